@@ -1,4 +1,4 @@
-"""What every bench tells: its options, its findings as a table or as JSON, and its progress."""
+"""Common parts of every bench: its options, its results as a table or as JSON, and its progress."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rich.table import Table
 
 PROGRESS: Final = Console(stderr=True, highlight=False, markup=False)
 _WIDTH: Final = 150
-"""Columns that a table of many figures takes, also where nobody looks at it in a terminal."""
+"""Width of a table with many figures, in columns, also without a terminal."""
 
 Found = Mapping[str, Any]
-"""By name a figure, or several figures by name."""
+"""Name → a figure, or several figures by name."""
 
 
 def options(description: str | None, **numbers: float) -> argparse.ArgumentParser:

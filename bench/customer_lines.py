@@ -1,11 +1,13 @@
-"""What the table of the customers' lines costs: a decision without and with it, in turn in one process; its memory; and
-how late the event loop is while a new edition is read.
+"""The cost of the table of customers' lines for a decision, for memory, and for the event loop.
 
     python -m bench.customer_lines [--numbers N] [--customers N] [--members N] [--json]
 
-A node has one member, whose all the numbers are. With more members, each call is decided on a node of another one. The
-numbers are random, and nothing of a number was used before, as on a node; the call itself was made just before it is
-decided. Times are of this machine, now.
+Decisions are timed without and with the table, in turn in one process; the event loop's delay is that while a new
+edition is read.
+
+A node has one member, which holds all the numbers. With more members, each call is decided on a node of another one.
+The numbers are random, and no data of a number is in a cache, as on a node; the call itself is made just before its
+decision. Times are valid for this machine and run only.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def resident_mb() -> float:
 
 
 def entries(numbers: int, customers: int, members: int) -> Iterator[Entry]:
-    """Customers with numbers of the registry that lie far from each other."""
+    """Customers whose numbers are far apart in the registry."""
     dice = random.Random(3)
     found = list({some_number(dice, numbers, members) for _ in range(numbers)})
     each = len(found) // customers
@@ -100,7 +102,7 @@ def median_us(
 
 
 async def lateness_ms(work: Callable[[], object]) -> list[float]:
-    """How late a timer of the event loop is while a thread works."""
+    """Delays of a timer in the event loop while a thread works, in milliseconds."""
     late: list[float] = []
     working = asyncio.create_task(asyncio.to_thread(work))
     while not working.done():

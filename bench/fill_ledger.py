@@ -1,7 +1,7 @@
-"""A ledger of millions of records within minutes: for measuring what is read of it.
+"""A ledger of millions of records within minutes, for measurements of reading.
 
 Every step, leaf, hash, entry and signature is as the writer writes it, and `idtone ledger verify` finds nothing wrong.
-But the numbers of nearly all calls are noise: their tokens are random, and their ciphertext is that of another call.
+But the numbers of nearly all calls are noise: their tokens are random, and their ciphertext comes from another call.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lab.ledger.sample_evidence import NOW, heard_call
 NODE: Final = "pbx-1"
 ROWS_AT_ONCE: Final = 60_000
 CACHE_KIB: Final = 2_000_000
-"""For the entries by token, which come in no order."""
+"""Cache for the entries by token, which come in random order."""
 
 _OTHERS: Final = tuple(map(parse, ("0398765432", "0398765433", "0398765434")))
 _DAY_US: Final = timedelta(days=1) // timedelta(microseconds=1)
@@ -43,8 +43,8 @@ def fill(
 ) -> None:
     """A new ledger of `count` calls, six steps each, evenly over `period` from `NOW` on.
 
-    Truly sealed are the numbers of the calls that `known` names (`evidence.FORWARDING` and the others), and other
-    numbers of the first call of each day.
+    Only the numbers of the calls in `known` (`evidence.FORWARDING` and the others), and other numbers of the first call
+    of each day, are really sealed.
     """
     with LedgerWriter.open(f"sqlite:///{path}", NODE, key_ring):
         pass
@@ -152,7 +152,7 @@ class _Filling:
         return "".join((first, noise[:32], second, noise[32:64], third, noise[64:], rest))
 
     def _day(self, at_us: int) -> str:
-        """Of a time; computed once a day."""
+        """The day of a time; computed once a day."""
         number = at_us // _DAY_US
         if number != self._newest_day[0]:
             self._newest_day = number, day_of(datetime.fromtimestamp(at_us // 1_000_000, UTC))

@@ -1,10 +1,12 @@
-"""What a check of a customer against a million tokens costs: processor time of the member and of the desk, beside one
-bare evaluation (two multiplications in the group).
+"""The cost of a customer's check against a million tokens, beside one bare evaluation.
 
     python -m bench.refusals [--tokens N] [--checks N] [--json]
 
-The desk's time is that of its rule with its signature, its store and its ledger on a disk. The list is read from a file
-and its SHA-256 compared for each check, as `idtone-office customer check` does. Times are of this machine, now.
+The cost is the processor time of the member and of the desk; a bare evaluation is two multiplications in the group.
+
+The desk's time covers its rule with its signature, its store and its ledger on a disk. The list is read from a file and
+its SHA-256 compared for each check, as `idtone-office customer check` does. Times are valid for this machine and run
+only.
 """
 
 from __future__ import annotations
@@ -111,7 +113,7 @@ def _asked(customer: Any, refusals: RefusalList, now: datetime) -> tuple[Refusal
 
 
 def _timed(done: Callable[[], Any]) -> tuple[float, Any]:
-    """Milliseconds of this process's processor time."""
+    """Milliseconds of this process's processor time, and the result."""
     begun = time.process_time()
     result = done()
     return (time.process_time() - begun) * 1000, result

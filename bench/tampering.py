@@ -1,12 +1,12 @@
-"""Tampers with evidence, and counts what verifiers do not find.
+"""Tampers with evidence, and counts the changes that verifiers miss.
 
     python -m bench.tampering [--count 20000] [--seed N] [--json] [--page] [--result FILE]
 
-First all kinds of manipulations that are known by a name, before and after the signature, against four verifiers; then
-`--count` random changes, a quarter each of a ledger's rows, of its file's pages, of tiles, and of packs; then what
-inputs of the worst kind cost. Exit 1 where anything was not found, or an input cost more than it may. `--page` puts the
-tables into docs/explanation/evidence.md and its Japanese page; with `--result` they are those of an earlier run, whose
-JSON is in that file.
+First all named kinds of manipulations, before and after the signature, against four verifiers; then `--count` random
+changes, a quarter each of a ledger's rows, of its file's pages, of tiles, and of packs; then the cost of the worst
+inputs. Exit 1 if a change was missed, or an input cost more than it may. `--page` puts the tables into
+docs/explanation/evidence.md and its Japanese page; with `--result` they are those of an earlier run, whose JSON is in
+that file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .hostile_evidence import costs
 
 
 def kinds(folder: Path) -> list[Outcome]:
-    """What became of each kind of manipulation."""
+    """The result of each kind of manipulation."""
     ledger = folder / "forged" / "ledger.sqlite3"
     write(url_of(ledger), evidence(8), [decided(call_id="open")])
     return [*in_ledgers(folder), *forged(ledger, lambda: faults(url_of(ledger))), *in_packs()]

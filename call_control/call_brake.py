@@ -1,4 +1,4 @@
-"""The brake on the path of a call: what call control asks it, and what it enters in the evidence."""
+"""The brake on the path of a call: the questions of call control to it, and the steps that it adds to the evidence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .call import Call
 log = logging.getLogger(__name__)
 
 BRAKED: Final = "brake-"
-"""Before the step: the act by which the service enters it in the ledger."""
+"""The prefix, before the step, of the act by which the service records it in the ledger."""
 RELEASED: Final = "brake-release"
 """The act by which a person releases a subject."""
 _UNANSWERED: Final = frozenset({CallStatus.NOANSWER, CallStatus.CANCEL, CallStatus.BUSY})
@@ -32,17 +32,17 @@ _UNANSWERED: Final = frozenset({CallStatus.NOANSWER, CallStatus.CANCEL, CallStat
 
 @dataclass
 class CallBrake:
-    """`by` is the account of the service, which does what the brake does."""
+    """The brake with its evidence. `by` is the account of the service, which does what the brake does."""
 
     brake: Brake
     by: Person
 
     def refusal(self, call: ForwardedCall, customer: str | None, now: datetime) -> Reason | None:
-        """Why the brake refuses the call; None if it does not."""
+        """The reason why the brake refuses the call; None if it does not."""
         return None if call.emergency else self.brake.refusal(call, now.timestamp(), customer)
 
     def count(self, call: ForwardedCall, decision: Decision, now: datetime) -> tuple[Found, Iterator[Step]]:
-        """Count a decided call. Returns its subjects, and the acts to be recorded."""
+        """Count a decided call. Returns its subjects, and the acts to record."""
         if call.emergency:
             return (), iter(())
         passed = decision.outcome is not Outcome.REFUSE
@@ -50,14 +50,16 @@ class CallBrake:
         return found, self._acts(risen)
 
     def count_fallback(self, line: journal_lines.Decided, customer: str | None, now: datetime) -> Iterator[Step]:
-        """Count a call that the hook decided while the service was down, when its journal line is read."""
+        """Count a call that the hook decided while the service was down, when its journal line is read. Yields the acts
+        to record.
+        """
         if line.outcome in (None, Outcome.BYPASS):
             return iter(())
         passed = line.outcome is Outcome.NOTICE
         return self._acts(self.brake.count_late(line.call, passed, line.at.timestamp(), now.timestamp(), customer))
 
     def ended(self, call: Call, line: journal_lines.Ended, now: datetime) -> Iterator[Step]:
-        """Count the end of a call."""
+        """Count the end of a call. Yields the acts to record."""
         talked_s = rang_s = None
         if line.status is CallStatus.CONNECTED:
             talked_s = (line.talked_ms or 0) / 1000

@@ -1,4 +1,4 @@
-"""Keeps `fallback.conf` on the disk as the registry in use says. The service does it, and `idtone registry update`."""
+"""Keeps `fallback.conf` up to date with the registry in use. The service does this, and `idtone registry update`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,13 @@ from .fallback_text import (
 log = logging.getLogger(__name__)
 
 MODE: Final = 0o640
-"""Other users must not read the suspended numbers; Asterisk's user reads them through the folder's group."""
+"""Mode of the file. Other users must not read the suspended numbers; Asterisk's user reads them through the folder's
+group.
+"""
 LOCK_WITHIN_S: Final = 1.0
-"""A writer holds the lock for less. All members of Asterisk's group can take it, so no writer waits for longer."""
+"""Longest wait for the lock, in seconds. A writer holds it for less, but all members of Asterisk's group can take
+it.
+"""
 
 
 def write_durably(directory: Path, text: str) -> None:
@@ -49,7 +53,7 @@ def replace(path: Path, text: str) -> None:
     with contextlib.suppress(OSError):
         path.rmdir()  # an empty folder there; any other is an error below
     try:
-        # A command of root's leaves the owner as it is, who could not read the file otherwise.
+        # A command of root's keeps the owner, who could not read the file otherwise.
         owner = path.stat().st_uid if os.geteuid() == 0 and path.exists() else -1
         replace_durably(path, text.encode("ascii"), MODE, path.parent.stat().st_gid, owner)
     except OSError as error:
@@ -57,7 +61,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def identity(path: Path, directory: Path) -> tuple[int, ...]:
-    """A value that differs when the file was changed or replaced; empty if Asterisk's group cannot read it."""
+    """A value that differs after the file was changed or replaced; empty if Asterisk's group cannot read it."""
     try:
         status, group = path.lstat(), directory.stat().st_gid
     except OSError:
@@ -68,11 +72,11 @@ def identity(path: Path, directory: Path) -> tuple[int, ...]:
 
 
 class FallbackKeeper:
-    """Writes the file when the registry or the operator's own suspensions change, and again when the file was removed
-    or changed. From any thread.
+    """Writes the file when the registry or the operator's own suspensions change, and again after the file was removed
+    or changed. Thread-safe.
 
-    Without a registry the file keeps what it has, and only gets the operator's own suspensions: only a newer registry
-    lifts one.
+    Without a registry the file keeps its content, and only gets the operator's own suspensions, because only a newer
+    registry lifts a suspension.
     """
 
     def __init__(
@@ -82,8 +86,8 @@ class FallbackKeeper:
         is_latest: Callable[[], bool] = lambda: True,
         stops: Callable[[], FallbackOwnStops] = lambda: NO_OWN_STOPS,
     ) -> None:
-        """`usable` says which numbers this node may use. `is_latest` is asked before a whole file is replaced: whether
-        no other program has read a newer registry. `stops` are the operator's own suspensions.
+        """`usable` are the numbers that this node may use. `is_latest` is called before a whole file is replaced; it is
+        True if no other program has read a newer registry. `stops` returns the operator's own suspensions.
         """
         self._directory = directory
         self._path = directory / dialplan.FALLBACK_FILE
@@ -93,16 +97,18 @@ class FallbackKeeper:
         self._updating = threading.Lock()
         self._registry: FallbackRegistry | None = None
         self._stopped = ""
-        """The digest of the operator's own suspensions that are in the file."""
+        """The digest of the operator's own suspensions in the file."""
         self._never = never_sections(None)
-        """Of the last list. A long one takes a second, and each suspension renders the file again."""
+        """The sections of the last list. A long list takes a second to render, and each suspension renders the file
+        again.
+        """
         self._left: tuple[int, ...] = ()
-        """The file as it was left for this registry."""
+        """The identity of the file after it was last written for this registry."""
         self._failure = ""
         self._left_out = ""
 
     def update(self, registry: FallbackRegistry | None) -> bool:
-        """Bring the file up to date; True where it was written. Without a change this costs one `lstat`.
+        """Update the file; True if it was written. Without a change this takes one `lstat`.
 
         Raises FallbackError; the next call tries again.
         """
@@ -139,7 +145,7 @@ class FallbackKeeper:
         return written
 
     def _add(self, stops: FallbackOwnStops) -> bool:
-        """Add the operator's own suspensions to the file that is there, when there is no registry."""
+        """Add the operator's own suspensions to the existing file, if there is no registry. True if it was written."""
         is_same = stops.digest == self._stopped and self._left == self._identity()
         if not stops.digest or (is_same and not self._failure):
             return False
@@ -154,21 +160,21 @@ class FallbackKeeper:
         return changed
 
     def is_of(self, origin: str) -> bool:
-        """True if the file is whole, can be read by Asterisk's group, and was made of the registry with this origin for
-        these settings, with the operator's own suspensions.
+        """True if the file is whole, if Asterisk's group can read it, and if it was made of the registry with this
+        origin for these settings, with the operator's own suspensions.
         """
         end = end_of(self._read() or b"")
         wanted = origin_with(origin, self._stops())
         return end is not None and end.origin == wanted and end.usable == self._usable.digest
 
     def has(self, registry: FallbackRegistry | None) -> bool:
-        """True if the file has all suspensions of this registry; with None, if nothing is wrong with the file."""
+        """True if the file has all suspensions of this registry; with None, if there is nothing wrong with the file."""
         is_latest = registry is None or (registry is self._registry and self._stops().digest == self._stopped)
         return not self.trouble and is_latest
 
     @property
     def trouble(self) -> str:
-        """Why the file on the disk does not give Asterisk the suspended numbers; empty if it does."""
+        """The reason why the file on the disk does not give Asterisk the suspended numbers; empty if it does."""
         if self._failure:
             return self._failure
         there = self._identity()
@@ -183,7 +189,7 @@ class FallbackKeeper:
         )
 
     def _write(self, text: str) -> bool:
-        """Replace the file, unless it has this text or that of a newer registry."""
+        """Replace the file, unless it has this text or that of a newer registry. True if it was written."""
         there = self._read()
         if there == text.encode("ascii") or (there is not None and end_of(there) and not self._is_latest()):
             return False
@@ -194,7 +200,7 @@ class FallbackKeeper:
         return identity(self._path, self._directory)
 
     def _read(self) -> bytes | None:
-        """The file's content; None if it does not exist, or Asterisk's group cannot read it."""
+        """The file's content; None if it does not exist, or if Asterisk's group cannot read it."""
         if not self._identity():
             return None
         try:
@@ -205,7 +211,7 @@ class FallbackKeeper:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other writers away: none replaces the file after this one has looked at it."""
+        """Keep other writers away during the block, so that none replaces the file after this one has looked at it."""
         try:
             descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:

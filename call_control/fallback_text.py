@@ -1,8 +1,8 @@
-"""The text of `fallback.conf` beside the sounds: the numbers that the hook refuses while the service is down, because
-they are suspended or never originate, and those that this node may use.
+"""The text of `fallback.conf` beside the sounds. It has the numbers that the hook refuses while the service is down,
+because they are suspended or never originate, and those that this node may use.
 
 It is in Asterisk's configuration syntax, and the hook reads it with AST_CONFIG(). It survives both processes and needs
-no reload; the registry can change while Asterisk is down. docs/adr/0002 says why it is not AstDB or a generated
+no reload; the registry can change while Asterisk is down. docs/adr/0002 explains why it is not AstDB or a generated
 include. `fallback_keeper` writes it.
 """
 
@@ -28,9 +28,13 @@ from idtone.core.number_spans import NumberSpan, disjoint, patterns
 from idtone.core.translation import Message
 
 ENTRIES_LIMIT: Final = 100_000
-"""The most entries for the suspended numbers, if members' stocks are among them; and for the node's own numbers."""
+"""Maximum number of entries for the suspended numbers if members' stocks are among them and of entries for the node's
+own numbers.
+"""
 NEVER_LIMIT: Final = 200_000
-"""The most entries for the numbers that never originate. They are in sections, so a look-up visits a thousandth."""
+"""Maximum number of entries for the numbers that never originate. They are in sections, so a look-up visits a
+thousandth of them.
+"""
 
 
 _Entry = tuple[str, str]
@@ -41,20 +45,20 @@ class NeverOriginatingNumbers(Protocol):
     """The numbers that never originate, of one edition of their list."""
 
     def placed(self) -> Iterable[tuple[NumberSpan, Period]]:
-        """All of them, ascending by first number."""
+        """All spans with their periods, ascending by first number."""
         ...
 
 
 class FallbackOwnStops(Protocol):
-    """What the file needs from the suspensions by this node's operator."""
+    """The interface of the operator's own suspensions for the file."""
 
     @property
     def digest(self) -> str:
-        """A digest of the stops, which differs if they differ; empty if there are no stops."""
+        """A digest of the stops. It differs for different stops, and is empty without any."""
         ...
 
     def spans(self) -> Iterable[tuple[NumberSpan, Suspension]]:
-        """What they stop, ascending by first number."""
+        """Spans of the stopped numbers, ascending by first number."""
         ...
 
 
@@ -69,7 +73,7 @@ NO_OWN_STOPS: Final[FallbackOwnStops] = _NoStops()
 
 
 class FallbackRegistry(Protocol):
-    """What the file needs from a registry."""
+    """The interface of a registry for the file."""
 
     @property
     def version(self) -> int: ...
@@ -79,7 +83,9 @@ class FallbackRegistry(Protocol):
         ...
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
-        """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
+        """Spans of suspended numbers, ascending by first number. With `stocks` False, the numbers of suspended members
+        are left out.
+        """
         ...
 
     @property
@@ -88,20 +94,22 @@ class FallbackRegistry(Protocol):
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
-        """The numbers that the member may use, and when, ascending by first number; of None, those of all members."""
+        """Spans of numbers that the member may use, or all members if `member` is None. Each comes with its period,
+        ascending by first number.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """Which numbers a node may use, by its policy."""
+    """The numbers that a node may use, by its policy."""
 
     all: bool
-    """Any number: the policy connects numbers of other members, and unknown ones."""
+    """True if it may use any number: the policy connects numbers of other members, and unknown ones."""
     member: str | None
-    """Those of this member; None: those of all members."""
+    """The member whose numbers it may use; None means all members."""
     by_line: bool = False
-    """Each line of a customer may present its own alone (`fallback_lines`)."""
+    """True if each line of a customer may present only its own numbers (`fallback_lines`)."""
 
     @classmethod
     def by(cls, policy: Policy, by_line: bool) -> Usable:
@@ -111,14 +119,14 @@ class Usable:
 
     @property
     def digest(self) -> str:
-        """A digest of this policy: with the same registry, it differs if the node's own numbers differ."""
+        """A digest of this policy. With the same registry, it differs if the node's own numbers differ."""
         return hashlib.sha256(f"{self.all} {self.member} {self.by_line}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """`has_stocks`: all suspensions are in it. `has_never`: so are all numbers that never originate. `has_own`: so are
-    the node's own numbers; without them, the hook refuses every call.
+    """The text of the file. `has_stocks` is True if it has all suspensions, `has_never` if it has all numbers that
+    never originate, and `has_own` if it has the node's own numbers. Without these, the hook refuses every call.
     """
 
     text: str
@@ -129,8 +137,8 @@ class FileText:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of a whole file: the version of its registry, the digest of that registry's files, and of `Usable`; and
-    whether each line may present its own numbers alone.
+    """The end of a whole file: the version of its registry, the digest of that registry's files, the digest of
+    `Usable`, and whether each line may present only its own numbers.
     """
 
     version: int
@@ -148,11 +156,11 @@ def render(
     end: End = NO_END,
     never: Iterable[tuple[NumberSpan, Period]] = (),
 ) -> str:
-    """The file's text: what is suspended, what never originates, and the node's own numbers, ascending by first number,
-    as patterns with their times; then its end. If `own` is None, the node may use any number.
+    """The file's text: the suspended numbers, those that never originate, and the node's own numbers, each ascending by
+    first number, as patterns with their times; then its end. If `own` is None, the node may use any number.
 
-    `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first to before the second
-    second since 1970, and again from the third on.
+    `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first time to the second
+    (exclusive), and again from the third. Times are in seconds since 1970.
     """
     sections = _sections(islice(entries_of(never), NEVER_LIMIT))
     return _text(entries_of(suspended), sections, _ANY if own is None else entries_of(own), end)
@@ -185,7 +193,9 @@ def _ended(entries: str, end: End) -> str:
 
 
 def with_end(entries: str, facts: str = "") -> str:
-    """The text of a whole file: the entries, and the end with these lines and the entries' digest."""
+    """The text of a whole file: the entries and its end. The end has the lines `facts` and the digest of the
+    entries.
+    """
     digest = hashlib.sha256(entries.encode("ascii")).hexdigest()
     return (
         f"{entries}[{dialplan.FALLBACK_END}]\n{facts}"
@@ -223,15 +233,15 @@ def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
 
 
 def origin_with(origin: str, stops: FallbackOwnStops) -> str:
-    """The origin of a file that is made of a registry and of the operator's own suspensions."""
+    """The origin of a file that is made of a registry and the operator's own suspensions."""
     return hashlib.sha256(f"{origin} {stops.digest}".encode()).hexdigest() if stops.digest else origin
 
 
 def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
-    """The text of an existing file with the operator's own suspensions added. They count whatever else the file says of
-    these numbers.
+    """The text of an existing file with the operator's own suspensions added. They take precedence over everything else
+    in the file about these numbers.
 
-    It needs no registry. Nothing is taken out. Raises FallbackError if the file is not whole.
+    It needs no registry, and removes nothing. Raises FallbackError if the file is not whole.
     """
     end = end_of(octets)
     if end is None:
@@ -258,11 +268,11 @@ def text_for(
     never: NeverSections | None = None,
     stops: FallbackOwnStops = NO_OWN_STOPS,
 ) -> FileText:
-    """The file's text for a registry, and for the operator's own suspensions. `never` are the sections of its list, if
-    they are known already.
+    """The file's text for a registry and the operator's own suspensions. `never` has the sections of the registry's
+    list, if they are known already.
 
     The stocks of suspended members, and the node's own numbers, may be a million separate numbers. Asterisk searches
-    the file's entries one by one, so each of the two is left out if it needs more than `ENTRIES_LIMIT`.
+    the file's entries one by one. So each of the two is left out if it needs more than `ENTRIES_LIMIT` entries.
     """
 
     def suspended_entries(stocks: bool) -> Iterator[_Entry]:
@@ -278,7 +288,9 @@ def text_for(
 
 @dataclass(frozen=True, slots=True)
 class NeverSections:
-    """The lines of the numbers that never originate, made of one list of them, and whether they are all."""
+    """The lines about the numbers that never originate, from one list. `are_all` is True if they contain the whole
+    list.
+    """
 
     numbers: NeverOriginatingNumbers | None
     lines: Sequence[str]
@@ -292,7 +304,7 @@ def never_sections(numbers: NeverOriginatingNumbers | None) -> NeverSections:
 
 
 def _few(entries: Iterator[_Entry]) -> Sequence[_Entry] | None:
-    """The entries, or None if they are more than `ENTRIES_LIMIT`."""
+    """The entries; None if there are more than `ENTRIES_LIMIT`."""
     few = list(islice(entries, ENTRIES_LIMIT + 1))
     return few if len(few) <= ENTRIES_LIMIT else None
 
@@ -309,7 +321,7 @@ class _Timed(Protocol):
 
 
 def entries_of(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
-    """Pattern and times; neighbours with the same times share patterns."""
+    """The entries of spans: pattern and times. Neighbours with the same times share patterns."""
     timed = ((span, "/".join(_times(over))) for span, over in disjoint(spans))
     first, last, times = 0, -1, ""
     for span, these in timed:
@@ -321,7 +333,7 @@ def entries_of(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
 
 
 def _times(over: Iterable[_Timed]) -> Iterator[str]:
-    """The times when one of them is in force, in Unix seconds. A fraction of a second counts as suspended."""
+    """The times at which one of them is in force, in Unix seconds. A fraction of a second counts as suspended."""
     periods = sorted(
         (
             max(0, floor(each.since.timestamp())) if each.since else 0,
@@ -339,10 +351,10 @@ def _times(over: Iterable[_Timed]) -> Iterator[str]:
 
 
 def remembered(directory: Path) -> Remembered:
-    """Read the existing file. Nothing is remembered if the file does not exist.
+    """The numbers in the existing file; nothing if the file does not exist.
 
-    A service that starts without a registry uses it: a suspended number stays suspended, and a number that is not this
-    node's own is refused. Raises FallbackError if the file cannot be read, or is not whole.
+    A service that starts without a registry uses them: a suspended number stays suspended, and a number that is not
+    this node's own is refused. Raises FallbackError if the file cannot be read or is not whole.
     """
     path = directory / dialplan.FALLBACK_FILE
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";",))

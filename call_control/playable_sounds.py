@@ -1,6 +1,6 @@
-"""The sounds whose files match the registry in use; any other sound counts as missing.
+"""The sounds whose files match the registry in use. Any other sound counts as missing.
 
-So a call whose licensed sound does not match gets the notice, as it does when the sound is missing.
+So a call whose licensed sound does not match gets the notice, as if the sound were missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class PlayableSounds(Mapping[str, Sound]):
     """Sounds by profile id, without those that do not match the current generation of the registry.
 
-    Each mismatch is logged as an error once per generation. A look-up costs one comparison more than a dict's.
+    Each mismatch is logged as an error once per generation. A look-up takes one comparison more than that of a dict.
     """
 
     def __init__(

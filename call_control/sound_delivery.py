@@ -1,4 +1,4 @@
-"""What is known of a sound at a party, judged by the hook's journal lines. Pure; no other module judges this.
+"""The delivery of a sound to a party, judged from the hook's journal lines. Pure; no other module judges this.
 
 A sound was played, or not; and its delivery is on one scale:
 
@@ -26,7 +26,7 @@ A sound was played, or not; and its delivery is on one scale:
 |  | the called party's packets are exactly those of a sound that is not shorter | yes | time |
 |  | otherwise as for the called party without packets | | |
 
-Only `packets` is `sent`: with the others, Asterisk played the sound, and may have sent nothing of it.
+Only `packets` means `sent`. With the other signs, Asterisk played the sound, but may have sent nothing of it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from idtone.dialplan import PACKET_MS, Played, packets
 from .journal_lines import Reported, Sounded
 
 TOLERANCE_MS: Final = PACKET_MS
-"""Asterisk continues when it has sent the last packet, before the phone has played it."""
+"""Tolerance in milliseconds. Asterisk continues after it has sent the last packet, before the phone has played it."""
 SUCCESS: Final = "SUCCESS"
 HANGUP: Final = "HANGUP"
 """Status of a line: the call ended during the sound."""
@@ -51,17 +51,19 @@ _NOT_PLAYED: Final[Mapping[str, str]] = {
     "late": "the phone's first packets came late, and behind NAT the sound goes astray until then",
     "1": "the called party held the call",
 }
-"""Status of a line of Dial() → why the called party was not sent the sound, regardless of packets and time."""
+"""Status of a line of Dial() → the reason why the sound was not sent to the called party, regardless of packets and
+time.
+"""
 LEFT: Final = "left"
 """Status of a line: the caller hung up, or another phone took the caller's place."""
 EARLY: Final = "early"
-"""Status of a line of Dial(): media could flow before the answer. So many packets may be those of the sound, or fewer
-of them and the caller's voice.
+"""Status of a line of Dial(): media could flow before the answer. The counted packets may be those of the sound, or
+fewer of them and the caller's voice.
 """
 
 
 class KnownBy(StrEnum):
-    """The sign that a sound was played to its end; the strongest comes first."""
+    """The sign that a sound was played to its end; the strongest sign comes first."""
 
     PACKETS = "packets"
     """Asterisk sent all packets of the sound: its delivery is `sent`."""
@@ -75,8 +77,8 @@ class KnownBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlayedSound:
-    """`known_by` is None if the sound was not played to its end; `why` then gives the reason. `lasted_ms`: how long it
-    was played.
+    """A judged sound. `lasted_ms` is the time for which it was played. `known_by` is None if it was not played to its
+    end; `why` is the reason then.
     """
 
     lasted_ms: int
@@ -89,9 +91,9 @@ class PlayedSound:
 
 
 def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: float | None = None) -> PlayedSound:
-    """The party's sound of `duration_ms`: played to its end or not, and by what that is known.
+    """The party's sound of `duration_ms`: played to its end or not, and the sign of that.
 
-    `called_ms` is the length of the called party's sound, None if that party was to hear none.
+    `called_ms` is the length of the called party's sound; None if that party was to hear none.
     """
     match line.played:
         case Played.DIAL if party is Party.CALLED:
@@ -113,14 +115,14 @@ def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: flo
 def confirmed(line: Reported) -> bool:
     """True if the phone's reports confirm a sound whose packets were sent.
 
-    The phone reported that it lost nothing of what came by the route of the sound, and Asterisk lost nothing of what
-    the phone sent back. The reports are about the whole call, and say nothing about single packets; so a loss on
-    either way leaves it at `sent`.
+    The phone must report that it lost nothing that came by the route of the sound, and Asterisk must have lost nothing
+    that the phone sent back. The reports are about the whole call, not about single packets. So after a loss on either
+    way the sound stays `sent`.
     """
     return line.heard_from and not line.moved and line.lost == 0 and line.lost_back == 0
 
 
-# Each of these functions returns by what it is known that the sound was played, or the reason why it was not.
+# Each of these functions returns the sign that the sound was played, or the reason why it was not.
 
 
 def _called_by_dial(line: Sounded, duration_ms: float) -> KnownBy | str:
@@ -169,7 +171,7 @@ def _by_time(line: Sounded, duration_ms: float) -> KnownBy | str:
 
 
 def _wanted(line: Sounded, duration_ms: float) -> int:
-    """How many packets the sound has on this channel. Asterisk keeps a rest that does not fill a longer packet."""
+    """Number of packets of the sound on this channel. Asterisk keeps a rest that does not fill a longer packet."""
     return packets(duration_ms) if line.packet_ms == PACKET_MS else int(duration_ms // line.packet_ms)
 
 

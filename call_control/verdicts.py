@@ -1,4 +1,6 @@
-"""The service's answers to the hook: what to do with the call, who hears which file, and the token of its chain."""
+"""The service's answers to the hook: the treatment of the call, the file for each party, and the token of a forwarding
+chain.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ class Verdicts:
         )
 
     def _with_chain(self, call: Call, verdict: dialplan.Verdict) -> dialplan.Verdict:
-        """The verdict with what the hook needs to tell other nodes and other legs that the call is announced."""
+        """The verdict with the text that lets the hook tell other nodes and other legs that the call is announced."""
         marked = replace(verdict, chain=self.fleet.mark(call)) if self.fleet else verdict
         if len(marked.extension) <= dialplan.EXTENSION_LIMIT:
             return marked

@@ -1,4 +1,4 @@
-"""Long work beside the pages: in a process of its own, at the lowest priority. It can be cancelled."""
+"""Long work outside the event loop: in a process of the lowest priority. It can be cancelled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from idtone.core.translation import Message
 
 R = TypeVar("R")
 Progress = Callable[[int, int], None]
-"""Takes how much is done, and how much there is."""
+"""Receives the amount done, and the total."""
 TELL_EVERY_S: Final = 0.2
 NICE: Final = 19
 _DONE, _TOLD, _FAILED = "done", "told", "failed"
@@ -28,20 +28,20 @@ _DONE, _TOLD, _FAILED = "done", "told", "failed"
 
 @dataclass(slots=True)
 class Task(Generic[R]):
-    """One piece of work. `done` and `total` count what it goes through; `rate` is a second's."""
+    """One run of the work. `done` and `total` count its units; `rate` is per second."""
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: tuple[float, int] | None = None
-    """When it told first how much was done, on the monotonic clock, and how much that was."""
+    """Time of the first progress report on the monotonic clock, and the amount done then."""
     done: int = 0
     total: int = 0
     is_running: bool = True
     trouble: str | None = None
-    """Why it failed; it was cancelled if this is empty."""
+    """The reason of its failure; empty after a cancellation."""
 
     @property
     def rate(self) -> float | None:
-        """The rate a second; None until it is known."""
+        """Units per second; None until that is known."""
         if self.first is None or self.done <= self.first[1]:
             return None
         return (self.done - self.first[1]) / max(time.monotonic() - self.first[0], 0.001)
@@ -52,27 +52,29 @@ class Task(Generic[R]):
 
     @property
     def left_s(self) -> float | None:
-        """The seconds that are left; None until they are known."""
+        """Remaining seconds; None until they are known."""
         return (self.total - self.done) / self.rate if self.rate else None
 
 
 class Work(Generic[R]):
-    """Does one kind of work. Only the event loop uses it."""
+    """Runs one kind of work. Only the event loop uses it."""
 
     def __init__(self, do: Callable[..., R], take: Callable[[R], object]) -> None:
-        """`do`, which can be imported by its name, gets what `start` gets, and `progress`. `take` gets its result."""
+        """`do`, which must be importable by name, gets the arguments of `start`, and `progress`. `take` gets its
+        result.
+        """
         self._do = do
         self._take = take
         self._process: Any = None
         self.task: Task[R] | None = None
-        """The newest one."""
+        """The newest run."""
 
     @property
     def is_running(self) -> bool:
         return self.task is not None and self.task.is_running
 
     def start(self, *given: Any) -> None:
-        """Unless it is running."""
+        """Start the work, unless it is running."""
         if self.is_running:
             return
         context = multiprocessing.get_context("spawn")
@@ -98,7 +100,7 @@ class Work(Generic[R]):
                 self._process.kill()
 
     def _hear(self, task: Task[R], process: Any, kind: str, what: Any) -> None:
-        """`process` is that of the task: the next one may run already."""
+        """Handle a message of the task's `process`: the next one may run already."""
         if not task.is_running:
             if process.is_alive():  # it was cancelled before it had begun
                 process.kill()
@@ -114,7 +116,7 @@ class Work(Generic[R]):
 
 
 def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
-    """Passes on the process's messages until it ends."""
+    """Pass on the process's messages until it ends."""
     with connection, suppress(RuntimeError):  # the console has ended
         try:
             while True:
@@ -124,8 +126,8 @@ def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
 
 
 def _run(connection: Connection, do: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    """Do the work and send its progress; the main function of the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, whose console ends this process
+    """Do the work and send its progress. The main function of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a signal of the terminal ends the console, which ends this process
     os.nice(NICE)
     told_s = 0.0
 

@@ -12,7 +12,9 @@ Stamp = tuple[int, int, int]
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Changes with the file's content; None if there is no file. A folder's changes with the names in it."""
+    """A value that changes with the file's content; None if there is no file. A folder's changes with the names in
+    it.
+    """
     try:
         found = path.stat()
     except OSError:
@@ -21,8 +23,8 @@ def stamp(path: Path) -> Stamp | None:
 
 
 class CachedFiles(Generic[T]):
-    """The result of `read`, read again when the file has changed; any thread may ask. What `read` raises is raised, and
-    not kept.
+    """The result of `read`, read again when a file has changed. Any thread may ask. An error of `read` is raised again,
+    and not kept.
     """
 
     def __init__(self, files: Callable[[], Iterable[Path]], read: Callable[[], T]) -> None:
@@ -33,18 +35,18 @@ class CachedFiles(Generic[T]):
 
     @property
     def last(self) -> T | None:
-        """What was read last, without a look at the files; None before that."""
+        """The last result, without a look at the files; None before the first."""
         kept = self._kept
         return kept[1] if kept else None
 
     @property
     def is_read(self) -> bool:
-        """True if the files are as they were read last: then `get` only looks at them."""
+        """True if the files have not changed since they were last read: then `get` only checks that."""
         kept = self._kept
         return kept is not None and kept[0] == tuple(map(stamp, self._files()))
 
     def get(self) -> T:
-        """Blocks while it reads."""
+        """The present result. Blocks while it reads."""
         with self._lock:
             stamps = tuple(map(stamp, self._files()))
             if self._kept is None or self._kept[0] != stamps:

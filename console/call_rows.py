@@ -1,4 +1,4 @@
-"""Calls as lines of a page's table. A process of long reads makes them, so that the event loop only sends them."""
+"""Calls as rows of a page's table. The process of a long read renders them, so that the event loop only sends them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _LINES.render(lines=())  # compiles what it imports, once for all processes that
 
 
 class ShownCalls(NamedTuple):
-    """`lines`: rows of a table, the newest call first. `newest` and `oldest` are the places of the first and the last
-    one; `reached`: as in FoundCalls.
+    """A page of calls. `lines`: rows of a table, the newest call first. `newest` and `oldest` are the places of the
+    first and the last one. `reached` has the meaning of that in FoundCalls.
     """
 
     lines: Markup = Markup()
@@ -44,7 +44,9 @@ NO_CALLS: Final = ShownCalls()
 
 
 def lines_of(records: Sequence[Record], language: str, *, node: str = "", requests: bool = False) -> Markup:
-    """`node` is the other node whose calls they are; `requests`: each has a link that requests its evidence."""
+    """The rows of calls. `node` is the other node whose calls they are. With `requests`, each row has a link that
+    requests its evidence.
+    """
     if not records:
         return Markup()
     speak(language)

@@ -1,4 +1,4 @@
-"""The evaluation of a period for the office: the one that is running, and the newest one, which waits for its entry."""
+"""The evaluation of a period for the office: the running one, and the newest result, which waits to be entered."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .background_work import Progress, Work
 
 
 class EvaluationRun:
-    """Used by the event loop alone, but for `enter`."""
+    """The evaluation in the console. Used by the event loop alone, except `enter`."""
 
     def __init__(self) -> None:
         self.work: Work[EvaluatedMembers] = Work(evaluate, self._take)
         self.found: EvaluatedMembers | None = None
         self.id = ""
-        """Of what was found: only what a person has seen is entered."""
+        """Id of the result: only a result that a person has seen is entered."""
 
     def start(self, workspace: Workspace, period: Period) -> None:
-        """Raises UsageError if one is running."""
+        """Begin an evaluation. Raises UsageError if one is running."""
         if self.work.is_running:
             raise UsageError(Message("another evaluation is running; wait for its end, or cancel it"))
         self.found = None
@@ -45,6 +45,6 @@ class EvaluationRun:
 
 
 def evaluate(workspace: Workspace, period: Period, *, progress: Progress) -> EvaluatedMembers:
-    """All members, by the folder as it is now. Raises IdtoneError."""
+    """The evaluation of all members, by the present folder. Raises IdtoneError."""
     registry, criteria = read_folder(workspace)
     return evaluate_members(workspace, registry, criteria, period, datetime.now(UTC), progress=progress)

@@ -1,6 +1,6 @@
-"""The verification of this node's ledger: the one that is running, the last one, and when it was good last.
+"""The verification of this node's ledger: the running one, the last one, and the time of the last good one.
 
-A file beside the ledger keeps the last results, so that they are there after a restart.
+A file beside the ledger stores the last results, so that they survive a restart.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ SUFFIX: Final = ".verified"
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A result: the report as `idtone ledger verify --json` prints it, and when the last good one before it was."""
+    """A result: the report as `idtone ledger verify --json` prints it, and the time of the last good one."""
 
     at: datetime
     took_s: float
     report: Mapping[str, Any]
     good_at: datetime | None
-    """This one's time, if it is good."""
+    """The time of this verification if it is good, else of the last good one."""
 
 
 class Verification:
-    """Used by the event loop alone, but for `last`."""
+    """The verification in the console. Used by the event loop alone, except `last`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.work: Work[dict[str, Any]] = Work(verify, self._keep)
         self.trouble: str | None = None
-        """Why the last result could not be kept."""
+        """The reason why the last result could not be stored."""
 
     @property
     def path(self) -> Path:
@@ -55,7 +55,7 @@ class Verification:
         self.work.start(self._settings)
 
     def last(self) -> Verified | None:
-        """The last verification; None without one, or if its file cannot be read."""
+        """The last verification; None if there is none, or if its file cannot be read."""
         try:
             kept = json.loads(self.path.read_bytes())
             good = kept["good_at"]
@@ -92,7 +92,7 @@ def _with_texts(report: Mapping[str, Any], change: Callable[[Any], Any]) -> dict
 
 
 def _written(text: object) -> Any:
-    """A text as the file keeps it: with its template, because each visitor reads it in another language."""
+    """A text in the file's form. It has the template, because each visitor reads it in another language."""
     if not isinstance(text, Message):
         return str(text)
     fields = {name: value if isinstance(value, int) else _written(str(value)) for name, value in text.fields.items()}

@@ -1,4 +1,4 @@
-"""Makes the console of the settings, and serves it on its socket."""
+"""Builds the console from the settings, and serves it on its socket."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ from .security import PLAIN
 CLOSE_WITHIN_S: Final = 2.0
 READ_AHEAD_EVERY_S: Final = 2.0
 LOOK_EVERY_S: Final = 60.0
-"""At an operator, for the signatures' end alone: its pages look by themselves."""
+"""Interval between two reads ahead. An operator's node needs them only for the signatures' end: its pages look by
+themselves.
+"""
 PAGES: Final[tuple[Page, ...]] = (
     *visitor_pages.PAGES,
     *find.PAGES,
@@ -79,7 +81,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *evidence_exports.PAGES,
     *visitors.PAGES,
 )
-"""The pages of every console, but for the sign-in's; those with a title stand in the menu in this order."""
+"""The pages of every console, without the sign-in's; those with a title are in the menu in this order."""
 STATE_PAGES: Final[tuple[Page, ...]] = (
     *expiry_calendar.PAGES,
     *suspensions.PAGES,
@@ -90,13 +92,13 @@ STATE_PAGES: Final[tuple[Page, ...]] = (
     *health.PAGES,
     *alerts.PAGES,
 )
-"""Those of what a node has: its registry, its sounds, its machine."""
+"""The pages about a node: its registry, its sounds, its machine."""
 OFFICE_PAGES: Final[tuple[Page, ...]] = (*office_pages.PAGES, *operators.PAGES)
-"""Those of the association's office, and those for everyone."""
+"""The pages of the association's office, and those for everyone."""
 
 
 def make_console(settings: Settings) -> Console:
-    """Raises IdtoneError if the settings cannot be used."""
+    """The console. Raises IdtoneError if the settings cannot be used."""
     settings.console.check()
     sign_in, office = _sign_in(settings), settings.console.office
     return Console(
@@ -158,7 +160,7 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
 
 
 class _Protocol(web.RequestHandler):
-    """aiohttp's. Its answer to what is no HTTP request has the headers of all others."""
+    """aiohttp's protocol. Its answer to an invalid HTTP request has the same headers as all others."""
 
     __slots__ = ()
 
@@ -229,7 +231,7 @@ async def _look_for_what_waits(console: Console) -> None:
 
 
 def _mailed(console: Console) -> Sequence[User]:
-    """The users who get mails of what waits."""
+    """The users who get mails about waiting tasks."""
     try:
         return [each for each in console.users.all() if each.mail]
     except IdtoneError:  # a page says what is wrong

@@ -1,6 +1,7 @@
 """The binary form of a compiled table: a head, lines of JSON and arrays of numbers, with a checksum. Pure.
 
-It is read only on a machine with the same byte order, and it is not signed: its owner must protect it from others.
+The form is read only on a machine with the same byte order, and it is not signed: its owner must protect it from
+others.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any, Final
 
 _DIGEST: Final = hashlib.sha256().digest_size
 _PIECE: Final = 2**18
-"""Octets of an array that are copied at once. Meanwhile no other thread runs, so an event loop waits."""
+"""Octets of an array that are copied at once. No other thread runs during such a copy, so an event loop waits."""
 _LENGTH: Final = 8
-"""Octets of the length of the text, which begins the body."""
+"""Octets of the text's length field, with which the body begins."""
 
 
 def packed_table(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
@@ -28,7 +29,7 @@ def packed_table(magic: bytes, head: dict[str, Any], lines: Iterable[Any], array
 def packed_parts(
     magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]
 ) -> list[bytes | memoryview]:
-    """The octets of `packed_table` in parts, without a copy of the arrays. A line of octets is JSON already."""
+    """The octets of `packed_table` in parts, without a copy of the arrays. Lines given as octets are taken as JSON."""
     head = {"order": sys.byteorder, "arrays": [[each.typecode, len(each)] for each in arrays], **head}
     text = b"".join(b"%b\n" % _json(line) for line in (head, *lines))
     body: list[bytes | memoryview] = [len(text).to_bytes(_LENGTH, "big"), text]
@@ -64,7 +65,7 @@ def unpacked_table(
 
 
 def _lines(octets: bytes | mmap, at: int, end: int) -> Iterator[bytes]:
-    """The lines, one after the other: splitting them all at once would delay the event loop."""
+    """The lines one by one: splitting all at once would delay the event loop."""
     while at < end:
         stop = octets.find(b"\n", at, end)
         if stop < 0:

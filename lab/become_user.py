@@ -1,11 +1,10 @@
-"""Makes this process another user's, as systemd does for a unit, without a line in /etc/passwd.
+"""Makes this process another user's, as systemd does for a unit, without an entry in /etc/passwd.
 
     python -I -S lab/become_user.py IDENTITY COMMAND…     becomes IDENTITY (JSON) and executes the command
 
-A folder that the user needs may lie in one that is closed to it: a home folder, or pytest's. In a mount namespace of
-the process's own, an empty folder then hides the closed one, and only what is needed is in it. Nothing else sees that,
-and the machine's rights stay as they are. Standard library only, and few modules: each Asterisk of the tests starts by
-it.
+A folder that the user needs may lie in a closed one: a home folder, or pytest's. Then, in a mount namespace of this
+process, an empty folder with only the needed ones hides the closed one. No other process sees that, and the machine's
+rights stay as they are. Standard library only, and few modules: each Asterisk of the tests starts with it.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ _PYTESTS: Final = "pytest-of-"
 
 
 class Identity(NamedTuple):
-    """A process's user, as systemd's User=, Group=, UMask= and the machine's host name set it."""
+    """A process's user, with the settings of systemd's User=, Group=, UMask=, and the host name."""
 
     uid: int
     gid: int
     umask: int
     host_name: str = ""
-    """Empty: the machine's own."""
+    """Host name; empty: the machine's own."""
     visible: tuple[str, ...] = ()
-    """Folders that the process must be able to reach. Their own rights are not changed."""
+    """Folders that the process must be able to reach. Their rights are not changed."""
 
     def command(self, command: Iterable[object]) -> list[str]:
-        """`command`, run by this user; the process keeps its id."""
+        """The command that runs `command` as this user; the process keeps its id."""
         return [sys.executable, "-I", "-S", __file__, json.dumps(self), *map(str, command)]
 
     def reaches(self, folder: Path) -> bool:
@@ -48,7 +47,7 @@ class Identity(NamedTuple):
         return bool(status.st_mode >> shift & 1)
 
     def assume(self) -> None:
-        """Become this user, for good. Raises OSError where this process may not."""
+        """Become this user, for good. Raises OSError if this process may not."""
         closed: dict[Path, list[Path]] = {}
         for folder in dict.fromkeys(Path(each) for each in self.visible):
             if folder.exists() and (above := self._closed_above(folder)):
@@ -66,21 +65,21 @@ class Identity(NamedTuple):
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)
         os.umask(self.umask)
-        # Otherwise /proc/self of a process that executes nothing more would be root's.
+        # /proc/self of a process that executes nothing more would be root's otherwise.
         _call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
 
     def _closed_above(self, folder: Path) -> Path | None:
-        """The topmost folder above it that is closed, or that each start of pytest closes again."""
+        """The topmost closed folder above it, or one that each start of pytest closes again."""
         parents = reversed(folder.parents)
         return next((each for each in parents if each.name.startswith(_PYTESTS) or not self.reaches(each)), None)
 
 
 def _show_only(closed: Path, needed: list[Path]) -> None:
-    """Let `closed` have nothing but these folders below it, and be open."""
+    """Replace `closed` by an open folder that shows only these folders below it."""
     held = [(os.open(folder, os.O_PATH), folder) for folder in needed]
     _call("mount", b"lab", bytes(closed), b"tmpfs", 0, b"mode=755")
     for descriptor, folder in held:
-        if not folder.exists():  # else it is in one of those before
+        if not folder.exists():  # otherwise it is in one of the folders before
             folder.mkdir(parents=True)
             _call("mount", f"/proc/self/fd/{descriptor}".encode(), bytes(folder), None, _MS_REC_BIND, None)
         os.close(descriptor)

@@ -8,5 +8,5 @@ import pytest
 
 
 def change_library(monkeypatch: pytest.MonkeyPatch, module: ModuleType, library: str, **functions: object) -> None:
-    """Have `module` find these functions in `library`, which it imports by this name, until the test ends."""
+    """Make `module` find these functions in `library`, which it imports by this name, until the test ends."""
     monkeypatch.setattr(module, library, SimpleNamespace(**vars(getattr(module, library)) | functions))

@@ -32,7 +32,7 @@ def with_stops(*references: int) -> RegistryIndex:
 
 
 class Node:
-    """One with a desk that can be away."""
+    """A node with a desk that can be unreachable."""
 
     def __init__(self, folder: Path) -> None:
         key_file = folder / "ledger.key"
@@ -52,13 +52,13 @@ class Node:
         self.received: list[bytes] = []
         self.own = OwnSuspensions()
         self.hangs = False
-        """The calls have ended, and their channels do not say so."""
+        """True if the calls have ended, and their channels do not report it."""
         self.hands_over = False
-        """The next instance ends the other calls."""
+        """True if the next instance ends the other calls."""
         self.start()
 
     def start(self) -> None:
-        """The node as the next process sees it."""
+        """Start the node as its next process."""
         self.confirming = SuspensionConfirmations(
             self.settings,
             lambda: self.registry,

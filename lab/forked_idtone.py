@@ -1,8 +1,8 @@
 """Runs `idtone` in a child of a process that has imported its modules already.
 
-The child is a process of its own: with its own files, signals and end. Only its start is not that of the installed
+The child is a complete process, with its own files, signals and end. Only its start differs from that of the installed
 command, which imports for most of a second; `tests/core/test_loading.py`, the tutorial, `idtone setup` and the unit
-file's supervisor start that one.
+file's supervisor test that start.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def idtone(_: list[str]) -> None:
 
 
 class Forked:
-    """A running `idtone` with these arguments; standard output and error go to `log`. Used as `subprocess.Popen` is.
+    """A running `idtone` with these arguments; standard output and error go to `log`. It has the interface of
+    `subprocess.Popen`.
 
     `run` is a function of a module, which gets the arguments; `identity` is the user that it becomes.
     """

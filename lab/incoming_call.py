@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from .phone import Phone
 
 ACK_S: Final = 1.0
-"""The caller does not know of our answer if no ACK has arrived by then."""
+"""Seconds without an ACK after which the caller is taken not to know of our answer."""
 
 
 class IncomingCall(Call):
     """A call that reaches our phone. The phone's behaviour handles it with `ring`, `progress`, `answer`, `refuse` and
-    `hangup`; each does nothing where the call is past that state.
+    `hangup`; each does nothing if the call is past that state.
     """
 
     def __init__(self, phone: Phone, request: Request, source: Address, arrival_ns: int) -> None:
@@ -42,23 +42,23 @@ class IncomingCall(Call):
         self._behaving = self._phone.spawn(self._phone.behaviour(self))
 
     def ring(self) -> None:
-        """180, without media."""
+        """Send 180, without media."""
         if self.final_status is None:
             self._provide(180)
 
     def progress(self, announcement: Samples) -> None:
-        """183, and the announcement, repeated until the answer."""
+        """Send 183, and the announcement, repeated until the answer."""
         if self.final_status is None:
             self._provide(183, [SDP], self._answer())
             self._speak(announcement)
 
     def speak_first(self) -> None:
-        """The phone's voice, before any response says where it comes from."""
+        """Send the phone's voice before any response gives its address."""
         self._answer()
         self._speak(self._phone.voice)
 
     def answer(self, voice: Samples | None = None, headers: Iterable[Header] = ()) -> None:
-        """200, and from now on our voice: the phone's, or another."""
+        """Send 200, and from now on our voice: the phone's, or another one."""
         if self.final_status is None:
             self.answered_ns = time.time_ns()
             headers = [*self._phone.contact, *headers, SDP]
@@ -67,7 +67,7 @@ class IncomingCall(Call):
             self._conclude(200)
 
     def refuse(self, status: int, cause: int | None = None, headers: Iterable[Header] = (), *, by: Side = "us") -> None:
-        """A final response of 300 or higher, with or without a Q.850 cause."""
+        """Send a final response of 300 or higher, with or without a Q.850 cause."""
         if self.final_status is None:
             reason = [("Reason", f"Q.850;cause={cause}")] if cause else []
             self._respond_finally(self.request, self._source, status, [*reason, *headers])
@@ -82,7 +82,7 @@ class IncomingCall(Call):
     async def reinvite(
         self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
     ) -> Response:
-        """Send a re-INVITE as in `Call`, but after the ACK: one INVITE at a time (14.1)."""
+        """The final response to a re-INVITE as in `Call`, sent only after the ACK: one INVITE at a time (14.1)."""
         await self._settled()
         return await super().reinvite(direction, headers, video=video)
 

@@ -11,13 +11,13 @@ from idtone.ledger.store.meta import HOME
 
 
 def copy_ledger(source: Path, folder: Path) -> None:
-    """Copy a folder; its ledgers are at home in the copy."""
+    """Copy a folder; its ledgers accept the copy as their place."""
     shutil.copytree(source, folder, dirs_exist_ok=True)
     forget_home(folder)
 
 
 def forget_home(folder: Path) -> None:
-    """The ledgers in a folder forget in which file they were made."""
+    """Make the ledgers in a folder forget their original file."""
     for path in folder.rglob("*.sqlite3"):
         with closing(sqlite3.connect(path)) as connection, connection:
             if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'macs'").fetchall():

@@ -1,4 +1,4 @@
-"""Folders that the first test of a run that needs them makes: it may run in another worker."""
+"""Folders that the first test of a run that needs them makes; it may run in another worker."""
 
 import fcntl
 import shutil
@@ -24,7 +24,9 @@ def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], ob
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, folder: Path, make: Callable[[], object]) -> None:
-    """Let `folder` hold what `make` makes in it, for a test that changes it. It must name no path of its own."""
+    """Fill `folder` with the content that `make` makes in it, for a test that changes it. The content must not contain
+    its own path.
+    """
     with _alone(factory, name) as kept:
         if kept.exists():
             copy_ledger(kept, folder)
@@ -38,7 +40,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, folder: Path, make: Ca
 
 @contextmanager
 def _alone(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """The place of a folder, which no other worker makes meanwhile."""
+    """Context with the place of a folder, which no other worker makes meanwhile."""
     own = factory.getbasetemp()
     kept = (own.parent if own.name.startswith("popen-") else own) / f"kept-{name}"
     with kept.with_suffix(".lock").open("w") as lock:

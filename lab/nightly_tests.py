@@ -1,5 +1,6 @@
-"""Which tests `make test` leaves to others. Those of `make test-breadth` hold a promise of it once more, by a further
-value of the same kind; those of `make test-nightly` do so by another fault or the whole program, and take long.
+"""Marks of tests that `make test` leaves to others. Those of `make test-breadth` test a promise once more, with a
+further value of the same kind; those of `make test-nightly` do so with another fault or the complete program, and take
+long.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ import pytest
 
 
 def rest_at_night(names: str | tuple[str, ...], values: Iterable[Any]) -> pytest.MarkDecorator:
-    """Like `pytest.mark.parametrize`; `make test` and `make test-breadth` try only the first of the values."""
+    """Parametrize like `pytest.mark.parametrize`; `make test` and `make test-breadth` try only the first of the
+    values.
+    """
     return _rest(pytest.mark.nightly, names, values)
 
 
 def rest_in_breadth(names: str | tuple[str, ...], values: Iterable[Any], **more: Any) -> pytest.MarkDecorator:
-    """Like `pytest.mark.parametrize`; `make test` tries only the first value, `make test-breadth` the others."""
+    """Parametrize like `pytest.mark.parametrize`; `make test` tries only the first value, `make test-breadth` the
+    others.
+    """
     return _rest(pytest.mark.breadth, names, values, **more)
 
 
@@ -45,7 +50,7 @@ def one_of_each(
     rest: pytest.MarkDecorator = pytest.mark.nightly,
 ) -> list[Any]:
     """All pairs, for `parametrize`. `make test` tries each of `ones` with one of `others`, in turn; `make test-breadth`
-    tries those of `ones` that are `broad`.
+    tries those of `ones` that are in `broad`.
     """
 
     def marks(one: Any, is_tried: bool) -> Sequence[pytest.MarkDecorator]:

@@ -1,4 +1,6 @@
-"""`idtone brake list | release`: what the brake has marked, slowed or stopped, and how a person releases it."""
+"""`idtone brake list | release`: the subjects that the brake has marked, slowed or stopped, and their release by a
+person.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ from idtone.service.brake_keeper import release_in_file
 _COLUMNS: Final = ("token", "step", "kind", "line", "name", "signal", "since", "node", "call")
 _SHOWN: Final = 8
 _LEAST: Final = 6
-"""Characters of a token that a person has to give."""
+"""Minimum length of a token's beginning that a person enters."""
 _OBEYED_WITHIN_S: Final = 5.0
 
 
@@ -102,7 +104,7 @@ def release(
 
 
 def _wait_until_released(settings: Settings, hold: Hold) -> None:
-    """Raises UsageError if the service does not obey."""
+    """Wait until the service has released the subject. Raises UsageError if it does not."""
     deadline_s = time.monotonic() + _OBEYED_WITHIN_S
     while any(each.token == hold.token and each.since_s <= hold.since_s for each in _holds(settings)):
         if time.monotonic() > deadline_s:
@@ -116,5 +118,5 @@ def _wait_until_released(settings: Settings, hold: Hold) -> None:
 
 
 def _holds(settings: Settings) -> list[Hold]:
-    """The newest first. Raises UsageError."""
+    """The present holds, the newest first. Raises UsageError."""
     return sorted(read_state(state_path(settings)).holds, key=lambda hold: -hold.since_s)

@@ -1,6 +1,6 @@
-"""Where an operator's own lines go: into Asterisk's files, or into those that a distribution leaves to the operator.
+"""Files for an operator's own lines: Asterisk's files, or those that a distribution leaves to the operator.
 
-A distribution writes its files anew and would lose lines in them. It is recognised by what its files include. Pure.
+A distribution rewrites its files and would lose lines in them. It is recognised by the #includes of its files. Pure.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ class CustomFile:
     """A file for the operator's lines, relative to Asterisk's configuration folder."""
 
     distribution: str
-    """Its name; empty for a plain Asterisk."""
+    """The distribution's name; empty for a plain Asterisk."""
     file: str
     in_section: bool = False
-    """The file is included inside the section [general], so its lines need no section of their own."""
+    """True if the file is included inside the section [general], so that its lines need no section."""
 
 
 DIALPLAN, ARI_USERS, ARI_GENERAL, HTTP, MODULES = (
@@ -29,7 +29,7 @@ DIALPLAN, ARI_USERS, ARI_GENERAL, HTTP, MODULES = (
     "http.conf",
     "modules.conf",
 )
-"""What the lines are for. The first word is Asterisk's own file."""
+"""Purposes of the lines. The first word is Asterisk's own file."""
 
 FREEPBX, WAZO, VITALPBX = "FreePBX", "Wazo", "VitalPBX"
 
@@ -48,12 +48,12 @@ _PLACES: Final[Mapping[str, Mapping[str, CustomFile]]] = {
     HTTP: {"http_custom.conf": CustomFile(FREEPBX, "http_custom.conf", in_section=True)},
     MODULES: {"modules_custom.conf": CustomFile(FREEPBX, "modules_custom.conf", in_section=True)},
 }
-"""What the lines are for → the name in an #include of Asterisk's own file → the operator's file."""
+"""Purpose → name in an #include of Asterisk's own file → the operator's file."""
 _INCLUDE: Final = re.compile(r"^\s*#(?:try)?include\s+[\"<]?([^\s\">;]+)", re.MULTILINE)
 
 
 def custom_file_for(purpose: str, main: str) -> CustomFile:
-    """`main` is the text of Asterisk's own file for this purpose, empty if it does not exist."""
+    """The file for a purpose. `main` is the text of Asterisk's own file for it, empty if it does not exist."""
     included = _INCLUDE.findall(main)
     for name, place in _PLACES[purpose].items():
         if any(each == name or each.endswith(f"/{name}") for each in included):

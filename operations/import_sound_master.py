@@ -93,7 +93,7 @@ def import_master(
     )
     from idtone.tones.making.sounds import PBX_FORMATS  # takes longer to load than most commands to run
 
-    # In the folder from which Asterisk plays, it could open a file of another format, which the service does not check.
+    # Asterisk could open a file of another format in the folder from which it plays, which the service does not check.
     needed = "all" if output or sounds else ",".join(PBX_FORMATS)
     names = [each.name for each in formats_of(formats or needed)]
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
@@ -118,7 +118,7 @@ def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
         raise UsageError(Message("an unsigned registry has no published masters; name the MASTER"))
     from idtone.registry.trust.publication_client import PublicationClient  # imports TUF, which takes long
 
-    # In a copy: the operator need not be the service's user, whose folder gets no file of others.
+    # A copy is used: the operator need not be the service's user, whose folder gets no file of others.
     cache = scratch / "registry"
     if settings.registry.cache.exists():
         shutil.copytree(settings.registry.cache, cache)

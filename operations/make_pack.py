@@ -1,4 +1,4 @@
-"""Evidence packs by the rules of the settings: what a request says, and what an approved request makes."""
+"""Evidence packs by the rules of the settings: their requests, and the packs of approved requests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from .registry_excerpts import shown_registries
 
 @dataclass(frozen=True, slots=True)
 class MadePack:
-    """A pack whose export the ledger has recorded as the act `record`. `sha256` is that of its manifest."""
+    """A pack whose export the ledger has recorded as the act `record`. `sha256` is the digest of its manifest."""
 
     files: Mapping[str, bytes]
     calls: int
@@ -54,12 +54,14 @@ class MadePack:
 
 
 def need_keys(settings: Settings) -> None:
-    """Raises LedgerError if a key of the ledger is missing: no export and no answer to a request makes a new one."""
+    """Check that the keys of the ledger exist. Raises LedgerError if one is missing: no export and no answer to a
+    request creates one.
+    """
     need_log_keys(settings.ledger, settings.node)
 
 
 def checked_case(case: str | None) -> str:
-    """The case with this text. Raises UsageError if the text cannot name a case."""
+    """The case with this text. Raises UsageError if the text is not valid for a case."""
     if character := unreadable(case or ""):
         raise UsageError(
             Message("--case needs 1 to 200 printable characters; {character} is not printable", character=character)
@@ -70,9 +72,9 @@ def checked_case(case: str | None) -> str:
 
 
 def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, str | None]) -> LegalBasis:
-    """The legal basis of a demand, whose texts are as the options of `idtone ledger export` take them.
+    """The legal basis of a demand, whose texts are those of the options of `idtone ledger export`.
 
-    Raises UsageError if it does not have what its basis needs.
+    Raises UsageError if a text that the basis needs is missing.
     """
     bases, now = load_legal_bases(settings.ledger.legal_bases), datetime.now(UTC)
     if demand["basis"] is None:
@@ -108,7 +110,7 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
-    """The whole ids of the calls. Prints the ids of calls that were named by their beginnings."""
+    """The complete ids of the calls. Prints those that were given by their beginnings."""
     whole = [whole_id([reader], call) for call in calls]
     for given, call in zip(calls, whole, strict=True):
         if call != given:
@@ -117,7 +119,9 @@ def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
 
 
 def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> None:
-    """Raises UsageError if a call is in another node's ledger: only that node has the key that seals its pack."""
+    """Check that the calls are this node's. Raises UsageError for a call in another node's ledger: only that node has
+    the key that seals its pack.
+    """
     unknown = [call for call in calls if not reader.knows(call)]
     if not unknown or not settings.ledger.is_shared():
         return
@@ -162,7 +166,7 @@ def request_pack(
 
 
 def approved_pack(settings: Settings, person: Person, request_id: str) -> MadePack:
-    """Make the pack that was requested and approved. Raises UsageError, LedgerError: then nothing may be given out."""
+    """Make the requested and approved pack. Raises UsageError, LedgerError: then nothing may be given out."""
     with LedgerReader.open(settings.ledger.own()) as reader:
         request = requests(reader.acts()).get(request_id)
     if request is None:
@@ -193,7 +197,7 @@ def make_pack(
     request: DisclosureRequest | None = None,
     ledger: str | None = None,
 ) -> MadePack:
-    """Make a pack, and record first that `person` has it. Raises UsageError, LedgerError."""
+    """Make a pack, and record beforehand that `person` has it. Raises UsageError, LedgerError."""
     key_ring = KeyRing.of(settings.ledger, settings.node)
     now = datetime.now(UTC)
     with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), key_ring.days) as reader:
@@ -254,7 +258,7 @@ def make_pack(
 
 
 def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:
-    """The profiles of the sounds that were played. The association's own gets only its identity: its form is secret."""
+    """The profiles of the played sounds. The association's own has only its identity: its form is secret."""
     found: dict[str, Mapping[str, Any]] = {}
     for name, played in played_files(summary.record for summary in summaries).items():
         profile = library.get(name)

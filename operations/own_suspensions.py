@@ -1,4 +1,4 @@
-"""What the commands of this node's own suspensions do: order, put to use without the service, record. I/O."""
+"""Common acts on this node's own suspensions: order them, apply them without the service, record them. I/O."""
 
 from __future__ import annotations
 
@@ -38,16 +38,18 @@ from idtone.service.other_nodes import shares_with_nodes
 from idtone.service.suspension_keeper import duty_terms
 
 PUT_TO_USE_WITHIN_S: Final = 5.0
-"""How long a command waits for the service."""
+"""Most seconds that a command waits for the service."""
 ELSEWHERE_WITHIN_S: Final = 6.0
-"""How long it waits for the other nodes, which need some three seconds."""
+"""Most seconds that it waits for the other nodes, which need some three seconds."""
 
 
 class SuspensionActs:
-    """One command's work, as the service's user or as root, whose files get the owner of those that they replace."""
+    """One command's acts, as the service's user or as root. Files that root writes keep the owner of those that they
+    replace.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        """Raises UsageError, also for an account that several persons use if it takes two persons."""
+        """Raises UsageError, also for an account shared by several persons if a suspension takes two persons."""
         self.settings, self.person = settings, acting_person()
         key = settings.ledger.key_file
         read_key(key)  # a missing key is not made here
@@ -63,7 +65,7 @@ class SuspensionActs:
 
     @property
     def persons(self) -> int:
-        """How many persons a suspension takes."""
+        """Number of persons that a suspension takes."""
         return self.settings.policy.own_suspensions.persons
 
     def act(self, why: str = "") -> Act:
@@ -77,7 +79,9 @@ class SuspensionActs:
         return after
 
     def enter(self, one: OwnSuspension) -> None:
-        """Enter a new suspension in the file first, before the ledger, which may be in trouble. Raises UsageError."""
+        """Enter a new suspension in the file. This comes before the ledger, which may be in trouble. Raises
+        UsageError.
+        """
         wanted = set(one.numbers)
         with changing(self.path) as draft:
             for each in draft.held.suspensions:
@@ -88,8 +92,8 @@ class SuspensionActs:
             draft.put(one)
 
     def order(self, one: OwnSuspension) -> tuple[OwnSuspension, LedgerError | None]:
-        """Enter a new one, put it to use if it is approved, and record it; why the ledger has not recorded it. What
-        counts is that the calls are refused. Raises UsageError and FallbackError.
+        """Enter a new suspension, apply it if it is approved, and record it; returns it, with the error if the ledger
+        has not recorded it. Refusing the calls is what counts. Raises UsageError and FallbackError.
         """
         self.enter(one)
         if one.approved:
@@ -101,7 +105,7 @@ class SuspensionActs:
         return one, None
 
     def finish(self, one: OwnSuspension) -> OwnSuspension:
-        """Put a changed one to use, and record the act. Raises UsageError, FallbackError and LedgerError."""
+        """Apply a changed suspension, and record the act. Raises UsageError, FallbackError and LedgerError."""
         if one.withdrawn:
             self.record(one, WITHDRAWN, {"why_withdrawn": one.withdrawn.why})
         elif one.lifted:
@@ -117,7 +121,7 @@ class SuspensionActs:
     # -- in force -----------------------------------------------------------------------------------------------------
 
     def awaited(self, one: OwnSuspension, is_done: Callable[[OwnSuspension], bool]) -> OwnSuspension:
-        """The suspension as the service has confirmed it, or this command, if no service runs or answers.
+        """The suspension with the service's confirmation, or with this command's if no service runs or answers.
 
         Raises UsageError and FallbackError.
         """
@@ -131,7 +135,7 @@ class SuspensionActs:
         return self._put_to_use(one.id)
 
     def awaited_elsewhere(self, one: OwnSuspension) -> OwnSuspension:
-        """The suspension as some or all other nodes of the fleet have confirmed it meanwhile."""
+        """The suspension with the confirmations so far by the other nodes of the fleet."""
         waits = one.state is SuspensionState.ASKED or one.withdrawn or (one.lift_asked and not one.lifted)
         if waits or not shares_with_nodes(self.settings) or not _runs(self.settings):
             return one
@@ -144,7 +148,7 @@ class SuspensionActs:
         return one
 
     def _put_to_use(self, suspension: str) -> OwnSuspension:
-        """Put the suspension to use in Asterisk's file alone."""
+        """Apply the suspension in Asterisk's file alone."""
         stops = StopsInUse(self.path)
         self._write(stops)
         at = datetime.now(UTC)
@@ -206,7 +210,7 @@ def _runs(settings: Settings) -> bool:
     try:
         return status_client.ask(path_of(settings.ledger.own())) is not None
     except IdtoneError:
-        return False  # it does not answer, or it is another one's
+        return False  # the service does not answer, or it is another one's
 
 
 def _now() -> datetime:

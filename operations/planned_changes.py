@@ -1,4 +1,4 @@
-"""What a command would change on the PBX, as values, and how it is shown. Pure."""
+"""Changes on the PBX as values, with their text. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Final
 from idtone.core.translation import Message, joined
 
 MOST_LINES: Final = 40
-"""A longer new file is not shown."""
+"""Longer new files are not shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
     """New content of a file. `before` is None if the file does not exist.
 
-    `mode`, `user` and `group` are those of the file afterwards; None leaves them, or takes those of a new file.
+    `mode`, `user` and `group` describe the file afterwards; None keeps the present ones, or the defaults of a new file.
     """
 
     path: Path
@@ -31,10 +31,10 @@ class FileChange:
     user: str | None = None
     group: str | None = None
     is_secret: bool = False
-    """All of it is secret, and not shown."""
+    """True if the whole content is secret, and is not shown."""
 
     def __str__(self) -> str:
-        """A unified diff, without secrets, and the rights; for a new file of many lines only its name."""
+        """A unified diff, without secrets, and the rights. Of a new file with many lines, only the name is shown."""
         rights = str(RightsChange(self.path, self.mode, self.user, self.group))
         if self.is_secret:
             return joined("\n", [Message("{path}: a secret, which is not shown", path=self.path), rights])
@@ -63,7 +63,7 @@ class FolderChange:
 
 @dataclass(frozen=True, slots=True)
 class RightsChange:
-    """Other rights of a file or folder. None leaves what is there."""
+    """Other rights of a file or folder. None keeps the present value."""
 
     path: Path
     mode: int | None = None
@@ -81,8 +81,8 @@ class RightsChange:
 
 @dataclass(frozen=True, slots=True)
 class AsteriskChange:
-    """A command of Asterisk's console. Afterwards `wanted`, a regular expression, matches in the output of `proof`.
-    `back` takes the command back.
+    """A command of Asterisk's console. Afterwards `wanted`, a regular expression, must match in the output of `proof`.
+    `back` reverts the command.
     """
 
     command: str
@@ -90,7 +90,7 @@ class AsteriskChange:
     wanted: str
     back: str
     once: bool = False
-    """There is nothing to do if the proof has what is wanted already."""
+    """True if the command is unnecessary when the proof matches already."""
 
     def __str__(self) -> str:
         return f"asterisk -rx {quote(self.command)}"
@@ -98,7 +98,7 @@ class AsteriskChange:
 
 @dataclass(frozen=True, slots=True)
 class ProgramChange:
-    """A program that changes the machine; `back` takes it back."""
+    """A program that changes the machine; `back` reverts it."""
 
     command: tuple[str, ...]
     back: tuple[str, ...]
@@ -112,7 +112,7 @@ Change = FileChange | FolderChange | RightsChange | AsteriskChange | ProgramChan
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Changes that are made together or not at all. `ids` says to programs what they are for, `title` to people."""
+    """Changes that are made together or not at all. `ids` are their topics for programs, `title` is for people."""
 
     ids: tuple[str, ...]
     title: str
@@ -125,20 +125,20 @@ HOOK_RELOAD: Final = AsteriskChange(
 
 
 def module_load(module: str) -> AsteriskChange:
-    """`module` is a module's name without `.so`."""
+    """The command that loads a module; `module` is its name without `.so`."""
     return AsteriskChange(
         f"module load {module}", f"module show like {module}.so", r"(?<!Not) Running ", f"module unload {module}", True
     )
 
 
 MARK: Final = "; idtone added the next lines"
-"""The line before those that idtone adds to an operator's file."""
+"""The line above the lines that idtone adds to an operator's file."""
 _SECTION: Final = re.compile(rb"^[ \t]*\[", re.MULTILINE)
 
 
 def with_include(content: bytes, name: str) -> bytes:
-    """A dialplan file that includes another one. The line comes before the first section: the operator's lines after it
-    would otherwise belong to the last section of the included file.
+    """A dialplan file with an #include of another one. The #include comes before the first section: the operator's
+    lines after it would otherwise belong to the last section of the included file.
     """
     first = _SECTION.search(content)
     at = first.start() if first else len(content)
@@ -148,7 +148,7 @@ def with_include(content: bytes, name: str) -> bytes:
 def with_options(content: bytes, section: str, lines: Sequence[str]) -> bytes | None:
     """A configuration file with more options in a section; None if it has no such section.
 
-    Of several options with one name Asterisk takes the last. So the lines come after those with the same names, or at
+    Of several options with one name Asterisk uses the last. So the lines come after those with the same names, or at
     the beginning of the section.
     """
     head = re.search(rb"^[ \t]*\[%b\].*(?:\n|\Z)" % re.escape(section.encode()), content, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""`idtone registry decide`: the decision for a call by a registry, or those of an evidence pack once more."""
+"""`idtone registry decide`: the decision for a call by a registry, or the repeated decisions of an evidence pack."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def decide(
     Exit 0: each decision that the registry made is the recorded one. 1: one is not, or cannot be repeated.
     """
     if pack is not None:
-        from .repeated_decisions import repeat  # the ledger, which no other decision needs
+        from .repeated_decisions import repeat  # this needs the ledger, which no other decision does
 
         repeat(pack, root, log_key, as_json)
         return
@@ -128,6 +128,6 @@ def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str,
 
 
 def cell(value: Any) -> str:
-    """A value of a decision, for people."""
+    """The value of a decision as text for people."""
     text = ", ".join(value) if isinstance(value, list) else value
     return "-" if text in (None, "") else str(text)

@@ -65,7 +65,7 @@ def update(
 
 
 _Read = tuple[str, RegistryIndex | None, str]
-"""The source of the registry; its index, None if that was not needed; and what became of fallback.conf."""
+"""The source of the registry; its index, None if that was not needed; and the outcome for fallback.conf."""
 
 
 def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
@@ -86,7 +86,7 @@ def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
 
 
 def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) -> _Read:
-    """The same as `_unsigned`, for a signed registry. If the source cannot be used, fallback.conf gets what is in the
+    """The same as `_unsigned`, for a signed registry. If the source cannot be used, fallback.conf is written from the
     cache. Raises TrustError too.
     """
     from idtone.registry.trust.publication_client import (
@@ -127,7 +127,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
 
 
 def _kept(repository: PublicationClient) -> Published | None:
-    """The generation in the cache; None if there is none, or it is damaged, and is fetched again."""
+    """The generation in the cache; None if there is none, or if it is damaged and has to be fetched again."""
     try:
         return repository.kept()
     except TrustError:
@@ -152,7 +152,7 @@ class _Suspended:
         return self._fallback is None or self._fallback.is_of(origin)
 
     def write(self, index: RegistryIndex) -> str:
-        """`written`, `current`, or `none` without a folder. Raises FallbackError."""
+        """Write the file; returns `written`, `current`, or `none` without a folder. Raises FallbackError."""
         if self._fallback is None:
             return "none"
         return "written" if self._fallback.update(index) else "current"

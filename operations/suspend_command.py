@@ -91,7 +91,7 @@ def suspend(
 
 
 def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
-    """The message that says what has become of the suspension."""
+    """The message about the outcome for the suspension."""
     which = ", ".join(map(masked, spans[:5])) + (", …" if len(spans) > 5 else "")
     if one.in_force is None:
         return Message(
@@ -123,7 +123,7 @@ def not_recorded(failure: LedgerError) -> LedgerError:
 
 
 def show_nodes(one: OwnSuspension) -> None:
-    """What the other nodes of the fleet have confirmed, if there are any."""
+    """Print the confirmations by the other nodes of the fleet, if there are any."""
     waiting, of = one.waiting_nodes(), len(one.elsewhere) + 1
     if one.elsewhere and not waiting and (one.over or one.in_force):
         print(translated(Message("confirmed by all {count} nodes", count=of)))
@@ -146,7 +146,7 @@ def as_plain(one: OwnSuspension) -> dict[str, object]:
 
 
 def _spans(source: str | None, customer: str | None, settings: Settings) -> list[NumberSpan]:
-    """Raises UsageError."""
+    """The spans of the numbers to suspend. Raises UsageError."""
     if customer is not None:
         if source is not None:
             raise UsageError(Message("--customer and FILE cannot go together; choose one"))
@@ -172,7 +172,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
 
 
 def of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
-    """The numbers that the table of lines has of a customer now. Raises UsageError."""
+    """The numbers of a customer in the present table of lines. Raises UsageError."""
     if settings.lines.source is None:
         raise UsageError(
             Message("the numbers of a customer come from the table of lines; set lines.source, or give the numbers")

@@ -1,4 +1,6 @@
-"""This node's own suspensions: `idtone suspensions`, and what `idtone-evidence` has for their duties and papers."""
+"""This node's own suspensions: `idtone suspensions`, and the commands of `idtone-evidence` for the duties and papers of
+suspensions.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,7 @@ def list_suspensions(
 
 
 def _shown(duty: Duty, now: datetime) -> str:
-    """An overdue one with an exclamation mark."""
+    """A duty as text; an overdue one has an exclamation mark."""
     return f"{translated(Message(DUTY_WORDS[duty.kind]))} {duty.due}{'!' if duty.is_overdue(now) else ''}"
 
 
@@ -127,7 +129,7 @@ def lift(
 
 
 def _finish(desk: SuspensionActs, one: OwnSuspension, as_json: bool) -> None:
-    """Put it to use, record the act, and say what has become of it."""
+    """Apply a changed suspension, record the act, and print the outcome."""
     one = desk.awaited_elsewhere(desk.finish(one))
     if as_json:
         command_line.print_json(as_plain(one))

@@ -1,8 +1,8 @@
-"""Intervals of numbers with the holder of each, for a look-up that reads as little memory as it can.
+"""Intervals of numbers with the holder of each, for a look-up that reads as little memory as possible.
 
-A call's number has mostly not been used for a while. So each place in memory that its look-up reads is a miss of the
-processor's cache, which takes as long as a function call. The look-up reads one place in a table of blocks, and then
-one in a page that has the holder of each number of its block.
+A number has usually not been used for a while before its call. So each memory access of its look-up misses the
+processor's cache, which takes as long as a function call. The look-up makes one access to a table of blocks, and then
+one to a page that has the holder of each number of its block.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from idtone.core.calls import Period
 from idtone.core.number_spans import NumberSpan
 
 BLOCK: Final = 1_000
-"""A tenth of the unit of allotment of Japanese numbers. `AREA` and `HolderSpans.find` count on it."""
+"""Numbers of a block: a tenth of the unit of allotment of Japanese numbers. `AREA` and `HolderSpans.find` need it."""
 AREA: Final = 1_000
-"""Blocks. All numbers of Japan are in some 1,500 areas."""
+"""Blocks of an area. All numbers of Japan are in some 1,500 areas."""
 FEW: Final = 64
-"""A block with more intervals has a page. The page takes no more than three times the memory of its intervals."""
+"""Maximum number of intervals of a block without a page. A page takes no more than three times the memory of its
+intervals.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class HolderSpans:
-    """Intervals of numbers, ascending, disjoint or equal, with the holder of each; of equal ones the last counts.
+    """Intervals of numbers, ascending, disjoint or equal, with the holder of each. Of equal ones the last counts.
 
-    `areas` gives, for each area, where its blocks begin in `blocks`. A block is 0 if no interval touches it; `-n`, if
-    the first interval that touches it is number `n`, counted from 1; else its place in `pages`, which has 0 or the
-    holder + 1 for each number of the block.
+    `areas` gives, for each area, the start of its blocks in `blocks`. A block has one of three values: 0 if no interval
+    touches it; `-n` if the first interval that touches it is number `n`, counted from 1; else its place in `pages`,
+    which has 0 or the holder + 1 for each number of the block.
     """
 
     firsts: array[int]
@@ -41,7 +43,7 @@ class HolderSpans:
     pages: array[int]
 
     def find(self, number: int) -> int:
-        """The holder of the number + 1; 0 if it has none."""
+        """The holder of the number + 1; 0 if there is none."""
         area = self.areas.get(number // 1_000_000)
         if area is None:
             return 0
@@ -56,12 +58,12 @@ class HolderSpans:
         return self.holders[at] + 1 if at >= start and number <= self.lasts[at] else 0
 
     def holder(self, number: int) -> int | None:
-        """The holder of the number."""
+        """The holder of the number; None if there is none."""
         found = self.find(number)
         return found - 1 if found else None
 
     def touched_blocks(self) -> set[int]:
-        """The blocks that an interval touches: numbers without their last three digits."""
+        """The blocks that intervals touch, as numbers without their last three digits."""
         ends = zip(self.firsts, self.lasts, strict=True)
         return {block for first, last in ends for block in range(first // BLOCK, last // BLOCK + 1)}
 
@@ -72,13 +74,13 @@ class HolderSpans:
                 yield NumberSpan(first, last), period
 
     def arrays(self) -> list[array[int]]:
-        """The arrays that `read_arrays` reads."""
+        """The arrays of these intervals, for `read_arrays`."""
         areas = array("q", (value for pair in self.areas.items() for value in pair))
         return [self.firsts, self.lasts, self.holders, areas, self.blocks, self.pages]
 
 
 def read_arrays(arrays: Iterator[array[int]]) -> HolderSpans:
-    """The intervals that `HolderSpans.arrays` has given. Raises ValueError if arrays are missing."""
+    """The intervals in arrays from `HolderSpans.arrays`. Raises ValueError if arrays are missing."""
     try:
         firsts, lasts, holders, areas, blocks, pages = (next(arrays) for _ in range(6))
     except RuntimeError as error:
@@ -87,7 +89,7 @@ def read_arrays(arrays: Iterator[array[int]]) -> HolderSpans:
 
 
 def spans_of(firsts: array[int], lasts: array[int], holders: Sequence[int]) -> HolderSpans:
-    """The look-up of intervals, ascending, disjoint or equal, with the holder of each."""
+    """The look-up of these intervals, which are ascending, and disjoint or equal. `holders` has the holder of each."""
     touching: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
         for block in range(first // BLOCK, last // BLOCK + 1):

@@ -1,4 +1,4 @@
-"""The registry on this machine, for programs other than the service: the unsigned file, or the cached publication."""
+"""The registry on this machine, for programs other than the service: an unsigned file, or the cached publication."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LocalRegistry:
-    """`document` has the suspensions of either file. For an unsigned registry `signed` is None, and `origin` the digest
-    of its file. Of a published list of numbers that never originate, only `signed` has the numbers: it may be long.
+    """A registry with its suspensions. `document` has the suspensions of either source. For an unsigned registry
+    `signed` is None, and `origin` is the digest of its file. If the list of numbers that never originate is published,
+    its numbers are only in `signed`, because it may be long.
     """
 
     source: str
@@ -64,7 +65,7 @@ def from_file(path: Path) -> LocalRegistry:
 
 
 def from_folder(folder: Path) -> LocalRegistry:
-    """The registry in the authority's folder as it is now, published or not. Raises DocumentError."""
+    """The registry in the authority's folder in its current state, published or not. Raises DocumentError."""
     registry, suspensions = folder / tuf_roles.REGISTRY_FILE, folder / tuf_roles.SUSPENSIONS_FILE
     known = _together(
         str(folder),

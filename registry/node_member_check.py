@@ -1,4 +1,4 @@
-"""Check of a node's settings: the registry must know its member (`association.member`), and license the sounds that it
+"""Checks of a node's settings: the registry must know its member (`association.member`), and license the sounds that it
 chooses (`policy.tones`).
 """
 
@@ -23,7 +23,9 @@ REMEDY: Final = Message(
 
 
 def member_trouble(member: str | None, registry: RegistryIndex | None) -> Message | None:
-    """What is wrong, in words, without the member; None if nothing is. Without a registry, only whether one is set."""
+    """The problem with the node's member, in words that do not name it; None without a problem. Without a registry,
+    only a missing setting is a problem.
+    """
     if member is None:
         return Message("association.member is not set: no licence counts, and calls get the notice or are refused")
     if registry is not None and member not in registry.members:
@@ -39,7 +41,9 @@ TONES_REMEDY: Final = Message(
 
 
 def tones_trouble(tones: Tones, member: str | None, registry: RegistryIndex | None, now: datetime) -> Message | None:
-    """Which of the chosen sounds no valid licence covers, in words; None if all are licensed, or that is not known."""
+    """The problem of chosen sounds that no valid licence covers, in words; None if all are licensed, or if that is not
+    known.
+    """
     if member is None or registry is None or member not in registry.members:
         return None
     wrong = [
@@ -56,7 +60,7 @@ def tones_trouble(tones: Tones, member: str | None, registry: RegistryIndex | No
 
 
 class MemberWarning:
-    """Logs what is wrong with the node's member or its sounds, once for each registry."""
+    """Logs the problems of the node's member or its sounds, once for each registry."""
 
     def __init__(self, member: str | None, tones: Tones) -> None:
         self._member = member

@@ -1,4 +1,4 @@
-"""Loads and assembles the parts of an instance, as the settings say, before it begins to serve."""
+"""Loads and assembles the parts of an instance by the settings, before it begins to serve."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ from .hook_from_settings import hook_for
 log = logging.getLogger(__name__)
 
 REGISTRY_WITHIN_S: Final = 30.0
-"""How long the start waits for the registry's source."""
+"""Time for which the start waits for the registry's source, in seconds."""
 LINES_WITHIN_S: Final = 30.0
-"""How long the start waits for the table of lines."""
+"""Time for which the start waits for the table of lines, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,18 @@ class Loaded:
     lines: LinesSource | None = None
     """The table of the customers' lines; None if their numbers are not checked."""
     stops: StopsInUse = field(kw_only=True)
-    """What the operator has stopped itself."""
+    """The suspensions by the operator."""
     restore: Callable[[], object] = field(kw_only=True, default=lambda: None)
-    """Puts damaged sound files in place again, all that it can. Raises ToneError that names the others."""
+    """Restores damaged sound files, as many as possible. Raises ToneError, which names the others."""
     hook: str | None = None
     """The digest of the hook that these settings need; None if it cannot be made."""
 
 
-def load(settings: Settings, config: Path | None = None) -> Loaded:
-    """The loaded parts of an instance. `config` is the file that the settings were read from, if one was named.
+def load(settings: Settings) -> Loaded:
+    """The loaded parts of an instance.
 
-    A profile whose files cannot be made is logged, and the notice replaces it. Raises ToneError if it is the notice.
+    If a profile's files cannot be made, this is logged, and the notice replaces it. Raises ToneError if that profile is
+    the notice.
     """
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
@@ -105,7 +106,7 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
     if settings.canary.exported:
         canary_result.make_folder(settings)
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
-    hook = _hook(settings, config, library)
+    hook = _hook(settings, library)
 
     def restore() -> None:
         _, refused = put([profile for profile in profiles if profile.id in sounds])
@@ -121,7 +122,7 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
 def put_each(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> tuple[dict[str, Sound], dict[str, ToneError]]:
-    """The sounds by profile id, and by that id too why one cannot be put in place, which keeps no other from it."""
+    """The sounds by profile id, and the errors by profile id. A failure of one profile does not affect the others."""
     sounds: dict[str, Sound] = {}
     refused: dict[str, ToneError] = {}
     for profile in profiles:
@@ -132,16 +133,18 @@ def put_each(
     return sounds, refused
 
 
-def _hook(settings: Settings, config: Path | None, library: Library) -> str | None:
+def _hook(settings: Settings, library: Library) -> str | None:
     try:
-        return hook_for(settings, config, library).digest
+        return hook_for(settings, library).digest
     except IdtoneError as error:
         log.debug("%s", error)  # `idtone doctor` reports it
         return None
 
 
 def fleet_of(settings: Settings) -> FleetChain | None:
-    """The other nodes, if trunks lead to any. Raises DocumentError if there is no usable key."""
+    """The chain with other nodes, if trunks lead to any; otherwise None. Raises DocumentError if there is no usable
+    key.
+    """
     key = settings.fleet.key()
     return FleetChain(key, settings.node, frozenset(settings.fleet.trunks)) if key else None
 
@@ -185,8 +188,8 @@ def journal_of(settings: Settings) -> JournalFolder:
 
 
 def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> Source:
-    """The source of the registry. `used_for`: for how long evidence may show a registry after its last use; None: for
-    ever.
+    """The source of the registry. `used_for` is how long evidence may show a registry after its last use; None: without
+    limit.
     """
     root = registry.root_file()
     if root is None:
@@ -203,7 +206,7 @@ def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> 
 def assemble(
     settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, restored: RestoredCalls | None = None
 ) -> tuple[CallControl, FallbackKeeper, Callable[[], None]]:
-    """Call control, the fallback file, and the function that reads a changed registry and puts it to use.
+    """Call control, the fallback file, and a function that reads a changed registry and puts it to use.
 
     `restored` are the calls in progress, if the ledger was read for them.
     """
@@ -233,7 +236,7 @@ def assemble(
         own_stops=lambda: stops.index or None,
         braking=CallBrake(brake, acting_person()) if brake else None,
     )
-    # Those whose channel is gone are closed when Asterisk is connected.
+    # Calls whose channel is gone are closed when Asterisk is connected.
     calls.recall((restored or RestoredCalls.of(ledger)).calls)
 
     expiry = ExpiryWarning(policy.registry_stale, settings.association.member)
@@ -259,7 +262,7 @@ def assemble(
 
 
 def refreshing(lines: LinesSource, settings: Settings) -> Callable[[], None]:
-    """The function that reads a changed table of lines, and writes it for the hook."""
+    """A function that reads a changed table of lines, and writes it for the hook."""
     left = FallbackLines(settings.sounds.directory)
 
     def refresh() -> None:

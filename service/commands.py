@@ -1,4 +1,4 @@
-"""`idtone serve`."""
+"""`idtone serve`: runs the service."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from .service_user import read_as_service, refuse_root
 log = logging.getLogger(__name__)
 
 UNUSABLE_SETTINGS: Final = 78
-"""EX_CONFIG of sysexits.h: systemd does not restart the service, because it would fail again."""
+"""Exit code EX_CONFIG of sysexits.h. systemd does not restart the service then, because it would fail again."""
 
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Take over from the running instance, without losing a call.")
@@ -82,9 +82,9 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
     logs.begin_logging(settings.log.format, settings.log.level)
     # Otherwise it logs each missing signature, even if enough keys signed.
     logging.getLogger("tuf").setLevel(logging.WARNING)
-    faulthandler.enable()  # shows where the event loop was blocked when systemd's watchdog ends the process
+    faulthandler.enable()  # shows the place where the event loop was blocked when systemd's watchdog ends the process
     with _reported(settings.log.format):
-        instance = Instance(settings, password, load(settings, config))
+        instance = Instance(settings, password, load(settings))
         prefer_event_loop()
         try:
             asyncio.run(instance.live(take_over))
@@ -97,7 +97,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
 
 @contextmanager
 def _reported(form: logs.LogFormat) -> Iterator[None]:
-    """Report the error that ends the service in the form of its log; in text the command line prints it."""
+    """Report the error that ends the service in the form of its log. In text form the command line prints it."""
     try:
         yield
     except OSError as error:
@@ -116,8 +116,8 @@ def _reported(form: logs.LogFormat) -> Iterator[None]:
 
 
 def check_settings(settings: Settings) -> None:
-    """Read the files that the settings name, without changing anything: those of the operator, and the service's own,
-    if they are there. Raises IdtoneError.
+    """Read the files that the settings name, without changing anything: the operator's files, and the service's own if
+    they exist. Raises IdtoneError.
     """
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
@@ -146,7 +146,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[str]:
-    """The warnings: what calls will lack although the settings can be used."""
+    """The warnings about what calls will lack, although the settings can be used."""
     member = settings.association.member
     if trouble := member_trouble(member, registry):
         yield joined(". ", (trouble, REMEDY))
@@ -164,7 +164,7 @@ def _registry_here(settings: Settings) -> RegistryIndex | None:
 
 
 def _check_keys(ledger: LedgerSettings, node: str) -> None:
-    """The ledger's keys, if they were made yet. Raises LedgerError."""
+    """Check the ledger's keys, if they were made yet. Raises LedgerError."""
     for path in (ledger.key_file, *LogKeys(ledger, continued_trees_of(ledger, node)).files()):
         try:
             there = path.exists()
@@ -175,7 +175,9 @@ def _check_keys(ledger: LedgerSettings, node: str) -> None:
 
 
 def _check_lines(lines: LinesSettings) -> None:
-    """A database is not read: it may be away, and then the last good table stays in use."""
+    """Check the settings of the table of lines, and read a file. A database is not read: it may be away, and then the
+    last good table stays in use.
+    """
     lines.check()
     if lines.is_database():
         lines.secret()

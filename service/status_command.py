@@ -1,4 +1,4 @@
-"""`idtone status`: what the running service says of itself, or what its files say while it does not run."""
+"""`idtone status`: the feed of the running service, or the state of its files while it does not run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = tuple[str, str]
-"""What it is, and its state."""
+"""A name, and its state."""
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False, watch: WatchOption = False) -> None:
@@ -44,7 +44,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
 
 
 def status_with_troubles(settings: Settings) -> dict[str, Any]:
-    """The result of `read_status` with `troubles`, which are wrong now, and `warnings`, which will be wrong unless
+    """The result of `read_status`, with `troubles`, which are wrong now, and `warnings`, which will be wrong unless
     someone acts.
     """
     found = read_status(settings)
@@ -92,7 +92,7 @@ def _ledger(settings: LedgerSettings) -> dict[str, Any]:
 
 
 def _registry(settings: RegistrySettings) -> dict[str, Any]:
-    """The registry's facts: from the file of an unsigned one, from the cache of a signed one, without asking its
+    """The registry's facts, from the file of an unsigned registry or the cache of a signed one, without asking its
     source.
     """
     found: dict[str, Any] = {"path": settings.source, "version": None, "expires": None, "trouble": ""}
@@ -410,7 +410,7 @@ def _age(time: str | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`1:02:03`; from two days on, `2 days`."""
+    """A time as `1:02:03`; from two days on, as `2 days`."""
     lasted = timedelta(seconds=max(0, round(seconds)))
     return Message("{days:,} days", days=lasted.days) if lasted >= timedelta(days=2) else _clock(lasted)
 

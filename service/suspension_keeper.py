@@ -1,10 +1,10 @@
-"""Puts this node's own suspensions (`idtone suspend`) to use, confirms it in their file, and records it.
+"""Puts this node's own suspensions (`idtone suspend`) to use, confirms this in their file, and records it.
 
-No call waits for it. Decisions look at `StopsInUse`; Asterisk gets the numbers by `fallback.conf`. A suspension is in
-force when both have it. The association's own suspension of a number takes over from then on.
+No call waits for it. Decisions use `StopsInUse`; Asterisk gets the numbers in `fallback.conf`. A suspension is in force
+when both have it. If the association suspends the number itself, its suspension takes over.
 
-The nodes of a fleet stop together: what this one knows stands sealed in its state in PostgreSQL (`node_state`), and
-what the others know is taken over into the file (`fleet_suspensions`).
+The nodes of a fleet stop together. This node's suspensions are sealed in its state in PostgreSQL (`node_state`), and
+those of the others are taken over into the file (`fleet_suspensions`).
 """
 
 from __future__ import annotations
@@ -41,21 +41,23 @@ from .other_nodes import shares_with_nodes
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 1.0
-"""How long it waits at most until the calls have ended, which it counts. Those that end later it counts then."""
+"""Longest wait for the ends of the calls that are counted, in seconds. Later ends are counted when they happen."""
 AGAIN_S: Final = 30.0
-"""How often it looks again without a change: a suspension of the association may begin by its date."""
+"""Interval in seconds at which it looks again without a change, because a suspension by the association may begin at
+its date.
+"""
 
 
 def duty_terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any]]:
-    """The duties that a stop brings, and by when they are due."""
+    """The duties that follow a stop, with their days."""
     given = (DutyKind.CONTRACTOR_REPORT, policy.contractor_report), (DutyKind.CONTRACT_END, policy.contract_end)
     return [(kind, (at + term).astimezone(JAPAN).date()) for kind, term in given]
 
 
 class SuspensionKeeper:
-    """Runs while the service does."""
+    """Puts this node's own suspensions to use, as long as the service runs."""
 
     def __init__(
         self,
@@ -68,8 +70,8 @@ class SuspensionKeeper:
         evidence: Evidence,
         report_soon: Callable[[], None] = lambda: None,
     ) -> None:
-        """`end_calls` ends the calls of stopped numbers, and returns after so many seconds at most; `ended` counts by
-        the suspension's id those that have ended.
+        """`end_calls` ends the calls of stopped numbers within a number of seconds; `ended` counts the ended calls by
+        the suspension's id.
 
         `report_soon` lets the other nodes hear of a change at once. Raises DocumentError if the fleet's key cannot be
         used.
@@ -77,31 +79,31 @@ class SuspensionKeeper:
         self._settings, self._stops, self._registry, self._fallback = settings, stops, registry, fallback
         self._end_calls, self._ended, self._evidence = end_calls, ended, evidence
         self._told: dict[str, int] = {}
-        """What the file has of `ended`."""
+        """Counts of `ended` that the file has."""
         self._confirming = threading.Lock()
         self._known = read_suspensions(stops.path)
         self._report_soon = report_soon
         key = settings.fleet.key_file if shares_with_nodes(settings) else None
         self._seal = SuspensionSeal(read_fleet_key(key)) if key else None
         self.told: str | None = None
-        """What the other nodes read of this one; None if there is nothing to share. From any thread."""
+        """This node's report for the other nodes; None if there is nothing to share. Thread-safe."""
         self._told_known = OwnSuspensions()
         self._tell()
 
     @property
     def known(self) -> OwnSuspensions:
-        """The suspensions as the file had them at the last reading."""
+        """The suspensions in the file at the last reading."""
         return self._known
 
     def _tell(self) -> None:
-        """Tell the other nodes what the file has."""
+        """Send the content of the file to the other nodes."""
         if self._seal and self._known != self._told_known:
             self._told_known = self._known
             self.told = self._seal.sealed(self._settings.node, suspensions_to_tell(self._known, self._settings.node))
             self._report_soon()
 
     def hear(self, reports: Sequence[NodeReport]) -> None:
-        """Take over what the other nodes know, and note what they have confirmed. From any thread."""
+        """Take over the suspensions of the other nodes, and note what they have confirmed. Thread-safe."""
         if not self._seal:
             return
         node = self._settings.node
@@ -119,7 +121,7 @@ class SuspensionKeeper:
                 log.warning("%s: %s has stopped %d numbers", one.id, one.home, one.count)
 
     async def run(self) -> None:
-        """Puts suspensions to use and records it, until cancelled."""
+        """Put suspensions to use and record it, until cancelled."""
         throttle = LogThrottle(log, window_s=60.0)
         seen: RegistryIndex | None = None
         again_s, is_due = 0.0, True
@@ -164,7 +166,7 @@ class SuspensionKeeper:
             log.error("ended calls will be missing in this node's own suspensions: %s", error)
 
     def _confirm(self, registry: RegistryIndex | None, at: datetime, ended: dict[str, int]) -> None:
-        """Raises FallbackError and UsageError."""
+        """Confirm the suspensions in use. Raises FallbackError and UsageError."""
         with self._confirming:
             self._confirm_all(registry, at, ended)
 

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md names what is there: files, names in files, targets of make, the default site."""
+"""CONTRIBUTING.md names only existing things: files, names in files, targets of make, the default site."""
 
 from __future__ import annotations
 

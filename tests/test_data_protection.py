@@ -17,7 +17,7 @@ from lab.repository import ROOT, modules, parsed
 
 PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
 TOOLS = {"office/authority/shared_folder.py", "core/files.py", "ledger/keys/private_files.py"}
-"""By which the others write."""
+"""Modules by which the others write."""
 
 WRITTEN: dict[str, tuple[str, ...]] = {
     "agi/server.py": (),  # a socket
@@ -136,7 +136,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "tones/showing/plotting.py": ("idtone tone plot",),
     "tones/verification/verify_folder.py": ("idtone tone verify --csv",),
 }
-"""Each module that writes files, and what the pages call them."""
+"""Modules that write files, each with the names of these files on the pages."""
 REGISTRY: dict[str, tuple[str, str] | None] = {
     "association": None, "badge": None, "criteria": None, "directions": None, "expires": None, "grade": None,
     "id": None, "issued": None, "keys": None, "kind": None, "licences": None, "percent": None, "period": None,
@@ -171,7 +171,7 @@ REGISTRY: dict[str, tuple[str, str] | None] = {
     "by": ("which member checked", "卸先の確認(会員"),
     "day": ("when", "確認日"),
 }  # fmt: skip
-"""Each field of the registry, and what its row calls it; None if it is not about a person or a member."""
+"""Fields of the registry, each with the name in its row; None if it is not about a person or a member."""
 DOCUMENTS = {
     "figures": ("figures", "数値"),
     "report": ("reports (the call and the reporter sealed)", "申告(通話と申告者は封じたまま)"),
@@ -181,7 +181,7 @@ DOCUMENTS = {
     "own-suspension": ("reports of their own ones (no numbers)", "事業者自身による停止の報告(番号なし)"),
     "refusal-check": ("blinded checks of customers", "利用者の照合(目隠しされた値)"),
 }
-"""Each kind of document that the desk keeps, and what its row calls it."""
+"""Kinds of documents that the desk keeps, each with the name in its row."""
 CALLS = {
     "draft", "make_private", "mkstemp", "open_private", "rename", "replace_durably", "replace_private", "write_bytes",
     "write_picture", "write_text", "NamedTemporaryFile", "TemporaryDirectory",
@@ -189,7 +189,7 @@ CALLS = {
 
 
 def writes(node: ast.AST) -> bool:
-    """Whether this is a call by which a file is made, changed or renamed."""
+    """True if this is a call by which a file is made, changed or renamed."""
     if not isinstance(node, ast.Call):
         return False
     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -208,7 +208,7 @@ def writes(node: ast.AST) -> bool:
 
 
 def cells(page: Path) -> list[str]:
-    """The first cell of each row."""
+    """First cell of each row."""
     return re.findall(r"^\| (.*?) \|", page.read_text("utf-8"), re.MULTILINE)
 
 
@@ -226,14 +226,14 @@ def test_the_page_names_everything_that_is_written(page):
 
 
 def row(page: Path, name: str) -> str:
-    """The second cell of the row of a file: the data of persons."""
+    """Second cell of the row of a file: the data of persons."""
     found = re.findall(rf"^\| [^|]*`{re.escape(name)}`[^|]* \| (.*?) \|", page.read_text("utf-8"), re.MULTILINE)
     assert len(found) == 1, name
     return str(found[0])
 
 
 def fields(kind: object) -> Iterator[str]:
-    """The names in a model and in the models in it, as the code has them."""
+    """Names in a model and in the models in it, as the code has them."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         for name, field in kind.model_fields.items():
             yield name

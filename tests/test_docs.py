@@ -1,4 +1,4 @@
-"""What the documentation says is there, and what is there is in the documentation."""
+"""The documentation agrees with the product: it names only what exists, and everything that exists."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAGES = [*TOP, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 INSTALL = (DOCS / "how-to" / "install.md").read_text("utf-8")
 HOOKS = [(folder / "reference" / "hook.md").read_text("utf-8") for folder in (DOCS, DOCS / "ja")]
 PATIENCE_LINES = 200
-"""Of a page that somebody reads from its beginning to its end."""
+"""Longest page, in lines, that somebody reads from its beginning to its end."""
 SECTIONS = set(Settings.model_fields)
 
 
@@ -42,7 +42,7 @@ def indented(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def made() -> Mapping[Path, str]:
-    """The pages that the code makes."""
+    """Pages that the code makes."""
     return pages()
 
 
@@ -65,7 +65,7 @@ def test_every_page_is_in_the_index():
 
 def test_both_languages_have_the_same_commands():
     def blocks(path: Path) -> list[str]:
-        """What stands between fences, without comments."""
+        """Text between fences, without comments."""
         fenced = re.findall(r"^ *```\n(.*?)^ *```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
         return [re.sub(r" *# .*$", "", block, flags=re.MULTILINE) for block in fenced]
 
@@ -184,7 +184,7 @@ def test_japanese_texts_use_the_words_of_the_terms_alone():
 
 
 def test_every_command_is_in_the_changelog():
-    """Until the first release the changelog names each command; a new one cannot be forgotten."""
+    """The changelog names each command until the first release; a new one cannot be forgotten."""
     changelog = " ".join((ROOT / "CHANGELOG.md").read_text("utf-8").split())
     for program in PROGRAMS:
         top = tree(program)

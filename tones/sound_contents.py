@@ -1,4 +1,4 @@
-"""The content of the sound files of calls, without the libraries that make sounds, which a node need not have.
+"""The content of the sound files of calls. It does not need the libraries that make sounds, which a node may lack.
 
 The files of the shipped profiles come with idtone. Beside an imported profile is a list of the digests of its files,
 which `sha256sum -c` reads too. Any other sound is made.
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from .making.formats import SoundFormat
 
 _HEAD: Final = "# sound files of idtone, encoders 1"
-"""The first line of a list. A change of the encoders that changes bytes raises its number."""
+"""First line of a list. Its number rises if a change of the encoders changes bytes."""
 
 
 class SoundContents:
-    """Content of the sound files of a library's profiles; `directory` is the folder of the files."""
+    """The content of the sound files of a library's profiles. `directory` is the folder of the files."""
 
     def __init__(self, directory: Path, library: Library) -> None:
         self._directory = directory
@@ -35,7 +35,7 @@ class SoundContents:
         self._listed: dict[str, Mapping[str, str]] = {}
 
     def content(self, profile: Profile, sound_format: SoundFormat) -> bytes:
-        """The bytes of one file. Raises ToneError where it has to be made and cannot be."""
+        """The bytes of one file. Raises ToneError if it must be made and cannot be."""
         name = f"{profile.id}{sound_format.extension}"
         source = self._library.source(profile.id)
         if source == SHIPPED:
@@ -67,7 +67,9 @@ class SoundContents:
 
 
 def encoder_here() -> Callable[[Profile, SoundFormat], bytes] | None:
-    """The function that makes the content of a file from the profile and its master; None without its libraries."""
+    """A function that makes the content of a file from the profile and its master; None if the libraries for that are
+    missing.
+    """
     try:
         from .making.encoders import encode
     except ModuleNotFoundError:
@@ -81,12 +83,12 @@ def list_path(profile_file: Path) -> Path:
 
 
 def list_of(digests: Mapping[str, str]) -> str:
-    """The text of a list: `digests` of the profile's file and its sound files, by name."""
+    """The text of a list. `digests` are those of the profile's file and its sound files, by name."""
     return "".join(f"{line}\n" for line in (_HEAD, *(f"{sha256}  {name}" for name, sha256 in digests.items())))
 
 
 def read_list(profile_file: Path) -> Mapping[str, str]:
-    """The digests by name; empty if there is no list, or if it is one of another text of the profile."""
+    """The digests by name; empty if there is no list, or if it belongs to another text of the profile."""
     try:
         head, *lines = list_path(profile_file).read_text("utf-8").splitlines() or [""]
         digests = {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}

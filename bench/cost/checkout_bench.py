@@ -1,9 +1,10 @@
-"""One PBX with the hook and the service of the checkout in which it is started; it runs the loads that it is asked for.
+"""One PBX with the hook and the service of the present checkout; it runs loads on request.
 
     PYTHON checkout_bench.py PACKAGE
 
-`PACKAGE` is where this checkout has `bench.cost`. Standard input has a line `WAY RATE SECONDS` for each load; standard
-output has a line of JSON for each, after `ready`. `compare_versions` starts it by its path, in two checkouts.
+`PACKAGE` is the place of `bench.cost` in this checkout. Standard input has a line `WAY RATE SECONDS` for each load;
+standard output has a line of JSON for each, after `ready`. `compare_versions` starts it by its path, in two
+checkouts.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What the hook costs now and in a version before: each in its own checkout on its own PBX, in turns in one run.
+"""The cost of the hook now and in an earlier version, each in its own checkout on its own PBX, in turns in one run.
 
     python -m bench.cost.compare_versions FOLDER [--package P] [--turns N] [--rate R] [--seconds S] [--json] [--page]
 
-`FOLDER` is a checkout of the version before with its own `.venv`. In each turn both versions run Asterisk's own
-`Dial(…,A(file))` and then the hook. What the hook adds is compared within the turn, so that what else the machine does
-meanwhile falls on both. `--page` puts the table into docs/explanation/cost.md and its Japanese page.
+`FOLDER` is a checkout of the earlier version with its own `.venv`. In each turn both versions run Asterisk's own
+`Dial(…,A(file))` and then the hook. The hook's addition is compared within the turn, so that other work on the machine
+affects both. `--page` puts the table into docs/explanation/cost.md and its Japanese page.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _DRAWS: Final = 2000
 _SEED: Final = 7
 
 Loads = Mapping[Way, dict[str, Any]]
-"""What one version found in one turn: the native way and the hook."""
+"""The results of one version in one turn: the native way and the hook."""
 _JAPANESE: Final = {
     "title": "## 以前の版との比較",
     "summary": (
@@ -66,7 +66,7 @@ _ENGLISH: Final = {
 
 
 def costs(loads: Loads) -> dict[str, float]:
-    """What the hook cost over the native way of the same turn."""
+    """The cost of the hook over the native way of the same turn."""
     hook, native = loads[HOOK], loads[Way.NATIVE]
     connected, post_dial = (
         percentile(hook[name], 0.5) - percentile(native[name], 0.5) for name in ("connected_ms", "post_dial_ms")
@@ -80,8 +80,8 @@ def costs(loads: Loads) -> dict[str, float]:
 
 
 def compared(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]]:
-    """Each figure before and now: the median of the turns, and of the differences within each turn, with where the
-    medians of 95 of 100 resamplings lie.
+    """Each figure before and now: the median of the turns, and of the differences within each turn, with the interval
+    of the medians of 95 of 100 resamplings.
     """
     pairs = [(costs(before), costs(now)) for before, now in turns]
     dice = random.Random(_SEED)
@@ -100,14 +100,14 @@ def compared(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]
 
 
 def failures(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, int]:
-    """How many calls were offered in all, how many failed, and how many have no complete record."""
+    """Number of all offered calls, of failed ones, and of those without a complete record."""
     loads = [load for turn in turns for version in turn for load in version.values()]
     return {name: sum(load[name] for load in loads) for name in ("offered", "failed", "unrecorded")}
 
 
 @contextmanager
 def bed(folder: Path, package: str) -> Iterator[subprocess.Popen[str]]:
-    """The PBX of a checkout. Raises RuntimeError if it does not start."""
+    """Context with the PBX of a checkout. Raises RuntimeError if it does not start."""
     python = folder / ".venv" / "bin" / "python"
     with subprocess.Popen(
         [python, BED, package],
@@ -132,7 +132,7 @@ def bed(folder: Path, package: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def load(of: subprocess.Popen[str], way: Way, rate: float, seconds: float) -> dict[str, Any]:
-    """What a checkout found of one load."""
+    """The results of one load in a checkout."""
     assert of.stdin
     assert of.stdout
     of.stdin.write(f"{way} {rate} {seconds}\n")
@@ -179,7 +179,7 @@ def table(found: Found, words: Mapping[str, str]) -> str:
 
 
 def write(found: Found) -> None:
-    """Put the section into both pages."""
+    """Write the section into both pages."""
     write_texts({ENGLISH: table(found, _ENGLISH), JAPANESE: table(found, _JAPANESE)}, BENCH)
 
 

@@ -1,4 +1,4 @@
-"""The picture of a bench: what is added, and what it takes, over the rate."""
+"""The picture of a bench: the additions, and the processor time, over the rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .ways import COMPARED
 
 
 def plot(table: Table, path: Path) -> None:
-    """As PNG."""
+    """Write the picture as PNG."""
     import matplotlib as mpl
 
     mpl.use("agg")

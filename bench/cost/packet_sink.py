@@ -1,4 +1,4 @@
-"""Where the called phones hear: one socket that notes when the first packet of each stream came."""
+"""The receiver of the called phones' media: one socket that records the first packet of each stream."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lab.asterisk import LOOPBACK
 _ROOM: Final = 8 * 1024 * 1024
 _STAMP: Final = struct.Struct("qq")
 _SO_TIMESTAMPNS: Final = 35
-"""Linux; Python has no name for it."""
+"""Socket option of Linux; Python has no name for it."""
 
 
 class Sink:
-    """Streams are told apart by whence they come and by their SSRC, since Asterisk uses its ports again."""
+    """The receiver. Streams are distinguished by their source and SSRC, because Asterisk reuses its ports."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -51,7 +51,7 @@ class Sink:
                 self._first[stream] = seconds + nanoseconds / 1e9
 
     def by_port(self) -> dict[int, list[float]]:
-        """Whence → when streams from there began, in seconds since the epoch and in order."""
+        """Source port → beginnings of its streams, in seconds since the epoch and in order."""
         found: dict[int, list[float]] = {}
         for (port, _), at in sorted(self._first.items(), key=lambda each: each[1]):
             found.setdefault(port, []).append(at)

@@ -1,4 +1,4 @@
-"""How far the browser's detector agrees with Python's verifier, what it costs, and its false alarms.
+"""Agreement of the browser's detector with Python's verifier, its cost, and its false alarms.
 
 python -m bench.detector [--trials N] [--hours H] [--start N] [--json]
 
@@ -37,7 +37,7 @@ SHOWN: Final = 20
 
 
 def legs(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal]]:
-    """Of every kind, without what is known to be lost: a browser does not know it."""
+    """Legs of every kind, without the positions of lost packets: a browser does not know them."""
     numbers = range(start, start + count)
     for condition in CONDITIONS.values():
         for trial in trials(profile, condition, start, count, PART):
@@ -81,7 +81,7 @@ def agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
 
 
 def false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, Any]:
-    """In speech that holds no sound, heard as a stream, for all profiles; and the processor time of each."""
+    """False alarms in a stream of speech without a sound, for all profiles; and the processor time of each."""
     seconds: Counter[str] = Counter()
     cpu: Counter[str] = Counter()
     alarms = left_open = 0
@@ -109,7 +109,7 @@ def false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, 
 
 
 def web_audio(judge: DetectorProcess) -> dict[str, Any]:
-    """One clean leg of each profile through an AudioWorklet at 48 kHz."""
+    """The results of one clean leg of each profile through an AudioWorklet at 48 kHz."""
     found = {}
     for profile in profiles().values():
         PROGRESS.print(f"Web Audio: {profile.id} …")
@@ -119,7 +119,7 @@ def web_audio(judge: DetectorProcess) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether every goal was reached."""
+    """Measure and print. The exit code is 0 if every goal was reached."""
     chosen = options(__doc__, trials=1, hours=1.0, start=0).parse_args()
     speech_and_music.base(PART)
     with tempfile.TemporaryDirectory(prefix="idtone-detector-") as folder, DetectorProcess(Path(folder)) as judge:

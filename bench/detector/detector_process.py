@@ -21,13 +21,13 @@ from lab.repository import ROOT
 DETECTOR: Final = ROOT / "tones" / "detector"
 BESIDE: Final = Path(__file__).parent
 WEB_AUDIO: Final = "node-web-audio-api@1.0.9"
-"""The newest that runs on Node 18."""
+"""The newest version that runs on Node 18."""
 RATE_HZ: Final = 8000
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the detector says, and the processor time that it took."""
+    """The detector's result, and its processor time."""
 
     result: dict[str, Any]
     found: list[dict[str, Any]]
@@ -35,7 +35,7 @@ class Judged:
 
 
 class DetectorProcess(AbstractContextManager["DetectorProcess"]):
-    """Use it as a context; `folder` gets the samples and the profiles."""
+    """The detector's process. Use it as a context; `folder` gets the samples and the profiles."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -62,7 +62,7 @@ class DetectorProcess(AbstractContextManager["DetectorProcess"]):
         return Judged(**json.loads(process.stdout.readline()))
 
     def heard(self, profile: Profile, samples: NDArray[np.float32]) -> dict[str, Any]:
-        """The result in Web Audio, as `node-web-audio-api` has it. Raises PackagesUnavailable."""
+        """The result in Web Audio, by `node-web-audio-api`. Raises PackagesUnavailable."""
         command = [*find_or_get_node(), str(BESIDE / "hear.mjs"), str(DETECTOR)]
         files = [self._profile(profile), self._samples(samples), str(RATE_HZ)]
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What became of calls while a part of the fleet was away: by the carrier, the called parties, and the evidence."""
+"""The results of calls while a part of the fleet failed, from the carrier, the called parties and the evidence."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from lab.fleet import Fleet, Node
 from lab.lab import SUSPENDED
 
 NOTICED_S: Final = 5.0
-"""So long after its death a part may get calls: until OPTIONS or a timeout tells Kamailio."""
+"""Seconds after its failure in which a part may still get calls: until OPTIONS or a timeout tells Kamailio."""
 ENTERED_S: Final = 60.0
-"""How long after the calls their evidence is waited for."""
+"""Most seconds of waiting for the evidence after the calls."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Counts of calls; `recovered_s` is from the strike until the last call that was lost or turned away was sent.
+    """Counts of calls; `recovered_s` is from the strike until the last lost or rejected call was sent.
 
     On the dead part: `lost_on_dead` were in set-up there, `cut_on_dead` were in progress. `lost_elsewhere` and
-    `touched_elsewhere` are the same of the other parts.
+    `touched_elsewhere` are the same on the other parts.
     """
 
     offered: int
@@ -42,35 +42,35 @@ class Judged:
     lost_on_dead: int
     lost_elsewhere: int
     lost_how: list[str]
-    """Of each lost call the final status, 0 for none, when it was sent after the strike, and where it had rung."""
+    """Text on each lost call: the final status, 0 for none, its time after the strike, and where it had rung."""
     cut_on_dead: int
     touched_elsewhere: int
     rang_twice: int
     suspended_offered: int
     suspended_connected: int
     with_notice: int
-    """Calls that got the notice instead of the licensed sound, by the evidence."""
+    """Calls with the notice instead of the licensed sound, by the evidence."""
     unannounced: int
-    """Answered calls whose sound was not heard to its end, by the evidence."""
+    """Answered calls whose sound did not play to its end, by the evidence."""
     records: int
     kept_apart: int
-    """Records that are only in a ledger that is no node's any more."""
+    """Records that are only in a ledger outside the nodes."""
     without_record: int
     """Answered and refused calls that are in no ledger."""
     incomplete: int
     """Answered calls whose record has no end, because Asterisk was killed."""
     not_replicated: int
-    """Records of the nodes that PostgreSQL does not have, or has otherwise."""
+    """The nodes' records that PostgreSQL lacks, or has in another form."""
     entered_s: float
-    """From the end of the calls until all their evidence was there, in PostgreSQL too."""
+    """Seconds from the end of the calls until all their evidence was complete, in PostgreSQL too."""
     recovered_s: float | None
-    """None: no call was lost or turned away."""
+    """Seconds from the strike to the last lost or rejected call; None if there was none."""
 
 
 @dataclass(frozen=True)
 class _Evidence:
     own: dict[tuple[str, str], Record]
-    """By node and call id."""
+    """Node and call id → record."""
     apart: dict[tuple[str, str], Record]
     replicated: dict[tuple[str, str], Record]
 
@@ -83,8 +83,8 @@ def judge(
     dead_proxy: str = "",
     within_s: float = ENTERED_S,
 ) -> Judged:
-    """`dead_nodes` are names; `dead_proxy` is the beginning of the ids of calls by a dead Kamailio. It waits for the
-    evidence.
+    """The results of the calls. `dead_nodes` are names; `dead_proxy` is the beginning of the ids of calls through a
+    dead Kamailio. It waits for the evidence.
     """
     names = {node.asterisk.sip_address: node.name for node in fleet.nodes}
     names |= {each.address: each.name for each in fleet.apart if each.address}
@@ -194,12 +194,12 @@ def _evidence(fleet: Fleet, since: datetime) -> _Evidence:
             for record in ledger.reader.records(since=since):
                 replicated[(ledger.node, record.call_id)] = record
     except LedgerError:
-        pass  # PostgreSQL is away: nothing is there
+        pass  # PostgreSQL is down: it has nothing
     return _Evidence(own, {place: apart[place] for place in apart.keys() - own.keys()}, replicated)
 
 
 def own_records(node: Node, since: datetime) -> list[Record]:
-    """Those of the node's own ledger, as a copy of it has them where it is on another file system."""
+    """The records of the node's own ledger; if the ledger is on another file system, they are read from a copy."""
     if not node.service.disk_mb:
         return LedgerReader.open(f"sqlite:///{node.service.ledger}").records(since=since)
     with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:

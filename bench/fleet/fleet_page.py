@@ -1,12 +1,10 @@
-"""The tables of docs/explanation/fleet.md, in both languages, of the figures of the last run.
+"""The tables of docs/explanation/fleet.md, in both languages, from the figures of the last run.
 
-make bench-fleet JSON=1 > build/drills.json
-make bench-fleet-scale JSON=1 > build/scale.json
-make bench-talking JSON=1 > build/talking.json
-make bench-servers JSON=1 > build/servers.json
-python -m bench.fleet.fleet_page build/drills.json build/scale.json build/talking.json build/servers.json
+make bench-fleet JSON=1 > build/drills.json make bench-fleet-scale JSON=1 > build/scale.json make bench-talking JSON=1 >
+build/talking.json make bench-servers JSON=1 > build/servers.json python -m bench.fleet.fleet_page build/drills.json
+build/scale.json build/talking.json build/servers.json
 
-Each file takes the place of what is kept of its bench; one alone is enough.
+Each file replaces the stored figures of its bench; one alone is enough.
 """
 
 from __future__ import annotations
@@ -58,7 +56,7 @@ DRILLS: Final = {
 }
 TALK_S: Final = 180.0
 PROCESSORS, BUSY = 8, 0.6
-"""Of a node, and how many of them may be busy."""
+"""Processors of a node, and the number of them that may be busy."""
 _GB, _MB, _KB = 1e9, 1e6, 1e3
 
 
@@ -326,7 +324,7 @@ def written(text: str, made: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Keep the figures of these runs, and write them into the pages."""
+    """Store the figures of these runs, and write them into the pages."""
     figures = json.loads(FIGURES.read_text("utf-8"))
     for path in sys.argv[1:]:
         found = json.loads(Path(path).read_text("utf-8"))

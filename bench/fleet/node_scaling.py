@@ -1,9 +1,9 @@
-"""One, two and three nodes under the same calls: what each part takes, and how near the model comes.
+"""One, two and three nodes under the same calls: the cost of each part, and the model's accuracy.
 
     python -m bench.fleet.node_scaling [--rate 20] [--seconds 30] [--json]
 
-The model is made of the measurement with one node, and predicts those with two and three: the ratios of measured to
-predicted are what counts, since other work on the machine moves all figures alike.
+The model is made from the measurement with one node, and predicts those with two and three. Only the ratios of measured
+to predicted figures matter, because other work on the machine changes all figures alike.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _STORED: Final = """
 
 @dataclass(frozen=True)
 class Counted:
-    """Since the beginning; processor time in seconds."""
+    """Counters of the fleet since its start; processor time in seconds."""
 
     at_s: float
     processor_s: dict[str, float]
@@ -49,7 +49,9 @@ class Counted:
 
 @dataclass(frozen=True)
 class Scaled:
-    """`nodes` with `calls_per_s` calls: processors that were busy, without and with calls, and what was stored."""
+    """The measurement of `nodes` with `calls_per_s` calls: busy processors, without and with calls, and stored rows and
+    bytes.
+    """
 
     nodes: int
     calls_per_s: float
@@ -60,7 +62,7 @@ class Scaled:
 
 
 def counted(running: Fleet) -> Counted:
-    """Everything in PostgreSQL is of all nodes."""
+    """The present counters. Those of PostgreSQL count all nodes together."""
     pids: dict[str, Iterable[int]] = {
         "kamailio": [pid for proxy in running.proxies for pid in proxy.pids],
         "asterisk": [node.asterisk.process.pid for node in running.nodes if node.asterisk.process],
@@ -81,7 +83,7 @@ def counted(running: Fleet) -> Counted:
 
 
 def _rows(running: Fleet) -> int:
-    """Counted one by one: PostgreSQL's statistics are late."""
+    """Number of rows, counted one by one, because PostgreSQL's statistics are late."""
     schemas = running.primary.execute(
         "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'idtone!_%' ESCAPE '!'", "idtone"
     )
@@ -91,7 +93,7 @@ def _rows(running: Fleet) -> int:
 
 
 def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> Scaled:
-    """Measures without calls, then with them."""
+    """The measurement without calls, then with them."""
     before = counted(running)
     time.sleep(IDLE_S)
     idle = counted(running)
@@ -129,7 +131,7 @@ def _processors(before: Counted, after: Counted) -> dict[str, float]:
 
 
 def measured(one: Scaled) -> Measured:
-    """What one call costs, by a measurement."""
+    """The cost of one call, by a measurement."""
     rate, stored = one.calls_per_s, one.stored_per_s
     parts = {
         name: Cost(1000 * max(0.0, one.busy[name] - one.idle[name]) / rate, 1000 * one.idle[name] / one.nodes)
@@ -146,13 +148,13 @@ def measured(one: Scaled) -> Measured:
 
 
 def ratios(model: Measured, one: Scaled) -> dict[str, float]:
-    """Measured over predicted."""
+    """Ratio of each measured figure to the predicted one."""
     told = predicted(model, one.calls_per_s, one.nodes)
     return {name: value / told[name] for name, value in {**one.busy, **one.stored_per_s}.items() if told[name]}
 
 
 def scale(rate: float, seconds: float, tell: Callable[[str], None]) -> list[Scaled]:
-    """A new fleet for each number of nodes."""
+    """The measurement of a new fleet for each number of nodes."""
     found = []
     with programs() as postgresql:
         asterisk, kamailio = find_asterisk(), find_kamailio()

@@ -1,10 +1,11 @@
-"""The replicas of several nodes on one PostgreSQL and on two, each node on one of them: what each way takes, what
-reading them takes, and what follows when one server is away.
+"""The replicas of several nodes on one PostgreSQL and on two: cost of writing and reading, and a server's failure.
 
     python -m bench.fleet.replica_servers [--calls 2000] [--json]
 
-Both servers are real, and run on this machine. Each node replicates from a process of its own. The ways come in turns,
-since other work on the machine moves all figures alike; so the ratios count, and the processor time.
+With two servers, each node has its replica on one of them.
+
+Both servers are real, and run on this machine. Each node replicates from a separate process. The layouts take turns,
+because other work on the machine changes all figures alike; so only the ratios and the processor time matter.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from lab.processes import ended_children_s, processor_s
 from ..bench_output import PROGRESS, options, report
 
 CALLS: Final = 2000
-"""Of each node."""
+"""Calls of each node."""
 NODES: Final = ("a-1", "a-2", "b-1", "b-2")
 ROUNDS: Final = 3
 READS: Final = 10
 MEANWHILE: Final = 200
-"""Calls of a node while the other server is away, and before."""
+"""Calls of a node while the other server is down, and before."""
 
 Layout = Sequence[Node]
 """The nodes, each with the server that it replicates to."""
@@ -47,14 +48,14 @@ def write(node: Node, first: int, calls: int) -> None:
 
 
 def replicate(node: Node) -> float:
-    """Steps a second."""
+    """Replicated steps per second."""
     began_s = time.perf_counter()
     steps = node.replicate()
     return steps / (time.perf_counter() - began_s)
 
 
 def spent_s(server: PostgreSQL) -> float:
-    """Processor time of all its processes, also of those that have ended."""
+    """Processor time of all the server's processes, including those that have ended."""
     while True:
         try:
             return sum(map(processor_s, server.pids)) + ended_children_s(server.pids[0])
@@ -64,7 +65,7 @@ def spent_s(server: PostgreSQL) -> float:
 
 @contextmanager
 def databases(servers: Sequence[PostgreSQL], nodes: Sequence[Node]) -> Iterator[Layout]:
-    """New, empty databases of these servers, and the nodes evenly on them."""
+    """Context with new, empty databases on these servers, and the nodes spread evenly over them."""
     with ExitStack() as opened:
         urls = [opened.enter_context(server.database()) for server in servers]
         share = len(nodes) // len(servers)
@@ -72,7 +73,7 @@ def databases(servers: Sequence[PostgreSQL], nodes: Sequence[Node]) -> Iterator[
 
 
 def filled(servers: Sequence[PostgreSQL], layout: Layout, processes: Executor) -> dict[str, float]:
-    """Fill all replicas at once; all times are for one call."""
+    """The times for filling all replicas in parallel, divided by the number of calls."""
     before_s, began_s = [spent_s(each) for each in servers], time.perf_counter()
     list(processes.map(Node.replicate, layout))
     took_s = time.perf_counter() - began_s
@@ -91,7 +92,7 @@ def _calls(node: Node) -> int:
 
 
 def median_ratio(one: Callable[[], object], two: Callable[[], object]) -> tuple[float, float]:
-    """The median of `one` in milliseconds, and the median ratio of `two` to it; in turns."""
+    """The median of `one` in milliseconds, and the median ratio of `two` to it. They take turns."""
 
     def took_ms(work: Callable[[], object]) -> float:
         began_s = time.perf_counter()
@@ -117,7 +118,9 @@ def read(one: Layout, two: Layout) -> dict[str, float]:
 
 
 def away(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
-    """The second server is killed, a node of the first one goes on, and those of the second one wait."""
+    """The results when the second server is killed: a node of the first one continues, and those of the second one
+    wait.
+    """
     beside, waiting = layout[0], layout[len(layout) // 2 :]
     with_s, without_s = list[float](), list[float]()
     for number in range(ROUNDS):
@@ -149,7 +152,7 @@ def away(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
 
 
 def moved(first: PostgreSQL, second: PostgreSQL, layout: Layout) -> dict[str, float]:
-    """A node goes to the other server by its settings alone, and is filled there anew."""
+    """The results of moving a node to the other server by its settings alone, where it is filled again."""
     node = layout[0].changed(url=layout[-1].settings.url)
     began_s = time.perf_counter()
     steps = node.replicate()

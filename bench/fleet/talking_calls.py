@@ -1,9 +1,9 @@
-"""What a call takes while its parties talk, beside calls that are silent: processor time, memory, open files.
+"""The cost of a call with talk beside that of silent calls: processor time, memory, open files.
 
     python -m bench.fleet.talking_calls [--calls 200] [--seconds 20] [--json]
 
-Both parties send a packet each 20 ms (G.711), and Asterisk relays it. What arrives at the called parties is counted: a
-figure of packets that were lost would be too small.
+Both parties send a packet each 20 ms (G.711), and Asterisk relays it. The arriving packets are counted, because lost
+packets would make the figure too small.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ from ..calls_in_progress import READY_S, BusyAsterisk
 RATE: Final = 20.0
 PACKET_S: Final = 0.02
 PARTS: Final = 10
-"""Of the packets of 20 ms, which are sent one part after the other, as calls do not begin together."""
+"""Parts into which the packets of 20 ms are divided; they are sent one part after the other, because calls do not begin
+together.
+"""
 SOUND_OVER_S: Final = 3.0
 ROOM: Final = 8 * 1024 * 1024
 RELAYED: Final = 0.98
@@ -58,7 +60,7 @@ class Talking:
 
 
 class _Receiver:
-    """Counts what comes."""
+    """A thread that counts received packets."""
 
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -80,7 +82,7 @@ class _Receiver:
 
 @contextmanager
 def receiver() -> Iterator[_Receiver]:
-    """A running receiver for the called parties."""
+    """Context with a running receiver for the called parties."""
     found = _Receiver()
     thread = threading.Thread(target=found.run)
     thread.start()
@@ -102,7 +104,7 @@ def _started(service: Service) -> Iterator[None]:
 
 
 def rtp_ports(pid: int) -> list[int]:
-    """Asterisk's, of all legs: `BusyAsterisk` takes them from this range, RTP at the even ones."""
+    """Asterisk's RTP ports of all legs: `BusyAsterisk` takes them from this range, RTP at the even ones."""
     own = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
     sockets = (line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:])
     ports = {int(each[1].rpartition(":")[2], 16) for each in sockets if f"socket:[{each[9]}]" in own}
@@ -110,7 +112,7 @@ def rtp_ports(pid: int) -> list[int]:
 
 
 def talk(ports: Sequence[int], seconds: float) -> int:
-    """Send to all of these ports. How many packets each got."""
+    """Send to all of these ports; returns the number of packets for each."""
     sent = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         began_s = time.monotonic()
@@ -126,7 +128,7 @@ def talk(ports: Sequence[int], seconds: float) -> int:
 
 
 def measure(scratch: Path, calls: int, seconds: float) -> Talking:
-    """Silent calls first, then the same calls while they talk."""
+    """The cost of silent calls, then of the same calls with talk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asterisk = BusyAsterisk(find_or_get(), scratch / "pbx")

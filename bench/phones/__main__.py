@@ -1,10 +1,10 @@
-"""Calls phones of others in some seventy situations, and holds the record against what each phone received.
+"""Calls other makers' phones in some seventy situations, and compares the record with each phone's input.
 
     python -m bench.phones [--count 20] [--only TEXT] [--at_once 2] [--json]
 
 The phones are pjsua2, baresip, linphone, aiortc, JsSIP in Chromium, SIPp and the lab's own; rtpengine, a lossy network
-or a NAT may lie in between. Truth is what came to the phone's port, or else its recording. `--only` takes the
-situations whose phone or words have that text. All situations together also write the table of
+or a NAT may be in between. The reference is the packets at the phone's port, or otherwise its recording. `--only`
+selects the situations whose phone or words contain that text. All situations together also write the table of
 docs/explanation/phones.md. Exits with 1 if a record claims more than the phone received.
 """
 
@@ -47,7 +47,9 @@ STARTS_WITHIN_S: Final = 60.0
 
 
 def enter_namespace() -> None:
-    """Continue in a network of our own, where root may make one: with loopback and one more address, and no way out."""
+    """Continue in a separate network namespace, if root may create one. It has loopback and one more address, and no
+    route to the network.
+    """
     if os.environ.get(MEDIA) or os.geteuid() or not (shutil.which("unshare") and shutil.which("ip")):
         return
     lines = [
@@ -74,7 +76,7 @@ def fetch_all() -> None:
 
 
 async def tried(trial: Trial, situations: Sequence[Situation], count: int, at_once: int) -> dict[Situation, Row]:
-    """The rows of these situations, some of them at the same time."""
+    """The rows of these situations, some of them tried in parallel."""
     places = asyncio.Semaphore(at_once)
     rows: dict[Situation, Row] = {}
 
@@ -112,7 +114,7 @@ def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int
 
 
 def main() -> int:
-    """Try all, and print what came of it."""
+    """Try all situations, and print the results."""
     parser = options(__doc__, count=20, at_once=2)
     parser.add_argument("--only", default="", help="the situations whose phone or words have this text")
     chosen = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The table in docs/explanation/phones.md and its Japanese page, made of what the bench found."""
+"""The table in docs/explanation/phones.md and its Japanese page, made from the bench's results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _JAPANESE: Final[Words] = {
 
 
 def write(rows: Sequence[dict[str, Any]], count: int) -> None:
-    """Put the table into both pages."""
+    """Write the table into both pages."""
     write_texts({ENGLISH: table(rows, _ENGLISH, count), JAPANESE: table(rows, _JAPANESE, count)}, BENCH)
 
 

@@ -1,4 +1,4 @@
-"""Places the calls of a situation on a real Asterisk, and reads what the record says of them."""
+"""Places the calls of a situation on a real Asterisk, and reads the record's claims about them."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ POLICIES: Final = {
 }
 PARTIES: Final = {"called": (Party.CALLED,), "caller": (Party.CALLER,), "both": (Party.CALLED, Party.CALLER)}
 KEPT: Final = 0.6
-"""Of what was sent, so much is in a recording if only the phone's own buffer dropped the rest."""
+"""Least share of the sent sound in a recording if only the phone's own buffer dropped the rest."""
 CALL_WITHIN_S: Final = 30.0
 DURING_S: Final = 0.1
 
 
 Heard = tuple[Received, Received | None]
-"""What a phone received; and what its recording has, or None if only that recording is known."""
+"""The sound at a phone; and the sound in its recording, or None if only the recording is known."""
 
 
 @dataclass
 class Trial:
-    """The PBX, its service, and what all situations share."""
+    """The PBX, its service, and other parts for all situations."""
 
     pbx: PhonesPbx
     service: Service
     judge: Judge
     folder: Path
     capture: Capture | None = None
-    """None if the machine allows none: then what the proxy passed on counts, or the phone's own recording."""
+    """The capture; None if the machine allows none: then the proxy's packets count, or the phone's own recording."""
     tell: Callable[[str], None] = lambda _: None
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
     async def run(self, situation: Situation, count: int) -> Row:
-        """So many calls, one after the other."""
+        """The results of `count` calls, one after the other."""
         row = Row(situation.what, situation.phone if situation.phone != OWN else situation.caller, nat=situation.nat)
         if situation.lacking:
             row.missing = situation.lacking
@@ -130,7 +130,7 @@ class Trial:
 
 @dataclass
 class _Desk:
-    """All that one situation needs."""
+    """All parts for one situation."""
 
     trial: Trial
     situation: Situation
@@ -142,11 +142,11 @@ class _Desk:
     engine: Rtpengine | None
     media: Media | None
     third: Phone | None
-    """To which an attended transfer goes."""
+    """The target of an attended transfer."""
     sockets: dict[Party, set[Address]] = field(default_factory=dict)
-    """Those of the phones of others, in the latest call."""
+    """Party → sockets of the other maker's phone, in the latest call."""
     ended_ns: int = 0
-    """When the latest call ended: what a frozen relay still has comes later."""
+    """End of the latest call: packets that a frozen relay still has come later."""
 
     @classmethod
     async def open(cls, life: AsyncExitStack, trial: Trial, situation: Situation, number: int) -> _Desk:
@@ -185,7 +185,7 @@ class _Desk:
         return cls(trial, situation, number, phones, called, caller, target, engine, media, third)
 
     async def call(self, turn: int) -> tuple[str, dict[Party, Heard]]:
-        """One call; its name, and what each party received of its sound."""
+        """The name of one call, and the sound that each party received."""
         name = f"{self.number:03}{turn:05}"
         mark = f";lab={name}"
         since_ns = time.time_ns()
@@ -208,7 +208,7 @@ class _Desk:
         return name, received
 
     def _came(self, party: Party, since_ns: int) -> Received | None:
-        """What came to the port of a phone of others; None if only the phone knows."""
+        """The packets at the port of another maker's phone; None if only the phone knows."""
         situation = self.situation
         wanted = situation.wanted if party is Party.CALLED else situation.caller_wanted
         endpoint = situation.endpoint if party is Party.CALLED else situation.caller_endpoint
@@ -223,7 +223,7 @@ class _Desk:
         return None
 
     async def _look(self) -> None:
-        """Where the phones of others listen in this call."""
+        """Find the sockets of the other makers' phones in this call."""
         programs = {Party.CALLED: self.called, Party.CALLER: self.caller}
         self.sockets = {
             party: await asyncio.to_thread(sockets, program.process.pid)
@@ -245,7 +245,7 @@ class _Desk:
         return f"PJSIP/{self.situation.endpoint}/{self.target}"
 
     async def _placed(self, name: str, mark: str, turn: int) -> OutgoingCall:
-        """Our own phone calls."""
+        """Call with our own phone."""
         situation = self.situation
         headers = [
             ("X-Lab-Call", name), ("X-Lab-Called", ""), ("X-Lab-Number", LICENSED), ("X-Lab-Timeout", "10"),
@@ -279,7 +279,7 @@ class _Desk:
         return outgoing
 
     async def _transfer(self, name: str, mark: str) -> None:
-        """The called phone has asked a third one, and connects it during the sound."""
+        """Transfer the call: the called phone calls a third one, and connects it during the sound."""
         assert self.third
         consulted = await self.phones.called.call(
             str(self.third.address[1]),
@@ -300,7 +300,7 @@ class _Desk:
         self.engine.signal(signal.SIGSTOP if self.situation.during == "freeze" else signal.SIGKILL)
 
     async def _dialled(self, name: str, mark: str, turn: int) -> None:
-        """The phone of others calls."""
+        """Call with the other maker's phone."""
         assert self.caller
         pbx, situation = self.trial.pbx, self.situation
         direction = "outgoing" if situation.hears == "both" else "incoming"

@@ -1,11 +1,11 @@
-"""Learns how the verifier weighs its evidence, from development material alone.
+"""Learns the verifier's weights of evidence, from development material alone.
 
     python -m bench.verify.calibration
 
-What speaks against the sound: every fit within the tolerance that speech and music gave. What speaks for it: the fits
-of the sound itself under every condition. A logistic regression weighs the features. The threshold is as high as the
-goals of detection allow, all profiles together, and a margin above the highest false log-odds at least. Writes
-`CALIBRATION`; the false alarms that stand there too are counted by the experiment, on held-out material.
+Evidence against the sound: every fit within the tolerance in speech and music. Evidence for it: the fits of the sound
+itself under every condition. A logistic regression weighs the features. The threshold is as high as the goals of
+detection allow, all profiles together, and a margin above the highest false log-odds at least. Writes `CALIBRATION`;
+the false alarms in it are counted by the experiment, on held-out material.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MARGIN: Final = 2.0
 """The threshold lies at least this far above the highest false log-odds."""
 STEP: Final = 0.05
 GREY_HOURS: Final = 30.0
-"""One profile has a false log-odds above `grey` once in so many hours."""
+"""Hours in which one profile has one false log-odds above `grey`."""
 _MUSIC_EVERY: Final = 8
 _RIDGE: Final = 0.003
 
@@ -52,7 +52,7 @@ class Task:
 
 
 def gather(task: Task) -> tuple[Task, Rows, float]:
-    """The features of a task's fits, and how many hours they come from (of trials: how many were not found)."""
+    """The features of a task's fits, and their hours of material (for trials: the number of those not found)."""
     verifier = Verifier(profiles()[task.profile])
     rows: Rows = []
     if task.condition is None:
@@ -79,7 +79,7 @@ def gather(task: Task) -> tuple[Task, Rows, float]:
 
 
 def learn(false: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Weights and constant of a ridge logistic regression; both classes count as much."""
+    """Weights and constant of a ridge logistic regression; both classes have equal weight."""
     values = np.column_stack([np.vstack([false, true]), np.ones(len(false) + len(true))])
     wanted = np.repeat([0.0, 1.0], [len(false), len(true)])
     importance = np.repeat([1000 / len(false), 1000 / len(true)], [len(false), len(true)])

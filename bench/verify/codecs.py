@@ -1,7 +1,6 @@
-"""Speech codecs, there and back: samples at 8 kHz in, what the far end hears out.
+"""Speech codecs, encoded and decoded: from samples at 8 kHz to the samples at the far end.
 
-Each takes a whole row of legs as one signal, since a program or a codec that is started for each leg would take
-longer to start than to code.
+Each takes a row of legs as one signal, because a program or a codec takes longer to start than to code one leg.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import soxr
 from lab import g711, packages
 
 Pcm = npt.NDArray[np.int16]
-"""8 kHz, one channel."""
+"""Samples at 8 kHz, one channel."""
 Coding = Callable[[Pcm], Pcm]
 
 RATE_HZ: Final = 8000
@@ -31,24 +30,24 @@ _folder = functools.cache(packages.find_or_get_ffmpeg)
 
 
 def g711_mu(samples: Pcm) -> Pcm:
-    """ITU-T G.711, µ-law."""
+    """The samples through ITU-T G.711, µ-law."""
     return g711.decode(g711.encode(samples, g711.PCMU), g711.PCMU)
 
 
 def g711_a(samples: Pcm) -> Pcm:
-    """ITU-T G.711, A-law."""
+    """The samples through ITU-T G.711, A-law."""
     return g711.decode(g711.encode(samples, g711.PCMA), g711.PCMA)
 
 
 def g722(samples: Pcm) -> Pcm:
-    """ITU-T G.722 at 64 kbit/s, fed at 16 kHz."""
+    """The samples through ITU-T G.722 at 64 kbit/s, fed at 16 kHz."""
     coded = _ffmpeg(_resampled(samples, RATE_HZ, 16000).tobytes(), *_raw(16000), "-i", "-", "-f", "g722", "-")
     decoded = _ffmpeg(coded, "-f", "g722", "-i", "-", *_raw(16000), "-")
     return _resampled(np.frombuffer(decoded, "<i2"), 16000, RATE_HZ)
 
 
 def gsm(samples: Pcm) -> Pcm:
-    """GSM 06.10 full rate, 13 kbit/s."""
+    """The samples through GSM 06.10 full rate, 13 kbit/s."""
     raw = {"samplerate": RATE_HZ, "subtype": "GSM610", "format": "RAW"}
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", channels=1, **raw) as coded:
@@ -59,7 +58,7 @@ def gsm(samples: Pcm) -> Pcm:
 
 
 def opus_12k(samples: Pcm) -> Pcm:
-    """Opus, narrowband, 12 kbit/s, for speech."""
+    """The samples through Opus, narrowband, 12 kbit/s, for speech."""
     opus = "-c:a libopus -b:a 12k -application voip -f ogg".split()
     coded = _ffmpeg(samples.tobytes(), *_raw(RATE_HZ), "-i", "-", *opus, "-")
     decoded = _ffmpeg(coded, "-c:a", "libopus", "-f", "ogg", "-i", "-", *_raw(48000), "-")
@@ -67,7 +66,7 @@ def opus_12k(samples: Pcm) -> Pcm:
 
 
 def amr_12_2(samples: Pcm) -> Pcm:
-    """3GPP AMR narrowband at 12.2 kbit/s, by OpenCORE."""
+    """The samples through 3GPP AMR narrowband at 12.2 kbit/s, by OpenCORE."""
     library, mode, frame = _library("libopencore-amrnb0", "libopencore-amrnb.so.0"), 7, 160
     for name in ("Encoder_Interface_init", "Decoder_Interface_init"):
         getattr(library, name).restype = ctypes.c_void_p
@@ -86,7 +85,7 @@ def amr_12_2(samples: Pcm) -> Pcm:
 
 
 def g729(samples: Pcm) -> Pcm:
-    """ITU-T G.729 annex A at 8 kbit/s, by bcg729."""
+    """The samples through ITU-T G.729 annex A at 8 kbit/s, by bcg729."""
     library, frame = _library("libbcg729-0", "libbcg729.so.0"), 80
     for name in ("initBcg729EncoderChannel", "initBcg729DecoderChannel"):
         getattr(library, name).restype = ctypes.c_void_p
@@ -113,7 +112,7 @@ def g729(samples: Pcm) -> Pcm:
 
 
 def _frames(samples: Pcm, frame: int) -> tuple[Pcm, Pcm]:
-    """The samples filled up to whole frames, and as much room."""
+    """The samples padded to complete frames, and an empty array of the same size."""
     whole = np.zeros(-(-len(samples) // frame) * frame, np.int16)
     whole[: len(samples)] = samples
     return whole, np.zeros_like(whole)

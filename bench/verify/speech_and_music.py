@@ -1,8 +1,8 @@
-"""Speech and music that hold no sound of ours: Debian's Asterisk prompts, espeak-ng's voices, music on hold.
+"""Speech and music without a sound of ours: Debian's Asterisk prompts, espeak-ng's voices, music on hold.
 
-All of it is parted once: what shaped the verifier's thresholds (DEVELOPMENT) and what judges it (HELD_OUT).
-The base is unpacked and decoded into the user's cache; any number of hours is made from it by a change of pitch and
-tempo, of level, band, noise and law, each take from its own number alone.
+All of it is divided once: the part that shaped the verifier's thresholds (DEVELOPMENT) and the part that judges it
+(HELD_OUT). The base is unpacked and decoded into the user's cache; any number of hours is made from it by a change of
+pitch and tempo, of level, band, noise and law, each take depends only on its number.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from lab import g711, packages
 from lab.unpacked_packages import alone, cache_directory, tell
 
 Signal = npt.NDArray[np.float32]
-"""8 kHz, one channel; 1.0 is full scale."""
+"""Samples at 8 kHz, one channel; 1.0 is full scale."""
 
 RATE_HZ: Final = 8000
 TAKE_S: Final = 600
 
 _SEAL: Final = "base-2"
-"""Part of the cache's name; changes with what is cached."""
+"""A part of the cache's name; it changes with the cached content."""
 _PEAK_0_DBM0: Final = 22827 / 32768
 
 
 class Part(StrEnum):
-    """Which half of the material: the two share no prompt, no voice and no piece of music."""
+    """One of the two parts of the material, which share no prompt, no voice and no piece of music."""
 
     DEVELOPMENT = "development"
     HELD_OUT = "held-out"
@@ -74,7 +74,7 @@ _SIGNALS: Final = re.compile(r"(?:a|de)scending-2tone|beep.*|confbridge-(?:join|
 """Files of the prompts that are tones, not speech."""
 _VOICE_VARIANTS: Final = ("", "+f2", "+m3", "+f4", "+m7", "+croak", "+whisper", "+klatt2")
 _VOICES_AT_ONCE: Final = 8
-"""Groups that espeak's languages are put into, so that there are not a hundred small files."""
+"""Number of groups of espeak's languages, so that there are not a hundred small files."""
 _SYLLABLES: Final = tuple(
     consonant + vowel for consonant in ("b d f g h k l m n p r s t v z ch sh st tr kl").split() for vowel in "aeiou"
 )
@@ -85,7 +85,7 @@ def takes_in(hours: float) -> int:
 
 
 def speech_take(part: Part, index: int) -> Take:
-    """The speech take with this number: clips of one source, one after the other, as a telephone line brings them."""
+    """The speech take with this number: clips of one source, one after the other, as a telephone line carries them."""
     chance = _chance(part, "speech", index)
     source = _voice(part, chance)
     tempo = float(chance.uniform(0.78, 1.3))
@@ -125,7 +125,7 @@ def talker(part: Part, length: int, chance: np.random.Generator) -> Signal:
 
 
 def babble(part: Part, length: int, chance: np.random.Generator, talkers: int = 8) -> Signal:
-    """Several talkers at once, its RMS 1."""
+    """The signal of several talkers at once, with an RMS of 1."""
     samples = np.sum([talker(part, length, chance) for _ in range(talkers)], axis=0)
     return np.asarray(samples / np.sqrt(np.mean(samples**2)), np.float32)
 
@@ -137,7 +137,9 @@ def rms_of_level(level_dbm0: float) -> float:
 
 @functools.cache
 def base(part: Part) -> tuple[Path, ...]:
-    """The decoded sources of a part, each an array of int16 at 8 kHz on disk; made on the first call, in a minute."""
+    """The decoded sources of a part, each an array of int16 at 8 kHz on disk; they are made on the first call, in a
+    minute.
+    """
     cache = cache_directory(os.environ, tell) / f"material-{_SEAL}"
     folder = cache / part.value
     cache.mkdir(parents=True, exist_ok=True)
@@ -173,7 +175,7 @@ def _is_speech(path: Path) -> bool:
 
 
 def _save(path: Path, clips: Sequence[npt.NDArray[np.int16]]) -> None:
-    """Clips one after the other, each a fifth of a second apart from the next."""
+    """Save clips one after the other, with a fifth of a second between them."""
     gap = np.zeros(RATE_HZ // 5, np.int16)
     np.save(path, np.concatenate([part for clip in clips for part in (clip, gap)]))
 
@@ -209,7 +211,7 @@ def _voices(part: Part) -> list[list[str]]:
 
 
 def _spoken(voice: str) -> npt.NDArray[np.int16]:
-    """Some minutes of a language in several voices: numbers, which each reads in its own words, and syllables."""
+    """Some minutes of a language in several voices: numbers, in the words of each language, and syllables."""
     chance = random.Random(zlib.crc32(voice.encode()))
     clips = []
     for variant in _VOICE_VARIANTS:
@@ -281,7 +283,9 @@ def _clips(path: Path, tempo: float, chance: np.random.Generator) -> Signal:
 
 
 def _line(samples: Signal, chance: np.random.Generator) -> Signal:
-    """What a telephone line does to it: a narrower band or not, noise or not, one of the laws or none."""
+    """The signal with the effects of a telephone line: a narrower band or not, noise or not, one of the laws or
+    none.
+    """
     line = samples
     if chance.random() < 0.4:
         line = _band(line, float(chance.uniform(150, 350)), float(chance.uniform(3000, 3600)))
@@ -296,7 +300,7 @@ def _line(samples: Signal, chance: np.random.Generator) -> Signal:
 
 
 def _band(samples: Signal, low_hz: float, high_hz: float) -> Signal:
-    """Keeps a band, with linear phase."""
+    """The signal limited to a band, with linear phase."""
     taps = 257
     time_s = (np.arange(taps) - taps // 2) / RATE_HZ
     ideal = 2 * high_hz * np.sinc(2 * high_hz * time_s) - 2 * low_hz * np.sinc(2 * low_hz * time_s)
@@ -306,7 +310,7 @@ def _band(samples: Signal, low_hz: float, high_hz: float) -> Signal:
 
 
 def _active(samples: Signal) -> Signal:
-    """The samples without longer pauses (after ITU-T P.56: what is within 16 dB of the speech is active)."""
+    """The samples without longer pauses (after ITU-T P.56: parts within 16 dB of the speech are active)."""
     frame = RATE_HZ // 50
     frames = samples[: len(samples) // frame * frame].reshape(-1, frame)
     if not len(frames):

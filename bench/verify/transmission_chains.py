@@ -1,6 +1,6 @@
-"""Twenty ways of a call from Asterisk to a recording, each with loss that the recording does not show, and rooms.
+"""Twenty paths of a call from Asterisk to a recording, each with loss that the recording does not show, and rooms.
 
-A trial is positive (the whole sound was sent) or one of DAMAGES (a part of it never was, or a burst more).
+A trial is positive (the complete sound was sent) or one of DAMAGES (a part was never sent, or an additional burst was).
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ ROOMS: Final[dict[str, tuple[float, float] | None]] = {
     "room 30 dB": (30.0, 0.3),
     "room 20 dB": (20.0, 0.6),
 }
-"""Name → the signal-to-noise ratio in it and its reverberation time; None where nothing is between line and file."""
+"""Name → the signal-to-noise ratio in the room and its reverberation time; None if there is no room between line and
+file.
+"""
 
 Handling = Callable[[Signal, np.random.Generator], Signal]
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Codecs one after the other, each with packets lost before it, then what the phone does."""
+    """Codecs in order, each with packets lost before it, then the phone's processing."""
 
     lines: tuple[Line, ...]
     handlings: tuple[Handling, ...] = ()
@@ -72,10 +74,10 @@ CHAINS: Final = {
 
 
 def chain_trial(profile: Profile, chain: str, damage: str, part: Part, number: int) -> Trial:
-    """The leg with this number, which also chooses its loss and its room: fifteen in a row have all, and a
+    """The leg with this number, which also chooses its loss and its room: fifteen in a row have all combinations, and a
     shorter row has all rooms.
 
-    What was lost is not known to the verifier, as in a recording.
+    The verifier does not know the lost packets, as in a recording.
     """
     loss = LOSSES[number % len(LOSSES)]
     room = list(ROOMS.values())[number % len(ROOMS)]
@@ -95,7 +97,7 @@ def chain_trial(profile: Profile, chain: str, damage: str, part: Part, number: i
 
 
 def lost_packets(count: int, loss: float, chance: np.random.Generator) -> Lost:
-    """Losses come in bursts of one and a half packets on average (Gilbert's model)."""
+    """Lost packets, in bursts of one and a half packets on average (Gilbert's model)."""
     leave = 1 / 1.5
     enter = loss * leave / (1 - loss)
     lost, state = np.zeros(count, bool), False
@@ -113,7 +115,7 @@ def _whole(profile: Profile, chance: np.random.Generator) -> Signal:
 
 
 def _one_burst(profile: Profile, chance: np.random.Generator) -> Signal:
-    """70 % of one burst are missing: its beginning, its end or its middle."""
+    """The sound without 70 % of one burst: its beginning, its end or its middle."""
     spans = _spans(profile)
     first, end = spans[int(chance.integers(len(spans)))]
     return _silenced(profile, [_share(first, end, 0.7, float(chance.choice([0.0, 0.5, 1.0])))])
@@ -134,7 +136,7 @@ def _ending(profile: Profile, chance: np.random.Generator) -> Signal:
 
 
 def _one_more(profile: Profile, chance: np.random.Generator) -> Signal:
-    """The first burst follows once more, as if the row were longer."""
+    """The sound with its first burst once more at the end, as if the row were longer."""
     sound, (first, end) = sound_of(profile), _spans(profile)[0]
     pause_ms = max(burst.segment.off_ms for burst in profile.bursts()) or 100.0
     return np.concatenate([sound, np.zeros(round(pause_ms * RATE_HZ / 1000), np.float32), sound[first:end]])

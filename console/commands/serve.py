@@ -1,4 +1,4 @@
-"""`idtone console` without a command."""
+"""`idtone console` without a command: serve the console."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from ..console import Console
 from ..server import attend, make_console
 
 SWITCH_S: Final = 0.0005
-"""A thread that computes leaves Python to another after this time: Python's 5 ms would be a page's wait at each row."""
+"""A computing thread leaves Python to another after this time. With Python's 5 ms a page would wait that long at each
+row.
+"""
 
 log = logging.getLogger(__name__)
 

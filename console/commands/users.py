@@ -1,4 +1,4 @@
-"""`idtone console user`: who may use the console."""
+"""`idtone console user`: the users of the console."""
 
 from __future__ import annotations
 

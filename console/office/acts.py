@@ -1,4 +1,4 @@
-"""What the office's pages share: the folder, who acts and why, and what follows an act."""
+"""Common parts of the office's pages: the folder, the acting user with the reason, and the answer to an act."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .office_files import OfficeFiles
 WHY: Final[Fields] = {"why": FormField(template("Reason"))}
 
 Shown = Callable[[Visit, HTTPStatus, IdtoneError | None], Awaitable[web.StreamResponse]]
-"""Renders the page of a form, with what was wrong with it."""
+"""Shows the page of a form again, with its errors."""
 Change = Callable[[Workspace, Mapping[str, str], Attribution], object]
 """An act in the office's folder by the fields of its form. Raises IdtoneError."""
 
@@ -42,15 +42,15 @@ def files_of(visit: Visit) -> OfficeFiles:
 
 
 def attributed(visit: Visit) -> Attribution:
-    """The user who acts, with the reason that the form gives. Raises UsageError."""
+    """The acting user, with the reason from the form. Raises UsageError."""
     return Attribution(str(acting_person()), kept_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
 
 async def do_act(
     visit: Visit, act: Callable[[], object], show: Shown, path: str, fields: Fields | None = None
 ) -> web.StreamResponse:
-    """Do what a form asks for, and lead to `path`; if its fields or the act refuse it, show the page again with what is
-    wrong.
+    """Do the act of a form, and lead to `path`. If its fields or the act refuse it, show the page again with the
+    errors.
     """
     try:
         errors_of(fields or {}, visit.fields or {}).check()
@@ -68,8 +68,8 @@ async def do_act_on_file(
     fields: Fields | None = None,
     needs: Message | None = None,
 ) -> web.StreamResponse:
-    """The same as `do_act`, for a form with a file of at most `limit` octets: `act` returns the path. With `needs`,
-    which says what to choose, the form needs its file.
+    """The same as `do_act`, for a form with a file of at most `limit` octets; `act` returns the path. `needs` is the
+    error if no file was chosen; without it, the file may be missing.
     """
     try:
         async with received(visit, limit) as upload:
@@ -84,17 +84,17 @@ async def do_act_on_file(
 
 
 def entries(text: str, label: str) -> list[str]:
-    """The numbers of a field with one entry a line. Raises UsageError."""
+    """The entries of a field with one number or range a line. Raises UsageError."""
     return entries_of(text.splitlines())
 
 
 def japanese_moment(text: str, label: str) -> datetime:
-    """What a field for a day and a time sends. Raises UsageError."""
+    """The moment in a field for a day and a time. Raises UsageError."""
     return moment(with_zone(text), label)
 
 
 def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, str]]:
-    """The choices of a field for a member: the ids, and what a person reads."""
+    """The choices of a field for a member: the ids, and the words for a person."""
     return [(each.id, f"{getattr(each.name, visit.language)} {each.id}") for each in members]
 
 
@@ -105,7 +105,7 @@ async def do_change(
     path: str,
     fields: Mapping[str, Fields] | None = None,
 ) -> web.StreamResponse:
-    """Do the act that the part `change` of the address names, as `do_act` does it with the fields of that name."""
+    """Do the act that the part `change` of the address names, as `do_act` does, with the fields of that name."""
     name = visit.part("change")
     files, do = files_of(visit), changes.get(name)
     if do is None:
@@ -118,12 +118,12 @@ async def do_change(
 
 
 def not_found_page(visit: Visit, what: Message | IdtoneError) -> web.Response:
-    """The page of what is not there."""
+    """The page for something that does not exist."""
     return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=what)
 
 
 def spans_of(entries: Iterable[str]) -> list[str]:
-    """Entries of numbers in short: the last four digits of both ends, and how many numbers they are."""
+    """Entries of numbers in short: the last four digits of both ends, and the count of numbers."""
     return [span_text(read_span(entry)) for entry in entries]
 
 

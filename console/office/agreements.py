@@ -1,4 +1,4 @@
-"""What members have agreed to besides the pledge, who uses the standard form, and the course with its test."""
+"""Agreements of members besides the pledge, members that use the standard form, and the course with its test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .acts import WHY, do_act, files_of, member_choices
 
 PATH: Final = "/office/agreements"
 SHOWN: Final = 50
-"""Members without an agreement that the page names."""
+"""Most members without an agreement that the page names."""
 _COLUMNS: Final = ("member", "agreement", "version", "since", "through", "document")
 _RECORD: Final[Fields] = {
     "member": FormField(template("Member"), any_text),

@@ -25,7 +25,7 @@ from .acts import WHY, attributed, do_act, do_act_on_file, files_of, not_found_p
 
 PATH: Final = "/office/applications"
 LIMIT: Final = 1_000_000
-"""Bytes of an application."""
+"""Most bytes of an application."""
 NUMBERS_SHOWN: Final = 100
 _REVIEW: Final[Fields] = {"result": FormField(template("Result"), one_of(set(ReviewResult))), **WHY}
 _GRANT: Final[Fields] = {
@@ -74,7 +74,7 @@ async def application(
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Take an application that a member has sent, a YAML file."""
+    """Receive an application that a member has sent, a YAML file."""
     workspace = files_of(visit).workspace
 
     def act(upload: Upload) -> str:

@@ -1,4 +1,4 @@
-"""The sounds of the association: which members may have them, and a new one with its master."""
+"""The association's sounds: the members that may use them, and a new one with its master."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wholesale chains of numbers (卸): who hands them on to whom, which resellers are checked, and changes of links."""
+"""Wholesale chains of numbers (卸): the members they pass through, the checks of resellers, and changes of links."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
 async def chains(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All chains, those of one member, or those with a reseller that is not checked yet."""
+    """Show all chains, those of one member, or those with a reseller that is not checked yet."""
     registered = await visit.in_thread(files_of(visit).registered)
     unchecked, member = bool(visit.query("unchecked")), visit.query("member")
     found = [
@@ -74,7 +74,7 @@ async def chains(
 
 
 def is_checked(chain: ChainEntry) -> bool:
-    """True if each reseller of the chain is."""
+    """True if each reseller of the chain is checked."""
     return all(link.checked for link in chain.links)
 
 

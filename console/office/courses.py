@@ -1,4 +1,4 @@
-"""The course about the sound and the scheme: its text, the test of an attendee, and who took it when."""
+"""The course about the sound and the scheme: its text, the test of attendees, and their results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _AGREEMENT: Final[Fields] = {
     "version": FormField(template("Version")),
     "document": FormField(template("By which document")),
 }
-"""What else the rules name: the first pass is an agreement."""
+"""The fields of the agreement that the first pass gives."""
 _CERTIFICATE: Final[Fields] = {
     "test": FormField(template("Test"), any_text),
     "signer": FormField(template("Signed for it by"), any_text),
@@ -49,7 +49,7 @@ _CERTIFICATE: Final[Fields] = {
 async def course(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """The newest test first."""
+    """Show the course and the tests, the newest first."""
     folder = files_of(visit).folder
     taken = (await visit.in_thread(attendances, folder))[::-1]
     listed = listing(visit, taken, {"member": lambda each: each.member, "day": lambda each: each.day})
@@ -99,7 +99,7 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 
 async def text_as_pdf(visit: Visit) -> web.StreamResponse:
-    """The course with its test, to be given to members."""
+    """The course with its test as a PDF, for members."""
     folder = files_of(visit).folder
     return await pdf(visit, lambda: course_paper(course_of(folder), datetime.now(UTC)), "course")
 

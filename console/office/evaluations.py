@@ -1,4 +1,4 @@
-"""The evaluation of good operators: the figures that were handed in, points by criterion, grades and badges."""
+"""The evaluation of good operators: the figures of members, points by criterion, grades and badges."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATH: Final = "/office/evaluations"
 
 
 async def evaluations(visit: Visit) -> web.StreamResponse:
-    """The newest period first, each with its members."""
+    """Show the newest period first, each with its members."""
     files = files_of(visit)
     kept = await visit.in_thread(files.evaluations)
     registered = await visit.in_thread(files.registered)
@@ -48,7 +48,7 @@ async def evaluations(visit: Visit) -> web.StreamResponse:
 
 
 async def evaluation(visit: Visit) -> web.StreamResponse:
-    """One member in one period: each criterion with its points."""
+    """Show one member in one period: each criterion with its points."""
     files, period, member = files_of(visit), visit.part("period"), visit.part("member")
     for criteria, results in await visit.in_thread(files.evaluations):
         for result in results:

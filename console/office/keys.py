@@ -1,4 +1,6 @@
-"""The keys that sign: who holds which, who still has to sign what waits, and when each set's signatures end."""
+"""The signing keys: their holders, the signatures that a waiting package still needs, and the end of each set's
+signatures.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ async def keys(
 
 
 async def name(visit: Visit) -> web.StreamResponse:
-    """Enter the holder of a key."""
+    """Record the holder of a key."""
     files, key_id = files_of(visit), visit.field("key")
 
     def act() -> None:

@@ -1,4 +1,4 @@
-"""Members, their licences and numbers: their state and history, and what the office changes in the registry."""
+"""Members, their licences and numbers: state, history, and the office's changes in the registry."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ COLUMNS: Final[Mapping[str, Callable[[Member], object]]] = {
     "licence": lambda each: min((one.valid.until for one in each.licences), default=None),
     "pledge": lambda each: each.pledge and each.pledge.until,
 }
-"""The values by which members sort: their names, and the first end of their licences."""
+"""Column → sort key of a member. Licences sort by the first end."""
 
 
 async def members(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All members, those whose licence ends soon, or those that match a search. A number comes in a form, never in an
-    address.
+    """Show all members, those whose licence ends soon, or those that match a search. A number comes in a form, never in
+    an address.
     """
     registered, now = await visit.in_thread(files_of(visit).registered), datetime.now(UTC)
     found = list(registered.members.values())
@@ -83,7 +83,7 @@ async def members(
 
 
 def words_of_member(member: Member) -> str:
-    """The text of a member in which a search looks."""
+    """The text of a member that a search looks at."""
     licences = (licence.id for licence in member.licences)
     return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()
 
@@ -141,7 +141,7 @@ async def member(
 
 
 def _is_held(agreement: Acceptance, member: str) -> bool:
-    """True if the member has agreed, and still does."""
+    """True if the member has agreed and still holds to it."""
     return agreement.member == member and not agreement.through
 
 
@@ -152,7 +152,7 @@ def _has_paper(folder: Path, member: Member) -> bool:
 
 
 async def member_numbers(visit: Visit) -> web.StreamResponse:
-    """The numbers of a member in whole, with their area codes."""
+    """Show the numbers of a member in full, with their area codes."""
     registered, wanted = await visit.in_thread(files_of(visit).registered), visit.part("member")
     found = registered.members.get(wanted)
     if found is None:
@@ -175,7 +175,7 @@ Change = Callable[[Workspace, Mapping[str, str], Attribution, Member], object]
 
 
 def _licence(fields: Mapping[str, str], member: Member) -> str:
-    """Raises UsageError if the member has no such licence."""
+    """The id of a licence of the member. Raises UsageError if the member has no such licence."""
     wanted = fields.get("licence", "")
     if wanted not in {licence.id for licence in member.licences}:
         raise UsageError(Message("member {member} has no licence {licence!r}", member=member.id, licence=wanted))

@@ -1,4 +1,4 @@
-"""A new evaluation: the office names the period, sees how each point came about, and enters the result."""
+"""A new evaluation: the office names the period, sees the reason for each point, and enters the result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def new_evaluation(
 
 
 def _shown(visit: Visit) -> dict[str, Any]:
-    """What `office_evaluated.html` shows."""
+    """The values for `office_evaluated.html`."""
     evaluating = visit.console.evaluating
     return {
         "task": evaluating.work.task,
@@ -49,7 +49,7 @@ def _shown(visit: Visit) -> dict[str, Any]:
 
 
 async def evaluate(visit: Visit) -> web.StreamResponse:
-    """Begin to evaluate all members in a period that is over. Faults are told at once."""
+    """Begin to evaluate all members in a period that has ended. Errors are shown at once."""
     workspace, evaluating = files_of(visit).workspace, visit.console.evaluating
     try:
         errors_of(_PERIOD, visit.fields or {}).check()
@@ -62,7 +62,7 @@ async def evaluate(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """The progress, then the result."""
+    """Stream the progress, then the result."""
 
     async def shown() -> str:
         return visit.fragment("office_evaluated.html", **_shown(visit))

@@ -1,4 +1,4 @@
-"""A new refusal of a contractor, and the decision without which there is no list of refusals."""
+"""A new refusal of a contractor, and the decision that the list of refusals needs first."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .refusals import refusals
 
 BASIS: Final = f"{REFUSALS}/basis"
 _KEY_LIMIT: Final = 100_000
-"""Bytes of the file of a key."""
+"""Most bytes of the file of a key."""
 _IDENTITY: Final = ("name", "kana", "latin", "born", "corporate_number", "address")
 _DECISION: Final[Fields] = {
     "basis": FormField(template("Legal basis"), one_of(BASIS_WORDS)),
@@ -79,7 +79,7 @@ async def decide(visit: Visit) -> web.StreamResponse:
 
 
 async def add(visit: Visit) -> web.StreamResponse:
-    """Refuse a contractor. The key of the refusals comes with the form, and is forgotten after it."""
+    """Refuse a contractor. The key of the refusals comes with the form, and is forgotten afterwards."""
     folder = files_of(visit).folder
 
     def act(upload: Upload) -> str:
@@ -97,7 +97,7 @@ async def add(visit: Visit) -> web.StreamResponse:
 
 
 def _identity(given: Mapping[str, str]) -> CustomerIdentity:
-    """The identity as a file of its own would give it. Raises DocumentError."""
+    """The identity from the form, read by the same rules as a file. Raises DocumentError."""
     content = {"kind": given.get("kind", ""), **{name: given[name] for name in _IDENTITY if given.get(name)}}
     return parse_customer(yaml.safe_dump({"customer": content}, allow_unicode=True), str(Message("the form")))
 

@@ -1,4 +1,4 @@
-"""A stop at night, on a telephone: two officers at home enter it, read it, sign it; and the paper about it."""
+"""A stop at night, on a telephone: two officers at home enter it, read it and sign it; and the paper about it."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ from .suspensions import APPROVAL, TERMS, span_of_entry
 
 PATH: Final = "/office/night"
 SHOWN: Final = 10
-"""The newest stops on the page."""
+"""Number of the newest stops on the page."""
 _log = logging.getLogger(__name__)
 _KEY: Final = secrets.token_bytes(32)
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """The package that waits for duty keys: its digest, its changes with whole numbers, what is missing."""
+    """The package that waits for duty keys: its digest, its changes with full numbers, and the missing signatures."""
 
     digest: str
     changes: list[str]
     missing: list[Message]
     problem: IdtoneError | None = None
-    """Why it cannot be published any more, and need not be signed."""
+    """Reason why it can no longer be published, and need not be signed."""
 
 
 async def night(
@@ -95,7 +95,7 @@ def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
 
 
 def _is_unprepared(files: OfficeFiles) -> bool:
-    """True if suspensions were approved that are neither published nor in the package."""
+    """True if approved suspensions are neither published nor in the package."""
     octets = files.workspace.octets(tuf_roles.SUSPENSIONS_FILE)
     if hashlib.sha256(octets).hexdigest() == files.workspace.repository.sha256(tuf_roles.SUSPENSIONS):
         return False
@@ -112,7 +112,7 @@ def _stops(files: OfficeFiles, now: datetime) -> list[OfficeStop[SuspensionEntry
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """The first officer enters the order."""
+    """Enter the order, as the first officer."""
     files = files_of(visit)
 
     def act() -> None:
@@ -133,8 +133,8 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """The second officer enters it again; then it waits for two signatures. It stays approved if it does not get into a
-    package, which the page then says.
+    """Enter the order again, as the second officer; then it waits for two signatures. If it does not get into a
+    package, it stays approved, and the page says so.
     """
     files = files_of(visit)
 
@@ -158,8 +158,8 @@ async def discard(visit: Visit) -> web.StreamResponse:
 
 
 async def sign(visit: Visit) -> web.StreamResponse:
-    """Sign what was shown with the own key; the second signature publishes. Wrong passphrases are limited as wrong
-    passwords are.
+    """Sign the shown package with the user's own key; the second signature publishes it. Wrong passphrases are limited
+    like wrong passwords.
     """
     files, name, console = files_of(visit), acting_person().name, visit.console
     attempt = Attempt(name, "")
@@ -180,7 +180,7 @@ async def sign(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """The paper for the police, as the stop is now."""
+    """The paper for the police, with the present state of the stop."""
     files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("stop")
     found = next((each for each in await visit.in_thread(_stops, files, now) if _id(each.entry) == wanted), None)
     if found is None:
@@ -196,7 +196,9 @@ async def paper(visit: Visit) -> web.StreamResponse:
 
 
 def _id(entry: SuspensionEntry) -> str:
-    """Names one entry in an address, which must not say its number: several may have the same reference."""
+    """The name of one entry in an address. It does not tell the number, and several entries may have the same
+    reference.
+    """
     return hmac.digest(_KEY, entry.model_dump_json().encode(), hashlib.sha256).hex()
 
 

@@ -1,4 +1,4 @@
-"""Numbers of a member from a table that a spreadsheet has saved: assigned or taken back."""
+"""Numbers of a member from a spreadsheet's table: assigned or taken back."""
 
 from __future__ import annotations
 

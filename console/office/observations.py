@@ -1,4 +1,4 @@
-"""What the office observes of members for their evaluation, entered as it happens; and what the desk counts itself."""
+"""The office's observations of members for their evaluation, entered as they happen, and the desk's own counts."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ _FORGET: Final[Fields] = {"before": FormField(template("Before the day"), day)}
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """The observations of a year, the newest first, and what the desk has counted in it; of one member, or of all."""
+    """Show the observations of a year, the newest first, and the desk's counts of that year, for one member or
+    for all.
+    """
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     members = (await visit.in_thread(files.registered)).members
     wanted, year = visit.query("member"), _year(visit.query("year"), today.year)

@@ -1,4 +1,4 @@
-"""The association's folder as the pages read it: each part is parsed once for each change of its files."""
+"""The association's folder, parsed for the pages. Each part is parsed once after each change of its files."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ from ..public.published import Published
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """registry.yaml, with the members by id, and what their entries of numbers say."""
+    """registry.yaml, with the members and their spans of numbers by id."""
 
     document: RegistryDocument
     members: Mapping[str, Member]
     spans: Mapping[str, Sequence[NumberSpan]]
     numbers: Mapping[str, int]
-    """How many each of them holds."""
+    """Member → count of its numbers."""
 
     def concerned(self, number: int) -> set[str]:
-        """The ids of the members that hold a number or stand in its wholesale chain."""
+        """The ids of the members that hold a number or are in its wholesale chain."""
         found = {member for member, spans in self.spans.items() if any(number in span for span in spans)}
         for chain in self.document.chains:
             if number in read_span(chain.numbers):
@@ -70,31 +70,33 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """The suspensions and the numbers that never originate of one edition."""
+    """The suspensions and the numbers that never originate, of one edition."""
 
     suspensions: SuspensionsDocument
     never_originates: NeverOriginatesDocument | None
-    """None if the edition does not have that list."""
+    """List of these numbers; None if the edition does not have it."""
     at: datetime
-    """When it was written."""
+    """Time at which the edition was written."""
 
 
 ENDS_SHOWN: Final = timedelta(days=30)
-"""How long an end that is published stays on the page of suspensions."""
+"""A published end stays on the page of suspensions for this time."""
 OperatorList = Mapping[str, Mapping[str, Any]]
-"""The entries of a public list by member."""
+"""Member → its entry of the public list."""
 HistoryLine = tuple[HistoryEntry, HistorySignature | None]
 
 
 class OfficeFiles:
-    """The methods block: pages call them by `visit.in_thread`. They raise IdtoneError for a file that is damaged."""
+    """The parsed files of the folder. The methods block: pages call them with `visit.in_thread`. They raise IdtoneError
+    for a damaged file.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.folder = desk.folder
         self.workspace = desk.workspace
         self.association = ""
-        """Its name, as soon as the registry was read."""
+        """The association's name, once the registry was read."""
         self.requests = SuspensionRequests(desk.workspace)
         self.package = PreparedPackage(desk.workspace)
         self.duty_package = PreparedPackage(desk.workspace, by_duty_keys_alone=True)
@@ -134,14 +136,14 @@ class OfficeFiles:
         self._published_stops = CachedFiles(lambda: [timestamp], self._read_published_stops)
 
     def registered(self) -> Registered:
-        """The registry in the folder: its changes may wait for their publication."""
+        """The registry in the folder; it may hold changes that wait for their publication."""
         return self._registry.get()
 
     def suspensions(self) -> SuspensionsDocument:
         return self._suspensions.get()
 
     def never_originates(self) -> NeverOriginatesDocument | None:
-        """The list of numbers that never originate; None without one."""
+        """The list of numbers that never originate; None if there is no list."""
         return self._never_originates.get()
 
     def applications(self) -> Sequence[tuple[MemberApplication, ApplicationStatus]]:
@@ -149,7 +151,7 @@ class OfficeFiles:
         return self._applications.get()
 
     def submissions(self) -> Sequence[Submission]:
-        """What applicants have handed in, the earliest first."""
+        """The applicants' submissions, the earliest first."""
         return self._submissions.get()
 
     def history(self) -> Sequence[HistoryLine]:
@@ -161,29 +163,29 @@ class OfficeFiles:
         return self._acts.get()
 
     def confirmations(self) -> Sequence[Confirmation]:
-        """The confirmation of each published stop by each node, and those of the ends that nodes have still to confirm
-        or have confirmed lately. Empty if nothing is published.
+        """The confirmation of each published stop by each node, and of the ends that nodes have not confirmed or
+        confirmed lately. Empty if nothing is published.
         """
         return self._confirmations.get()
 
     def evaluations(self) -> Sequence[tuple[Criteria, list[Result]]]:
-        """The earliest period first."""
+        """The evaluations with their criteria, the earliest period first."""
         return self._evaluations.get()
 
     def differences(self) -> Sequence[str]:
-        """What waits for its publication, in words."""
+        """The changes that wait for their publication, in words."""
         return self._differences.get()
 
     def operator_lists(self) -> tuple[OperatorList, OperatorList]:
-        """The public list as the next publication makes it, and as it is published."""
+        """The public list as the next publication makes it, and as it is published now."""
         return self._lists.get()
 
     def published(self) -> Published:
-        """What the association's site offers."""
+        """The published files of the association's site."""
         return self._published.get()
 
     def published_stops(self) -> Stops | None:
-        """The stops as published; None before the first publication."""
+        """The published stops; None before the first publication."""
         return self._published_stops.get()
 
     def signed_stops(self) -> Stops | None:
@@ -191,11 +193,11 @@ class OfficeFiles:
         return self._signed_stops.get()
 
     def published_at(self, role: str, version: int) -> datetime | None:
-        """When a version of the role's metadata was written; None if it is not here."""
+        """Time at which a version of the role's metadata was written; None if the version is not here."""
         return _written(self.workspace.repository.folder / tuf_roles.METADATA / f"{version}.{role}.json")
 
     def read_ahead(self) -> None:
-        """Read what has changed, so that the next visitor need not wait for it."""
+        """Read the changed files, so that the next visitor need not wait for it."""
         for read in (
             self._signed_until.get,
             self.registered,
@@ -209,7 +211,7 @@ class OfficeFiles:
 
     @property
     def signed_until(self) -> datetime | None:
-        """When the first of the published signatures ends, as `read_ahead` has read it; None if nothing is published.
+        """End of the first published signature, as `read_ahead` has read it; None if nothing is published.
 
         It does not block.
         """
@@ -219,7 +221,7 @@ class OfficeFiles:
         return self.workspace.repository.sha256(tuf_roles.REGISTRY) is not None
 
     def reports(self) -> ReportDesk | None:
-        """The desk of the reports; None before the first report."""
+        """The report desk; None before the first report."""
         return ReportDesk(self.desk) if (self.folder / REPORTS).exists() else None
 
     def _read_registry(self) -> Registered:

@@ -1,4 +1,4 @@
-"""All pages of the association's office, in the order of the menu; of two that fit an address, the first serves it."""
+"""All pages of the association's office, in the order of the menu. If two match an address, the first serves it."""
 
 from __future__ import annotations
 

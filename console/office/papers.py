@@ -1,4 +1,4 @@
-"""What the office prints: the account of a period and the annual report, certificates, letters."""
+"""The office's papers: the account of a period and the annual report, certificates, letters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LETTER: Final[Fields] = {
     **_SENDER,
 }
 _YEARS: Final = 5
-"""Fiscal years that the page offers."""
+"""Number of fiscal years on the page."""
 
 
 async def papers(
@@ -78,7 +78,7 @@ def _account(visit: Visit) -> PeriodAccount:
 
 
 async def account(visit: Visit) -> web.StreamResponse:
-    """A table as CSV, or the whole account as PDF."""
+    """Send a table as CSV, or the whole account as PDF."""
     name = visit.part("file")
     try:
         made = await visit.in_thread(_account, visit)

@@ -1,4 +1,4 @@
-"""Portings (番号ポータビリティ): numbers that one member hands over to another on a day."""
+"""Portings (番号ポータビリティ): numbers that one member hands over to another on a given day."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ FIELDS: Final[Mapping[str, Fields]] = {
 
 @dataclass(frozen=True, slots=True)
 class ShownPorting:
-    """`name` is what a form sends for it: it has no whole number, and no longer fits once the list has changed."""
+    """A porting as a row. A form sends its `name`, which has no full number and no longer matches once the list has
+    changed.
+    """
 
     name: str
     numbers: str
@@ -67,7 +69,7 @@ async def portings(
 
 
 def shown_portings(document: RegistryDocument, now: datetime) -> list[ShownPorting]:
-    """The earliest first."""
+    """The portings, the earliest first."""
     found = [
         ShownPorting(
             f"{place} {entry.giver} {entry.taker} {entry.at.isoformat()} {words}", words, entry, entry.at <= now

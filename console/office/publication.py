@@ -1,4 +1,6 @@
-"""What is published, what waits for it, and the package that the holders of the keys sign on their own machines."""
+"""The published edition, the waiting changes, and the package that the holders of the keys sign on their own
+machines.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ from .office_files import OfficeFiles
 
 PATH: Final = "/office/publication"
 NEW, CHANGED, GONE = template("new"), template("changed"), template("no more")
-"""What the next publication does to an operator in the public list."""
+"""Effects of the next publication on an operator in the public list."""
 ROLES: Final = {
     "root": template("which keys count"),
     "targets": template("which keys sign which file"),
@@ -41,7 +43,7 @@ ROLES: Final = {
 KEYS: Final = {
     "root": template("root keys"), "registry": template("registry keys"), "duty": template("duty keys"),
 }  # fmt: skip
-"""Roles and sets of keys, in words."""
+"""Role or set of keys → its words."""
 
 
 async def publication(
@@ -84,13 +86,13 @@ def _undoable(files: OfficeFiles) -> HistoryEntry | None:
 
 
 async def take_back(visit: Visit) -> web.StreamResponse:
-    """Take back the last change of the registry that is not published, if it is the one that the page has shown."""
+    """Take back the last unpublished change of the registry, if it is the one that the page has shown."""
     workspace = files_of(visit).workspace
     return await do_act(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY)
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
-    """The public list as the next publication makes it, and what that changes."""
+    """Show the public list as the next publication makes it, and its differences."""
     files = files_of(visit)
     coming, present = await visit.in_thread(files.operator_lists)
     rows = [(each, _mark(present.get(member), each)) for member, each in coming.items()]
@@ -103,7 +105,7 @@ def _mark(before: object, after: object) -> str:
 
 
 async def prolong(visit: Visit) -> web.StreamResponse:
-    """Extend the registry itself; licences keep their own terms."""
+    """Extend the registry; licences keep their own terms."""
     files = files_of(visit)
 
     def act() -> None:
@@ -121,7 +123,7 @@ async def prolong(visit: Visit) -> web.StreamResponse:
 
 
 async def note(visit: Visit) -> web.StreamResponse:
-    """Record in the history what was edited by hand."""
+    """Record in the history the edits made by hand."""
     workspace = files_of(visit).workspace
 
     def act() -> None:
@@ -138,7 +140,7 @@ async def prepare(visit: Visit) -> web.StreamResponse:
 
 
 def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
-    """The package that the form or the address names; without a name, the one that waits."""
+    """The package that the form or the address names, or the waiting one if there is no name."""
     files = files_of(visit)
     if wanted == "all" or (wanted != "duty" and files.package.folder.is_dir()):
         return files.package
@@ -146,7 +148,7 @@ def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
 
 
 async def download(visit: Visit) -> web.StreamResponse:
-    """The package as a ZIP."""
+    """Send the package as a ZIP."""
     try:
         octets = await visit.in_thread(_chosen(visit, visit.query("keys")).zipped, datetime.now(UTC))
     except IdtoneError as error:
@@ -156,7 +158,7 @@ async def download(visit: Visit) -> web.StreamResponse:
 
 
 async def take(visit: Visit) -> web.StreamResponse:
-    """Take back a copy that a holder has signed, and publish if no signature is missing."""
+    """Accept a copy that a holder has signed, and publish if no signature is missing."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
@@ -167,13 +169,13 @@ async def take(visit: Visit) -> web.StreamResponse:
 
 
 async def publish(visit: Visit) -> web.StreamResponse:
-    """Publish a package that has all signatures, after a first try that failed."""
+    """Publish a package that has all signatures, after a failed first try."""
     package = _chosen(visit, visit.field("keys"))
     return await do_act(visit, lambda: package.publish(datetime.now(UTC)), publication, PATH)
 
 
 async def copy(visit: Visit) -> web.StreamResponse:
-    """Copy what is published to the folder that other computers read, after a publication that could not."""
+    """Copy the published files to the folder that other computers read, if the publication could not."""
     workspace = files_of(visit).workspace
 
     def act() -> None:

@@ -1,4 +1,4 @@
-"""Refused contractors (事業者渡り): which refusals are in force, and the end of one before its day."""
+"""Refused contractors (事業者渡り): the refusals in force, and the end of one before its day."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATH: Final = "/office/refusals"
 async def refusals(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Their identities are sealed, and are not shown."""
+    """Show the refusals. Their identities are sealed, and are not shown."""
     folder = files_of(visit).folder
     store = Refusals(folder).store
     found = await visit.in_thread(store.refusals)

@@ -46,7 +46,9 @@ RESULT_WORDS: Final = {
 async def reports(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All, those on which one party has to act, or those about a number, which comes in a form with the purpose."""
+    """Show all reports, those on which one party has to act, or those about a number, which comes in a form with the
+    purpose.
+    """
     desk = await visit.in_thread(files_of(visit).reports)
     stage, token = next((each for each in Stage if each == visit.query("stage")), None), None
     if visit.page.path == PATH and visit.page.method is Method.POST:
@@ -76,7 +78,7 @@ async def reports(
 def _page(
     desk: ReportDesk, stage: Stage | None, token: str | None, asked: ListRequest
 ) -> tuple[list[KeptReport], int, ListRequest]:
-    """The rows, how many there are in all, and the page that they are."""
+    """The rows, the total count, and the page of the list."""
     total = desk.store.count(stage, token)
     asked = asked.within(total)
     order = ReportOrder(asked.column) if asked.column else None
@@ -84,7 +86,7 @@ def _page(
 
 
 def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
-    """The token of the number. The office's ledger records the search before it is done.
+    """The token of the number. The office's ledger records the search beforehand.
 
     Raises UsageError, LedgerError: then nothing is shown.
     """
@@ -119,7 +121,7 @@ async def overdue(
 
 
 async def remind(visit: Visit) -> web.StreamResponse:
-    """Remind one member, or all that are late."""
+    """Remind one member, or all members that are late."""
     files, wanted = files_of(visit), visit.field("request")
 
     def act() -> None:
@@ -140,7 +142,7 @@ async def report(
     problem: IdtoneError | None = None,
     matter: ReportedCall | ReportedService | None = None,
 ) -> web.StreamResponse:
-    """The page of a report with a masked number; `matter` is what the report says, if the visitor asked to see it."""
+    """Show a report with a masked number; `matter` is its content, if the visitor asked to see it."""
     desk = await visit.in_thread(files_of(visit).reports)
     kept = await visit.in_thread(desk.store.report, visit.part("report")) if desk else None
     if desk is None or kept is None:
@@ -165,7 +167,7 @@ async def report(
 
 
 async def open_report(visit: Visit) -> web.StreamResponse:
-    """Show the whole number and the words of the reporter. The office's ledger records it."""
+    """Show the full number and the words of the reporter. The office's ledger records it."""
     files, wanted = files_of(visit), visit.part("report")
 
     def opened() -> ReportedCall | ReportedService:
@@ -202,7 +204,7 @@ async def close(visit: Visit) -> web.StreamResponse:
 
 
 async def forget(visit: Visit) -> web.StreamResponse:
-    """Erase what old reports say and who reported, as `forget-reports`."""
+    """Erase the content and the reporter of old reports, as `forget-reports` does."""
     files = files_of(visit)
 
     def act() -> None:

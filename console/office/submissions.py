@@ -1,4 +1,4 @@
-"""An application that an applicant has handed in: it is unverified until the office has examined it."""
+"""An applicant's submission: it is unverified until the office has examined it."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ async def submission(
 
 
 def stamp_of(found: Submission | None) -> str:
-    """Tells one state of it from another: a form acts on the one that a person has read."""
+    """A digest of the submission's state: a form acts only on the state that a person has read."""
     return hashlib.sha256(found.model_dump_json().encode()).hexdigest() if found else ""
 
 
 def seen_submission(folder: Path, id_: str, seen: str) -> Submission:
-    """The submission, as the page showed it. Raises UsageError if the applicant has changed it since."""
+    """The submission, if it is as the page showed it. Raises UsageError if the applicant has changed it since."""
     found = Submissions(folder).named(id_)
     if stamp_of(found) != seen:
         raise UsageError(Message("the applicant has changed this application since you read it; read it again"))
@@ -51,7 +51,7 @@ def seen_submission(folder: Path, id_: str, seen: str) -> Submission:
 
 
 async def answer(visit: Visit) -> web.StreamResponse:
-    """Send it back, or decline it."""
+    """Send the submission back, or decline it."""
     folder, id_, state = files_of(visit).folder, visit.part("submission"), _ANSWERS.get(visit.part("answer"))
     if state is None:
         return not_found_page(visit, Message("There is no such page."))
@@ -64,7 +64,7 @@ async def answer(visit: Visit) -> web.StreamResponse:
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
-    """The PDF that the applicant has sent: it is saved, and not shown."""
+    """Send the applicant's PDF: browsers save it, and do not show it."""
     kept, id_ = Submissions(files_of(visit).folder), visit.part("submission")
 
     def read() -> bytes:

@@ -1,4 +1,4 @@
-"""Suspensions: two persons enter each; what is suspended, and which nodes have not confirmed it."""
+"""Suspensions: two persons enter each; the present ones, and the nodes that have not confirmed them."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ _ENTERED: Final[Fields] = {
 }
 APPROVAL: Final[Fields] = {"entered": FormField(template("The same, from the request"), any_text), **WHY}
 SHOWN: Final = 200
-"""The most numbers that never originate on the page; `idtone-office never-originating list` lists all."""
+"""Most numbers that never originate on the page; `idtone-office never-originating list` lists all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBy:
-    """How many nodes have confirmed a reference or its end, and which have not."""
+    """The number of nodes that have confirmed a reference or its end, and the nodes that have not."""
 
     reference: str
     confirmed: int
@@ -112,7 +112,7 @@ async def suspensions(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the page shows. `trouble`: why the history or the package does not say since when."""
+    """The content of the page. `trouble`: why the history or the package gives no times."""
 
     stops: Sequence[OfficeStop[SuspensionEntry]]
     never: Sequence[OfficeStop[NeverOriginatesEntry]]
@@ -124,7 +124,7 @@ class _Found:
 
 
 def _read(files: OfficeFiles, now: datetime) -> _Found:
-    """Raises IdtoneError."""
+    """The content of the page. Raises IdtoneError."""
     document, listed, confirmations = files.suspensions(), files.never_originates(), files.confirmations()
     history: Sequence[HistoryLine] = ()
     signed, trouble = None, None
@@ -155,7 +155,7 @@ def span_of_entry(entry: SuspensionEntry) -> str | None:
 
 
 def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
-    """The references, those with missing confirmations first, without the ends that all nodes have confirmed."""
+    """The references, those with missing confirmations first; ends that all nodes have confirmed are left out."""
     of: dict[str, list[Confirmation]] = {}
     for row in rows:
         of.setdefault(row.reference, []).append(row)
@@ -174,7 +174,7 @@ def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """The first of the two persons enters what the police ask for."""
+    """Enter the order of the police, as the first person."""
     files = files_of(visit)
 
     is_end = visit.field("action") in ENDS
@@ -199,7 +199,7 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """The second one enters it again."""
+    """Enter the order again, as the second person."""
     files = files_of(visit)
 
     def act() -> None:

@@ -1,4 +1,4 @@
-"""What the brake has marked, slowed or stopped, on all nodes. A person releases it by a command alone."""
+"""Numbers and lines that the brake has marked, slowed or stopped, on all nodes. Only a command can release them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..access.rights import Right
 from ..page import Page, Visit
 
 ROWS: Final = 500
-"""Subjects; the newest."""
+"""Most rows; the newest are shown."""
 STEPS: Final = {
     BrakeStep.MARK: template("marked"),
     BrakeStep.SLOW: template("slowed"),
@@ -47,12 +47,12 @@ SIGNALS: Final = {
     Signal.HOUR_CALLED.word: template("called numbers in an hour"),
 }
 _SHOWN: Final = 8
-"""Characters of a token, as `idtone brake list` shows it."""
+"""Characters of a token, as many as `idtone brake list` shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrakedRow:
-    """A hold, as a row. `name` is empty for a number, which the call shows to those who may see it."""
+    """A hold of the brake, as a row. `name` is empty for a number, which the call shows to visitors who may see it."""
 
     step: BrakeStep
     word: str
@@ -64,7 +64,7 @@ class BrakedRow:
     node: str
     call_id: str
     is_own: bool
-    """Its call is in this node's ledger."""
+    """True if the call is in this node's ledger."""
     token: str
 
 
@@ -84,12 +84,12 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 def _holds(settings: Settings) -> tuple[Hold, ...]:
-    """Raises UsageError."""
+    """The present holds. Raises UsageError."""
     return read_state(state_path(settings)).holds
 
 
 def rows(holds: tuple[Hold, ...], node: str) -> list[BrakedRow]:
-    """The subjects with a step, the stopped ones first, then the newest; at most `ROWS`."""
+    """The held subjects, the stopped ones first, then the newest; at most `ROWS`."""
     return [
         BrakedRow(
             hold.step,

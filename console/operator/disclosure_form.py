@@ -1,4 +1,4 @@
-"""The form by which evidence is requested: what its fields say, and all that is wrong with them, by field."""
+"""The form that requests evidence: the meaning of its fields, and their errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..form_errors import FormErrors
 from ..japan_time import typed
 
 CALLS_LIMIT: Final = 1000
-"""Calls of one request."""
+"""Most calls in one request."""
 _TEXTS: Final = (BasisFact.AUTHORITY, BasisFact.REFERENCE, BasisFact.SCOPE, BasisFact.COURT, BasisFact.WHY)
 _DAYS: Final = (BasisFact.DEADLINE, BasisFact.VALID_UNTIL)
 
@@ -35,7 +35,7 @@ class DisclosureForm:
 
 
 def read_form(settings: Settings, reader: LedgerReader, given: Mapping[str, str], now: datetime) -> DisclosureForm:
-    """Raises FormErrors; DocumentError if the legal bases cannot be read."""
+    """The request that the fields make. Raises FormErrors; DocumentError if the legal bases cannot be read."""
     errors, fields = FormErrors(), {name: value.strip() for name, value in given.items()}
     case = errors.read("case", lambda: _case(fields.get("case", "")))
     calls = fields.get("calls", "").split()
@@ -63,7 +63,7 @@ def _case(text: str) -> str:
 
 
 def _check_calls(reader: LedgerReader, calls: Sequence[str]) -> None:
-    """Raises UsageError if one of them is none, or may be several."""
+    """Check the ids of the calls. Raises UsageError if one matches no call, or several."""
     if not 0 < len(calls) <= CALLS_LIMIT:
         raise UsageError(Message("name 1 to {limit:,} calls", limit=CALLS_LIMIT))
     for each in calls:
@@ -75,7 +75,7 @@ def _basis_objection(basis: str) -> Message:
 
 
 def _fact(fact: BasisFact, text: str, rule: BasisRule | None, now: datetime) -> str | None:
-    """The fact as the command's option takes it. Raises UsageError."""
+    """The fact in the form of the command's option. Raises UsageError."""
     if not text:
         if rule and fact in rule.needs:
             raise UsageError(Message("this legal basis needs it"))
@@ -114,7 +114,7 @@ def _refuse(objection: str | None) -> None:
 
 
 def facts_of(reader: LedgerReader, call_id: str) -> dict[str, str]:
-    """What a call says of a demand for its evidence: its id, and what is asked for, in words. No number."""
+    """Values of the request's fields from a call: its id, and the requested scope in words. No number."""
     record = reader.record(call_id) if reader.knows(call_id) else None
     if record is None:
         return {"calls": call_id}

@@ -1,6 +1,6 @@
-"""Giving evidence out by two persons: request, approval, pack, receipt, confirmation; and all disclosures of a year.
+"""Disclosure of evidence by two persons: request, approval, pack, receipt, confirmation; and all disclosures of a year.
 
-The acts, and the rules by which the ledger takes them, are those of `idtone ledger`. No address holds a number.
+`idtone ledger` has the same acts and rules. No address holds a number.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from .masked_reader import reader_for
 PATH: Final = "/evidence/exports"
 DISCLOSURES: Final = "/evidence/disclosures"
 FILE_LIMIT: Final = 50_000_000
-"""Bytes of a pack or a scan that is sent here."""
+"""Most bytes of an uploaded pack or scan."""
 FIELDS: Final = {
     "case": template("Case"),
     "basis": template("Legal basis"),
@@ -65,7 +65,7 @@ FIELDS: Final = {
     "by": template("Received by"),
     "on": template("Day on the document"),
 }
-"""The options of the commands, by their names, as the pages call them."""
+"""Option of the commands → its name on the pages."""
 LABELS: Final = {name.replace("-", "_"): words for name, words in FIELDS.items()} | {
     "calls": template("Calls, by their ids")
 }
@@ -97,7 +97,7 @@ def _refused(visit: Visit) -> web.Response:
 
 
 async def list_exports(visit: Visit) -> web.StreamResponse:
-    """What waits for somebody, and the newest of the rest."""
+    """Show the disclosures that wait for an act, and the newest of the rest."""
     now, trouble = datetime.now(UTC), None
     try:
         entries = await visit.in_thread(_entries, visit, now)
@@ -158,7 +158,7 @@ def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None =
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """The form that asks for a disclosure; for a call its record fills the fields."""
+    """Show the form that requests a disclosure. If the address names a call, its record fills the fields."""
     call = visit.query("call")[:255]
     filled = await visit.in_thread(_of_call, visit, call) if call else {}
     return _asked(visit, {"sealed": "yes", **{name: translated(value) for name, value in filled.items()}})
@@ -218,7 +218,7 @@ def _is_user(person: Any, name: str) -> bool:
 
 
 def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
-    """The entry of a disclosure, by its act or by that of its request. Raises HTTPNotFound."""
+    """The entry of a disclosure, by its own act or its request's. Raises HTTPNotFound."""
     for each in entries:
         if act in (each.act, each.request and each.request.act):
             return each
@@ -226,7 +226,7 @@ def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
 
 
 def _calls(visit: Visit, entry: IndexEntry) -> list[Any]:
-    """The calls of a request. The last digits of numbers are for those who may open numbers."""
+    """The calls of a request. Only a visitor who may open numbers sees their last digits."""
     with reader_for(visit) as reader:
         wanted = entry.request.calls if entry.request else ()
         return [record for call_id in wanted if (record := reader.record(call_id))]
@@ -267,7 +267,7 @@ async def refuse(visit: Visit) -> web.StreamResponse:
 
 
 async def make(visit: Visit) -> web.StreamResponse:
-    """Make the pack. It stays in memory for its download."""
+    """Make the pack, and keep it in memory for its download."""
     if not _person_may(visit):
         return _refused(visit)
     assert visit.user
@@ -287,7 +287,7 @@ async def make(visit: Visit) -> web.StreamResponse:
 
 
 async def pack(visit: Visit) -> web.StreamResponse:
-    """The pack, for the person who has made it."""
+    """Send the pack to the person who made it."""
     assert visit.user
     act = visit.part("act")
     octets = visit.console.made_packs.get(act, visit.user.name)
@@ -297,7 +297,7 @@ async def pack(visit: Visit) -> web.StreamResponse:
 
 
 async def sheet(visit: Visit) -> web.StreamResponse:
-    """The receipt that the receiving officer signs, of the pack that is sent here, or of the one in memory."""
+    """Make the receipt for the receiving officer's signature, for the uploaded pack or for the one in memory."""
     settings = visit.console.settings
 
     async def do(upload: Upload) -> web.StreamResponse:
@@ -326,7 +326,7 @@ def _sheet(settings: Settings, visit: Visit, act: str, upload: Upload, kept: byt
 
 
 def _made_by(upload: Upload, known: Mapping[str, Disclosure], key: Any) -> Disclosure:
-    """The same as `disclosure_of_pack`, whose errors name a temporary file. Raises UsageError."""
+    """The same as `disclosure_of_pack`, but its errors do not name the temporary file. Raises UsageError."""
     try:
         return disclosure_of_pack(upload.file, known, key, FILE_LIMIT)
     except IdtoneError as error:
@@ -348,7 +348,7 @@ def _pdf(paper: Paper) -> bytes:
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Record that an office has signed for the pack, with the scanned receipt if it is sent here."""
+    """Record that an office has signed for the pack, with the scanned receipt if it is uploaded."""
     settings, act = visit.console.settings, visit.part("act")
 
     def record(upload: Upload) -> None:
@@ -372,7 +372,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
 
 
 async def _uploaded(visit: Visit, do: Callable[[Upload], Any]) -> web.StreamResponse:
-    """Take a form with a file from one of the persons who give evidence out."""
+    """Take a form with a file from a person who may disclose evidence."""
     if not _person_may(visit):
         return _refused(visit)
     try:

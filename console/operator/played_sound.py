@@ -1,4 +1,4 @@
-"""The file of a sound that was played, if the PBX still has it as it was: its SHA-256 is in the evidence."""
+"""The file of a played sound, if the PBX still has it unchanged: its SHA-256 is in the evidence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _LONGEST_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PlayedSound:
-    """`content`: the samples (16 bit), if the file is the one that was played. `problem`: why there are none."""
+    """A played sound. `content`: the samples (16 bit), if the file is the one that was played. `problem`: why there are
+    none.
+    """
 
     content: bytes | None
     problem: Message | None = None
@@ -36,7 +38,7 @@ class PlayedSound:
         return np.frombuffer(self.content or b"", dtype="<i2").astype(np.int16)
 
     def as_wav(self) -> bytes:
-        """The sound as a WAV file, for the player of a browser."""
+        """The sound as a WAV file, for a browser's player."""
         file = io.BytesIO()
         with wave_file.open(file, "wb") as written:
             written.setnchannels(1)
@@ -47,8 +49,8 @@ class PlayedSound:
 
 
 def played_sound(directory: Path, profile: str, sha256: str, file_format: str = "") -> PlayedSound:
-    """The file in the folder of the sounds, compared with the evidence, from which the other arguments are. Without a
-    format all files of the sound are compared.
+    """The sound, if a file in the folder matches the evidence, which gives the other arguments. Without a format, all
+    files of the sound are compared.
     """
     if not _ID.fullmatch(profile) or file_format not in ("", *PBX_FORMATS):
         return PlayedSound(None, Message("The evidence names no profile that could have a file."))

@@ -1,4 +1,4 @@
-"""Searches for calls that a user keeps under a name."""
+"""Searches for calls that a user has saved under a name."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ NAME_LIMIT: Final = 60
 
 
 def with_search(user: User, name: str, query: str) -> User:
-    """The user with this search, which replaces one of the same name. `query` is that of a page's address; parameters
-    that are no fields of the search are left out.
+    """The user with this search, which replaces one of the same name. `query` is the query of a page's address;
+    parameters that are not fields of the search are left out.
 
     Raises UsageError.
     """

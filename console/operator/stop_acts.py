@@ -1,7 +1,7 @@
-"""Stopping numbers in the console, by the rules of `idtone suspend` and `idtone suspensions`.
+"""Stops of numbers in the console, by the rules of `idtone suspend` and `idtone suspensions`.
 
-The record is the same, and names the user. No address holds a number: the form sends it in its body, first to be looked
-at, then with the digest of what was seen.
+The record is the same, and names the user. No address holds a number: the form sends it in its body, first to show the
+summary, then with the digest of that summary.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def _form(
 
 
 async def stop(visit: Visit) -> web.StreamResponse:
-    """Show what the order means; order it if the form has the digest of just this.
+    """Show the summary of the order; order it if the form has the digest of this summary.
 
-    Whose a number is can be asked as often as by a search; stops can be ordered without end.
+    Looking up a number's holder is limited like a search; stops are not limited.
     """
     if visit.field("change"):
         return _form(visit)
@@ -115,7 +115,7 @@ async def stop(visit: Visit) -> web.StreamResponse:
 
 
 def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
-    """The suspension that the fields of the form order. Raises FormErrors with all that is wrong with them."""
+    """The suspension that the fields of the form order. Raises FormErrors with all their errors."""
     errors, customer = FormErrors(), visit.field("customer")
     is_customer = bool(customer) and not visit.field("entered") and desk.settings.lines.source is not None
     spans = errors.read(
@@ -137,7 +137,7 @@ def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
 
 
 def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
-    """Raises UsageError."""
+    """The spans of the entered numbers, or of a customer's. Raises UsageError."""
     if bool(entered) == bool(customer):
         raise UsageError(Message("give a number, range or prefix, or a customer"))
     if customer:
@@ -149,7 +149,7 @@ def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
 
 
 def _moment(text: str, label: str) -> datetime:
-    """Raises UsageError."""
+    """A moment in the past. Raises UsageError."""
     try:
         at = typed(text)
     except (ValueError, OverflowError) as error:
@@ -174,7 +174,9 @@ def _summary(settings: Settings, read: ReadRegistry | None, one: OwnSuspension, 
 
 
 def lines_of(settings: Settings) -> Iterable[Entry] | None:
-    """The entries of the table of lines; None without a table, or if it cannot be read: a stop does not wait for it."""
+    """The entries of the table of lines; None if there is no table, or if it cannot be read: a stop does not wait for
+    it.
+    """
     if settings.lines.source is None:
         return None
     try:
@@ -195,7 +197,7 @@ async def approve(visit: Visit) -> web.StreamResponse:
 
 
 async def lift(visit: Visit) -> web.StreamResponse:
-    """Lift it, ask for that, or withdraw what was never approved."""
+    """Lift a stop, request its lift, or withdraw a stop that was never approved."""
 
     def do(desk: SuspensionActs, one: OwnSuspension) -> OwnSuspension:
         errors_of({"why": _ORDER["why"]}, visit.fields or {}).check()
@@ -216,7 +218,7 @@ _CLOSED: Final[Fields] = {
 
 
 async def close_duty(visit: Visit) -> web.StreamResponse:
-    """Close a duty that follows the stop, as `idtone-evidence duty close`."""
+    """Close a duty of the stop, as `idtone-evidence duty close` does."""
 
     def act(desk: SuspensionActs, name: str) -> None:
         errors_of(_CLOSED, visit.fields or {}).check()
@@ -232,7 +234,7 @@ async def close_duty(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """The signed paper for the police, with the numbers in full. The ledger records who has made it."""
+    """Send the signed paper for the police, with full numbers. The ledger records the user."""
     name = visit.field("id")
 
     def make() -> tuple[str, bytes]:
@@ -249,7 +251,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
 
 
 async def _acted(visit: Visit, act: Callable[[SuspensionActs, str], object]) -> web.StreamResponse:
-    """Do it, and lead to the stop's page; if it is refused, show that page with the reason."""
+    """Do the act, and lead to the stop's page; if it is refused, show that page with the reason."""
     name = visit.field("id")
     try:
         await visit.in_thread(lambda: act(SuspensionActs(visit.console.settings), name))

@@ -1,4 +1,4 @@
-"""Call control as both interfaces get it, with evidence in memory."""
+"""Call control for both interfaces, with evidence in memory."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ REQUESTED = (
     f"{NOW.timestamp():.6f}", "%2B81%203%2D1234%2D5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk",
     "050%2D1234%2D5678", "PJSIP%2F6001%2D0000002a", "A%2D1",
 )  # fmt: skip
-"""IDTONE_REQUEST, as the hook makes it."""
+"""IDTONE_REQUEST in the form of the hook."""
 
 
 def call_control(sounds: dict[str, Sound], evidence: MemoryEvidence) -> CallControl:
-    """As the service makes it, with the default policy."""
+    """Call control with the default policy, assembled like the service's."""
     return CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, now=lambda: NOW)
 
 
 async def no_journal() -> None:
-    """Reads a journal without lines."""
+    """A journal without lines."""
 
 
 def end(calls: CallControl, call_id: str, nonce: str) -> None:
-    """Enter the journal line that ends the call because the called party was busy."""
+    """Enter the journal line of a call that ended because the called party was busy."""
     at = NOW + timedelta(seconds=5)
     calls.journal(journal_lines.read(f"ended,{call_id},{nonce},{at.timestamp():.6f},BUSY,17,licence-valid,BUSY,"))

@@ -1,4 +1,4 @@
-"""The lines of the journal as the hook writes them."""
+"""Lines of the journal, in the hook's form."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .memory_evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
 
 
 def encoded(text: str) -> str:
-    """Like URIENCODE()."""
+    """The text, encoded like URIENCODE()."""
     return quote(text, safe="", errors="replace")
 
 
 def instant(at: datetime) -> str:
-    """The time as the hook writes it."""
+    """The time in the hook's form."""
     return f"{int(at.timestamp())}.{at.microsecond:06}"
 
 
@@ -41,7 +41,7 @@ def decided(
 
 
 def undecided(call_id: str = "", nonce: str = NONCE, at: datetime = NOW) -> str:
-    """The call ended before a decision."""
+    """The line of a call that ended before a decision."""
     return decided(call_id, nonce, at, outcome="", reason="", hears="")
 
 
@@ -66,7 +66,7 @@ def sounded(
 
 
 def reported(call_id: str = "", nonce: str = NONCE, at: datetime = NOW, lost: int = 0) -> str:
-    """A report that confirms the sound if nothing was lost."""
+    """The line of a phone's report, which confirms the sound if nothing was lost."""
     rtcp = f"ssrc=198;themssrc=281;lp=0;rxjitter=0.000125;rxcount=83;txjitter=0.0005;txcount=73;rlp={lost};rtt=0.0"
     return ",".join(["reported", call_id or id_of(), nonce, instant(at), f"{rtcp};rxmes=88.08;txmes=0.0", "same"])
 

@@ -15,7 +15,7 @@ from idtone.call_control.journal_reader import TAKEN, JournalFolder, JournalRead
 
 
 def write(folder: JournalFolder, text: str) -> None:
-    """Write as Asterisk does: open the file, append the text in one write, and close it."""
+    """Write like Asterisk: open the file, append the text in one write, and close it."""
     descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
     try:
         assert os.write(descriptor, text.encode()) == len(text)
@@ -41,7 +41,7 @@ async def until(true: Callable[[], object], within_s: float = 60) -> None:
 
 @asynccontextmanager
 async def following(reader: JournalReader) -> AsyncIterator[None]:
-    """Follow the journal inside the context. The reader must not end by itself."""
+    """Context in which the reader follows the journal. The reader must not end by itself."""
     task = asyncio.create_task(reader.follow())
     try:
         yield
@@ -55,7 +55,7 @@ async def following(reader: JournalReader) -> AsyncIterator[None]:
 
 @dataclass
 class Entered:
-    """Collects the lines that a reader enters, and says whether their evidence is on the disk."""
+    """Collects the lines that a reader enters, and tells whether their evidence is on the disk."""
 
     lines: list[str] = field(default_factory=list)
     on_disk: bool = True
@@ -78,24 +78,24 @@ class Entered:
 
     @asynccontextmanager
     async def following(self, folder: JournalFolder) -> AsyncIterator[JournalReader]:
-        """A reader that follows the journal, when it has read what was there."""
+        """Context of a reader that follows the journal, after it has read the present lines."""
         reader = self.reader(folder)
         async with following(reader):
             await reader.read.wait()
             yield reader
 
     async def has(self, many: int) -> None:
-        """Wait until so many lines have been entered."""
+        """Wait until this number of lines have been entered."""
         await until(lambda: len(self.lines) == many)
 
     async def looks(self, many: int = 10) -> None:
-        """Wait until the reader has read so often."""
+        """Wait until the reader has read this many more times."""
         before = len(self.gaps_s)
         await until(lambda: len(self.gaps_s) >= before + many)
 
 
 def journal_in(place: Path) -> JournalFolder:
-    """The journal of a new folder of sounds."""
+    """The journal in a new folder of sounds."""
     (place / "sounds").mkdir(parents=True)
     folder = JournalFolder(place / "sounds" / "journal", place / "sounds")
     folder.make()

@@ -31,17 +31,17 @@ CALLER, CALLED = "09012345679", "05012345670"
 class MemoryEvidence:
     """Evidence in memory. It stores decisions at once, like the real ledger behind its file of pending decisions.
 
-    It also stores other steps at once, unless it is `slow`: then `commit` stores them, and a kill before loses them.
-    With `stuck` decisions wait for `commit` too.
+    It also stores other steps at once, unless it is `slow`: then `commit` stores them, and a kill before it loses them.
+    With `stuck`, decisions wait for `commit` too.
     """
 
     full: bool = False
     slow: bool = False
     stuck: bool = False
     error: LedgerError | None = None
-    """If set, every further step fails with this error."""
+    """Error of every further step, if it is set."""
     steps: list[Step] = field(default_factory=list)
-    """In the order of writing."""
+    """The steps in the order of writing."""
     hurried: int = 0
     _late: list[tuple[Step, Future[None]]] = field(default_factory=list)
 
@@ -60,7 +60,7 @@ class MemoryEvidence:
         self.hurried += 1
 
     def commit(self, most: int | None = None) -> None:
-        """Write the first `most` of the late steps; None writes all."""
+        """Write the first `most` of the late steps, or all if it is None."""
         group, self._late = self._late[:most], self._late[len(self._late) if most is None else most :]
         self.steps += [step for step, _ in group]
         for _, written in group:
@@ -96,7 +96,7 @@ class MemoryEvidence:
         return {each.call_id: Call.restored(each, each.nonce) for each in records if each.nonce is not None}
 
     def calls_in_progress(self) -> dict[str, Call]:
-        """The calls in progress as the next instance restores them."""
+        """The calls in progress, in the form in which the next instance restores them."""
         return self.restored(each.call_id for each in self.records() if not CLOSING & each.times.keys())
 
 
@@ -134,12 +134,12 @@ suspensions: [{suspensions}]
 
 
 def suspending() -> RegistryIndex:
-    """The next registry, which suspends the licensed number too."""
+    """The next registry, which also suspends the licensed number."""
     return registry(SUSPENDED_NOW, version=43)
 
 
 def id_of(number: int = 1, at: datetime = NOW, calls: int = 1, system: str = "") -> str:
-    """A call id as Asterisk and the hook make it, for a channel that was made at this time."""
+    """A call id as Asterisk and the hook make it, for a channel created at this time."""
     return f"{system}{int(at.timestamp())}.{number}-{calls}"
 
 

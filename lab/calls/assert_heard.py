@@ -11,26 +11,26 @@ from lab.lab import Placed
 from lab.rtp import Packet
 
 SOONEST_MS, LATEST_MS = -20, 1500
-"""When the sound may begin after the answer: a frame may already be under way. Other tests take the machine at the same
-time; how soon it begins on a machine of its own, `test_load.py` says.
+"""Limits of the sound's beginning after the answer: a frame may already be in transit. Other tests use the machine at
+the same time; `test_load.py` measures the beginning on an idle machine.
 """
 SHORTEST_MS = 400
-"""Less than any sound of the lab takes: no whole sound came before a voice that is heard sooner."""
+"""Shorter than any sound of the lab: a voice before this time means that no complete sound came before it."""
 FRAME_MS = 20
 APART_MS = 2 * FRAME_MS
-"""The greatest difference in time at two phones, for a sound that left Asterisk at one moment."""
+"""The greatest difference between two phones, in ms, for a sound that left Asterisk at one moment."""
 FRAME_NS = FRAME_MS * 1_000_000
 MOST_EARLY = 4
 """Packets that may arrive within a frame of the answer: ring-back tone, voice, and the first of the sound."""
 
 MOST_HELD = 25
-"""Packets that may come after the answer and before the sound, where a channel held them. With more, the parties were
-connected before the sound.
+"""Packets that may come between the answer and the sound, if a channel held them. More of them mean that the parties
+were connected before the sound.
 """
 
 
 def _received(placed: Placed, party: str) -> tuple[list[Packet], Samples]:
-    """The party's packets, and the voice of the other one."""
+    """The packets of a party, and the voice of the other one."""
     assert placed.called, f"{placed.name}: the called phone never rang"
     return (placed.called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
 
@@ -43,11 +43,11 @@ def heard_by_called(placed: Placed, reference: Any) -> Heard:
 
 
 def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
-    """What one of the two phones heard, in time from the called phone's answer.
+    """The sounds that one of the two phones received, in time from the called phone's answer.
 
-    With early media each also hears what Asterisk passed on before it knew of the answer, the caller the ring-back tone
-    too: a packet or two, which arrive within a frame of the answer. They come before the sound, and are not part of
-    this.
+    With early media each also hears what Asterisk passed on before it knew of the answer, and the caller hears the
+    ring-back tone: a packet or two, which arrive within a frame of the answer. They come before the sound, and are left
+    out here.
     """
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
@@ -73,9 +73,10 @@ def assert_heard_by(
     latest_ms: float = LATEST_MS,
     through_local: bool = False,
 ) -> dict[str, Heard]:
-    """Each party its profile, whole and once, at once after the answer; who is not named hears none; and nobody the
-    other's voice before all sounds have ended. What a Local channel held of a party at the answer arrives before the
-    sound: the later the machine is, the later after the answer. In its place the caller may miss the first frame.
+    """Assert that each named party hears its profile, complete and once, directly after the answer; that other parties
+    hear none; and that nobody hears the other's voice before all sounds have ended. Packets that a Local channel held
+    at the answer arrive before the sound: the later the machine is, the later they come. In their place the caller may
+    miss the first frame.
     """
     heard = {
         party: heard_by(placed, party, references[profiles.get(party, "sample")]) for party in ("called", "caller")
@@ -106,7 +107,7 @@ def assert_heard_by(
 
 
 def _voice_later_ms(placed: Placed, party: str, heard: Heard, reference: Any) -> float | None:
-    """When the party heard the other's voice, in packets that came after the sound had begun."""
+    """The time at which the party heard the other's voice, in packets that came after the beginning of the sound."""
     assert placed.called
     answered_ns = placed.called.answered_ns
     assert answered_ns
@@ -126,7 +127,8 @@ def assert_heard_then_connected(
     early_media: bool = False,
     latest_ms: float = LATEST_MS,
 ) -> Heard:
-    """The profile, whole and once, at once after the answer; no other; and the caller's voice only after it.
+    """Assert that the called party hears the profile, complete and once, directly after the answer, and no other one;
+    and that it hears the caller's voice only after it.
 
     With early media the two hear each other before the answer, as with any PBX, and what Asterisk passed on before it
     knew of the answer arrives before the sound.
@@ -150,7 +152,7 @@ def assert_heard_then_connected(
 
 
 def assert_nothing_before_voice(placed: Placed, references: dict[str, Any]) -> Heard:
-    """No sound at all: the caller's voice is there before any sound would have ended."""
+    """Assert that there is no sound at all: the caller's voice comes before any sound could have ended."""
     assert placed.called
     assert placed.called.answered_ns
     assert identify(placed.called.packets, references) is None

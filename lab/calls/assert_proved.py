@@ -1,4 +1,4 @@
-"""What proves a call on a real Asterisk: both phones, what the hook returned, and the evidence."""
+"""The proofs of a call on a real Asterisk: both phones, the hook's result, and the evidence."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Case = TypeVar("Case")
 Result = TypeVar("Result")
 
 NOTIFY = {"incoming": "called", "outgoing": "both"}
-"""Who hears the sound, by the direction."""
+"""Direction → party that hears the sound."""
 POLICY = "notify: {incoming: called, outgoing: both}, waiting: 200"
 DURING_S = 0.15
-"""From the called party's answer to somewhere within the sound."""
+"""Seconds from the called party's answer to the middle of the sound."""
 RECOGNISED_S = 0.6
-"""How long to talk so that a voice is recognised, also after a sound that is sent late."""
+"""Seconds of talk after which a voice is recognised, even after a sound that is sent late."""
 AFTER_S = SOUND_S + 0.3
-"""From the called party's answer to when the parties talk."""
+"""Seconds from the called party's answer until the parties talk."""
 
 AT_ONCE = 6
 
 
 @dataclass(frozen=True)
 class Way:
-    """The interface, and the direction, which says who hears the sound."""
+    """The interface and the direction; the direction determines the party that hears the sound."""
 
     interface: str
     direction: str
@@ -50,20 +50,20 @@ WAYS = tuple(Way(interface, direction) for interface in ("ari", "agi") for direc
 
 
 def by_both(*forwardings: Forwarding) -> list[Forwarding]:
-    """Each by either interface."""
+    """Each forwarding over either interface."""
     return [replace(forwarding, interface=interface) for forwarding in forwardings for interface in ("ari", "agi")]
 
 
 @dataclass
 class Told:
-    """The statements about a call when it was over."""
+    """The hook's result and the record of a finished call."""
 
     ending: Ending
     record: dict[str, Any]
 
 
 async def side_by_side(cases: Sequence[Case], one: Callable[[Case], Awaitable[Result]]) -> list[tuple[Case, Result]]:
-    """The same with every case, `AT_ONCE` of them at a time."""
+    """The results of `one` for all cases, `AT_ONCE` of them at a time."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def placed(case: Case) -> Result:
@@ -74,14 +74,14 @@ async def side_by_side(cases: Sequence[Case], one: Callable[[Case], Awaitable[Re
 
 
 async def answered(phones: Lab, placed: Placed, after_s: float = DURING_S) -> None:
-    """Wait until so long after the called phone's answer."""
+    """Wait until `after_s` after the called phone's answer."""
     called = await phones.reached(placed)
     await until(lambda: called.answered_ns, f"the answer to {placed.name}")
     await asyncio.sleep(after_s)
 
 
 async def told(phones: Lab, service: Service, placed: Placed) -> Told:
-    """Wait until the call is over; its record is closed then."""
+    """The hook's result and the closed record, after waiting for the end of the call."""
     ending = await phones.ending(placed)
     closed: dict[str, Any] = {}
 
@@ -105,13 +105,15 @@ async def connect(
 def assert_proved(
     way: Way, placed: Placed, told: Told, references: dict[str, Any], *, through_local: bool = False
 ) -> None:
-    """The right party heard the sound, once and whole, before the parties talked; and the evidence says so."""
+    """Assert that the right party heard the sound, once and complete, before the parties talked; and that the evidence
+    says so.
+    """
     assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references, through_local=through_local)
     assert_connected(way, told)
 
 
 def assert_connected(way: Way, told: Told) -> None:
-    """The evidence of a call that was sounded and connected."""
+    """Assert the evidence of a call that was sounded and connected."""
     assert (told.ending.status, told.ending.reason, told.ending.cause) == ("CONNECTED", "licence-valid", "16"), way
     record = told.record
     assert (record["interface"], record["status"], [*record["known_by"]]) == (

@@ -1,6 +1,6 @@
-"""A PBX with a canary, and an Asterisk as its carrier, which brings its call back to the PBX, or is another node.
+"""A PBX with a canary, and an Asterisk as its carrier, which returns the call to the PBX, or is another node.
 
-Global variables say what the carrier does with a call.
+Global variables set the carrier's behaviour.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Node:
     """Further environment variables of its command."""
 
     def canary(self, *options: str, **environment: str) -> tuple[int, dict[str, Any]]:
-        """Exit code and report of `idtone canary`, run by the service's user."""
+        """Exit code and report of `idtone canary`, run as the service's user."""
         command = [IDTONE, "canary", "-c", self.service.settings, "--json", *options]
         ran = subprocess.run(
             self.service.as_itself(command),
@@ -126,7 +126,7 @@ class Loop:
             self.carrier.command("dialplan set global DOES passes")
 
     def reached_carrier(self) -> int:
-        """How many calls the carrier has had."""
+        """Number of calls that reached the carrier."""
         (line,) = re.findall(r"(\d+) calls? processed", self.carrier.command("core show channels count"))
         return int(line)
 
@@ -140,7 +140,7 @@ def loop(
     codec: str = "allow = ulaw",
     canary: Mapping[str, str] | None = None,
 ) -> Iterator[Loop]:
-    """`registry` is the text of an unsigned registry. `canary`: other settings of the canary."""
+    """Context with a loop. `registry` is the text of an unsigned registry. `canary`: other settings of the canary."""
     source = folder / "registry" / "registry.yaml"
     source.parent.mkdir()
     source.write_text(registry)

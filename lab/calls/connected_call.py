@@ -8,11 +8,11 @@ from lab.lab import Lab, Placed, until
 from lab.service import Service
 
 DEADLINE_S = 3.0
-"""How long the hook waits for a verdict."""
+"""Most seconds that the hook waits for a verdict."""
 
 
 async def connected_call(phones: Lab, service: Service) -> tuple[Placed, str]:
-    """A call in conversation, and its id in the ledger, which knows that its sound was heard."""
+    """A call in conversation, and its id in the ledger, which has the confirmation of its sound."""
     before = await asyncio.to_thread(service.records)
     placed = await phones.place()
     assert placed.caller.answered_ns

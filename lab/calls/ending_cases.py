@@ -1,4 +1,4 @@
-"""How each party's doings are brought about at each step of a call, on a real Asterisk."""
+"""The acts of each party at each step of a call, on a real Asterisk."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lab.phone import Behaviour
 
 SOUND_S = 0.44
 UNTIL = {Step.ANSWERED: 0.0, Step.SOUNDING: 0.15, Step.CONNECTING: SOUND_S + 0.003}
-"""Seconds from the answer to a step after it."""
+"""Seconds from the answer to a later step."""
 CONNECTED_PACKETS = 22 + 15
-"""The sound has 22; all others bring the caller's voice, 20 ms each."""
+"""Packets after which the parties are connected: the sound has 22; all others carry the caller's voice, 20 ms each."""
 REFUSALS = {Event.BUSY: (486, 17), Event.DECLINED: (603, 21), Event.CONGESTION: (503, 34)}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One cell of the table, by one interface, with one setting of who hears the sound."""
+    """One cell of the table, over one interface, with one setting of the parties that hear the sound."""
 
     step: Step
     event: Event
@@ -53,12 +53,12 @@ async def reach(call: IncomingCall, step: Step) -> None:
 
 
 async def connected(call: IncomingCall) -> None:
-    """Wait until the called party has heard the caller for a while, however long Asterisk takes until then."""
+    """Wait until the called party has heard the caller for a while, however long Asterisk takes."""
     await until(lambda: len(call.packets) >= CONNECTED_PACKETS, "the caller's voice")
 
 
 def called_phone(case: Case) -> Behaviour:
-    """The acts of the called phone; none if it is not its turn."""
+    """The acts of the called phone. There are none if it is not its turn."""
 
     async def behave(call: IncomingCall) -> None:
         await reach(call, case.step)
@@ -71,7 +71,7 @@ def called_phone(case: Case) -> Behaviour:
 
 
 async def play(phones: Lab, case: Case) -> Placed:
-    """Have it happen, and wait until both phones know that the call is over."""
+    """Make the event happen, and wait until both phones know that the call is over."""
     unreachable = case.event is Event.UNREACHABLE
     forwarding = Forwarding(
         interface=case.interface,
@@ -91,7 +91,7 @@ async def play(phones: Lab, case: Case) -> Placed:
 
 
 async def reached(phones: Lab, placed: Placed, step: Step) -> None:
-    """Wait until the call is at a step, as the phones can see it."""
+    """Wait until the call is at a step, as far as the phones can see it."""
     called = await phones.reached(placed)
     if step in UNTIL:
         await until(lambda: called.answered_ns, "the answer")

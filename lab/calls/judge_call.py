@@ -1,4 +1,4 @@
-"""The rules for every call, whatever befell it: its phones, the dialplan's variables and its evidence agree.
+"""The rules for every call, with or without a fault: its phones, the dialplan's variables and its evidence agree.
 
 Pure: the phones' captures were measured before.
 """
@@ -20,10 +20,12 @@ ASSOCIATIONS: Final = "sample"
 """The licensed profile of the lab's registry."""
 NOTICE: Final = "notice"
 ARRIVAL_MS: Final = 30.0
-"""One frame, in which a sound may end and a voice begin, and half a frame for the packets' times of arrival."""
+"""Tolerance of times: one frame, in which a sound may end and a voice begin, and half a frame for the packets' times of
+arrival.
+"""
 LONGEST_WAIT_S: Final = 3.0
 MEASURED_S: Final = 0.5
-"""How much later than the limit a busy machine may make it."""
+"""Tolerance above the limit for a busy machine."""
 _HEARD_BY: Final[Mapping[str, frozenset[str]]] = {
     "called": frozenset({"called"}),
     "caller": frozenset({"caller"}),
@@ -39,14 +41,14 @@ _ENDINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What the RTP at one phone held, in milliseconds from the called phone's answer."""
+    """The content of the RTP at one phone, in milliseconds from the called phone's answer."""
 
     sounds: Mapping[str, float]
-    """Profile that was long enough to be known → when it had ended first."""
+    """Profile that was long enough to be recognised → its first end."""
     whole: frozenset[str] = frozenset()
-    """Those that were there from the first frame to the last at some time: after a hold it is played again."""
+    """Profiles heard from the first frame to the last at least once: after a hold the sound is played again."""
     voice_ms: float | None = None
-    """When the other party's voice was there."""
+    """Time of the other party's voice."""
 
 
 SILENCE: Final = Listening({})
@@ -54,57 +56,57 @@ SILENCE: Final = Listening({})
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One path, and what became of it."""
+    """One path, and its result."""
 
     path: Path
     hears: str
     """The party in the policy: called, caller or both."""
     answered_first: bool
-    """The caller who hears it is answered before."""
+    """True if a caller who hears the sound is answered before."""
     disturbed: bool
-    """Something befell the service while the call was there."""
+    """True if the service had a fault during the call."""
     told: Told | None
-    """What the dialplan had at the end; None where the call never came that far."""
+    """The dialplan's variables at the end; None if the call never came that far."""
     record: Mapping[str, Any] | None
-    """The evidence; None where the ledger does not know the call."""
+    """The evidence; None if the ledger does not have the call."""
     sip: int | None
     """The final status at the caller's phone."""
     rang: bool
-    """The called phone was reached."""
+    """True if the call reached the called phone."""
     heard: Mapping[str, Listening]
-    """By party."""
+    """Party → what it heard."""
     step: Step | None
-    """At which step the last leg was taken; None where it was not, or cannot be told."""
+    """The step of the last leg; None if it was not walked, or if the step is not known."""
     event: Event | None
-    """By which the call ended; None where it ended before its last leg."""
+    """The event that ended the call; None if it ended before its last leg."""
     asked_s: float | None = None
-    """From the INVITE to the called phone."""
+    """Seconds from the INVITE to the called phone."""
     waited_s: float | None = None
-    """From the answer to the other's voice, less the sound that was heard before it."""
+    """Seconds from the answer to the other's voice, less the sound that was heard before it."""
     held: frozenset[str] = frozenset()
-    """The parties that held at some time: to them Asterisk sends nothing meanwhile."""
+    """The parties that were on hold at some time: Asterisk sends them nothing meanwhile."""
     hung: str = ""
-    """What was waited for in vain."""
+    """The event that was awaited in vain."""
 
     @property
     def connected(self) -> bool:
-        """A party heard the other after the answer."""
+        """True if a party heard the other after the answer."""
         return any(one.voice_ms is not None for one in self.heard.values())
 
     @property
     def dropped(self) -> bool:
-        """Neither party ended it, and they talked."""
+        """True if the parties talked, and neither ended the call."""
         return self.connected and self.event is None
 
     @property
     def lost(self) -> bool:
-        """It was given up before they talked, since its service did not come back in time."""
+        """True if the call was given up before the parties talked, because its service did not come back in time."""
         told = self.told and self.told.status
         return self.disturbed and not self.connected and self.event is None and told == CallStatus.FAILED
 
     @property
     def alone(self) -> bool:
-        """Asterisk served the call while the service was away, and the service entered that afterwards."""
+        """True if Asterisk served the call while the service was down, and the service entered that afterwards."""
         return self.record is not None and bool(self.record["fallback"])
 
     @property
@@ -125,18 +127,18 @@ class Walk:
 
 
 def judge(walk: Walk) -> list[str]:
-    """What is wrong with it; nothing, as a rule."""
+    """The faults of a call; empty if there is none."""
     rules = (_ended, _claims, _licence, _sound_first, _evidence, _waits, _undisturbed)
     return [complaint for rule in rules for complaint in rule(walk)]
 
 
 def false_claims(walk: Walk) -> list[str]:
-    """Sounds that the evidence says were played, and the RTP does not."""
+    """Sounds that are played by the evidence but not in the RTP."""
     return list(_claims(walk))
 
 
 def _ended(walk: Walk) -> Iterator[str]:
-    """The caller's phone, the dialplan and the path agree on how the call ended."""
+    """Faults unless the caller's phone, the dialplan and the path agree on the end of the call."""
     if walk.hung:
         yield f"it hung: {walk.hung}"
     if walk.told is None:
@@ -170,7 +172,7 @@ def _keyed(walk: Walk) -> bool:
 
 
 def _licence(walk: Walk) -> Iterator[str]:
-    """The association's sound with a licence only, and a suspended number never, whatever fails."""
+    """Faults if the association's sound was played without a licence, or a suspended number was connected."""
     parties = [party for party, one in walk.heard.items() if ASSOCIATIONS in one.sounds]
     if parties and (walk.path.standing != "licensed" or (walk.told and walk.told.reason != Reason.LICENCE_VALID)):
         yield f"{' and '.join(parties)} heard the association's sound without a verdict that it may be played"
@@ -179,7 +181,7 @@ def _licence(walk: Walk) -> Iterator[str]:
 
 
 def _sound_first(walk: Walk) -> Iterator[str]:
-    """The parties talk only after each one that must hear a sound has heard it."""
+    """Faults if the parties talk before each one that must hear a sound has heard it."""
     voices_ms = [one.voice_ms for one in walk.heard.values() if one.voice_ms is not None]
     for party in _HEARD_BY[walk.hears] - walk.held if voices_ms else ():
         if party == "caller" and _keyed(walk):
@@ -192,7 +194,7 @@ def _sound_first(walk: Walk) -> Iterator[str]:
 
 
 def _evidence(walk: Walk) -> Iterator[str]:
-    """Complete, or truthfully interrupted, whatever befell the service; none of a call that never entered the hook."""
+    """Faults unless the evidence is complete, or marked as interrupted; a call that never entered the hook has none."""
     if walk.told is None:
         return
     if walk.record is None:
@@ -213,8 +215,8 @@ def _evidence(walk: Walk) -> Iterator[str]:
 
 
 def _at_once(walk: Walk) -> bool:
-    """A party hung up in the instant of the answer or of the connection: Asterisk may say that it connected them, and
-    there is no bridge any more, or the caller's phone has given up.
+    """True if a party hung up in the instant of the answer or of the connection: Asterisk may report a connection whose
+    bridge is gone, or the caller's phone has given up.
     """
     return walk.event in ENDS_OF_TALK and walk.step in (Step.ANSWERED, Step.CONNECTING)
 
@@ -226,7 +228,7 @@ def _waits(walk: Walk) -> Iterator[str]:
 
 
 def _undisturbed(walk: Walk) -> Iterator[str]:
-    """Where nothing befell the service, everything is as the table of endings says."""
+    """Faults if the service was undisturbed, and the call differs from the table of endings."""
     if walk.disturbed or walk.told is None or walk.record is None:
         return
     if walk.path.standing == "suspended":
@@ -235,10 +237,10 @@ def _undisturbed(walk: Walk) -> Iterator[str]:
         return
     if walk.told.reason != _DECIDED[walk.path.standing]:
         yield f"decided as {walk.told.reason}"
-    # One that held heard the notice at best, when it had taken up again; the evidence remarks on it.
+    # A party that held heard the notice at best, after its hold; the evidence remarks on it.
     if walk.record["anomalies"] and not _at_once(walk) and not walk.held:
         yield f"anomalies: {walk.record['anomalies']}"
-    # And it was connected later than its step says.
+    # It was also connected later than its step says.
     notify = "called" if walk.hears == "called" else "both"
     told = walk.step and walk.event and not walk.held
     row = cells().get((walk.step, walk.event, walk.path.interface, notify)) if told else None

@@ -1,5 +1,5 @@
-"""Everything is killed at once, the service and Asterisk, while calls come: what the phones heard against what the
-ledger holds when both are there again.
+"""The service and Asterisk are killed together while calls come; afterwards the sounds at the phones are compared with
+the ledger.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .walk_paths import listen
 
 CALLS_PER_S: Final = 20
 UNTIL_S: Final = (0.7, 2.5)
-"""When they are killed, after the first call: a sound is over after half a second."""
+"""Seconds from the first call to the kill: a sound is over after half a second."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Figures:
     kills: int = 0
     calls: int = 0
     heard: int = 0
-    """Calls with the association's sound, or some of it."""
+    """Calls with the association's sound, or a part of it."""
     connected: int = 0
     """Calls in which a party heard the other."""
     records: int = 0
@@ -52,11 +52,13 @@ async def kill_everything(
     kills: int,
     killed: Callable[[], object] = lambda: None,
 ) -> Figures:
-    """So many times, on one ledger. `asterisk` is started and stopped here; `killed` is called after each."""
+    """Kill service and Asterisk `kills` times, on one ledger. `asterisk` is started and stopped here; `killed` is
+    called after each.
+    """
     dice, figures = random.Random(f"everything/{seed}"), Figures()
     service = Service(asterisk, LAB_REGISTRY)
     owed: dict[str, bool] = {}
-    """Of each call that needs a record, by the number that it went to: whether the parties talked."""
+    """Called number of each call that needs a record → True if the parties talked."""
     for round_number in range(kills):
         await asyncio.to_thread(asterisk.start)
         await asyncio.to_thread(service.start)

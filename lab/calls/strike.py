@@ -1,4 +1,4 @@
-"""A blow that catches calls at every step at once, by both interfaces, and what becomes of each."""
+"""A blow that hits calls at every step at once, over both interfaces, and the fate of each call."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from .walk_paths import listen
 Blow = Callable[[Service], AbstractAsyncContextManager[object]]
 
 LEAD_S = 0.6
-"""From when all wait at their steps to the blow: longer than a sound."""
+"""Seconds from the moment when all calls are at their steps to the blow: longer than a sound."""
 MOST_UNDER_WAY = 8
-"""Fewer calls than may wait for a verdict (`policy.waiting`)."""
+"""Most calls that may wait for a verdict: fewer than `policy.waiting`."""
 HELD_S = 0.06
-"""How long before the blow calls are held while it is decided."""
+"""Seconds before the blow during which undecided calls are held."""
 AFTER_S = 0.3
-"""From the blow to the answers that waited for it."""
+"""Seconds from the blow to the answers that waited for it."""
 HEARD = {Hears.SOUND: "sample", Hears.NOTICE: "notice", Hears.NOTHING: None}
 
 
 @dataclass(frozen=True)
 class Where:
-    """Which of the calls it is."""
+    """The position of a call in the blow."""
 
     step: Step
     interface: str
@@ -62,18 +62,18 @@ class Fate:
     called_heard: str | None
     """The sound with the longest part in the recording, even if it came in pieces."""
     whole: dict[str, frozenset[str]]
-    """The sounds of each party that are whole, from the first frame to the last."""
+    """Party → the sounds that were heard completely, from the first frame to the last."""
 
 
 class Strike:
-    """The moment, as the called phones know it."""
+    """The moment of the blow, for the called phones."""
 
     def __init__(self) -> None:
         self.at_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.over = asyncio.Event()
 
     def behaviour(self, step: Step) -> Behaviour:
-        """The act of the called phone that brings the call to `step` before the strike."""
+        """The act of the called phone that brings the call to `step` before the blow."""
 
         async def behave(call: IncomingCall) -> None:
             if step in (Step.ANSWERED, Step.SOUNDING, Step.CONNECTING):
@@ -99,8 +99,9 @@ async def strike(
     hold: Callable[[], object] | None = None,
     where: Iterable[Where] = EVERYWHERE,
 ) -> dict[Where, Fate]:
-    """Bring calls to their steps, strike, and let those that go on talk a little. `blow` strikes when it is entered,
-    and is left when all calls are over; `hold` keeps the service from deciding, a moment before.
+    """Bring calls to their steps, strike, and let the surviving ones talk a little. `blow` is a context: entering it
+    strikes, and it is left when all calls are over. With `hold`, the service is kept from deciding from a moment before
+    the blow.
     """
     placed, moment = await caught(phones, where, hold)
     async with blow:
@@ -131,7 +132,7 @@ def dial(phones: Lab, moment: Strike, where: Iterable[Where]) -> dict[Where, Pla
 async def caught(
     phones: Lab, where: Iterable[Where], hold: Callable[[], object] | None
 ) -> tuple[dict[Where, Placed], Strike]:
-    """Calls at their steps, at the moment of the blow; those that are being decided only where they are held."""
+    """Calls at their steps, at the moment of the blow; calls before their decision only if they are held."""
     loop = asyncio.get_running_loop()
     moment = Strike()
     placed: dict[Where, Placed] = {}
@@ -162,7 +163,7 @@ async def caught(
 
 
 async def through(phones: Lab, placed: Placed) -> None:
-    """Talk a little and hang up, where the call is still there."""
+    """Talk a little and hang up, if the call still exists."""
     await placed.caller.final()
     phones.pair(placed)
     if placed.caller.final_status == 200:
@@ -171,7 +172,7 @@ async def through(phones: Lab, placed: Placed) -> None:
 
 
 def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[str, Any]]) -> list[str]:
-    """Where the calls differ from the table, or from what must be true of every call."""
+    """Differences of the calls from the table, or from the rules for every call."""
     table = cells()
     found = []
     for at, fate in fates.items():
@@ -202,7 +203,7 @@ def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[s
 
 
 def kept(record: dict[str, Any] | None) -> Evidence | None:
-    """None stands for an open record, whose call will never end."""
+    """The kind of evidence in a record; None for an open record, whose call will never end."""
     if record is None:
         return Evidence.NONE
     if record["fallback"]:
@@ -213,7 +214,7 @@ def kept(record: dict[str, Any] | None) -> Evidence | None:
 
 
 async def struck(service: Service, event: Event, blow: Blow, references, *, held: bool = False) -> list[dict[str, Any]]:
-    """Strike, and hold what became of the calls against the table; their evidence."""
+    """The records after a blow. Raises AssertionError if the fates of the calls differ from the table."""
 
     def hold() -> None:
         assert service.process

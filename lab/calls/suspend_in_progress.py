@@ -10,7 +10,7 @@ from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 OTHER = "0312345700"
-"""Of the same member, and not suspended."""
+"""A number of the same member that is not suspended."""
 WITHIN_S = 2.0
 SUSPENSION = f"\nsuspensions:\n  - {{number: '{LICENSED}', since: 2026-01-01T00:00:00+09:00, reference: R-1}}\n"
 
@@ -24,7 +24,7 @@ def suspend(service: Service, suspensions: str = SUSPENSION) -> None:
 
 @dataclass
 class Calls:
-    """Calls of the number at several steps, and calls that go on."""
+    """Calls of the number at several steps, and calls that continue."""
 
     ringing: Placed
     talking: list[Placed]

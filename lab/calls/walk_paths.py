@@ -1,4 +1,4 @@
-"""Paths brought about: real calls side by side, and what befalls the service and Asterisk meanwhile."""
+"""Paths as real calls, side by side, with faults of the service and Asterisk meanwhile."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ from .judge_call import ASSOCIATIONS, NOTICE, SILENCE, Listening, Walk, false_cl
 from .paths import GOES_TO, HOLDS, STANDINGS, Leg, Mishap, Move, Path, Round
 
 HANGS_S: Final = 10.0
-"""The longest wait. A call that needed longer is reported as hanging."""
+"""The longest wait. A longer one is reported as hanging."""
 RINGS_S: Final = "1"
-"""How long a phone rings that nobody answers."""
+"""Seconds that an unanswered phone rings."""
 STILL_S: Final = 0.4
-"""Shorter than the watchdog's second."""
+"""Seconds that a service is stopped: shorter than the watchdog's second."""
 SETTLES_S: Final = 0.5
-"""After a service is ready: how long what it takes up again may take."""
+"""Seconds that a service needs, after it is ready, for the calls that it takes over."""
 WRITES_S: Final = 0.3
-"""After a call: how long the service may need to write that it is over."""
+"""Seconds that the service may need, after a call, to write its end."""
 KEPT_S: Final = 5.0
-"""How long after the last call something may be left of one."""
+"""Seconds after the last call within which remains of a call are allowed."""
 ENTERED_S: Final = 30.0
-"""How long the service may need to enter what the hook did alone: as long as it is killed again and again."""
+"""Seconds that the service may need to enter what the hook did alone: it may be killed repeatedly."""
 SECOND_S: Final = 2.0
-"""How long a second instance has to see that there is a first."""
+"""Seconds that a second instance has to notice the first one."""
 UNSURE_S: Final = 0.06
-"""So near to a change of steps nobody knows which one it is."""
+"""Distance from a change of steps within which the step is uncertain."""
 
 
 class Walked(Far, Supervisor):
-    """Run as its unit file says, and reaching Asterisk by a line that can be cut."""
+    """A service that runs by its unit file, and reaches Asterisk through a connection that can be cut."""
 
 
 # -- one call -----------------------------------------------------------------------------------------------------
@@ -73,11 +73,11 @@ class Walker:
     reached: list[Leg] = field(default_factory=list)
     """The legs that were walked."""
     connected_before_the_end: bool = False
-    """The caller's phone had its answer when the last leg began."""
+    """True if the caller's phone had its answer when the last leg began."""
     after_the_answer_s: float | None = None
-    """How long the called phone was answered then."""
+    """Seconds from the called phone's answer to the last leg."""
     hung: str = ""
-    """What was waited for in vain."""
+    """The event that was awaited in vain."""
 
     async def walk(self) -> None:
         await asyncio.sleep(self.path.begins_s)
@@ -115,7 +115,7 @@ class Walker:
             if self.placed.called is None:
                 return
             await asyncio.sleep(leg.pause_ms / 1000)
-            # A phone that nobody answers may stop ringing while something else is still to come.
+            # A phone that nobody answers may stop ringing before the other events of the path have come.
             if self._is_over() and self.path.legs[-1].what is not Event.NO_ANSWER:
                 return
             self._note(leg)
@@ -134,7 +134,7 @@ class Walker:
 
 
 async def _first(*awaited: Awaitable[object]) -> None:
-    """Waits until one of them is done; raises the failure of that one."""
+    """Wait until one of these is done; raises its failure."""
     tasks = [asyncio.ensure_future(each) for each in awaited]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -151,7 +151,7 @@ def _called(placed: Placed) -> IncomingCall:
 
 
 async def _reinvite(call: Call, direction: Any) -> None:
-    """Whatever the answer: where two ask at once it is 491, where the call is over 481."""
+    """Send a re-INVITE. Any answer is right: 491 for two at once, 481 after the end of the call."""
     if call.dialog and call.answered_ns and call.ended_ns is None:
         await call.reinvite(direction)
 
@@ -162,7 +162,7 @@ async def _press(call: Call) -> None:
 
 
 async def _do(work: object) -> None:
-    """For what is done at once."""
+    """Do nothing more: the work is done at once."""
 
 
 def _refuse(event: Event) -> Callable[[Placed], Awaitable[None]]:
@@ -192,22 +192,22 @@ DOES: Final[Mapping[Move | Event, Callable[[Placed], Awaitable[Any]]]] = {
 _UNTIL_READY: Final = frozenset(
     {Mishap.KILLED, Mishap.STOPPED, Mishap.UPGRADED, Mishap.FROZEN, Mishap.CUT, Mishap.DEAD}
 )
-"""After these the service gets ready anew."""
+"""Mishaps after which the service becomes ready again."""
 
 
 @dataclass
 class Mishaps:
-    """Strikes the service and Asterisk, and remembers when the service could not be counted on."""
+    """Strikes the service and Asterisk, and records when the service was unreliable."""
 
     service: Walked
     detour: Detour
     struck: list[tuple[float, float, Mishap]] = field(default_factory=list)
-    """From when to when; times by `time.monotonic()`."""
+    """Beginning, end and kind of each mishap; times by `time.monotonic()`."""
     ready_s: list[float] = field(default_factory=list)
-    """When the service was ready for ARI, each time since this began."""
+    """Times at which the service became ready for ARI."""
 
     async def strike(self, mishaps: Sequence[tuple[float, Mishap]]) -> None:
-        """Each in its time, counted from now; then wait until the service is ready again."""
+        """Strike at the given times, counted from now; then wait until the service is ready again."""
         began_s = time.monotonic()
         for at_s, mishap in mishaps:
             await asyncio.sleep(began_s + at_s - time.monotonic())
@@ -220,7 +220,7 @@ class Mishaps:
             await until(lambda: self.ready_s and self.ready_s[-1] > last_s, "the service to be back", 20)
 
     async def watch(self) -> None:
-        """Note when the service is ready; until cancelled."""
+        """Record, until cancelled, when the service is ready."""
         with self.service.log_file.open("rb") as log:
             log.seek(0, os.SEEK_END)
             rest = b""
@@ -230,7 +230,7 @@ class Mishaps:
                 self.ready_s += [time.monotonic() for line in lines if b"ready: Asterisk" in line]
 
     def disturbed(self, begun_s: float, over_s: float) -> bool:
-        """True if something unusual may have happened to a call."""
+        """True if a mishap may have affected the call."""
         return any(first_s <= over_s + WRITES_S and begun_s <= last_s + SETTLES_S for first_s, last_s in self._spans())
 
     def _spans(self) -> Iterator[tuple[float, float]]:
@@ -265,7 +265,7 @@ class Mishaps:
         try:
             async with asyncio.timeout(SECOND_S):
                 await process.wait()
-        except TimeoutError:  # the first was just away
+        except TimeoutError:  # the first one was just down
             process.terminate()
             await process.wait()
 
@@ -318,10 +318,10 @@ async def walk_round(
 
 
 async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
-    """The channels and bridges that Asterisk still has when it has had its time, and how many shells.
+    """The channels and bridges that Asterisk still has after the allowed time, and the number of shells.
 
-    A shell is what Bridge() leaves of a channel that it takes out of its dialplan. Asterisk does away with it, but
-    for one in hundreds where the machine is overloaded, which then stays for ever: no leg, no thread, no media.
+    A shell is the rest of a channel that Bridge() takes out of its dialplan. Asterisk removes it, but on an overloaded
+    machine one in hundreds stays for ever: no leg, no thread, no media.
     """
     deadline_s = time.monotonic() + KEPT_S
     while True:
@@ -337,7 +337,7 @@ async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
 
 
 async def _closed(service: Walked) -> dict[str, dict[str, Any]]:
-    """The ledger, when what the hook left is in it, and no record is open any more or it has had its time."""
+    """The ledger's records, once the hook's lines are in it, and no record is open or the allowed time is over."""
     await asyncio.to_thread(service.entered, ENTERED_S)
     deadline_s = time.monotonic() + KEPT_S
     while True:
@@ -350,7 +350,7 @@ async def _closed(service: Walked) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Figures:
-    """What many walks amount to."""
+    """Figures of many walks."""
 
     calls: int
     connected: int
@@ -358,9 +358,9 @@ class Figures:
     complete: int
     interrupted: int
     alone: int
-    """Served by Asterisk without the service."""
+    """Calls that Asterisk served without the service."""
     lost: int
-    """Given up before they were connected: the service did not come back in time to let its channel go."""
+    """Calls given up before they were connected: the service did not come back in time to release the channel."""
     dropped: int
     false_claims: int
     shells: int
@@ -395,15 +395,15 @@ class Figures:
 
 @dataclass(frozen=True)
 class Done:
-    """A round that was walked."""
+    """A finished round."""
 
     drawn: Round
     walks: list[Walk]
     struck: Counter[Mishap]
     left: list[str]
-    """Channels and bridges that were still there after the last call."""
+    """Channels and bridges that still existed after the last call."""
     shells: int
-    """Of channels, see `_left`."""
+    """Shells of channels, see `_left`."""
 
     @property
     def figures(self) -> Figures:
@@ -454,7 +454,7 @@ def _measured(
 
 
 def _step(walker: Walker, drawn: Round, hears: str, sound_s: float) -> Step | None:
-    """At which step the last leg was taken, as far as the phones can tell."""
+    """The step of the last leg, as far as the phones can tell."""
     step = Step.DIALLING
     for leg in walker.reached[:-1]:
         step = GOES_TO.get(leg.what, step) if isinstance(leg.what, Move) else step
@@ -478,7 +478,7 @@ def listen(placed: Placed, party: str, references: Mapping[str, Any]) -> Listeni
     capture = Capture([packet for packet in call.packets if packet.payload_type in CODECS], called.answered_ns)
     measured = {name: hear_each(in_order(capture.packets), 0, reference=one) for name, one in references.items()}
     cut = call.ended_ns is not None and call.ended_by == "us"
-    # With early media they hear each other before the answer, and what was under way then arrives after it.
+    # The parties hear each other before the answer by early media, and packets under way then arrive after it.
     settled_ns = called.answered_ns + 5 * FRAME_NS
     later = Capture([each for each in capture.packets if each.arrival_ns > settled_ns], called.answered_ns)
     voice_ms = hear(in_order(later.packets), 0, voice=voice).voice_ms
@@ -491,22 +491,22 @@ def listen(placed: Placed, party: str, references: Mapping[str, Any]) -> Listeni
 
 @dataclass(frozen=True)
 class Capture:
-    """What came to one phone, in the order in which it came; where and when are two things on a busy machine.
+    """The packets of one phone, in the order of arrival; order and time differ on a busy machine.
 
-    One that is held up sends a burst afterwards, which by its time stamps would lie before it came.
+    A packet that is held up arrives later in a burst; its time stamp then seems to be before its arrival.
     """
 
     packets: Sequence[Packet]
     answered_ns: int
 
     def arrival_ms(self, at_ms: float) -> float:
-        """When that came, after the answer, which is so far from the beginning in order."""
+        """Arrival of a place in the packets' order, in ms after the answer."""
         packet = self.packets[min(int(at_ms // FRAME_MS), len(self.packets) - 1)]
         return (packet.arrival_ns - self.answered_ns) / 1e6
 
 
 def _is_whole(one: Heard, capture: Capture, cut: bool) -> bool:
-    """All of its frames, but for the last ones where the phone was hung up on them: those were under way."""
+    """True if all frames were heard, except the last ones at a phone that was hung up on: those were in transit."""
     if one.end_ms is None:
         return False
     under_way = 2 if cut and len(capture.packets) * FRAME_MS < one.end_ms + 2 * FRAME_MS else 0
@@ -514,7 +514,7 @@ def _is_whole(one: Heard, capture: Capture, cut: bool) -> bool:
 
 
 def _waited_s(heard: Mapping[str, Listening], references: Mapping[str, Any]) -> float | None:
-    """From the answer to the other's voice, less the longest sound that was heard whole before."""
+    """Seconds from the answer to the other's voice, less the longest complete sound before it."""
     voices_ms = [one.voice_ms for one in heard.values() if one.voice_ms is not None]
     sounds_ms = [len(references[name]) / 8 for one in heard.values() for name in one.sounds]
     return (min(voices_ms) - max(sounds_ms, default=0.0)) / 1000 if voices_ms else None

@@ -45,7 +45,7 @@ EXPIRED = replace(LICENCE, id="L-expired", valid_until=NOW)
 
 @dataclass
 class FakeRegistry:
-    """Has a number of the node's member, and one of another member, both with the same licences."""
+    """A registry with a number of the node's member, and one of another member, both with the same licences."""
 
     held: Sequence[Licence] = (LICENCE,)
     expires: datetime = datetime(2026, 12, 1, tzinfo=JST)
@@ -56,12 +56,12 @@ class FakeRegistry:
     newer: NewerStops | None = None
     issued: datetime = datetime(1970, 1, 1, tzinfo=JST)
     chain: WholesaleChain | None = None
-    """Of the number of the node's member."""
+    """Wholesale chain of the number of the node's member."""
     unoriginated: dict[Number, Period] = field(default_factory=dict)
     """Numbers that never originate."""
 
     certified_until: datetime | None = None
-    """Of the number of the member with licences."""
+    """End of the certification of the member with licences."""
 
     def suspended_spans(self, stocks: bool = True) -> list[tuple[NumberSpan, Suspension]]:
         return [(NumberSpan(int(number.e164), int(number.e164)), each) for number, each in self.stopped.items()]
@@ -96,7 +96,7 @@ def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRe
 
 
 def unoriginated(number: Number, since: datetime = NOW, **changes: object) -> FakeRegistry:
-    """A registry that lists the number as never originating."""
+    """A registry in which the number never originates."""
     return FakeRegistry(unoriginated={number: Period(since)}, **changes)
 
 

@@ -2,7 +2,7 @@
 
     python -m lab.hostile.hostile_load --seed N --first N --count N --rate R --pbx PORT --tcp PORT [--weapon NAME]
 
-A process of its own, so that the phones of honest calls are not late because of it. It prints a line of JSON when it is
+It runs in a separate process, so that it does not delay the phones of honest calls. It prints a line of JSON when it is
 ready, each second, and at the end.
 """
 
@@ -25,13 +25,13 @@ from .invites import Invite, hostile_invite
 from .raw_sip import Endpoint, header, respond, sdp
 
 FIRST_S: Final = 0.8
-"""How long the first response may take; Asterisk drops what it cannot read."""
+"""Seconds to wait for the first response; Asterisk drops messages that it cannot read."""
 FINAL_S: Final = 12.0
 HELD_EVERY: Final = 40
-"""Of so many answered calls one stays until all are hung up, and so do those with a LONG INVITE."""
+"""One of this many answered calls stays until all are hung up; so does each with a LONG INVITE."""
 LONG: Final = 15_000
 ANSWERED_EVERY: Final = 4
-"""Of so many hostile calls the called phone answers one; the others find it busy."""
+"""The called phone answers one of this many hostile calls; the others find it busy."""
 _MARK: Final = re.compile(rb"hx(\d+)y")
 
 
@@ -44,11 +44,11 @@ class Told:
     """Counts by final status; `none` without any response, `no end` after a provisional one only."""
     rang: int = 0
     waiting: list[str] = field(default_factory=list)
-    """What was hostile in the latest that have no final response."""
+    """The hostile parts of the latest INVITEs without a final response."""
 
 
 class CalledPhone(Endpoint):
-    """The destination of hostile calls: mostly busy."""
+    """The destination of hostile calls, which is mostly busy."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Attacker(Endpoint):
             queue.put_nowait(data)
 
     async def attack(self, invite: Invite) -> None:
-        """One INVITE and its end."""
+        """Send one INVITE, and end its call."""
         self.told.sent += 1
         self._waiting[invite.number] = invite.about
         try:
@@ -123,7 +123,7 @@ class Attacker(Endpoint):
             del self._responses[invite.number]
 
     async def _over_tcp(self, invite: Invite) -> str:
-        """The connection ends with the call, or after the same time."""
+        """The result of an INVITE over TCP. The connection ends with the call, or after the same time."""
         writer = None
         try:
             async with asyncio.timeout(FINAL_S):
@@ -152,7 +152,7 @@ class Attacker(Endpoint):
                 writer.close()
 
     def hang_up(self) -> None:
-        """The held calls."""
+        """Hang up the held calls."""
         for invite, response in self._held:
             self.send(follow_up(invite.data, response, b"BYE", b"2"), self._pbx)
         self._held.clear()
@@ -180,7 +180,7 @@ async def _within(wait_s: float, queue: asyncio.Queue[bytes]) -> bytes:
 
 
 def follow_up(invite: bytes, response: bytes, method: bytes, number: bytes) -> bytes:
-    """The ACK or BYE of an answered INVITE, whose headers are as they were sent."""
+    """The ACK or BYE of an answered INVITE, with the same headers."""
     success = response[8:9] == b"2"
     uri = re.search(rb"<([^>]*)>", header(response, b"Contact")) if success else None
     start = invite.split(b" ", 2)
@@ -200,7 +200,7 @@ def follow_up(invite: bytes, response: bytes, method: bytes, number: bytes) -> b
 
 
 async def run(chosen: argparse.Namespace) -> None:
-    """Send, and wait for the last answers."""
+    """Send the INVITEs, and wait for the last answers."""
     pbx, tcp = (HOST, chosen.pbx), (HOST, chosen.tcp)
     async with Attacker(pbx, tcp) as attacker, CalledPhone() as called:
         numbers = range(chosen.first, chosen.first + chosen.count)
@@ -218,7 +218,7 @@ async def run(chosen: argparse.Namespace) -> None:
                     told_s = time.monotonic()
                     print(attacker.tell(called), flush=True)
         print(attacker.tell(called), flush=True)
-        await asyncio.to_thread(input)  # what is held stays until then
+        await asyncio.to_thread(input)  # held calls stay until then
         attacker.hang_up()
         await asyncio.sleep(1)
 

@@ -1,4 +1,4 @@
-"""An HTTP server in Asterisk's place that does what it likes: for what the real one never does on demand."""
+"""An HTTP server in Asterisk's place, for behaviour that the real one never shows on demand."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ INFO: Final = "/ari/asterisk/info"
 EVENTS: Final = "/ari/events"
 FILTER: Final = "/ari/applications/idtone/eventFilter"
 APPLICATION: Final = "/ari/applications/idtone"
-"""Found as long as a WebSocket is open."""
+"""The application, which exists as long as a WebSocket is open."""
 CHANNEL: Final = "/ari/channels/1795.1"
 
 
 def plainly(**response: Any) -> Answer:
-    """Always the same response."""
+    """An answer that is always the same response."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(**response)
@@ -38,7 +38,7 @@ def plainly(**response: Any) -> Answer:
 
 @dataclass
 class HostileServer:
-    """Answers as Asterisk does, but for the paths of `answers`; what it says on the WebSocket is `talk`'s business."""
+    """A server that answers like Asterisk, except on the paths of `answers`; `talk` controls the WebSocket."""
 
     talk: Talk
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class HostileServer:
     requests: list[web.Request] = field(default_factory=list)
     url: str = ""
     listeners: int = 0
-    """The open WebSockets."""
+    """Number of open WebSockets."""
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request)
@@ -86,7 +86,7 @@ class HostileServer:
 
 
 async def requests(socket: web.WebSocketResponse) -> AsyncIterator[dict[str, Any]]:
-    """The requests over the WebSocket, while pings are answered."""
+    """The requests over the WebSocket; pings are answered meanwhile."""
     async for message in socket:
         if message.type is WSMsgType.PING:
             await socket.pong(message.data)
@@ -95,13 +95,13 @@ async def requests(socket: web.WebSocketResponse) -> AsyncIterator[dict[str, Any
 
 
 async def obediently(socket: web.WebSocketResponse) -> None:
-    """Take every request and answer it as Asterisk does."""
+    """Answer every request like Asterisk."""
     async for asked in requests(socket):
         await socket.send_str(answer(asked))
 
 
 def always(**changes: Any) -> Talk:
-    """Give each request the same answer."""
+    """A talk that gives each request the same answer."""
 
     async def talk(socket: web.WebSocketResponse) -> None:
         async for asked in requests(socket):

@@ -1,4 +1,4 @@
-"""SIP in octets: a caller that says what no SIP library would let it say, and phones that only count who calls them.
+"""SIP in octets: a caller that sends messages which no SIP library would write, and phones that only count calls.
 
 The callers and phones of `lab` refuse to write or to read most of this, as they should.
 """
@@ -17,20 +17,20 @@ from typing import Final, Self
 from lab.rtp import HOST, Address
 
 REPEATS_S: Final = (0.25, 0.5, 0.75)
-"""How long a caller waits for any response before he says it again; who gets none was not understood."""
+"""Seconds without any response before a message is repeated; a message without a response was not understood."""
 FINAL_S: Final = 10.0
-"""How long he waits for the final one."""
+"""Seconds to wait for the final response."""
 _UNRESERVED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.!~*'()&=+$,;?/")
-"""RFC 3261, 25.1: what stands in a user part as it is."""
+"""Characters that need no escape in a user part (RFC 3261, 25.1)."""
 
 
 def escaped(user: bytes) -> bytes:
-    """A user part that holds these octets."""
+    """The octets, escaped as the user part of a SIP URI."""
     return b"".join(bytes([octet]) if octet in _UNRESERVED else b"%%%02x" % octet for octet in user)
 
 
 def quoted(name: bytes) -> bytes:
-    """A display name; a line break in it would end the header, so it becomes what the line break would have begun."""
+    """A display name. A line break in it would end the header, so it is replaced by a space."""
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", re.sub(rb"[\r\n\0]", b" ", name)) + b'"'
 
 
@@ -40,7 +40,7 @@ def sdp(port: int = 40_000) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The contents of an INVITE's parts that other programs read, in octets, escaped as SIP wants them."""
+    """The parts of an INVITE that other programs read, in octets, escaped by the rules of SIP."""
 
     called: bytes
     caller: bytes = b"05012345678"
@@ -72,7 +72,7 @@ class Parts:
 
 
 class Endpoint(asyncio.DatagramProtocol):
-    """A UDP port. What it sends it may send from the datagram that it got."""
+    """A UDP port. It may send to the source of a received datagram."""
 
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -95,7 +95,7 @@ class Endpoint(asyncio.DatagramProtocol):
 
 
 def header(message: bytes, name: bytes) -> bytes:
-    """The first header of this name, with it and its line break; empty where there is none."""
+    """The first header of this name, with its line break; empty if there is none."""
     found = re.search(rb"(?im)^%s[ \t]*:[^\r\n]*\r\n" % re.escape(name), message)
     return found[0] if found else b""
 
@@ -105,12 +105,12 @@ def call_id(message: bytes) -> bytes:
 
 
 class Attacker(Endpoint):
-    """Sends what it is given, and tells how each message was answered in the end."""
+    """Sends messages, and returns the final answer of each."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heard: set[bytes] = set()
-        """The Call-IDs of all that was answered."""
+        """The Call-IDs of all answered messages."""
         self._waiting: dict[bytes, asyncio.Queue[bytes]] = {}
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
@@ -122,9 +122,9 @@ class Attacker(Endpoint):
             waiting.put_nowait(data)
 
     async def send_invite(self, invite: bytes, address: Address) -> int:
-        """The status of the final response, 0 where none came at all. An answered call is hung up at once.
+        """The status of the final response; 0 without any response. An answered call is hung up at once.
 
-        Raises TimeoutError where only a provisional one came.
+        Raises TimeoutError if only a provisional response came.
         """
         responses = self._waiting[call_id(invite)] = asyncio.Queue()
         response = b""
@@ -180,7 +180,7 @@ def respond(request: bytes, status: bytes, headers: bytes = b"", body: bytes = b
 
 @dataclass(eq=False)
 class Counter(Endpoint):
-    """A phone that is always busy, or always answers, and keeps the address that each INVITE was for."""
+    """A phone that is always busy, or always answers, and records the address of each INVITE."""
 
     answering: bool = False
     invited: list[bytes] = field(default_factory=list)
@@ -206,7 +206,7 @@ class Counter(Endpoint):
         return respond(invite, b"200 OK", contact + b"Content-Type: application/sdp\r\n", sdp())
 
     def users_of(self, call: str) -> list[bytes]:
-        """The users that a call of the lab was dialled to, by its mark in the address."""
+        """The users to which a call of the lab was dialled, by its mark in the address."""
         mark = b";lab=" + call.encode()
         return [uri.removeprefix(b"sip:").partition(b"@")[0] for uri in self.invited if uri.endswith(mark)]
 

@@ -30,8 +30,8 @@ _FORKS.set_forkserver_preload([__name__])
 
 
 def run_until_killed(after_s: float | None, work: Callable[..., None], *arguments: object) -> list[str]:
-    """Kill a process so long after the first text that it tells; None: it kills itself. All texts that it had told. It
-    must not end in another way.
+    """The texts that a process told until it was killed, `after_s` after the first one. If that is None, the process
+    kills itself. It must not end in another way.
     """
     receiving, sending = _FORKS.Pipe(duplex=False)
     process = _FORKS.Process(target=_begin, args=(dict(os.environ), work, sending, *arguments), daemon=True)
@@ -46,21 +46,21 @@ def run_until_killed(after_s: float | None, work: Callable[..., None], *argument
     try:
         while True:
             told.append(receiving.recv())
-    except (EOFError, OSError):  # a text that the kill cut off was never told
+    except (EOFError, OSError):  # a text that the kill cut off was never reported
         process.join()
         assert process.exitcode == -signal.SIGKILL
         return told
 
 
 def _begin(environment: dict[str, str], work: Callable[..., None], *arguments: object) -> None:
-    """Uses the environment of the test. The parent process may have the environment of an earlier test."""
+    """Use the environment of the test. The parent process may have the environment of an earlier test."""
     os.environ.clear()
     os.environ.update(environment)
     work(*arguments)
 
 
 def write_calls(telling: Connection, url: str, journal: str, start: str) -> None:
-    """Tell each call when all of its steps are acknowledged; the tree is looked after meanwhile."""
+    """Write calls, and tell each one when all of its steps are acknowledged; the tree is maintained meanwhile."""
     sqlite.journal_mode = lambda: journal
     housekeeping.LOOK_EVERY_S = ledger_writer.LINGER_S = 0.005
     writer = writer_of(url)
@@ -71,7 +71,7 @@ def write_calls(telling: Connection, url: str, journal: str, start: str) -> None
 
 
 def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None:
-    """Write calls and replicate them, in small batches; the first has arrived when it tells so."""
+    """Write calls and replicate them, in small batches; tells when the first one has arrived."""
     replicator.LOOK_EVERY_S, replica_batch.BATCH_STEPS = 0.005, 7
     one = replicator.Replicator(settings, "pbx-1")
     with ledger_writer.LedgerWriter.open(settings.own(), "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
@@ -93,7 +93,7 @@ MOMENTS = {
     "the old database is set aside": (group_writer, "connect_for_writing"),
     "the next tree is begun": (continued_trees.ContinuedTrees, "finish"),
 }
-"""Before which call a process that replaces a key is killed."""
+"""Methods before which a process that replaces a key is killed."""
 
 
 GIVING_UP = {
@@ -101,11 +101,11 @@ GIVING_UP = {
     "the act is written": (group_writer, "settle_ends"),
     "the file beside the key is to say so": (continued_trees.ContinuedTrees, "give_up"),
 }
-"""Before which call a process that gives up the end of a log is killed."""
+"""Methods before which a process that gives up the end of a log is killed."""
 
 
 def give_up(telling: Connection, config: str, moment: str) -> None:
-    """Give up the end of a log, and die at a moment of it."""
+    """Give up the end of a log, and die at the given moment."""
     _die_after(record_act, "_admit", GIVING_UP[moment])
     options.acting_person = lambda: ALICE
     telling.send("giving up")
@@ -113,7 +113,7 @@ def give_up(telling: Connection, config: str, moment: str) -> None:
 
 
 def replace_key(telling: Connection, config: str, moment: str) -> None:
-    """Replace the key of the log, and die at a moment of it."""
+    """Replace the key of the log, and die at the given moment."""
     _die_after(steps, "key_replaced", MOMENTS[moment])
     telling.send("replacing")
     app(["log", "replace-key", "--why", "x", "--yes", "-c", config])

@@ -1,4 +1,4 @@
-"""Work that is killed before one of its acts on files: a file is opened for writing, flushed, renamed or removed."""
+"""Work that is killed before one of its acts on files: opening for writing, flushing, renaming or removing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _ACTS = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod",
 
 
 def killed_before(act: int, folder: Path, work: Callable[[], object]) -> bool:
-    """Do the work in a process of its own, which is killed (SIGKILL) before its act of this number, from 1, in the
-    folder; whether it was, because it had so many.
+    """Do the work in a separate process, which is killed (SIGKILL) before its act of this number, from 1, in the
+    folder. True if it had so many acts.
     """
     child = os.fork()
     if child == 0:

@@ -17,7 +17,7 @@ DEMAND = (
     "--authority", "見本警察署", "--reference", "見本 第7号", "--scope", "calls of one number in November",
     "--received", "1h",
 )  # fmt: skip
-"""What each legal basis needs."""
+"""The texts that each legal basis needs."""
 WARRANT = ("--basis", "warrant", *DEMAND, "--court", "見本簡易裁判所", "--valid-until", "2096-12-31")
 """A legal basis that opens numbers."""
 

@@ -1,4 +1,4 @@
-"""What somebody with the signing key can do to the manifest of a pack by two persons."""
+"""Changes that a holder of the signing key could make in the manifest of a pack by two persons."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""setup and doctor on a real Asterisk that is too old: `make test-asterisk SUITE=bullseye` (16.28), or an own build.
+"""setup and doctor on a real Asterisk that is too old: `make test-asterisk SUITE=bullseye` (16.28), or another build.
 
-Not a part of `make test`: tests/operations/setup/test_refusal.py has the same with a script.
+Not a part of `make test`: tests/operations/setup/test_refusal.py tests the same with a script.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How much of the profile's sound is in what a phone received: its packets, or the recording that it made itself.
+"""The share of the profile's sound in a phone's input: its packets, or its own recording.
 
-Parties of these calls send silence, so what is loud is the sound. A frame is 20 ms of the sound without its pauses.
+Parties of these calls send silence, so loud parts are the sound. A frame is 20 ms of the sound without its pauses.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from lab.rtp import Packet
 
 SOUND: Final = "sample"
 LOUD: Final = 0.018
-"""Full scale is 1: 15 dB below the sound, above what codecs add to silence."""
+"""Threshold of loud samples, with full scale 1: 15 dB below the sound, above codecs' noise in silence."""
 HOP_S: Final = 0.005
 FRAME_S: Final = 0.02
 EDGE_S: Final = 0.015
-"""The ramps of the bursts: that much less can still be loud of a whole sound."""
+"""The ramps of the bursts: a complete sound can be loud for this much less time."""
 EXACT_S: Final = 0.006
 """The same for packets of G.711, where half of the last one is a ramp."""
 SLACK_S: Final = 0.1
-"""A phone may stretch the sound by so much: its buffer inserts what comes late."""
+"""Tolerance for a phone that stretches the sound: its buffer inserts samples for late packets."""
 
 Wave = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The sound as the phone received it. The best stretch of its length has `loud` of the sound's `of` frames;
-    `verdict` is the verifier's.
+    """The sound at the phone. The best stretch of its length has `loud` of the sound's `of` frames; `verdict` is the
+    verifier's.
     """
 
     loud: int
@@ -59,7 +59,7 @@ class Received:
 
 
 class Judge:
-    """Judges recordings of one profile's sound. It takes a while to make, and serves many."""
+    """Judges recordings of one profile's sound. It is slow to create, and can be reused."""
 
     def __init__(self) -> None:
         profile = load_library()[SOUND]
@@ -79,7 +79,7 @@ class Judge:
         return Received(frames, self.of, self._verifier.verify(samples, rate_hz).verdict)
 
     def packets(self, packets: Sequence[Packet]) -> Received:
-        """What came to a phone's port: by the packets' own times, or one after the other where Asterisk was late."""
+        """The sound in a port's packets. They are taken at their own times, or in order if Asterisk was late."""
         edge_s = EXACT_S if {packet.payload_type for packet in packets} <= {PCMU, PCMA} else EDGE_S
         found = []
         for each in (packets, in_order(packets)):
@@ -89,11 +89,11 @@ class Judge:
         return max(found, key=lambda each: (each.loud, -list(ToneVerdict).index(each.verdict)))
 
     def counted(self, packets: Sequence[Packet]) -> Received:
-        """What came to a phone's port encrypted, or in a codec that the lab does not decode."""
+        """The sound in a port's packets that are encrypted, or in a codec that the lab does not decode."""
         return by_numbers(packets, packets_in(self._length_s * 1000), self.of)
 
     def recording(self, path: Path) -> Received:
-        """A phone's own recording, of one channel; nothing if there is none."""
+        """The sound in a phone's own recording, of one channel; none if there is no recording."""
         if not path.exists() or path.stat().st_size <= 44:  # the header of a file without a sample
             return Received(0, self.of, ToneVerdict.ABSENT)
         samples, rate_hz = soundfile.read(path, always_2d=True)
@@ -101,7 +101,7 @@ class Judge:
 
 
 def by_numbers(packets: Sequence[Packet], wanted: int, of: int) -> Received:
-    """How much of a sound of `wanted` packets came, by their sequence numbers alone.
+    """The share of a sound of `wanted` packets that came, by their sequence numbers alone.
 
     Asterisk sends the sound first, again from the beginning if a part of it was not sent, and then the other party's
     voice with another SSRC. So the sound is the last packets of the first SSRC.

@@ -20,7 +20,7 @@ from .profiles import make, tone
 Wave = NDArray[np.float64]
 
 PU_PU = make(tone(620, on_ms=100, off_ms=80), tone(620, on_ms=100))
-"""280 ms."""
+"""A sound of 280 ms."""
 LEAD_MS = 150
 
 

@@ -1,4 +1,4 @@
-"""What is said where something is refused, for tables of it."""
+"""The texts of refusals, for tables of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence disclosure deliver | receipt | confirm | list`: what becomes of packs that were given out."""
+"""`idtone-evidence disclosure deliver | receipt | confirm | list`: the delivery of packs that were made."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PackArgument = Annotated[
     Path, typer.Argument(metavar="PACK", help="The pack that was made here, a ZIP file; - reads standard input.")
 ]
 _PACK: Final = "pack.zip"
-"""The name of a pack that came by standard input."""
+"""Name of a pack that was read from standard input."""
 OnOption = Annotated[
     str, typer.Option("--on", metavar="DAY", help="The day in Japan, like 2026-12-01, that is on the document.")
 ]

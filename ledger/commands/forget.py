@@ -1,4 +1,4 @@
-"""`idtone-evidence forget`: destroy day keys, without which telephone numbers cannot be opened."""
+"""`idtone-evidence forget`: destroys day keys, without which telephone numbers cannot be opened."""
 
 from __future__ import annotations
 

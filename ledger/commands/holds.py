@@ -1,4 +1,4 @@
-"""`idtone-evidence hold place | list | lift`: calls whose numbers are not forgotten while a case needs them."""
+"""`idtone-evidence hold place | list | lift`: calls whose numbers are kept while a case needs them."""
 
 from __future__ import annotations
 
@@ -180,8 +180,8 @@ def _holds(settings: Settings) -> dict[str, LegalHold]:
 
 
 def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
-    """Raises LedgerError if a step is gone, or somebody else wrote or changed one: what is left of the holds must
-    destroy no key.
+    """Raise LedgerError if a step is missing, or if anyone else wrote or changed one. The remaining holds must not lead
+    to the destruction of a key then.
     """
     ledger = settings.ledger.own()
     foreign = first_foreign(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continued_trees.origin))

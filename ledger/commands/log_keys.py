@@ -1,4 +1,6 @@
-"""`idtone-evidence log replace-key | end | give-up`: another key, an end, and an end that nothing can sign."""
+"""`idtone-evidence log replace-key | end | give-up`: a new key for the log, its end, and an end that nothing can
+sign.
+"""
 
 from __future__ import annotations
 
@@ -193,14 +195,14 @@ def give_up(
 
 
 def _given_up(settings: Settings, ring: KeyRing, following: Continued) -> EndGivenUp | None:
-    """How it was given up before, also by a command that was killed then."""
+    """The end as it was given up earlier, also by a command that was killed afterwards; None if it was not."""
     ledger = settings.ledger
     found = None
     with suppress(LedgerError):  # a database between was lost; the present log is asked again before it records the act
         found = end_given_up(ring.continued_trees, following, ring.days.ledger_key, path_of(ledger.own()))
     if found and not following.given_up:
         with suppress(LedgerInUseError), LedgerWriter.open(ledger.own(), settings.node, ring):
-            pass  # as each start, it settles what the file beside the key says
+            pass  # like each start, it settles the file beside the key
     return found
 
 
@@ -215,7 +217,7 @@ def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
 
 
 def _unsigned(ring: KeyRing, log: str | None) -> Continued:
-    """The tree that follows the one whose end is given up. Raises UsageError."""
+    """The tree that follows the tree whose end is given up. Raises UsageError."""
     without = ring.continued_trees.without_end
     waiting = {each.after: each for each in (without if log else ring.continued_trees.unsigned or without)}
     if log is None and len(waiting) > 1:
@@ -234,7 +236,9 @@ def _unsigned(ring: KeyRing, log: str | None) -> Continued:
 
 @contextmanager
 def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWriter, KeyRing]]:
-    """A context as the only writer of an existing ledger; `follows` as in `GroupWriter.open`. Raises LedgerError."""
+    """Open an existing ledger as its only writer during the block. `follows` as in `GroupWriter.open`. Raises
+    LedgerError.
+    """
     ledger = settings.ledger
     path = path_of(ledger.own())
     if not path.exists():
@@ -253,7 +257,7 @@ def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWr
 
 
 def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
-    """A new one in a file, or the one in the token."""
+    """A new key in a file, or the key in the token."""
     keys = ring.keys
     assert isinstance(keys, LogKeys)
     if token is None:
@@ -270,7 +274,7 @@ def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
 
 
 def _trusted(compromised: str, log: VerifierKey) -> Note | None:
-    """The head that counts, which the old key has signed. Raises UsageError, ProofError."""
+    """The last trusted head that the old key has signed; None if there is none. Raises UsageError and ProofError."""
     if compromised == NONE:
         return None
     [(_, note)] = read_checkpoints([Path(compromised)])

@@ -1,4 +1,6 @@
-"""`idtone-evidence monitor` and `verify split-view`: follow others' logs, and prove that one has two histories."""
+"""`idtone-evidence monitor` and `verify split-view`: follows the logs of others, and proves that one has two
+histories.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,7 @@ def monitor(
         if not once:
             log = load_settings(config).log
             logs.begin_logging(log.format, log.level)
-            logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it tries again is an alarm in the end
+            logging.getLogger("urllib3").setLevel(logging.ERROR)  # a lasting failure becomes an alarm anyway
             held.run(over)
             return
         reports = held.look(over.is_set)
@@ -66,7 +68,7 @@ def monitor(
 
 @contextmanager
 def _ended_by_signal(over: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT set `over`: what was verified until then is kept."""
+    """Let SIGTERM and SIGINT set `over` during the block, so that everything verified until then is kept."""
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, lambda *_: over.set()) for number in numbers]
     try:

@@ -1,4 +1,6 @@
-"""`idtone ledger verify | prove | key`: whether the evidence is what was signed, and proofs of that for others."""
+"""`idtone ledger verify | prove | key`: verifies that the evidence is unchanged, and makes proofs of that for
+others.
+"""
 
 from __future__ import annotations
 
@@ -83,13 +85,13 @@ def verify(
 
 
 def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
-    """The key to verify a node's ledger with, and where it comes from."""
+    """The key to verify a node's ledger with, and its source."""
     given = next((key for key in keys if key.name == ledger.origin), None)
     return (given, "given") if given else replica_key(ledger, settings)
 
 
 def _of(ledger: NodeLedger, notes: Sequence[tuple[str, Note]]) -> list[tuple[str, Note]]:
-    """The checkpoints that are of this node."""
+    """The checkpoints of this node."""
     return [(source, note) for source, note in notes if _origin(note) == ledger.origin]
 
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence reconcile`: which calls the ledger lacks, or the call detail records of others."""
+"""`idtone-evidence reconcile`: finds calls that the ledger or the call detail records of others lack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence log replicas`: how far the replica of each node's ledger has come."""
+"""`idtone-evidence log replicas`: the progress of the replica of each node's ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence disclosure approve | refuse | requests`: exports that a second person has to approve."""
+"""`idtone-evidence disclosure approve | refuse | requests`: exports that need the approval of a second person."""
 
 from __future__ import annotations
 

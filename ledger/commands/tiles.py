@@ -1,4 +1,4 @@
-"""`idtone-evidence log tiles` and `verify tiles`: write the evidence as static files, and verify such files."""
+"""`idtone-evidence log tiles` and `verify tiles`: writes the evidence as static files, and verifies such files."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def tiles(
 def _written(
     ledger: NodeLedger, directory: Path, settings: Settings, is_shared: bool, uncosigned: bool
 ) -> tuple[TilesWritten | None, int]:
-    """What was written of a ledger, None if it has no checkpoint, and how many leaves were signed.
+    """The files that were written of a ledger, or None if it has no checkpoint; and the number of signed leaves.
 
     Raises LedgerError.
     """
@@ -110,7 +110,7 @@ def _key_and_cosigned(
 
 
 def _folder(origin: str) -> str:
-    """The folder of a ledger below that of all. Raises LedgerError if the name would lead elsewhere."""
+    """The folder of a ledger below the common folder. Raises LedgerError if the name would lead elsewhere."""
     parts = origin.split("/")
     if not all(map(_PART.fullmatch, parts)) or {"tile", "checkpoint"} & set(parts):
         raise LedgerError(Message("its name cannot be that of a folder; give it another one (ledger.origin)"))

@@ -1,4 +1,4 @@
-"""Deliveries of packs: which disclosure a pack is of, and the acts that say that it was received and confirmed."""
+"""Deliveries of packs: the disclosure that a pack belongs to, and the acts that record its receipt and confirmation."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .record_act import record_act
 def disclosure_of_pack(
     pack: Path, known: Mapping[str, Disclosure], key: VerifierKey, limit: int = BYTES_LIMIT
 ) -> Disclosure:
-    """The disclosure that has made this pack. Raises UsageError if the pack was changed or the ledger does not know it,
-    and LedgerError.
+    """The disclosure that has made this pack. Raises UsageError if the pack was changed or if the ledger does not know
+    it; also LedgerError.
     """
     files = read_zip(pack, limit)
     if faults := verified(files, key, now=datetime.now(UTC)).faults:
@@ -37,7 +37,7 @@ def disclosure_of_pack(
 
 
 def record_delivery(settings: Settings, known: Mapping[str, Disclosure], make: Callable[[str], Step]) -> str:
-    """Record a receipt or a confirmation; returns the id of the act. Raises UsageError, LedgerError."""
+    """Record a receipt or a confirmation, and return the id of the act. Raises UsageError and LedgerError."""
     need_keys(settings.ledger, settings.node)
     if why := receipt_objection(make("act"), known, datetime.now(UTC)):
         raise UsageError(why)

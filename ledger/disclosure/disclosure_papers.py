@@ -27,12 +27,12 @@ _BLANKS: Final = (
     "官職・氏名 / Officer",
     "署名又は記名押印 / Signature or seal",
 )
-"""Each is a section of its own, so that there is room to write on its line."""
+"""Lines to fill in. Each is a separate section, so that there is room to write on its line."""
 _LINE: Final = "＿" * 40
 
 
 def receipt_sheet(export: Disclosure, file_name: str, file_sha256: str, log_key: str, now: datetime) -> Paper:
-    """The sheet that the receiving officer signs. `file_sha256` is that of the file that is handed over."""
+    """The receipt for the signature of the receiving officer. `file_sha256` is the digest of the delivered file."""
     about = {
         "案件 / case": export.case,
         **basis_facts(export.basis),
@@ -72,7 +72,7 @@ def receipt_sheet(export: Disclosure, file_name: str, file_sha256: str, log_key:
 
 
 def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[BasisFigures], now: datetime) -> Paper:
-    """The index of a year; without entries the figures alone."""
+    """The index of a year; only the figures if there are no entries."""
     today = now.astimezone(JAPAN).date()
     overdue = [each for each in entries if each.export and each.export.overdue(today)]
     about = {

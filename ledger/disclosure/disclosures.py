@@ -1,4 +1,4 @@
-"""Disclosures that were made, the receipts of the offices that got them, and confirmations in writing. Pure.
+"""Disclosures, the receipts of the offices that got them, and confirmations in writing. Pure.
 
 An act is never changed: one receipt and one confirmation count for each disclosure.
 """
@@ -23,7 +23,7 @@ from .legal_basis import LegalBasis, text_objection
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Who has signed for a pack, and on which day of Japan. `proof`: `steps.export_received`."""
+    """The signature of a receiver for a pack, with its day in Japan. `proof` is that of `steps.export_received`."""
 
     act: str
     receiver: str
@@ -33,7 +33,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """The document that confirms a demand, and the day of Japan on which it came."""
+    """The document that confirms a demand, with the day in Japan on which it came."""
 
     act: str
     reference: str
@@ -42,7 +42,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """A disclosure that was made. `sha256` is that of the pack; `request` the act that requested it."""
+    """A disclosure. `sha256` is the digest of the pack; `request` is the act that requested it."""
 
     act: str
     at: datetime
@@ -57,13 +57,13 @@ class Disclosure:
     confirmation: Confirmation | None = None
 
     def overdue(self, today: date) -> bool:
-        """True if it should have been confirmed in writing by now."""
+        """True if the written confirmation is overdue."""
         by = self.basis.confirm_by if self.basis else None
         return by is not None and self.confirmation is None and today > by
 
 
 def disclosures_in(acts: Iterable[Step]) -> dict[str, Disclosure]:
-    """The disclosures by their ids, oldest first, from all acts in the order of writing."""
+    """The disclosures by their ids, oldest first. `acts` are all acts in the order of writing."""
     found: dict[str, Disclosure] = {}
     for step in acts:
         if step.kind is StepKind.EXPORTED:
@@ -85,9 +85,9 @@ _RECEIPT: Final = frozenset({"by", "by_uid", "by_way", "export", "sha256", "rece
 
 
 def receipt_objection(step: Step, known: Mapping[str, Disclosure], now: datetime | None = None) -> str | None:
-    """Why this receipt or confirmation is not allowed; None if it is, or if the act is of another kind.
+    """The reason why this receipt or confirmation is not allowed; None if it is, or if the act is of another kind.
 
-    `now` is the time by the judge's clock; None for an act that is in the ledger.
+    `now` is the time by the clock of the judging process; None for an act that is in the ledger already.
     """
     if step.kind not in _ANSWERS:
         return None

@@ -1,4 +1,4 @@
-"""What the report of a pack says, in Japanese and English. Pure."""
+"""The report of a pack, in Japanese and English. Pure."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def report(
     request: DisclosureRequest | None = None,
     binding: LogBinding | None = None,
 ) -> Paper:
-    """Times are those of Japan. `request` is what another person has approved, `binding` what the pack shows."""
+    """The report. Times are in Japan Standard Time. `request` is the request that another person has approved,
+    `binding` the owner and the witnesses of the log as the pack shows them.
+    """
     binding = binding or LogBinding()
     approval = request.approval if request else None
     about = {
@@ -107,7 +109,7 @@ def report(
 
 
 def basis_facts(basis: LegalBasis | None) -> dict[str, str | None]:
-    """The legal basis of a disclosure as facts of a section."""
+    """The legal basis of a disclosure, as facts for a section."""
     if basis is None:
         return {"法的根拠 / legal basis": "記録なし / not recorded"}
     texts = {name: str(text) for name, text in basis.details().items()}
@@ -176,5 +178,5 @@ def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
 
 
 def japanese_time(at: datetime) -> str:
-    """The moment by the clocks of Japan."""
+    """The moment in Japan Standard Time."""
     return at.astimezone(JAPAN).isoformat(sep=" ", timespec="milliseconds")

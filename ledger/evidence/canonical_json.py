@@ -12,7 +12,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
 
 WHOLE_LIMIT: Final = 2**53
-"""RFC 8785, appendix D: readers of JSON may read larger numbers differently."""
+"""Limit of integers (RFC 8785, appendix D). Readers of JSON may read larger numbers differently."""
 
 _NONE: Final = Message("a detail of a step has no canonical JSON (RFC 8785)")
 _plain: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
@@ -21,7 +21,7 @@ _plain: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=
 def canonical(members: Mapping[str, Any]) -> str:
     """The canonical text of an object of JSON scalars.
 
-    Raises LedgerError for values without one: numbers from 2^53 on, surrogates, NaN.
+    Raises LedgerError for values that have none: numbers from 2^53 on, surrogates, NaN.
     """
     if is_plain(members):
         return _plain(members)
@@ -37,13 +37,13 @@ def canonical(members: Mapping[str, Any]) -> str:
 
 
 def check(members: Mapping[str, Any]) -> None:
-    """Raises LedgerError if `canonical` would."""
+    """Raise LedgerError if `canonical` would."""
     if not is_plain(members):
         canonical(members)
 
 
 def is_plain(members: Mapping[str, Any]) -> bool:
-    """True if all are scalars, and the standard library writes the same text of them, six times as fast.
+    """True if all values are scalars for which the standard library writes the same text, six times as fast.
 
     Its text differs in the order of keys beyond ASCII, in floats, in large numbers, and in text that is not Unicode.
     """

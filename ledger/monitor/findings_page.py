@@ -37,7 +37,7 @@ _MEANS: Final = (
 
 @dataclass
 class LogReport:
-    """The findings about a log after a look at it; `trouble` says why they could not be kept."""
+    """The findings about a log after a look at it. `trouble` is the reason why they could not be kept."""
 
     origin: str
     place: str
@@ -45,7 +45,7 @@ class LogReport:
     alarms: Sequence[Alarm] = ()
     trouble: str = ""
     given_up: str = ""
-    """What a later log of the same node, which is followed too, says of the end of this one."""
+    """The statement of a later log of the same node, which is followed too, about the end of this one."""
 
     @property
     def leaves(self) -> int:
@@ -74,8 +74,8 @@ class LogReport:
 
 
 def report_given_up_ends(reports: Sequence[LogReport]) -> None:
-    """Add to the report of each log what later logs of the same node say about its end. Their names are its name and a
-    number.
+    """Add to the report of each log what later logs of the same node say about its end. The name of a later log is the
+    earlier name followed by a number.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
@@ -90,10 +90,10 @@ def _is_of_node(later: str, earlier: str) -> bool:
 
 
 def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[LogReport, Alarm]]:
-    """Each log whose first leaf continues another end of an earlier log than that one has shown, or gives up leaves
-    which are signed, with its alarm.
+    """Alarms for logs that contradict an earlier one, each with its log: the first leaf continues another end than the
+    earlier log has shown, or signed leaves are given up.
 
-    The text is the same at each look, however far the earlier log grows: by it the alarm is known again.
+    The text is the same at each look, however far the earlier log grows, so that the alarm is recognised again.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
@@ -150,7 +150,7 @@ def _section(report: LogReport) -> Section:
 
 
 def _file(alarm: Alarm) -> str:
-    """Its name, and no path of the machine: others may read the page."""
+    """The name of an alarm's file, without a path of this machine, because others may read the page."""
     return Path(alarm.proof).name if alarm.proof else ""
 
 

@@ -1,4 +1,4 @@
-"""The steps of a node's own ledger that its replica lacks, a batch at a time; and the comparison of both."""
+"""The steps of a node's own ledger that its replica lacks, in batches; and the comparison of both."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import root, stored_hashes
 
 BATCH_STEPS: Final = 1000
-"""To read so many can hold up the writer's commit for some milliseconds."""
+"""Maximum number of steps of a batch. Reading that many can delay the writer's commit by some milliseconds."""
 MOST_STEPS: Final = 100_000
-"""From the first place in a batch to the last; steps that the service has set aside leave a gap."""
+"""Maximum number of step ids from the first to the last in a batch. Steps that the service has set aside leave a
+gap.
+"""
 COMPARED: Final = 1000
-"""So many of the last steps are compared one by one; what is in leaves is compared by the tree."""
+"""Number of last steps that are compared one by one. Steps in leaves are compared by the tree."""
 
 
 class ReplicaPosition(NamedTuple):
-    """Where a ledger ends, or how far its replica has come."""
+    """A position in a ledger: its end, or the progress of its replica."""
 
     steps: int = 0
     leaves: int = 0
@@ -38,7 +40,7 @@ class ReplicaPosition(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows that follow a position in the ledger; `behind` is how many steps are left after them."""
+    """The rows after a position in the ledger. `behind` is the number of steps that are left after them."""
 
     steps: Sequence[tuple[Any, ...]]
     hashes: Sequence[tuple[int, bytes]]
@@ -50,14 +52,14 @@ class Batch:
 
 
 def replica_position(connection: Connection) -> ReplicaPosition:
-    """The position at which a ledger ends, by its rows."""
+    """The position of a ledger's end, by its rows."""
     ((hashes,),) = connection.execute("SELECT coalesce(max(place) + 1, 0) FROM hashes").fetchall()
     return ReplicaPosition(newest_id(connection), count_leaves(connection), hashes)
 
 
 def batch_after(ledger: Database, position: ReplicaPosition, key: StepKey | None) -> Batch:
-    """The next batch after a position. Raises LedgerError if the ledger cannot be read, its tree does not fit its
-    steps, or a step lacks the MAC of `key`: a replica gets nothing that the service did not write.
+    """The next batch after a position. Raises LedgerError if the ledger cannot be read, if its tree does not fit its
+    steps, or if a step lacks the MAC of `key`: a replica gets nothing that the service did not write.
     """
     with ledger.reading() as connection:
         rows = connection.execute(_STEPS, (position.steps, BATCH_STEPS)).fetchall()
@@ -99,13 +101,13 @@ def _damaged(ledger: Database) -> LedgerError:
 
 
 def _checkpoint(connection: Connection, leaves: int) -> str | None:
-    """The signed head, once the replica has all the leaves that it covers."""
+    """The signed head, if the replica has all the leaves that it covers."""
     note = facts(connection).get(CHECKPOINT)
     return note if note and Checkpoint.parse(Note.parse(note.encode()).text).size <= leaves else None
 
 
 def _sought(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, int]]:
-    """The search entries of the leaves that these steps close, as the log store writes them; no index leads to them by
+    """The search entries of the leaves that these steps close, as the log store writes them. No index leads to them by
     step.
     """
     over = sorted({row[2] for row in rows if row[6] is not None})
@@ -128,14 +130,14 @@ class ReplicaDiffersError(LedgerError):
 
 
 class _Sample(NamedTuple):
-    """The values by which two ledgers are compared up to a position: the tree's root, and the last steps."""
+    """Values for the comparison of two ledgers up to a position: the tree's root, and the last steps."""
 
     root: bytes
     tail: list[tuple[Any, ...]]
 
 
 def _sample(connection: Connection, position: ReplicaPosition) -> _Sample:
-    """Raises LedgerError if hashes are missing."""
+    """The values at a position. Raises LedgerError if hashes are missing."""
     newest = f"SELECT {STEP}, leaf FROM steps WHERE id > ? AND id <= ? ORDER BY id"  # noqa: S608 - of our own words
     return _Sample(
         root(position.leaves, partial(read_hashes, connection)),
@@ -144,9 +146,10 @@ def _sample(connection: Connection, position: ReplicaPosition) -> _Sample:
 
 
 def check_replica(replica: Connection, ledger: Database, position: ReplicaPosition) -> None:
-    """Raises ReplicaDiffersError unless the replica, which has come to `position`, is the beginning of the ledger.
+    """Check that the replica, whose end is `position`, is the beginning of the ledger. Raises ReplicaDiffersError if it
+    is not.
 
-    The ledger is read when the replica has answered: a reader that waited for a network would hold up the writer.
+    The ledger is read after the replica has answered: a reader that waits for a network would delay the writer.
     """
     if position.hashes != stored_hashes(position.leaves):
         raise ReplicaDiffersError(

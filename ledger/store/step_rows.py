@@ -1,4 +1,4 @@
-"""A step as a row of the table `steps`, and back. Pure."""
+"""The conversion between a step and its row in the table `steps`. Pure."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def microseconds(at: datetime) -> int:
-    """The microseconds since 1970; exact, unlike `timestamp()`."""
+    """The microseconds since 1970. The result is exact, unlike `timestamp()`."""
     return (at - _EPOCH) // _MICROSECOND
 
 
 def moment(at: int) -> datetime:
-    """The time of `microseconds`. Raises OverflowError."""
+    """The time of a value from `microseconds`. Raises OverflowError."""
     return _EPOCH + at * _MICROSECOND
 
 
 def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
-    """The step with its numbers among its details, as they are written. `key_of` gives the key of a day.
+    """The step in its written form, with its sealed numbers among its details. `key_of` gives the key of a day.
 
     Raises LedgerError if there is none.
     """
@@ -56,8 +56,8 @@ def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, 
 def step_of(
     row: StoredStep, key_of: Callable[[str], DayKey | None], held: Callable[[str], bytes | None] = lambda call_id: None
 ) -> Step:
-    """The step that `row_of` wrote, its time in UTC, and its numbers if `key_of` has the key of their day, or `held`
-    that of the call.
+    """The step that `row_of` wrote, with its time in UTC. It has its numbers if `key_of` has the key of their day, or
+    `held` that of the call.
 
     Raises LedgerError if this version cannot read it.
     """

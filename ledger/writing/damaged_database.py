@@ -1,4 +1,4 @@
-"""The readable rest of a damaged database, and the beginning of the next one."""
+"""The readable part of a damaged database, and the start of the next one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def emptied() -> sqlite3.DatabaseError:
 
 
 def latest(path: Path, key_ring: KeyRing, known: Note | None) -> Note | None:
-    """The latest signed checkpoint of a ledger, from memory, from its damaged database, or from the file beside its
+    """The latest signed checkpoint of a ledger: from memory, from its damaged database, or from the file beside its
     key.
     """
     found = [note for note in (known, *_kept(path, key_ring)) if note]
@@ -67,7 +67,7 @@ def _kept(path: Path, key_ring: KeyRing) -> Iterator[Note | None]:
 
 
 def unclosed_in(path: Path, key: StepKey) -> list[dict[str, Any]]:
-    """The rows of the calls in progress of a ledger that has ended, in order; empty if it cannot be read."""
+    """The rows of the calls in progress of an ended ledger, in order; empty if it cannot be read."""
     try:
         with closing(connect_for_reading(path)) as connection:
             macs = StepMacs(connection, key)

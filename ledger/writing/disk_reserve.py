@@ -1,5 +1,5 @@
-"""Disk space that is reserved for evidence: a file beside the ledger. It is given back piece by piece when the disk is
-full, and made again when there is room.
+"""Disk space that is reserved for evidence, as a file beside the ledger. It is given back piece by piece when the disk
+is full, and filled again when there is room.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from idtone.core.translation import Message, template
 from ..keys.private_files import open_private
 
 PIECE: Final = 2**20
-"""Bytes that are given back at a time: more than a group of steps and its journal take."""
+"""Bytes of one piece: more than a group of steps and its journal take."""
 JOURNAL: Final = 6 * PIECE
-"""The largest size of SQLite's journal, of either kind: then it is overwritten."""
+"""Largest size of SQLite's journal, of either kind; from then on it is overwritten."""
 BESIDE: Final = 2 * PIECE
-"""What must stay free when the reserve is made again, so that it does not take what was just given back."""
+"""Bytes that must stay free when the reserve is filled again, so that it does not take back what was just given."""
 ALARM_EVERY_S: Final = 600.0
 _MB: Final = 1_000_000
 
@@ -30,23 +30,23 @@ _log = logging.getLogger(__name__)
 
 
 class RoomLeft(StrEnum):
-    """How much disk space there is for evidence."""
+    """The room on the disk for evidence."""
 
     AMPLE = "ample"
     LOW = "low"
-    """The disk has less free than the reserve holds: the reserve will soon be needed."""
+    """The disk has less free space than the reserve holds, so the reserve will soon be needed."""
     DRAWN = "drawn"
     """The disk is or was full, and a part of the reserve is used."""
     GONE = "gone"
 
 
 def reserve_file(ledger: Path) -> Path:
-    """The reserve of a ledger."""
+    """The reserve file of a ledger."""
     return ledger.with_name(ledger.name + ".reserve")
 
 
 def room_left(size: int, left: int, free: int) -> RoomLeft:
-    """The room for evidence. `size` is what the reserve should hold, `left` what it holds, `free` what the disk has
+    """The room for evidence. `size` is the intended size of the reserve, `left` its current size, `free` the free space
     besides; all in bytes.
     """
     if left >= size:
@@ -55,10 +55,12 @@ def room_left(size: int, left: int, free: int) -> RoomLeft:
 
 
 class Reserve:
-    """The reserve of the ledger at `ledger`. From any thread. Failures are logged: evidence is written without it."""
+    """The reserve of the ledger at `ledger`. Thread-safe. Failures are logged; evidence is written without it
+    then.
+    """
 
     def __init__(self, ledger: Path, size: int | None) -> None:
-        """`size` in bytes; 0 for none, and None to leave the present one to others. Raises OSError."""
+        """`size` is in bytes; 0 means no reserve, and None leaves the current one to others. Raises OSError."""
         self._ledger = ledger
         self._path = reserve_file(ledger)
         self._size = size or 0
@@ -73,7 +75,7 @@ class Reserve:
 
     @property
     def size(self) -> int:
-        """The bytes that the reserve should hold."""
+        """Bytes that the reserve should have."""
         return self._size
 
     @property
@@ -109,7 +111,7 @@ class Reserve:
     def give(self, database: int) -> bool:
         """Give a piece back to the disk, most of it to the open file `database` alone; -1 if none is open.
 
-        False: nothing is left.
+        False if nothing is left.
         """
         with self._changing:
             if not self._left:
@@ -132,7 +134,7 @@ class Reserve:
         return True
 
     def _fill(self) -> None:
-        """Raises OSError."""
+        """Fill the reserve as far as there is room. Raises OSError."""
         descriptor = open_private(self._path)
         try:
             self._left = min(self._left, _held(os.fstat(descriptor)))  # an operator may have removed it, to make room
@@ -145,7 +147,7 @@ class Reserve:
         finally:
             os.ftruncate(
                 descriptor, self._left
-            )  # what failed halfway does not count, nor does a larger reserve of before
+            )  # a piece that failed halfway does not count, nor does a larger earlier reserve
             os.close(descriptor)
 
     def _journal(self) -> Path | None:
@@ -153,7 +155,7 @@ class Reserve:
         return next((path for path in beside if path.exists()), None)
 
     def _wanted_by_journal(self) -> int:
-        """Bytes that the journal does not have yet."""
+        """Bytes that the journal still needs to reach its largest size."""
         journal = self._journal()
         return max(0, min(JOURNAL, self._size) - 512 * journal.stat().st_blocks) if journal else 0
 
@@ -184,7 +186,7 @@ _WORDS: Final = {RoomLeft.LOW: template("low"), RoomLeft.DRAWN: template("drawn"
 
 
 def _held(status: os.stat_result) -> int:
-    """Bytes of the disk that a file occupies, which can be fewer than its length."""
+    """Bytes of the disk that a file occupies, which may be fewer than its length."""
     return min(status.st_size, 512 * status.st_blocks)
 
 
@@ -199,7 +201,8 @@ _KEEP_SIZE: Final = 1
 
 
 def _claim(descriptor: int, octets: int) -> None:
-    """Let a file own so much room beyond its end; otherwise the program that filled the disk takes it too.
+    """Let a file own this number of octets beyond its end; otherwise the program that filled the disk would take them
+    too.
 
     On a file system that cannot do this, any program can take the room.
     """

@@ -1,4 +1,4 @@
-"""What a member's ledger has about a reported call. Pure."""
+"""A reported call in a member's ledger. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .report_documents import AnswerResult, Found
 
 
 def matching_calls(records: Sequence[Record], at: datetime) -> Found:
-    """The number of calls that fit, and the one nearest to `at`. Canary calls are left out."""
+    """The number of matching calls, and the one nearest to `at`. Canary calls are left out."""
     records = [record for record in records if not record.canary]
     if not records:
         return Found(calls=0)
@@ -22,5 +22,5 @@ def matching_calls(records: Sequence[Record], at: datetime) -> Found:
 
 
 def suggested_answer(facts: Found) -> AnswerResult:
-    """The answer that fits the ledger. Only a person can say where a call came from."""
+    """The answer that fits the ledger. Only a person can know where a call came from."""
     return AnswerResult.CUSTOMER_HELD if facts.calls else AnswerResult.NOT_OURS

@@ -1,4 +1,4 @@
-"""What this node has signed about reports: acts in its own ledger."""
+"""Reports and answers that this node has signed: acts in its own ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 
 
 def record_report_act(settings: Settings, act: str, subject: str, **details: Scalar) -> str:
-    """Record an act, also while the service runs; returns its id. Raises LedgerError: then it must not be done."""
+    """Record an act, also while the service runs; returns its id. Raises LedgerError: then the act must not be done."""
     person, now = acting_person(), datetime.now(UTC)
     return record_act(
         settings.ledger.own(),

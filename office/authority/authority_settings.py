@@ -1,5 +1,6 @@
-"""`authority.yaml`: how many keys a set has, how many of them sign, how long a role's signatures are valid, how often
-members may ask for refused contractors, what the public site says, and whether applicants hand in applications there.
+"""`authority.yaml`: the number of keys in a set and its threshold, the terms of a role's signatures, the limit of
+members' checks of refused contractors, the content of the public site, and the switch for applications by applicants
+there.
 
 Everything has a default (`registry.trust.tuf_roles`), and the file is optional.
 """
@@ -20,7 +21,7 @@ from idtone.registry.trust.tuf_roles import Keys
 
 FILE: Final = "authority.yaml"
 _LEAST: Final = 2
-"""One stolen key alone cannot sign."""
+"""Lowest number of keys: one stolen key must not be enough."""
 _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=3653)
 _ORIGIN: Final = r"^(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?)?$"
 
@@ -31,12 +32,12 @@ class KeySet(Model):
 
 
 class RefusalTerms(Model):
-    """Ours, not the law's: no rule of how long a contractor is refused is public."""
+    """Terms of refusals. They are ours, not the law's: no rule about the length of a refusal is public."""
 
     checks_per_day: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """How many customers a member may compare with the refusals on one day (Japan Standard Time)."""
+    """Number of customers that a member may compare with the refusals on one day (Japan Standard Time)."""
     checks_of: dict[str, Annotated[int, Field(ge=0, le=100_000)]] = Field(default_factory=dict)
-    """The same for single members, by their ids."""
+    """Member id → its own limit."""
     longest: timedelta = timedelta(days=5 * 365)
     """The longest period of a refusal."""
 
@@ -45,45 +46,46 @@ class RefusalTerms(Model):
 
 
 class PublicTerms(Model):
-    """The public site. `address` is its own, `desk` that of the report desk and `service` that of the number service,
-    each without a slash at its end; empty: there is none, and the service is at the address of the site.
+    """Terms of the public site. `address` is its address, `desk` the report desk's and `service` the number service's,
+    each without a slash at its end. Empty: there is none; the number service is then at the site's address.
     """
 
     names_holders: bool = False
-    """True if the page names the member that holds a number; else it only says that a licensed member does."""
+    """True if the page names the member that holds a number. False: it only says that a licensed member holds it."""
     hourly: Annotated[int, Field(ge=1, le=1_000_000)] = 3600
-    """How many numbers all visitors together may look up in an hour, and `hourly_each` one address."""
+    """Number of look-ups an hour by all visitors together; `hourly_each` is that of one address."""
     hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
     address: Annotated[str, Field(pattern=_ORIGIN)] = ""
     desk: Annotated[str, Field(pattern=_ORIGIN)] = ""
     service: Annotated[str, Field(pattern=_ORIGIN)] = ""
     mirrors: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
-    """Addresses of other hosts of the site, whose pages may ask the number service."""
+    """Addresses of other hosts of the site; their pages may ask the number service."""
     test_number: Annotated[str, Field(pattern=r"^[0-9-]*$")] = ""
-    """The number that lets the public hear the sounds (`test-number/` of the site)."""
+    """The number at which the public can hear the sounds (`test-number/` of the site)."""
     course: bool = False
-    """True if everyone may read the members' course, with the right answers of its test."""
+    """True if everyone may read the members' course, including the right answers of its test."""
 
 
 class OnlineTerms(Model):
-    """Applications that applicants hand in themselves, at the desk's public page. Off until the association decides it.
+    """Applications that applicants submit themselves, on the desk's public page. Off until the association switches it
+    on.
 
-    `responsible` is the body that answers for the data, with how to reach it; None: the association, by its name in
-    the registry. `keep` is how long an application is kept there after the office has received it into its own, sent
-    it back or declined it. `waiting`: how many wait at most.
+    `responsible` is the body that answers for the data, with its contact; None: the association, by its name in the
+    registry. `keep` is how long a submission stays after the office has received it, sent it back or declined it.
+    `waiting` is the most submissions that may wait.
     """
 
     online: bool = False
     responsible: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     keep: timedelta = timedelta(days=90)
     hourly: Annotated[int, Field(ge=1, le=10_000)] = 60
-    """How many forms all visitors together may send in an hour, and `hourly_each` one network."""
+    """Number of forms an hour by all visitors together; `hourly_each` is that of one network."""
     hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
     waiting: Annotated[int, Field(ge=1, le=10_000)] = 200
 
 
 class AuthoritySettings(Model):
-    """The whole file."""
+    """The content of authority.yaml."""
 
     sets: dict[Keys, KeySet] = Field(default_factory=dict)
     lasts: dict[str, timedelta] = Field(default_factory=dict)
@@ -91,7 +93,7 @@ class AuthoritySettings(Model):
     public: PublicTerms = PublicTerms()
     applications: OnlineTerms = OnlineTerms()
     published: Path | None = None
-    """Where each publication also puts a copy of the repository, for a web server or another computer; its `current`
+    """Folder to which each publication also copies the repository, for a web server or another computer; its `current`
     changes in one step. None: the repository itself is served.
     """
 
@@ -102,7 +104,7 @@ class AuthoritySettings(Model):
         return self.lasts.get(role, tuf_roles.ROLES[role].lasts)
 
     def due(self, role: str, expires: datetime, now: datetime) -> bool:
-        """True if half of its term is over."""
+        """True if half of the role's term is over."""
         return expires - now < self.term(role) / 2
 
 

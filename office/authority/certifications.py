@@ -1,4 +1,4 @@
-"""Certifications (認定) of members and of resellers, as a person has entered them. All raise IdtoneError."""
+"""Certifications (認定) of members and of resellers, as a person enters them. All functions raise IdtoneError."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
 
 
 def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
-    """The certification from texts by field; `name` names a field in an error. The two of the mark go together, and may
-    be missing.
+    """The certification from texts by field; `name` names a field in an error. The two fields of the mark go together,
+    and may be missing.
     """
     fields: dict[str, str | date] = {}
     for key in ("number", "until", "document", "next_check", "mark", "mark_until"):
@@ -50,7 +50,7 @@ def certify_member(workspace: Workspace, member: str, fields: Certified, attribu
 def certify_link(
     workspace: Workspace, reseller: str, entries: Sequence[str], fields: Certified, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the certification of the reseller of a link, as its wholesaler has seen it."""
+    """Record the certification of the reseller of a link, which its wholesaler has checked."""
     if len(entries) > 1:
         raise UsageError(Message("a wholesale chain has one entry of numbers; enter each by itself"))
     return change_registry(

@@ -16,18 +16,18 @@ from .shared_folder import file_mode
 
 LOOK_EVERY_S: Final = 0.01
 GIVE_WAY_EVERY_S: Final = 0.5
-"""How long threads of this process follow one another before another process gets its turn."""
+"""Time for which threads of this process may follow one another before another process gets a turn."""
 
 
 class _Lock:
     def __init__(self) -> None:
         self.of_process = threading.Lock()
-        """Threads of this process wait here, so that one of them at a time asks for the file."""
+        """Lock of the threads of this process, so that one of them at a time asks for the file."""
         self.holder: tuple[int, object] | None = None
         self.is_wanted = False
-        """Whether a thread has found it taken."""
+        """True if a thread has found the lock taken."""
         self.gave_way_s = -math.inf
-        """When no thread of this process wanted it, or another process could take it."""
+        """Time at which no thread of this process wanted the lock, or another process could take it."""
 
 
 _locks: dict[Path, _Lock] = {}
@@ -35,9 +35,9 @@ _locks: dict[Path, _Lock] = {}
 
 @contextmanager
 def lock_folder(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
-    """Holds the file's lock. Its `owner` may take it again in the same thread.
+    """Context that holds the file's lock. Its `owner` may take it again in the same thread.
 
-    Raises TimeoutError if others have it for longer, OSError if it cannot be opened.
+    Raises TimeoutError if others hold it for longer than `within_s`, OSError if it cannot be opened.
     """
     lock, until_s = _locks.setdefault(file.absolute(), _Lock()), time.monotonic() + within_s
     me = threading.get_ident(), owner
@@ -62,7 +62,7 @@ def lock_folder(file: Path, within_s: float, owner: object = None) -> Iterator[N
 
 
 def _open(file: Path) -> int:
-    """Open the file to lock it, without the right to write: another account may have made it."""
+    """Open the file for the lock, without the right to write: another account may have created it."""
     flags = os.O_RDONLY | os.O_CLOEXEC
     try:
         descriptor = os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o600)
@@ -73,8 +73,8 @@ def _open(file: Path) -> int:
 
 
 def _give_way(lock: _Lock) -> None:
-    """Called between the release of the file and that of the process: the next thread would always be faster than
-    another process, which looks for the file from time to time.
+    """Pause between the release of the file and that of the process's lock. Without it the next thread would always be
+    faster than another process, which looks for the file from time to time.
     """
     if lock.is_wanted and time.monotonic() - lock.gave_way_s < GIVE_WAY_EVERY_S:
         return

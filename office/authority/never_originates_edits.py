@@ -1,4 +1,4 @@
-"""The authority's changes of never-originates.yaml. Pure; as `registry_edits`."""
+"""The authority's changes of never-originates.yaml. Pure. Errors as in `registry_edits`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FIRST: Final = """\
 issued: 1970-01-01T00:00:00+09:00
 never_originates: []
 """
-"""The file before its first entry."""
+"""The content of the file before its first entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeverOriginatesRequest:
-    """A holder's request. `reference` is the document of the request."""
+    """A holder's request. `reference` is its document."""
 
     span: NumberSpan
     holder: str
@@ -42,7 +42,7 @@ class NeverOriginatesRequest:
 def entered(
     text: YamlText, document: NeverOriginatesDocument, request: NeverOriginatesRequest, issued: datetime
 ) -> None:
-    """Enter numbers that never originate. An entry of the same numbers that is over is replaced."""
+    """Enter numbers that never originate. An entry of the same numbers that has ended is replaced."""
     at = _entry(document, request.span)
     if at is not None:
         until = document.never_originates[at].until

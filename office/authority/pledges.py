@@ -1,4 +1,4 @@
-"""The pledge (誓約) of a member, as a person has entered it."""
+"""The pledge (誓約) of a member, as a person enters it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def record_pledge(
     attribution: Attribution,
     name: Callable[[str], str],
 ) -> HistoryEntry:
-    """Record it in place of an older one; `name` names a field in an error. Raises IdtoneError."""
+    """Record the pledge in place of an older one; `name` names a field in an error. Raises IdtoneError."""
     signed_on = day(signed, name("signed"))
     fields: dict[str, str | date] = {
         "document": kept_line(document, name("document")),

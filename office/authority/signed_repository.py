@@ -1,4 +1,4 @@
-"""The folder that members read: signed metadata of every version, and the files that they name.
+"""The repository that members read: signed metadata of every version, and the files that they name.
 
 metadata/3.registry.json                  the third version of a role
 metadata/timestamp.json                   the latest timestamp alone
@@ -26,19 +26,21 @@ from .edition import Edition
 from .shared_folder import make_folder
 
 _FOLDER: Final = 0o755
-"""A web server of another account reads it."""
+"""Mode of the folders: a web server of another account reads them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRepository:
-    """One folder. A new edition replaces its files one by one, the timestamp last: until then, readers see the edition
-    before.
+    """A repository in one folder. A new edition replaces its files one by one, the timestamp last: until then, readers
+    see the edition before.
     """
 
     folder: Path
 
     def check_new(self) -> None:
-        """Raises TrustError if there is a repository. Without a timestamp, its first publication was interrupted."""
+        """Check that there is no repository. Raises TrustError if there is one. Without a timestamp, its first
+        publication was interrupted.
+        """
         if self._latest("timestamp"):
             raise TrustError(
                 Message("{folder}: there is a repository already; name another folder", folder=self.folder)
@@ -64,7 +66,7 @@ class SignedRepository:
         return {name: self.current(name) for name in tuf_roles.ROLES}
 
     def versions(self, name: str) -> Iterator[Metadata[Any]]:
-        """All metadata of a role, the oldest first; of the timestamp, the latest alone."""
+        """All metadata of a role, the oldest first. Of the timestamp only the latest is stored."""
         for _, path in sorted(self._versions(name)):
             yield _read(path)
 
@@ -101,13 +103,13 @@ class SignedRepository:
         return self._content(tuf_roles.REFUSALS_FILE, target.hashes["sha256"]) if target else None
 
     def files(self) -> dict[str, bytes]:
-        """The two files by name, and refusals.list."""
+        """File name → content: the files of the roles, and refusals.list."""
         published = {file: self.octets(role) for role, file in tuf_roles.DELEGATED.items()}
         published[tuf_roles.REFUSALS_FILE] = self.refusals()
         return {file: octets for file, octets in published.items() if octets is not None}
 
     def listed(self) -> bytes:
-        """operators.json."""
+        """The content of operators.json."""
         target = self.current(tuf_roles.REGISTRY).signed.targets[tuf_roles.OPERATORS_FILE]
         return self._content(tuf_roles.OPERATORS_FILE, target.hashes["sha256"])
 
@@ -120,11 +122,11 @@ class SignedRepository:
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, edition: Edition) -> list[str]:
-        """Write an edition that was examined; returns its roles. Raises TrustError."""
+        """Write an examined edition; returns its roles. Raises TrustError."""
         files: dict[Path, bytes] = {}
         for path, octets in edition.targets.items():
             files[self._target_path(path, hashlib.sha256(octets).hexdigest())] = octets
-        # In the order of the roles, the timestamp comes last.
+        # The timestamp comes last in the order of the roles.
         names = [name for name in tuf_roles.ROLES if name in edition.metadata]
         files |= {self._path(name, edition.metadata[name]): edition.metadata[name].to_bytes() for name in names}
         try:

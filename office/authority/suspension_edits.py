@@ -1,4 +1,6 @@
-"""The authority's changes to suspensions.yaml, and what a suspension forbids. Pure; as `registry_edits`."""
+"""The authority's changes to suspensions.yaml, and the acts that a suspension forbids. Pure. Errors as in
+`registry_edits`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from .yaml_text import Tree, YamlText
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the police, or another authority, ask for: `scope` is what they want suspended, a member by its id."""
+    """A request of the police, or of another authority: `scope` is the span of numbers, or the member by its id."""
 
     scope: NumberSpan | str
     reference: str
@@ -30,7 +32,7 @@ class Request:
 
 
 def suspended(text: YamlText, document: SuspensionsDocument, request: Request, issued: datetime) -> None:
-    """Suspend at the request of the police (番号停止). A suspension of the same that is over is replaced."""
+    """Suspend at the request of the police (番号停止). An ended suspension of the same scope is replaced."""
     at = _suspension(document, request.scope, request.kind)
     if at is not None:
         until = document.suspensions[at].until
@@ -66,8 +68,8 @@ def lifted(
     issued: datetime,
     kind: SuspensionKind = SuspensionKind.STOP,
 ) -> None:
-    """End a suspension. Numbers within a suspended range are cut out of it: what is left of the range stays suspended,
-    as one or two entries with the same terms. Raises UsageError if some of the numbers are not suspended.
+    """End a suspension. Numbers within a suspended range are cut out of it: the rest of the range stays suspended, as
+    one or two entries with the same terms. Raises UsageError if some of the numbers are not suspended.
     """
     at = _suspension(document, scope, kind)
     if at is not None:
@@ -125,7 +127,7 @@ def _not_suspended(scope: NumberSpan | str) -> UsageError:
 def still_stopped(
     document: SuspensionsDocument, scope: NumberSpan | str, members: Collection[str], now: datetime
 ) -> list[str]:
-    """The references of the stops that are still over some of what was lifted: of a range, or of a whole member."""
+    """The references of stops of a range or a member that still cover a part of the lifted scope."""
     return [
         entry.reference
         for entry in stops(document.suspensions)
@@ -140,7 +142,7 @@ def _is_over(stop: NumberSpan | str | None, scope: NumberSpan | str, members: Co
 
 
 def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Iterable[str], now: datetime) -> None:
-    """Raises UsageError if a suspension in force forbids that the member gets these numbers."""
+    """Check an assignment of numbers. Raises UsageError if a suspension in force forbids it."""
     spans = [read_span(entry) for entry in entries]
     in_force = [entry for entry in suspensions.suspensions if entry.in_force(now)]
     for entry in in_force:
@@ -172,7 +174,7 @@ def _suspension(document: SuspensionsDocument, scope: NumberSpan | str, kind: Su
 
 
 def scope_text(scope: NumberSpan | str) -> str:
-    """What is suspended, with the last four digits of numbers."""
+    """The suspended scope, with the last four digits of its numbers."""
     if isinstance(scope, str):
         return scope
     first, last = (str(parse_japanese(f"+{end}")) for end in (scope.first, scope.last))

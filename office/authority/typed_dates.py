@@ -1,4 +1,4 @@
-"""Days and moments as people write them. `option` is what the text was given for, in the words of an error."""
+"""Days and moments as people write them. `option` names the input in an error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def day(text: str, option: str) -> date:
 
 
 def past_day(text: str, option: str, now: datetime) -> date:
-    """A day in Japan that has come. Raises UsageError."""
+    """A day in Japan that is not in the future. Raises UsageError."""
     found = day(text, option)
     if found > in_japan(now).date():
         raise UsageError(Message("{option} is in the future; write it when it has come", option=option))
@@ -63,15 +63,13 @@ def moment(text: str, option: str) -> datetime:
 
 
 def end(text: str, option: str) -> datetime:
-    """The end of a day in Japan, which is the beginning of the next one; or a moment with its time zone. Raises
-    UsageError.
-    """
+    """The end of a day in Japan (the beginning of the next one), or a moment with its time zone. Raises UsageError."""
     found = moment(text, option)
     return found + timedelta(days=1) if _DAY.fullmatch(text) else found
 
 
 def day_after(text: str, option: str) -> date:
-    """The first day after a period whose last day, in Japan, is written. Raises UsageError."""
+    """The first day after a period, from the text of its last day in Japan. Raises UsageError."""
     return day(text, option) + timedelta(days=1)
 
 

@@ -1,4 +1,6 @@
-"""Wholesale links (卸) of numbers, as a person has entered them. All raise IdtoneError, and change nothing then."""
+"""Wholesale links (卸) of numbers, as a person enters them. All functions raise IdtoneError, and then nothing has
+changed.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ from .workspace import Workspace
 from .yaml_text import YamlText
 
 LinkCheck = Mapping[str, str | date]
-"""Who checked a reseller, on which day, and by which document: the fields of `checked` in the registry."""
+"""The check of a reseller: person, day and document, the fields of `checked` in the registry."""
 
 
 def link_check(checked: str, document: str, by: str, now: datetime, name: Callable[[str], str]) -> LinkCheck:
-    """`name` names a field in an error."""
+    """The check from its texts; `name` names a field in an error."""
     checked_on = day(checked, name("checked"))
     if checked_on > in_japan(now).date():
         raise UsageError(Message("{option} is in the future; write the day of the check", option=name("checked")))
@@ -38,7 +40,7 @@ def add_link(
     check: LinkCheck | None,
     attribution: Attribution,
 ) -> HistoryEntry:
-    """Hand numbers on to a reseller: it gets them, and a suspension may forbid that."""
+    """Hand numbers on to a reseller, unless a suspension forbids that it gets them."""
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:

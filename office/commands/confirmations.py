@@ -1,4 +1,4 @@
-"""`idtone-office suspension in-force`: which nodes have taken the published suspensions into use."""
+"""`idtone-office suspension in-force`: the nodes that have confirmed the published suspensions."""
 
 from __future__ import annotations
 

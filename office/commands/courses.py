@@ -35,7 +35,9 @@ _COLUMNS: Final = ("id", "member", "person", "version", "day", "right", "of", "p
 
 
 def _own_course(own: Path | None) -> Course:
-    """Raises UsageError if the folder does not exist: idtone's course would be shown in place of the association's."""
+    """The course of the folder. Raises UsageError if the folder does not exist: idtone's course would be shown in place
+    of the association's.
+    """
     if own is not None and not own.is_dir():
         raise UsageError(Message("{folder}: is no folder; name the association's folder", folder=own))
     return course_of(own)

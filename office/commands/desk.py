@@ -1,4 +1,4 @@
-"""`idtone-office desk`: accept what members send."""
+"""`idtone-office desk`: receive the documents that members send."""
 
 from __future__ import annotations
 

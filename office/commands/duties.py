@@ -1,4 +1,4 @@
-"""`idtone-office duty enter | list | finish | withdraw`: what is due, when, and who has done it."""
+"""`idtone-office duty enter | list | finish | withdraw`: duties with their days, and their completion."""
 
 from __future__ import annotations
 

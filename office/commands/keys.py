@@ -177,8 +177,8 @@ def rotate(
 
 
 def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> None:
-    """Add the signatures. Raises TrustError if an edition that is to be published now lacks some, UsageError if the
-    package is there already.
+    """Add the signatures. Raises TrustError if an edition for immediate publication lacks some, UsageError if the
+    package exists already.
     """
     for each in keys:
         edition.sign(each)
@@ -190,8 +190,8 @@ def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> Non
 
 @contextmanager
 def _removed_if_refused(workspace: Workspace, keys: Path | None, sets: Sequence[Keys]) -> Iterator[None]:
-    """Remove the keys that were made in the folder `keys` if nothing comes of them, so that the command can be
-    repeated. Publish outside: a key that may be in force is never removed.
+    """Context that removes the keys made in the folder `keys` after an error, so that the command can be repeated.
+    Publish outside it: a key that may be in force is never removed.
     """
     try:
         yield
@@ -207,7 +207,7 @@ def _files(workspace: Workspace, keys: Path, kind: Keys) -> list[Path]:
 
 
 def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: Attribution) -> HistoryEntry:
-    """The line of the history about a set. Raises UsageError if the set has these keys already."""
+    """The line of the history about a new set. Raises UsageError if the set has these keys already."""
     before, after = pending_rotations.keys_in_force(workspace, kind), [half.keyid for half in halves]
     if before == {*after}:
         raise UsageError(Message("the set {kind} has these keys already", kind=kind))
@@ -217,8 +217,8 @@ def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: 
 def _new_sets(
     workspace: Workspace, keys: Path | None, public: list[str] | None, sets: Sequence[Keys]
 ) -> tuple[dict[Keys, list[Key]], list[Signer]]:
-    """The public halves by set: of new keys of `sets` in the folder `keys`, which can sign, or those in the files of
-    --public. Raises IdtoneError.
+    """The public halves by set: of new keys of `sets` in the folder `keys`, which can sign, or of the keys in the files
+    of `--public`. Raises IdtoneError.
     """
     if (keys is None) == (public is None):
         raise UsageError(

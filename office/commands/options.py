@@ -1,4 +1,6 @@
-"""What the authority's commands share: who acts and why, moments as people write them, and questions for numbers."""
+"""Options that the authority's commands share: account and reason, moments as people write them, and questions for
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,7 @@ def attributed(why: str) -> Attribution:
 
 
 def entries_asked(file: Path | None) -> list[str]:
-    """Entries of numbers: of a table as a spreadsheet saves it (`.csv`), of a text file, or asked for. Raises
-    UsageError.
-    """
+    """Entries of numbers from a spreadsheet's table (`.csv`), from a text file, or typed. Raises UsageError."""
     if file is None or file.suffix.lower() != ".csv":
         return typed_entries(file)
     with reading(file, UsageError):
@@ -49,12 +49,12 @@ def entries_asked(file: Path | None) -> list[str]:
 
 
 def any_number_asked() -> Number:
-    """The same as `number_asked`, also for a number abroad. Raises UsageError."""
+    """The same as `number_asked`, also for a foreign number. Raises UsageError."""
     return any_number_of(ask("Number"))
 
 
 def number_asked_of_two() -> Number:
-    """Asks two people for the same number, without showing it. Raises UsageError."""
+    """The same number, typed by two people without an echo. Raises UsageError."""
     first = number_of(ask("Number", hidden=True))
     if number_of(ask("Number again, entered by the second person", hidden=True)) != first:
         raise UsageError(Message("the two numbers differ; look at the request again"))
@@ -62,7 +62,7 @@ def number_asked_of_two() -> Number:
 
 
 def range_asked_of_two() -> NumberSpan:
-    """Asks two people for the same range or prefix, without showing it. Raises UsageError."""
+    """The same range or prefix, typed by two people without an echo. Raises UsageError."""
     first = _span(ask("Range or prefix", hidden=True))
     if _span(ask("Range or prefix again, entered by the second person", hidden=True)) != first:
         raise UsageError(Message("the two ranges differ; look at the request again"))
@@ -70,7 +70,7 @@ def range_asked_of_two() -> NumberSpan:
 
 
 def member_asked_of_two() -> str:
-    """Asks two people for the id of the same member. Raises UsageError."""
+    """The id of the same member, typed by two people. Raises UsageError."""
     first = ask("Member")
     if ask("Member again, entered by the second person") != first:
         raise UsageError(Message("the two members differ; look at the request again"))
@@ -78,7 +78,7 @@ def member_asked_of_two() -> str:
 
 
 def suspended_asked_of_two() -> NumberSpan | str:
-    """Asks two people for the same number, range, prefix or member, without showing it. Raises UsageError."""
+    """The same number, range, prefix or member, typed by two people without an echo. Raises UsageError."""
     first = _scope(ask("Number, range, prefix or member", hidden=True))
     if _scope(ask("The same again, entered by the second person", hidden=True)) != first:
         raise UsageError(Message("the two entries differ; look at the request again"))

@@ -1,4 +1,4 @@
-"""`idtone-office refusal add | lift-refusal | refusals | refusal-key`: contractors whom members refuse."""
+"""`idtone-office refusal add | lift-refusal | refusals | refusal-key`: contractors that members refuse."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ def _call_facts(matter: ReportedCall | ReportedService) -> dict[str, Any]:
 
 
 def _facts(desk: ReportDesk, kept: KeptReport) -> dict[str, Any]:
-    """A report in a list: its number is masked."""
+    """The facts of a report for a list, with a masked number."""
     number = service = None
     if not kept.is_forgotten:
         matter = desk.matter(kept.sealed)

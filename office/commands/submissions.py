@@ -1,4 +1,4 @@
-"""`idtone-office application handed-in | take | send-back | decline`: what applicants have handed in themselves."""
+"""`idtone-office application handed-in | take | send-back | decline`: submissions by applicants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What members have stopped themselves, because the police called them directly: the desk's rule, and what it knows."""
+"""Members' own stops, after a direct call of the police: the desk's rule for the reports, and the stops it knows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class MemberStop:
 
 
 def member_stops(desk: Desk, reference: str | None = None) -> Iterator[MemberStop]:
-    """The oldest first; of one reference, or of all. Only documents whose key is still in the registry."""
+    """The members' stops under one reference or all, the oldest first. Only documents whose key is still in the
+    registry count.
+    """
     newest: dict[tuple[str, str], MemberStop] = {}
     for kept in desk.documents.of(KIND):
         try:

@@ -1,4 +1,4 @@
-"""How long it took until a member's nodes had stopped a number, by what they have confirmed to the desk."""
+"""The time until a member's nodes stopped a number, by their confirmations to the desk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..desk.document_store import KeptDocument
 from ..desk.suspension_confirmations import published_stops
 
 Editions = Callable[[str], Mapping[str, datetime]]
-"""SHA-256 of a published suspensions.yaml → when the stop of each reference began; of several, the latest."""
+"""SHA-256 of a published suspensions.yaml → reference → beginning of its stop; of several stops, the latest."""
 
 
 def published_editions(repository: SignedRepository) -> Editions:
@@ -33,8 +33,8 @@ def published_editions(repository: SignedRepository) -> Editions:
 def confirmed_stops(
     documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[VerifierKey]], editions: Editions, period: Period
 ) -> dict[str, Fraction]:
-    """The hours from the beginning of each stop in the period until the last of the nodes that have confirmed it had it
-    in use, by reference. Documents by a key that the registry does not name any more are left out.
+    """Reference → hours from the beginning of the stop until the last confirming node applied it, for the stops of the
+    period. Documents by a key that the registry no longer names are left out.
     """
     first: dict[tuple[str, datetime, VerifierKey], datetime] = {}
     for kept in documents:

@@ -1,4 +1,4 @@
-"""The figures that the desk has kept, verified again."""
+"""The stored figures of the desk, verified again."""
 
 from __future__ import annotations
 

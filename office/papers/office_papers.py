@@ -1,4 +1,4 @@
-"""The papers of an office's folder: what `period_account` and `letters` make of its files."""
+"""The papers of an office's folder, made by `period_account` and `letters`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .period_account import TOTAL, AccountTable, PeriodAccount, period_account
 
 
 def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
-    """Raises IdtoneError; UsageError for a period that has not begun."""
+    """The account of a period. Raises IdtoneError; UsageError for a period that has not begun."""
     if since > through or since > in_japan(now).date():
         raise UsageError(Message("the period has not begun, or ends before it begins"))
     workspace = desk.workspace
@@ -50,12 +50,12 @@ def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodA
 
 
 def table_csv(table: AccountTable) -> bytes:
-    """The table as CSV with a byte order mark, by which Excel knows UTF-8."""
+    """The table as CSV with a byte order mark, by which Excel recognises UTF-8."""
     return ("\ufeff" + csv_text(table.columns, table.rows)).encode()
 
 
 def sender(person: str, number: str) -> Sender:
-    """Who signs a paper, and its number. Raises UsageError."""
+    """The signer of a paper, and its number. Raises UsageError."""
     return Sender(
         kept_line(person, Message("Signed for it by")), kept_line(number, Message("Number")) if number else ""
     )

@@ -18,7 +18,7 @@ from .refusal_store import RefusalStore
 
 
 class Evaluation:
-    """A `Rule` with the key of the refusals. Each member has a number of checks a day (`authority.yaml`)."""
+    """A `Rule` with the key of the refusals. A member's checks a day are limited (`authority.yaml`)."""
 
     def __init__(self, key: RefusalKey) -> None:
         self._key = key

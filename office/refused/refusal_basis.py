@@ -1,6 +1,6 @@
-"""The legal basis on which members learn of refused contractors: the association decides it before there is a list.
+"""The legal basis on which members learn of refused contractors: without the association's decision there is no list.
 
-refusal-basis.json    what was decided, when, by which document, and who answers for the data
+refusal-basis.json    the decision, its day, its document, and the body that answers for the data
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class RefusalBasis:
 
 
 def decided_basis(folder: Path) -> RefusalBasis | None:
-    """The basis that was decided; None without a decision. Raises TrustError if the file is damaged."""
+    """The decided basis; None if there is no decision. Raises TrustError if the file is damaged."""
     path = folder / FILE
     try:
         found = json.loads(path.read_bytes())
@@ -95,7 +95,7 @@ def decide_basis(
 
 
 def check_decided(folder: Path) -> None:
-    """Raises UsageError if the association has not decided."""
+    """Check that there is a decision. Raises UsageError if not."""
     if decided_basis(folder) is None:
         raise UsageError(
             Message(

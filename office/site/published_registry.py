@@ -1,4 +1,4 @@
-"""What the association has published, as the public site needs it: members, an index of the numbers, editions."""
+"""The published registry for the public site: members, an index of the numbers, editions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .public_statement import Editions, editions_of
 
 @dataclass(frozen=True, slots=True)
 class PublishedRegistry:
-    """`metadata` has the signed metadata under the names by which TUF clients ask for them."""
+    """A published registry. `metadata` has the signed metadata under the names by which TUF clients ask for them."""
 
     document: RegistryDocument
     suspensions: SuspensionsDocument

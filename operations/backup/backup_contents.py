@@ -1,5 +1,5 @@
-"""What belongs to a backup of a node, and where it is. A role names each file or folder in an archive; the settings say
-which path has it on a machine. I/O.
+"""The files of a node's backup, and their places. A role names each file or folder in an archive; the settings give its
+path on a machine. I/O.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ FOLDER: Final = "settings/idtone.d"
 OWN: Final = "ledger"
 OFFICE: Final = "console/office/ledger"
 KEYS: Final = ("sign", "token", "days", "days-held", "continued", "continued.next", "cosigned", "stamps")
-"""The files beside a ledger's key. What was signed last is left out: a restored node must not take it for the end."""
+"""The files beside a ledger's key. The last signed head is left out: a restored node must not take it for the end."""
 OF_EARLIER_TREES: Final = ("sign-*", "cosigned-*")
-"""Besides: replaced keys, and the heads that witnesses have cosigned of the trees before."""
+"""Further files: replaced keys, and the cosigned heads of earlier trees."""
 _BESIDE: Final = (".brake", ".brake-lines", ".settings", ".confirmations", ".suspensions", ".acts")
-"""What the service keeps beside a ledger and cannot make again."""
+"""Files beside a ledger that the service cannot make again."""
 KEPT: Final = (
     "registry.trust", "registry.source", "registry.cache", "fleet.settings", "fleet.key_file", "ari.password_file",
     "ledger.password_file", "ledger.token.pin_file", "ledger.legal_bases", "customers.directory", "customers.rules",
     "lines.source", "lines.cache", "sounds.profiles", "console.users", "console.openid.client_secret_file",
     "console.office",
 )  # fmt: skip
-"""The settings whose files belong to a backup, if they name any on this machine."""
+"""Settings whose files belong to a backup, if they name any on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerPlace:
-    """A ledger: the node's own, or the association's office's. `role` is that of the folder in an archive."""
+    """A ledger: the node's own, or the office's. `role` names its folder in an archive."""
 
     role: str
     node: str
@@ -53,7 +53,7 @@ class LedgerPlace:
         return continued_trees_of(self.settings, self.node)
 
     def trees(self) -> list[tuple[str, Path]]:
-        """The names of its trees and their files, the present one last; those that are gone are left out. Raises
+        """The names of the ledger's trees and their files, the present one last; missing files are left out. Raises
         LedgerError.
         """
         continued_trees = self.continued_trees
@@ -62,7 +62,7 @@ class LedgerPlace:
         return [(origin, path) for origin, path in present if path.exists() and path.stat().st_size]
 
     def files(self) -> dict[str, Path]:
-        """Role → path of its keys, and of what the service keeps beside it."""
+        """Role → path of the keys, and of the service's files beside the ledger."""
         key, database = self.settings.key_file, self.database
         found = {f"{self.role}/ledger.key": key}
         earlier = [path for each in OF_EARLIER_TREES for path in key.parent.glob(f"{key.name}.{each}")]
@@ -72,7 +72,7 @@ class LedgerPlace:
 
 
 def ledgers_of(settings: Settings) -> list[LedgerPlace]:
-    """The node's ledger, and that of the office whose folder the console's settings name."""
+    """The node's ledger, and that of the office in the console's settings."""
     found = [LedgerPlace(OWN, settings.node, settings.ledger)]
     office = settings.console.office
     if office and (file := office / "ledger" / "idtone.yaml").exists():
@@ -82,7 +82,7 @@ def ledgers_of(settings: Settings) -> list[LedgerPlace]:
 
 
 def kept_files(settings: Settings) -> dict[str, Path]:
-    """Role → path of the files and folders that the settings name and that are there."""
+    """Role → path of the existing files and folders that the settings name."""
     found = {}
     for key in KEPT:
         value = reduce(getattr, key.split("."), settings)
@@ -92,7 +92,7 @@ def kept_files(settings: Settings) -> dict[str, Path]:
 
 
 def places(settings: Settings, config: Path | None) -> dict[str, Path]:
-    """Role → path of all that belongs to a backup, except the databases of ledgers."""
+    """Role → path of all parts of a backup, except the databases of ledgers."""
     file = (config or DEFAULT_FILE).absolute()
     found = {SETTINGS: file, FOLDER: settings_folder(file)} | kept_files(settings)
     for ledger in ledgers_of(settings):
@@ -101,8 +101,8 @@ def places(settings: Settings, config: Path | None) -> dict[str, Path]:
 
 
 def files_in(role: str, path: Path) -> Iterator[tuple[str, Path]]:
-    """The role and path of a file, or of each file in a folder. Files that come and go with a database are left out,
-    and a ledger and its keys: they have roles of their own.
+    """The role and path of a file, or of each file in a folder. A database's temporary files are left out, and so are a
+    ledger and its keys, which have their own roles.
     """
     if not path.is_dir():
         if path.exists():

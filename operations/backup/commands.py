@@ -1,4 +1,4 @@
-"""`idtone backup` and `idtone restore`: their options, and what they print."""
+"""`idtone backup` and `idtone restore`: their options and their output."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
 
 
 def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
-    """Note the backup for the metrics and the doctor of this node, if it is the one that makes the backups."""
+    """Record the backup for the metrics and the doctor of this node, if this node makes the backups."""
     path = settings.backup.result
     last = backup_result.read(path) if settings.backup.wanted else None
     if last and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
@@ -300,7 +300,7 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
 
 
 def _identities(path: Path | None) -> list[Identity]:
-    """Raises UsageError, BackupError. An archive that was decrypted already needs none."""
+    """The secret keys in a file; empty without a file, for decrypted archives. Raises UsageError, BackupError."""
     if path is None:
         return []
     try:

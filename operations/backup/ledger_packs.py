@@ -1,8 +1,9 @@
-"""A ledger in an archive: its steps in packs, from where the archive before ended. The tree is grown again from them.
+"""A ledger in an archive: its steps in packs, from the end of the archive before. The restore grows the tree again from
+them.
 
-A step never changes, so packs are read in short transactions while the service writes, and the last of them sees one
-state: the steps, and the signed head that covers all their leaves. SQLite's backup would begin again at each commit of
-the service, or hold it up until the end.
+A step never changes, so packs are read in short transactions while the service writes, and the last transaction sees
+one state: the steps, and the signed head that covers all their leaves. SQLite's backup would start over at each commit
+of the service, or block it until the end.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ _QUARANTINE: Final = "number, found, id, node, call_id, kind, at, details, leaf"
 
 @dataclass(frozen=True, slots=True)
 class LedgerEnd:
-    """Where the packs of a ledger end: the place, the tree's root there, its signed head, and when its newest call was
-    over (µs since 1970). `quarantine` are the rows of that table.
+    """The end of a ledger's packs: the place, the tree's root there, its signed head, and the end of its newest call
+    (µs since 1970). `quarantine` are the rows of that table.
     """
 
     reached: Reached
@@ -72,7 +73,7 @@ def continues(ledger: Database, reached: Reached) -> bool:
 
 
 def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterator[tuple[int, bytes]]:
-    """The packs that follow, each with its first step. Afterwards `ended` has the place of the end.
+    """The packs from `reached` on, each with its first step. Afterwards `ended` has the place of the end.
 
     Raises LedgerError.
     """
@@ -95,7 +96,7 @@ def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterato
 
 
 def _text(value: object) -> str:
-    """SQLite holds any value that another program has put there; it is kept as text, and the tree tells."""
+    """A value from SQLite as text. Another program may have stored any type there; the check of the tree finds it."""
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
@@ -105,18 +106,18 @@ def _plain(value: object) -> object:
 
 @dataclass
 class LedgerGrower:
-    """Makes a database of packs. Use it as a context manager; then the file is on the disk."""
+    """Grows a database from packs. Use it as a context manager; at its end the file is on the disk."""
 
     path: Path
     frontier: Frontier = field(default_factory=Frontier)
     steps: int = 0
     _open: dict[str, list[StoredStep]] = field(default_factory=dict)
-    """The steps of calls that are in no leaf yet."""
+    """Call id → its steps that are in no leaf yet."""
 
     def __enter__(self) -> LedgerGrower:
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         self._connection = sqlite3.connect(self.path, isolation_level=None)
-        # Whoever finds a file of which the machine has died begins anew with another one.
+        # A run that finds a file left by a crash of the machine begins anew with another one.
         self._connection.execute("PRAGMA journal_mode=OFF").fetchall()
         self._connection.execute("PRAGMA synchronous=OFF")
         self._connection.execute("BEGIN")
@@ -135,7 +136,7 @@ class LedgerGrower:
                 os.close(descriptor)
 
     def add(self, pack: bytes) -> None:
-        """Add a pack. Raises BackupError if it does not follow what is there."""
+        """Add a pack. Raises BackupError if it does not follow the last one."""
         try:
             found = json.loads(pack)
             rows, macs = found["steps"], [(last, bytes.fromhex(text)) for last, text in found["macs"]]
@@ -153,7 +154,7 @@ class LedgerGrower:
         self.steps = max([self.steps, *(step.id for step, _ in steps)])
 
     def _add(self, connection: sqlite3.Connection, step: StoredStep, leaf: int | None) -> None:
-        """A step, and the leaf that it closes."""
+        """Add a step, and the leaf that it completes."""
         call = self._open.setdefault(step.call_id, [])
         call.append(step)
         if leaf is None:
@@ -168,7 +169,7 @@ class LedgerGrower:
         connection.executemany(_INSERT_SOUGHT, ((key, step.id) for key in keys))
 
     def finish(self, end: LedgerEnd) -> list[Message]:
-        """Enter everything that no pack has. Returns what is wrong with the ledger."""
+        """Enter the data that no pack holds. Returns the ledger's faults."""
         if end.checkpoint:
             self._connection.execute(SET_META, (CHECKPOINT, end.checkpoint))
         self._connection.executemany(_INSERT_ASIDE, end.quarantine)

@@ -1,4 +1,4 @@
-"""`idtone canary`: when to call, and what to print."""
+"""`idtone canary`: the time of the call, and the output."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def canary(
 
 
 def _called(settings: Settings, quiet: bool) -> CanaryResult:
-    """Place the call, unless a number is suspended, and judge what arrived."""
+    """Place the call, unless a number is suspended, and judge the recording."""
     at = datetime.now(UTC)
     try:
         registry = read_local_registry(settings.registry).index()

@@ -1,5 +1,5 @@
-"""`idtone doctor`: checks everything that a call depends on, and says how to correct what is wrong. `--fix` corrects
-what is safe to correct; the other modules change nothing.
+"""`idtone doctor`: checks everything that a call depends on, and gives a remedy for each fault. `--fix` makes the safe
+corrections; the other modules change nothing.
 
 findings       the topics, why each matters, and a finding as a value
 asterisk_findings, asterisk_version, backup_finding, brake_finding, canary_finding, customer_lines_findings,

@@ -21,41 +21,43 @@ from .findings import Finding, bad, good, unknown, warning
 Address = IPv4Address | IPv6Address
 
 VARIABLES: Final = ("ASTETCDIR", "ASTRUNDIR", "IDTONE_HOOK", "IDTONE_SOUNDS")
-"""Global variables to read: Asterisk's folders, and those of the hook."""
+"""Global variables for Asterisk's folders and for the hook."""
 
 FAR_S: Final = 2.0
-"""A larger difference between the clocks changes the order of events. A smaller one may be the delay of the answer."""
+"""A larger difference between the clocks changes the order of events. A smaller one may come from the delay of the
+answer.
+"""
 IMPOSSIBLE_S: Final = 60.0
 
 SHORT: Final = 16
-"""Characters below which a password counts as short."""
+"""Passwords with fewer characters count as short."""
 SAMPLES: Final = frozenset(
     {"asterisk", "asterisk1234", "changeme", "idtone", "password", "peekaboo", "secret", "secret_password", "…"}
 )
-"""Passwords in the manuals of Asterisk and idtone."""
+"""Passwords from the manuals of Asterisk and idtone."""
 
 _RELOAD_ARI: Final = "asterisk -rx 'module reload res_ari.so'"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was observed of Asterisk over ARI."""
+    """An observation of Asterisk over ARI."""
 
     version: str
     nearby: bool
-    """Asterisk is on this machine, so its files and processes can be read."""
+    """True if Asterisk is on this machine, so that its files and processes can be read."""
     modules: frozenset[str]
     """The running modules, without `.so`."""
     write_status: int
     """HTTP status of a request that needs the right to write and changes nothing."""
     contexts: frozenset[str] | None
-    """Those of the hook's contexts that the dialplan has; None if Asterisk cannot say it."""
+    """The contexts of the hook in the dialplan; None if Asterisk cannot report them."""
     application: bool
     ahead_s: float
     """Asterisk's clock minus ours, with an error of up to half a second."""
     variables: Mapping[str, str]
-    endpoints: frozenset[str] | None = None
-    """The names of the PJSIP endpoints; None if they were not wanted, or if Asterisk cannot say it."""
+    endpoints: Mapping[str, int] | None = None
+    """The PJSIP endpoints with the number of channels that each has; None if Asterisk cannot say it."""
 
 
 def unreachable(error: AriError, ari: AriSettings) -> Finding:
@@ -133,8 +135,8 @@ def rights(seen: Seen, ari: AriSettings) -> Finding:
 
 
 def origins(text: str | None, path: Path) -> Finding:
-    """`text` is that of ari.conf, None if it could not be read. No request tests the origins, because Asterisk logs
-    each origin that it refuses.
+    """The finding on the allowed origins. `text` is the text of ari.conf, None if it could not be read. No request
+    tests the origins, because Asterisk logs each origin that it refuses.
     """
     topic = "ari-origins"
     look = Message(
@@ -166,8 +168,8 @@ def origins(text: str | None, path: Path) -> Finding:
 
 
 def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
-    """`running` are the running modules. `text` is that of cdr.conf, None if it could not be read; `trouble` says why,
-    and is empty if the file does not exist.
+    """The finding on the call detail records. `running` are the running modules. `text` is the text of cdr.conf, None
+    if it could not be read; `trouble` says why, and is empty if the file does not exist.
     """
     topic = "cdr"
     if modules.CDR not in running:
@@ -196,8 +198,8 @@ def _includes_others(text: str) -> bool:
 def password(
     secret: str, ari: AriSettings, from_environment: bool, file: tuple[int, int, int] | None, with_hook: bool = False
 ) -> Finding:
-    """`file` is mode, owner and our own user id for `ari.password_file`, None if the password is not from there.
-    `with_hook` says that the hook's secret is derived from the password.
+    """The finding on ARI's password. `file` is mode, owner and our own user id for `ari.password_file`, None if the
+    password is not from there. `with_hook`: the hook's secret is derived from the password.
     """
     topic = "ari-password"
     if secret.lower() in SAMPLES or secret == ari.user:
@@ -267,8 +269,8 @@ def _source(ari: AriSettings) -> str:
 def exposure(
     ari: AriSettings, seen: Seen, listening: Collection[Address] | None, user: Mapping[str, str] | None
 ) -> Finding:
-    """`listening` are the addresses on which the port of ari.url is open here, `user` is the section of the user in
-    ari.conf; None if it could not be read.
+    """The finding on ARI's exposure. `listening` are the addresses on which the port of ari.url is open here; `user` is
+    the section of the user in ari.conf, None if it could not be read.
     """
     topic = "ari-exposure"
     parts = urlsplit(ari.url)
@@ -318,7 +320,9 @@ PORTS: Final = {"http": 80, "https": 443}
 
 
 def live_dangerously(text: str | None, path: Path) -> Finding:
-    """`text` is that of asterisk.conf, None if it could not be read. ARI does not give the option."""
+    """The finding on `live_dangerously`. `text` is the text of asterisk.conf, None if it could not be read. ARI does
+    not report the option.
+    """
     topic = "live-dangerously"
     look = Message(
         "grep live_dangerously {path}: it must find no, or nothing; or run this as a user who may read it", path=path
@@ -356,7 +360,7 @@ def clock(seen: Seen) -> Finding:
 def sections(text: str) -> dict[str, dict[str, str]]:
     """The sections and options of a file in Asterisk's configuration syntax.
 
-    `[name](template)` gets the template's options. Of equal keys the last counts. Includes are not followed.
+    `[name](template)` gets the template's options. Of equal keys the last one counts. Includes are not followed.
     """
     found: dict[str, dict[str, str]] = {}
     current: dict[str, str] = {}

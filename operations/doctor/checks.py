@@ -54,6 +54,7 @@ from . import (
     ledger_findings,
     machine_findings,
     modules,
+    needless_load,
     observe_agi,
     observe_machine,
     open_files,
@@ -74,6 +75,10 @@ _ELSEWHERE: Final = (
     Message("Asterisk is on another machine"),
     Message("Run this there; or name a copy of its configuration: --asterisk-etc DIR"),
 )
+_NO_ENDPOINTS: Final = (
+    Message("Asterisk does not tell its endpoints"),
+    Message("In modules.conf: `load = res_ari_endpoints.so`; then asterisk -rx 'module load res_ari_endpoints'"),
+)
 _NO_SECRET: Final = (
     Message("the hook's secret needs the ARI password, which is not set"),
     Message("Set the password first"),
@@ -82,7 +87,7 @@ _NO_SECRET: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Some topics, and the function that checks them: it yields one finding for each."""
+    """Some topics, and their check, which yields one finding for each."""
 
     topics: tuple[str, ...]
     look: Callable[[Exam], Iterator[Finding]]
@@ -123,7 +128,7 @@ def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
     if seen is None:
         for topic in ASTERISK_ANSWERS[1:]:
             yield unknown(topic, *_NO_ASTERISK)
-    # Last: an Asterisk that hangs holds up its console too.
+    # This comes last: an Asterisk that hangs holds up its console too.
     version = exam.asterisk_version()
     if version is None:
         yield unknown("asterisk-version", *_NO_ASTERISK)
@@ -143,7 +148,7 @@ def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
 
 
 def _own_hook(exam: Exam) -> tuple[Hook | None, tuple[str, str]]:
-    """The hook as it would be exported; or None, why not, and the remedy."""
+    """The hook that would be exported now; or None, with the reason and the remedy."""
     try:
         exam.library  # noqa: B018  raises DocumentError for other reasons than `hook`
     except DocumentError:
@@ -193,6 +198,29 @@ def _asterisk_files(exam: Exam) -> Iterator[Finding]:
 
 
 ASTERISK_FILES: Final = ("ari-exposure", "live-dangerously", "ari-origins", "cdr")
+
+
+def _needless_load(exam: Exam) -> Iterator[Finding]:
+    seen, folder = exam.seen, exam.folder
+    if seen is None:
+        for topic in NEEDLESS_LOAD:
+            yield unknown(topic, *_NO_ASTERISK)
+        return
+    if folder is None:
+        for topic in NEEDLESS_LOAD[:2]:
+            yield unknown(topic, *_ELSEWHERE)
+    else:
+        path = folder / "stasis.conf"
+        yield needless_load.variable_events(*asterisk_files.text(path), path)
+        path = folder / "cel.conf"
+        yield needless_load.cel(seen.modules, *asterisk_files.text(path), path)
+    if seen.endpoints is None:
+        yield unknown("endpoint-channels", *_NO_ENDPOINTS)
+    else:
+        yield needless_load.channels_per_endpoint(seen.endpoints)
+
+
+NEEDLESS_LOAD: Final = ("variable-events", "cel", "endpoint-channels")
 
 
 def _open_files(exam: Exam) -> Iterator[Finding]:
@@ -380,13 +408,7 @@ def _lines(exam: Exam) -> Iterator[Finding]:
         yield unknown("lines-endpoints", *_NO_ASTERISK)
         return
     if exam.seen.endpoints is None:
-        yield unknown(
-            "lines-endpoints",
-            Message("Asterisk does not tell its endpoints"),
-            Message(
-                "In modules.conf: `load = res_ari_endpoints.so`; then asterisk -rx 'module load res_ari_endpoints'"
-            ),
-        )
+        yield unknown("lines-endpoints", *_NO_ENDPOINTS)
         return
     policy, trunks = settings.policy, settings.fleet.trunks
     yield customer_lines_findings.endpoints(
@@ -667,6 +689,7 @@ CHECKS: Final = (
     Check(("ari", "ari-password"), _asterisk),
     Check(ASTERISK_ANSWERS, _asterisk_answers),
     Check(ASTERISK_FILES, _asterisk_files),
+    Check(NEEDLESS_LOAD, _needless_load),
     Check(("open-files",), _open_files),
     Check(HOOK, _hook),
     Check(("hook-use",), _hook_use),

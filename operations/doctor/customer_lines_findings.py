@@ -37,7 +37,7 @@ def not_set() -> Finding:
 
 
 def faulty(error: DocumentError) -> Finding:
-    """Shows only the place of the first fault: the others may quote the file."""
+    """The finding on a faulty table. It gives only the place of the first fault: the others may quote the file."""
     first = error.faults[0]
     place = f"{first.file}:{first.line}" if first.line else first.file
     return bad(
@@ -70,7 +70,9 @@ def readable(totals: Totals) -> Finding:
 
 
 def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
-    """Check that this member holds the numbers, as far as a thousand of each entry show; `member` is its id."""
+    """The finding on the holder of the numbers: this `member` (its id) should hold them. A thousand numbers of each
+    entry are checked.
+    """
     topic = "lines-members"
     if member is None:
         return warning(
@@ -93,8 +95,8 @@ def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, 
 
 
 def left(text: str | None, trouble: str, path: Path) -> Finding:
-    """Check that Asterisk has the table for the time without the service. `text` is the file's, None if there is none,
-    or if `trouble` says why it cannot be read.
+    """The finding on the table for fallback in Asterisk. `text` is the file's, None if there is none, or if `trouble`
+    says why it cannot be read.
     """
     topic = "lines-fallback"
     if trouble:
@@ -119,7 +121,7 @@ def _some(span: NumberSpan) -> Iterable[int]:
 
 
 def endpoints(present: Collection[str], knows: Callable[[str], bool], trunks: Collection[str]) -> Finding:
-    """`trunks` are those that the settings name: they are no lines of customers."""
+    """The finding on the endpoints. `trunks` are those in the settings: they are not customers' lines."""
     topic = "lines-endpoints"
     without = sorted(name for name in present if name not in trunks and not knows(name))
     if not without:

@@ -1,4 +1,4 @@
-"""Check that Asterisk has loaded the hook that this version exports with these settings. Pure."""
+"""A check that Asterisk has loaded the hook that this version exports with these settings. Pure."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def loaded(
     folder: Path,
     config: Path | None,
 ) -> Finding:
-    """`digest` and `sounds` are variables of the loaded hook, both empty if none is loaded. They survive a reload that
-    removes the hook, so `contexts` says which of its contexts the dialplan has; None if Asterisk cannot say it.
-    `running` are Asterisk's running modules.
+    """The finding on the loaded hook. `digest` and `sounds` are its variables, both empty if none is loaded. They
+    survive a reload that removes the hook, so `contexts` has the hook's contexts in the dialplan; None if Asterisk
+    cannot report them. `running` are Asterisk's running modules.
     """
     topic = "hook-loaded"
     remedy = _export(folder, config)
@@ -79,7 +79,9 @@ def loaded(
 
 
 def file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:
-    """`text` is that of the file, None if it could not be read; `trouble` says why, empty if it does not exist."""
+    """The finding on the hook's file. `text` is its content, None if it could not be read; `trouble` says why, empty if
+    it does not exist.
+    """
     topic = "hook-file"
     if text == ours.text:
         return good(topic, Message("{path} is unmodified", path=path))
@@ -103,7 +105,9 @@ def file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | 
 
 
 def include(including: Collection[Path] | None, folder: Path, is_loaded: bool) -> Finding:
-    """`including` are the files in `folder` that include the hook; None if they could not be read."""
+    """The finding on the #include of the hook. `including` are the files in `folder` that include it; None if they
+    could not be read.
+    """
     topic = "hook-include"
     remedy = Message(
         "In {extensions}: `#include {file}`; then asterisk -rx 'dialplan reload'",

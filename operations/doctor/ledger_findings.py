@@ -25,14 +25,16 @@ from .findings import Finding, bad, good, unknown, warning
 
 ENOUGH_DAYS: Final = 30
 FULL_BYTES: Final = 16 * 2**20
-"""With less free space, SQLite's journal may not fit."""
+"""Free space in bytes below which SQLite's journal may not fit."""
 SHIPPED_WITHIN: Final = timedelta(minutes=5)
 LONGEST_KEPT: Final = timedelta(days=366)
-"""By the guideline on personal data in telecommunications, call history is kept for a year at most, as a rule."""
+"""Longest usual retention: by the guideline on personal data in telecommunications, call history is kept for a year at
+most, as a rule.
+"""
 SHORTEST_KEPT: Final = timedelta(days=90)
-"""What the police ask for, at least."""
+"""Shortest retention that the police ask for."""
 FULL_INODES: Final = 16
-"""The ledger needs a few new files, and so do other programs on the disk."""
+"""Inodes that the ledger and other programs on the disk need for new files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ class Room:
 
 
 def opened(path: Path, exists: bool, writable: bool, error: LedgerError | None) -> Finding:
-    """`writable` says whether this user may write to the file, or to the nearest folder above a missing file."""
+    """The finding on access to the ledger. `writable`: this user may write to the file, or to the nearest folder above
+    a missing file.
+    """
     if not writable:
         return bad(
             "ledger",
@@ -74,7 +78,9 @@ TOKEN_REMEDY: Final = Message(
 
 
 def token(place: str, trouble: str) -> Finding:
-    """The token with the log's key, asked without its PIN; `trouble` is empty if it has the key."""
+    """The finding on the token with the log's key, which is asked without its PIN; `trouble` is empty if it has the
+    key.
+    """
     topic = "ledger-token"
     if not trouble:
         return good(topic, Message("{place}: the token has the key of the log", place=place))
@@ -86,8 +92,8 @@ def token(place: str, trouble: str) -> Finding:
 
 
 def ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "") -> Finding:
-    """`waiting`: each earlier log that waits for the signature of its end → where its key is; `given_up`: those whose
-    end was given up. `trouble` says why that cannot be known.
+    """The finding on the ends of earlier logs. `waiting`: log that waits for the signature of its end → place of its
+    key; `given_up`: logs whose end was given up. `trouble` says why that cannot be known.
     """
     topic = "ledger-ends"
     if trouble:
@@ -110,7 +116,7 @@ def ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "")
 
 
 def room(room: Room, growth: Growth | None) -> Finding:
-    """`growth` None means that the rate is not known yet."""
+    """The finding on the free space. `growth` is None while the rate is not known."""
     topic = "ledger-room"
     remedy = Message("Free space on the ledger's disk, or move the ledger: sudo idtone-evidence log move DIR")
     free = Message("{mib:,.0f} MiB free", mib=room.free_bytes / 2**20)
@@ -135,8 +141,8 @@ def room(room: Room, growth: Growth | None) -> Finding:
 
 
 def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -> Finding:
-    """`size` is ledger.reserve, `left` the size of its file, None if it does not exist; `free` is the free space; in
-    bytes. `owed` is evidence that is not written.
+    """The finding on the reserve. In bytes, `size` is ledger.reserve, `left` is the size of its file (None if it does
+    not exist), and `free` is the free space. `owed` is evidence that is not written.
     """
     topic = "ledger-reserve"
     remedy = Message("Free space on the ledger's disk now, and do not stop or reload the service before that")
@@ -172,8 +178,8 @@ def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -
 
 
 def aside(earlier: Sequence[Path]) -> Finding:
-    """`earlier` are the ledgers before the present one that were not moved away. One that was restored, or ended with
-    its key, stays where it is: commands and backups find it there.
+    """The finding on ledgers that were set aside. `earlier` are those before the present one that are still here. One
+    that was restored, or ended with its key, stays in its place: commands and backups find it there.
     """
     topic = "ledger-aside"
     files = [path for path in earlier if f".{DAMAGED}-" in path.name]
@@ -191,7 +197,9 @@ def aside(earlier: Sequence[Path]) -> Finding:
 
 
 def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:
-    """`status` is mode and size of the key file, None if it does not exist, or if it cannot be read: `trouble`."""
+    """The finding on the key file. `status` is its mode and size, None if it does not exist or cannot be read.
+    `trouble` is the reason why it cannot.
+    """
     topic = "ledger-key"
     if status is None:
         if trouble:
@@ -226,10 +234,10 @@ def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists:
 
 
 def signed(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> Finding:
-    """`leaves` is how many leaves are signed; None if the signature is wrong: `trouble` says how, and `remedy` what to
-    do if it is known.
+    """The finding on the ledger's signature. `leaves` is the number of signed leaves; None if the signature is wrong:
+    `trouble` says how, and `remedy` is the remedy if it is known.
 
-    `looked` is false if the ledger or its signing key cannot be read.
+    `looked` is False if the ledger or its signing key cannot be read.
     """
     topic = "ledger-signed"
     if not looked:
@@ -253,8 +261,8 @@ def signed(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> 
 def stamped(
     url: str | None, newest: tuple[int, datetime] | None, leaves: int, every: timedelta, now: datetime
 ) -> Finding:
-    """`url` is the authority's address, `newest` the largest tree that has a timestamp, and since when; `leaves` are
-    those that are signed.
+    """The finding on the timestamps. `url` is the authority's address, `newest` the largest tree with a timestamp, and
+    its time. `leaves` are the signed leaves.
     """
     topic = "ledger-timestamp"
     if url is None:
@@ -271,7 +279,9 @@ def stamped(
 
 
 def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
-    """`copy` is None if PostgreSQL has no replica of this node, or does not answer: `trouble`."""
+    """The finding on the replica. `copy` is None if PostgreSQL has no replica of this node, or does not answer;
+    `trouble` says why.
+    """
     topic = "ledger-postgresql"
     log = Message("See `journalctl -u idtone`; until this is corrected, ledger.spool keeps the evidence")
     if trouble:
@@ -323,7 +333,7 @@ def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) ->
 
 
 def others(servers: Sequence[str], silent: Sequence[LedgerError]) -> Finding:
-    """`silent` has an error for each of the servers that cannot be read."""
+    """The finding on the other servers. `silent` has an error for each one that cannot be read."""
     topic = "ledger-others"
     names = ", ".join(servers)
     if not servers:
@@ -341,7 +351,7 @@ def others(servers: Sequence[str], silent: Sequence[LedgerError]) -> Finding:
 
 
 def retention(kept: timedelta | None) -> Finding:
-    """`kept` is ledger.retention; None means for ever."""
+    """The finding on the retention. `kept` is ledger.retention; None means for ever."""
     topic = "ledger-retention"
     if kept is None:
         return warning(
@@ -368,7 +378,7 @@ def retention(kept: timedelta | None) -> Finding:
 
 
 def holds(due: Sequence[str], standing: int) -> Finding:
-    """`due` are the ids of the holds about which someone has to decide."""
+    """The finding on legal holds. `due` are the ids of those that someone has to decide about."""
     topic = "ledger-holds"
     if due:
         return warning(
@@ -383,7 +393,7 @@ def holds(due: Sequence[str], standing: int) -> Finding:
 
 
 def sqlite(version: tuple[int, ...], is_wal: bool) -> Finding:
-    """`is_wal` says whether the file itself is in WAL mode."""
+    """The finding on SQLite. `is_wal`: the file itself is in WAL mode."""
     number = ".".join(map(str, version))
     if wal_is_safe(version):
         return good("ledger-sqlite", number)

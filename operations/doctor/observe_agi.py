@@ -1,4 +1,4 @@
-"""Checks whether the service's AGI listener answers, without a request that would leave a trace. I/O."""
+"""A check that the service's AGI listener answers, without a request that would leave a trace. I/O."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _PRESENTED: Final = {
     "agi_accountcode": b"",
     "agi_threadid": b"1",
 }
-"""The fields that a channel sends. The listener then sends NOOP before it looks at the request."""
+"""The fields that a channel sends first. The listener answers NOOP before it reads the request."""
 _PROOF: Final = b"NOOP"
 _HUNG_UP: Final = b"511 Command Not Permitted on a dead channel or intercept routine\n"
-"""The answer of a channel that has hung up; to the listener that is an ordinary end."""
+"""The answer of a channel that has hung up, an ordinary end for the listener."""
 
 
 def trouble(address: Path | tuple[str, int]) -> str:
-    """Why the listener does not answer; empty if it does."""
+    """The reason why the listener does not answer; empty if it does."""
     target = str(address) if isinstance(address, Path) else address
     family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     try:

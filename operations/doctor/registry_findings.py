@@ -30,11 +30,15 @@ from .findings import Finding, bad, good, unknown, warning
 from .shared_file_findings import Rights
 
 SOON: Final = timedelta(days=7)
-"""Enough time to get the next registry, or to ask why it does not come."""
+"""A registry that expires within this time is reported: it is enough time to get the next one, or to ask why it does
+not come.
+"""
 
 
 def faulty(error: DocumentError | TrustError, path: str) -> Finding:
-    """Shows only the places of the faults: their texts may quote the file, which has numbers."""
+    """The finding on a faulty registry. It gives only the places of the faults: their texts may quote the file, which
+    has numbers.
+    """
     if isinstance(error, TrustError):
         return bad("registry", str(error), Message("idtone registry update, as the user that `idtone serve` runs as"))
     first = error.faults[0]
@@ -101,8 +105,8 @@ def trusted(trust: Trust, source: str) -> Finding:
 def kept(
     folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselves: int, service: int | None = None
 ) -> Finding:
-    """`held` are the folder of the verified copy and everything in it; empty if it does not exist yet. `above` are the
-    folders that lead to it. `ourselves` is our own user id, `service` that of the service, if it is known.
+    """The finding on the verified copy. `held` are its folder and its content; empty if it does not exist yet. `above`
+    are the folders that lead to it. `ourselves` is our own user id, `service` that of the service, if it is known.
     """
     topic, place = "registry-cache", quote(str(folder))
     if not held:
@@ -130,7 +134,7 @@ def kept(
             ),
         )
     foreign = [rights for rights in above if rights.user not in (0, owner)]
-    foreign += [rights for rights in held if rights.user != owner]  # root's files too would lock the service out
+    foreign += [rights for rights in held if rights.user != owner]  # files of root would lock the service out too
     if foreign:
         names = joined(", ", (Message("{path} (user {user})", path=each.path, user=each.user) for each in foreign))
         return bad(
@@ -162,7 +166,7 @@ def kept(
 
 
 def locked_out(folder: Path, found: str, service: int) -> Finding:
-    """The finding that the service (user id `service`) cannot read the copy, or cannot renew it."""
+    """The finding that the service (user id `service`) can neither read nor renew the copy."""
     return bad(
         "registry-cache",
         Message("{found}, so the service (user {service}) cannot use it", found=found, service=service),
@@ -175,7 +179,7 @@ _ANEW: Final = Message("if another user may have written there, remove the copy;
 
 
 def _can_reach(path: Path, folders: Mapping[Path, int]) -> int:
-    """Rights of group and others to pass through the folders that lead to a file, as the bits for writing."""
+    """Rights of group and others to reach a file through its folders, as the bits for writing."""
     reaching = _OTHERS_WRITE
     for folder in path.parents:
         reaching &= folders.get(folder, 0o777) << 1
@@ -187,7 +191,7 @@ def not_kept() -> Finding:
 
 
 def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
-    """`grace` is `policy.registry_stale`."""
+    """The finding on the registry's age. `grace` is `policy.registry_stale`."""
     topic, expires = "registry-fresh", index.expires
     signed = index.trust is Trust.SIGNED
     remedy = (
@@ -228,7 +232,9 @@ _CERTIFICATION_WORDS: Final = {
 
 
 def certifications(document: RegistryDocument, member: str | None, now: datetime) -> Finding:
-    """The certifications on which the numbers of `member` depend; all of them if None."""
+    """The finding on the certifications that the numbers of `member` depend on, or on all certifications if it
+    is None.
+    """
     topic = "registry-certifications"
     ends = sorted(certification_ends(document, member), key=lambda each: each.at)
     over, soon = ([each for each in ends if each.at <= at] for at in (now, now + CERTIFICATION_SOON))
@@ -269,7 +275,7 @@ _STANDINGS: Final[Mapping[Reason, str]] = {
 
 
 def node_member(member: str | None, index: RegistryIndex) -> Finding:
-    """`member` is `association.member`."""
+    """The finding on the node's member. `member` is `association.member`."""
     topic, trouble = "registry-member", member_trouble(member, index)
     if trouble:
         return bad(topic, trouble, REMEDY)
@@ -280,7 +286,7 @@ _RENEW: Final = Message("Ask the association to renew them")
 
 
 def standing(document: RegistryDocument, now: datetime, own: Sequence[LicenceLapse] = ()) -> Finding:
-    """`own` are the lapses of the node's member."""
+    """The finding on the licences. `own` are the lapses of the node's member."""
     topic = "registry-licences"
     held = [licence for member in document.members for licence in licences(member)]
     standings = Counter(_STANDINGS[judge(licence, min(licence.directions), now)] for licence in held)
@@ -314,7 +320,7 @@ def standing(document: RegistryDocument, now: datetime, own: Sequence[LicenceLap
 
 
 def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: datetime) -> Finding:
-    """Check that each sound that a valid licence names can be played."""
+    """The finding on the sounds of valid licences: each must be playable."""
     topic = "registry-sounds"
     named = {tone.id: tone.sha256 for tone in document.tones}
     licensed = {
@@ -344,7 +350,7 @@ def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: dat
 
 
 def chosen_sounds(tones: Tones, member: str | None, index: RegistryIndex, now: datetime) -> Finding | None:
-    """What is wrong with policy.tones; None if nothing is."""
+    """The finding on a faulty policy.tones; None if it is in order."""
     trouble = tones_trouble(tones, member, index, now)
     return bad("registry-sounds", trouble, TONES_REMEDY) if trouble else None
 

@@ -1,4 +1,4 @@
-"""The settings of the fleet and what this node has used of them; the trunks of emergency calls. Pure."""
+"""The settings of the fleet and the edition that this node uses; the trunks of emergency calls. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ TOPIC = "fleet-settings"
 
 
 def shared(settings: Settings, used: UsedSettings | None, trouble: str = "") -> Finding:
-    """`used` is the edition that the service used last; `trouble` says why that is not known."""
+    """The finding on the fleet's settings. `used` is the edition that the service used last; `trouble` says why that is
+    not known.
+    """
     edition = settings.shared
     if edition is None:
         return good(TOPIC, Message("not used: this node has only settings of its own"))

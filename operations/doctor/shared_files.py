@@ -114,7 +114,7 @@ def writable_check(exam: Exam) -> Iterator[Finding]:
 def _tried(
     place: write_trial.Place, who: shared_file_findings.Identity | None, process: int | None
 ) -> shared_file_findings.Trial:
-    """Try to put a file into a folder. Raises OSError if the folder cannot be read."""
+    """The trial to put a file into a folder. Raises OSError if the folder cannot be read."""
     held = observe_machine.rights(place.folder) if observe_machine.there(place.folder) else None
     above = [observe_machine.rights(folder) for folder in observe_machine.leading_to(place.folder)]
     error, why = None, ""

@@ -1,4 +1,4 @@
-"""`idtone registry diff`: what changed between two editions."""
+"""`idtone registry diff`: the differences between two editions."""
 
 from __future__ import annotations
 

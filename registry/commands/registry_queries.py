@@ -78,7 +78,7 @@ def check(
 
 
 def _files(path: Path) -> list[Path]:
-    """The file itself; the registry's files if it is the authority's folder."""
+    """The file itself; for the authority's folder, the registry's files in it."""
     if not path.is_dir():
         return [path]
     files = tuf_roles.DELEGATED.values()
@@ -93,7 +93,7 @@ class _Kind(Enum):
 
 
 def _kind(text: str) -> _Kind:
-    """The kind of a document, by its top-level keys; without a known key it is checked as a registry."""
+    """The kind of a document, by its top-level keys; a registry if none of them is known."""
     found = set(_TOP.findall(text))
     return next((kind for kind, keys in _KEYS.items() if keys & found), _Kind.REGISTRY)
 

@@ -1,4 +1,4 @@
-"""Keeps the last good edition of the table of lines, also for the next start, when its source may be away."""
+"""Keeps the last good edition of the table of lines, also for the next start, when its source may be unreachable."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ _NONE: Final = NoLines()
 
 
 class LinesSource:
-    """`current` is what decisions use. `trouble` says why the newest table is not in use; empty if it is."""
+    """The table of lines in use. `current` is the edition that decisions use. `trouble` says why the newest edition is
+    not in use; it is empty if that is in use.
+    """
 
     def __init__(self, settings: LinesSettings, clock_s: Callable[[], float] = time.monotonic) -> None:
-        """Raises DocumentError if `lines.query` and `lines.source` do not fit each other."""
+        """Check that `lines.query` and `lines.source` fit each other. Raises DocumentError."""
         settings.check()
         assert settings.source
         self._settings, self._source = settings, settings.source
@@ -41,20 +43,20 @@ class LinesSource:
         self._refreshing = threading.Lock()
         self._begun = False
         self._has_kept = False
-        """Whether the cache had an edition at the start."""
+        """True if the cache had an edition at the start."""
         self.current: LinesIndex | NoLines = _NONE
         self.taken: datetime | None = None
         self.trouble = ""
 
     @property
     def index(self) -> LinesIndex | None:
-        """The edition in use; None if none could ever be read."""
+        """The edition in use; None if none was ever read."""
         return self.current if isinstance(self.current, LinesIndex) else None
 
     def refresh(self) -> bool:
-        """Read the source if it is time, or if the file has changed; True where a new edition was taken.
+        """Read the source if it is time, or if the file has changed; True if a new edition was taken.
 
-        Blocks: call it from a worker thread. The first time, the edition in the cache is taken: at once for a database,
+        Blocks, so call it from a worker thread. The first call takes the edition in the cache: at once for a database,
         else if the file is the same or cannot be used.
         """
         with self._refreshing:
@@ -132,7 +134,7 @@ class LinesSource:
 
     @property
     def _cache(self) -> Path:
-        """Named after the source and the query: another table is not taken for this one."""
+        """The cache file, named after the source and the query, so that it is never taken for another table."""
         name = hashlib.sha256(f"{self._source}\n{self._settings.query}".encode()).hexdigest()[:16]
         return self._settings.cache / f"{name}.lines"
 

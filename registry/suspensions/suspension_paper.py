@@ -37,7 +37,7 @@ def note_text(one: OwnSuspension, digest: str) -> str:
 def suspension_paper(
     one: OwnSuspension, node: str, member: str | None, acts: Sequence[Step], log_key: str, now: datetime
 ) -> Paper:
-    """`acts` are those of the ledger about it. Times are those of Japan."""
+    """The paper about the suspension. `acts` are the ledger's acts about it. Times are in Japan Standard Time."""
     order = {
         "整理番号 / id": one.id,
         "要請の文書番号 / reference": one.reference,
@@ -106,7 +106,7 @@ def suspension_paper(
 
 
 def _elsewhere(one: OwnSuspension) -> tuple[Section, ...]:
-    """What the other nodes of the fleet have confirmed, if there are any."""
+    """A section with the confirmations of the other nodes of the fleet, if there are any."""
     if not one.elsewhere:
         return ()
     rows = [

@@ -20,13 +20,13 @@ from idtone.core.http.https import https_pool
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 10.0
-"""The time limit for the metadata, without the two files themselves."""
+"""Time limit for the metadata in seconds, without the files themselves."""
 FILE_S: Final = 60.0
-"""The time limit for each file of up to 64 MB."""
+"""Time limit for each file of up to 64 MB, in seconds."""
 SILENCE_S: Final = 4.0
-"""How long a server may be silent; short enough for two requests within `LOOK_S`."""
+"""Time for which a server may be silent, in seconds; short enough for two requests within `LOOK_S`."""
 PAUSES_S: Final = (0.2, 0.5)
-"""Pauses before the second and the third try."""
+"""Pauses before the second and the third try, in seconds."""
 CHUNK: Final = 400_000
 _NOT_FOUND: Final = 404
 _ELSEWHERE: Final = 300
@@ -46,7 +46,7 @@ class Deadline:
         self._within_s, self._at_s = seconds, self._clock_s() + seconds
 
     def left_s(self) -> float:
-        """The remaining time. Raises SlowRetrievalError after the deadline."""
+        """The remaining time in seconds. Raises SlowRetrievalError after the deadline."""
         left_s = self._at_s - self._clock_s()
         if left_s <= 0:
             raise SlowRetrievalError(f"it takes longer than {self._within_s:g} s")
@@ -126,7 +126,7 @@ def _body(url: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 
 
 class Bounded(FetcherInterface):
-    """Stops another fetcher at the deadline."""
+    """A fetcher that stops another fetcher at the deadline."""
 
     def __init__(self, fetcher: FetcherInterface, deadline: Deadline) -> None:
         self._fetcher = fetcher

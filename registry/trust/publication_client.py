@@ -33,7 +33,7 @@ from . import tuf_roles
 from .fetchers import FILE_S, LOOK_S, Deadline, base_url, fetcher
 
 LARGEST: Final = 64 * 1024 * 1024
-"""Octets of a target, the same limit as for documents."""
+"""Maximum number of octets of a target, the same limit as for documents."""
 _CONFIG: Final = UpdaterConfig(
     max_root_rotations=64,
     max_delegations=4,
@@ -58,16 +58,18 @@ def _name(user: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One generation in the cache. `sha256` is by file; `expires` is the earliest expiry of its signatures."""
+    """One generation in the cache. `sha256` has the digest of each file; `expires` is the earliest expiry of its
+    signatures.
+    """
 
     folder: Path
     sha256: Mapping[str, str]
     expires: datetime
     metadata: str = ""
-    """The digest of the metadata that were verified (`used_registries`)."""
+    """The digest of the verified metadata (`used_registries`)."""
 
     def path(self, file: str) -> Path:
-        """The name contains the digest, so that the next generation never overwrites a kept file."""
+        """The path of a file. Its name contains the digest, so the next generation never overwrites a kept file."""
         return self.folder / f"{self.sha256[file]}.{file}"
 
     @property
@@ -76,7 +78,7 @@ class Published:
         return hashlib.sha256("\n".join(sorted(self.sha256.values())).encode("ascii")).hexdigest()
 
     def octets(self, file: str) -> bytes:
-        """The content of one of its files. Raises TrustError where it differs from the verified content."""
+        """The content of one of its files. Raises TrustError if it differs from the verified content."""
         try:
             octets = self.path(file).read_bytes()
         except OSError as error:
@@ -86,7 +88,9 @@ class Published:
         return octets
 
     def examine(self, file: str) -> int:
-        """The size of one of its files in octets; in memory it never is as a whole. Raises TrustError as `octets`."""
+        """The size of one of its files in octets, after a check of its digest. The file is never in memory as a whole.
+        Raises TrustError as `octets` does.
+        """
         try:
             with self.path(file).open("rb") as opened:
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -114,11 +118,11 @@ class Published:
         )
 
     def read(self, file: str) -> str:
-        """The text. Raises TrustError as `octets` does."""
+        """The text of one of its files. Raises TrustError as `octets` does."""
         return self.text(file, self.octets(file))
 
     def text(self, file: str, octets: bytes) -> str:
-        """The text of `octets` from `self.octets(file)`. Raises TrustError where it is not UTF-8."""
+        """The text of `octets` from `self.octets(file)`. Raises TrustError if it is not UTF-8."""
         try:
             return octets.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -126,7 +130,7 @@ class Published:
 
 
 def trusted_root(path: Path) -> bytes:
-    """The root metadata in a file. Raises OSError, and TrustError where the file is something else."""
+    """The root metadata in a file. Raises OSError, and TrustError if the file is something else."""
     octets = path.read_bytes()
     try:
         is_root = isinstance(Metadata[Any].from_bytes(octets).signed, Root)
@@ -144,7 +148,7 @@ def trusted_root(path: Path) -> bytes:
 
 
 class PublicationClient:
-    """One repository, as a member reads it. Not thread-safe."""
+    """One TUF repository, as a member reads it. Not thread-safe."""
 
     def __init__(
         self,
@@ -155,7 +159,7 @@ class PublicationClient:
         used_for: timedelta | None = None,
     ) -> None:
         """`root` is the file with the association's root metadata; `cache` is a folder for this purpose alone.
-        `used_for`: for how long evidence may show a registry after its last use; None: for good.
+        `used_for` is how long evidence may show a registry after its last use; None: without limit.
         """
         self._root = root
         self.source = source
@@ -165,12 +169,12 @@ class PublicationClient:
         self._deadline = Deadline()
         self._fetcher = fetch or fetcher(source, self._deadline)
         self._timestamp: bytes | None = None
-        """That of the last `update`; None where it failed."""
+        """The timestamp of the last `update`; None if it failed."""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Between `update` and `keep`: no other program fetches meanwhile, keeps an older generation after a newer one,
-        or removes files that are being read. Raises TrustError.
+        """Lock the cache between `update` and `keep`. No other program fetches meanwhile, keeps an older generation
+        after a newer one, or removes files that are being read. Raises TrustError.
         """
         self._refuse_root()
         with contextlib.ExitStack() as locking:
@@ -181,16 +185,16 @@ class PublicationClient:
             yield
 
     def kept(self) -> Published | None:
-        """The last good generation, however old; None where there was none yet.
+        """The last good generation, however old; None if there is none yet.
 
-        Raises TrustError where it is damaged. It was verified before it was kept, and only this program writes to the
-        cache.
+        It was verified before it was kept, and only this program writes to the cache. Raises TrustError if it is
+        damaged.
         """
         return self._read_kept(lambda kept: kept)
 
     def kept_stops(self) -> Published | None:
-        """The newer generation whose stops were in use beside the last good one; None if there is none. Raises as
-        `kept`.
+        """The newer generation whose suspensions were in use beside the last good one; None if there is none. Raises as
+        `kept` does.
         """
         return self._read_kept(lambda kept: kept.get(_STOPS_OF))
 
@@ -218,8 +222,8 @@ class PublicationClient:
             ) from error
 
     def usable(self) -> None:
-        """Raises TrustError unless this user can read and renew the cache; otherwise the service would have no
-        registry.
+        """Check that this user can read and renew the cache; otherwise the service would have no registry. Raises
+        TrustError.
 
         A cache that does not exist, or is damaged, is fetched again.
         """
@@ -249,7 +253,9 @@ class PublicationClient:
         )
 
     def _refuse_root(self) -> None:
-        """Raises TrustError if root would write into the folder of another user: root's files would lock it out."""
+        """Raise TrustError if root would write into the folder of another user, because root's files would lock that
+        user out.
+        """
         folder = next(each for each in (self._cache, *self._cache.absolute().parents) if each.exists())
         owner = folder.stat().st_uid
         if os.geteuid() == 0 and owner:
@@ -286,8 +292,8 @@ class PublicationClient:
             return published
 
     def _files(self, updater: Updater) -> dict[str, TargetFile]:
-        """The files that are published; of the optional ones, those that exist. What was published before stays: a list
-        that is suddenly missing would let calls through that it stops.
+        """The files that are published; optional files only if they exist. A file that was published before is
+        required: without a list that is suddenly missing, calls would pass that it stops.
         """
         kept = self.kept()
         needed = set(kept.sha256 if kept else ())
@@ -298,8 +304,8 @@ class PublicationClient:
         }
 
     def unchanged(self) -> bool:
-        """True if the source still has exactly the timestamp that the last `update` verified. Then all else is
-        unchanged too. Raises TrustError where it cannot be read.
+        """True if the source still has exactly the timestamp that the last `update` verified. Everything else is
+        unchanged too then. Raises TrustError if the timestamp cannot be read.
 
         The file is read, because a mounted share may report an old modification time.
         """
@@ -313,7 +319,7 @@ class PublicationClient:
     def master(self, tone: str, folder: Path) -> Path:
         """Fetch the published master of a sound into `folder`.
 
-        Raises TrustError, also where no master is published: then the association hands it out in another way.
+        Raises TrustError, also if no master is published because the association hands it out in another way.
         """
         with self._explained():
             updater = self._refreshed()
@@ -335,9 +341,9 @@ class PublicationClient:
             return copy
 
     def refusals(self) -> bytes | None:
-        """The published list of refused contractors, which stays in the cache; None where none is published.
+        """The published list of refused contractors, which stays in the cache; None if none is published.
 
-        Raises TrustError. The cache must be another one than the registry's, whose files `keep` clears away.
+        Needs a cache other than the registry's, whose files `keep` clears away. Raises TrustError.
         """
         with self._explained():
             updater = self._refreshed()
@@ -427,9 +433,11 @@ class PublicationClient:
                 )
 
     def keep(self, published: Published, stops_of: Published | None = None) -> None:
-        """Make `published`, whose files could be read, the last good generation; remove files that it does not need.
+        """Make `published`, whose files were readable, the last good generation, and remove files that it does not
+        need.
 
-        `stops_of`: a newer generation whose stops are in use, and whose members are not known yet. Raises TrustError.
+        `stops_of` is a newer generation whose suspensions are in use, and whose members are not known yet. Raises
+        TrustError.
         """
         with self._explained():
             self._replace_kept(published, stops_of)
@@ -474,7 +482,7 @@ def _as_kept(published: Published) -> dict[str, Any]:
 
 
 def _inmost(error: BaseException) -> str:
-    """The innermost message of python-tuf."""
+    """The text of the innermost error of python-tuf."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())[:300]

@@ -1,4 +1,4 @@
-"""The hook's requests over AGI and their answers, with evidence that fails on demand."""
+"""Requests of the hook over AGI and their answers, with an evidence store that fails on demand."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_another_request_for_a_known_call_gets_no_verdict(application, cal
 
 
 async def test_the_verdict_comes_only_when_the_decision_survives_the_service(application, evidence):
-    """With the verdict, Asterisk plays the sound and connects even if the service dies."""
+    """Once Asterisk has the verdict, it plays the sound and connects even if the service dies."""
     evidence.stuck = True
     answering = asyncio.create_task(ask(application, "decide", *DECIDE))
     await asyncio.sleep(0.05)

@@ -1,4 +1,6 @@
-"""A whole call over plain AGI: the service listens on a Unix socket, and Asterisk runs a program for each request."""
+"""A complete call over plain AGI: the service listens on a Unix socket, and Asterisk runs a program for each
+request.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ def service(installation, tmp_path_factory) -> Iterator[Service]:
 
 
 async def test_calls_are_decided_heard_and_recorded(service, references):
-    """By the hook, under the operator's own Dial(), and of a suspended number."""
+    """Calls by the hook, calls under the operator's own Dial(), and calls of a suspended number."""
     async with lab(service.asterisk) as phones:
         connected = [await phones.place(Forwarding(way=way, interface="agi")) for way in ("hook", "own-dial")]
         refused = await phones.place(Forwarding(number=SUSPENDED, interface="agi"))

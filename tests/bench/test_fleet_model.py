@@ -1,4 +1,4 @@
-"""The model of a fleet: what it reckons from one call's cost."""
+"""The model of a fleet, which calculates from the cost of one call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench of phones of others: its judgement, and that the pages have its table."""
+"""The bench of phones of other makers: its judgement, and its table on the pages."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_packets_that_nobody_decodes_are_counted_by_their_numbers(numbers, loud)
     def packet(number: int, ssrc: int = 1) -> Packet:
         return Packet(0, number % 65536, 0, ssrc, 0, b"")
 
-    # What comes with another SSRC is the other party.
+    # Packets with another SSRC are the other party's.
     others = [packet(number, 2) for number in range(25)] if numbers else []
     received = by_numbers([*map(packet, numbers), *others], 22, 20)
     assert (received.loud, received.whole) == (loud, loud == 20)
@@ -110,7 +110,7 @@ def test_the_last_packets_of_a_call_before_are_none_of_the_next_one():
 
 @pytest.mark.skipif(not Capture.possible(), reason="only root can capture")
 def test_connections_of_others_take_no_place_from_media(monkeypatch):
-    """So many octets fill the buffer while nobody reads them."""
+    """The octets fill the buffer while nobody reads them."""
     monkeypatch.setattr(Capture, "_listen", lambda _: None)
     with (
         Capture(),

@@ -16,6 +16,6 @@ def folder(tmp_path: Path) -> JournalFolder:
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reader replaces and checks files all the time."""
+    """Let the reader replace and check files all the time."""
     for name, seconds in {"POLL_S": 0.01, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.01, "SAVE_EVERY_S": 0.0}.items():
         monkeypatch.setattr(journal_reader, name, seconds)

@@ -52,7 +52,7 @@ EMERGENCY = replace(REQUEST, call_id=id_of(9), called="110")
 
 
 def ms(milliseconds: float) -> datetime:
-    """So many milliseconds after the decision."""
+    """Moment `milliseconds` after the decision."""
     return NOW + timedelta(milliseconds=milliseconds)
 
 
@@ -80,14 +80,14 @@ def again(control: CallControl, evidence: MemoryEvidence, at: datetime = NOW, **
 
 
 def decide(control: CallControl, request: Request = REQUEST, interface: Interface = Interface.ARI) -> Call:
-    """The call of a request that gets a verdict."""
+    """Call of a request that gets a verdict."""
     call = control.decide(request, interface)
     assert call
     return call
 
 
 def refuses(control: CallControl, *requests: Request) -> bool:
-    """Whether none of these requests gets a verdict."""
+    """True if none of these requests gets a verdict."""
     return not any(control.decide(request, Interface.ARI) for request in requests)
 
 
@@ -142,7 +142,7 @@ def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, fi
 
 @pytest.mark.parametrize("kind", [StepKind.ENDED, StepKind.INTERRUPTED])
 def test_an_ended_call_is_never_decided_again(control, evidence, kind):
-    """Also after a restart; a second call on its channel is."""
+    """This holds also after a restart; a second call on its channel is decided."""
     call = decide(control)
     if kind is StepKind.ENDED:
         enter(control, hook_lines.ended(status="CANCEL"))
@@ -249,7 +249,7 @@ def test_the_notice_replaces_a_sound_that_must_not_be_played(sounds, evidence):
 
 
 def named(sounds: dict[str, Sound], name: str) -> dict[str, Sound]:
-    """The licensed sound under another name."""
+    """The sounds, with the licensed one under another name."""
     sample = sounds["sample"]
     return {"notice": sounds["notice"], "sample": replace(sample, stem=sample.stem.with_name(name))}
 
@@ -339,7 +339,7 @@ HEARD = (hook_lines.sounded(at=ms(3440), sent=22), hook_lines.ended(at=ms(9000),
 
 
 def record_of(control: CallControl, *lines: str, request: Request = REQUEST) -> Record:
-    """The record of a call that the service decided and that had these lines."""
+    """Record of a call that the service decided and that had these lines."""
     decide(control, request)
     enter(control, *lines)
     return control.evidence.record(request.call_id)
@@ -562,7 +562,7 @@ def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(contr
 
 
 def test_calls_in_progress_are_restored(sounds, evidence):
-    """Except those of a version without nonces."""
+    """Calls of a version without nonces are not."""
     control = made(sounds, evidence, BOTH)
     call = decide(control)
     for other in (replace(EMERGENCY, nonce=OTHER_NONCE), INNER, replace(REQUEST, call_id=id_of(8), nonce="")):
@@ -704,7 +704,7 @@ def test_an_emergency_call_is_one_on_trunks_whose_number_is_suspended_or_not(
 
 
 def test_an_emergency_call_of_a_suspended_number_is_an_anomaly_of_its_record(control, evidence):
-    """By the registry at the time of the call, whether the hook or the service decided it."""
+    """The registry at the time of the call decides, for calls of the hook and of the service."""
     enter(
         control,
         hook_lines.decided(
@@ -722,7 +722,7 @@ def test_an_emergency_call_of_a_suspended_number_is_an_anomaly_of_its_record(con
 
 
 def test_only_a_call_with_both_numbers_of_the_canary_is_marked(sounds, evidence):
-    """Whether the hook or the service decided it."""
+    """The same holds for calls that the hook decided and those that the service decided."""
     control = made(sounds, evidence, canary=(parse(LICENSED), parse(CALLED)))
     decide(control, replace(REQUEST, call_id=id_of(1), number=LICENSED, called=CALLED))
     decide(control, replace(REQUEST, call_id=id_of(2), number=LICENSED, called="0312349999"))
@@ -735,7 +735,9 @@ def test_only_a_call_with_both_numbers_of_the_canary_is_marked(sounds, evidence)
 
 
 def test_which_calls_a_suspension_ends(sounds, evidence):
-    """From the time when it begins, and without a registry too; a call that the hook decided, but no emergency call."""
+    """It ends calls from its beginning on, and without a registry too; a call that the hook decided, but no emergency
+    call.
+    """
     now = [ms(-2000)]
     control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
     call = decide(control)

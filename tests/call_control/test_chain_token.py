@@ -1,4 +1,4 @@
-"""The token between the nodes of a fleet: what it binds, and what becomes of others."""
+"""The token between the nodes of a fleet: what it binds, and how other tokens are treated."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_only_an_announced_call_to_another_node_gets_a_token(control):
 
 def test_a_token_makes_the_call_announced_and_the_record_names_the_other_call(control, evidence):
     announced = verdict(control, replace(TO_B, chain_token=token(dialled=CALLED)))
-    assert (announced.files, len(announced.chain)) == ({}, 12)  # the chain goes on
+    assert (announced.files, len(announced.chain)) == ({}, 12)  # the chain continues
     inside = replace(REQUEST, call_id=id_of(2), chain_token=token())
     assert verdict(control, inside).chain == dialplan.CHAINED
     for record in map(evidence.record, (TO_B.call_id, inside.call_id)):

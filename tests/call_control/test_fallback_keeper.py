@@ -1,4 +1,4 @@
-"""How the fallback file is written, when, and what is known of it."""
+"""The fallback file: how it is written, when, and what is known of it."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ def path(tmp_path) -> Path:
 
 
 def written(path: Path) -> tuple[int, int]:
-    """Differs when the file was written again."""
+    """Inode and time of the file, which differ when it was written again."""
     return path.stat().st_ino, path.stat().st_mtime_ns
 
 
 def test_each_registry_replaces_the_previous_one_and_is_written_once(fallback, path):
-    """Without a registry the suspensions of the last one stay."""
+    """The suspensions of the last registry stay while there is none."""
     assert fallback.trouble, "there is no file"
     assert fallback.update(registry())
     assert path.read_text() == text_for(registry(), OWN).text
@@ -300,7 +300,7 @@ def test_the_own_numbers_by_the_policy(tmp_path, policy, own):
 
 
 class Stops:
-    """What `idtone suspend` has stopped."""
+    """Stand-in for the numbers that `idtone suspend` has stopped."""
 
     def __init__(self, *numbers: int) -> None:
         self.numbers = numbers

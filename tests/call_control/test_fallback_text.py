@@ -1,4 +1,4 @@
-"""The text of the fallback file."""
+"""Text of the fallback file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ instants = st.integers(1, 2**37).map(lambda seconds: datetime.fromtimestamp(seco
 
 
 def test_the_text():
-    """Without the police's references."""
+    """The file leaves out the police's references."""
     suspended = [(SPAN, Suspension(SINCE, reference="R-1")), (read_span("0612345*"), Suspension(SINCE, SINCE + DAY))]
     entries = [
         f"81312345677 = {START}",

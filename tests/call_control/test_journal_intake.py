@@ -1,4 +1,4 @@
-"""Which lines of the journal are accepted. Asterisk's user and its group can write any line."""
+"""The lines of the journal that are accepted. Asterisk's user and its group can write any line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Service:
     now: datetime = NOW
     refused: list[str] = field(default_factory=list)
     asked: list[set[str]] = field(default_factory=list)
-    """The calls about which the ledger was asked."""
+    """Calls about which the ledger was asked."""
 
     def __post_init__(self) -> None:
         self.start()
@@ -112,14 +112,14 @@ FALLBACK = ["fallback", *HEARD[1:]]
 
 
 def decides(service: Service, call_id: str = CALL, nonce: str = NONCE) -> Call:
-    """The service decides this call."""
+    """Let the service decide this call."""
     call = service.control.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Interface.ARI)
     assert call
     return call
 
 
 def emergency(at: datetime = NOW, ended: datetime = NOW, talked_s: int = 4, nonce: str = NONCE) -> tuple[str, str]:
-    """The lines of a call that the hook let pass."""
+    """Lines of a call that the hook let pass."""
     return (
         hook_lines.decided(nonce=nonce, at=at, called="110", outcome="BYPASS", reason="emergency", hears="none"),
         hook_lines.ended(nonce=nonce, at=ended, reason="emergency", talked_ms=1000 * talked_s),
@@ -165,7 +165,7 @@ async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service, tal
 
 
 async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service):
-    """However many steps were on the disk; those of calls that have ended are ignored without refusal."""
+    """Any number of steps may be on the disk already; those of calls that have ended are ignored without refusal."""
     decides(service, id_of(2))
     service.now = after(9)
     service.enter(*heard(id_of(2)), *fallback())
@@ -413,7 +413,7 @@ async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service):
 
 
 async def test_the_next_instance_enters_the_report_of_a_call_that_has_ended(service):
-    """Once, however often it is read; not one whose nonce differs, and none for a call of this instance."""
+    """It enters it once, however often it is read; none whose nonce differs, and none for a call of this instance."""
     decides(service)
     service.enter(*heard())
     service.again(gap_s=0.05)

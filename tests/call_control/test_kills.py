@@ -46,7 +46,9 @@ def close_all(folder: Path) -> None:
 
 @dataclass
 class Kill:
-    """Kills at `place`, a file and a line in it, at its `time`th execution. Without it only records the lines."""
+    """Kills at the `time`th execution of `place`, a file and a line in it. Without a place it only records the
+    lines.
+    """
 
     place: tuple[str, int] | None = None
     time: int = 1
@@ -55,7 +57,7 @@ class Kill:
 
     FILES = frozenset(str(module.__file__) for module in (journal_reader, journal_intake, call_control, call))
     CALLBACKS = frozenset({"<lambda>", "_log_failure", "notify"})
-    """The event loop or a future calls these, and would catch the exception."""
+    """Functions that the event loop or a future calls, and whose exception it would catch."""
 
     def trace(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
         code = frame.f_code
@@ -88,7 +90,7 @@ async def live(
     sounds: dict[str, Sound],
     dice: random.Random,
 ) -> None:
-    """A service that follows the journal until all lines are entered, or until it is killed."""
+    """Run a service that follows the journal until all lines are entered, or until it is killed."""
     control = CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, recorded=evidence.knows)
     control.recall(evidence.calls_in_progress())
     entry = JournalIntake(control, evidence.times, folder.refuse, evidence.restored)
@@ -113,7 +115,7 @@ async def live(
 
 
 def calls_of(evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[list[str], dict[str, list[str]]]:
-    """The lines of calls of each kind, and the steps that their records must have."""
+    """Lines of calls of each kind, and the steps that their records must have."""
     played = ["answered", "sound-started", "sound-ended", "connected", "ended"]
     at = datetime.now(UTC) - timedelta(seconds=3)
     late, licensed, fallback, early = (id_of(number, at) for number in range(1, 5))
@@ -143,7 +145,9 @@ def calls_of(evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[list[s
 
 
 def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
-    """When a service is killed, the next one continues. Asterisk writes its lines, even while the service is down."""
+    """Run services one after the other: when one is killed, the next one continues. Asterisk writes its lines, even
+    while the service is down.
+    """
     folder, evidence, dice = journal_in(place), MemoryEvidence(slow=True), random.Random(str(kill.place))
     lines, expected = calls_of(evidence, sounds)
 
@@ -171,7 +175,9 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, quickly, monkeypatch):
-    """At every third line that uses files, and at every tenth other line; `make bench-kills` kills more often."""
+    """The kills are at every third line that uses files, and at every tenth other line; `make bench-kills` kills more
+    often.
+    """
     monkeypatch.setattr(journal_reader, "POLL_S", 0.004)
     monkeypatch.setattr(journal_reader, "REPLACE_EVERY_S", 0.0)
     whole = Kill()

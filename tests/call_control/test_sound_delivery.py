@@ -1,4 +1,4 @@
-"""What is known of a sound. The tables follow the table in `call_control/sound_delivery.py` row by row."""
+"""The facts that are known of a sound. The tables follow the table in `call_control/sound_delivery.py` row by row."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from idtone.call_control.journal_lines import Reported, Sounded, read
 from idtone.call_control.sound_delivery import KnownBy, PlayedSound, confirmed, played_sound
 from idtone.core.calls import Party
 from idtone.dialplan import packets
+from idtone.ledger.evidence.call_record import SENT_BY
 from lab.call_control.hook_lines import sounded
 from lab.call_control.memory_evidence import NOW
 
@@ -22,17 +23,23 @@ NOTICE_MS = 560
 HELD = "1"
 """CHANNEL(rtp,hold,audio) of a phone that holds the call."""
 LEFT = "left"
-"""Another phone took the caller's place."""
+"""Status after another phone took the caller's place."""
 FREE = "0"
-"""The status of a phone that does not hold the call; on a channel without RTP it is empty."""
+"""Status of a phone that does not hold the call. On a channel without RTP it is empty."""
 
 
 def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **files: str) -> Sounded:
-    """A line as the hook writes it."""
+    """Line of a sound as the hook writes it, read back."""
     since = None if elapsed_ms is None else NOW - timedelta(milliseconds=elapsed_ms)
     found = read(sounded(played=played, sent=sent, since=since, status=status, **files))
     assert isinstance(found, Sounded)
     return found
+
+
+def test_the_words_of_the_record_do_not_change():
+    """Ledgers hold them, and are searched for the first one."""
+    assert [*KnownBy] == [SENT_BY, "time", "playback", "dial"]
+    assert SENT_BY == "packets"
 
 
 DIALLED = {
@@ -194,6 +201,8 @@ def check(found: PlayedSound, known: KnownBy | str, lasted_ms: int) -> None:
         ("60", 7, PACKETS),
         ("10", 44, PACKETS),
         ("10", 43, "43 of 44 packets"),
+        ("90", 4, PACKETS),
+        ("100", 4, PACKETS),
         ("", 14, "14 of 22 packets"),
     ],
 )
@@ -243,6 +252,7 @@ REPORTS = {
     "no figure of its jitter": (0, "", 83, 0, "", "same", False),
     "no figure of what came from it": (0, "0.000125", "", 0, "", "same", False),
     "no figure of its losses": (0, "0.000125", 83, "", "", "same", True),
+    "no figure of the losses from it": ("", "0.000125", 83, 0, "", "same", True),
     "nothing at all": (0, "", 0, 0, "", "same", False),
 }
 

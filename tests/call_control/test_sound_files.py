@@ -1,4 +1,4 @@
-"""What is known of the file that Asterisk played, by looking at it before and afterwards."""
+"""The state of the file that Asterisk played, known from looking at it before and afterwards."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def of(sound: Sound, name: str) -> Path:
 
 
 def damage(path: Path) -> None:
-    """In place, in the same length, with the same times."""
+    """Damage the file in place, with the same length and times."""
     was = path.stat()
     with path.open("r+b") as file:
         file.write(b"\0\0\0\0")

@@ -1,4 +1,4 @@
-"""By which interface the service is asked, and services that a test may harm."""
+"""The interface by which the service is asked, and services that a test may damage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def interface(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[st
 
 @pytest.fixture
 def own(asterisk: Asterisk, beside: Beside) -> Iterator[Service]:
-    """A service that the test may kill; the shared one is away meanwhile."""
+    """A service that the test may kill. The shared one is down meanwhile."""
     beside.away()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service

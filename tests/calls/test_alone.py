@@ -1,4 +1,4 @@
-"""What Asterisk does while the service is away, from what the service left with it; by either interface."""
+"""Asterisk while the service is down, with what the service has left on it, by either interface."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
 MARKS = dict.fromkeys(("cut", "emptied"), pytest.mark.nightly) | {"a folder": pytest.mark.breadth}
-"""A file that is cut by one octet is the hardest of the three to notice."""
+"""Marks of damaged sound files. A file that is cut by one octet is the hardest of the three to notice."""
 
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in (*DAMAGES, "unreadable")])
@@ -201,7 +201,7 @@ async def test_fallback_refuse(asterisk, serving, beside):
 
 
 async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, beside, references):
-    """For each direction; with `caller_hears: answered` the call is answered before."""
+    """The party of each direction is in the hook; with `caller_hears: answered` the call is answered before."""
     serving(policy="notify: {incoming: both, outgoing: caller}, caller_hears: answered")
     beside.away()
     hearing = {"incoming": ("called", "caller"), "outgoing": ("caller",)}

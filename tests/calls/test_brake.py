@@ -25,14 +25,16 @@ from lab.shared_service import Beside
 from lab.site import reach
 
 EXTENSION = "extensions: [lab]"
-"""The endpoint of the lab's phones is a single extension: its limits are the lowest."""
+"""The lab phones' endpoint, declared as a single extension: its limits are the lowest."""
 STOP_AT = LIMITS[LineKind.EXTENSION][Signal.PRESENTED].new
 PLACES = itertools.count()
 
 
 @pytest.fixture(autouse=True)
 def forgotten(asterisk: Asterisk, beside: Beside) -> Iterator[None]:
-    """What one test stops, no service of another test knows, and not the one beside them: all have the same folder."""
+    """Remove the brake's files after each test. All services have the same folder, and none may know what another test
+    stopped.
+    """
     yield
     for path in (asterisk.scratch / "ledger").glob("*.brake*"):
         path.unlink()
@@ -57,7 +59,7 @@ async def present(
 
 
 async def attack(phones: Lab, calls: int, interface: str = "") -> AsyncIterator[Ending]:
-    """Calls one after the other, each with another number of the member."""
+    """Place calls one after the other, each with another number of the member."""
     for _ in range(calls):
         yield await present(phones, f"0612345{next(PLACES) % 1000:03}", interface)
 
@@ -82,8 +84,8 @@ def held_line(service: Service) -> list[dict[str, Any]]:
 
 
 async def lists(service: Service, *steps: str) -> None:
-    """Wait until `brake list` says this of the phones' endpoint: a service writes its steps a little later, and asks
-    for those of its fleet each second.
+    """Wait until `brake list` says this of the phones' endpoint. A service writes its steps a little later, and reads
+    those of its fleet each second.
     """
     seen: list[Any] = []
 
@@ -105,7 +107,7 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
         causes = {ending.reason: ending.cause for ending in endings if ending.status == "REFUSED"}
         assert causes == {"brake-slow": "42", "brake-stop": "21"}
 
-        # What is no misuse of the line goes on: an emergency call, a call to a number of ours.
+        # Calls that are no misuse of the line continue: an emergency call, a call to a number of ours.
         assert (await present(phones, LICENSED, interface, dialled="110")).reason == "emergency"
         assert (await present(phones, LICENSED, interface, "incoming")).status == "BUSY"
 

@@ -17,7 +17,7 @@ from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 IDS = ["plain-{}", 'a,b "c" it\'s (d) {}', "a){}(%2C", "$[1]${{x}};&|^\\:/?={}", "日本{}", "x" * 140 + "{}"]
-"""`{}` is what makes them unique."""
+"""Patterns of channel ids; `{}` makes them unique."""
 WAITING = """
     [waiting]
     exten = s,1,Answer()
@@ -27,14 +27,16 @@ WAITING = """
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory):
-    """One with an extension that answers, and is silent."""
+    """A PBX with an extension that answers and is silent."""
     files = {"extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(WAITING)}"}
     with Asterisk(installation, tmp_path_factory.mktemp("ids"), files) as running:
         yield running
 
 
 def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> None:
-    """Asterisk calls an extension that answers, and forwards that call to the called phone, in a channel of this id."""
+    """Let Asterisk call an extension that answers, and forward that call to the called phone, in a channel of
+    this id.
+    """
     host, port = phones.called.address
     query = {
         "endpoint": "Local/s@waiting",

@@ -1,4 +1,6 @@
-"""Each customer's line presents its own numbers alone, through a real Asterisk, whatever becomes of their table."""
+"""Each customer's line presents its own numbers alone, through a real Asterisk, whatever happens to the table
+of lines.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +114,9 @@ AWAY = {
 
 
 async def test_while_the_service_is_away_too(asterisk, own):
-    """By the endpoint or the account code, and under an own Dial(); and without the file no outgoing call connects."""
+    """Calls by the endpoint or the account code, and under an own Dial(); without the file no outgoing call
+    connects.
+    """
     own.stop()
     since = datetime.now(UTC)
     (asterisk.sounds / LINES_FILE).rename(kept := asterisk.sounds / "kept")

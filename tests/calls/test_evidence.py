@@ -1,4 +1,4 @@
-"""The evidence of a real call, from the service that keeps it to one who has nothing but a pack."""
+"""The evidence of a real call, from the service that keeps it to a reader who has nothing but a pack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ async def test_a_call_is_found_proven_and_given_out_while_the_service_runs(aster
     async with lab(asterisk) as phones:
         _, ending = await phones.call()
         await phones.nothing_is_left()
-        # Another one goes on meanwhile: nothing is said of it yet.
+        # Another call continues meanwhile: nothing is said of it yet.
         going_on = await phones.place()
         verdict = printed_json(service, "ledger", "verify")
         assert (verdict["good"], verdict["open_calls"]) == (True, 1)

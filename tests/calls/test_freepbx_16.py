@@ -1,4 +1,4 @@
-"""The recipe for FreePBX on FreePBX 16, which calls its contexts by Macro(): a real Asterisk that has it."""
+"""The recipe for FreePBX on FreePBX 16, which calls its contexts by Macro(), on a real Asterisk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What phones of others receive, and what the record says of it: the core of `make bench-phones`."""
+"""The sound at phones of other makers, and what the record says of it: the core of `make bench-phones`."""
 
 from __future__ import annotations
 

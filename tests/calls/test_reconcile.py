@@ -18,12 +18,14 @@ from lab.service import Service
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "reconcile.md"
 WITH_CALL_ID = "0312349999"
-"""An extension that sets the record's Call-ID before the hook."""
+"""Extension that sets the record's Call-ID before the hook."""
 
 
 @pytest.fixture
 def own(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk]:
-    """A PBX with the files of the page; not shared: Asterisk can die when it unloads a module that writes records."""
+    """A PBX with the files of the page. It is not shared: Asterisk can die when it unloads a module that writes
+    records.
+    """
     page = HOW_TO.read_text()
     files = {name: _block(page, f"`/etc/asterisk/{name}`") for name in ("cdr.conf", "cdr_custom.conf")}
     with Asterisk(installation, tmp_path / "pbx", files) as running:
@@ -57,7 +59,7 @@ async def test_what_the_records_of_asterisk_lack_and_what_the_ledger_lacks(own, 
 
 
 async def placed(own: Asterisk) -> list[Ending]:
-    """The endings of three calls by the hook; a fourth goes past it."""
+    """Endings of three calls by the hook; a fourth goes past it."""
     async with lab(own) as phones:
         endings = [(await phones.call(Forwarding(dialled=WITH_CALL_ID)))[1] for _ in range(2)]
         refused = await phones.place(Forwarding(SUSPENDED, dialled=WITH_CALL_ID))

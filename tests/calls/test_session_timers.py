@@ -1,4 +1,4 @@
-"""Session timers (RFC 4028): a phone of either leg says during the sound and after it that the call is still there."""
+"""Session timers (RFC 4028): a phone of either leg refreshes the session during the sound and after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signed Identity of the incoming call (RFC 8224) on the trunk of a forwarded call, where a setting asks for it."""
+"""The signed Identity of the incoming call (RFC 8224) on the trunk of a forwarded call, if a setting asks for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKED, NOT_ASKED = "asserting", "lab"
 
 @pytest.fixture(scope="module")
 def asking(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    """A PBX one of whose trunks gets the Identity, with its service."""
+    """A PBX, one of whose trunks gets the Identity, with its service."""
     exported = {"IDTONE_POLICY_IDENTITY_TRUNKS": ASKED}
     pbx = Asterisk(installation, tmp_path_factory.mktemp("asking"), exported=exported)
     with pbx, Service(pbx, LAB_REGISTRY):

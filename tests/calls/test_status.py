@@ -25,7 +25,7 @@ from lab.service import Service
 
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
-    """Its counts are those of this test's calls."""
+    """A service that counts this test's calls alone."""
     beside.settled()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
@@ -39,7 +39,7 @@ def status(service: Service) -> str:
 
 
 def _heeding_interrupts() -> None:
-    """A shell lets what it starts in the background ignore them."""
+    """Heed SIGINT, which a shell lets its background programs ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -95,7 +95,7 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
 
 
 async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
-    """As one line of JSON a second in a pipe. SIGINT ends it without a traceback."""
+    """Output in a pipe is one line of JSON a second. SIGINT ends it without a traceback."""
     watching = watch(own, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert watching.stdout
     read = watching.stdout.readline

@@ -1,4 +1,4 @@
-"""Instances that follow each other while calls go on: a graceful stop, and the next one that takes over."""
+"""Instances that follow each other during calls: a graceful stop, and the next one that takes over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a called phone received, as a capture, before the same command that an auditor uses."""
+"""The audio of a called phone, as a capture, checked by the same command that an auditor uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long work in a process of its own."""
+"""Long work in a separate process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def begun(folder: Path, name: str) -> Path:
 
 
 def lingering(folder: Path, name: str, *, progress: Progress) -> str:
-    """The first process ends only when the second works; the second works until the first has ended."""
+    """Work of two processes: the first ends only when the second works, and the second works until the first
+    has ended.
+    """
     begun(folder, name).write_text(str(os.getpid()))
     if name == "first":
         atexit.register(wait_for, begun(folder, "second"))

@@ -1,4 +1,4 @@
-"""The page of what the brake holds."""
+"""The page of the lines that the brake holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search field, the saved searches, and what waits for a visitor."""
+"""The search field, the saved searches, and the tasks that wait for a visitor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The association's office: its pages, and its acts, which are those of the commands."""
+"""The association's office: its pages, and its acts, which the commands have too."""
 
 from __future__ import annotations
 

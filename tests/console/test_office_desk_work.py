@@ -1,4 +1,6 @@
-"""What the office's people do with Excel, the telephone and second thoughts: on the pages and by command alike."""
+"""Work of the office's people with Excel and the telephone, and with acts that they take back: on the pages and by
+command alike.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,7 @@ async def test_numbers_are_assigned_and_taken_back_by_a_table_on_the_page_and_by
 
 
 async def undone(visitor: Visitor) -> Answer:
-    """Take back what the page shows."""
+    """Take back the act that the page shows."""
     page = "/office/publication"
     return await visitor.send(
         page, f"{page}/undo", {"why": "a slip", "shown": shown_in((await visitor.get(page)).text)}

@@ -199,7 +199,7 @@ NEW = "/office/evaluations/new"
 
 
 async def evaluated(visitor: Visitor, **fields: str) -> str:
-    """Send the form of a new evaluation; what the page says in the end."""
+    """Send the form of a new evaluation. Returns the text of the last page."""
     answer = await visitor.send(NEW, NEW, fields)
     if answer.status != 303:
         return answer.text
@@ -228,7 +228,7 @@ OBSERVATIONS, CRITERIA_PAGE = "/office/evaluations/observations", "/office/evalu
 
 
 async def test_observations_and_criteria_are_entered_on_pages(site_of, folder):
-    """As the commands do it; all that is wrong is told at once, each at its field, and nothing is changed then."""
+    """The commands do the same. All errors are listed at once, each at its field, and nothing is changed then."""
     visitor = await (await site_of(folder.folder)).visitor(*ME)
     page = f"{OBSERVATIONS}?year=2025"
     shown = (await visitor.get(page)).text

@@ -1,4 +1,4 @@
-"""Sign-in by OpenID Connect, at a real little provider: the whole way, and each token that proves nothing."""
+"""Sign-in by OpenID Connect, at a small real provider: the complete way, and each token that proves nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def with_openid(settings: Settings, folder: Path, **more: str) -> Settings:
 
 
 async def at_provider(visitor: Visitor) -> str:
-    """Begin, and let the provider agree. The path of the way back."""
+    """Begin, and let the provider agree. Returns the path of the way back."""
     begun = await visitor.get("/sign-in/begin")
     assert begun.status == 303, begun.text
     async with visitor.http.get(begun.headers["Location"], allow_redirects=False) as agreed:

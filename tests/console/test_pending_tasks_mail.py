@@ -1,4 +1,4 @@
-"""Mails of what waits: who gets them, when, and what they never say."""
+"""Mails about pending tasks: to whom they go, when, and what they never say."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KNOWN = {"password": PASSWORD}
 
 @pytest.fixture
 def sent(tmp_path, monkeypatch) -> object:
-    """The mails that a sendmail was given."""
+    """Mails that a sendmail was given."""
     coming = f"f=$(mktemp {tmp_path}/coming-XXXXXX) && cat > $f && mv $f {tmp_path}/mail-${{f##*-}}"  # a whole one
     (tmp_path / "sendmail").write_text(f"#!/bin/sh\n{coming}\n")
     (tmp_path / "sendmail").chmod(0o755)

@@ -25,7 +25,7 @@ USER, OTHER, STRANGER = party_of("sato", "192.0.2.1"), party_of("mori", "192.0.2
 
 @pytest.fixture
 def clock(monkeypatch) -> list[float]:
-    """The seconds that it shows. A turn lasts as long as it is put forward."""
+    """Seconds that the clock shows. A turn lasts as long as it is put forward."""
     now = [0.0]
     monkeypatch.setattr(turns, "_clock_s", lambda: now[0])
     return now
@@ -38,7 +38,7 @@ def test_a_party_is_a_user_with_all_sessions_or_a_network():
 
 
 class Order(list[str]):
-    """Whose turns there were."""
+    """Records the parties whose turns there were."""
 
     def __init__(self, count: int = 0) -> None:
         self.count_reached, self._count = asyncio.Event(), count
@@ -140,7 +140,7 @@ async def test_an_error_and_a_cancellation_reach_the_work_and_give_the_turn_back
 
 
 async def test_a_turn_of_the_loop_costs_its_processor_time(clock):
-    """On a busy machine a turn can last long and do little."""
+    """A turn can last long and do little on a busy machine."""
     loop, queue = Threads().loop, Turns(Requests())
     for each in (loop, queue):
         async with each.turn(USER):
@@ -149,7 +149,7 @@ async def test_a_turn_of_the_loop_costs_its_processor_time(clock):
 
 
 async def test_who_has_searched_much_of_late_searches_at_a_low_priority(clock, monkeypatch):
-    """Also in a burst, of which one search runs at a time, whatever else the party has under way."""
+    """The party may search in a burst, of which one search runs at a time, whatever else it has under way."""
     threads, limited, running = Threads(), dict[Reads, float](), list[RequestingParty]()
 
     def lasts(used_s, party, *, kind, nice, processor_s, tell_used_s, **_):

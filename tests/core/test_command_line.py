@@ -1,4 +1,4 @@
-"""The exit codes of commands, and what they print."""
+"""The exit codes of commands, and their output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forms of the log, and what each does with a record of a call, of a fault and of many lines."""
+"""The forms of the log, and how each writes a record of a call, of a fault and of many lines."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_journald_gets_many_lines_as_one_record(journald: Journald, writer: Jour
 
 
 def test_without_journald_the_log_is_text_on_standard_error(tmp_path: Path) -> None:
-    """In a process of its own, as pytest changes standard error within a test."""
+    """The program is a separate process, as pytest changes standard error within a test."""
     program = f"""
 import logging, socket, time
 from pathlib import Path
@@ -157,7 +157,9 @@ log.info("away again")
 
 @pytest.fixture
 def queued(journald: Journald, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[QueuedHandler]:
-    """The kernel keeps a few records for journald, as it keeps 10 where net.unix.max_dgram_qlen is 10."""
+    """A handler whose records the kernel holds back for journald, a few at a time, as it holds 10 where
+    net.unix.max_dgram_qlen is 10.
+    """
     monkeypatch.setattr(logs, "BUFFER", 4096)
     with closing(QueuedHandler(JournaldWriter(tmp_path / "socket"))) as made:
         yield made
@@ -205,7 +207,7 @@ def test_a_record_is_as_it_was_when_it_was_logged_and_a_wrong_one_breaks_nothing
 
 
 def test_the_end_of_the_program_waits_for_the_log_and_not_for_ever(journald, monkeypatch, tmp_path):
-    """In a process of its own, which ends while journald hangs."""
+    """The program is a separate process, which ends while journald hangs."""
     program = f"""
 import logging
 from pathlib import Path

@@ -14,12 +14,24 @@ from idtone.core.numbers import (
     WITHHELD,
     Number,
     NumberKind,
+    ascii_form,
     national_length,
     parse,
     parse_japanese,
     parse_or_none,
 )
-from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
+from lab.spellings import (
+    DASHES,
+    EMERGENCIES,
+    LOOKING_ALIKE,
+    MARKS,
+    NO_NUMBERS,
+    OF_OTHERS,
+    OF_SUSPENDED,
+    SUSPENDED,
+    UNREADABLE,
+    wide,
+)
 
 TOKYO = "+81312345678"
 
@@ -61,6 +73,17 @@ FORMS = {
 @pytest.mark.parametrize("number", FORMS)
 def test_every_usual_form_is_the_same_number(number):
     assert {text: parse(text) for text in FORMS[number]} == dict.fromkeys(FORMS[number], number)
+
+
+def test_full_width_characters_are_ascii_and_ascii_stays_as_it_is():
+    printable = "".join(map(chr, range(0x21, 0x7F)))
+    assert ascii_form(wide(printable)) == ascii_form(printable) == printable
+
+
+def test_only_separators_and_marks_may_stand_between_the_digits_of_a_number():
+    characters = map(chr, (*range(0x3100), *range(0xFE00, 0x10000)))
+    found = {character for character in characters if parse(f"0312{character}345678") == parse(TOKYO)}
+    assert found == {*" ().\t\n\v\f\r\u00a0\u3000（）．", *DASHES, *MARKS}
 
 
 def test_an_emergency_number_is_known_in_every_spelling_and_nothing_else_is_one():

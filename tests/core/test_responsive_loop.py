@@ -18,7 +18,7 @@ from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again, pr
 
 @pytest.fixture
 def as_before() -> Iterator[None]:
-    """An interpreter as it starts: phones of other tests may have changed this one, which is theirs too."""
+    """An interpreter as it starts: phones of other tests may have changed this one, because they run in it too."""
     switch_s = sys.getswitchinterval()
     sys.setswitchinterval(0.005)
     yield
@@ -26,7 +26,7 @@ def as_before() -> Iterator[None]:
 
 
 async def late_s() -> float:
-    """The median delay of the event loop while a thread computes."""
+    """Median delay of the event loop in s while a thread computes."""
     over = threading.Event()
 
     def compute() -> None:

@@ -131,7 +131,7 @@ async def test_a_call_to_no_phone_times_out(media: Media) -> None:
 
 
 class Peer:
-    """A UDP socket for whole messages, to send what our phones never send."""
+    """A UDP socket for complete messages, to send what our phones never send."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,4 +1,4 @@
-"""What becomes of packs: the receipt, the confirmation, and the index of a year."""
+"""The fate of packs: the receipt, the confirmation, and the index of a year."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def office(config: Path, tmp_path: Path) -> SimpleNamespace:
 
 
 def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespace, tmp_path: Path) -> None:
-    """As under sudo: the service's user reaches no file of the officer's home, but the officer's shell does."""
+    """Under sudo, for example, the service's user reaches no file of the officer's home, but the officer's
+    shell does.
+    """
     disclosure = [EVIDENCE, "disclosure"]
     ends = {
         "check": True,

@@ -24,7 +24,7 @@ def pack(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def exported(config: Path, pack: Path) -> Path:
-    """A pack of c-1."""
+    """Pack of c-1."""
     run("export", "--case", "R-7", *WARRANT, "-o", pack, "c-1", "-c", config)
     return pack
 

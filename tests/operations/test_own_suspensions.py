@@ -1,4 +1,4 @@
-"""`idtone suspend` and `idtone suspensions` while no service runs: persons, customers, papers, what they refuse."""
+"""`idtone suspend` and `idtone suspensions` while no service runs: persons, customers, papers, refusals."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def node(config: Path, tmp_path: Path) -> Path:
 
 
 def run(config: Path, *words: object, typed: str = "", code: int = 0) -> Any:
-    """What a command says as JSON; no number of a call is in it."""
+    """Output of a command as JSON; no number of a call is in it."""
     result = CliRunner().invoke(*located([*map(str, words), "--json", "-c", str(config)]), input=typed)
     if isinstance(result.exception, IdtoneError):
         raise result.exception

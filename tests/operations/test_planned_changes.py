@@ -217,7 +217,7 @@ def test_an_unknown_user_is_named(changer, tmp_path):
 
 
 def test_links_are_not_followed(changer, tmp_path):
-    """To root, a link in the service's folder could name any file."""
+    """A link in the service's folder could name any file to root."""
     target = tmp_path / "target"
     target.write_bytes(b"a\n")
     target.chmod(0o600)

@@ -1,4 +1,6 @@
-"""`idtone registry update`: what it writes for Asterisk, as which user, and beside a running service."""
+"""`idtone registry update`: the files that it writes for Asterisk, the user of the process, and a run beside a
+service.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,7 @@ def end(sounds: Path) -> End | None:
 
 
 def written(sounds: Path) -> tuple[int, int]:
-    """Differs when the file was written again."""
+    """Inode and time of the file, which differ when it was written again."""
     status = (sounds / FALLBACK_FILE).stat()
     return status.st_ino, status.st_mtime_ns
 
@@ -117,7 +119,7 @@ def test_a_signature_that_was_renewed_is_kept(config, tmp_path, association):
 def test_a_file_that_is_lost_is_made_of_the_cache_while_the_source_is_unreachable(
     config, sounds, association, tmp_path, monkeypatch
 ):
-    """Also the stops that the service uses while it compiles the members that came with them."""
+    """The file has also the stops that the service uses while it compiles the members that came with them."""
     association.write(suspensions=STOPPED)
     association.publish()
     quietly(config)
@@ -150,7 +152,7 @@ sys.argv[0] = "idtone"
 from idtone.cli import main
 main()
 """
-"""`idtone` where another user cannot read Python: with the modules that it would import later."""
+"""Program for `idtone` where another user cannot read Python: with the modules that it would import later."""
 
 
 @needs_root

@@ -58,11 +58,11 @@ class Stamped:
         return Stamps(self.settings.ledger.stamps())
 
     def ask(self, **more: Any) -> bool:
-        """As the service asks for the present head."""
+        """Ask for a timestamp, as the service does. True if the present head has one then."""
         return self.asked(**more)[0]
 
     def asked(self, **more: Any) -> tuple[bool, Timestamping]:
-        """Whether the head has a timestamp now, and who has asked for it."""
+        """True if the head has a timestamp now, and the object that asked for it."""
         with LedgerReader.open(self.settings.ledger.url) as reader:
             head = Head(Note.parse(str(reader.checkpoint()).encode()))
         ring = KeyRing.of(self.settings.ledger, "pbx-1")
@@ -99,7 +99,7 @@ class Stamped:
         return told.returncode, told.stdout
 
     def reseal(self, files: dict[str, bytes]) -> None:
-        """As the member could do it, who has the signing key."""
+        """Reseal the pack, as the member could do it, who has the signing key."""
         manifest = json.loads(files[MANIFEST])
         manifest["files"] = {
             name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in (MANIFEST, SEAL)

@@ -1,4 +1,6 @@
-"""Certifications of members and of links: what an entry may say, what a lapse does, and who hears of it before."""
+"""Certifications of members and of links: the content of an entry, the effect of a lapse, and the warnings
+before it.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,7 @@ def day(text: str) -> datetime:
     "form", [compiled, lambda document: unpack(octets_of(compiled(document)))], ids=["read", "packed"]
 )
 def test_a_lapse_gives_chain_unchecked(number, lapses, form):
-    """From the first of the recorded ends on; a chain has those of all its members and links."""
+    """It is so from the first of the recorded ends on; a chain has those of all its members and links."""
     index = RegistryIndex(DOCUMENT)
     index._compiled = form(DOCUMENT)
     call = ForwardedCall("c-1", Direction.INCOMING, number, WITHHELD, parse("09012345678"))

@@ -1,4 +1,4 @@
-"""Wholesale chains: their rules, their look-up, and how they are shown."""
+"""Wholesale chains: their rules, their look-up, and their presentation."""
 
 from datetime import date, datetime
 from typing import Any

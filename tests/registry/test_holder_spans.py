@@ -1,4 +1,4 @@
-"""The look-up of intervals, against a list of all their numbers."""
+"""The look-up of intervals, compared with a list of all their numbers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ intervals = st.lists(
     max_size=12,
 )
 crowds = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(0, 70_000)), max_size=3 * FEW)
-"""So many, and so near, that blocks have pages."""
+"""Strategy of intervals so many, and so near, that blocks have pages."""
 
 
 def looked_up(parts: list[tuple[int, int, int]]) -> tuple[HolderSpans, dict[int, int], int]:
-    """Intervals by their distance from the one before, length and holder; each number's holder; and the last number."""
+    """The look-up of intervals, each given by its distance from the one before, its length and its holder; the holder
+    of each number; and the last number.
+    """
     firsts, lasts, holders, at = array("q"), array("q"), array("i"), BEGIN
     held: dict[int, int] = {}
     for gap, length, holder in parts:

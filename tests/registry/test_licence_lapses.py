@@ -1,4 +1,4 @@
-"""From when on a member's calls are without a valid licence."""
+"""The moment from which a member's calls are without a valid licence."""
 
 from __future__ import annotations
 

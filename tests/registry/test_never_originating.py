@@ -1,4 +1,4 @@
-"""Numbers that never originate: what an entry may say, look-ups, the compiled form, and how a machine comes by them."""
+"""Numbers that never originate: the content of an entry, look-ups, the compiled form, and its way to a machine."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_machine_without_a_list_says_so_and_stays_usable(association, machine,
 
 
 def test_a_repository_that_has_not_the_role_is_usable(association, machine):
-    """As one made by another program may be."""
+    """Another program may have made it."""
 
     def without(targets: dict) -> None:
         roles = targets["delegations"]["roles"]

@@ -1,4 +1,4 @@
-"""The question that spares most calls the look-up of stops: it must never spare one that a stop concerns."""
+"""The check that spares most calls the look-up of stops: it must never spare one that a stop concerns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a start takes up of the calls that an earlier service decided."""
+"""Calls of an earlier service that a start continues."""
 
 from __future__ import annotations
 

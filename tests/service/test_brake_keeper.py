@@ -1,4 +1,4 @@
-"""What a node believes of what other nodes say of their brakes, and what it keeps when files are damaged."""
+"""Reports of other nodes on their brakes that a node believes, and the state that it keeps when files are damaged."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ THEN = datetime(2018, 6, 30, 3, tzinfo=UTC)
 
 @pytest.fixture
 def member(settings: Settings, tmp_path: Path) -> Settings:
-    """With two forms of 2018: C-1 has ended in the same year, C-2 has not."""
+    """A member's settings with two forms of 2018: C-1 has ended in the same year, C-2 has not."""
     path = tmp_path / "idtone.yaml"
     path.write_text(
         path.read_text()
@@ -68,7 +68,7 @@ def kept(settings: Settings) -> list[str]:
 
 
 def forgotten(settings: Settings) -> list[str]:
-    """As the ledger says."""
+    """Forgotten forms, as the ledger says."""
     with LedgerReader.open(settings.ledger.own()) as reader:
         found = histories(reader.acts(frozenset({StepKind.DUTY})), datetime.now(UTC))
     return [each.id for each in found.values() if each.forgotten]

@@ -1,4 +1,4 @@
-"""What an operator's mistake prints at the start of the service: one line, in the form of its log, and no traceback."""
+"""An operator's mistake at the start of the service prints one line, in the form of its log, and no traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone status`: the feed of a service, the screen, and what is known without a service."""
+"""`idtone status`: the feed of a service, the screen, and the state that is known without a service."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def value(found: Any, name: str) -> Any:
 
 @contextmanager
 def serving(observed: Observed) -> Iterator[Path]:
-    """The feed in an event loop of its own; the path of the ledger."""
+    """Context of the feed in an event loop of its own; yields the path of the ledger."""
     over, ready = threading.Event(), threading.Event()
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""A node's confirmations of suspensions: each once, kept while the desk is away, and never in the way of a call."""
+"""A node's confirmations of suspensions: each once, kept while the desk is down, and never in the way of a call."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def test_it_is_kept_while_the_desk_is_away_and_sent_by_the_next_process(no
 
 
 async def test_the_desk_hears_of_each_state_of_the_operators_own_suspensions(node):
-    """Also with an unsigned registry."""
+    """The registry may be unsigned."""
     at = datetime(2026, 12, 1, tzinfo=UTC)
     by = Act.of(Person(1001, "sato", AccountKnownBy.LOGIN), at)
     one = ordered([NumberSpan(81312345678, 81312345678)], "R-1", by)

@@ -1,4 +1,4 @@
-"""What one instance has ended for this node's own suspensions is in their file before the next one begins."""
+"""Ends of this node's own suspensions by one instance are in their file before the next one begins."""
 
 from __future__ import annotations
 

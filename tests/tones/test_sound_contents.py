@@ -32,7 +32,7 @@ def test_the_shipped_files_are_what_the_encoders_make():
 
 @pytest.fixture
 def imported(tmp_path: Path) -> Path:
-    """A folder with an imported profile, its master and its sounds."""
+    """Folder with an imported profile, its master and its sounds."""
     master = write(tmp_path / "master.wav", 0.5 * recorded(), subtype="PCM_16")
     folder = tmp_path / "imported"
     import_master(master, ImportRequest("pu-pu", "Pu pu", -16), folder, folder, PBX_FORMATS)
@@ -40,7 +40,7 @@ def imported(tmp_path: Path) -> Path:
 
 
 def put(folder: Path) -> dict[str, bytes]:
-    """The sounds as the service puts them in place."""
+    """Sounds as the service puts them in place."""
     library = load_library(folder)
     sounds = put_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
     return {file.path.name: file.path.read_bytes() for sound in sounds.values() for file in sound.files}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _ROWS_LIMIT: Final = 20
-"""The most bursts that `show` lists; an hour can have hundreds of thousands."""
+"""Maximum number of bursts that `show` lists. An hour can have hundreds of thousands."""
 
 
 def list_profiles(

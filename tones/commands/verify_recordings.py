@@ -1,4 +1,4 @@
-"""`idtone tone verify`: whether recordings contain a profile's sound."""
+"""`idtone tone verify`: checks whether recordings contain a profile's sound."""
 
 from __future__ import annotations
 

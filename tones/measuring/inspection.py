@@ -21,9 +21,9 @@ from .working_rate import Working, working
 
 BURSTS: Final = 200
 _TRIES: Final = 600
-"""The most spans that are examined; speech has thousands an hour."""
+"""Maximum number of spans that are examined. Speech has thousands an hour."""
 _CLIP: Final = 0.98
-"""µ-law's highest step."""
+"""The highest step of µ-law."""
 _CLIP_RUN: Final = 3
 _BLOCK: Final = 1 << 20
 
@@ -45,7 +45,7 @@ class AmplitudeModulation:
 
 @dataclass(frozen=True, slots=True)
 class Glide:
-    """Frequencies at the start and the end of a burst, in the order of its partials."""
+    """A glide: the frequencies at the start and the end of a burst, in the order of its partials."""
 
     from_hz: tuple[float, ...]
     to_hz: tuple[float, ...]
@@ -56,10 +56,10 @@ class MeasuredBurst:
     """A burst of tone. Times count from the start of the recording.
 
     `start_ms` and `end_ms` are the outer ends of its ramps; `rise_ms` and `fall_ms` are the lengths of raised-cosine
-    ramps of the same steepness. `partials` are at most eight, the strongest first. The level is that between the
-    ramps; for a decaying burst, the mean. `sinad_db` is the ratio of the partials' power to all other power between
-    the ramps, up to half the working rate (16 to 32 kHz). `click_db` is the energy around both edges more than 200 Hz
-    from every partial, relative to the energy of the burst. `off_ms` is the time to the next burst.
+    ramps of the same steepness. `partials` are at most eight, the strongest first. The level is that between the ramps,
+    or the mean for a decaying burst. `sinad_db` is the ratio of the partials' power to all other power between the
+    ramps, up to half the working rate (16 to 32 kHz). `click_db` is the energy around both edges more than 200 Hz from
+    every partial, relative to the energy of the burst. `off_ms` is the time to the next burst.
     """
 
     start_ms: float
@@ -86,8 +86,8 @@ class Inspection:
     """The measurements of a leg. Levels below -200 dB are given as -200.
 
     `clipped_runs` counts runs of three or more samples at the recording's own peak, if that is the highest step of 16
-    bits, A-law or µ-law; `clipped_samples` counts their samples. `noise_dbov` is the level of the quietest tenth of
-    the recording without its spectral peaks. `truncated` is True where there may be more bursts than listed.
+    bits, A-law or µ-law; `clipped_samples` counts their samples. `noise_dbov` is the level of the quietest tenth of the
+    recording without its spectral peaks. `truncated` is True if there may be more bursts than listed.
     """
 
     duration_ms: float
@@ -109,7 +109,9 @@ class Inspection:
 def inspect(
     samples: NDArray[Any], sample_rate_hz: int, law: Law = Law.A, progress: Callable[[float], None] = lambda share: None
 ) -> Inspection:
-    """Measure one channel; 1.0 is full scale. `law` defines 0 dBm0; `progress` gets the share that is done."""
+    """The measurements of one channel; 1.0 is full scale. `law` defines 0 dBm0; `progress` gets the share that is
+    done.
+    """
     power, mean, peak = _totals(samples)
     clipped_runs, clipped_samples = _clipping(samples, peak)
     work = working(samples, sample_rate_hz, mean)
@@ -258,7 +260,7 @@ def _burst(work: Working, found: list[BurstMeasurement], index: int, sample_rate
 
 
 def _sinad_db(samples: NDArray[np.float32], burst: BurstMeasurement) -> float:
-    """SINAD between the ramps, over the fitted part; of a long burst that is its start."""
+    """The SINAD between the ramps, over the fitted part, which is the start of a long burst."""
     lines = burst.lines
     fitted = round(2 * (lines.origin - burst.start))
     first = max(round(burst.start + burst.rise.ramp) + 1, 0)

@@ -24,9 +24,9 @@ from .open_recording import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, op
 SAMPLE_RATES_HZ: Final = (4000, 192_000)
 CHANNELS: Final = 16
 _BEYOND: Final = 256.0
-"""No sound lies 48 dB above full scale, but integers stored as floats do."""
+"""Largest amplitude of sound. No sound is 48 dB above full scale, but integers stored as floats are."""
 _BLOCK: Final = 1 << 16
-"""Frames. Reading a long Ogg file in one call crashes libsndfile."""
+"""Frames of a block. Reading a long Ogg file in one call crashes libsndfile."""
 
 Channels = tuple[list[NDArray[np.float32]], int]
 """The samples of each channel, and their rate in hertz."""
@@ -58,7 +58,9 @@ RAW_FORMATS: Final[Mapping[str, RawFormat]] = MappingProxyType(
         },
     }
 )
-"""By extension. A file with such an extension that begins like a known container is read as that container."""
+"""Headerless formats by extension. A file with such an extension that begins like a known container is read as that
+container.
+"""
 
 _CONTAINERS: Final = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b".snd", b"FORM", b"caff", b"riff", b"ID3", b"#!AMR")
 _COMPRESSED: Final[Mapping[bytes, str]] = MappingProxyType(
@@ -69,13 +71,13 @@ _COMPRESSED: Final[Mapping[bytes, str]] = MappingProxyType(
 def read_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
     """The sound of each channel, named "mono", "left" and "right", or "channel 1" and so on; 1.0 is full scale.
 
-    Headerless files are recognised by Asterisk's extension. libsndfile recognises its formats by content, whatever
-    the extension; ffmpeg decodes all others. A file that ends earlier than its header says is read to its end: a
-    killed recorder leaves such a header, so the rest does not count as lost. Where ffmpeg skips damage, `notice` gets
-    a sentence, since the sound after it may come too early.
+    Headerless files are recognised by Asterisk's extension. libsndfile recognises its formats by content, whatever the
+    extension; ffmpeg decodes all others. A file that ends earlier than its header says is read to its end: a killed
+    recorder leaves such a header, so the rest does not count as lost. If ffmpeg skips damage, `notice` gets a sentence,
+    because the sound after it may come too early.
 
-    Raises RecordingError where the file is not a sound, is longer than `longest_s`, has a rate outside 4–192 kHz,
-    more than 16 channels, or samples that are not numbers.
+    Raises RecordingError if the file is not a sound, is longer than `longest_s`, has a rate outside 4–192 kHz, more
+    than 16 channels, or samples that are not numbers.
     """
     with open_recording(path) as file:
         beginning = beginning_of(file)

@@ -1,4 +1,4 @@
-"""What all readers share: opening regular files only, which never blocks; limits; and notices."""
+"""The common part of all readers: opening of regular files only, which never blocks; limits; and notices."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from idtone.core.errors import RecordingError
 from idtone.core.translation import Message
 
 LONGEST_S: Final = 4 * 3600.0
-"""The default limit for the length of a leg."""
+"""Default limit of the length of a leg, in seconds."""
 LARGEST_SAMPLES: Final = 1 << 29
-"""The limit for all legs of a recording together: 2 GiB, 18 hours of one leg at 8 kHz."""
+"""Maximum number of samples of all legs of a recording together: 2 GiB, 18 hours of one leg at 8 kHz."""
 
 Notice = Callable[[str], object]
-"""Gets a sentence about a part of a recording that could not be read, although the rest could."""
+"""A function that gets a sentence about a part of a recording that could not be read, although the rest could."""
 warn: Final[Notice] = logging.getLogger(__name__).warning
 
 
 def open_recording(path: Path) -> BinaryIO:
-    """The open file, at its start. Raises RecordingError where it is not a regular file, is empty or may not be read.
+    """The open file, at its start. Raises RecordingError if it is not a regular file, is empty or may not be read.
 
     A FIFO or a device is refused without waiting for its other end.
     """
@@ -51,5 +51,7 @@ def open_recording(path: Path) -> BinaryIO:
 
 
 def beginning_of(file: BinaryIO) -> bytes:
-    """The first 16 bytes. The position in the file does not change: libraries read the file by its descriptor."""
+    """The first 16 bytes. The position in the file does not change, because libraries read the file by its
+    descriptor.
+    """
     return os.pread(file.fileno(), 16, 0)

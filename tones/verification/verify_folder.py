@@ -1,4 +1,4 @@
-"""Many recordings at once: every file of a folder, in parallel."""
+"""The verification of many recordings: every file of a folder, in parallel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CheckedRecording:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The files below a folder, sorted by name, without hidden ones. Raises UsageError where it finds none."""
+    """The files below a folder, sorted by name, without hidden ones. Raises UsageError if there are none."""
     try:
         found = sorted(
             path
@@ -55,7 +55,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def check(path: Path, profile: Profile) -> CheckedRecording:
-    """Verify every leg of one file; a reading error becomes part of the result."""
+    """The result for every leg of one file. A reading error becomes part of the result."""
     notices: list[str] = []
     try:
         legs = read(path, notice=notices.append)
@@ -66,7 +66,7 @@ def check(path: Path, profile: Profile) -> CheckedRecording:
 
 
 def check_all(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator[CheckedRecording]:
-    """Verify files in `jobs` processes; one is this process itself. The results come in the order of `paths`."""
+    """The results for these files, in their order. `jobs` is the number of processes, including this one."""
     if jobs == 1:
         yield from (check(path, profile) for path in paths)
         return
@@ -93,7 +93,7 @@ def rows(checked: CheckedRecording) -> Iterator[dict[str, Any]]:
 
 
 def write_csv(path: Path, checked: Sequence[CheckedRecording]) -> None:
-    """Write all rows in UTF-8, completely or not at all. Raises UsageError where the file cannot be written."""
+    """Write all rows in UTF-8, completely or not at all. Raises UsageError if the file cannot be written."""
     with writing(path, UsageError, is_choice=True), draft(path) as new:
         # A file name may be bytes that no encoding can decode.
         text = io.TextIOWrapper(new.file, encoding="utf-8", errors="backslashreplace", newline="")

@@ -52,7 +52,9 @@ def call(
 def offer(
     brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S, every_s: float = 0.1
 ) -> Iterator[tuple[Reason | None, list[Hold]]]:
-    """Offer calls, one every so many seconds: why each was refused, and what came to a higher step."""
+    """Offer calls, one every `every_s`; yields the reason if the call was refused, and the holds that came to a higher
+    step.
+    """
     for place, each in enumerate(calls):
         at_s = first_s + place * every_s
         reason = brake.refusal(each, at_s)
@@ -64,12 +66,12 @@ def passed(brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S
 
 
 def steps(brake: Brake) -> dict[str, BrakeStep]:
-    """The steps by the kind and the label of the subject."""
+    """Kind and label of each subject → its step."""
     return {f"{hold.kind} {hold.label}".strip(): hold.step for hold in brake.holds()}
 
 
 def ordinary_days(brake: Brake, days: int, a_day: int = 40, presented: int = 3, endpoint: str = "6001") -> None:
-    """Days with so many calls of the line, up to the day before NOON_S."""
+    """Offer `a_day` calls of the line on each of `days`, up to the day before NOON_S."""
     for day in range(-days, 0):
         calls = [call(n % presented, n, endpoint) for n in range(a_day)]
         for _ in offer(brake, calls, NOON_S + day * DAY_S, 60.0):

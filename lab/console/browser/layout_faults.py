@@ -13,11 +13,11 @@ LOOKS = {
     "en": ((NARROW, "light"), (WIDE, "dark")),
     "ja": ((WIDE, "dark"), (NARROW, "light")),
 }
-"""Each language in both schemes and both widths, with two loads of a page. axe looks at the first of each language: at
-each width, in each scheme; with PICTURES at all of them.
+"""Each language in both schemes and both widths, with two loads of a page. axe checks the first of each language, with
+PICTURES all of them: at each width, in each scheme.
 """
 PICTURED = ((390, "light"), (1440, "light"))
-"""Of which there are pictures too: a telephone and a laptop, as most people see the page."""
+"""The looks with pictures: a telephone and a laptop, as most people see the page."""
 
 
 def faults_here(browser: Browser, name: str, looks: Iterable[tuple[int, str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs the commands of `idtone ledger` and `idtone-evidence`, in this process or in one of their own."""
+"""Runs the commands of `idtone ledger` and `idtone-evidence`, in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..sample_evidence import CALLED, CALLER, FORWARDING
 
 PROGRAM = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
 EVIDENCE_PROGRAM = PROGRAM.replace("idtone.cli", "idtone.evidence_cli")
-# Whoever runs the tests in the background has the interrupt ignored, and a process inherits that.
+# A run of the tests in the background ignores the interrupt, and a process inherits that.
 FOLLOWING = f"""
 import signal
 from idtone.ledger.commands import calls
@@ -40,7 +40,7 @@ def run(*arguments: object, typed: str | None = None) -> Result:
 
 
 def told(*arguments: object, typed: str | None = None) -> Any:
-    """What a command says as JSON."""
+    """The JSON output of a command."""
     return json.loads(run(*arguments, "--json", typed=typed).stdout)
 
 
@@ -63,7 +63,7 @@ def completed(typed: str, **environment: str) -> list[str]:
 
 @contextmanager
 def following(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """`list --follow` in a process."""
+    """Context with `list --follow` in a process."""
     command = [sys.executable, "-c", FOLLOWING, "ledger", "list", "--follow", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

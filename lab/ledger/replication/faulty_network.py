@@ -1,4 +1,4 @@
-"""What lies between a node and PostgreSQL, and fails as networks do: a proxy that stalls or cuts when told to."""
+"""A proxy between a node and PostgreSQL that fails like a network: it stalls or cuts on request."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ STALL = "stall"
 
 
 class FaultyNetwork:
-    """Passes bytes on, both ways. `judge` is asked of each piece: (to_server, octets) → None, CUT or STALL.
+    """Passes bytes on, both ways. `judge` decides on each piece: (to_server, octets) → None, CUT or STALL.
 
-    A piece that is judged does not arrive. What is stalled stays open, and nothing arrives any more.
+    A cut or stalled piece does not arrive. A stalled connection stays open, but nothing arrives any more.
     """
 
     def __init__(self, port: int) -> None:
@@ -60,7 +60,7 @@ class FaultyNetwork:
                 continue
             try:
                 server = socket.create_connection(("127.0.0.1", self._server_port))
-            except OSError:  # it is away, and the client learns of it
+            except OSError:  # it is down, and the client learns of it
                 client.close()
                 continue
             with self._lock:

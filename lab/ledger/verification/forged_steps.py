@@ -1,4 +1,4 @@
-"""One who can write a ledger's file, has no key, and writes steps of calls."""
+"""A forger who can write a ledger's file, has no key, and writes steps of calls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Forgery = Callable[[sqlite3.Connection], None]
 
 
 def inserted(connection: sqlite3.Connection, *told: Step, first: int = 0) -> None:
-    """Rows after the last, or from `first` on; with leaf, hashes and search entries where the last step closes one."""
+    """Insert rows after the last, or from `first` on. A closing step also gets its leaf, hashes and search entries."""
     foreign_key = DayKey("2026-11-01", bytes(32))
     ((last,),) = connection.execute("SELECT max(id) FROM steps").fetchall()
     rows = [row_of("pbx-1", step, lambda day: foreign_key) for step in told]
@@ -46,7 +46,7 @@ def inserted(connection: sqlite3.Connection, *told: Step, first: int = 0) -> Non
 
 
 def with_macs(connection: sqlite3.Connection) -> None:
-    """A finished call, and MACs that another key has made, or none."""
+    """Insert a finished call, and MACs of another key, or none."""
     inserted(connection, *heard_call(FORGED))
     ((last,),) = connection.execute("SELECT max(id) FROM steps").fetchall()
     connection.execute("INSERT INTO macs SELECT ?, randomblob(96)", (last,))

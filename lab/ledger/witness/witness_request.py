@@ -1,4 +1,4 @@
-"""What a log asks a witness."""
+"""A log's requests to a witness."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ NAME = "witness.example/1"
 
 @asynccontextmanager
 async def running_witness(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]:
-    """A witness for one log; what `ledger.witnesses` is to say of it."""
+    """Context with a witness for one log; yields its entry for `ledger.witnesses`."""
     over, bound = asyncio.Event(), asyncio.get_running_loop().create_future()
     with WitnessState.held(folder / "witness") as state:
         signer = state.signer(NAME)
@@ -33,7 +33,7 @@ async def running_witness(folder: Path, key: VerifierKey = LOG) -> AsyncIterator
 
 @contextmanager
 def running_witness_in_thread(folder: Path, key: VerifierKey) -> Iterator[str]:
-    """As `running_witness`, in a thread: for commands, which have an event loop of their own."""
+    """Context like `running_witness`, but in a thread, for commands, which have their own event loop."""
     begun: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def stay() -> None:

@@ -1,4 +1,4 @@
-"""Signs a prepared package of changes, and changes it first."""
+"""Signing of a prepared package of changes, after a change of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An association that is ready to evaluate its members, and what a member's node hands in."""
+"""An association that is ready to evaluate its members, and the documents of a member's node."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OBSERVED: Final = (
     (ObservationKind.ASSESSOR, {"day": LAST_DAY, "what": "A. Assessor", "points": "9"}),
     (ObservationKind.ASSESSOR, {"day": LAST_DAY, "what": "B. Assessor", "points": "7.5"}),
 )
-"""Of the first member, in the year."""
+"""Observations of the first member, in the year."""
 
 
 def observed(office: Office, kind: ObservationKind, fields: Mapping[str, str], member: str = "m-0001") -> Observation:
@@ -39,7 +39,7 @@ def observed(office: Office, kind: ObservationKind, fields: Mapping[str, str], m
 
 @pytest.fixture
 def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
-    """The association has criteria and observations, and the first member's node has a key."""
+    """An association with criteria and observations, and a key of the first member's node."""
 
     def make() -> None:
         text = office.registry.read_text().replace("version: 42", "version: 43")
@@ -56,7 +56,7 @@ def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 
 def use_own_ledger(office: Office) -> None:
-    """Give a copy of an office its own ledger: the settings of the copied one have its whole path."""
+    """Give a copy of an office its own ledger: the settings of the original have its full path."""
     OfficeLedger(office.folder).settings_file.unlink()
     with OfficeLedger(office.folder).open():
         pass

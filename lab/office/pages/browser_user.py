@@ -1,4 +1,4 @@
-"""What a person does at a browser: clicks, choices and typing, counted; and what the page says then."""
+"""A person's acts at a browser: clicks, choices and typing, counted; and the text of the page afterwards."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ _BUSY: Final = "return document.readyState !== 'complete' || window.left === tru
 
 
 class PageFault(Exception):
-    """A page says something else than it should."""
+    """A page has another text than expected."""
 
 
 @dataclass
 class Hands:
-    """`clicks` has links, buttons, folds, choices and files; `typed` the fields into which something is typed."""
+    """A person's acts in the browser. `clicks` counts links, buttons, folds, choices and files; `typed` counts the
+    fields that are typed into.
+    """
 
     browser: Browser
     downloads: Path
@@ -40,12 +42,12 @@ class Hands:
         )
 
     def open(self, address: str) -> None:
-        """As from a bookmark or a link in a message: one click."""
+        """Open an address from a bookmark or a message: one click."""
         self.clicks += 1
         self.browser.driver.get(address)
 
     def click(self, selector: str) -> None:
-        """Follow a link, or press a button, and wait for the page that follows."""
+        """Follow a link, or press a button, and wait for the next page."""
         self.clicks += 1
         found = self.element(selector)
         self.browser.driver.execute_script("window.left = true; arguments[0].scrollIntoView({block: 'center'})", found)
@@ -69,7 +71,7 @@ class Hands:
         self.click(f"{form} {button}")
 
     def download(self, selector: str, button: str = "") -> Path:
-        """What a link or a form's button gives as a file."""
+        """The file behind a link or a form's button."""
         before = self._files()
         self.clicks += 1
         found = self.element(f"{selector} {button}".strip())
@@ -78,7 +80,7 @@ class Hands:
         return self._downloaded(before)
 
     def print_form(self, action: str, fields: Mapping[str, str]) -> Path:
-        """Fill in a form that gives a file."""
+        """The file that a filled-in form returns."""
         form = f"main form[action='{action}']"
         held = self.element(form, is_shown=False)
         if not self.browser.driver.execute_script("return arguments[0].checkVisibility()", held):
@@ -89,7 +91,7 @@ class Hands:
         return self.download(form, "button")
 
     def expect(self, *texts: str) -> str:
-        """What the page shows, which has these texts. Raises PageFault."""
+        """The page's text, which must contain these texts. Raises PageFault."""
         text = str(self.browser.driver.execute_script("return document.body.innerText"))
         for each in texts:
             if each not in text:
@@ -98,7 +100,7 @@ class Hands:
 
     @contextmanager
     def counted(self) -> Iterator[list[float]]:
-        """Clicks, typed fields and seconds of what is done inside: a list that is filled at the end."""
+        """Context whose list is filled at the end with its clicks, typed fields and seconds."""
         clicks, typed, began_s = self.clicks, self.typed, time.monotonic()
         counts: list[float] = []
         yield counts
@@ -147,10 +149,10 @@ class Hands:
             time.sleep(0.03)
 
     def _files(self) -> dict[Path, int]:
-        """Each with when it was written: a file of the same name replaces the one before."""
+        """Each file with its time of writing: a new file of the same name replaces the old one."""
         found = {}
         for each in self.downloads.iterdir():
-            with suppress(FileNotFoundError):  # Chromium renames a file when it is whole
+            with suppress(FileNotFoundError):  # Chromium renames a file when it is complete
                 found[each] = each.stat().st_mtime_ns
         return found
 

@@ -1,4 +1,4 @@
-"""How the office of both years begins: keys and the very first edition, by command; applicants apply online."""
+"""The beginning of the office in both years: keys and the very first edition, by command; applicants apply online."""
 
 from __future__ import annotations
 

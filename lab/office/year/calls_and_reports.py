@@ -1,4 +1,4 @@
-"""Calls, and what the office and the members do about them: reports, suspensions, evidence."""
+"""Calls, and the acts of the office and the members about them: reports, suspensions, evidence."""
 
 import asyncio
 import re
@@ -40,8 +40,8 @@ WORDS: Final = "銀行員を名乗る男に口座を聞かれた"
 
 
 def call(year: OfficeYear, member: str, id_: str, at: datetime, number: str = REPORTED) -> str:
-    """A forwarded call of the number: decided by the registry that the node has verified, heard to its end, and
-    recorded. The decision is the product's; no phone rang. Returns the outcome.
+    """The outcome of a forwarded call of the number: decided by the registry that the node has verified, heard to its
+    end, and recorded. The decision is the product's; no phone rang.
     """
     settings = year.settings(member)
     forwarded = forwarded_call(id_, number)
@@ -76,8 +76,8 @@ def forwarded_call(id_: str, number: str = REPORTED) -> ForwardedCall:
 
 
 def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """Somebody reports a call on the public page. The desk asks the member in charge of the number, which names the
-    member that the call came from, which answers from its ledger.
+    """Somebody reports a call on the public page. The desk asks the member in charge of the number. This member names
+    the one that the call came from, which answers from its ledger.
     """
     at = now()
     outcome = call(year, WHOLESALER, "c-1", at)
@@ -119,8 +119,8 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The police stop a number and a range. Two people enter each; what they enter differently is refused. A node
-    fetches the new edition, refuses the calls, and confirms it.
+    """The police stop a number and a range. Two people enter each; differing entries are refused. A node fetches the
+    new edition, refuses the calls, and confirms it.
     """
     asked = ("--requested", now().isoformat(timespec="seconds"))
     number = ("suspension number", "--reference", "R-1", *asked)
@@ -157,12 +157,12 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def confirm(year: OfficeYear, member: str) -> None:
-    """What the service does when it takes suspensions into use; here without the rest of the service."""
+    """Confirm suspensions as the service does when it takes them into use; here without the rest of the service."""
     settings = year.settings(member)
     registry = read_local_registry(settings.registry).index()
 
     async def no_calls(_: float) -> bool:
-        """None is in progress."""
+        """True: no call is in progress."""
         return True
 
     confirming = SuspensionConfirmations(settings, lambda: registry, no_calls, {})
@@ -179,8 +179,8 @@ def confirm(year: OfficeYear, member: str) -> None:
 
 
 def disclose(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
-    """An office of the police comes with a warrant. It gets the evidence of a call and signs for it; the index of the
-    year has this, and the pack that was kept for the association.
+    """A police office comes with a warrant. It gets the evidence of a call and signs for it; the index of the year has
+    this pack, and the one kept for the association.
     """
     pack, paper = year.folder / "warrant.zip", year.folder / "receipt.pdf"
     year.member(

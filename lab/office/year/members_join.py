@@ -1,4 +1,4 @@
-"""The office begins, members join it, hand numbers on, and sign their nodes on."""
+"""The office begins, members join it, hand numbers on, and register their nodes."""
 
 import hashlib
 import json
@@ -21,19 +21,19 @@ from .flow_picture import Box, Rows, Tone
 from .office_year import CONFIG, NAMES, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, now, spoken
 
 APPLIED: Final = {WHOLESALER: ['"0362345678"', '"0362345700-0362345799"'], RESELLER: ['"0462345600-0462345699"']}
-"""The numbers for which each member applies."""
+"""Member → the numbers that it applies for."""
 ONLINE: Final = {
     "name_ja": "新規見本電話株式会社", "name_en": "New Sample Telecom", "person": "総務部 見本",
     "contact": "info@example.jp", "signed": "2026-01-04", "signatory": "代表取締役", "tone": "sample",
     "incoming": "yes",
 }  # fmt: skip
-"""What an applicant types into the public form."""
+"""An applicant's entries in the public form."""
 CALLS: Final = {WHOLESALER: 150, RESELLER: 20}
-"""In the year before; the criteria demand 100 for a ratio."""
+"""Calls in the year before; the criteria demand 100 for a ratio."""
 
 
 def begin(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """Two files, eight keys, the first edition; and the report officer's key, which the desk needs."""
+    """The first files, eight keys, and the first edition; and the report officer's key, which the desk needs."""
     year.authority("publication new-registry")
     made = year.told("publication", "begin", "--folder", year.office, "--keys", year.keys)
     shutil.copy(made["root"], year.root)
@@ -56,8 +56,8 @@ def _count(year: OfficeYear, of_set: str) -> int:
 
 
 def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """Two members apply and are examined. The second is refused, applies again, and is granted. A third one hands in
-    its application by the public form, and waits.
+    """Two members apply and are examined. The second is refused, applies again, and is granted. A third one applies by
+    the public form, and waits.
     """
     first, second, again = (
         _application(year, *each) for each in ((WHOLESALER, "A-1"), (RESELLER, "A-2"), (RESELLER, "A-3"))
@@ -91,7 +91,7 @@ def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def _application(year: OfficeYear, member: str, id_: str) -> Path:
-    """As the sample in config/, with a member's own id, names and numbers."""
+    """An application after the sample in config/, with the member's id, names and numbers."""
     text = (CONFIG / "member_application.yaml").read_text("utf-8")
     japanese, english = NAMES[member].split(" / ")
     text = re.sub(r"id: A-2026-0001", f"id: {id_}", text)
@@ -165,7 +165,7 @@ def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def decided(year: OfficeYear) -> str:
-    """The reason of the decision for the resold number by the office's files as they are."""
+    """The reason of the decision for the resold number by the office's present files."""
     decision = decide(forwarded_call("c-0"), from_folder(year.office).index(), Policy(member=RESELLER), now())
     return decision.reason.value
 

@@ -1,4 +1,4 @@
-"""The steps of the year in their order, as a table."""
+"""The steps of the year in order, as a table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from .year_end import evaluate, verify
 
 @dataclass(frozen=True)
 class Step:
-    """`act` returns what was found, which must hold what `expected` says, and the boxes of the picture unless it has
-    written the picture. `told` is filled in from it, in the terminal's language. `picture` is the end of the picture's
-    name.
+    """A step. `act` returns its result, which must contain `expected`, and the boxes of the picture unless it has
+    written the picture. `told` is filled in with the result, in the terminal's language. `picture` is the end of the
+    picture's name.
     """
 
     name: str

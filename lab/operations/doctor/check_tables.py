@@ -1,4 +1,4 @@
-"""Tables of what the doctor observes, and of the findings that follow."""
+"""Tables of the doctor's observations, and of the findings that follow from them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from idtone.operations.doctor.findings import Finding, State
 
 GOOD, WARNING, BAD, UNKNOWN = State.GOOD, State.WARNING, State.BAD, State.UNKNOWN
 Row = tuple[Any, ...]
-"""The arguments of a rule, the state, a text of what was found, and texts of the remedy."""
+"""The arguments of a rule, the state, a part of `found`, and parts of the remedy."""
 
 
 def check(rule: Callable[..., Finding], rows: list[Row]) -> None:

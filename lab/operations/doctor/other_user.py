@@ -1,4 +1,4 @@
-"""Code that another user runs, as a user of the machine without our files would."""
+"""Code that another user of the machine runs, without access to our files."""
 
 from __future__ import annotations
 

@@ -25,14 +25,15 @@ OF_THE_MACHINE = {
     "clock-synchronised", "watchdog", "name-own", "registry-trust", "emergency-trunks", "sound-codecs", "lines",
     "ledger-retention", "backup",
 }  # fmt: skip
-"""The lab cannot control these, except that its registry is unsigned, that it names no trunk, no table of lines, no
-time for numbers and no backup, and that one endpoint has a codec without a transcoder."""
+"""Topics that the lab cannot control, and those of its own shape: its registry is unsigned, it names no trunk, no table
+of lines, no time for numbers and no backup, and one endpoint has a codec without a transcoder.
+"""
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
     """Exit code and standard output; `settings` are environment variables. Asserts that no number is printed.
 
-    The command runs in this process, which is faster; with a `prefix`, in a separate process.
+    The command runs in this process, which is faster, or in a separate one if there is a `prefix`.
     """
     command = ["doctor", "-c", str(service.settings), *arguments]
     told = {"COLUMNS": "200"} | {f"IDTONE_{name}": str(value) for name, value in settings.items()}
@@ -74,7 +75,7 @@ def modules_conf(*names: str) -> dict[str, str]:
 
 @contextmanager
 def edited(path: Path, change: Callable[[str], str] | None) -> Iterator[None]:
-    """Change or remove a file, then restore it with its time and mode."""
+    """Context in which a file is changed or removed; afterwards it is restored with its time and mode."""
     kept = path.with_name(f"{path.name}.kept")
     shutil.copy2(path, kept)
     try:

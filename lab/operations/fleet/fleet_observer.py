@@ -1,4 +1,4 @@
-"""What is seen of a running fleet and its calls: figures for the picture and for programs."""
+"""Observations of a running fleet and its calls: figures for the picture and for programs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from lab.kamailio import Kamailio
 from lab.postgresql import PostgreSQL
 
 WINDOW_S: Final = 5.0
-"""Rates are those of so long."""
+"""Period of the rates."""
 LOST_S: Final = 10.0
-"""A call without an answer for so long counts as lost."""
+"""A call without an answer for this long counts as lost."""
 _LAG: Final = "SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), -1) FROM pg_stat_replication"
 
 
 @dataclass(frozen=True)
 class SeenNode:
-    """`calls_per_s` None: the service does not answer. `waiting` steps are not in PostgreSQL yet."""
+    """A node's figures. `calls_per_s` is None if the service does not answer. `waiting` steps are not in PostgreSQL
+    yet.
+    """
 
     name: str
     calls_per_s: float | None
@@ -34,12 +36,14 @@ class SeenNode:
     waiting: int
     replicated: bool
     cosigned_s: float | None
-    """Since when its newest cosigned head is there."""
+    """Age of its newest cosigned head, in seconds."""
 
 
 @dataclass(frozen=True)
 class SeenProxy:
-    """`states` are the nodes' states by their names, as Kamailio's dispatcher writes them; None: it does not answer."""
+    """A proxy. `states` are the nodes' states by their names, in the form of Kamailio's dispatcher, None if it does not
+    answer.
+    """
 
     name: str
     states: dict[str, str] | None
@@ -47,7 +51,9 @@ class SeenProxy:
 
 @dataclass(frozen=True)
 class SeenDatabase:
-    """`role`: primary, standby or gone; `lag_bytes` is what the standby has not replayed, None without a standby."""
+    """A database server. `role`: primary, standby or gone; `lag_bytes` counts the bytes that the standby has not
+    replayed, None if there is no standby.
+    """
 
     name: str
     role: str
@@ -56,13 +62,13 @@ class SeenDatabase:
 
 @dataclass(frozen=True)
 class SeenCalls:
-    """The calls since the beginning; rates of the last seconds."""
+    """Counts of the calls since the beginning, and rates over the last seconds."""
 
     offered: int
     answered: int
     refused: int
     busy: int
-    """Refused because all nodes were."""
+    """Calls refused because all nodes were busy."""
     lost: int
     offered_per_s: float
     answered_per_s: float
@@ -85,7 +91,7 @@ class Observer:
     _before: dict[str, deque[tuple[float, float]]] = field(default_factory=dict)
 
     def look(self) -> Seen:
-        """It takes some milliseconds, and two seconds for each part that does not answer."""
+        """The present figures. This takes some milliseconds, and two seconds for each part that does not answer."""
         fleet = self.fleet
         return Seen(
             self._calls(),
@@ -97,7 +103,7 @@ class Observer:
         )
 
     def _rate(self, name: str, count: float) -> float:
-        """By its last values."""
+        """The rate of a counter, by its last values."""
         known = self._before.setdefault(name, deque())
         now_s = time.monotonic()
         known.append((now_s, count))
@@ -154,7 +160,7 @@ class Observer:
 
 
 def kind_of(call: CarriedCall, now_s: float) -> str:
-    """answered, refused, busy (by 503), lost, or going-on."""
+    """The kind of a call: answered, refused, busy (by 503), lost, or going-on."""
     if call.final_s is None:
         return "lost" if now_s - call.sent_s > LOST_S else "going-on"
     if call.status == 200:

@@ -39,8 +39,8 @@ def forge(
     signers: Sequence[CryptoSigner] | None = None,
     beside: Callable[[list[dict[str, Any]]], object] = len,
 ) -> None:
-    """The next version of a role, and what leads to it. By default it is signed by all who may; `beside` changes the
-    signatures.
+    """Publish a forged version of a role, with the metadata that lead to it. By default all permitted keys sign it;
+    `beside` changes the signatures.
     """
     signed = json.loads(latest(association, role).read_text())["signed"]
     signed["version"] += 1

@@ -44,7 +44,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 class TileServer(Quiet):
-    """Says that the bundles of a published ledger are compressed, as the web server of a node does."""
+    """A server that marks the bundles of a published ledger as compressed, like a node's web server."""
 
     def send_response(self, code: int, message: str | None = None) -> None:
         super().send_response(code, message)
@@ -54,7 +54,7 @@ class TileServer(Quiet):
 
 @contextmanager
 def over_https(folder: Path, certificate: Path, handler: type[Quiet] = Quiet, port: int = 0) -> Iterator[str]:
-    """Serve a folder, at a free port if none is given; yield its address."""
+    """Context with the address of a folder served over HTTPS, at a free port if none is given."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     serve = functools.partial(handler, directory=str(folder))

@@ -9,7 +9,7 @@ from idtone.tones.commands import app
 
 
 def run(*arguments: object, exits: int = 0, columns: int = 120) -> Result:
-    """What it printed; it must end with this exit code, or raises one of our errors."""
+    """The result of a command, which must end with this exit code. Raises an error of idtone again."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": str(columns)})
     if isinstance(result.exception, IdtoneError):
         raise result.exception

@@ -1,4 +1,6 @@
-"""A small corpus from a seed, with the verdicts of Python's verifier: what the browser's detector must agree with."""
+"""A small corpus from a seed, with the verdicts of Python's verifier, for the comparison with the browser's
+detector.
+"""
 
 from __future__ import annotations
 
@@ -142,7 +144,7 @@ def _leg(sound: Samples, way: str, name: str) -> Samples:
 
 
 def write(folder: Path) -> None:
-    """The legs, the profiles and Python's verdicts, for the tests in JavaScript."""
+    """Write the legs, the profiles and Python's verdicts, for the tests in JavaScript."""
     cases: list[dict[str, Any]] = []
     grids: dict[str, dict[str, int]] = {}
     verifiers: dict[str, Verifier] = {}

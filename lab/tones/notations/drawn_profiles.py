@@ -14,7 +14,7 @@ from ..profiles import make
 
 
 def plain_profiles(tones: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Profile]:
-    """Some of these tones and pauses of whole milliseconds, at least one that sounds."""
+    """A strategy for profiles of some of these tones, and pauses of whole milliseconds; at least one tone sounds."""
     segments = st.builds(
         lambda tone, on, off: tone | {"on_ms": on, "off_ms": off, "ramp_ms": min(5, on / 2)},
         tones | tones | st.just({"frequencies_hz": ()}),
@@ -29,7 +29,7 @@ def plain_profiles(tones: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrateg
 
 
 def heard(profile: Profile) -> list[object]:
-    """All audible properties, however the profile divides the sound into segments."""
+    """All audible properties, independent of the division into segments."""
     bursts = [(each.start_ms, each.end_ms, each.segment) for each in profile.bursts()]
     return [
         profile.duration_ms,
@@ -38,7 +38,7 @@ def heard(profile: Profile) -> list[object]:
 
 
 def check_reading(notation: str, read: Callable[[str], Profile], write: Callable[[Profile], str], text: str) -> None:
-    """Any text is a profile or a clear error."""
+    """Assert that any text is a profile or a clear error."""
     try:
         profile = read(text)
     except (ToneError, DocumentError) as error:

@@ -40,7 +40,7 @@ def leg(
 
 
 def noise_for(profile: Profile, snr_db: float) -> float:
-    """The level (dBov of a full-scale sine's amplitude 1.0 as rms) at which noise is `snr_db` below the sound."""
+    """The level of noise that is `snr_db` below the sound (dBov of a full-scale sine's amplitude 1.0 as rms)."""
     samples = synthesise(profile, RATE_HZ)
     rms = float(np.sqrt(np.mean(samples[samples != 0] ** 2)))
     return 20 * float(np.log10(rms)) - snr_db
@@ -55,7 +55,9 @@ def without(samples: Samples, lost: Sequence[tuple[int, int]]) -> Samples:
 
 
 def without_phase(samples: Samples, chance: np.random.Generator) -> Samples:
-    """Each packet with its own spectrum but another phase: what concealment and tandem codecs leave at worst."""
+    """The samples, each packet with its own spectrum but another phase: the worst effect of concealment and tandem
+    codecs.
+    """
     packets = samples[: len(samples) // _PACKET * _PACKET].reshape(-1, _PACKET)
     turns = np.exp(2j * np.pi * chance.random(len(packets)))[:, None]
     return np.fft.irfft(np.fft.rfft(packets) * turns, _PACKET).ravel().astype(np.float32)

@@ -1,4 +1,4 @@
-"""`idtone-office customer check`: whether a customer is a refused contractor."""
+"""`idtone-office customer check`: the check whether a customer is a refused contractor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..refused.refusal_list import RefusalList
 from .identity_input import IdentityArgument, identity_given
 
 CACHE: Final = "refusals"
-"""The folder below `registry.cache`."""
+"""The cache folder below `registry.cache`."""
 ACT: Final = "customer-checked"
 
 
@@ -84,7 +84,7 @@ def check(
 
 
 def _refusals(settings: Settings) -> RefusalList:
-    """The latest list. Only a changed one is fetched."""
+    """The latest list of refusals. Only a changed list is fetched."""
     root = settings.registry.root_file()
     if root is None:
         raise UsageError(

@@ -48,7 +48,7 @@ _ACTS = frozenset({StepKind.DUTY})
 
 @dataclass(frozen=True)
 class _Office:
-    """What the commands work with."""
+    """The settings and keys of the commands."""
 
     settings: Settings
     rules: FormRules
@@ -75,7 +75,9 @@ class _Office:
         return known
 
     def person(self) -> Person:
-        """Who runs the command. Raises UsageError if an act needs two persons, and several people use this account."""
+        """The person who runs the command. Raises UsageError if an act needs two persons, and several people share this
+        account.
+        """
         return answerable(self.settings.ledger) if self.takes_two else acting_person()
 
     @property
@@ -83,7 +85,7 @@ class _Office:
         return self.settings.ledger.exports is Exports.TWO_PERSONS
 
     def enter(self, act: FormAct, subject: str, by: Person, at: datetime, **details: Scalar) -> str:
-        """Record an act in the ledger, durably; returns its id. Raises LedgerError: then it must not be done."""
+        """Record an act in the ledger, durably; returns its id. Raises LedgerError: then the act must not be done."""
         ledger = self.settings.ledger
         return record_act(
             ledger.own(),
@@ -156,8 +158,8 @@ def record(
 
 
 def _put(store: RecordStore, made: CustomerRecord) -> str:
-    """Returns the record's digest. What is there by its id is not in the ledger: an attempt that was cut off. If it is
-    the same form, it stays, because its act may still be entered.
+    """Store the record; returns its digest. Files of this id that the ledger does not know are from an interrupted
+    attempt. If they are the same form, they stay, because its act may still be recorded.
     """
     with suppress(CustomerError):
         found, digest = store.get(made.id)
@@ -271,7 +273,7 @@ def _requested(office: _Office, request: str) -> OpeningRequest:
 
 
 def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
-    """The record of a number that is asked for; with several, the one whose contract has not ended."""
+    """The history of the record for a number that is asked for; of several, the one whose contract has not ended."""
     number = number_asked().e164
     known = [each for each in office.histories().values() if each.forgotten is None]
     found = []
@@ -280,7 +282,7 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
             try:
                 found += [each] if number in _opened(store, each).numbers else []
             except CustomerError as error:
-                print(f"{each.id}: {translated(str(error))}", file=sys.stderr)  # it may not be the one
+                print(f"{each.id}: {translated(str(error))}", file=sys.stderr)  # the form sought may be another one
     in_force = [each for each in found if each.ends is None] or found
     if not found:
         raise CustomerError(Message("no recorded form has this number"))
@@ -291,7 +293,7 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
 
 
 def _opened(store: RecordStore, known: RecordHistory) -> CustomerRecord:
-    """Raises CustomerError if it is not what was recorded."""
+    """The content of a record. Raises CustomerError if it is not the recorded one."""
     if known.forgotten:
         raise CustomerError(Message("{id} was forgotten at {at}", id=known.id, at=local_time(known.forgotten)))
     found, digest = store.get(known.id)

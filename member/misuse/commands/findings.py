@@ -258,7 +258,7 @@ class _Found:
 
 
 def _one(finding_id: str, ledgers: Ledgers, limits_file: Path | None) -> _Found:
-    """Judges its day again. Ends the command with exit code 1 if there is no such finding."""
+    """The finding, after judging its day again. Ends the command with exit code 1 if there is no such finding."""
     day, rule = parse_finding_id(finding_id)
     on, limits = date.fromisoformat(day), load_limits(limits_file)
     for each in ledgers.nodes:

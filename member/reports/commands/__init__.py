@@ -1,4 +1,4 @@
-"""`idtone-office report | request`: reports about calls, and what the member's own ledger answers to them."""
+"""`idtone-office report | request`: reports about calls, and answers from the member's own ledger."""
 
 from __future__ import annotations
 

@@ -87,5 +87,5 @@ def send(
 
 
 def _read(file: Path) -> Report:
-    """Raises DocumentError with every fault."""
+    """The report in a file. Raises DocumentError with every fault."""
     return parse_report(read_text(file, size_limit=SIZE_LIMIT), str(file), datetime.now(UTC))

@@ -128,7 +128,7 @@ def list_own(config: command_line.ConfigOption = None, as_json: command_line.Jso
 def _answer(
     request: Request, facts: Found, result: AnswerResult | None, upstream: str | None, pack: Path | None
 ) -> Answer:
-    """The options, or else what fits the ledger. Raises UsageError if they contradict each other."""
+    """The answer of the options, or otherwise of the ledger. Raises UsageError if they contradict each other."""
     implied = AnswerResult.UPSTREAM if upstream else AnswerResult.CUSTOMER_HELD if pack else None
     chosen = result or implied or suggested_answer(facts)
     if (chosen is AnswerResult.UPSTREAM) != (upstream is not None):
@@ -150,7 +150,7 @@ def _answer(
 
 
 def _show(request: Request, content: Answer) -> None:
-    """What is about to be signed, for a person."""
+    """Print the answer for a person, before it is signed."""
     facts = content.found
     lines = {
         "request": request.id,

@@ -87,8 +87,8 @@ def form_page(
     wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
     receipt: tuple[str, str] | None = None,
 ) -> str:
-    """The form, filled in with what the applicant has sent already. `tones` are ids and titles of the sounds. With
-    `receipt`, number and secret, it corrects an application.
+    """The form, filled in with the applicant's earlier entries. `tones` are ids and titles of the sounds. With
+    `receipt`, number and secret, it corrects a submission.
     """
     problem = problem or next((each.problem for name, each in wrong.items() if name not in FIELDS), None)
     return page(
@@ -167,12 +167,12 @@ def _form(
 
 
 def problem_page(problem: str) -> str:
-    """Instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
+    """A page instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
     return page(_TITLE, problem_box(PROBLEMS, problem))
 
 
 def receipt_page(number: str, secret: str) -> str:
-    """Shows the receipt number and the secret, once."""
+    """The page with the receipt number and the secret, which no later page shows."""
     return page(
         ("申込みを受け付けました", "Your application was accepted"),
         f'<p>{both("受付番号", "Receipt number")}</p><p class="receipt" id="number">{escape(number)}</p>'
@@ -183,12 +183,12 @@ def receipt_page(number: str, secret: str) -> str:
 
 
 def corrected_page(number: str) -> str:
-    """Says that the correction has come."""
+    """The page that confirms a correction."""
     return page(("訂正を受け付けました", "Your correction was accepted"), f'<p class="receipt">{escape(number)}</p>')
 
 
 def status_page(problem: str | None = None) -> str:
-    """The form that asks for receipt number and secret."""
+    """The page with the form for receipt number and secret."""
     return page(
         ("申込みの経過", "The state of an application"),
         (problem_box(PROBLEMS, problem) if problem else "")
@@ -200,7 +200,7 @@ def status_page(problem: str | None = None) -> str:
 
 
 def state_page(submission: Submission, secret: str, tones: Sequence[tuple[str, str]]) -> str:
-    """The state of an application, with the form that corrects it as long as it is open."""
+    """The page with the state of an application; while the application is open, it has the form that corrects it."""
     note = f'<p class="problem">{escape(submission.note)}</p>' if submission.note else ""
     form = _form(values_of(submission.handed), tones, {}, (submission.id, secret)) if submission.is_open else ""
     told = f'<p class="receipt">{submission.id}</p><p>{both(*_STATES[submission.state])}</p>'

@@ -1,4 +1,4 @@
-"""Counts that may be published: small ones are left out, so that they name nobody. Pure."""
+"""Counts that may be published: small ones are left out, so that they identify nobody. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Counts for publication; None stands for a count that is not shown."""
+    """Counts for publication; None replaces a hidden count."""
 
     counts: Mapping[str, int | None]
     total: int | None

@@ -72,7 +72,7 @@ def _are_same(nodes: Sequence[Node]) -> bool:
 
 
 def _edition_of(node: Node) -> tuple[int, str]:
-    """Version and SHA-256; (0, "") without settings of a fleet, or if they are not known."""
+    """Version and SHA-256 of the fleet's settings; (0, "") if there are none, or if they are not known."""
     said = node.state and node.state.settings
     return (said.version, said.sha256) if said else (0, "")
 
@@ -131,7 +131,7 @@ def _diff_files(file: Path, other: Path | None, settings: Settings, as_json: boo
 
 
 def _edition(path: Path, keys: list[VerifierKey]) -> tuple[SharedSettings | None, Settings]:
-    """A signed file's edition, None for a plain one; and its settings."""
+    """The edition of a signed file, None for a plain one; and its settings."""
     if read_text(path, size_limit=NOTE_LIMIT).startswith(FORMAT.partition("/")[0]):
         shared = read_shared(path, *keys)
         return shared, shared.settings

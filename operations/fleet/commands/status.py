@@ -1,4 +1,4 @@
-"""`idtone-fleet status`: the state of all nodes, and what is wrong or differs."""
+"""`idtone-fleet status`: the state of all nodes, and their faults and differences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`fleet` is None while PostgreSQL cannot be read; `trouble` says why."""
+    """One look at the fleet. `fleet` is None while PostgreSQL cannot be read; `trouble` says why."""
 
     fleet: Fleet | None
     trouble: str = ""
@@ -59,7 +59,7 @@ def look(reader: NodeReportsReader, is_patient: bool) -> Look:
 
 
 def as_object(seen: Look) -> dict[str, Any]:
-    """The status for programs; a node's `state` is as it has reported it."""
+    """The status for programs; a node's `state` is as reported."""
     fleet = seen.fleet
     if fleet is None:
         return {"trouble": seen.trouble}

@@ -1,4 +1,4 @@
-"""`idtone lines check | show | decide`: what the table of lines says."""
+"""`idtone lines check | show | decide`: the content of the table of lines."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ def verdict(chain, damage, number=0):
 
 
 BY_DAY = ("G.711", "G.722", "AMR", "Opus", "Speex, its suppression, playout")
-"""Chains of one codec of each kind, and one with all that a phone does; the others by night."""
+"""Chains that run by day: one codec of each kind, and one chain with everything that a phone does. The others run at
+night.
+"""
 assert {*BY_DAY} <= CHAINS.keys()
 
 

@@ -34,7 +34,7 @@ FIRST, SECOND = "sato", "tanaka"
 
 @pytest.fixture
 def node(office: Office, asterisk: Asterisk) -> Iterator[Service]:
-    """The service of a member, which reads what the office publishes and confirms stops to its desk."""
+    """Service of a member, which reads what the office publishes and confirms stops to its desk."""
     with running(office.folder) as desk:
         member = f"member: m-0001, desk: '{desk}'"
         repository = office.folder / "repository"
@@ -70,19 +70,19 @@ def test_two_officers_at_home_stop_a_number_on_their_telephones(
     tokens = {user: at_night.console.sessions.begin(user)[0] for user in (FIRST, SECOND)}
 
     def at(user: str) -> None:
-        """The officer opens the page by the link of a message."""
+        """Open the page by the link of a message, as the officer does."""
         browser.keep(at_night.address, {LANGUAGE.name: "en", SESSION.name: tokens[user]})
         browser.look(WIDTH, "light", HEIGHT)
         hands.open(f"{at_night.address}{PAGE}")
         assert browser.overflow() is None
 
     def confirmed() -> int:
-        """How many nodes have confirmed the stop, by what the desk has."""
+        """Number of nodes that have confirmed the stop, by the desk's records."""
         code, rows, _ = office.run("suspension in-force", "R-7", "--json")
         return sum(bool(each["in_use"]) for each in rows) if code != 2 else 0
 
     def says(state: str) -> None:
-        """The page's newest stop stands so, and nothing claims more."""
+        """Check that the page's newest stop has this state, and that nothing claims more."""
         shown = hands.expect().partition("The newest stops")[2]
         claimed = re.search(r"in force on (\d+) of", shown)
         assert int(claimed[1] if claimed else 0) <= confirmed(), shown

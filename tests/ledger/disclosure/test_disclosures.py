@@ -1,4 +1,4 @@
-"""Receipts and confirmations: what may be recorded, and the index and figures of a year."""
+"""Receipts and confirmations: those that may be recorded, and the index and figures of a year."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packs: what is in them, and who can verify them. tests/ledger/test_evidence_format.py meddles with them."""
+"""Packs: their content, and the parties that can verify them. tests/ledger/test_evidence_format.py changes them."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The report of a pack: what it says, as a page and on paper."""
+"""The report of a pack: its content, as a page and on paper."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_the_file_has_its_fonts_is_dated_as_the_export_and_fetches_nothing():
 
 
 def elements(node: Any) -> Iterator[Any]:
-    """Those of the structure of a PDF, in the order in which it is read."""
+    """Elements of the structure of a PDF, in the order in which it is read."""
     if "/S" in node:
         yield node
     kids = node.get("/K", [])
@@ -185,7 +185,7 @@ def elements(node: Any) -> Iterator[Any]:
 
 
 def marks(page: pypdf.PageObject, reader: pypdf.PdfReader) -> Iterator[int | None]:
-    """The numbers of what is shown on a page, None for what is no content."""
+    """Numbers of the content on a page, None for what is no content."""
     within: list[int | None] = []
     for operands, operator in ContentStream(page.get_contents(), reader).operations:
         if operator in (b"BDC", b"BMC"):

@@ -191,7 +191,7 @@ def test_a_phone_may_report_when_the_call_has_ended(confirmed):
 
 @pytest.mark.parametrize("known_by", [None, 7, True])
 def test_a_sound_whose_step_does_not_say_by_what_that_is_known(known_by):
-    """As of a type that is none of ours."""
+    """A type that is none of ours has such a step."""
     details: dict[str, Scalar] = {"party": "called", "played_ms": 400, "known_by": known_by}
     told = Step("c-1", StepKind.SOUND_ENDED, at(420), details)
     record = record_of_steps("pbx-1", [decided(PLAY), ANSWERED, STARTED, told])
@@ -209,12 +209,12 @@ def test_the_nonce_of_the_request_is_that_of_the_record_and_no_part_of_its_json(
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 LATE_REFUSAL = "the service decided REFUSE, number-suspended, and the hook acted without it"
 IN_TIME, TOO_LATE = decided(PLAY), decided(PLAY, ms=3000)
-"""The hook waited three seconds; its line is dated by the request."""
+"""Dates of a line in time and too late: the hook waited three seconds, and its line is dated by the request."""
 SUSPENDED = fallback(Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
 REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
 NO_NOTICE = fallback(None, None)
 SOUNDED = [ANSWERED, NOTICE_STARTED, SENT, CONNECTED]
-# What counts: whether that is the hook's decision, its outcome and reason, and what was to be heard.
+# These count: whether that is the hook's decision, its outcome and reason, and the sound that was to be heard.
 BY_HOOK = (True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"})
 REFUSAL = (True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {})
 BY_SERVICE = (False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"})
@@ -228,7 +228,7 @@ BY_SERVICE = (False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"})
         ([IN_TIME, NOTICED, *SOUNDED, replace(LATE_ENDED, details=ENDED.details)], BY_HOOK, [LATE]),
         ([TOO_LATE, SUSPENDED, REFUSED_BY_HOOK], REFUSAL, [LATE]),
         ([decided(REFUSE, ms=3000), SUSPENDED, REFUSED_BY_HOOK], REFUSAL, [LATE_REFUSAL]),
-        # What the hook says that it did counts, whatever the end says.
+        # The hook's word on its own acts counts, whatever the end says.
         ([TOO_LATE, NOTICED, CANCELLED], BY_HOOK, [LATE]),
         ([IN_TIME, NOTICED, steps.ended("c-1", at(1), CallStatus.CANCEL, reason=PLAY.reason)], BY_HOOK,
          [LATE, "the hook acted on licence-valid"]),

@@ -1,4 +1,4 @@
-"""Whatever dies or does not answer, at whatever moment: each step arrives once."""
+"""Each step arrives once, whatever dies or does not answer, at whatever moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody writes into a replica, or into the ledger that is replicated, and has no key."""
+"""Rows that somebody without a key writes into a replica, or into the ledger that is replicated."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_call_in_a_replica_that_says_that_it_is_under_way_is_not_good_without_
 
 
 def _literal(value: object) -> str:
-    """In SQL."""
+    """Value as a literal of SQL."""
     if isinstance(value, bytes):
         return f"'\\x{value.hex()}'"
     return "NULL" if value is None else "'{}'".format(str(value).replace("'", "''"))

@@ -1,4 +1,4 @@
-"""What a node says of itself in PostgreSQL: each second, also while its replica is in trouble; and who reads it."""
+"""A node's reports on itself in PostgreSQL: each second, also while its replica is in trouble; and their readers."""
 
 from __future__ import annotations
 

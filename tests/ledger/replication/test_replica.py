@@ -19,7 +19,7 @@ from lab.postgresql import changed, database_of
 
 @pytest.fixture
 def two(tmp_path, server):
-    """By one name, with a ledger and a key each."""
+    """Two nodes of one name, with a ledger and a key each."""
     return [Node.at(tmp_path / place, "pbx-1", server) for place in ("here", "there")]
 
 
@@ -61,7 +61,7 @@ def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node, monkeypatc
 
 
 def test_two_links_of_one_node_at_once_ship_each_step_once(node, monkeypatch):
-    """As while one instance takes over from the other."""
+    """One instance takes over from the other."""
     monkeypatch.setattr(replica_batch, "BATCH_STEPS", 3)
     node.write(*(heard_call(f"c-{number}", number) for number in range(5)))
     links = node.connection(), node.connection()
@@ -167,7 +167,7 @@ def test_a_spool_that_was_damaged_or_put_back_is_not_shipped(tmp_path, node):
 
 @pytest.mark.nightly
 def test_a_schema_that_an_administrator_made_is_used(node, postgresql):
-    """Of a user who may make none."""
+    """Its user may make no schema."""
     database = database_of(node.settings.url)
     role = f"node_{database}"
     postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")

@@ -1,4 +1,4 @@
-"""Whatever PostgreSQL makes its callers wait for: the evidence of calls is written, and nobody waits for ever."""
+"""Waits of PostgreSQL's callers, whatever causes them: the evidence of calls is written, and nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lab.postgresql import database_of
 
 @pytest.fixture
 def node(node, monkeypatch):
-    """With the journal in which whoever reads keeps the writer from its commit."""
+    """A node with the journal in which any reader keeps the writer from its commit."""
     monkeypatch.setattr(sqlite, "journal_mode", lambda: "persist")
     node.write(heard_call("c-0"))
     node.replicate()
@@ -55,7 +55,7 @@ def meanwhile(work: Callable[[], object]) -> Future[object]:
 
 @pytest.mark.nightly
 def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgresql):
-    """Of a new connection, which compares everything that is compared."""
+    """A new connection asks, and compares everything that is compared."""
     asked, stalled, at = 0, threading.Event(), 0
 
     def judge(to_server: bool, octets: bytes) -> str | None:

@@ -33,7 +33,9 @@ def trusted(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 class Misbehaving(Quiet):
-    """Does what the path says. It compresses all that it has, except what is compressed already: that it expands."""
+    """A server that does what the path says. It compresses every uncompressed file, and expands every
+    compressed one.
+    """
 
     busy = 1
 

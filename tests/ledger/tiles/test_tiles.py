@@ -43,7 +43,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def published(out: Path, *options: object) -> dict[str, Any]:
-    """What the command tells of the one ledger that it publishes."""
+    """Report of the command on the one ledger that it publishes."""
     (report,) = told("log tiles", out, *options)
     return report
 
@@ -269,7 +269,7 @@ def flip(name: str) -> Callable[[Path], None]:
 
 
 def flip_within(name: str) -> Callable[[Path], None]:
-    """A bit of what is compressed."""
+    """Function that changes a bit of the content of a compressed file."""
 
     def change(folder: Path) -> None:
         octets = bytearray(expanded((folder / name).read_bytes(), BUNDLE_LIMIT))
@@ -288,7 +288,7 @@ def grow(name: str) -> Callable[[Path], None]:
 
 
 def repack(name: str, pack: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    """The entries in another form."""
+    """Function that writes the entries in another form."""
     return lambda folder: (folder / name).write_bytes(pack(gzip.decompress((folder / name).read_bytes()))) and None
 
 

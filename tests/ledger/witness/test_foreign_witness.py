@@ -50,7 +50,7 @@ def openssh(public: bytes) -> bytes:
 
 @contextmanager
 def sigsum(folder: Path, log: bytes) -> Iterator[str]:
-    """sigsum's witness for the log with this key; what `ledger.witnesses` says of it."""
+    """Context of sigsum's witness for the log with this key; yields its entry in `ledger.witnesses`."""
     own = Ed25519PrivateKey.from_private_bytes(SEED)
     (folder / "log.pub").write_bytes(openssh(log))
     (folder / "witness").write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))

@@ -33,7 +33,7 @@ from lab.ledger_copies import copy_ledger
 
 
 async def ask(url: str, witness: str, writer: LedgerWriter | None = None, times: int = 1) -> None:
-    """As the service does now and then; with a ledger that is opened for it, if none is given."""
+    """Ask the witness, as the service does now and then. Without a writer, a ledger is opened for it."""
     with nullcontext(writer) if writer else writer_of(url) as asking:
         cosigning = Cosigning(asking, key_ring_of(url), [witness], 60)
         async with aiohttp.ClientSession() as session:
@@ -77,7 +77,7 @@ async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, cap
 
 @pytest.mark.parametrize("more", [2, 3])
 async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more, caplog):
-    """Written anew, of as many leaves or more, by one who has the keys."""
+    """The history is written anew, with as many leaves or more, by somebody who has the keys."""
     await written(url, "c-1", "c-2")
     async with running_witness(tmp_path) as witness:
         await ask(url, witness)
@@ -90,10 +90,10 @@ async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more,
 
 
 class Answering:
-    """Something that answers as a witness does, and need not be one."""
+    """A server that answers as a witness does, and need not be one."""
 
     def __init__(self, *answers: tuple[int, str, str]) -> None:
-        """Status, content type and text of each answer."""
+        """Set the status, content type and text of each answer."""
         self.answers = list(answers)
         self.shows = ""
         self.signer: Signer | None = None
@@ -110,7 +110,7 @@ class Answering:
 
     @asynccontextmanager
     async def listening(self, signer: Signer) -> AsyncIterator[str]:
-        """What `ledger.witnesses` is to say of it."""
+        """Context in which it listens; yields its entry in `ledger.witnesses`."""
         application = web.Application()
         application.router.add_post("/add-checkpoint", self.post)
         application.router.add_get("/checkpoint/{log}", self.get)

@@ -1,4 +1,4 @@
-"""A writer that is killed: what it had acknowledged is there."""
+"""A writer that is killed: everything that it had acknowledged is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Room for evidence on the disk, and what is kept while there is none."""
+"""Room for evidence on the disk, and the steps that are kept while there is none."""
 
 from __future__ import annotations
 

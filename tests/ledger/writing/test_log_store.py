@@ -54,11 +54,11 @@ def test_a_call_that_is_over_is_a_leaf_and_its_proof_stands_alone(url):
 
 
 ROOTS: set[Checkpoint] = set()
-"""Of all runs of the next test."""
+"""Roots of all runs of the next test."""
 
 
 def write_in(url: str, told: list[steps.Step], group: int, reopened: bool) -> None:
-    """In groups of so many steps, by one writer or by one for each."""
+    """Write in groups of so many steps, by one writer or by one for each."""
     groups = [told[start : start + group] for start in range(0, len(told), group)]
     if reopened:
         for each in groups:
@@ -99,7 +99,9 @@ def test_odd_calls_are_leaves_too(url):
 @pytest.mark.parametrize("limit", [0, 50_000])
 @pytest.mark.parametrize(("group", "reopened"), [(1, False), (1, True), (7, False)])
 def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(url, group, reopened, limit, monkeypatch):
-    """While it is in progress, after its end, and by the next process: once such a ledger was not good for ever."""
+    """The decisions come while it is in progress, after its end, and by the next process. Once such a ledger was bad
+    for ever.
+    """
     monkeypatch.setattr(log_store, "OPEN_LIMIT", limit)
 
     def again(start_ms: int) -> list[steps.Step]:

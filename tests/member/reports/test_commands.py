@@ -45,7 +45,7 @@ report:
 
 
 class Private(Terminal):
-    """Shows no number in clear, except to the office that asks for a report."""
+    """Settings that show no number in clear, except to the office that asks for a report."""
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
         code, out, error = super().run(*words, typed=typed)
@@ -60,7 +60,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Private:
 
 
 def member(folder: Path, number: int, desk: str) -> Path:
-    """The settings of a member's node; the first one's ledger has calls."""
+    """Settings of a member's node; the first one's ledger has calls."""
     folder.mkdir()
     settings_file = folder / "idtone.yaml"
     settings_file.write_text(
@@ -82,7 +82,7 @@ def office(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def nodes(tmp_path: Path, office: Path) -> Iterator[list[Path]]:
-    """The settings of two members, while the desk runs."""
+    """Settings of two members, while the desk runs."""
     with attended(Members(office).desk) as url:
         yield [member(tmp_path / f"m-{number}", number, url) for number in (1, 2)]
 

@@ -1,4 +1,4 @@
-"""A report's file, what is sealed of it, and what a ledger says about its call."""
+"""A report's file, its sealed parts, and the ledger's statement on its call."""
 
 import base64
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What the authority decides, on the command line: the file, its comments, and the history."""
+"""The authority's decisions, on the command line: the file, its comments, and the history."""
 
 import difflib
 import re
@@ -17,7 +17,7 @@ from lab.repository import ROOT
 
 
 def changed(before: str, after: str) -> list[str]:
-    """The lines that were removed (-) and added (+)."""
+    """Lines that were removed (-) and added (+)."""
     return [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "-+"]
 
 

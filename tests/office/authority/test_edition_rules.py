@@ -27,7 +27,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def package(office: Office, tmp_path: Path) -> Path:
-    """All roles: a rotation, a revocation and a suspension at once."""
+    """Package for all roles: a rotation, a revocation and a suspension at once."""
     office.told("licence revoke", "L-0001", *WHY)
     office.told("suspension number", *STOP, typed=TWICE)
     new = office.new_keys("registry-4", "registry-5", "registry-6")
@@ -240,7 +240,7 @@ def test_what_strangers_have_signed_is_not_published(office, package):
 
 @contextmanager
 def interrupted(office: Office, written: int, error: OSError) -> Iterator[None]:
-    """The disk fills up after so many files of the repository."""
+    """Context in which the disk fills up after so many files of the repository."""
     whole, count = module.replace_durably, 0
 
     def broken(path: Path, octets: bytes, *more: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the authority signs and publishes, and what a member's machine makes of it, on the command line."""
+"""The authority's signed publications, and how a member's machine reads them, on the command line."""
 
 import io
 import resource

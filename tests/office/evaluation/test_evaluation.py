@@ -65,7 +65,7 @@ def evaluated(office: Office, *more: object) -> Any:
 
 @pytest.fixture
 def site(folder: Office, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is published after an evaluation."""
+    """Files that are published after an evaluation."""
 
     def make() -> None:
         hand_in(folder, content_of(LAST_YEAR), content_of(YEAR))
@@ -132,7 +132,7 @@ def test_no_badge_shows_the_address_of_the_sample(folder):
 
 def test_a_stopped_member_leaves_the_public_list(folder, site):
     def listed() -> tuple[bool, bool, bool]:
-        """On the page, in the list for programs, and in the signed list."""
+        """Presence on the page, in the list for programs, and in the signed list."""
         lists = (site / each / "operators.json" for each in (".", "proof"))
         return "最優良" in (site / "index.html").read_text(), *("m-0001" in each.read_text() for each in lists)
 
@@ -377,7 +377,7 @@ def test_what_the_office_observes(folder):
 
 
 def test_criteria_are_entered_and_raise_their_version(office):
-    """From the sample to the file that is published, without a file that anyone writes."""
+    """The way goes from the sample to the published file, and nobody writes a file by hand."""
     path = office.folder / "evaluation.yaml"
     first = ("--list", LIST, "--witness", WITNESS.cosigner)
     assert office.told("evaluation enter-criteria", *first, *WHY)["version"] == 1

@@ -18,7 +18,7 @@ from lab.site import BARE
 
 
 class Installed(Service):
-    """The doctor knows the service by its command line."""
+    """Stand-in for the installed service, which the doctor knows by its command line."""
 
     forks = False
 

@@ -1,4 +1,4 @@
-"""Observations of Asterisk → findings."""
+"""Findings that are made from observations of Asterisk."""
 
 from dataclasses import replace
 from ipaddress import ip_address

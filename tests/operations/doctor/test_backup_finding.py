@@ -1,4 +1,4 @@
-"""What the backups of this node are worth, as a finding."""
+"""Finding on the value of this node's backups."""
 
 from __future__ import annotations
 

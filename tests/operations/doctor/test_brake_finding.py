@@ -1,4 +1,4 @@
-"""What the brake holds, as a finding."""
+"""Finding on the lines that the brake holds."""
 
 from __future__ import annotations
 

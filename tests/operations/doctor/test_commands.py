@@ -1,4 +1,4 @@
-"""How findings are shown to people."""
+"""The presentation of findings to people."""
 
 from __future__ import annotations
 

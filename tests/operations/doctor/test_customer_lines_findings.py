@@ -1,4 +1,4 @@
-"""What the doctor says of the table of the customers' lines."""
+"""The doctor's findings on the table of the customers' lines."""
 
 from __future__ import annotations
 

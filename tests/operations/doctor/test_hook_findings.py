@@ -1,4 +1,4 @@
-"""Whether Asterisk has the right hook."""
+"""The check that Asterisk has the right hook."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Names, clocks, the service and its watchdog → findings."""
+"""Findings on names, clocks, the service and its watchdog."""
 
 from datetime import UTC, datetime
 

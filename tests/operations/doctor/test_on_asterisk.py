@@ -41,6 +41,7 @@ from lab.site import BARE
 SEEN_OVER_ARI = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-exposure", "cdr", "clock-asterisk",
     "hook-loaded", "service-application", "sounds-readable", "journal", "open-files",
+    "variable-events", "cel", "endpoint-channels",
 }  # fmt: skip
 OTHER_HOOK = dict.fromkeys(("hook-loaded", "hook-file"), "bad")
 NO_ARI = {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
@@ -69,7 +70,7 @@ def recovered(service: Service, intact: Findings, within_s: float = 60) -> None:
 
 @contextmanager
 def reloaded(service: Service, command: str) -> Iterator[None]:
-    """Reload Asterisk at the end, when its files are as before."""
+    """Context at whose end Asterisk is reloaded, when its files are as before."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The registry and its licences → findings."""
+"""Findings on the registry and its licences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sound files, fallback.conf and the journal, and who may read and write them → findings."""
+"""Findings on the sound files, fallback.conf and the journal, and on the users who may read and write them."""
 
 import errno
 from dataclasses import replace

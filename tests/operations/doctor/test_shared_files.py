@@ -1,4 +1,4 @@
-"""What the doctor says of imported sounds on a node without the libraries that make sounds."""
+"""The doctor's findings on imported sounds on a node without the libraries that make sounds."""
 
 from __future__ import annotations
 

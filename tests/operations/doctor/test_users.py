@@ -52,7 +52,7 @@ def become() -> list[str]:
 
 @pytest.fixture
 def service(installation: AsteriskInstallation) -> Iterator[Service]:
-    """A service that was never started, with a running Asterisk; the service's user owns the service's files."""
+    """A service that was never started, with a running Asterisk. The service's user owns the service's files."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     if subprocess.run([*become(), IDTONE, "--version"], cwd="/", check=False, capture_output=True).returncode:

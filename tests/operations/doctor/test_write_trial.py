@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 @pytest.fixture
 def beside() -> Iterator[Path]:
-    """The folder of the sounds. All users can pass through the folders above it, as on a PBX."""
+    """Folder of the sounds. All users can pass through the folders above it, as on a PBX."""
     with tempfile.TemporaryDirectory(prefix="idtone-trial-") as scratch:
         Path(scratch).chmod(0o755)
         (Path(scratch) / "sounds").mkdir()
@@ -67,7 +67,7 @@ def test_a_trial_creates_a_file(beside):
 
 
 def test_a_folder_that_is_read_only_only_for_the_service(beside):
-    """As systemd makes the folder if ReadWritePaths does not name it."""
+    """systemd makes the folder so if ReadWritePaths does not name it."""
     own(beside, SERVICE.user, SERVICE.group, 0o755)
     commands = (
         f"mount --bind {beside} {beside} && mount -o remount,bind,ro {beside} && exec setpriv --reuid={SERVICE.user}"
@@ -120,7 +120,7 @@ def look(folder: Path, beside: Path, topic: str, mode: int, file_mode: int, grou
 
 
 def both(beside: Path) -> list[Finding]:
-    """Whether the service can put files beside the sounds, and in the journal."""
+    """Findings on whether the service can put files beside the sounds, and in the journal."""
     first = look(beside, beside, "sounds-writable", SOUNDS_MODE, FALLBACK_MODE, None)
     group = ASTERISK if first.state is State.BAD else beside.stat().st_gid
     return [first, look(beside / "journal", beside, "journal-writable", JOURNAL_MODE, FILE_MODE, group)]
@@ -133,7 +133,7 @@ def follow(findings: list[Finding]) -> None:
 
 
 def child(beside: Path, user: int, groups: list[int], code: str) -> str:
-    """What Python code prints that another user runs, with `beside` and the product's modules."""
+    """Output of Python code that another user runs, with `beside` and the product's modules."""
     log = beside.with_name("log")
     log.write_bytes(b"")
     Forked([], str(log), os.environ, partial(run_as, user, SERVICE.group, groups, beside, dedent(code))).wait(60)

@@ -1,4 +1,4 @@
-"""Where an operator's lines go, by what Asterisk's own files include."""
+"""The places of an operator's lines, by what Asterisk's own files include."""
 
 from __future__ import annotations
 

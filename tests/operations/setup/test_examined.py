@@ -1,4 +1,4 @@
-"""What `idtone setup` says at its end."""
+"""The report of `idtone setup` at its end."""
 
 from __future__ import annotations
 

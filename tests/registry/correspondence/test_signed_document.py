@@ -1,4 +1,4 @@
-"""What a signed document says, and what is not accepted as one."""
+"""Content of a signed document, and texts that are not accepted as one."""
 
 from datetime import UTC, datetime
 

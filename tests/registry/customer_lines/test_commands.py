@@ -1,4 +1,4 @@
-"""`idtone lines …`, run as the command line runs it: no output has a whole number."""
+"""`idtone lines …`, run as the command line runs it: no output has a complete number."""
 
 from __future__ import annotations
 

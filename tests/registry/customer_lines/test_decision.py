@@ -1,4 +1,4 @@
-"""Where the table of lines stands in the order of the decision."""
+"""The place of the table of lines in the order of the decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which line may present which number: a table, and a naive answer beside the index."""
+"""The numbers that each line may present: a table, and a naive answer beside the index."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ ENTRY = st.builds(
 
 
 def naive(entries: list[Entry], number: int, endpoint: str, account: str, at: int) -> tuple[Reason | None, str | None]:
-    """By reading every entry."""
+    """Answer that is found by reading every entry."""
     of_line = [entry for entry in entries if endpoint in entry.endpoints]
     if not of_line:
         of_line = [entry for entry in entries if account in entry.accounts]

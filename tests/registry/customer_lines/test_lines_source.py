@@ -1,4 +1,4 @@
-"""The table of lines as the service keeps it: changes, faults, a source that is away, a restart."""
+"""The table of lines as the service keeps it: changes, faults, an unreachable source, a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fleet's nodes tell each other of their own suspensions, and that they agree."""
+"""Own suspensions that a fleet's nodes tell each other, and their agreement."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Node:
         self.name, self.held = name, OwnSuspensions(suspensions=held)
 
     def hear(self, *others: Node) -> None:
-        """And put to use what is new, as the service does."""
+        """Hear the others, and put new suspensions to use, as the service does."""
         says = {each.name: suspensions_to_tell(each.held, each.name) for each in others}
         held = taken_over(self.held, self.name, says)
         used = [put_to_use(each, LATER, True, DUE) for each in held.suspensions]

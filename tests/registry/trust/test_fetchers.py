@@ -25,7 +25,7 @@ from lab.registry.trust.publication_server import over_https
 
 @pytest.fixture
 def server(association: Association, certificate: Path) -> Iterator[str]:
-    """The publication."""
+    """Address of the server of the publication."""
     with over_https(association.repository, certificate) as address:
         yield address
 

@@ -1,4 +1,6 @@
-"""What a member's machine accepts from the association: the cases of the TUF specification for a client."""
+"""The publications that a member's machine accepts from the association: the cases of the TUF specification for a
+client.
+"""
 
 import json
 import shutil
@@ -42,7 +44,7 @@ def test_a_role_past_half_its_term_is_signed_again(association, sets):
 
 
 def refused(machine: Machine, why: str = ".") -> None:
-    """Nothing is taken, and the kept generation stays."""
+    """Check that nothing is taken, and that the kept generation stays."""
     kept = machine.repository().kept()
     with pytest.raises(TrustError, match=why):
         machine.repository().update()

@@ -114,7 +114,7 @@ def test_signed_faults_are_logged_and_change_nothing(association, open_source, c
 
 @pytest.fixture
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """How often everything was verified."""
+    """One item for each time that everything was verified."""
     made: list[None] = []
     update = PublicationClient.update
     monkeypatch.setattr(PublicationClient, "update", lambda self: made.append(None) or update(self))

@@ -22,6 +22,6 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mono(tmp_path: Path) -> Path:
-    """The sample sound 0.7 s after the beginning."""
+    """Recording of the sample sound 0.7 s after the beginning."""
     soundfile.write(tmp_path / "mono.wav", leg(SAMPLE), 8000)
     return tmp_path / "mono.wav"

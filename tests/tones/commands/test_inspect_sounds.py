@@ -21,7 +21,7 @@ NUMBERS = {
 
 @pytest.fixture
 def recording(tmp_path):
-    """Two legs: the sample sound after half a second, and silence."""
+    """Recording of two legs: the sample sound after half a second, and silence."""
     left = np.pad(synthesise(load_library()["sample"], 8000), 4000)
     path = tmp_path / "call.wav"
     soundfile.write(path, np.stack([left, np.zeros_like(left)], axis=1), 8000, subtype="PCM_16")

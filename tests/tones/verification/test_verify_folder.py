@@ -15,7 +15,9 @@ BAD = os.fsdecode(b"bad\xff.wav")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A recording with the sample, one with it on one of two legs, one with another sound, and a text file."""
+    """A folder with a recording of the sample, one with it on one of two legs, one with another sound, and a
+    text file.
+    """
     home = tmp_path_factory.mktemp("recordings")
     (home / "2026").mkdir(parents=True)
     (home / ".hidden").mkdir()

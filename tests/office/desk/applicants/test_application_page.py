@@ -1,4 +1,4 @@
-"""The public form of an application over HTTP: applicants, attackers, and the office that receives what they send."""
+"""The public form of an application over HTTP: applicants, attackers, and the office that receives their input."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Which member held a number at a time, by the editions that the repository keeps."""
+"""The member that held a number at a time, by the editions that the repository keeps."""
 
 from datetime import UTC, datetime, timedelta
 
