@@ -15,7 +15,7 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import holds_number
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import ask, entries_asked, entries_of, kept_line
+from idtone.core.terminal.prompts import ask_line, entries_asked, entries_of, kept_line
 from idtone.core.translation import Message, translated
 from idtone.ledger.commands.options import local_time, parse_since
 from idtone.registry.customer_lines.read_line_table import read_as_set
@@ -163,7 +163,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
         entries = entries_of((sys.stdin.read() if is_stream else read_text(Path(source))).splitlines())
     else:
         entries = entries_asked(None)
-        if sys.stdin.isatty() and entries_of([ask(translated(Message("The same again")))]) != entries:
+        if sys.stdin.isatty() and entries_of([ask_line(translated(Message("The same again")))]) != entries:
             raise UsageError(Message("the two entries differ; look at the request again"))
     try:
         return sorted({read_span(each) for each in entries}, key=lambda span: span.first)

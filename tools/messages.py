@@ -44,7 +44,7 @@ msgstr ""
 DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEMPLATES: Final = ROOT / "console" / "templates"
-MARKS: Final = frozenset({"Message", "template", "asked", "_asked_for"})
+MARKS: Final = frozenset({"Message", "template", "ask_line"})
 """The functions whose first argument is a text to translate."""
 FIELD: Final = re.compile(r"\{[^{}]*\}")
 """A field of a template."""

@@ -13,7 +13,7 @@ from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.command_line import ConfigOption, JsonOption
-from idtone.core.terminal.prompts import ask
+from idtone.core.terminal.prompts import ask_line
 from idtone.core.translation import Message
 
 from ..access.password_rules import common_passwords, objection
@@ -113,7 +113,7 @@ def _unlock(name: str, config: Path | None) -> None:
 
 
 def _new_password(name: str, node: str) -> str:
-    entered = ask(Message("Password"), hidden=True)
+    entered = ask_line(Message("Password"), hidden=True)
     if why := objection(entered, (name, node), common_passwords()):
         raise UsageError(why)
     return entered

@@ -49,7 +49,7 @@ def number_asked() -> Number:
 
     Raises UsageError.
     """
-    return number_of(ask("Number"))
+    return number_of(ask_line("Number"))
 
 
 def entries_asked(file: Path | None) -> list[str]:
@@ -57,7 +57,7 @@ def entries_asked(file: Path | None) -> list[str]:
     if file is not None:
         lines = read_text(file).splitlines()
     elif sys.stdin.isatty():
-        lines = [ask("Numbers, separated by commas")]
+        lines = [ask_line("Numbers, separated by commas")]
     else:
         lines = sys.stdin.read().splitlines()
     return entries_of(lines)
@@ -111,7 +111,7 @@ _MARK: Final = "\0"
 _NO_DIGIT: Final = re.compile("[^0-9]")
 
 
-def ask(what: str, hidden: bool = False) -> str:
+def ask_line(what: str, hidden: bool = False) -> str:
     """One line that the person types. If `hidden`, the terminal does not show it."""
     what = translated(what)
     if hidden and sys.stdin.isatty():

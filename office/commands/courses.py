@@ -12,7 +12,7 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import ask
+from idtone.core.terminal.prompts import ask_line
 from idtone.core.translation import Message, is_japanese, translated
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.model import Name
@@ -96,7 +96,7 @@ def record(
     workspace, now = Workspace(folder), datetime.now(UTC)
     taken = day or now.astimezone(JAPAN).date().isoformat()
     course = course_of(folder)
-    letters, person = answers_of(course, answers), ask("Name of the attendee")
+    letters, person = answers_of(course, answers), ask_line("Name of the attendee")
     with checking():
         made = record_attendance(
             workspace, member, person, taken, course.version, letters, now, lambda name: f"--{name}"
@@ -151,7 +151,7 @@ def _answer(course: Course, place: int) -> str:
     print(f"{question.id}. {_said(question.ask)}")
     for letter, words in question.choices.items():
         print(f"  {letter}  {_said(words)}")
-    while (given := ask("Letter").lower()) not in question.choices:
+    while (given := ask_line("Letter").lower()) not in question.choices:
         print(translated(Message("write one of these: {letters}", letters=", ".join(question.choices))))
     return given
 

@@ -15,7 +15,7 @@ from idtone.core.files import reading
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 from idtone.core.persons import acting_person
-from idtone.core.terminal.prompts import any_number_of, ask, number_of
+from idtone.core.terminal.prompts import any_number_of, ask_line, number_of
 from idtone.core.terminal.prompts import entries_asked as typed_entries
 from idtone.core.terminal.prompts import kept_line as kept_line
 from idtone.core.terminal.prompts import number_asked as number_asked
@@ -50,37 +50,37 @@ def entries_asked(file: Path | None) -> list[str]:
 
 def any_number_asked() -> Number:
     """The same as `number_asked`, also for a foreign number. Raises UsageError."""
-    return any_number_of(ask("Number"))
+    return any_number_of(ask_line("Number"))
 
 
 def number_asked_of_two() -> Number:
     """The same number, typed by two people without an echo. Raises UsageError."""
-    first = number_of(ask("Number", hidden=True))
-    if number_of(ask("Number again, entered by the second person", hidden=True)) != first:
+    first = number_of(ask_line("Number", hidden=True))
+    if number_of(ask_line("Number again, entered by the second person", hidden=True)) != first:
         raise UsageError(Message("the two numbers differ; look at the request again"))
     return first
 
 
 def range_asked_of_two() -> NumberSpan:
     """The same range or prefix, typed by two people without an echo. Raises UsageError."""
-    first = _span(ask("Range or prefix", hidden=True))
-    if _span(ask("Range or prefix again, entered by the second person", hidden=True)) != first:
+    first = _span(ask_line("Range or prefix", hidden=True))
+    if _span(ask_line("Range or prefix again, entered by the second person", hidden=True)) != first:
         raise UsageError(Message("the two ranges differ; look at the request again"))
     return first
 
 
 def member_asked_of_two() -> str:
     """The id of the same member, typed by two people. Raises UsageError."""
-    first = ask("Member")
-    if ask("Member again, entered by the second person") != first:
+    first = ask_line("Member")
+    if ask_line("Member again, entered by the second person") != first:
         raise UsageError(Message("the two members differ; look at the request again"))
     return first
 
 
 def suspended_asked_of_two() -> NumberSpan | str:
     """The same number, range, prefix or member, typed by two people without an echo. Raises UsageError."""
-    first = _scope(ask("Number, range, prefix or member", hidden=True))
-    if _scope(ask("The same again, entered by the second person", hidden=True)) != first:
+    first = _scope(ask_line("Number, range, prefix or member", hidden=True))
+    if _scope(ask_line("The same again, entered by the second person", hidden=True)) != first:
         raise UsageError(Message("the two entries differ; look at the request again"))
     return first
 

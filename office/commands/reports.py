@@ -13,7 +13,7 @@ from idtone.core.errors import UsageError
 from idtone.core.numbers import parse
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress
-from idtone.core.terminal.prompts import ask, ask_passphrase
+from idtone.core.terminal.prompts import ask_line, ask_passphrase
 from idtone.core.translation import Message, translated
 from idtone.member.reports.report import ReportedCall, ReportedService
 
@@ -284,9 +284,10 @@ def take(
     if service and (day or time):
         raise UsageError(Message("--service is in place of a call; leave --date and --time out"))
     fields = {
-        "service": service, "number": "" if service else ask("Number"), "what": ask("What happened, in one line"),
-        "name": ask("Name of the reporter (may be empty)"),
-        "contact": ask("How to reach the person (may be empty)"),
+        "service": service, "number": "" if service else ask_line("Number"),
+        "what": ask_line("What happened, in one line"),
+        "name": ask_line("Name of the reporter (may be empty)"),
+        "contact": ask_line("How to reach the person (may be empty)"),
         "date": day, "time": time, "within_minutes": str(within), "disclose": "yes" if disclose else "",
     }  # fmt: skip
     report_id, receipt = take_report(_reports(folder), fields, by, datetime.now(UTC))

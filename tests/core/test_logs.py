@@ -129,7 +129,7 @@ import logging, socket, time
 from pathlib import Path
 from idtone.core import logs
 logs.JOURNALD = Path("{tmp_path}/socket")
-logs.begin(logs.LogFormat.JOURNALD, "info")
+logs.begin_logging(logs.LogFormat.JOURNALD, "info")
 log = logging.getLogger("lab")
 writer, written = logging.root.handlers[0].writer, []
 write = writer.write
@@ -213,7 +213,7 @@ import logging
 from pathlib import Path
 from idtone.core import logs
 logs.JOURNALD, logs.BUFFER, logs.CLOSE_WITHIN_S = Path("{tmp_path}/socket"), 4096, float(input())
-logs.begin(logs.LogFormat.JOURNALD, "info")
+logs.begin_logging(logs.LogFormat.JOURNALD, "info")
 for number in range(200):
     logging.getLogger("lab").info("%s", number)
 print("ends", flush=True)

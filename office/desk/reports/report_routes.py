@@ -67,7 +67,7 @@ def add_report_routes(application: web.Application, desk: Desk, public: PublicPa
         return web.json_response(await in_thread(threads, _keys, desk))
 
     async def shown() -> tuple[bool, str]:
-        """Whether the form asks for the reporter, and the responsible body that it names."""
+        """The form's question for the reporter (True if it asks), and the responsible body that it names."""
         officer = (await in_thread(threads, _keys, desk))["officer"]
         if not responsible:
             responsible.append(await in_thread(threads, responsible_body, desk.folder, rules))
