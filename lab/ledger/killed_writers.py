@@ -98,7 +98,7 @@ MOMENTS = {
 
 GIVING_UP = {
     "it is allowed": (record_act, "_write"),
-    "the act is written": (group_writer, "settle_ends"),
+    "the act is written": (group_writer, "note_given_up_ends"),
     "the file beside the key is to say so": (continued_trees.ContinuedTrees, "give_up"),
 }
 """Methods before which a process that gives up the end of a log is killed."""

@@ -174,7 +174,7 @@ def test_the_service_works_after_the_remedies(beside, sounds, journal):
         beside,
         """
         for text in "one", "two":
-            fallback.leave(beside, text)
+            fallback.write_durably(beside, text)
             journal.make()
             journal.path.write_text("a line")
             journal.replace()
@@ -193,7 +193,7 @@ def test_the_remedies_for_asterisk_do_not_lock_out_the_service(beside):
     """The remedies once gave Asterisk access but took it from the service."""
     own(beside.parent, SERVICE.user, SERVICE.group, 0o700)
     own(beside, SERVICE.user, SERVICE.group, 0o750)
-    as_the_service(beside, "fallback.leave(beside, 'one'); journal.make()")
+    as_the_service(beside, "fallback.write_durably(beside, 'one'); journal.make()")
     path = beside / "journal" / JOURNAL_FILE
 
     def asterisks() -> list[Finding]:
@@ -214,5 +214,5 @@ def test_the_remedies_for_asterisk_do_not_lock_out_the_service(beside):
     read = ["setpriv", f"--reuid={READER.user}", f"--regid={ASTERISK}", "--clear-groups", "sh", "-ec"]
     subprocess.run([*read, f"cat {beside}/fallback.conf >/dev/null && echo a line >> {path}"], check=True, cwd="/")
     assert {finding.state for finding in both(beside)} == {State.GOOD}
-    as_the_service(beside, "fallback.leave(beside, 'two'); journal.make(); journal.replace()")
+    as_the_service(beside, "fallback.write_durably(beside, 'two'); journal.make(); journal.replace()")
     assert path.stat().st_gid == ASTERISK
