@@ -18,7 +18,7 @@ from idtone.dialplan import HOOK_FILE, HOOK_GLOBAL, HOOK_MODE
 
 from .asterisk_console import AsteriskConsole
 from .custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, CustomFile, custom_file_for
-from .doctor import asterisk_files, asterisk_findings, modules, needless_load, observe_machine
+from .doctor import asterisk_files, asterisk_findings, modules, observe_machine
 from .planned_changes import (
     HOOK_RELOAD,
     AsteriskChange,
@@ -94,20 +94,6 @@ def http_changes(folder: Path) -> list[Change]:
 
 
 LOOPBACK: Final = "127.0.0.1"
-
-
-def decline_changes(folder: Path) -> list[Change]:
-    """Let Asterisk publish no event for variables, from its next start on."""
-    path = folder / "stasis.conf"
-    text, trouble = asterisk_files.text(path)
-    if trouble:
-        raise ChangeError(Message("{path}: {trouble}", path=path, trouble=trouble))
-    if needless_load.declines_variable_events(text or ""):
-        return []
-    before = observe_machine.content(path)
-    lines = [needless_load.DECLINE]
-    after = with_options(before or b"", needless_load.DECLINED_SECTION, lines)
-    return [_changed(path, before, after or with_section(before or b"", needless_load.DECLINED_SECTION, lines))]
 
 
 def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change]:

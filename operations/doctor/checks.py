@@ -207,11 +207,8 @@ def _needless_load(exam: Exam) -> Iterator[Finding]:
             yield unknown(topic, *_NO_ASTERISK)
         return
     if folder is None:
-        for topic in NEEDLESS_LOAD[:2]:
-            yield unknown(topic, *_ELSEWHERE)
+        yield unknown("cel", *_ELSEWHERE)
     else:
-        path = folder / "stasis.conf"
-        yield needless_load.variable_events(*asterisk_files.text(path), path)
         path = folder / "cel.conf"
         yield needless_load.cel(seen.modules, *asterisk_files.text(path), path)
     if seen.endpoints is None:
@@ -220,7 +217,7 @@ def _needless_load(exam: Exam) -> Iterator[Finding]:
         yield needless_load.channels_per_endpoint(seen.endpoints)
 
 
-NEEDLESS_LOAD: Final = ("variable-events", "cel", "endpoint-channels")
+NEEDLESS_LOAD: Final = ("cel", "endpoint-channels")
 
 
 def _open_files(exam: Exam) -> Iterator[Finding]:

@@ -76,13 +76,6 @@ TOPICS: Final[Mapping[str, Topic]] = {
             "weaker (known_by: dial)."
         ),
     ),
-    "variable-events": Topic(
-        Message("Asterisk's events for variables (stasis.conf)"),
-        Message(
-            "Asterisk publishes an event for each variable that a call sets. That costs processor time, and usually "
-            "nobody reads it."
-        ),
-    ),
     "cel": Topic(
         Message("Asterisk's channel events (CEL)"),
         Message("If no module writes them anywhere, they only cost processor time."),

@@ -113,7 +113,6 @@ _SERVICE: Final = Message(
 )
 _EVIDENCE: Final = Message("It concerns the evidence, which --fix does not touch.")
 _MACHINE: Final = Message("It concerns all programs of this machine.")
-_EVENTS: Final = Message("Only you know whether a program reads them.")
 _ENDPOINTS: Final = Message("Only you know over which endpoints a trunk's calls can go.")
 _UNIT: Final = Message("It changes the unit of Asterisk. `idtone setup` does that.")
 _OLD: Final = Message("Asterisk is too old; see the finding on its version.")
@@ -138,7 +137,6 @@ FIXES: Final[Mapping[str, Fix]] = {
     "ari-exposure": Fix(_nothing, _LINE),
     "live-dangerously": Fix(_nothing, _LINE),
     "cdr": Fix(_cdr, _MODULES),
-    "variable-events": Fix(_nothing, _EVENTS),
     "cel": Fix(_nothing, _LINE),
     "endpoint-channels": Fix(_nothing, _ENDPOINTS),
     "open-files": Fix(_nothing, _UNIT),

@@ -43,7 +43,7 @@ _NOTHING: Final = Message("Nothing is missing that setup can add.")
 _CONNECTS_WITHIN_S: Final = 15.0
 _QUESTION: Final = Message("Make these changes?")
 _MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
-_NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "decline_variable_events", "call")
+_NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "call")
 """Options that do not go with --undo, by the names of their parameters."""
 
 
@@ -66,14 +66,6 @@ def setup(
         ),
     ] = None,
     user: Annotated[str, typer.Option(help="The user that the service runs as.")] = "idtone",
-    decline_variable_events: Annotated[
-        bool,
-        typer.Option(
-            "--decline-variable-events",
-            help="Let Asterisk publish no event for variables: only if no program of yours reads VarSet (AMI) or "
-            "ChannelVarset (ARI). From Asterisk's next start on.",
-        ),
-    ] = False,
     call: Annotated[
         bool,
         typer.Option(
@@ -102,9 +94,7 @@ def setup(
     """
     out = command_line.screen(highlight=False)
     if undo_all:
-        if given := ", ".join(
-            f"--{name.replace(chr(95), chr(45))}" for name in _NOT_FOR_UNDO if command_line.is_written(context, name)
-        ):
+        if given := ", ".join(f"--{name}" for name in _NOT_FOR_UNDO if command_line.is_written(context, name)):
             raise UsageError(
                 Message(
                     "--undo does not go with {options}: it restores what the copies hold (--copies); "
@@ -119,7 +109,7 @@ def setup(
     path = config or DEFAULT_FILE
     if member is None and not (yes or as_json) and is_new(path) and sys.stdin.isatty():
         member = typer.prompt(translated(_MEMBER), default="", show_default=False, err=True).strip() or None
-    wishes = Wishes(path, asterisk_etc, user, registry, trust, member, decline_variable_events)
+    wishes = Wishes(path, asterisk_etc, user, registry, trust, member)
     found = plan(wishes)
     attempts = [Attempt(group) for group in found.groups]
     if not as_json:

@@ -36,7 +36,6 @@ from ..make_changes import obstacle
 from ..pbx_changes import (
     LOOPBACK,
     ari_changes,
-    decline_changes,
     hook_changes,
     http_changes,
     module_changes,
@@ -87,7 +86,6 @@ class Wishes:
     registry: str | None = None
     trust: str | None = None
     member: str | None = None
-    decline_variable_events: bool = False
 
 
 @dataclass
@@ -157,8 +155,6 @@ def plan(wishes: Wishes) -> Plan:
     hook = hook_for(with_secret, load_library(settings.sounds.profiles)).text
     wanted = {*modules.needed(hook), modules.CDR, *modules.DIALPLAN_VIEW}
     found.add("modules", Message("Asterisk's modules"), lambda: module_changes(folder, wanted))
-    if wishes.decline_variable_events:
-        found.add("variable-events", TOPICS["variable-events"].looked_at, lambda: decline_changes(folder))
     found.add("open-files", TOPICS["open-files"].looked_at, lambda: _open_files(said, folder))
     sounds = settings.sounds.directory
     found.add("sounds", Message("The folder of the sounds"), lambda: _folder(sounds, SOUNDS_MODE, wishes.user, group))

@@ -10,26 +10,9 @@ from idtone.operations.doctor import needless_load
 from idtone.operations.doctor.findings import Finding, State
 from idtone.operations.doctor.needless_load import MANY_CHANNELS, channels_per_endpoint
 
-DECLINED = (
-    "[declined_message_types]\ndecline=ast_bridge_merge_message_type\ndecline => ast_channel_varset_type ; ours\n"
-)
-
-
-def variable_events(text: str | None, trouble: str = "") -> Finding:
-    return needless_load.variable_events(text, trouble, Path("/etc/asterisk/stasis.conf"))
-
 
 def cel(text: str | None, trouble: str = "", running: frozenset[str] = frozenset()) -> Finding:
     return needless_load.cel(running, text, trouble, Path("/etc/asterisk/cel.conf"))
-
-
-def test_events_for_variables():
-    assert variable_events(DECLINED).found == "/etc/asterisk/stasis.conf declines ast_channel_varset_type"
-    for text in (None, "", DECLINED.replace("decline =>", ";decline =>"), "[threadpool]\ninitial_size = 5\n"):
-        finding = variable_events(text)
-        assert finding.state is State.GOOD
-        assert "idtone setup --decline-variable-events" in finding.found, text
-    assert variable_events(None, "Permission denied").state is State.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ from lab.site import BARE
 SEEN_OVER_ARI = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-exposure", "cdr", "clock-asterisk",
     "hook-loaded", "service-application", "sounds-readable", "journal", "open-files",
-    "variable-events", "cel", "endpoint-channels",
+    "cel", "endpoint-channels",
 }  # fmt: skip
 OTHER_HOOK = dict.fromkeys(("hook-loaded", "hook-file"), "bad")
 NO_ARI = {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
