@@ -31,7 +31,7 @@ TONES: Final[Mapping[str, str]] = {
     Outcome.SHED: "overload",
     Outcome.BYPASS: "quiet",
 }
-"""The colour of an outcome, in lists and in plots."""
+"""Outcome → its colour, in lists and in plots."""
 STATUSES: Final[Mapping[str, str]] = {
     CallStatus.CONNECTED: template("call connected"),
     CallStatus.REFUSED: template("call refused"),
@@ -59,7 +59,7 @@ NUMBERS: Final[Mapping[str, str]] = {
     NumberKind.WITHHELD: template("number withheld"),
     NumberKind.MALFORMED: template("number that cannot be read"),
 }
-"""For a visitor who may see no digits."""
+"""Words for numbers, for a visitor who may see no digits."""
 ROLES: Final[Mapping[str, str]] = {
     Role.VIEWER: template("viewer"),
     Role.INVESTIGATOR: template("investigator"),
@@ -111,7 +111,7 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "lost_back": (template("Packets of the phone lost"), {}),
     "status": (template("End"), STATUSES),
 }
-"""Of each detail of a step: its name, and the words for its codes."""
+"""Detail of a step → its name, and the words for its codes."""
 
 
 def words_of(table: Mapping[Any, str], code: object) -> str:
@@ -121,7 +121,7 @@ def words_of(table: Mapping[Any, str], code: object) -> str:
 
 
 def detail_words(name: str, value: object) -> str:
-    """One detail of a step; several codes stand side by side in its value."""
+    """One detail of a step in words; its value may hold several codes."""
     if name not in DETAILS:
         return f"{name}: {value}"
     label, table = DETAILS[name]
@@ -141,7 +141,7 @@ def coded(table: Mapping[Any, str]) -> object:
 
 
 _PERSON: Final = re.compile(r"([^;()]+?) \(uid \d+, by (login|sudo|account|console)\)")
-"""As the history writes a person."""
+"""A person as the history writes them."""
 
 
 def person(text: str) -> Markup:

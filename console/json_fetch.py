@@ -1,4 +1,6 @@
-"""Asks another server for JSON, at an address of the settings: bounded in size and time. No redirect is followed."""
+"""Fetches JSON from another server, at an address of the settings: bounded in size and time. No redirect is
+followed.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,17 @@ from idtone.core.errors import IdtoneError
 from idtone.core.translation import Message
 
 SIZE_LIMIT: Final = 1_000_000
-"""Bytes of an answer."""
+"""Most bytes of an answer."""
 
 
 class FetchError(IdtoneError):
-    """The server does not answer, or not with JSON. It does not contain what was sent."""
+    """The server does not answer, or answers something other than JSON. The error does not contain the request."""
 
 
 async def fetch(method: str, url: str, within_s: float, limit: int = SIZE_LIMIT, **more: Any) -> tuple[int, Any]:
-    """The status, and the JSON that came with it. `more` is what aiohttp takes. Raises FetchError."""
+    """Send a request; returns the status, and the JSON of the answer. `more` are arguments for aiohttp. Raises
+    FetchError.
+    """
     where = urlsplit(url).netloc
     octets = b""
     try:

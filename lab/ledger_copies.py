@@ -10,14 +10,14 @@ from pathlib import Path
 from idtone.ledger.store.meta import HOME
 
 
-def copied(source: Path, folder: Path) -> None:
-    """Copy a folder; its ledgers are at home in the copy."""
+def copy_ledger(source: Path, folder: Path) -> None:
+    """Copy a folder; its ledgers accept the copy as their place."""
     shutil.copytree(source, folder, dirs_exist_ok=True)
-    at_home(folder)
+    forget_home(folder)
 
 
-def at_home(folder: Path) -> None:
-    """The ledgers in a folder forget in which file they were made."""
+def forget_home(folder: Path) -> None:
+    """Make the ledgers in a folder forget their original file."""
     for path in folder.rglob("*.sqlite3"):
         with closing(sqlite3.connect(path)) as connection, connection:
             if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'macs'").fetchall():

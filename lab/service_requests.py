@@ -1,4 +1,4 @@
-"""What the hook asks of a service in these tests."""
+"""The hook's requests to a service in these tests."""
 
 from __future__ import annotations
 

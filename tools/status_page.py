@@ -1,4 +1,4 @@
-"""docs/reference/status.md, made of the tables of the feed and of the state; `tools/reference_pages.py` writes it."""
+"""docs/reference/status.md, made from the tables of the feed and of the state; `tools/reference_pages.py` writes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ member. New fields may be added; `format` changes if a field changes or is remov
 
 If no service runs, `running` is false, and the object has `trouble`, and in `ledger` and `registry` what their files
 say. In both cases the command adds `troubles`: all that is wrong, a list of `id` and `text` ([How you learn of a
-failure](../how-to/when-something-fails.md#how-you-learn-of-a-failure)); and `warnings`, the same for what will be wrong
+failure](../how-to/when-something-fails.md#how-you-learn-of-a-failure)); and `warnings`, the same
+for what will be wrong
 unless someone acts.
 
 | field | meaning |

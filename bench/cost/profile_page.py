@@ -1,4 +1,4 @@
-"""What `make bench-profile` writes into its page of the documentation, in two languages, and the two flame graphs."""
+"""The text of `make bench-profile` on its page of the documentation, in two languages, and the two flame graphs."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def write(
     tables: Mapping[str, Sequence[Row]],
     found: Mapping[Way, Mapping[Stack, int]],
 ) -> None:
-    """Put the tables into both pages, and the flame graphs beside them."""
+    """Write the tables into both pages, and the flame graphs beside them."""
     write_texts(
         {page: text(measured, rows, tables, words) for page, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE))},
         BENCH,

@@ -1,4 +1,4 @@
-"""What is wrong with a field of a public form."""
+"""Errors in the fields of a public form."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class FieldProblem(NamedTuple):
-    """What is wrong with a field: one of the form's problems; one of them names a `character`."""
+    """An error in a field, which is one of the form's problems. One of them names a `character`."""
 
     problem: str
     character: str = ""

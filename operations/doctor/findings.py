@@ -1,4 +1,4 @@
-"""The topics of the doctor, why each matters, and a finding as a value. Pure."""
+"""The topics of the doctor with their reasons, and a finding as a value. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, TypedDict
 
 from idtone.core.translation import Message
 
-from ..changes import Change
+from ..planned_changes import Change
 
 
 class State(StrEnum):
@@ -19,12 +19,12 @@ class State(StrEnum):
     BAD = "bad"
     """Calls, evidence or secrets are affected now."""
     UNKNOWN = "unknown"
-    """It could not be checked; `found` says why."""
+    """The check was not possible; `found` says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One thing that the doctor checks."""
+    """One subject of the doctor's checks, and why it matters."""
 
     looked_at: str
     why: str
@@ -74,6 +74,24 @@ TOPICS: Final[Mapping[str, Topic]] = {
             "It gives the playing time of a sound where packets do not: on Local channels, if only "
             "the caller hears it, and after early media. Without it, the evidence of these calls is "
             "weaker (known_by: dial)."
+        ),
+    ),
+    "variable-events": Topic(
+        Message("Asterisk's events for variables (stasis.conf)"),
+        Message(
+            "Asterisk publishes an event for each variable that a call sets. That costs processor time, and usually "
+            "nobody reads it."
+        ),
+    ),
+    "cel": Topic(
+        Message("Asterisk's channel events (CEL)"),
+        Message("If no module writes them anywhere, they only cost processor time."),
+    ),
+    "endpoint-channels": Topic(
+        Message("Channels of one endpoint"),
+        Message(
+            "Whenever a channel changes, Asterisk looks at all channels of its endpoint. So the more calls go over one "
+            "endpoint, the longer a new call takes."
         ),
     ),
     "open-files": Topic(
@@ -335,7 +353,7 @@ class FindingReport(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result for one topic. Raises ValueError unless exactly the states other than good have a remedy."""
+    """The result for one topic. Raises ValueError if a good finding has a remedy, or another one has none."""
 
     topic: str
     state: State
@@ -343,7 +361,7 @@ class Finding:
     remedy: str = ""
     """A command, or a line and the file to write it into."""
     changes: tuple[Change, ...] = ()
-    """The remedy as changes, if it only sets rights."""
+    """The remedy as changes, if it only changes rights."""
 
     def __post_init__(self) -> None:
         if self.topic not in TOPICS:

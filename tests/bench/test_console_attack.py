@@ -1,4 +1,4 @@
-"""The page on the console's security says what the bench has found."""
+"""The page on the console's security has the results of the bench."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ CONSOLE, SERVICE = (
     (ROOT / "config" / name).read_text("utf-8") for name in ("idtone-console.service", "idtone.service")
 )
 CONSOLE_MIB = 160
-"""With the server of the reads: `make bench-console-attack` found 130."""
+"""Memory of the console in MiB, with the server of the reads: `make bench-console-attack` found 130."""
 
 
 def test_it_is_hardened_as_the_service_is():

@@ -25,7 +25,7 @@ DATA = {"LC_MESSAGES", "pages", "profiles", "sounds", "static", "templates"}
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> list[Path]:
-    """The wheel, made by way of the source archive so that both are complete, and that archive."""
+    """The wheel and the source archive. The wheel is made from the archive, so that both are complete."""
     return dist.build(tmp_path_factory.mktemp("built"))
 
 
@@ -36,7 +36,9 @@ def wheel(built) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory, wheel) -> Path:
-    """An environment with the wheel alone. Its libraries are lent: last in the path, without their .pth."""
+    """An environment with the wheel alone. It borrows its libraries from this one: they are last in the path, without
+    their .pth files.
+    """
     folder = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(folder, symlinks=True)
     before = set(site_packages(folder).iterdir())
@@ -110,7 +112,7 @@ def test_the_same_commit_gives_the_same_bytes(built, tmp_path, monkeypatch):
     copy = dist.copy_source
 
     def later(into: Path) -> Path:
-        """Another checkout: other times, another umask."""
+        """Make another checkout, with other times and another umask."""
         for path in copy(into).rglob("*"):
             os.utime(path, (1, 1))
         return into

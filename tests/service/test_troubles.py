@@ -1,4 +1,4 @@
-"""What `idtone status` and the mails call trouble."""
+"""The troubles that `idtone status` and the mails name."""
 
 from __future__ import annotations
 

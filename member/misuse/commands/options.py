@@ -1,4 +1,4 @@
-"""What the commands of `idtone-office misuse` share."""
+"""Common options of the commands of `idtone-office misuse`."""
 
 from __future__ import annotations
 

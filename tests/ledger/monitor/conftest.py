@@ -9,7 +9,7 @@ import pytest
 
 from lab.ledger.monitor.watched_log import World, witnessing
 from lab.ledger.sample_evidence import at
-from lab.registry.trust.serving import TileServer, over_https, write_certificate
+from lab.registry.trust.publication_server import TileServer, over_https, write_certificate
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import pytest
 from lab.ledger.replication.nodes import made_nodes, untouched  # noqa: F401  fixtures
 from lab.ledger.sample_evidence import KEY, SEED, evidence, url_of
 from lab.ledger.sample_ledger import write
-from lab.ledger_copies import copied
+from lab.ledger_copies import copy_ledger
 
 CALLS = 220
-"""They have 275 leaves: more than a full tile."""
+"""Number of calls; they have 275 leaves, which is more than a full tile."""
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +27,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ledger(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Its file, which the settings name."""
-    copied(made, file.parent)
+    """Ledger's file, which the settings name."""
+    copy_ledger(made, file.parent)
     monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(file.with_name("key")))
     monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(file))
     monkeypatch.setenv("IDTONE_NODE", "pbx-1")

@@ -1,4 +1,4 @@
-"""The states of an operator's own suspension, and what they stop."""
+"""The states of an operator's own suspension, and the calls that each stops."""
 
 from __future__ import annotations
 
