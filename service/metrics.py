@@ -222,7 +222,7 @@ METRICS: Final = (
     # Calls
     Metric(
         "idtone_decisions_total", _COUNTER,
-        "Decisions on calls. The interface is none if the hook decided by itself (fallback), the outcome is none if "
+        "Decisions on calls. The interface is none if the hook decided by itself (fallback). The outcome is none if "
         "the call ended before the decision. A call whose verdict came too late counts twice, because the hook decided "
         "it too.",
         lambda observed: _no_decisions(observed.settings.interface) | observed.counts.decisions, LABELS,

@@ -146,7 +146,7 @@ STATE_HEAD: Final = """
 
 If several nodes share a PostgreSQL, each second each of them puts this object into the table `meta` of its schema
 there, in the row `state`: `{"heard": …, "writer": …, "state": {…}}`. `heard` is the time by PostgreSQL's clock in µs
-since 1970, `writer` names the process. Fields without a meaning here are those above.
+since 1970, `writer` names the process. Fields without a meaning here mean the same as above.
 
 | field | meaning |
 |---|---|

@@ -36,7 +36,7 @@ PackArgument = Annotated[
 _PACK: Final = "pack.zip"
 """Name of a pack that was read from standard input."""
 OnOption = Annotated[
-    str, typer.Option("--on", metavar="DAY", help="The day in Japan, like 2026-12-01, that is on the document.")
+    str, typer.Option("--on", metavar="DAY", help="The day on the document (in Japan), like 2026-12-01.")
 ]
 
 

@@ -105,7 +105,7 @@ def publish(
 def copy(folder: FolderOption) -> None:
     """Copy what is published to the folder that `published` of authority.yaml names.
 
-    Each publication does so. Call it after one that could not write the folder.
+    Each publication does so. Run it after a publication that could not write the folder.
     """
     workspace = Workspace(folder)
     if workspace.terms().published is None:

@@ -94,7 +94,8 @@ def site(
 
     It says of each number what is published. Two duty keys sign this: here with `--key`, or where their holders are
     (`site prepare`, `--package`). Run it after each publication: its signatures expire with those of the repository.
-    The section `public` of authority.yaml has its addresses and limits, and whether the holder of a number is named.
+    The section `public` of authority.yaml has its addresses and limits, and says whether the holder of a number is
+    named.
     """
     if bool(key) == (package is not None):
         raise UsageError(Message("sign with --key, or name a signed package with --package"))

@@ -38,7 +38,7 @@ def wait(
         typer.Option(
             "--suspensions",
             metavar="SHA256",
-            help="The suspensions.yaml with this SHA-256, or its first 8 digits or more.",
+            help="The suspensions.yaml with this SHA-256, of which 8 or more first digits suffice.",
         ),
     ] = None,
     node: Annotated[
