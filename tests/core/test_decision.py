@@ -210,8 +210,10 @@ def test_only_an_emergency_call_passes_not_each_call_of_an_emergency_number():
 
 def test_the_brake_refuses_a_call_that_would_be_connected():
     policy = own_policy(refuse_cause=34)
-    for braked, cause in ((Reason.BRAKE_STOP, 34), (Reason.BRAKE_SLOW, 42)):
-        decision = refused_by_brake(decide(call(), FakeRegistry(), policy, NOW), braked, policy)
+    announced = replace(call(), announced=True)
+    for asked, (braked, cause) in product((call(), announced), ((Reason.BRAKE_STOP, 34), (Reason.BRAKE_SLOW, 42))):
+        decision = refused_by_brake(decide(asked, FakeRegistry(), policy, NOW), braked, policy)
+        assert decision.skip is None, "what is not connected has no sound to leave out"
         refused = (decision.outcome, decision.reason, decision.hangup_cause, dict(decision.profiles), decision.member)
         assert refused == (Outcome.REFUSE, braked, cause, {}, MEMBER)
 

@@ -29,6 +29,7 @@ def test_it_has_the_form_of_the_specification():
     lines = str(proof(extra=b"agev1")).split("\n")
     assert lines[:3] == ["c2sp.org/tlog-proof@v1", "extra YWdldjE=", "index 5"]
     assert lines[6:8] == ["", SIGNER.key.name]
+    assert str(InclusionProof(0, (), signed(head(1)))).split("\n")[1] == "index 0", "without extra there is no line"
 
 
 def test_a_proof_by_another_log_is_not_believed():
