@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 from idtone.core.calls import Holding, Period, Suspension
-from lab.core.deciding import CALLED, HELD, NOW, SECOND, call
+from lab.core.fake_registry import CALLED, HELD, NOW, SECOND, call
 
 MOMENTS = [NOW + second * SECOND for second in range(5)]
 ENDS = (None, *MOMENTS)
