@@ -131,7 +131,7 @@ def test_a_node_compares_with_its_own_file_and_verifies(desk, tmp_path):
     desk.shared.write_text(SHARED.replace("50", "60"))
     assert desk.told("diff", desk.shared, "-c", node)["differences"] == {"policy.waiting": [60, 50]}
     altered = tmp_path / "altered.signed"
-    altered.write_text(desk.signed.read_text().replace("50", "60"))
+    altered.write_text(desk.signed.read_text().replace("waiting: 50", "waiting: 60"))
     with pytest.raises(DocumentError, match="the signature of idtone-fleet is not on this text"):
         desk.run("diff", altered, "-c", node)
     with pytest.raises(UsageError, match=r"ledger\.url names the file of one node"):
