@@ -7,8 +7,6 @@
 Exit 1 where anything was wrong. `--round` walks one round of a seed again.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import sys

@@ -10,8 +10,6 @@ if Asterisk died, a call was lost, a suspended call went on for longer than 5 s,
 longer at p99.
 """
 
-from __future__ import annotations
-
 import base64
 import math
 import os

@@ -2,8 +2,6 @@
 `bench.console_attack` found: the slowest pages, the sign-ins, processors and memory.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from lab.repository import ROOT

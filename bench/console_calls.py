@@ -6,8 +6,6 @@ The goal: 100 ms for each search in a ledger of 1,000,000 calls, which takes som
 rare reads for half a second and shows how far it came; its bare query does the same. Times are of this machine, now.
 """
 
-from __future__ import annotations
-
 import asyncio
 import statistics
 import tempfile

@@ -7,8 +7,6 @@ state cost the service at most 2 % of a processor, and no call waits for them. T
 it is in use. Beside the pages stands a bare file of the same server. Times are of this machine, now.
 """
 
-from __future__ import annotations
-
 import asyncio
 import http.client
 import statistics

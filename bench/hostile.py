@@ -7,8 +7,6 @@ calls are in progress. Calls ask over ARI and AGI. Exits with 1 if Asterisk or t
 hear its sound, a record is not complete, the ledger does not verify, or a number is in the service's log.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import subprocess

@@ -7,8 +7,6 @@ customer in other usual ways; `wrong` also mistypes or leaves out fields. A cust
 false match is a different customer of whom a key is equal to one of the refused.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from datetime import date, timedelta

@@ -9,8 +9,6 @@ minutes. In --large it is kept, and measured again without being made. Times are
 verifying are its processor's.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import resource

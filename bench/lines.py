@@ -8,8 +8,6 @@ numbers are random, and nothing of a number was used before, as on a node; the c
 decided. Times are of this machine, now.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os

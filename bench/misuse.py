@@ -8,8 +8,6 @@ other numbers, so that the scan reads and groups much and judges little. What ju
 days of `lab/member/misuse/traffic.py`, per call.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import subprocess

@@ -8,8 +8,6 @@ The rates rise until goodput falls; goodput is the calls per second of the licen
 the verdict within a second. Rates and overload come in one run, since only then they can be compared.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 import tempfile

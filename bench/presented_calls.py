@@ -3,8 +3,6 @@
 What must become of a call follows from how it was made, and from nothing that the product says.
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Callable, Mapping

@@ -7,8 +7,6 @@ The desk's time is that of its rule with its signature, its store and its ledger
 and its SHA-256 compared for each check, as `idtone-office customer check` does. Times are of this machine, now.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -7,8 +7,6 @@ other work as well. How late a stop is in force meanwhile. And how long the offi
 Each load happens in a process of its own, so that the memory is that of one load. Times are of this machine, now.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import multiprocessing

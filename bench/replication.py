@@ -8,8 +8,6 @@ faster than PostgreSQL's INSERT loop, so that what waited for a day is there wit
 without.
 """
 
-from __future__ import annotations
-
 import random
 import statistics
 import tempfile

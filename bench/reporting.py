@@ -1,7 +1,5 @@
 """What every bench tells: its options, its findings as a table or as JSON, and its progress."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

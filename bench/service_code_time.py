@@ -7,8 +7,6 @@ the verdict, then the journal's lines are entered, and the writer's thread write
 now: compare two versions in turns.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import statistics

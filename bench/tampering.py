@@ -9,8 +9,6 @@ tables into docs/explanation/evidence.md and its Japanese page; with `--result` 
 JSON is in that file.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

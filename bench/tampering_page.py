@@ -1,7 +1,5 @@
 """The tables in docs/explanation/evidence.md and its Japanese page, made of what `bench.tampering` found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

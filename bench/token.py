@@ -6,8 +6,6 @@ Both in turns in one run, so that other load meets both. A commit is a call's la
 in it; here it is waited for, and by no call. `away`: the token's library is gone, after the first second.
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

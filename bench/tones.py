@@ -7,8 +7,6 @@ that what slows the machine down slows all of them; the figures are medians. Of 
 samples and their way into the file, not the hash that the command prints beside it.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import statistics

@@ -8,8 +8,6 @@ and the machine's rights stay as they are. Standard library only, and few module
 it.
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os

@@ -3,8 +3,6 @@
 Unlike `sipp.Load`, it follows the proxy's Record-Route, logs each call when it is sent, and takes any refusal.
 """
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """The day of a test that acts today."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Final

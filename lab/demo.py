@@ -5,8 +5,6 @@
 Exits with 0 only if each call did what it should. Stops everything that it started.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

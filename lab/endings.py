@@ -4,8 +4,6 @@
 interfaces where they differ, and docs/reference/endings.md is made of it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final

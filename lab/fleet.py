@@ -5,8 +5,6 @@ Each Kamailio has an address of its own, and a node sends a call on through the 
 would give the address of a dead one to the other, the lab starts another one there.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import os

@@ -1,7 +1,5 @@
 """Copies of ledgers that count as the original: a test begins with one, and nothing signs the other one any more."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from contextlib import closing

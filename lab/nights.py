@@ -2,8 +2,6 @@
 value of the same kind; those of `make test-nightly` do so by another fault or the whole program, and take long.
 """
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterable, Sequence
 from typing import Any
 

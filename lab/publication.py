@@ -1,7 +1,5 @@
 """The lab's registry as an association publishes it: signed, with keys that are made for the run."""
 
-from __future__ import annotations
-
 import atexit
 import functools
 import shutil

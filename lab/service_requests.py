@@ -1,7 +1,5 @@
 """What the hook asks of a service in these tests."""
 
-from __future__ import annotations
-
 from idtone.call_control.request import Request
 from lab.ledger.sample_evidence import CALLED, FORWARDING, NONCE
 

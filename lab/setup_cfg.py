@@ -1,7 +1,5 @@
 """What setup.cfg says of the distribution: its libraries, and the packages behind the links of `idtone/`."""
 
-from __future__ import annotations
-
 import configparser
 
 from setuptools import find_packages

@@ -4,8 +4,6 @@ It listens by UDP at Asterisk's own address, where Asterisk listens only by TCP;
 that it was told. It changes nothing in the messages.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re

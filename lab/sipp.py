@@ -4,8 +4,6 @@ SIPp is Debian's, unpacked and used in place. Its callers dial the lab's forward
 from a carrier. The calls arrive at another SIPp, which answers all calls at once.
 """
 
-from __future__ import annotations
-
 import csv
 import signal
 import socket

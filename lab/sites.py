@@ -5,8 +5,6 @@
 default, `japan`, or on the one that `SITE=` names.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from dataclasses import fields, replace

@@ -3,8 +3,6 @@
 They run through `numbers.parse`, through the hook without the service, and through both together.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

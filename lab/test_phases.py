@@ -4,8 +4,6 @@ What computes runs beside the calls, in the idle class: it takes what they leave
 for it. What measures times has the machine for itself afterwards.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

@@ -1,7 +1,5 @@
 """A PKCS#11 library with a token in it (SoftHSM), which never gives its keys away."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager

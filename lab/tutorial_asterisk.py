@@ -6,8 +6,6 @@ Makes FOLDER/etc with what every Asterisk needs and the tutorial does not explai
 which runs Asterisk with that configuration. What the reader writes (`ari.conf`, `http.conf`, `extensions.conf`) stays.
 """
 
-from __future__ import annotations
-
 import argparse
 import shlex
 import sys

@@ -1,7 +1,5 @@
 """The units of systemd that the project ships, as the tests read them."""
 
-from __future__ import annotations
-
 import configparser
 import re
 from typing import Final

@@ -4,8 +4,6 @@ checks that what is kept is whole.
 Standard library only: this runs before anything is set up.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib

@@ -2,8 +2,6 @@
 `tests/calls` runs the dialplans.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import shlex

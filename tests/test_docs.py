@@ -1,7 +1,5 @@
 """What the documentation says is there, and what is there is in the documentation."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Mapping

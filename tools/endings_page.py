@@ -1,7 +1,5 @@
 """docs/reference/endings.md in both languages, made of the table of endings; `tools/reference_pages.py` writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from lab.endings import IMPOSSIBLE, TABLE, Ending, Event, Step

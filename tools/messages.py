@@ -7,8 +7,6 @@ the console's templates, and from the tables below. A new text has an empty tran
 program shows it in English.
 """
 
-from __future__ import annotations
-
 import ast
 import errno
 import os

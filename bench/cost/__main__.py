@@ -7,8 +7,6 @@ Asterisk and the service share the machine's processors, so the figures are thos
 with the native way of the same run means anything elsewhere.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

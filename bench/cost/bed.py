@@ -6,8 +6,6 @@
 output has a line of JSON for each, after `ready`. `bench.cost.before` starts it, by its path, in two checkouts.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import os

@@ -9,8 +9,6 @@ each turn; `--again` makes the tables from it once more. `--page` puts the table
 documentation.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """What `make bench-profile` writes into its page of the documentation, in two languages, and the two flame graphs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 

@@ -6,8 +6,6 @@ other lets each channel continue at once, by the WebSocket as idtone does: what 
     python -m bench.cost.reference URL PASSWORD_FILE SOUNDS
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sys

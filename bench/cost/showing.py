@@ -1,7 +1,5 @@
 """The picture of a bench: what is added, and what it takes, over the rate."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

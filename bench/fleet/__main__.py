@@ -7,8 +7,6 @@ lost or double, and a suspended number is never connected. Exit 1 if one was mis
 between a node and the database is cut.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Drills: a part of the fleet fails while calls come, and comes back; what the calls and the evidence show of it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

@@ -1,7 +1,5 @@
 """What became of calls while a part of the fleet was away: by the carrier, the called parties, and the evidence."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 import time

@@ -4,8 +4,6 @@ A part's processor time is what it takes each second without calls, for each nod
 Rows and bytes come with the calls alone, transactions and witness requests with the time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self

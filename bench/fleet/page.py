@@ -9,8 +9,6 @@ python -m bench.fleet.page build/drills.json build/scale.json build/talking.json
 Each file takes the place of what is kept of its bench; one alone is enough.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys

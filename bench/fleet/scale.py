@@ -6,8 +6,6 @@ The model is made of the measurement with one node, and predicts those with two 
 predicted are what counts, since other work on the machine moves all figures alike.
 """
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Callable, Iterable

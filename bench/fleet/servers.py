@@ -7,8 +7,6 @@ Both servers are real, and run on this machine. Each node replicates from a proc
 since other work on the machine moves all figures alike; so the ratios count, and the processor time.
 """
 
-from __future__ import annotations
-
 import random
 import statistics
 import tempfile

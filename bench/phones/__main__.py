@@ -8,8 +8,6 @@ situations whose phone or words have that text. All situations together also wri
 docs/explanation/phones.md. Exits with 1 if a record claims more than the phone received.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """What the record claims of a sound, held against what the phone received. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field

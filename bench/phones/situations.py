@@ -1,7 +1,5 @@
 """The situations: which phone, what lies between it and the PBX, and what happens in the call."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

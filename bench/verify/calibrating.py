@@ -8,8 +8,6 @@ goals of detection allow, all profiles together, and a margin above the highest 
 `CALIBRATION`; the false alarms that stand there too are counted by the experiment, on held-out material.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -3,8 +3,6 @@
 A trial is positive (the whole sound was sent) or one of DAMAGES (a part of it never was, or a burst more).
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace

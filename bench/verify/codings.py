@@ -4,8 +4,6 @@ Each takes a whole row of legs as one signal, since a program or a codec that is
 longer to start than to code.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import io

@@ -1,7 +1,5 @@
 """Call legs that hold a sound, and what is done to them on the way."""
 
-from __future__ import annotations
-
 import functools
 import zlib
 from collections.abc import Callable, Sequence

@@ -3,8 +3,6 @@
 With no event at all both say the rule of three: at most 3 in n.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Final

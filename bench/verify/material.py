@@ -5,8 +5,6 @@ The base is unpacked and decoded into the user's cache; any number of hours is m
 tempo, of level, band, noise and law, each take from its own number alone.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import random

@@ -1,7 +1,5 @@
 """The verifier on the material: each piece of work by itself, so that several processes share them."""
 
-from __future__ import annotations
-
 import functools
 import math
 import time

@@ -4,8 +4,6 @@ Sends what it reads from standard input, as this user and in these groups, the f
 gets until the other side ends the connection.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """The lines of the journal as the hook writes them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from urllib.parse import quote
 

@@ -2,8 +2,6 @@
 ledger holds when both are there again.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

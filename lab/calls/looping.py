@@ -3,8 +3,6 @@
 Global variables say what the carrier does with a call.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

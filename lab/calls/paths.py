@@ -2,8 +2,6 @@
 Asterisk meanwhile. All of it is drawn from a seed, so that a path can be walked again.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass

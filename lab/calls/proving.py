@@ -1,7 +1,5 @@
 """What proves a call on a real Asterisk: both phones, what the hook returned, and the evidence."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace

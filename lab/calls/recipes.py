@@ -4,8 +4,6 @@ Beside them is what FreePBX and Wazo generate (lab/systems). The trunks lead to 
 number at the far end.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping

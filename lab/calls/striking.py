@@ -1,7 +1,5 @@
 """A blow that catches calls at every step at once, by both interfaces, and what becomes of each."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal

@@ -1,7 +1,5 @@
 """Who sends the forms of the office's pages, what they enter, and what the pages and the history say of it."""
 
-from __future__ import annotations
-
 import re
 
 from idtone.console.access.rights import Role

@@ -1,7 +1,5 @@
 """The forms of a page as its HTML has them, and their sending with fields left empty."""
 
-from __future__ import annotations
-
 import http.client
 import secrets
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Requests to the console octet by octet, as no browser sends them."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import suppress
 

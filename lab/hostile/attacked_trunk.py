@@ -1,7 +1,5 @@
 """A PBX whose trunk is under attack: hostile INVITEs come by endpoints of their own, honest calls by the lab's."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from textwrap import dedent
 from typing import Final

@@ -6,8 +6,6 @@ A process of its own, so that the phones of honest calls are not late because of
 ready, each second, and at the end.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

@@ -1,7 +1,5 @@
 """The evidence of calls, and where tests keep a ledger."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import replace

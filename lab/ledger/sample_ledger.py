@@ -1,7 +1,5 @@
 """What tests do with a ledger's file: write it, read it, verify it, lock it, damage it."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager

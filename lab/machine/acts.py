@@ -1,7 +1,5 @@
 """The acts of an operator's first month, and the commands that the pages have for them."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """An applicant who has handed in an application by the desk's public form: what the form keeps then."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime

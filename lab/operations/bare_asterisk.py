@@ -1,7 +1,5 @@
 """An Asterisk that knows nothing of idtone, and the commands that set it up."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd

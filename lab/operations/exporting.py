@@ -1,7 +1,5 @@
 """Commands of the ledger, and settings with a ledger for them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from typer.testing import CliRunner, Result

@@ -1,7 +1,5 @@
 """Work that is killed before one of its acts on files: a file is opened for writing, flushed, renamed or removed."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """What somebody with the signing key can do to the manifest of a pack by two persons."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

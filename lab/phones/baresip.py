@@ -1,7 +1,5 @@
 """baresip, as Debian has it. It records what it plays, after its buffers; its module ctrl_tcp shows and leads it."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """What came to the ports of a phone, whatever the phone makes of it: the loopback interface, as root on Linux."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -3,8 +3,6 @@
 Parties of these calls send silence, so what is loud is the sound. A frame is 20 ms of the sound without its pauses.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The hook's requests over AGI and their answers, with evidence that fails on demand."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """A whole call over plain AGI: the service listens on a Unix socket, and Asterisk runs a program for each request."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The version of Asterisk, by the text that it prints."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

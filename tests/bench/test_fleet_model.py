@@ -1,7 +1,5 @@
 """The model of a fleet: what it reckons from one call's cost."""
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -1,7 +1,5 @@
 """The bench of phones of others: its judgement, and that the pages have its table."""
 
-from __future__ import annotations
-
 import re
 import socket
 import time

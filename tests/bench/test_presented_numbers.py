@@ -1,7 +1,5 @@
 """What `make bench-numbers` offers, and what it takes for wrong."""
 
-from __future__ import annotations
-
 from collections import Counter
 from datetime import UTC, datetime
 from functools import cache

@@ -1,7 +1,5 @@
 """The reports that the bench measures are real ones, and its commands find them."""
 
-from __future__ import annotations
-
 import io
 import json
 from datetime import UTC, datetime

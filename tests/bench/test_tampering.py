@@ -1,7 +1,5 @@
 """The tables of the evidence pages, made of what the bench found."""
 
-from __future__ import annotations
-
 import json
 import sys
 

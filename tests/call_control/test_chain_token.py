@@ -1,7 +1,5 @@
 """The token between the nodes of a fleet: what it binds, and what becomes of others."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """What is known of a sound. The tables follow the table in `call_control/delivery.py` row by row."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """How the fallback file is written, when, and what is known of it."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import stat

@@ -1,7 +1,5 @@
 """What is known of the file that Asterisk played, by looking at it before and afterwards."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

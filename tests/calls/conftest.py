@@ -1,7 +1,5 @@
 """By which interface the service is asked, and services that a test may harm."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

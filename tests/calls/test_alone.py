@@ -1,7 +1,5 @@
 """What Asterisk does while the service is away, from what the service left with it; by either interface."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import subprocess

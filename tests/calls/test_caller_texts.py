@@ -1,7 +1,5 @@
 """What a caller writes into its INVITE harms neither Asterisk nor other calls, and avoids no licensed sound."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Calls that nobody is to hear a sound on: the second leg of a chain, and numbers that the member named."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

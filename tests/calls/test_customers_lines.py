@@ -1,7 +1,5 @@
 """Each customer's line presents its own numbers alone, through a real Asterisk, whatever becomes of their table."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Whom a call is forwarded to, where that is no telephone outside: an extension of the PBX, a conference, a machine."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 from itertools import product

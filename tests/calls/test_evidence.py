@@ -1,7 +1,5 @@
 """The evidence of a real call, from the service that keeps it to one who has nothing but a pack."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lab.commands import printed

@@ -1,7 +1,5 @@
 """The recipe for FreePBX on FreePBX 16, which calls its contexts by Macro(): a real Asterisk that has it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

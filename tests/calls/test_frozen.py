@@ -1,7 +1,5 @@
 """The service stands still, and whoever supervises it as its unit file says puts another one in its place."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

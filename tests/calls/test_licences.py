@@ -1,7 +1,5 @@
 """What each kind of number hears and gets, with the service there, by either interface."""
 
-from __future__ import annotations
-
 import pytest
 
 from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice

@@ -1,7 +1,5 @@
 """How soon the sound begins, many calls at once, and what the service costs beyond Asterisk's own announcement."""
 
-from __future__ import annotations
-
 import asyncio
 import statistics
 

@@ -1,7 +1,5 @@
 """What the phones' media do to the sound: codecs, video, keys, hold."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager

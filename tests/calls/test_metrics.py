@@ -1,7 +1,5 @@
 """What a real Prometheus sees of the service: of calls on a real Asterisk, and of a hand-over."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

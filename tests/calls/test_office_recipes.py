@@ -1,7 +1,5 @@
 """The dialplans of docs/how-to/queues.md for transfers to outside, meeting rooms and parked calls on a real PBX."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from typing import Any

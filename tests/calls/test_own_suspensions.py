@@ -1,8 +1,6 @@
 """The operator stops a number itself (`idtone suspend`): at once, in each spelling, with the service up and away, over
 a change of the registry and a restart, until the association's own suspension is in force or it is lifted."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterator

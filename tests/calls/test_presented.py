@@ -1,7 +1,5 @@
 """What leaves on the trunk: of the caller's words, nothing that shows another number than the checked one."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

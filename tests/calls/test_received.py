@@ -1,7 +1,5 @@
 """What the record says of the sound, held against what the called phone received: it never claims more."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Calls do not notice whether the PostgreSQL is there that their evidence is replicated to."""
 
-from __future__ import annotations
-
 import pytest
 from typer.testing import CliRunner
 

@@ -1,7 +1,5 @@
 """The service dies, freezes, stops or starts, and Asterisk too, while calls are there."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Session timers (RFC 4028): a phone of either leg says during the sound and after it that the call is still there."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Literal, get_args
 

@@ -1,7 +1,5 @@
 """The sound, what the service stands on, and the service, struck while calls are at every step of the table."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import sqlite3

@@ -1,7 +1,5 @@
 """Asterisk, the line between it and the service, and the clock, struck while calls are at every step of the table."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 from collections import Counter

@@ -1,7 +1,5 @@
 """The table of endings, held against a real Asterisk: what the parties do, at every step, by either interface."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

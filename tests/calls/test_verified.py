@@ -1,7 +1,5 @@
 """What a called phone received, as a capture, before the same command that an auditor uses."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

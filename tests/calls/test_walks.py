@@ -4,8 +4,6 @@ What is drawn comes from a seed. When things happen is part of a path, so that n
 again; that is why a failing one is told with its seed and as it is, and not shrunk by walking others.
 """
 
-from __future__ import annotations
-
 from itertools import product
 
 import pytest

@@ -1,7 +1,5 @@
 """The administrators' pages: who is signed in, which sign-ins failed, and what is done with users and sessions."""
 
-from __future__ import annotations
-
 import logging
 import re
 import time

@@ -1,7 +1,5 @@
 """Who gets which page, and what every answer says to the browser."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 

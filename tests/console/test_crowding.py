@@ -1,7 +1,5 @@
 """Attacks by which one visitor takes what is there for all. docs/reference/console-security.md has the figures."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """The search field, the saved searches, and what waits for a visitor."""
 
-from __future__ import annotations
-
 import shutil
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Long lists: their order, their pages and their counts, by what an address says."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from html import unescape

@@ -1,7 +1,5 @@
 """What a node has: its registry, its expiries, suspensions and sounds, the doctor's findings."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import re

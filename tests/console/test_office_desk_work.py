@@ -1,7 +1,5 @@
 """What the office's people do with Excel, the telephone and second thoughts: on the pages and by command alike."""
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -1,7 +1,5 @@
 """Who holds which key, and who still has to sign."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 

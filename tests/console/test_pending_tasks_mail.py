@@ -1,7 +1,5 @@
 """Mails of what waits: who gets them, when, and what they never say."""
 
-from __future__ import annotations
-
 import asyncio
 import email
 import email.policy

@@ -1,7 +1,5 @@
 """Sign-in by password: the second factor, how often somebody may try, and who can keep whom out."""
 
-from __future__ import annotations
-
 import base64
 import logging
 import time

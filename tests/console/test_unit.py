@@ -1,7 +1,5 @@
 """The console's unit: hardened as the service's is, and installed by the package without being enabled."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

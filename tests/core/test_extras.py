@@ -1,7 +1,5 @@
 """Which extra brings a library; what works without any extra."""
 
-from __future__ import annotations
-
 import configparser
 import re
 import subprocess

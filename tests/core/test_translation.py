@@ -1,7 +1,5 @@
 """The language of texts for people, and the catalogue of translations."""
 
-from __future__ import annotations
-
 import ast
 import gettext
 import json

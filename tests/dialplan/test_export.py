@@ -1,7 +1,5 @@
 """`idtone dialplan export`, what the exported text may use, and the words that it shares with the service."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import stat

@@ -1,7 +1,5 @@
 """What a real Asterisk tells of two calls, damaged: nothing escapes, and no request gets another one's verdict."""
 
-from __future__ import annotations
-
 import asyncio
 import copy
 import json

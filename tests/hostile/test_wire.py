@@ -1,7 +1,5 @@
 """An Asterisk on the wire that is broken or means harm: the service lives, and serves the next call."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import json

@@ -1,7 +1,5 @@
 """The phases of `make test` with programs in place of pytest: what they return, and what is left of them."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Which folder a command of the association works on: one setting, one variable, one option."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

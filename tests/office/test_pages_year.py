@@ -1,7 +1,5 @@
 """The year of the office by its pages, in Chromium, and the same by commands: what `make demo-authority` plays."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The units of the association's office: hardened as the service's is, with a user of their own, under one target."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What Asterisk's console says, by a script in its place."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The unit and the timer of backups: hardened like the service, as its user, in the package, not started alone."""
 
-from __future__ import annotations
-
 import re
 
 from lab.repository import ROOT

@@ -1,7 +1,5 @@
 """The registries of a pack: a third party repeats the decisions with nothing else, and notices other words."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

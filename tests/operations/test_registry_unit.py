@@ -1,7 +1,5 @@
 """The unit and the timer that bring suspensions to Asterisk: hardened like the service, as its user, in the package."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """`idtone registry update`: what it writes for Asterisk, as which user, and beside a running service."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

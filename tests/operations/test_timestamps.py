@@ -1,7 +1,5 @@
 """Timestamps of an authority: asked for beside the calls, kept, put into packs, and verified by three programs."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The packages under test, and a Debian for each, with a real Asterisk in it; and what a passed test says."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Certifications of members and of links: what an entry may say, what a lapse does, and who hears of it before."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

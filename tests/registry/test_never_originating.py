@@ -1,7 +1,5 @@
 """Numbers that never originate: what an entry may say, look-ups, the compiled form, and how a machine comes by them."""
 
-from __future__ import annotations
-
 import json
 import logging
 from datetime import UTC, datetime, timedelta

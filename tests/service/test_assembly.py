@@ -1,7 +1,5 @@
 """What a start takes up of the calls that an earlier service decided."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """What a node believes of what other nodes say of their brakes, and what it keeps when files are damaged."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

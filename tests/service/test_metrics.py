@@ -1,7 +1,5 @@
 """The metrics: what they say, what they never say, and who may ask for them."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

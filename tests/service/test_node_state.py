@@ -1,7 +1,5 @@
 """What a service says of itself to other nodes, and which hook it finds in Asterisk."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What an operator's mistake prints at the start of the service: one line, in the form of its log, and no traceback."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What one instance has ended for this node's own suspensions is in their file before the next one begins."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime

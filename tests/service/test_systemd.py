@@ -1,7 +1,5 @@
 """The messages to the service manager, and the unit file."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import secrets

@@ -1,7 +1,5 @@
 """What `idtone status` and the mails call trouble."""
 
-from __future__ import annotations
-
 import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Which edition of the fleet's settings a node has used, and that it refuses an older one."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """Chromium with one window, as the tests of the console's pages use it."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import time

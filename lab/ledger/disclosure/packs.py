@@ -1,7 +1,5 @@
 """Packs of four calls, and what may be done to them."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

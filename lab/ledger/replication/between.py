@@ -1,7 +1,5 @@
 """What lies between a node and PostgreSQL, and fails as networks do: a proxy that stalls or cuts when told to."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Callable

@@ -2,8 +2,6 @@
 tests.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from idtone.core.signed_notes import Note, Signer

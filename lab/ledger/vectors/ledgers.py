@@ -1,7 +1,5 @@
 """The leaves of a tree as the rows of a ledger's file: by the holder of all its keys, or by one who has none."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

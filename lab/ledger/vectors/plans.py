@@ -1,7 +1,5 @@
 """Packs and trees as the holder of the log's key could make them: right, or with anything in them."""
 
-from __future__ import annotations
-
 import base64
 import copy
 import hashlib

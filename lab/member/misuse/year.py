@@ -5,8 +5,6 @@ chosen before the brake was run over it. The brake knows of no line what kind it
 begins, nothing.
 """
 
-from __future__ import annotations
-
 import heapq
 import random
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Signs a prepared package of changes, and changes it first."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The same year by commands: what people type and write by the manual, in place of each task's pages."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import time

@@ -1,7 +1,5 @@
 """What a person does at a browser: clicks, choices and typing, counted; and what the page says then."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """The page of the documentation about the office's tasks: clicks beside the commands, as a run had them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """The year by pages, task by task, with what each took."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

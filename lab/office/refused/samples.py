@@ -1,7 +1,5 @@
 """Contractors who are refused, and days until which they are."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 REFUSED = "customer: {kind: person, name: 髙橋 太郎, kana: タカハシ タロウ, born: 1980-04-01}\n"

@@ -1,7 +1,5 @@
 """Tables of what the doctor observes, and of the findings that follow."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Code that another user runs, as a user of the machine without our files would."""
 
-from __future__ import annotations
-
 import os
 import traceback
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Nodes' states in tests, as the services report them."""
 
-from __future__ import annotations
-
 import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any

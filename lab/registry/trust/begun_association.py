@@ -1,7 +1,5 @@
 """An association that has published, and a member's machine: fixtures."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

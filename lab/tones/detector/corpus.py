@@ -1,7 +1,5 @@
 """A small corpus from a seed, with the verdicts of Python's verifier: what the browser's detector must agree with."""
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping

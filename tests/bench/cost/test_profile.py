@@ -1,7 +1,5 @@
 """The parts of Asterisk's time, and the picture of them, by sampled stacks."""
 
-from __future__ import annotations
-
 from collections import Counter
 from xml.etree import ElementTree
 

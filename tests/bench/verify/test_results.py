@@ -1,7 +1,5 @@
 """From tallies to rows, their verdicts and their files."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 

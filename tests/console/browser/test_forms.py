@@ -1,7 +1,5 @@
 """Forms that follow what is chosen, in a browser; the tests of the pages themselves send them without one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """`idtone-evidence log replace-key` and `end`: what the trees before and after say of each other, and what verifies."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

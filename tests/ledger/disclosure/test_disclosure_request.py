@@ -1,7 +1,5 @@
 """Exports that take two persons: what may be, and every way around it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """Legal bases: what each one needs, and every way around it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Who sees telephone numbers, and why, is in the ledger; the numbers are not."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

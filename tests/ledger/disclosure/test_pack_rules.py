@@ -1,7 +1,5 @@
 """What the holder of the log's key could seal, and no ledger of idtone writes."""
 
-from __future__ import annotations
-
 import json
 import struct
 import sys

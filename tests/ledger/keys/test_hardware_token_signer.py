@@ -1,7 +1,5 @@
 """The log's key in a token: it signs the tree; while it is away, evidence is written and calls wait for nothing."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

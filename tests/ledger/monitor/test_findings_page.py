@@ -1,7 +1,5 @@
 """What the findings of several logs say of each other."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

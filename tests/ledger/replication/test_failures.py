@@ -1,7 +1,5 @@
 """Whatever dies or does not answer, at whatever moment: each step arrives once."""
 
-from __future__ import annotations
-
 import logging
 import random
 import threading

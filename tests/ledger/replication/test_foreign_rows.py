@@ -1,7 +1,5 @@
 """What somebody writes into a replica, or into the ledger that is replicated, and has no key."""
 
-from __future__ import annotations
-
 import pytest
 
 from idtone.core.errors import LedgerError

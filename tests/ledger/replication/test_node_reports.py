@@ -1,7 +1,5 @@
 """What a node says of itself in PostgreSQL: each second, also while its replica is in trouble; and who reads it."""
 
-from __future__ import annotations
-
 import json
 import logging
 from functools import partial

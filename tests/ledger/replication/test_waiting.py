@@ -1,7 +1,5 @@
 """Whatever PostgreSQL makes its callers wait for: the evidence of calls is written, and nobody waits for ever."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor

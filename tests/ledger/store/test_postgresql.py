@@ -1,7 +1,5 @@
 """How the PostgreSQL of several nodes is named and reached."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

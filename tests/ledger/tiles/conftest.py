@@ -1,7 +1,5 @@
 """A node whose ledger is published, as its keeper has it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

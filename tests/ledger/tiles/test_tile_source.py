@@ -1,7 +1,5 @@
 """Verifying tiles from a web server, and from servers that misbehave."""
 
-from __future__ import annotations
-
 import gzip
 import time
 from http import HTTPStatus

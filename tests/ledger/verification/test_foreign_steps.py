@@ -1,7 +1,5 @@
 """Steps that somebody wrote who can write the database and has no key: they are never signed, and always told."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Which calls the ledger lacks, or call detail records of others: by SIP Call-ID, whatever program wrote the CSV."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

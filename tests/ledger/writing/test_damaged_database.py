@@ -1,7 +1,5 @@
 """Databases that are damaged, byte by byte: what is set aside, what goes on, and what is left alone."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -1,7 +1,5 @@
 """Room for evidence on the disk, and what is kept while there is none."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

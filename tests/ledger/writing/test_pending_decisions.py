@@ -1,7 +1,5 @@
 """Decisions that were told to Asterisk, and what a service that is killed leaves of them."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

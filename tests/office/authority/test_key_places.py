@@ -1,7 +1,5 @@
 """Where a private key may lie, as a user sees it who may not read everything on the machine."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import traceback

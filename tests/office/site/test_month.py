@@ -1,7 +1,5 @@
 """The month's figures, from what members have signed, what was reported and what was stopped."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """The unit and the timer of the public site's figures: hardened, in the package, started by the office."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from datetime import timedelta

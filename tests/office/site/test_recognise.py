@@ -1,7 +1,5 @@
 """Page 3 joins the detector and its profiles into one plain script; here with a detector that only says what it got."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

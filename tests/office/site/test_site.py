@@ -1,7 +1,5 @@
 """What the site has, who is told what, and how large it is."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

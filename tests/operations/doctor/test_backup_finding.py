@@ -1,7 +1,5 @@
 """What the backups of this node are worth, as a finding."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from idtone.core.settings.backup import BackupSettings

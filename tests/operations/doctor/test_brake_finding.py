@@ -1,7 +1,5 @@
 """What the brake holds, as a finding."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """What the doctor says of the table of the customers' lines."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

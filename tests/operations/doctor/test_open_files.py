@@ -1,7 +1,5 @@
 """Asterisk's limit of open files → finding."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The registry and its licences → findings."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime, timedelta
 from pathlib import Path

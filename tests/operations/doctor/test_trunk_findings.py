@@ -1,7 +1,5 @@
 """What the doctor says of the PJSIP endpoints, and of the operator's own Dial()."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

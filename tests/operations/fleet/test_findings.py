@@ -1,7 +1,5 @@
 """What is found on the nodes, and how their reports are read. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """The rolling upgrade: what it does with each node, at which faults it stops, and how it goes on."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """`idtone-fleet upgrade` on the terminal: its plan, what it says at a fault, and how the next run goes on."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

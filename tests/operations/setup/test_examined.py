@@ -1,7 +1,5 @@
 """What `idtone setup` says at its end."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

@@ -1,7 +1,5 @@
 """Where an operator's lines go, by what Asterisk's own files include."""
 
-from __future__ import annotations
-
 import pytest
 
 from idtone.operations.pbx_places import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, place_for

@@ -1,7 +1,5 @@
 """Where the table of lines stands in the order of the decision."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import datetime
 

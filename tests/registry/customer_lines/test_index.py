@@ -1,7 +1,5 @@
 """Which line may present which number: a table, and a naive answer beside the index."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

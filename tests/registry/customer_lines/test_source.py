@@ -1,7 +1,5 @@
 """The table of lines as the service keeps it: changes, faults, a source that is away, a restart."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sqlite3

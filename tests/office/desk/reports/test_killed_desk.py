@@ -1,7 +1,5 @@
 """The desk over HTTP, killed while it accepts a report and its answer: what a reader of the ledger then finds."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time
