@@ -5,8 +5,6 @@
 Asterisk then writes the journal by itself, so a call that was decided survives a crash of the service.
 """
 
-from __future__ import annotations
-
 import hmac
 import logging
 from collections.abc import Mapping

@@ -14,8 +14,6 @@ Only the values that are used are checked: they must be UTF-8 without control ch
 another value invalid would get no verdict.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The console as an aiohttp application: it admits each request, and gives it to its page."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """Answers with the part of a file that the browser asks for, as its player does to seek."""
 
-from __future__ import annotations
-
 from http import HTTPStatus
 
 from aiohttp import web

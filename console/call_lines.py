@@ -1,7 +1,5 @@
 """Calls as lines of a page's table. A process of long reads makes them, so that the event loop only sends them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 

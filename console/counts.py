@@ -1,7 +1,5 @@
 """Counts of calls, by what the pages of statistics show. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime

@@ -3,8 +3,6 @@
 The first count reads the steps of a day, which takes a second for each million of calls or more.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 `idtone.core.decision` decides; this says in words what it looked at.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime

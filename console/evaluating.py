@@ -1,7 +1,5 @@
 """The evaluation of a period for the office: the one that is running, and the newest one, which waits for its entry."""
 
-from __future__ import annotations
-
 import secrets
 from datetime import UTC, datetime
 

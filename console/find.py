@@ -4,8 +4,6 @@ The form sends it in its body, as a number must not stand in an address. A numbe
 ask for the purpose.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Times as people in Japan read and type them: each page says the zone once, in its foot. Pure."""
 
-from __future__ import annotations
-
 import re
 from datetime import date, datetime, time
 from typing import Final

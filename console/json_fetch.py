@@ -1,7 +1,5 @@
 """Asks another server for JSON, at an address of the settings: bounded in size and time. No redirect is followed."""
 
-from __future__ import annotations
-
 import json
 from http import HTTPStatus
 from typing import Any, Final

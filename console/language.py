@@ -1,7 +1,5 @@
 """The language of a page: what the visitor chose, else what the browser prefers. Pure."""
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

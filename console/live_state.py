@@ -1,7 +1,5 @@
 """The state of the running service, asked for once a second however many pages show it."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import deque

@@ -1,7 +1,5 @@
 """Reads in a process of their own. This imports no page and no server, so that the process is small."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 from pathlib import Path

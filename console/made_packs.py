@@ -1,7 +1,5 @@
 """Packs that were made here: in memory for an hour, so that a broken download can be repeated; never on the disk."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

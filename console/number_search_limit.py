@@ -1,7 +1,5 @@
 """Limits how often a user may search by a number, or ask what its call would get, so that trying finds no number."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from idtone.core.http.request_limits import NUMBER_SEARCHES

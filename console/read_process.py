@@ -6,8 +6,6 @@ milliseconds, where a new Python takes half a second. (multiprocessing's own ser
 each process.) A process whose read has ended well waits for the next one.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import resource

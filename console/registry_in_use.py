@@ -1,7 +1,5 @@
 """The registry on this machine, read once for all visitors, and again when it has changed."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

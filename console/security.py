@@ -1,7 +1,5 @@
 """What every answer says to the browser, and what a request must say so that it counts as ours."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Makes the console of the settings, and serves it on its socket."""
 
-from __future__ import annotations
-
 import asyncio
 import grp
 import socket

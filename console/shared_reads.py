@@ -1,7 +1,5 @@
 """Reads that happen once, however many pages show the result."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

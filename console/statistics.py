@@ -1,7 +1,5 @@
 """Counts of all calls in the ledger. What was counted stays; only calls that have changed since are counted anew."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Iterable

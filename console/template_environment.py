@@ -3,8 +3,6 @@
 This imports no page and no server: the processes of long reads use it too.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -2,8 +2,6 @@
 much waits for the own requests, and holds up no one else. Used by the event loop alone.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor

@@ -6,8 +6,6 @@ of their own: strangers, who can have many addresses, hold up no user, and no us
 alone.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time

@@ -1,7 +1,5 @@
 """Pages for everyone who has signed in: the way in, the language, and the way out."""
 
-from __future__ import annotations
-
 from http import HTTPStatus
 from urllib.parse import unquote
 

@@ -1,7 +1,5 @@
 """Long work beside the pages: in a process of its own, at the lowest priority. It can be cancelled."""
 
-from __future__ import annotations
-
 import asyncio
 import multiprocessing
 import os

@@ -3,8 +3,6 @@
 The reference page of the reasons and the console are made of these tables. Backticks mark code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 

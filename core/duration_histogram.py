@@ -1,7 +1,5 @@
 """How long something took, counted in classes as in a histogram."""
 
-from __future__ import annotations
-
 import threading
 from bisect import bisect_left
 from collections.abc import Sequence

@@ -25,8 +25,6 @@
 An ordinary hangup, a busy phone and an unlicensed number are outcomes, not errors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from copyreg import __newobj__  # type: ignore[attr-defined]  # of `pickle`, and not in the stubs
 from dataclasses import dataclass

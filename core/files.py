@@ -2,8 +2,6 @@
 files as locks of programs that must be alone.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import tempfile

@@ -1,7 +1,5 @@
 """Runs blocking work in a thread, while the event loop continues. The language of the messages goes with it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor

@@ -2,8 +2,6 @@
 a limit.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable
 from typing import Final

@@ -5,8 +5,6 @@ A number is written in national (`03-1234-5678`) or international form (`+81 3 1
 Numbers are 通信の秘密: `str` and `repr` show the last four digits at most.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Texts as persons type and paste them: all spaces become ordinary ones, and what cannot be seen is dropped. Pure."""
 
-from __future__ import annotations
-
 import unicodedata
 from typing import Final
 

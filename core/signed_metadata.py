@@ -1,7 +1,5 @@
 """The association's metadata (TUF) as evidence shows them: read, and signed by those whom its root names. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Final
 

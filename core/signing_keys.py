@@ -5,8 +5,6 @@ registry-1.pub      its public half, which the authority needs
 hsm:2?label=…       a key in a token; `PYKCS11LIB` names the token's PKCS#11 library
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import stat

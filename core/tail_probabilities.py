@@ -1,7 +1,5 @@
 """How probable it is to count so many, or more. Pure; exact but for rounding."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Asterisk's console: `asterisk -rx COMMAND`. I/O."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """How changes are shown before they are made, and afterwards."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a command would change on the PBX, as values, and how it is shown. Pure."""
 
-from __future__ import annotations
-
 import difflib
 import re
 import shlex

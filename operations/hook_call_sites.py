@@ -1,7 +1,5 @@
 """Where the operator's dialplan calls the hook: in Asterisk's files, and in what it has loaded. I/O, read only."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import suppress

@@ -4,8 +4,6 @@ The copies of one run are in one folder, not beside their files: an `#include` w
 `record.json` there has what a copy cannot hold: new files, owners and modes.
 """
 
-from __future__ import annotations
-
 import grp
 import hashlib
 import json

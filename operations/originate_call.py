@@ -1,7 +1,5 @@
 """Calls that idtone itself places, for `idtone setup` and `idtone canary`. I/O."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

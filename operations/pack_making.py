@@ -1,7 +1,5 @@
 """Evidence packs by the rules of the settings: what a request says, and what an approved request makes."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

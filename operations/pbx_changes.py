@@ -4,8 +4,6 @@ Each function looks at the present files and returns what is missing; nothing if
 file is not idtone's or cannot be read, OSError.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable, Sequence

@@ -3,8 +3,6 @@
 A distribution writes its files anew and would lose lines in them. It is recognised by what its files include. Pure.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the commands of this node's own suspensions do: order, put to use without the service, record. I/O."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime

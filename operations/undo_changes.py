@@ -4,8 +4,6 @@ A file that was changed since then loses only the lines that were added; if they
 What is there now is copied before.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import stat

@@ -5,8 +5,6 @@ compiled in another process (`registry_compiler`), and the service reads the res
 only by its checksum: it is in the service's own folder, beside the verified text.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 from array import array

@@ -4,8 +4,6 @@ The words show the last four digits of numbers at most, because they go into the
 who signs sees the whole numbers: for that, `say` writes them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial

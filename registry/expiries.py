@@ -1,7 +1,5 @@
 """The parts of a registry that end, and when: itself, licences, pledges, checks of resellers, certifications. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Logs that the registry, a licence or a certification expires soon, or has expired: before, calls do not show it."""
 
-from __future__ import annotations
-
 import logging
 from datetime import datetime, timedelta
 from typing import Final

@@ -1,7 +1,5 @@
 """The registry's files by role: how each is parsed, and how two editions of it are compared. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache

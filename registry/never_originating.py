@@ -4,8 +4,6 @@ Only the numbers and their times are kept: a hundred thousand entries take a few
 in the file.
 """
 
-from __future__ import annotations
-
 import json
 from array import array
 from collections.abc import Iterator, Sequence

@@ -6,8 +6,6 @@ and the association signs its root with the file. Each entry has a salt from the
 those of other entries, and someone who lacks the file cannot guess these. docs/evidence-format.md has the form.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from bisect import bisect_right

@@ -5,8 +5,6 @@
 Exit 0: COMPILED was written. 3: the file has faults; they are on standard output as JSON.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -1,7 +1,5 @@
 """Suspensions as look-ups: what an entry of suspensions.yaml stops, and which suspensions a number has. Pure."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import merge

@@ -6,8 +6,6 @@
 `DIGEST` is the detail `registry_sha256` of a decision. They stay for as long as the numbers of calls can be opened.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The ffmpeg program, for the formats that libsndfile does not know."""
 
-from __future__ import annotations
-
 import functools
 import mmap
 import os

@@ -4,8 +4,6 @@ The copy of the master is exact, and its name holds the beginning of its hash. S
 one; it takes effect in one step, when its profile replaces the old profile.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -4,8 +4,6 @@ Level, noise and trim are judged at 8 kHz, as a telephone carries the sound; cli
 as they are in the file.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ A profile is a sequence of segments that is played `repeat` times; each segment 
 is not public and comes as a recording, so a synthesised profile must not be marked as the standard.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import math

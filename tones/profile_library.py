@@ -1,7 +1,5 @@
 """Tone profiles: the shipped ones, and those in the operator's own folder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources

@@ -2,8 +2,6 @@
 that others begin push none out.
 """
 
-from __future__ import annotations
-
 import hmac
 import json
 import secrets

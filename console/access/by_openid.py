@@ -1,7 +1,5 @@
 """Sign-in by a provider of OpenID Connect: the code flow with PKCE (RFC 7636), state and nonce."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from http import HTTPStatus

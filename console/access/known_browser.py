@@ -3,8 +3,6 @@
 The key comes from the user's password hash, so that another password makes each mark void, and nothing is stored.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

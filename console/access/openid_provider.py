@@ -3,8 +3,6 @@
 Needs the extra `openid`: authlib and joserfc.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import time

@@ -2,8 +2,6 @@
 one-time codes. What could lock somebody out, or let somebody in, asks for the password and the code again.
 """
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Callable, Sequence

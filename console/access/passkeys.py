@@ -2,8 +2,6 @@
 finger, a face or a PIN, so that it is two factors in one.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

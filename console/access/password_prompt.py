@@ -1,7 +1,5 @@
 """The question for a user's password and one-time code: at the sign-in, and again before what must be safe."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

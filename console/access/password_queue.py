@@ -4,8 +4,6 @@ Somebody from a known browser comes first, then those from whose network the few
 ones do not hold up a right one. Between those who have failed is a rest, in which pages have the processor.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

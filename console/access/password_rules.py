@@ -1,7 +1,5 @@
 """What a new password must not be: short, long, one of the common ones, or made of words that everyone here knows."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Container, Iterable
 from functools import cache

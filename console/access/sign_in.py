@@ -1,7 +1,5 @@
 """How persons sign in: the settings choose one of three ways. A way gives a name; the file of users has its roles."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 

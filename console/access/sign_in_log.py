@@ -1,7 +1,5 @@
 """Who signed in and out, and which attempts failed: as lines of the log, and counted for the administrators' page."""
 
-from __future__ import annotations
-
 import logging
 from collections import Counter, deque
 from collections.abc import Callable

@@ -8,8 +8,6 @@ users:
     locked: true                   # signs in no more, until an administrator allows it again
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re

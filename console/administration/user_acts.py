@@ -2,8 +2,6 @@
 the own password and code again, where the console has them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial

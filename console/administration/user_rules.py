@@ -4,8 +4,6 @@ Nobody changes the own roles, or locks or removes the own account, and who acts 
 there is always an administrator left, also when two act against each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final

@@ -1,7 +1,5 @@
 """`idtone console`: the table of its commands."""
 
-from __future__ import annotations
-
 import typer
 
 from idtone.core.terminal import command_line

@@ -1,7 +1,5 @@
 """`idtone console` without a command."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import signal

@@ -1,7 +1,5 @@
 """The points of a member by criterion, as bars of the points that can be had. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final

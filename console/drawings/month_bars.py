@@ -1,7 +1,5 @@
 """Counts by month, one kind on the other: the rectangles of its bars, and the words of its axes. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final

@@ -1,7 +1,5 @@
 """Counts over time, one series on the other: the points of its areas, and the ticks of its axes. Pure."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

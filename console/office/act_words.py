@@ -1,7 +1,5 @@
 """The words for what the office's pages show of its files: acts, the standing of a licence, answers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

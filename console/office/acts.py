@@ -1,7 +1,5 @@
 """What the office's pages share: the folder, who acts and why, and what follows an act."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus

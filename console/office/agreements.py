@@ -1,7 +1,5 @@
 """What members have agreed to besides the pledge, who uses the standard form, and the course with its test."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

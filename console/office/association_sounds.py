@@ -1,7 +1,5 @@
 """The sounds of the association: which members may have them, and a new one with its master."""
 
-from __future__ import annotations
-
 from collections import Counter
 from http import HTTPStatus
 from typing import Final

@@ -1,7 +1,5 @@
 """A new refusal of a contractor, and the decision without which there is no list of refusals."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """The course about the sound and the scheme: its text, the test of an attendee, and who took it when."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

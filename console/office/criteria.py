@@ -1,7 +1,5 @@
 """The criteria of the evaluation: what is measured, how many points it gives, and from how many on there is a grade."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Duties with a day: what is open, what is overdue, and who has done what."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

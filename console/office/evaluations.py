@@ -1,7 +1,5 @@
 """The evaluation of good operators: the figures that were handed in, points by criterion, grades and badges."""
 
-from __future__ import annotations
-
 from collections import Counter
 from http import HTTPStatus
 from typing import Final

@@ -1,7 +1,5 @@
 """The keys that sign: who holds which, who still has to sign what waits, and when each set's signatures end."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

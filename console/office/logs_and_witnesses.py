@@ -1,7 +1,5 @@
 """Keys of members' logs of evidence, and the witnesses that count: who they are, until when, and their changes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """Members, their licences and numbers: their state and history, and what the office changes in the registry."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus

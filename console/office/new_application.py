@@ -1,7 +1,5 @@
 """An application that came on paper, typed into a form; and the signed pledges, as PDF files."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

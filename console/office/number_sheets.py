@@ -1,7 +1,5 @@
 """Numbers of a member from a table that a spreadsheet has saved: assigned or taken back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Final
 

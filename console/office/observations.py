@@ -1,7 +1,5 @@
 """What the office observes of members for their evaluation, entered as it happens; and what the desk counts itself."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus

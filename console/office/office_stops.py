@@ -1,7 +1,5 @@
 """What the office's files say of each stop: in which of them it stands, since when, and who has confirmed it. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The association's folder as the pages read it: each part is parsed once for each change of its files."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence

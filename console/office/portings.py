@@ -1,7 +1,5 @@
 """Portings (番号ポータビリティ): numbers that one member hands over to another on a day."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime

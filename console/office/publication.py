@@ -1,7 +1,5 @@
 """What is published, what waits for it, and the package that the holders of the keys sign on their own machines."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

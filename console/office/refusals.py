@@ -1,7 +1,5 @@
 """Refused contractors (事業者渡り): which refusals are in force, and the end of one before its day."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

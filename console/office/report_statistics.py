@@ -1,7 +1,5 @@
 """How many reports there were, as they may be published: small counts are hidden."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The report desk: reports with their deadlines, one report with its trace, reminders, and its close."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """Stopping conditions (利用停止条件): which finding of a member leads to what, as the association publishes them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from http import HTTPStatus
 from itertools import count, takewhile

@@ -1,7 +1,5 @@
 """An application that an applicant has handed in: it is unverified until the office has examined it."""
 
-from __future__ import annotations
-
 import hashlib
 from http import HTTPStatus
 from pathlib import Path

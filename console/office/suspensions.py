@@ -1,7 +1,5 @@
 """Suspensions: two persons enter each; what is suspended, and which nodes have not confirmed it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

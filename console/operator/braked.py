@@ -1,7 +1,5 @@
 """What the brake has marked, slowed or stopped, on all nodes. A person releases it by a command alone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final

@@ -1,7 +1,5 @@
 """One call: its steps, what is known of its sounds, why it was decided so, the proof; with a purpose, its numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """What the pages say of a call, from its record. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum

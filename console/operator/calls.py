@@ -1,7 +1,5 @@
 """The search for calls: by what was decided, by call id; with a purpose that is recorded, by number or SIP Call-ID."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The form by which evidence is requested: what its fields say, and all that is wrong with them, by field."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

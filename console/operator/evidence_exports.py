@@ -3,8 +3,6 @@
 The acts, and the rules by which the ledger takes them, are those of `idtone ledger`. No address holds a number.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The doctor's findings with their remedies, run on demand, and the live state beside them."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The registry in use: members, licences and wholesale chains; and what a call of a number would get now, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime

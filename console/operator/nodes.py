@@ -1,7 +1,5 @@
 """The nodes of one PostgreSQL: their states, live, what is wrong or differs, and how far each replica has come."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What happens now: the service, the calls in progress, the calls of the last hour and day."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta

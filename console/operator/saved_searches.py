@@ -1,7 +1,5 @@
 """Searches for calls that a user keeps under a name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final

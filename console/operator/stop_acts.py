@@ -4,8 +4,6 @@ The record is the same, and names the user. No address holds a number: the form 
 at, then with the digest of what was seen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """One stop by this node's operator: from its order to what each node has confirmed, what follows, and its paper."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a person sees before a stop is ordered: whose numbers they are, and what is suspended of them already. Pure."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Sequence

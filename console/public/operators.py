@@ -1,7 +1,5 @@
 """The list of licensed operators, as the association has signed it, and the verification of a badge."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path

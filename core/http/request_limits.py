@@ -1,7 +1,5 @@
 """How many requests one visitor may send. Pure but for its clock."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator

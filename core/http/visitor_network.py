@@ -1,7 +1,5 @@
 """The network of one customer, for limits: a visitor with an IPv6 network has more addresses than can be counted."""
 
-from __future__ import annotations
-
 import ipaddress
 from typing import Final
 

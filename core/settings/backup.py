@@ -1,7 +1,5 @@
 """The settings under `backup`: to whom archives are encrypted, where they are, and how often one is made."""
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 from pathlib import Path

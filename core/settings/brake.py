@@ -1,7 +1,5 @@
 """The settings under `brake`: what it may do, and which lines are no ordinary PBX."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The settings under `console`: where it listens, who may use it, and how persons sign in."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 

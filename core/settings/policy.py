@@ -1,7 +1,5 @@
 """The settings under `policy`: what a call gets, and who hears it."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The forms of a setting's text: addresses, sizes, lists. Each type raises ValueError with a problem and a remedy."""
 
-from __future__ import annotations
-
 import ipaddress
 import os
 import re

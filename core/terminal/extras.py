@@ -1,7 +1,5 @@
 """The extra of idtone with a library that a command or a setting needs and that is not installed."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """The help of a command as text for a terminal, without rich, whose import takes more time than all else of a help."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from unicodedata import east_asian_width

@@ -1,7 +1,5 @@
 """Asks for what no command line may hold, and checks the words that a history or a ledger keeps."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """CSV (RFC 4180) that a spreadsheet shows, and does not calculate."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

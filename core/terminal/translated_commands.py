@@ -1,7 +1,5 @@
 """Typer's commands and groups with our help and our errors of use, in the language of the environment."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """`idtone ledger`: read the evidence, verify and prove it. `idtone-evidence` has what is done with it besides."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 
 app = command_line.group("The evidence of decisions and of the sounds sent (再生証跡).")

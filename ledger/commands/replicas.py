@@ -1,7 +1,5 @@
 """`idtone-evidence log replicas`: how far the replica of each node's ledger has come."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from idtone.core.errors import UsageError

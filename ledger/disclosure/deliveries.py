@@ -1,7 +1,5 @@
 """Deliveries of packs: which disclosure a pack is of, and the acts that say that it was received and confirmed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path

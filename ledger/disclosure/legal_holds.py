@@ -4,8 +4,6 @@ A person places a hold, and a person lifts it; both are acts in the ledger, with
 end by itself: after `until` it is due for a decision, and stands until then.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence

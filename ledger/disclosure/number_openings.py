@@ -1,7 +1,5 @@
 """Acts that show telephone numbers to a person: of one call, or by a search. Each names its purpose. Pure."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from idtone.core.numbers import Number, holds_number

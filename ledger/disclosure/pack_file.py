@@ -1,7 +1,5 @@
 """Packs as ZIP files: the same pack gives the same file, and a hostile one cannot fill the memory."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zipfile

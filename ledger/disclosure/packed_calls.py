@@ -1,7 +1,5 @@
 """The calls of a pack, as the ledger has them now."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from idtone.core.errors import UsageError

@@ -6,8 +6,6 @@ A signed note (C2SP) would need our program at the office. CMS (RFC 5652) would 
 no more: the office's key comes by another way than the signature in either case.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Final
 

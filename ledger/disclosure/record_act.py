@@ -7,8 +7,6 @@ has left is not recorded. The writer judges the act by its own settings (`disclo
 the end of a log also by what the logs themselves say.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """The report of a pack as its files, and whether they say what the leaves say."""
 
-from __future__ import annotations
-
 import json
 import re
 import zlib

@@ -1,7 +1,5 @@
 """Answers to requested exports: what a person sees before, and the act that says what the person has decided."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

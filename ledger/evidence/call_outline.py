@@ -3,8 +3,6 @@
 It costs a tenth of a record (`call_record.fold`), and its fields say the same as those of the record.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 It refuses nothing: steps in an impossible order make a record too, and the record says what is odd about them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -6,8 +6,6 @@ came before. A leaf holds all that the ledger has of a step. Numbers are sealed 
 without a change of any leaf.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring as quoted

@@ -1,7 +1,5 @@
 """Telephone numbers as records show them: masked. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from idtone.core.numbers import Number, NumberKind

@@ -4,8 +4,6 @@ An interface records what it has just seen as a step, by the constructor of that
 `call_record.fold` interprets the steps of a call.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -1,7 +1,5 @@
 """A file with the latest checkpoint that was signed or cosigned. By it the writer recognises an older database."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 from pathlib import Path

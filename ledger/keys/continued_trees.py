@@ -7,8 +7,6 @@ The ledger of a restored node follows in the same way, since the tree that was b
 backup may be restored twice, so its name has the time and a random number instead: NODE/idtone.202611010000001234.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import threading

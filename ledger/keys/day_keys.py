@@ -3,8 +3,6 @@
 One line a day (`erasable_keys`): `2026-11-01 BASE64`. A damaged line costs the numbers of its day, and nothing else.
 """
 
-from __future__ import annotations
-
 import base64
 import logging
 from pathlib import Path

@@ -4,8 +4,6 @@ Without them no number can be opened and nothing can be signed; anyone who reads
 overwritten, and not accepted if others can read them.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import stat

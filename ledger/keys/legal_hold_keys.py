@@ -5,8 +5,6 @@ there, nothing here is needed. When it is destroyed, the record's key in this fi
 record and of no other. One line a record (`erasable_keys`): `SHA256-OF-THE-CALL-ID BASE64`.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Collection, Mapping

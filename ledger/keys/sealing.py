@@ -6,8 +6,6 @@ tokens, without opening it. Tokens depend on the day key too: without it they re
 had the same one.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

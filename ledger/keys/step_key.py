@@ -3,8 +3,6 @@
 Each MAC depends on the one before, so a step counts only at its own place, after the steps that were written before it.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Final
 

@@ -1,7 +1,5 @@
 """One look at a log: its head against all that was seen of it before and elsewhere, and its new leaves by the rules."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime

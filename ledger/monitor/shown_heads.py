@@ -1,7 +1,5 @@
 """The heads of a log that its witnesses and its copies show."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime

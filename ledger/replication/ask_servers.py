@@ -1,7 +1,5 @@
 """Asks several PostgreSQL servers at once. One that accepts a connection and never answers holds the others up once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial

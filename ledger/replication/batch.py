@@ -1,7 +1,5 @@
 """The steps of a node's own ledger that its replica lacks, a batch at a time; and the comparison of both."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial

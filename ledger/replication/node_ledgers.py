@@ -1,7 +1,5 @@
 """The ledgers that one address names: a node's own file, or the replicas of all nodes in a PostgreSQL."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

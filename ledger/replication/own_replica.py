@@ -1,7 +1,5 @@
 """What PostgreSQL has of this node's own ledger."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final

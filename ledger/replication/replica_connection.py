@@ -3,8 +3,6 @@
 Nothing of the ledger is locked while PostgreSQL is waited for: the evidence of calls is written there meanwhile.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import socket

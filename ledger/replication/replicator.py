@@ -4,8 +4,6 @@ No call waits for it: the evidence is durable in the node's own file. Each trans
 replica has come and adds what follows, so that each step arrives once, whichever side dies at whatever moment.
 """
 
-from __future__ import annotations
-
 import logging
 import random
 import secrets

@@ -6,8 +6,6 @@ of what was decided, so that a search reads it from the newest call to the oldes
 decision has the sought words (`CallFilter.decided`).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ The database reads of each step only what counting depends on (`evidence.tally.C
 microseconds, and no number is opened. What a call is follows from the same rules as everywhere (`call_record.fold`).
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator

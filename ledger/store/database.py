@@ -1,7 +1,5 @@
 """A database that holds one ledger, and how it is read: SQLite and PostgreSQL differ here and nowhere above."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager

@@ -1,7 +1,5 @@
 """The acts by which ends of earlier logs were given up, and whether a log is as its service wrote it. I/O."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """The contents of a ledger's leaves, one after the other, from the database."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple

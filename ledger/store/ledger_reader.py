@@ -1,7 +1,5 @@
 """Reads one ledger, and changes nothing."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

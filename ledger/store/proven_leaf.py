@@ -1,7 +1,5 @@
 """Leaves of a call with their proofs, from the database."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

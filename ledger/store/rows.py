@@ -1,7 +1,5 @@
 """A step as a row of the table `steps`, and back. Pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """The ledger's tables in a database: made, brought up to this version, or found not to be idtone's."""
 
-from __future__ import annotations
-
 import logging
 import re
 import sqlite3

@@ -3,8 +3,6 @@
 docs/adr/0001-sqlite-journal.md says why this journal.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re

@@ -1,7 +1,5 @@
 """The table `macs`: by it a step is known to be one that the service wrote, at the place where it stands."""
 
-from __future__ import annotations
-
 import hmac
 from typing import Final
 

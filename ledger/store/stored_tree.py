@@ -1,7 +1,5 @@
 """The tree as the database holds it: hashes, calls and their leaves, and whether it is what was signed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Reads a published tree from a folder, or from a web server over HTTPS. `tiles_verification` believes neither."""
 
-from __future__ import annotations
-
 import netrc
 import os
 import stat

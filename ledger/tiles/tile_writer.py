@@ -4,8 +4,6 @@ Everything is proven by the signed root before it is written. The checkpoint com
 tree of its checkpoint at every moment. Full tiles never change. A partial tile is removed once it is full.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

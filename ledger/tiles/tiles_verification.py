@@ -4,8 +4,6 @@ It finds the same faults as `verify` does in a database, except in parts that on
 indexes and search entries.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing

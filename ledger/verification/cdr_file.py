@@ -1,7 +1,5 @@
 """Reads call detail records from CSV, as Asterisk (cdr_custom, cdr_csv) or a carrier writes them, line by line."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass

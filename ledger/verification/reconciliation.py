@@ -4,8 +4,6 @@ The ledger keeps of a Call-ID only a token, which the key of the day makes. The 
 file, so that memory does not grow with the number of calls; the file holds tokens and ids of calls, and no numbers.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

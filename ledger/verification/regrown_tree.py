@@ -6,8 +6,6 @@ node and kind are known values, `at` and `id` are whole numbers, and a count sho
 of another step.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ is asked which head it has cosigned; if that one has this log's own signature an
 is not the one that was signed, and from then on nothing is signed any more.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

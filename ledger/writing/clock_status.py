@@ -1,7 +1,5 @@
 """An hourly record of this machine's clock, because the evidence has its times."""
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 import logging

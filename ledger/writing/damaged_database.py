@@ -1,7 +1,5 @@
 """The readable rest of a damaged database, and the beginning of the next one."""
 
-from __future__ import annotations
-
 import logging
 import sqlite3
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Writes groups of steps into the ledger's database, each in one transaction, as long as there is disk space."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os

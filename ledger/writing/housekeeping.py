@@ -2,8 +2,6 @@
 are back, in a thread that no evidence waits for.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable

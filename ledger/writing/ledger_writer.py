@@ -1,7 +1,5 @@
 """The one writer of a ledger: it acknowledges durable steps, and counts what it loses."""
 
-from __future__ import annotations
-
 import logging
 import os
 import select as polling

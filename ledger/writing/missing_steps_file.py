@@ -1,7 +1,5 @@
 """The file that says which steps would be missing from the ledger if its writer died now."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

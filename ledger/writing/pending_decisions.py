@@ -6,8 +6,6 @@ survive the machine. Numbers in it are sealed as in the ledger, and a line witho
 there are always decisions on their way, a second file takes the next ones until all of the first are on the disk.
 """
 
-from __future__ import annotations
-
 import errno
 import hmac
 import json

@@ -2,8 +2,6 @@
 full, and made again when there is room.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import os

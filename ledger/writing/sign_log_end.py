@@ -4,8 +4,6 @@ The next log names all leaves of the one before, with their root, and its own ke
 later is known already: it is taken from there, and not from the file beside the key, which nothing signs.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 import time

@@ -4,8 +4,6 @@ The file beside the key remembers it, so that nothing is read again while nothin
 nothing signs it: each start reads the leaves and acts again, and what no log says waits again.
 """
 
-from __future__ import annotations
-
 import logging
 import sqlite3
 from contextlib import closing, suppress

@@ -4,8 +4,6 @@ The ledger alone knows the end of a contract, so that no file can be edited to f
 allowed have no effect, as if they were not there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta

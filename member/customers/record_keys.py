@@ -4,8 +4,6 @@ The digest of a record goes into the ledger. It is made with the record's key: w
 a guessed form is the recorded one, and when the key is destroyed, it tells nothing any more.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import os

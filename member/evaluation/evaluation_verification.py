@@ -6,8 +6,6 @@ evaluation/m-0001.json      a member's result
 evaluation/m-0001.svg       its badge
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

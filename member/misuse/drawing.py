@@ -1,7 +1,5 @@
 """A finding as a picture: what its rule counted over time, with the limit; in the terminal and as PNG."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path

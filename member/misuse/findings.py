@@ -1,7 +1,5 @@
 """Findings: what the rules say of a ledger's days, under ids that stay the same. Pure."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """What a member's ledger has about a reported call. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 

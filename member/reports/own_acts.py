@@ -1,7 +1,5 @@
 """What this node has signed about reports: acts in its own ledger."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from idtone.core.persons import acting

@@ -1,7 +1,5 @@
 """A report (申告) as its reporter writes it: a YAML file, or what the association's page makes of its form."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Final

@@ -1,7 +1,5 @@
 """The member's side of the report desk: asks it over HTTPS."""
 
-from __future__ import annotations
-
 import base64
 from datetime import datetime
 

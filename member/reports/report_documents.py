@@ -5,8 +5,6 @@ report-fetch    a member asks for the requests that it has to answer; the desk s
 report-answer   a member answers one request
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

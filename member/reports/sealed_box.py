@@ -8,8 +8,6 @@ The one-time key seals one box, so the nonce is constant. What the box belongs t
 was moved to another report does not open there.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Mapping

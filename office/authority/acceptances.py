@@ -5,8 +5,6 @@ acceptances.json    one entry for each agreement: member, what, version, first d
 It is the office's own list; the registry does not have it. Each change is an act in the office's ledger.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

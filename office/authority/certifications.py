@@ -1,7 +1,5 @@
 """Certifications (認定) of members and of resellers, as a person has entered them. All raise IdtoneError."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final

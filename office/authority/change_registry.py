@@ -1,7 +1,5 @@
 """A change in the authority's folder: edit the text, check it against every rule, write it, and record it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Everywhere else the last four digits do. But whole blocks end in …0000 and …
 Tokyo, and would sign blind.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any

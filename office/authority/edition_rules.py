@@ -5,8 +5,6 @@ keys, a role that may sign more than its file, a version without a successor, hi
 the one permitted form, and `describe` names every change.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Edits by hand in the two files, before they are signed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from idtone.core.errors import TrustError

@@ -4,8 +4,6 @@ A `Message` is kept as its English template and its fields: `{"text": "evaluatio
 {"member": "m-0001"}}`; a field can be such words again. Text without a template is kept as it is.
 """
 
-from __future__ import annotations
-
 from string import Formatter
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """The office's own lists, which are files of JSON. Nothing in them is taken for granted."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict

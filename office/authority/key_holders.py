@@ -3,8 +3,6 @@
 key-holders.json    the id of a key → the holder's name
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Forbidden places of a private key: beside packages, which travel from person to person with the public halves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 

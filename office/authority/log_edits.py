@@ -1,7 +1,5 @@
 """The authority's changes of logs of evidence and witnesses in registry.yaml. Pure; as `registry_edits`."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from idtone.core.documents import Location

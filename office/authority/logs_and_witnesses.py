@@ -4,8 +4,6 @@
 an error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 

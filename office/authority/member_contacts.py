@@ -1,7 +1,5 @@
 """How the public and the office reach the members: what the registry says of each. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final
 

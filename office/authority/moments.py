@@ -1,7 +1,5 @@
 """Days and moments as people write them. `option` is what the text was given for, in the words of an error."""
 
-from __future__ import annotations
-
 import re
 from datetime import date, datetime, time, timedelta
 from typing import Final

@@ -1,7 +1,5 @@
 """The authority's changes of never-originates.yaml. Pure; as `registry_edits`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final

@@ -8,8 +8,6 @@ The association decides whether there is such a folder. A key is open in memory 
 needs the passphrases of two officers. An attacker who controls the console's process while both sign has both keys.
 """
 
-from __future__ import annotations
-
 import hashlib
 from datetime import datetime
 from pathlib import Path

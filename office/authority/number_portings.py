@@ -1,7 +1,5 @@
 """Portings of numbers (番号ポータビリティ), as a person enters them. All raise IdtoneError, and then change nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 

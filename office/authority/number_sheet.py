@@ -1,7 +1,5 @@
 """Numbers in a table that a spreadsheet has saved as CSV: Excel writes cp932, or UTF-8 with a byte order mark. Pure."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -3,8 +3,6 @@
 `idtone.registry.trust.licensed_operators` names the files, and verifies them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from pathlib import Path
 

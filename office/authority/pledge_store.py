@@ -1,7 +1,5 @@
 """The signed pledges as their members handed them in: PDF files in the office's folder, named after their SHA-256."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The pledge (誓約) of a member, as a person has entered it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import date
 

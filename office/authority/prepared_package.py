@@ -4,8 +4,6 @@ There are two: that of everything, and that of the duty keys alone. A suspension
 have signed of the other one.
 """
 
-from __future__ import annotations
-
 import io
 import shutil
 import tempfile

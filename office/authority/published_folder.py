@@ -4,8 +4,6 @@ FOLDER/current         a link to the newest copy of the repository; renaming the
 FOLDER/editions/N-…    the copies: the newest one, and the one before for those who are reading it
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import stat

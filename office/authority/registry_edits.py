@@ -4,8 +4,6 @@ An edit that is not possible raises UsageError, or NumberError for a malformed e
 `change_registry` then parses the whole text again, so that every rule of the registry holds.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime

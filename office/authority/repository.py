@@ -6,8 +6,6 @@ targets/SHA256.registry.yaml              a file under its digest
 targets/tones/SHA256.sample.wav
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass

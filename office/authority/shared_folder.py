@@ -5,8 +5,6 @@ Each person has an account of their own, because the history names it. So the fo
 the others can read and replace, whatever its umask is.
 """
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 from typing import Final

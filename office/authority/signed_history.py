@@ -1,7 +1,5 @@
 """The history, compared with what was signed of it: which keys have signed each line."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

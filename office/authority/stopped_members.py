@@ -1,7 +1,5 @@
 """Members whose numbers are all stopped: they are not in the public list, and get no grade. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from datetime import datetime
 

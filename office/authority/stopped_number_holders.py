@@ -3,8 +3,6 @@
 The officers see it, because a mistyped number is usually held by another member, or by none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Stopping conditions (利用停止条件) as the association enters them: the holders of the registry's keys sign them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The authority's changes to suspensions.yaml, and what a suspension forbids. Pure; as `registry_edits`."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime

@@ -6,8 +6,6 @@ console's process alone: with the key beside the digests, all numbers of Japan a
 starts again, what waits has to be entered again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

@@ -1,7 +1,5 @@
 """A sound of the association: its entry in the registry, and its master, a WAV file in `tones`."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import wave

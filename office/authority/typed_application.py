@@ -2,8 +2,6 @@
 document that a member would write.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext

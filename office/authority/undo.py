@@ -3,8 +3,6 @@
 Changes of suspensions are not taken back by one person: two end them, as they have entered them.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Wholesale links (卸) of numbers, as a person has entered them. All raise IdtoneError, and change nothing then."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 

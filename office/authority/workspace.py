@@ -13,8 +13,6 @@
 Keys are kept elsewhere.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import logging

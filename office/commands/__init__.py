@@ -1,7 +1,5 @@
 """`idtone-office`: the association's work. Each command is a noun and what is done with it."""
 
-from __future__ import annotations
-
 from typing import Final
 
 GROUPS: Final = {

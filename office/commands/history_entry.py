@@ -1,7 +1,5 @@
 """How the authority's commands show an entry of the history."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from idtone.core.terminal import command_line

@@ -4,8 +4,6 @@ The console reads the same setting and the same variable, so that pages and comm
 directory does not count: a copy or a backup that someone stands in would be changed, and the registry would not.
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What the authority's commands share: who acts and why, moments as people write them, and questions for numbers."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """What the commands share that sign: the keys they are given, the package they write, and their report."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime

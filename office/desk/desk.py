@@ -1,7 +1,5 @@
 """What happens to a document at the desk: its signature is verified, its kind's rule judges it, and it is kept."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

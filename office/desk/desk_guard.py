@@ -1,7 +1,5 @@
 """Stands before the desk: other hosts' names, other methods and too many requests go no further."""
 
-from __future__ import annotations
-
 import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence

@@ -3,8 +3,6 @@
 The office's ledger has the SHA-256 of each document. The store is what one searches; it can be checked by the ledger.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """What is wrong with a field of a public form."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

@@ -1,7 +1,5 @@
 """What members have stopped themselves, because the police called them directly: the desk's rule, and what it knows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime

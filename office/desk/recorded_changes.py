@@ -4,8 +4,6 @@ First the change is kept as an intention, then the leaf is recorded, then the ch
 between, `settle` makes the changes that the ledger has. So what a leaf names is always kept.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,5 @@
 """The desk's rule for documents of the kind `figures`."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Final
 

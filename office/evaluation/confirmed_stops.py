@@ -1,7 +1,5 @@
 """How long it took until a member's nodes had stopped a number, by what they have confirmed to the desk."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction

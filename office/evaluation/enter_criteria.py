@@ -1,7 +1,5 @@
 """The criteria as the office enters them: `evaluation.yaml`, whose version each change raises."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import Decimal
 from importlib import resources

@@ -1,7 +1,5 @@
 """Evaluates members from what the authority's folder holds of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The figures that the desk has kept, verified again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from idtone.core.errors import TrustError

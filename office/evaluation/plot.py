@@ -1,7 +1,5 @@
 """Evaluations over the years as a picture: the percentages of all members, and how many have which grade."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median

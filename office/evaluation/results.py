@@ -4,8 +4,6 @@ evaluation/2026-01-01_2027-01-01.json
     {"criteria": TEXT, "members": {"m-0001": {"result": TEXT, "badge": TEXT or null}, …}}
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping

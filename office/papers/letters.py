@@ -1,7 +1,5 @@
 """Certificates and letters to members, in Japanese and English: each says only what the registry says. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

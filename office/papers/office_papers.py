@@ -1,7 +1,5 @@
 """The papers of an office's folder: what `period_account` and `letters` make of its files."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 
 from idtone.core.errors import UsageError

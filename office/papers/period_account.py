@@ -4,8 +4,6 @@ It has no telephone number, and no count of reports that the office would not pu
 office did. Members, licences and numbers are those published on the day of the account: the history keeps no others.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

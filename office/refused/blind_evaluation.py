@@ -1,7 +1,5 @@
 """The desk's rule for checks of members' customers: it evaluates blinded elements, and learns no customer."""
 
-from __future__ import annotations
-
 import base64
 from datetime import datetime, time
 

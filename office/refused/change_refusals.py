@@ -2,8 +2,6 @@
 `refusals.list`, which the office then publishes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path

@@ -3,8 +3,6 @@
 refusal-basis.json    what was decided, when, by which document, and who answers for the data
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass

@@ -2,8 +2,6 @@
 lifted or over is deleted with its identity. The office's ledger keeps the acts, without identities.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sqlite3

@@ -4,8 +4,6 @@ Another page can send a form to any port of 127.0.0.1, and can give its own name
 user can connect. Only who was given the address knows its secret. Pure.
 """
 
-from __future__ import annotations
-
 import hmac
 import secrets
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What a holder does at the own computer: open a package, read what it changes, sign it; or make a key."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field

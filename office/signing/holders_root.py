@@ -1,7 +1,5 @@
 """The association's root on a holder's computer: chosen once, from what the association handed over."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A package for holders as one file: a ZIP of the folder that `Edition.write` makes."""
 
-from __future__ import annotations
-
 import io
 import tempfile
 import zipfile

@@ -1,7 +1,5 @@
 """Serves a holder's page on 127.0.0.1, to the browser of this computer alone."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping

@@ -1,7 +1,5 @@
 """What a holder has to read before signing a package, after everything else about it was verified. Pure."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from tuf.api.metadata import Metadata, Root

@@ -1,7 +1,5 @@
 """What the office knows of a month for the public figures, and the file that keeps them once they were made."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """What the public learns of each number of the registry: licensed, stopped, never originating. Pure."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

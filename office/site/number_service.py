@@ -6,8 +6,6 @@ number, so an address that asks as often as it may learns `hourly_each` × 24 nu
 its mirrors may ask in a browser: another page would spend its visitor's numbers.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

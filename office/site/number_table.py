@@ -12,8 +12,6 @@ it; if one changes, all masks do. Rows that fill a file up are made from the key
 sees how many numbers came and went, but neither an answer nor a number.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import struct

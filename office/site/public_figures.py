@@ -4,8 +4,6 @@ Members sign how many calls they made (`idtone-office evaluation figures`). Each
 added, and the sum is rounded, so that the figure says almost nothing of one member. Small counts are hidden.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

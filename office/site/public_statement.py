@@ -6,8 +6,6 @@ The duty keys sign it, as they sign the repository's timestamp: the same keys, t
 TUF client takes it for metadata, because its type is another. A host of the site has none of these keys.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """What the association has published, as the public site needs it: members, an index of the numbers, editions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

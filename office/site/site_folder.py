@@ -8,8 +8,6 @@ numbers/              the tables, by their content
 test-number/          the dialplan of the test number, and what to record for it
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

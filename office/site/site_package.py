@@ -6,8 +6,6 @@ site/tables/FILE          the tables of numbers that it names
 site/figures.json         the month's figures, if it names some
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

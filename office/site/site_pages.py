@@ -1,7 +1,5 @@
 """The pages of the public site in Japanese and English. Pure, but for the templates that it reads from its package."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field

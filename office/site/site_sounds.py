@@ -1,7 +1,5 @@
 """The sounds of the public page: what is an identification sound or a notice, and which tones are none."""
 
-from __future__ import annotations
-
 import io
 import math
 import wave

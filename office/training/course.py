@@ -3,8 +3,6 @@
 Pure, but for the files that hold them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources

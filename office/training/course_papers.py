@@ -1,7 +1,5 @@
 """The course to print, with its test, and the certificate of attendance. Pure."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from idtone.core.errors import UsageError

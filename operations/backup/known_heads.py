@@ -2,8 +2,6 @@
 those that a backup does not have. I/O.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`idtone backup`: makes an archive, reads it again, and only then lets it count. I/O."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd

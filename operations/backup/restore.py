@@ -5,8 +5,6 @@ its own, and its first leaf names the newest head that is known of the old one. 
 before the key that signs is: whenever this is killed, no service can sign a second history.
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 import re

@@ -1,7 +1,5 @@
 """Archives, read into a folder: the files by their roles, and the databases that are made of the packs. I/O."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack

@@ -3,8 +3,6 @@
 The numbers go to Asterisk in the body of a request or in a file that other users cannot read, never on a command line.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

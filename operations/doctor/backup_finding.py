@@ -1,7 +1,5 @@
 """What the backups of this node are worth, as a finding. Pure."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Final
 

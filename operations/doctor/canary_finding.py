@@ -1,7 +1,5 @@
 """What the last canary call has shown, as a finding. Pure."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from idtone.core.settings.canary import CanarySettings

@@ -1,7 +1,5 @@
 """The topics of the doctor, why each matters, and a finding as a value. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum

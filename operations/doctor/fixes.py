@@ -4,8 +4,6 @@ It does what loses nothing, shows no secret and touches no call. A table decides
 and make changes of them. I/O, read only.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ A sound for the caller ends at a Local channel that leads to `idtone-forward`, u
 early media on.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Observes this machine: files, open ports, processes, names, the clock. I/O; changes nothing, takes no lock."""
 
-from __future__ import annotations
-
 import contextlib
 import grp
 import os

@@ -1,7 +1,5 @@
 """Asterisk's limit of open files → how many calls it carries, and the unit's setting for more. Pure."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """The sound files, fallback.conf and the journal, and who may read and write them → findings. Pure."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """This node's own suspensions, as a finding. Pure; it names no telephone number."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final

@@ -1,7 +1,5 @@
 """Asterisk's PJSIP endpoints and the operator's own Dial() → findings on what a called party hears and sees. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Upgrades the nodes of a fleet one after the other, and stops at the first fault. I/O through `Runner`."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """How two files of settings that differ are shown. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

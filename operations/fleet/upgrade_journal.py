@@ -9,8 +9,6 @@
 One JSON object a line. It holds no telephone numbers and nothing that a command has printed.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

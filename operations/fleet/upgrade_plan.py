@@ -1,7 +1,5 @@
 """What a rolling upgrade will do, command by command. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What a PBX lacks for idtone, as groups of changes. I/O, read only."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd

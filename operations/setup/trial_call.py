@@ -4,8 +4,6 @@ The extensions are made in Asterisk's console and removed afterwards. The number
 request: on a command line other users could read it.
 """
 
-from __future__ import annotations
-
 import math
 import secrets
 import time

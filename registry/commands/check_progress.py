@@ -1,7 +1,5 @@
 """What a command shows while it reads and checks a registry: a million numbers take seconds."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 
 from idtone.core.terminal import command_line

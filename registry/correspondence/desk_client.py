@@ -1,7 +1,5 @@
 """Sends signed documents to the association's desk over HTTPS."""
 
-from __future__ import annotations
-
 import json
 from http import HTTPStatus
 from typing import Any, Final

@@ -9,8 +9,6 @@ The second line is canonical JSON (RFC 8785). A node signs with the key of its l
 apart from a checkpoint, which that key signs too. The registry names the keys of each member (`members[].keys`).
 """
 
-from __future__ import annotations
-
 import json
 import re
 import secrets

@@ -6,8 +6,6 @@ up a call.
 Standard output has the compiled table (exit 0), or the faults as JSON (exit 1), or nothing: unchanged (exit 3).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The table of lines as a file: which endpoint or account code of a customer may present which numbers."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import date

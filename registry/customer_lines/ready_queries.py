@@ -8,8 +8,6 @@ a number in the field "Outbound CID" alone is not enough.
 tenant has, and the tenant is the customer.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 

@@ -5,8 +5,6 @@ suspension (approved, lifted, a duty closed), so nodes agree in whatever order t
 to refuse the calls, that node alone says.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

@@ -3,8 +3,6 @@
 The commands and the service change the file under a lock, each in one step, so it survives both at any moment.
 """
 
-from __future__ import annotations
-
 import fcntl
 import logging
 import os

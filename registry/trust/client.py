@@ -4,8 +4,6 @@ Either a whole consistent generation is taken, or nothing. python-tuf verifies i
 holds the versions seen so far, so that no older version is taken after a restart.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl

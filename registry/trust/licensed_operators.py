@@ -12,8 +12,6 @@ proof/timestamp.json  that this is the latest
 The site can leave an operator out. It cannot add one, or change what the list says of it.
 """
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The association's root metadata: a copy that somebody keeps, and the versions that follow it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The metadata of a registry as evidence shows them: whether the association signed them, and what they name. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The browser's detector as one script, for a page that is opened as a file: a browser loads no module there."""
 
-from __future__ import annotations
-
 import json
 import re
 from importlib import resources

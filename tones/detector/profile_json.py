@@ -4,8 +4,6 @@ The file holds all that Python knows of the sound and all rules of the verifier,
 Python changes in the browser too.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import asdict

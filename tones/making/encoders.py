@@ -1,7 +1,5 @@
 """Writes a profile in a format, block by block. A file's bytes depend only on its profile."""
 
-from __future__ import annotations
-
 import io
 import mmap
 import os

@@ -1,7 +1,5 @@
 """A table of the file formats that Asterisk plays, and of two for people; `encoders` writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

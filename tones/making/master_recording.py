@@ -6,8 +6,6 @@ falls. So only the plateau of a burst counts, as in a synthesised sound; pauses 
 8 kHz: sound outside the telephone band does not count, and every rate gets the same gain.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Final

@@ -3,8 +3,6 @@
 Decimal arithmetic makes the amplitude the same on every machine, to the last bit.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Final
 

@@ -5,8 +5,6 @@ short burst; the group of cycles after which the edges fall on the samples in th
 tone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeVar
 

@@ -4,8 +4,6 @@ The gain of the recording relative to the waves is estimated around each moment.
 half. Its rise from 10 to 90 % gives the length of the raised-cosine ramp that rises as fast.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final

@@ -5,8 +5,6 @@ squares (Gauss-Newton on frequency, glide and complex amplitude), and the search
 sound the frequencies reach the Cramér-Rao bound.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

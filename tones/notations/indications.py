@@ -6,8 +6,6 @@ second; `M69` is a MIDI note; 0 is silence; a part with `!` is played once, befo
 glides, fractions).
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final
 

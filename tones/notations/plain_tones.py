@@ -3,8 +3,6 @@
 Asterisk's tone strings and FreeSWITCH's TGML both hold a sequence of steady tones in whole milliseconds.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

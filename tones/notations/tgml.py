@@ -10,8 +10,6 @@ The volume of libteletone is nearly in dBm0: a tone's peak is 10^((v - 3.14 - 3.
 adds a constant of 128 / n steps to every burst.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Captures of RTP (pcap, pcapng) → legs. Signalling in the capture is never read."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path

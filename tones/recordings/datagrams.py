@@ -5,8 +5,6 @@ they read a pcapng with several interfaces as if it had one. Formats: draft-ietf
 draft-ietf-opsawg-pcapng, and the link types of tcpdump.org.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import struct
 from collections.abc import Iterator

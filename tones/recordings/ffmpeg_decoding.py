@@ -4,8 +4,6 @@ ffmpeg gets no file name and no access to other files: it reads the open file, a
 refer to other files, and writes samples into a pipe. The time and the number of samples are limited.
 """
 
-from __future__ import annotations
-
 import os
 import selectors
 import struct

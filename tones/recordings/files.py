@@ -1,7 +1,5 @@
 """Audio files → legs, with libsndfile, or with the ffmpeg program for other formats."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What all readers share: opening regular files only, which never blocks; limits; and notices."""
 
-from __future__ import annotations
-
 import logging
 import os
 import stat

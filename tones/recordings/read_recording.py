@@ -1,7 +1,5 @@
 """A recording of any kind → legs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from .captures import read_capture

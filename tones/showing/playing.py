@@ -1,7 +1,5 @@
 """Plays samples on this machine's sound device, with sounddevice or with a program of the sound system."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Iterator

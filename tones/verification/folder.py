@@ -1,7 +1,5 @@
 """Many recordings at once: every file of a folder, in parallel."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterator, Sequence

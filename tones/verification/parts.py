@@ -1,7 +1,5 @@
 """Measurements of the parts of a fitted sound: the edges of its bursts, what is missing within them, its pauses."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import numpy as np

@@ -7,8 +7,6 @@ there too, but does not stay in phase for so long. A place that passes is only a
 below what `fit` needs to recognise a sound.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Final

@@ -4,8 +4,6 @@ A component is one burst of one steady or gliding tone, or one step of a sweep i
 receiver's filters cannot separate are the lines of one component, and so are the sidebands of a modulated tone.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator

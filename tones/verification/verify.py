@@ -7,8 +7,6 @@ within the profile's tolerance. The tests then check what a likelihood does not:
 further burst, and the pauses are quiet.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter

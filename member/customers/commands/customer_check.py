@@ -1,7 +1,5 @@
 """`idtone-office customer check`: whether a customer is a refused contractor."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime
 from typing import Final

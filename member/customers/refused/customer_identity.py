@@ -1,7 +1,5 @@
 """The identity of a customer, as it stands in a file or is typed (`config/refused_customer.yaml`)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any

@@ -5,8 +5,6 @@ client finalizes the outputs. In the mode VOPRF the server proves that it used t
 The names are the RFC's.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence

@@ -2,8 +2,6 @@
 Pure, except for random numbers.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence

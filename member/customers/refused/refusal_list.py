@@ -10,8 +10,6 @@ order the days (16 bits each, since 2000-01-01) from and up to which it counts, 
 big-endian. A million tokens have 24 MB.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

@@ -4,8 +4,6 @@ libsodium itself is called: its bindings for Python either lack the group, or co
 or unpack a library of their own when they are imported.
 """
 
-from __future__ import annotations
-
 import ctypes
 from typing import Final
 

@@ -1,7 +1,5 @@
 """What the commands of `idtone-office misuse` share."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Final
 

@@ -4,8 +4,6 @@ The guards are those of the report desk: budgets an hour for everyone and for a 
 limits of sizes, and the time of a body (`core.http.connections`). Besides, few forms are read at a time.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import time

@@ -1,7 +1,5 @@
 """The desk erases applications of applicants by itself, when their time is over."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from datetime import UTC, datetime

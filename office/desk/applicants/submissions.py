@@ -4,8 +4,6 @@ submissions/W-….json    what the applicant has written, its state, and the dig
 submissions/W-….pdf     the signed pledge
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

@@ -1,7 +1,5 @@
 """How many requests of the public page are served. Addresses are held in memory for an hour, and never written."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections import deque
 from typing import Final

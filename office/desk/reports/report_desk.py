@@ -1,7 +1,5 @@
 """What the report desk does: it enters reports, asks members, and takes their answers. Each act is a leaf."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import secrets

@@ -4,8 +4,6 @@ Numbers and words are in sealed boxes; a number is found by its token. Each call
 thread and process.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

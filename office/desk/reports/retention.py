@@ -1,7 +1,5 @@
 """The desk erases reports by itself, when they were closed longer ago than `retention` in reports.yaml says."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable

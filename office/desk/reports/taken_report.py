@@ -1,7 +1,5 @@
 """A report that the office takes by telephone, by letter or at its door, and enters as the public page would."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """What the commands of `idtone-fleet` share: how they find PostgreSQL."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from idtone.core.errors import UsageError
