@@ -17,7 +17,6 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 
 from .environment import LONGEST
 from .plain_agi import VARIABLE, Relay
@@ -41,15 +40,12 @@ def agi(
     and write variable:NAME.
     """
     if not _is_pipe(sys.stdin):
-        raise UsageError(Message("only Asterisk can run this command, with AGI()"))
+        raise UsageError("only Asterisk can run this command, with AGI()")
     arguments = arguments or []
     if any(_NUMBER.fullmatch(argument) for argument in arguments):
         raise UsageError(
-            Message(
-                "telephone numbers must not be on a command line; put them into a channel variable, "
-                "write {variable}NAME",
-                variable=VARIABLE,
-            )
+            "telephone numbers must not be on a command line; put them into a channel variable, write {variable}NAME",
+            variable=VARIABLE,
         )
     # Asterisk sends SIGHUP when the caller hangs up. The verdict must reach the channel all the same.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -4,7 +4,6 @@ import secrets
 from datetime import UTC, datetime
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 from idtone.member.evaluation.period import Period
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.workspace import Workspace
@@ -26,7 +25,7 @@ class Evaluating:
     def start(self, workspace: Workspace, period: Period) -> None:
         """Raises UsageError if one is running."""
         if self.work.is_running:
-            raise UsageError(Message("another evaluation is running; wait for its end, or cancel it"))
+            raise UsageError("another evaluation is running; wait for its end, or cancel it")
         self.found = None
         self.work.start(workspace, period)
 
@@ -34,7 +33,7 @@ class Evaluating:
         """Enter the evaluation that a person has seen. Raises IdtoneError."""
         found = self.found
         if found is None or not secrets.compare_digest(seen.encode(), self.id.encode()):
-            raise UsageError(Message("this evaluation was replaced or entered already; evaluate again"))
+            raise UsageError("this evaluation was replaced or entered already; evaluate again")
         enter(workspace, found, attribution)
         self.found = None
 

@@ -34,7 +34,13 @@ from .translation import Message, joined
 
 
 class IdtoneError(Exception):
-    """Base of all errors that idtone raises on purpose; the text is for the user."""
+    """Base of all errors that idtone raises on purpose; the text is for the user.
+
+    With `fields` the text is the template of a `Message`.
+    """
+
+    def __init__(self, text: str, /, **fields: Any) -> None:
+        super().__init__(Message(text, **fields) if fields else text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The error for `pickle`: another process can load it without the arguments of `__init__`."""

@@ -8,7 +8,6 @@ from typing import Final
 
 from .errors import TrustError
 from .terminal.extras import require
-from .translation import Message
 
 GUESSES: Final = 10**9
 """At least, as zxcvbn estimates them. It knows English, and the passwords that leaked most often: Japanese words and
@@ -32,11 +31,9 @@ def check_passphrase(passphrase: str, context: Iterable[str] = ()) -> None:
     everyone here knows.
     """
     if not passphrase:
-        raise TrustError(Message("the passphrase is empty; choose one"))
+        raise TrustError("the passphrase is empty; choose one")
     require("zxcvbn")
     from zxcvbn import zxcvbn  # it reads its lists of words for a tenth of a second
 
     if zxcvbn(passphrase[:_READ], ["idtone", *context])["guesses"] < GUESSES:
-        raise TrustError(
-            Message("the passphrase is easy to guess; choose four or more words that do not belong together")
-        )
+        raise TrustError("the passphrase is easy to guess; choose four or more words that do not belong together")

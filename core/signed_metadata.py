@@ -43,4 +43,4 @@ def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -
 
 def unfit(name: str) -> TrustError:
     """The error for metadata of another kind or of another registry."""
-    return TrustError(Message("{name} is not metadata of the registry that was used", name=name))
+    return TrustError("{name} is not metadata of the registry that was used", name=name)

@@ -69,15 +69,20 @@ def joined(separator: str, parts: Iterable[str]) -> Message:
     return Message(separator.join(f"{{{name}}}" for name in fields), **fields)
 
 
-def translated(text: str) -> str:
-    """The text in the chosen language, or that of the environment; in English if its translation is missing."""
+def translated(text: str, /, **fields: Any) -> str:
+    """The text in the chosen language, or that of the environment; in English if its translation is missing.
+
+    With `fields` the text is the template of a `Message`.
+    """
+    if fields:
+        text = Message(text, **fields)
     catalogue = _catalogue()
     if catalogue is None or not text:
         return text
     if not isinstance(text, Message):
         return catalogue.gettext(text)
-    fields = {name: _translated_field(name, value, catalogue) for name, value in text.fields.items()}
-    return catalogue.gettext(text.template).format(**fields)
+    shown = {name: _translated_field(name, value, catalogue) for name, value in text.fields.items()}
+    return catalogue.gettext(text.template).format(**shown)
 
 
 def _translated_field(name: str, value: Any, catalogue: gettext.NullTranslations) -> Any:

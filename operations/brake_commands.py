@@ -53,7 +53,7 @@ def list_braked(config: command_line.ConfigOption = None, as_json: command_line.
             for hold in holds
         )  # fmt: skip
     else:
-        print(translated(Message("the brake holds nothing")))
+        print(translated("the brake holds nothing"))
 
 
 def release(
@@ -98,7 +98,7 @@ def release(
     if as_json:
         command_line.print_json({"token": hold.token, "release": act})
     else:
-        print(translated(Message("{token}: released by {person}", token=hold.token[:_SHOWN], person=person)))
+        print(translated("{token}: released by {person}", token=hold.token[:_SHOWN], person=person))
 
 
 def _wait_until_released(settings: Settings, hold: Hold) -> None:
@@ -107,10 +107,7 @@ def _wait_until_released(settings: Settings, hold: Hold) -> None:
     while any(each.token == hold.token and each.since_s <= hold.since_s for each in _holds(settings)):
         if time.monotonic() > deadline_s:
             raise UsageError(
-                Message(
-                    "the release is recorded, but the service has not done it; its log, and `brake` in idtone.yaml, "
-                    "say why"
-                )
+                "the release is recorded, but the service has not done it; its log, and `brake` in idtone.yaml, say why"
             )
         time.sleep(0.05)
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import AriSettings
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from .doctor import observe_asterisk
 
@@ -18,9 +18,7 @@ def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> Non
     """Have Asterisk place a call, as `body` says (POST /channels). Raises UsageError if it refuses, AriError."""
     answer = observe_asterisk.request(ari, secret, "POST", "channels", dict(body))
     if answer.status >= 400:
-        raise UsageError(
-            Message("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
-        )
+        raise UsageError("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
 
 
 @contextmanager
@@ -31,6 +29,6 @@ def shown_progress() -> Iterator[Callable[[], None]]:
 
         def waiting() -> None:
             seconds = time.monotonic() - began_s
-            status.update(translated(Message("the call lasts {seconds:.0f} s", seconds=seconds)))
+            status.update(translated("the call lasts {seconds:.0f} s", seconds=seconds))
 
         yield waiting

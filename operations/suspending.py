@@ -10,7 +10,6 @@ from idtone.call_control.fallback_file import Usable
 from idtone.core.errors import DocumentError, FallbackError, IdtoneError, LedgerError, TrustError, UsageError
 from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -51,11 +50,9 @@ class SuspensionDesk:
         read_key(key)  # a missing key is not made here
         if self.persons > 1 and not self.person.is_by_console and self.person.uid in (0, key.stat().st_uid):
             raise UsageError(
-                Message(
-                    "{name} is no person's own account, and a suspension takes two persons here "
-                    "(policy.own_suspensions); log in as yourself and run this by sudo",
-                    name=self.person.name,
-                )
+                "{name} is no person's own account, and a suspension takes two persons here "
+                "(policy.own_suspensions); log in as yourself and run this by sudo",
+                name=self.person.name,
             )
         self.path = suspensions_path(settings)
 
@@ -80,9 +77,7 @@ class SuspensionDesk:
         with changing(self.path) as draft:
             for each in draft.held.suspensions:
                 if each.is_open and not each.lifted and not each.taken_over and wanted <= set(each.numbers):
-                    raise UsageError(
-                        Message("{id} ({state}) is of these numbers already", id=each.id, state=each.words)
-                    )
+                    raise UsageError("{id} ({state}) is of these numbers already", id=each.id, state=each.words)
             draft.put(one)
 
     def order(self, one: OwnSuspension) -> tuple[OwnSuspension, LedgerError | None]:
@@ -167,11 +162,9 @@ class SuspensionDesk:
         except (DocumentError, TrustError) as error:
             if not stops.index:
                 raise FallbackError(
-                    Message(
-                        "the registry cannot be read, so Asterisk keeps what it has while the service is down; run: "
-                        "idtone registry update ({error})",
-                        error=error,
-                    )
+                    "the registry cannot be read, so Asterisk keeps what it has while the service is down; run: "
+                    "idtone registry update ({error})",
+                    error=error,
                 ) from error
             index = None
         fallback.update(index)

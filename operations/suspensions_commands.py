@@ -65,7 +65,7 @@ def list_suspensions(
         command_line.print_json([as_plain(each) for each in found])
         return
     if not found:
-        print(translated(Message("this node has stopped no number itself")))
+        print(translated("this node has stopped no number itself"))
         return
     now = datetime.now(UTC)
     command_line.Rows(_COLUMNS, whole=("id",)).print(
@@ -135,9 +135,9 @@ def _finish(desk: SuspensionDesk, one: OwnSuspension, as_json: bool) -> None:
         print(translated(told(one, [NumberSpan(*each) for each in one.numbers])))
         show_nodes(one)
     elif one.lift_asked and not one.lifted:
-        print(translated(Message("{id}: in force until another person approves its end", id=one.id)))
+        print(translated("{id}: in force until another person approves its end", id=one.id))
     else:
-        print(translated(Message("{id}: {state}", id=one.id, state=one.words)))
+        print(translated("{id}: {state}", id=one.id, state=one.words))
         show_nodes(one)
 
 
@@ -162,7 +162,7 @@ def close(
     if as_json:
         command_line.print_json(as_plain(one))
     else:
-        print(translated(Message("{id}: {duty} is closed", id=one.id, duty=Message(DUTY_WORDS[duty]))))
+        print(translated("{id}: {duty} is closed", id=one.id, duty=Message(DUTY_WORDS[duty])))
 
 
 def paper(
@@ -189,7 +189,7 @@ def paper(
     if as_json:
         command_line.print_json({"id": one.id, "paper": str(output), "note": str(note), "sha256": made.sha256})
     else:
-        print(translated(Message("{path}: the paper about {id}; {note} signs it", path=output, id=one.id, note=note)))
+        print(translated("{path}: the paper about {id}; {note} signs it", path=output, id=one.id, note=note))
 
 
 def verify_paper(
@@ -208,14 +208,14 @@ def verify_paper(
         note = Note.parse(note_octets)
     except OSError as error:
         raise UsageError(
-            Message("{path}: cannot be read: {reason}; name another file", path=error.filename, reason=error.strerror)
+            "{path}: cannot be read: {reason}; name another file", path=error.filename, reason=error.strerror
         ) from error
     except ProofError as error:
-        raise UsageError(Message("{path}: {error}", path=note_file, error=error)) from error
+        raise UsageError("{path}: {error}", path=note_file, error=error) from error
     if note.signed_by([key]) and note.text.endswith(f"\n{hashlib.sha256(octets).hexdigest()}\n"):
-        print(translated(Message("{path}: is what {name} has signed", path=file, name=key.name)))
+        print(translated("{path}: is what {name} has signed", path=file, name=key.name))
         return
-    print(translated(Message("{path}: is NOT what {name} has signed", path=file, name=key.name)))
+    print(translated("{path}: is NOT what {name} has signed", path=file, name=key.name))
     command_line.negative()
 
 
@@ -229,4 +229,4 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(Message("--on {text!r} is not a day; write it like 2026-12-01", text=text)) from error
+        raise UsageError("--on {text!r} is not a day; write it like 2026-12-01", text=text) from error

@@ -18,7 +18,6 @@ from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period
 from idtone.core.compiled_form import opened, sealed, sealed_parts
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.translation import Message
 
 from .held_numbers import HeldNumbers
 from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
@@ -346,7 +345,7 @@ def unpack(octets: bytes | mmap) -> Compiled:
         members, counts = tuple(head["members"]), head["counts"]
         return Compiled(head["version"], issued, expires, head["tones"], members, tuple(lines), spans, counts)
     except (ValueError, LookupError, TypeError) as error:
-        raise TrustError(Message("this is no compiled registry")) from error
+        raise TrustError("this is no compiled registry") from error
 
 
 def _packed(licence: Licence) -> list[Any]:

@@ -53,9 +53,7 @@ class Library(Mapping[str, Profile]):
         except KeyError:
             known = ", ".join(self._profiles)
             raise UsageError(
-                Message(
-                    "unknown tone profile {profile_id!r}; the profiles are {known}", profile_id=profile_id, known=known
-                )
+                "unknown tone profile {profile_id!r}; the profiles are {known}", profile_id=profile_id, known=known
             ) from None
 
     def for_calls(self) -> tuple[Profile, ...]:

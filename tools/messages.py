@@ -2,12 +2,13 @@
 
 python -m tools.messages     extracts the texts, updates idtone.po and compiles idtone.mo; `make messages` does so
 
-The texts of `--help` come from the command line itself, the others from `Message("…")` in the code, from `_("…")` in
-the console's templates, and from the tables below. A new text has an empty translation, for which the tests fail; the
-program shows it in English.
+The texts of `--help` come from the command line itself, the others from `Message("…")`, `translated("…")` and our
+errors in the code, from `_("…")` in the console's templates, and from the tables below. A new text has an empty
+translation, for which the tests fail; the program shows it in English.
 """
 
 import ast
+import builtins
 import errno
 import os
 import re
@@ -42,8 +43,10 @@ msgstr ""
 DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEMPLATES: Final = ROOT / "console" / "templates"
-MARKS: Final = frozenset({"Message", "template", "asked", "_asked_for"})
-"""The functions whose first argument is to be translated."""
+MARKS: Final = frozenset({"Message", "template", "translated", "asked", "_asked_for"})
+"""The functions whose first argument is to be translated; so is that of an error."""
+FOR_LOGS: Final = frozenset({"AgiError", "JournalError", "FormError"})
+"""The errors whose texts are for logs, or are keys of texts."""
 FIELD: Final = re.compile(r"\{[^{}]*\}")
 """A field of a template."""
 LIBRARY: Final = (
@@ -96,16 +99,20 @@ def help_texts(stand_in: Any) -> Iterator[str]:
 
 
 def message_texts(path: Path) -> Iterator[tuple[str, int]]:
-    """The templates of `Message("…")` and `template("…")` in a module, and their lines."""
+    """The templates of messages and errors in a module, and their lines."""
     source = path.read_text("utf-8")
-    if not any(f"{mark}(" in source for mark in MARKS):
+    if not any(f"{mark}(" in source for mark in (*MARKS, "Error")):
         return
     for node in ast.walk(parsed(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS and node.args:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and _is_mark(node.func.id) and node.args:
             template = node.args[0]
             # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
             if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
                 yield template.value, node.lineno
+
+
+def _is_mark(name: str) -> bool:
+    return name in MARKS or (name.endswith("Error") and name not in FOR_LOGS and not hasattr(builtins, name))
 
 
 def column_texts(path: Path) -> Iterator[tuple[str, int]]:

@@ -211,9 +211,7 @@ class Account:
 
         def changed(users: dict[str, User]) -> None:
             if name not in users:
-                raise UsageError(
-                    Message("{path}: there is no user {name}", path=console.settings.console.users, name=name)
-                )
+                raise UsageError("{path}: there is no user {name}", path=console.settings.console.users, name=name)
             users[name] = change(users[name])
 
         try:

@@ -27,7 +27,7 @@ _END: Final[Fields] = {**_KEY, "until": FormField(template("Last day"), any_text
 def _number(text: str, label: str) -> int:
     """Raises UsageError."""
     if not (text.isascii() and text.isdigit() and len(text) < 4):
-        raise UsageError(Message("write how many witnesses must have cosigned, as a number"))
+        raise UsageError("write how many witnesses must have cosigned, as a number")
     return int(text)
 
 

@@ -176,7 +176,7 @@ def _licence(fields: Mapping[str, str], member: Member) -> str:
     """Raises UsageError if the member has no such licence."""
     wanted = fields.get("licence", "")
     if wanted not in {licence.id for licence in member.licences}:
-        raise UsageError(Message("member {member} has no licence {licence!r}", member=member.id, licence=wanted))
+        raise UsageError("member {member} has no licence {licence!r}", member=member.id, licence=wanted)
     return wanted
 
 

@@ -108,7 +108,7 @@ async def pledge(visit: Visit) -> web.StreamResponse:
 
     def act(upload: Upload) -> str:
         if wanted not in files.registered().members:
-            raise UsageError(Message("There is no such member."))
+            raise UsageError("There is no such member.")
         document, signatory, signed, until = (
             upload.fields[name] for name in ("document", "signatory", "signed", "until")
         )

@@ -35,7 +35,7 @@ async def take(visit: Visit) -> web.StreamResponse:
 
     def act(upload: Upload) -> str:
         if wanted not in files.registered().members:
-            raise UsageError(Message("There is no such member."))
+            raise UsageError("There is no such member.")
         entries = sheet_entries(upload.file.read_bytes(), upload.name)
         check_count(entries, upload.fields.get("count", ""), upload.name)
         _DOES[upload.fields["act"]](files.workspace, wanted, entries, attributed(visit))

@@ -88,7 +88,7 @@ def _end(workspace: Workspace, fields: Mapping[str, str], attribution: Attributi
         None,
     )
     if chosen is None:
-        raise UsageError(Message("choose the porting again: the list has changed since you read it"))
+        raise UsageError("choose the porting again: the list has changed since you read it")
     remove_porting(workspace, [chosen.entry.numbers], attribution)
 
 

@@ -124,7 +124,7 @@ async def note(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         if not record_edits(workspace, attributed(visit), workspace.unrecorded()):
-            raise UsageError(Message("nothing was edited by hand"))
+            raise UsageError("nothing was edited by hand")
 
     return await acted(visit, act, publication, PATH, WHY)
 

@@ -125,7 +125,7 @@ async def remind(visit: Visit) -> web.StreamResponse:
         late = desk.store.overdue(datetime.now(UTC)) if desk else []
         chosen = [each for each in late if wanted in ("", each.id)]
         if not chosen or desk is None:
-            raise UsageError(Message("this request is not overdue any more"))
+            raise UsageError("this request is not overdue any more")
         for each in chosen:
             desk.remind(each)
 
@@ -170,11 +170,9 @@ async def open_report(visit: Visit) -> web.StreamResponse:
         desk = files.reports()
         kept = desk.store.report(wanted) if desk else None
         if desk is None or kept is None:
-            raise UsageError(Message("There is no such report."))
+            raise UsageError("There is no such report.")
         if kept.is_forgotten:
-            raise UsageError(
-                Message("what {report_id} said was erased; `reports` shows what is left", report_id=wanted)
-            )
+            raise UsageError("what {report_id} said was erased; `reports` shows what is left", report_id=wanted)
         matter = desk.matter(kept.sealed)
         desk.shown(wanted)
         return matter
@@ -192,7 +190,7 @@ async def close(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         desk, why = files.reports(), line(visit.field("why"), Message("Reason"))
         if desk is None:
-            raise UsageError(Message("There is no such report."))
+            raise UsageError("There is no such report.")
         desk.close(wanted, ReportResult(visit.field("result")), why, datetime.now(UTC))
 
     fields = {"result": FormField(template("Result"), one_of(set(ReportResult))), **WHY}
@@ -206,7 +204,7 @@ async def forget(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         before, desk = moment(visit.field("before"), Message("Closed before")), files.reports()
         if desk is None or desk.forget(before) == 0:
-            raise UsageError(Message("no report that can be erased was closed before then"))
+            raise UsageError("no report that can be erased was closed before then")
 
     return await acted(visit, act, reports, PATH, {"before": FormField(template("Closed before"), moment)})
 

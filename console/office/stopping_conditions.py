@@ -76,7 +76,7 @@ def _fields(visit: Visit) -> Fields:
 def _days(text: str, label: str) -> int:
     """Raises UsageError."""
     if not (text.isascii() and text.isdigit()):
-        raise UsageError(Message("{name}: write a number of days", name=label))
+        raise UsageError("{name}: write a number of days", name=label)
     return int(text)
 
 

@@ -24,20 +24,14 @@ def line(text: str, option: str) -> str:
     character = unreadable(text)
     if character and "\n" not in text:
         raise UsageError(
-            Message(
-                "{option} is not a readable text: it has the character {character}; leave it out",
-                option=option,
-                character=character,
-            )
+            "{option} is not a readable text: it has the character {character}; leave it out",
+            option=option,
+            character=character,
         )
     if not text or character or len(text) > 200:
-        raise UsageError(
-            Message("{option} is not a readable text. Write one line of 1 to 200 characters", option=option)
-        )
+        raise UsageError("{option} is not a readable text. Write one line of 1 to 200 characters", option=option)
     if holds_number(text):
-        raise UsageError(
-            Message("{option} contains a telephone number, which others would see; leave it out", option=option)
-        )
+        raise UsageError("{option} contains a telephone number, which others would see; leave it out", option=option)
     return text
 
 
@@ -70,7 +64,7 @@ def entries_of(lines: Iterable[str]) -> list[str]:
     """
     entries = [_entry(entry) for line in lines for entry in _SEPARATORS.split(line.partition("#")[0]) if entry.strip()]
     if not entries:
-        raise UsageError(Message("no number was given; write one number, range or prefix on each line"))
+        raise UsageError("no number was given; write one number, range or prefix on each line")
     return entries
 
 
@@ -80,10 +74,8 @@ def _entry(text: str) -> str:
         return f"{two[1]}-{two[2]}"
     if _SIDE_BY_SIDE.fullmatch(ascii_form(text)):
         raise UsageError(
-            Message(
-                "numbers stand side by side on one line: two numbers go on two lines, and a range has a hyphen: "
-                "0312340100-0312340199"
-            )
+            "numbers stand side by side on one line: two numbers go on two lines, and a range has a hyphen: "
+            "0312340100-0312340199"
         )
     first, mark, last = _RANGE.sub(_MARK, text.strip()).partition(_MARK)
     if not mark or _MARK in last:
@@ -114,7 +106,7 @@ def asked(what: str, hidden: bool = False) -> str:
     print(f"{what}: ", end="", file=sys.stderr, flush=True)  # standard output is for the result
     line = sys.stdin.readline()
     if not line:
-        raise UsageError(Message("{what}: was not given", what=what))
+        raise UsageError("{what}: was not given", what=what)
     return line.strip()
 
 
@@ -130,7 +122,7 @@ def confirmed(question: str) -> bool:
         answer = line.strip().lower()
         if answer in _ANSWERS:
             return _ANSWERS[answer]
-        print(translated(Message("answer with y (yes) or n (no)")), file=sys.stderr)
+        print(translated("answer with y (yes) or n (no)"), file=sys.stderr)
 
 
 _ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": False, "いいえ": False, "": False}
@@ -143,9 +135,9 @@ def secret(question: str, twice: bool = False) -> str:
     shown = translated(question)
     while True:
         first = str(typer.prompt(shown, hide_input=True, err=True))
-        if not twice or typer.prompt(translated(Message("The same again")), hide_input=True, err=True) == first:
+        if not twice or typer.prompt(translated("The same again"), hide_input=True, err=True) == first:
             return first
-        print(translated(Message("the two differ; type both again")), file=sys.stderr)
+        print(translated("the two differ; type both again"), file=sys.stderr)
 
 
 def passphrase(whose: str, twice: bool = False) -> str:
@@ -162,11 +154,7 @@ def passphrase(whose: str, twice: bool = False) -> str:
         return secret(Message("Passphrase {whose}", whose=whose), twice)
     except typer.Abort as error:
         raise TrustError(
-            Message(
-                "there is no passphrase {whose}; without a terminal, set {passphrase}",
-                whose=whose,
-                passphrase=PASSPHRASE,
-            )
+            "there is no passphrase {whose}; without a terminal, set {passphrase}", whose=whose, passphrase=PASSPHRASE
         ) from error
 
 
@@ -175,12 +163,12 @@ def number_of(text: str) -> Number:
     try:
         return parse_japanese(text)
     except NumberError as error:
-        raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+        raise UsageError("that number cannot be used: {error}", error=error) from error
 
 
 def any_number_of(text: str) -> Number:
     """The same as `number_of`, also for a number abroad. Raises UsageError."""
     number = parse(text)
     if not number.known:
-        raise UsageError(Message("that is not a telephone number; write it like 0312345678 or +12025550123"))
+        raise UsageError("that is not a telephone number; write it like 0312345678 or +12025550123")
     return number

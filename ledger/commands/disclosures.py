@@ -16,7 +16,7 @@ from idtone.core.japan import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from ..disclosure.deliveries import made_by, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
@@ -59,7 +59,7 @@ def deliver(
     """
     output = command_line.chosen_output(output, to_stdout)
     if output is None:
-        raise UsageError(Message("name the receipt's file with -o"))
+        raise UsageError("name the receipt's file with -o")
     settings = load_settings(config)
     name = _PACK if pack == command_line.STREAM else pack.name
     with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
@@ -72,9 +72,7 @@ def deliver(
             command_line.print_json({"receipt": str(output), "id": export.act, "sha256": export.sha256})
         else:
             print(
-                translated(
-                    Message("{output}: receipt of {act}, case {case}", output=output, act=export.act, case=export.case)
-                )
+                translated("{output}: receipt of {act}, case {case}", output=output, act=export.act, case=export.case)
             )
 
 
@@ -104,9 +102,9 @@ def receipt(
     another way than the signature. One receipt counts for each pack.
     """
     if scan and signature:
-        raise UsageError(Message("--scan and --signature cannot go together; choose one"))
+        raise UsageError("--scan and --signature cannot go together; choose one")
     if (signature is None) is not (office_key is None):
-        raise UsageError(Message("--signature and --office-key go together; give both"))
+        raise UsageError("--signature and --office-key go together; give both")
     proof: dict[str, Scalar] = {}
     if scan:
         proof = {"scan": _sha256(scan)}
@@ -118,7 +116,7 @@ def receipt(
             try:
                 signer = office_key_digest(_read(file), _read(signature), _read(office_key))
             except ProofError as error:
-                raise UsageError(Message("{signature}: {error}", signature=signature, error=error)) from error
+                raise UsageError("{signature}: {error}", signature=signature, error=error) from error
             proof = {"signature": _sha256(signature), "signature_key": signer}
     person, now = discloser(settings.ledger), datetime.now(UTC)
     act = record_delivery(
@@ -131,9 +129,7 @@ def receipt(
     else:
         print(
             translated(
-                Message(
-                    "received by {by} on {day}: {act}, case {case}", by=by, day=day, act=export.act, case=export.case
-                )
+                "received by {by} on {day}: {act}, case {case}", by=by, day=day, act=export.act, case=export.case
             )
         )
 
@@ -162,12 +158,7 @@ def confirm(
     else:
         print(
             translated(
-                Message(
-                    "confirmed by {reference} on {day}: {disclosure}",
-                    reference=reference,
-                    day=day,
-                    disclosure=disclosure,
-                )
+                "confirmed by {reference} on {day}: {disclosure}", reference=reference, day=day, disclosure=disclosure
             )
         )
 
@@ -196,7 +187,7 @@ def disclosures(
     """
     form, now = command_line.form(as_json, as_csv, as_tsv), datetime.now(UTC)
     if only_figures and overdue:
-        raise UsageError(Message("--figures and --overdue cannot go together; choose one"))
+        raise UsageError("--figures and --overdue cannot go together; choose one")
     today = now.astimezone(JAPAN).date()
     with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own()) as reader:
         found = disclosure_index(reader.acts(), year or today.year, now)
@@ -233,7 +224,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(Message("--on {text!r} is not a day; write it like 2026-12-01", text=text)) from error
+        raise UsageError("--on {text!r} is not a day; write it like 2026-12-01", text=text) from error
 
 
 def _read(path: Path) -> bytes:

@@ -65,8 +65,6 @@ def forget(
     else:
         print(
             translated(
-                Message(
-                    "the numbers of {days} cannot be opened any more", days=command_line.counted(len(destroyed), "day")
-                )
+                "the numbers of {days} cannot be opened any more", days=command_line.counted(len(destroyed), "day")
             )
         )

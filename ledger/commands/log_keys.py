@@ -95,8 +95,8 @@ def replace_key(
         command_line.print_json({"log": str(key.public), "before": str(before), "file": str(aside)})
         return
     print(key.public)
-    print(translated(Message("the old tree is set aside as {file}", file=aside)))
-    print(translated(Message("start the service, and give this key to the association and to your witnesses")))
+    print(translated("the old tree is set aside as {file}", file=aside))
+    print(translated("start the service, and give this key to the association and to your witnesses"))
 
 
 def end(
@@ -122,7 +122,7 @@ def end(
         if not writer.has_ended:
             writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why))
         elif writer.refusal:
-            raise LedgerError(Message("the end is written and not signed: {why}", why=writer.refusal))
+            raise LedgerError("the end is written and not signed: {why}", why=writer.refusal)
         note = writer.stored_checkpoint
         assert note
         ring.seen.remember(note)
@@ -130,7 +130,7 @@ def end(
     if as_json:
         command_line.print_json({"log": name, "leaves": leaves, "checkpoint": str(note)})
     else:
-        print(translated(Message("{log} has ended with {leaves:,} leaves", log=name, leaves=leaves)))
+        print(translated("{log} has ended with {leaves:,} leaves", log=name, leaves=leaves))
 
 
 def give_up(
@@ -206,7 +206,7 @@ def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         command_line.print_json({name: report[name] for name in _REPORT})
     elif report["given_up"]:
-        print(translated(Message("the end of {log} is given up ({act})", log=report["log"], act=report["act"])))
+        print(translated("the end of {log} is given up ({act})", log=report["log"], act=report["act"]))
     else:
         said = Message("another person has to confirm it: idtone-evidence log give-up {log}", log=report["log"])
         print(translated(said))
@@ -217,9 +217,7 @@ def _unsigned(ring: KeyRing, log: str | None) -> Continued:
     without = ring.continued_trees.without_end
     waiting = {each.after: each for each in (without if log else ring.continued_trees.unsigned or without)}
     if log is None and len(waiting) > 1:
-        raise UsageError(
-            Message("several logs wait for the signature of their end; name one: {logs}", logs=", ".join(waiting))
-        )
+        raise UsageError("several logs wait for the signature of their end; name one: {logs}", logs=", ".join(waiting))
     found = waiting.get(log or next(iter(waiting), ""))
     if found is None:
         raise UsageError(
@@ -236,16 +234,16 @@ def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWr
     ledger = settings.ledger
     path = path_of(ledger.own())
     if not path.exists():
-        raise LedgerError(Message("{path}: there is no ledger", path=path))
+        raise LedgerError("{path}: there is no ledger", path=path)
     ring = KeyRing.of(ledger, settings.node)
     try:
         writer = GroupWriter.open(path, settings.node, ring, None, follows)
     except LedgerInUseError as error:
-        raise LedgerError(Message("{error}: stop the service first (systemctl stop idtone)", error=error)) from error
+        raise LedgerError("{error}: stop the service first (systemctl stop idtone)", error=error) from error
     try:
         yield writer, ring.renewed()
     except OSError as error:
-        raise LedgerError(Message("{path}: {reason}", path=path, reason=error.strerror)) from error
+        raise LedgerError("{path}: {reason}", path=path, reason=error.strerror) from error
     finally:
         writer.close()
 
@@ -263,7 +261,7 @@ def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
         raise UsageError(str(error)) from error
     key = VerifierKey(origin, Algorithm.ED25519, keys.read_token(token))
     if key.public == ring.signer.key.public:
-        raise UsageError(Message("{token}: this is the present key; make another one in the token", token=token))
+        raise UsageError("{token}: this is the present key; make another one in the token", token=token)
     return NextKey(key, token, {})
 
 

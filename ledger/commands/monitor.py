@@ -46,7 +46,7 @@ def monitor(
     followed = read_monitored(logs_file)
     over = threading.Event()
     if as_json and not once:
-        raise UsageError(Message("--json prints what one look has found; add --once"))
+        raise UsageError("--json prints what one look has found; add --once")
     with Monitor(followed).held() as held, _ended_by_signal(over):
         if not once:
             log = load_settings(config).log
@@ -90,10 +90,10 @@ def _tell(report: LogReport) -> None:
     if report.given_up:
         print(f"  {translated(report.given_up)}")
     for each in report.alarms:
-        print(translated(Message("  ALARM {kind}, since {since}: ", kind=each.kind, since=second(each.since))), end="")
+        print(translated("  ALARM {kind}, since {since}: ", kind=each.kind, since=second(each.since)), end="")
         print(translated(each.text))
         if each.proof:
-            print(translated(Message("  proof {path}", path=each.proof)))
+            print(translated("  proof {path}", path=each.proof))
 
 
 def verify_split_view(
@@ -123,17 +123,15 @@ def verify_split_view(
     if as_json:
         command_line.print_json({"proven": not fault, "log": str(log), "leaves": list(sizes), "fault": fault})
     elif fault:
-        print(translated(Message("NOT PROVEN: {fault}", fault=fault)))
+        print(translated("NOT PROVEN: {fault}", fault=fault))
     else:
         print(
             translated(
-                Message(
-                    "proven: {log} has signed two histories, one with a head of {first:,} leaves and one with a head "
-                    "of {second:,}; they differ within the first {first:,}",
-                    log=log.name,
-                    first=sizes[0],
-                    second=sizes[1],
-                )
+                "proven: {log} has signed two histories, one with a head of {first:,} leaves and one with a head "
+                "of {second:,}; they differ within the first {first:,}",
+                log=log.name,
+                first=sizes[0],
+                second=sizes[1],
             )
         )
     if fault:

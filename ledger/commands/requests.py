@@ -39,7 +39,7 @@ def approve(
     The approval is valid once, for `ledger.approval`, and for exactly these records. Exit 1: you answered no.
     """
     if as_json and not yes:
-        raise UsageError(Message("--json does not show what you approve; leave it out, or add --yes"))
+        raise UsageError("--json does not show what you approve; leave it out, or add --yes")
     settings, key_ring = _opened(config)
     person, now = answerable(settings.ledger), datetime.now(UTC)
     asked = approval(settings, key_ring, person, request_id, now)
@@ -55,12 +55,10 @@ def approve(
         until = local(asked.until)
         print(
             translated(
-                Message(
-                    "approved by {person}; until {until}: idtone ledger export --request {act} -o FILE",
-                    person=person,
-                    until=until,
-                    act=request.act,
-                )
+                "approved by {person}; until {until}: idtone ledger export --request {act} -o FILE",
+                person=person,
+                until=until,
+                act=request.act,
             )
         )
 
@@ -78,7 +76,7 @@ def refuse(
     if as_json:
         command_line.print_json({"request": request_id, "refusal": act})
     else:
-        print(translated(Message("refused by {person}", person=person)))
+        print(translated("refused by {person}", person=person))
 
 
 def list_requests(

@@ -69,7 +69,7 @@ def tiles(
             failed = True
             continue
         if written is None:
-            print(translated(Message("{origin}: nothing was signed yet", origin=each.origin)), file=sys.stderr)
+            print(translated("{origin}: nothing was signed yet", origin=each.origin), file=sys.stderr)
             continue
         reports.append(_report(each, written, signed))
         if not as_json:
@@ -113,7 +113,7 @@ def _folder(origin: str) -> str:
     """The folder of a ledger below that of all. Raises LedgerError if the name would lead elsewhere."""
     parts = origin.split("/")
     if not all(map(_PART.fullmatch, parts)) or {"tile", "checkpoint"} & set(parts):
-        raise LedgerError(Message("its name cannot be that of a folder; give it another one (ledger.origin)"))
+        raise LedgerError("its name cannot be that of a folder; give it another one (ledger.origin)")
     return origin
 
 
@@ -134,29 +134,21 @@ def _report(ledger: NodeLedger, written: TilesWritten, signed: int) -> dict[str,
 def _tell(ledger: NodeLedger, written: TilesWritten, signed: int) -> None:
     print(
         translated(
-            Message(
-                "{origin}: {leaves:,} leaves, {new:,} of them new",
-                origin=ledger.origin,
-                leaves=written.leaves,
-                new=written.leaves - written.before,
-            )
+            "{origin}: {leaves:,} leaves, {new:,} of them new",
+            origin=ledger.origin,
+            leaves=written.leaves,
+            new=written.leaves - written.before,
         )
     )
-    print(translated(Message("  folder       {folder}", folder=written.folder)))
-    print(
-        translated(
-            Message("  written      {files:,} files, {octets:,} bytes", files=written.files, octets=written.octets)
-        )
-    )
+    print(translated("  folder       {folder}", folder=written.folder))
+    print(translated("  written      {files:,} files, {octets:,} bytes", files=written.files, octets=written.octets))
     if written.cosigners:
-        print(translated(Message("  cosigned by  {cosigners}", cosigners=", ".join(written.cosigners))))
+        print(translated("  cosigned by  {cosigners}", cosigners=", ".join(written.cosigners)))
     if signed > written.leaves:
         print(
             translated(
-                Message(
-                    "  waiting      {leaves:,} leaves, which witnesses have not cosigned yet",
-                    leaves=signed - written.leaves,
-                )
+                "  waiting      {leaves:,} leaves, which witnesses have not cosigned yet",
+                leaves=signed - written.leaves,
             )
         )
 
@@ -214,20 +206,14 @@ def _tell_verdict(verdict: TilesVerdict) -> None:
         print(fault)
     print(
         translated(
-            Message(
-                "{verdict}: {leaves:,} leaves of {steps:,} steps",
-                verdict=Message("NOT GOOD") if verdict.faults else Message("good"),
-                leaves=verdict.leaves,
-                steps=verdict.steps,
-            )
+            "{verdict}: {leaves:,} leaves of {steps:,} steps",
+            verdict=Message("NOT GOOD") if verdict.faults else Message("good"),
+            leaves=verdict.leaves,
+            steps=verdict.steps,
         )
     )
     for witness in verdict.cosigners:
-        print(translated(Message("  cosigned by  {name}", name=witness.name)))
-    print(translated(Message("  root         {root}", root=verdict.root.hex())))
+        print(translated("  cosigned by  {name}", name=witness.name))
+    print(translated("  root         {root}", root=verdict.root.hex()))
     tell_given_up(each.to_json() for each in verdict.gives_up.counted)
-    print(
-        translated(
-            Message("  in progress  {awaited:,} steps between these are in no leaf yet", awaited=verdict.awaited)
-        )
-    )
+    print(translated("  in progress  {awaited:,} steps between these are in no leaf yet", awaited=verdict.awaited))

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from .leaves import StoredStep
 from .steps import CANARY, StepKind
@@ -156,7 +155,7 @@ def _text(details: dict[str, Any], key: str) -> str | None:
 
 def _unreadable(step: StoredStep) -> LedgerError:
     return LedgerError(
-        Message("step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=step.id)
+        "step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=step.id
     )
 
 

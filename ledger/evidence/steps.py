@@ -17,7 +17,6 @@ from idtone.core.calls import Decision, ForwardedCall, Outcome, Party, Reason
 from idtone.core.errors import LedgerError
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.persons import Person
-from idtone.core.translation import Message
 
 from .canonical import canonical, check, is_plain
 
@@ -143,19 +142,17 @@ class Step:
     def __post_init__(self) -> None:
         if not (0 < len(self.call_id) <= CALL_ID_LIMIT and self.call_id.isprintable()):
             raise LedgerError(
-                Message(
-                    "a call id needs 1 to {call_id_limit} printable characters, not {value!r}",
-                    call_id_limit=CALL_ID_LIMIT,
-                    value=self.call_id[:300],
-                )
+                "a call id needs 1 to {call_id_limit} printable characters, not {value!r}",
+                call_id_limit=CALL_ID_LIMIT,
+                value=self.call_id[:300],
             )
         if self.at.utcoffset() is None:
-            raise LedgerError(Message("the time of the step {kind} needs a time zone", kind=self.kind))
+            raise LedgerError("the time of the step {kind} needs a time zone", kind=self.kind)
         if is_plain(self.details):
             return
         for key, value in self.details.items():
             if not isinstance(value, Scalar) or (isinstance(value, float) and not math.isfinite(value)):
-                raise LedgerError(Message("{key} of the step {kind} is not a JSON scalar", key=key, kind=self.kind))
+                raise LedgerError("{key} of the step {kind} is not a JSON scalar", key=key, kind=self.kind)
         check(self.details)
 
 
@@ -285,7 +282,7 @@ def sound_started(
     without a format that of all files of the sound together. It is None if Asterisk plays tones and no file.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise LedgerError(Message("the SHA-256 of a sound has 64 lower-case hexadecimal digits"))
+        raise LedgerError("the SHA-256 of a sound has 64 lower-case hexadecimal digits")
     details: dict[str, Scalar] = {"party": party, "profile": profile, "format": file_format, "sha256": sha256}
     return Step(
         call_id, StepKind.SOUND_STARTED, at, {key: value for key, value in details.items() if value is not None}
@@ -307,9 +304,7 @@ def sound_ended(
     was played, if it is not the one that was decided on.
     """
     if played_ms <= 0:
-        raise LedgerError(
-            Message("a sound that was played lasted longer than 0 ms; record what was not played as sound_failed")
-        )
+        raise LedgerError("a sound that was played lasted longer than 0 ms; record what was not played as sound_failed")
     details: dict[str, Scalar] = {
         "party": party,
         "played_ms": played_ms,
@@ -373,9 +368,7 @@ def ended(
     `reason` is the one on which the hook acted, if it said so.
     """
     if hangup_cause is not None and not 0 <= hangup_cause <= 127:
-        raise LedgerError(
-            Message("a Q.850 cause lies between 1 and 127; {hangup_cause} does not", hangup_cause=hangup_cause)
-        )
+        raise LedgerError("a Q.850 cause lies between 1 and 127; {hangup_cause} does not", hangup_cause=hangup_cause)
     details: dict[str, Scalar] = {"status": status, "hangup_cause": hangup_cause or None, "reason": reason or None}
     return Step(call_id, StepKind.ENDED, at, {key: value for key, value in details.items() if value is not None})
 
@@ -405,9 +398,7 @@ def export_requested(
         "numbers_sealed": sealed, "selection": selection, "until": until.isoformat(),
     }  # fmt: skip
     if len(canonical(details).encode()) > REQUEST_LIMIT:
-        raise LedgerError(
-            Message("{count} calls are too many for one request; request fewer calls at a time", count=len(calls))
-        )
+        raise LedgerError("{count} calls are too many for one request; request fewer calls at a time", count=len(calls))
     return Step(act_id, StepKind.EXPORT_REQUESTED, at, details)
 
 

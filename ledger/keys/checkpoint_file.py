@@ -7,7 +7,6 @@ from pathlib import Path
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
-from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint, believed
 from .private_files import replace_private
@@ -45,11 +44,7 @@ class CheckpointFile:
             return None
         except OSError as error:
             raise LedgerError(
-                Message(
-                    "{path}: the latest signed checkpoint cannot be read: {reason}",
-                    path=path,
-                    reason=error.strerror,
-                )
+                "{path}: the latest signed checkpoint cannot be read: {reason}", path=path, reason=error.strerror
             ) from error
         try:
             note = Note.parse(octets)
@@ -59,9 +54,7 @@ class CheckpointFile:
                 return None
             checkpoint = believed(note, log)
         except ProofError as error:
-            raise LedgerError(
-                Message("{path}: {error}; restore this file from a backup", path=path, error=error)
-            ) from error
+            raise LedgerError("{path}: {error}; restore this file from a backup", path=path, error=error) from error
         return note, checkpoint
 
     def remember(self, note: Note) -> None:

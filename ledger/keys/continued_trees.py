@@ -19,7 +19,6 @@ from typing import Final, NamedTuple
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.files import sync_folder
 from idtone.core.signed_notes import Note, VerifierKey
-from idtone.core.translation import Message
 
 from ..evidence.steps import Scalar
 from ..tree.checkpoints import Checkpoint
@@ -201,7 +200,7 @@ class ContinuedTrees:
         except (OSError, ValueError, TypeError) as error:
             what = error.strerror if isinstance(error, OSError) else "it is not what idtone wrote"
             raise LedgerError(
-                Message("{path}: cannot be read: {what}; restore it from a backup", path=self._path, what=what)
+                "{path}: cannot be read: {what}; restore it from a backup", path=self._path, what=what
             ) from error
 
     def _write(self, trees: list[Continued]) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from .erasable_keys import DESTROYED, KeyLine, KeyLines
 from .sealing import LedgerKey
@@ -59,11 +58,9 @@ class LegalHoldKeys:
 
     def _unusable(self, error: OSError) -> LedgerError:
         return LedgerError(
-            Message(
-                "{path}: the keys of held calls cannot be used: {reason}; check the path and permissions",
-                path=self.path,
-                reason=error.strerror,
-            )
+            "{path}: the keys of held calls cannot be used: {reason}; check the path and permissions",
+            path=self.path,
+            reason=error.strerror,
         )
 
 

@@ -42,7 +42,7 @@ def follow(
         _Look(log, state, proofs, now, is_over).run()
     except OSError as error:
         raise LedgerError(
-            Message("{path}: cannot be written: {reason}", path=error.filename or proofs, reason=error.strerror)
+            "{path}: cannot be written: {reason}", path=error.filename or proofs, reason=error.strerror
         ) from error
 
 

@@ -76,4 +76,4 @@ def cosigners(note: Note, witness: VerifierKey) -> dict[str, datetime]:
     try:
         return {witness.name: datetime.fromtimestamp(max(map(cosigned_at, lines)), UTC)}
     except (OverflowError, ValueError, OSError) as error:
-        raise ProofError(Message("the line of {name} is no cosignature", name=witness.name)) from error
+        raise ProofError("the line of {name} is no cosignature", name=witness.name) from error

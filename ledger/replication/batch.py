@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 
 from idtone.core.errors import LedgerError
 from idtone.core.signed_notes import Note
-from idtone.core.translation import Message
 
 from ..evidence.leaves import OPENING, StoredStep, search_keys
 from ..keys.step_key import StepKey
@@ -82,18 +81,16 @@ def batch_after(ledger: Database, position: Position, key: StepKey | None) -> Ba
 
 def _foreign(ledger: Database, step: StoredStep) -> LedgerError:
     return LedgerError(
-        Message(
-            "{name}: its step {step} (call {call_id}) was not written by this node's service, or was changed; nothing "
-            "is replicated until the service has set it aside: restart it, and run: idtone ledger verify",
-            name=ledger.name,
-            step=step.id,
-            call_id=step.call_id,
-        )
+        "{name}: its step {step} (call {call_id}) was not written by this node's service, or was changed; nothing "
+        "is replicated until the service has set it aside: restart it, and run: idtone ledger verify",
+        name=ledger.name,
+        step=step.id,
+        call_id=step.call_id,
     )
 
 
 def _damaged(ledger: Database) -> LedgerError:
-    return LedgerError(Message("{name}: its tree is damaged; idtone ledger verify tells more", name=ledger.name))
+    return LedgerError("{name}: its tree is damaged; idtone ledger verify tells more", name=ledger.name)
 
 
 def _checkpoint(connection: Connection, leaves: int) -> str | None:
@@ -148,11 +145,9 @@ def check_replica(replica: Connection, ledger: Database, position: Position) -> 
     """
     if position.hashes != stored(position.leaves):
         raise ReplicaDiffersError(
-            Message(
-                "its tree has {hashes} hashes, and {expected} belong to its leaves",
-                hashes=position.hashes,
-                expected=stored(position.leaves),
-            )
+            "its tree has {hashes} hashes, and {expected} belong to its leaves",
+            hashes=position.hashes,
+            expected=stored(position.leaves),
         )
     try:
         there = _sample(replica, position)
@@ -167,21 +162,17 @@ def check_replica(replica: Connection, ledger: Database, position: Position) -> 
             raise _damaged(ledger) from error
     if position.steps > own.steps:
         raise ReplicaDiffersError(
-            Message(
-                "it has {steps:,} steps of this node, and {ledger} has {own:,}: that is an older "
-                "copy, or another ledger by the same name",
-                steps=position.steps,
-                ledger=ledger.name,
-                own=own.steps,
-            )
+            "it has {steps:,} steps of this node, and {ledger} has {own:,}: that is an older "
+            "copy, or another ledger by the same name",
+            steps=position.steps,
+            ledger=ledger.name,
+            own=own.steps,
         )
     if there != here:
         raise ReplicaDiffersError(
-            Message(
-                "what it has of this node is not the beginning of {ledger}: another node replicates by the same "
-                "name, or rows were changed there",
-                ledger=ledger.name,
-            )
+            "what it has of this node is not the beginning of {ledger}: another node replicates by the same "
+            "name, or rows were changed there",
+            ledger=ledger.name,
         )
 
 

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from ..evidence.call_record import Record, fold
 from ..evidence.leaves import ACTS
@@ -92,7 +91,7 @@ def _record(reader: LedgerReader, text: str, first: int) -> Record:
             call_id = scalar(connection, "SELECT call_id FROM steps WHERE id = ?", (first,))
         reader.record(call_id)  # says which step it is
         raise LedgerError(
-            Message("step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=first)
+            "step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=first
         ) from error
 
 

@@ -111,11 +111,9 @@ class GroupWriter:
                 found._retrying(found._start)
             except OSError as error:
                 raise LedgerError(
-                    Message(
-                        "{path}: the ledger cannot be opened: {reason}; check the path and its permissions",
-                        path=path,
-                        reason=error.strerror,
-                    )
+                    "{path}: the ledger cannot be opened: {reason}; check the path and its permissions",
+                    path=path,
+                    reason=error.strerror,
                 ) from error
             found._resources = resources.pop_all()
             return found
@@ -426,7 +424,7 @@ class GroupWriter:
         """Write the last leaf of this tree. The next start begins another tree. Raises NotWrittenError, LedgerError."""
         self.write([ending])
         if self.refusal:
-            raise LedgerError(Message("the end is written and not signed: {why}", why=self.refusal))
+            raise LedgerError("the end is written and not signed: {why}", why=self.refusal)
 
     def replace_key(self, key: NextKey, ending: Step | None, trusted: Note | None) -> Path:
         """End this tree with `ending`, and begin one that `key` signs. Returns where the database of this tree is now.

@@ -22,7 +22,6 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from idtone.core.errors import LedgerBehindError, LedgerClosedError, LedgerError
-from idtone.core.translation import Message
 
 from ..evidence.evidence import Evidence
 from ..evidence.steps import Step, StepKind
@@ -125,11 +124,9 @@ class Pending:
                         file.empty()
             except OSError as error:
                 raise LedgerError(
-                    Message(
-                        "{path}: cannot be used: {reason}; check the path and its permissions",
-                        path=path,
-                        reason=error.strerror,
-                    )
+                    "{path}: cannot be used: {reason}; check the path and its permissions",
+                    path=path,
+                    reason=error.strerror,
                 ) from error
             return cls(evidence, days, files, resources.pop_all())
 

@@ -58,7 +58,7 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
     log = ring.signer_of(end.origin).key
     most = max((each.size for each in (*heads_noted(noted, log), *heads_beside_key(ring, log))), default=0)
     if most >= end.size:
-        raise LedgerError(Message("the end of {log} is signed already", log=end.origin))
+        raise LedgerError("the end of {log} is signed already", log=end.origin)
     return end.origin, end.size, end.root.hex(), most
 
 
@@ -97,9 +97,7 @@ def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
     database = ring.continued_trees.database_of(following, ledger)
     end = end_named(database, ring.days.ledger_key.step_key(following.origin))
     if end.origin != following.after:
-        raise LedgerError(
-            Message("{path}: its first leaf does not name the end of {log}", path=database, log=following.after)
-        )
+        raise LedgerError("{path}: its first leaf does not name the end of {log}", path=database, log=following.after)
     return end
 
 

@@ -13,7 +13,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.core.errors import CustomerError
-from idtone.core.translation import Message
 from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.keys.sealing import NONCE_BYTES, derived
 
@@ -67,5 +66,5 @@ class CustomersKey:
 
 def _not_sealed(id_: str) -> CustomerError:
     return CustomerError(
-        Message("the record {id} is not what was sealed under this key; restore both files from one backup", id=id_)
+        "the record {id} is not what was sealed under this key; restore both files from one backup", id=id_
     )

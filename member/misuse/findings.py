@@ -193,9 +193,7 @@ def named_in(text: str) -> tuple[str, Rule]:
             return date.fromisoformat(match[1]).isoformat(), rule
     except ValueError:
         pass
-    raise UsageError(
-        Message("{text!r} is not the id of a finding; `idtone-office misuse scan` shows the ids", text=text[:100])
-    )
+    raise UsageError("{text!r} is not the id of a finding; `idtone-office misuse scan` shows the ids", text=text[:100])
 
 
 def reviews_in(acts: Iterable[Step]) -> dict[str, Review]:

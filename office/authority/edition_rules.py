@@ -44,7 +44,7 @@ _LEAST: Final = 2
 
 
 def _unfit(name: str, what: str) -> TrustError:
-    return TrustError(Message("{name} {what}; do not sign this package, ask for a new one", name=name, what=what))
+    return TrustError("{name} {what}; do not sign this package, ask for a new one", name=name, what=what)
 
 
 # -- the published part ----------------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def examine_list(edition: Edition) -> None:
     file = tuf_roles.REGISTRY_FILE
     if not _has_its_list(edition, KINDS[tuf_roles.REGISTRY].parse(_text(edition, file), file)):
         raise TrustError(
-            Message("the public list has changed because of a suspension; discard this package and prepare it again")
+            "the public list has changed because of a suspension; discard this package and prepare it again"
         )
 
 
@@ -251,7 +251,7 @@ def examine_issued(edition: Edition, now: datetime) -> None:
         at = kind.head(kind.parse(_text(edition, file), file)).issued
         if at > now + _EARLY:
             raise TrustError(
-                Message("{file}: is issued in the future, at {at}; set `issued` to now", file=file, at=at.isoformat())
+                "{file}: is issued in the future, at {at}; set `issued` to now", file=file, at=at.isoformat()
             )
 
 

@@ -17,12 +17,10 @@ def check_place(folder: Path) -> None:
     package = _package_of((own, *own.parents, *_folders(own)))
     if package:
         raise UsageError(
-            Message(
-                "{folder}: no place for a private key, because the package {package} goes from person to person; make "
-                "the key in a folder of its holder's own computer, as ~/idtone-keys",
-                folder=folder,
-                package=package,
-            )
+            "{folder}: no place for a private key, because the package {package} goes from person to person; make "
+            "the key in a folder of its holder's own computer, as ~/idtone-keys",
+            folder=folder,
+            package=package,
         )
 
 

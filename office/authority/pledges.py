@@ -5,7 +5,6 @@ from datetime import date
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import line
-from idtone.core.translation import Message
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
@@ -34,7 +33,7 @@ def record_pledge(
         "until": day_after(until, name("until")),
     }
     if signed_on > in_japan(attribution.at).date():
-        raise UsageError(Message("{option} is in the future; write the day of the signature", option=name("signed")))
+        raise UsageError("{option} is in the future; write the day of the signature", option=name("signed"))
     return change_registry(
         workspace,
         Action.PLEDGE,

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
 CURRENT: Final = "current"
@@ -43,13 +42,11 @@ def publish_to(folder: Path, repository: Path, version: int) -> None:
                 shutil.rmtree(each)
     except OSError as error:
         raise TrustError(
-            Message(
-                "the edition is in {repository}, but not in {folder}: {reason}; correct it, and run `idtone-office "
-                "publication copy`",
-                repository=repository,
-                folder=folder,
-                reason=error.strerror or error,
-            )
+            "the edition is in {repository}, but not in {folder}: {reason}; correct it, and run `idtone-office "
+            "publication copy`",
+            repository=repository,
+            folder=folder,
+            reason=error.strerror or error,
         ) from error
 
 

@@ -83,10 +83,8 @@ def refuse_unheld(holders: list[Holder] | None) -> None:
     """Raises UsageError if no member holds the number: its stop would stop nothing."""
     if holders == []:
         raise UsageError(
-            Message(
-                "no member holds this number: compare it with the request again; if it is right, say --no-holder (on "
-                "the page, tick the box), and tell the police that the stop has no effect"
-            )
+            "no member holds this number: compare it with the request again; if it is right, say --no-holder (on "
+            "the page, tick the box), and tell the police that the stop has no effect"
         )
 
 

@@ -53,10 +53,7 @@ def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: 
     def edit(text: YamlText, document: RegistryDocument) -> None:
         if version == document.stopping_version or version in _versions_before(workspace):
             raise UsageError(
-                Message(
-                    "version {version} was entered before, or members have agreed to it. Write another one",
-                    version=version,
-                )
+                "version {version} was entered before, or members have agreed to it. Write another one", version=version
             )
         if document.stopping_version is None:
             text.add((), "stopping_version", version)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 from idtone.registry.commands.check_progress import checking
 
 from ..authority.acceptances import Agreement, accept, acceptances, end_acceptance
@@ -34,12 +34,7 @@ def agree(
         made = accept(Workspace(folder), member, agreement, version, since, document, now, lambda name: f"--{name}")
     print(
         translated(
-            Message(
-                "{member}: {what}, version {version}",
-                member=made.member,
-                what=made.agreement.value,
-                version=made.version,
-            )
+            "{member}: {what}, version {version}", member=made.member, what=made.agreement.value, version=made.version
         )
     )
 
@@ -57,12 +52,7 @@ def end_agreement(
     )
     print(
         translated(
-            Message(
-                "{member}: {what} has ended on {day}",
-                member=ended.member,
-                what=ended.agreement.value,
-                day=ended.through,
-            )
+            "{member}: {what} has ended on {day}", member=ended.member, what=ended.agreement.value, day=ended.through
         )
     )
 

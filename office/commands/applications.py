@@ -76,17 +76,15 @@ def applications(
         print(f"{each['id']}  {each['status']}")
         print(
             translated(
-                Message(
-                    "  received {received}, {member}  {name_ja} / {name_en}",
-                    received=each["received"],
-                    member=each["member"],
-                    name_ja=each["name_ja"],
-                    name_en=each["name_en"],
-                )
+                "  received {received}, {member}  {name_ja} / {name_en}",
+                received=each["received"],
+                member=each["member"],
+                name_ja=each["name_ja"],
+                name_en=each["name_en"],
             )
         )
     if not shown:
-        print(translated(Message("no application waits")))
+        print(translated("no application waits"))
 
 
 def grant(

@@ -15,7 +15,6 @@ from idtone.core.terminal.prompts import any_number_of, asked, number_of
 from idtone.core.terminal.prompts import entries_asked as typed_entries
 from idtone.core.terminal.prompts import line as line
 from idtone.core.terminal.prompts import number_asked as number_asked
-from idtone.core.translation import Message
 from idtone.registry.number_notation import read_span
 
 from ..authority.change_registry import Attribution
@@ -55,7 +54,7 @@ def number_asked_of_two() -> Number:
     """Asks two people for the same number, without showing it. Raises UsageError."""
     first = number_of(asked("Number", hidden=True))
     if number_of(asked("Number again, entered by the second person", hidden=True)) != first:
-        raise UsageError(Message("the two numbers differ; look at the request again"))
+        raise UsageError("the two numbers differ; look at the request again")
     return first
 
 
@@ -63,7 +62,7 @@ def range_asked_of_two() -> NumberSpan:
     """Asks two people for the same range or prefix, without showing it. Raises UsageError."""
     first = _span(asked("Range or prefix", hidden=True))
     if _span(asked("Range or prefix again, entered by the second person", hidden=True)) != first:
-        raise UsageError(Message("the two ranges differ; look at the request again"))
+        raise UsageError("the two ranges differ; look at the request again")
     return first
 
 
@@ -71,7 +70,7 @@ def member_asked_of_two() -> str:
     """Asks two people for the id of the same member. Raises UsageError."""
     first = asked("Member")
     if asked("Member again, entered by the second person") != first:
-        raise UsageError(Message("the two members differ; look at the request again"))
+        raise UsageError("the two members differ; look at the request again")
     return first
 
 
@@ -79,7 +78,7 @@ def suspended_asked_of_two() -> NumberSpan | str:
     """Asks two people for the same number, range, prefix or member, without showing it. Raises UsageError."""
     first = _scope(asked("Number, range, prefix or member", hidden=True))
     if _scope(asked("The same again, entered by the second person", hidden=True)) != first:
-        raise UsageError(Message("the two entries differ; look at the request again"))
+        raise UsageError("the two entries differ; look at the request again")
     return first
 
 
@@ -87,7 +86,7 @@ def _span(text: str) -> NumberSpan:
     try:
         return read_span(text)
     except NumberError as error:
-        raise UsageError(Message("that range cannot be used: {error}", error=error)) from error
+        raise UsageError("that range cannot be used: {error}", error=error) from error
 
 
 def _scope(text: str) -> NumberSpan | str:

@@ -90,4 +90,4 @@ def decline(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption)
 def _answer(folder: FolderOption, receipt: str, state: SubmissionState, note: str) -> None:
     handed = Submissions(folder)
     handed.answer(handed.named(receipt), state, note, "--note")
-    print(translated(Message("the applicant of {id} reads this now", id=receipt)))
+    print(translated("the applicant of {id} reads this now", id=receipt))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.registry.correspondence.own_suspension_report import KIND, OwnSuspensionReport
 from idtone.registry.correspondence.signed_document import SignedDocument, verified
 
@@ -16,7 +15,7 @@ def reported(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     """The rule for reports of own suspensions."""
     content = OwnSuspensionReport.of(document.content)
     if content.in_force > min(document.at, now) + AHEAD:
-        raise TrustError(Message("the suspensions are in use from a later time than now; set the clock"))
+        raise TrustError("the suspensions are in use from a later time than now; set the clock")
     return Accepted(content.id)
 
 

@@ -52,7 +52,7 @@ def statement(
 ) -> dict[str, Any]:
     """What is to be signed. `public` is the public half of the key of the numbers. Raises TrustError."""
     if len(holders) >= HOLDERS_LIMIT:
-        raise TrustError(Message("the table has room for {limit} members", limit=HOLDERS_LIMIT - 1))
+        raise TrustError("the table has room for {limit} members", limit=HOLDERS_LIMIT - 1)
     return {
         "_type": TYPE,
         "format": FORMAT,
@@ -167,7 +167,7 @@ def _canonical(content: Mapping[str, Any]) -> bytes:
 
 
 def _unfit() -> TrustError:
-    return TrustError(Message("this is not the statement of a public site"))
+    return TrustError("this is not the statement of a public site")
 
 
 def editions_of(roles: Mapping[str, Metadata[Any]], files: Mapping[str, str], association: str) -> Editions:

@@ -107,7 +107,7 @@ def unpack(archives: Sequence[Path], identities: Sequence[Identity], folder: Pat
                     member.save(target)
                     owners[member.name] = member.owner
         if header is None:
-            raise BackupError(Message("this file is not an archive of idtone"))
+            raise BackupError("this file is not an archive of idtone")
         trees = [_tree(each, growers, ends) for each in header.ledgers]
     for tree in trees:
         tree.verify()
@@ -143,7 +143,7 @@ def _tree(ledger: dict[str, Any], growers: dict[tuple[str, str], LedgerGrower], 
 def _number(name: str, count: int) -> int:
     number = name.split("/")[1]
     if not number.isdecimal() or int(number) >= count:
-        raise BackupError(Message("this file is not an archive of idtone"))
+        raise BackupError("this file is not an archive of idtone")
     return int(number)
 
 
@@ -151,5 +151,5 @@ def _inside(folder: Path, role: str) -> Path:
     """Raises BackupError for a role that leads out of the folder."""
     parts = Path(role).parts
     if not parts or Path(role).is_absolute() or ".." in parts:
-        raise BackupError(Message("an archive names {role}, which leads out of its folder", role=role))
+        raise BackupError("an archive names {role}, which leads out of its folder", role=role)
     return folder / role

@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.japan import end_words
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from ..trust.licensed_operators import read_site
 
@@ -27,12 +27,10 @@ def operators(
         return
     print(
         translated(
-            Message(
-                "{association}, registry version {registry_version}, issued {issued}",
-                association=listed["association"],
-                registry_version=listed["registry_version"],
-                issued=listed["issued"],
-            )
+            "{association}, registry version {registry_version}, issued {issued}",
+            association=listed["association"],
+            registry_version=listed["registry_version"],
+            issued=listed["issued"],
         )
     )
     for operator in listed["operators"]:
@@ -40,11 +38,9 @@ def operators(
         for licence in operator["licences"]:
             print(
                 translated(
-                    Message(
-                        "  {id}: {directions}, until {valid_until}",
-                        id=licence["id"],
-                        directions=", ".join(licence["directions"]),
-                        valid_until=end_words(licence["valid_until"]),
-                    )
+                    "  {id}: {directions}, until {valid_until}",
+                    id=licence["id"],
+                    directions=", ".join(licence["directions"]),
+                    valid_until=end_words(licence["valid_until"]),
                 )
             )

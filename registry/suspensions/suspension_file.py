@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import open_private, replace_private
 from idtone.ledger.store.sqlite import path_of
 
@@ -40,19 +39,15 @@ def read_suspensions(path: Path) -> OwnSuspensions:
         return OwnSuspensions()
     except OSError as error:
         raise UsageError(
-            Message(
-                "{path}: cannot be read: {reason}; run this as the service's user", path=path, reason=error.strerror
-            )
+            "{path}: cannot be read: {reason}; run this as the service's user", path=path, reason=error.strerror
         ) from error
     except ValidationError:
         found = OwnSuspensions(format=0)  # its message would quote numbers
     if found.format != FORMAT:
         raise UsageError(
-            Message(
-                "{path}: is damaged, or of another version; restore it, or remove it and enter this node's suspensions "
-                "again (`idtone suspend`): `idtone ledger list` names them",
-                path=path,
-            )
+            "{path}: is damaged, or of another version; restore it, or remove it and enter this node's suspensions "
+            "again (`idtone suspend`): `idtone ledger list` names them",
+            path=path,
         )
     return found
 
@@ -85,11 +80,9 @@ def changing(path: Path) -> Iterator[SuspensionDraft]:
             os.close(descriptor)
     except OSError as error:
         raise UsageError(
-            Message(
-                "{path}: cannot be written: {reason}; run this as the user that `idtone serve` runs as",
-                path=path,
-                reason=error.strerror,
-            )
+            "{path}: cannot be written: {reason}; run this as the user that `idtone serve` runs as",
+            path=path,
+            reason=error.strerror,
         ) from error
 
 

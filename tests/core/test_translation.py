@@ -60,7 +60,7 @@ def test_a_message_is_its_english_text_and_is_translated_at_the_edge():
     together = translated(joined("; ", [FINDING, "of no catalogue", FINDING]))
     assert together == f"{IN_JAPANESE}; of no catalogue; {IN_JAPANESE}"
     for inner in (FINDING, UsageError(FINDING)):
-        assert translated(Message("missing: {names}", names=inner)) == f"ありません: {IN_JAPANESE}"
+        assert translated("missing: {names}", names=inner) == f"ありません: {IN_JAPANESE}"
     assert translated("") == ""
     assert capitalised(Message("swap its ends")) == "Swap its ends"
     assert translated(capitalised(Message("swap its ends"))) == "両端を入れ替えてください"
@@ -73,7 +73,7 @@ def test_an_error_keeps_its_message_and_gives_it_to_another_process():
     error = DocumentError([Fault("a.yaml", 2, 3, "ari.url", Message("is missing"), Message("Add it"))])
     assert f"{error}" == "a.yaml:2:3: ari.url: is missing. Add it"
     assert translated(str(error)) == "a.yaml:2:3: ari.url: ありません。追加してください。"
-    arrived = pickle.loads(pickle.dumps(UsageError(Message("{path} is missing", path=Path("/{x}")))))  # noqa: S301  our own
+    arrived = pickle.loads(pickle.dumps(UsageError("{path} is missing", path=Path("/{x}"))))  # noqa: S301  our own
     assert translated(str(arrived)) == "/{x} がありません"
 
 

@@ -42,10 +42,8 @@ def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
         failures.append(f"{name}: {failure}")
     reasons = "; ".join(failure for failure in failures if failure)
     if reasons:
-        raise UsageError(
-            Message("this machine has no player that works ({reasons}). {advice}", reasons=reasons, advice=_ADVICE)
-        )
-    raise UsageError(Message("this machine has no player that works. {advice}", advice=_ADVICE))
+        raise UsageError("this machine has no player that works ({reasons}). {advice}", reasons=reasons, advice=_ADVICE)
+    raise UsageError("this machine has no player that works. {advice}", advice=_ADVICE)
 
 
 def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:

@@ -64,17 +64,15 @@ def check(
             }
         )
     elif not found:
-        print(translated(Message("not refused; record {record}", record=record)))
+        print(translated("not refused; record {record}", record=record))
     for match in found if not as_json else ():
         print(
             translated(
-                Message(
-                    "refused until {until}: {reference}, equal in {fields}; record {record}",
-                    until=match.until,
-                    reference=match.reference,
-                    fields=match.fields,
-                    record=record,
-                )
+                "refused until {until}: {reference}, equal in {fields}; record {record}",
+                until=match.until,
+                reference=match.reference,
+                fields=match.fields,
+                record=record,
             )
         )
     if found:
@@ -86,14 +84,12 @@ def _refusals(settings: Settings) -> RefusalList:
     root = settings.registry.root_file()
     if root is None:
         raise UsageError(
-            Message("the registry is unsigned here (registry.trust); refusals come with the association's signed one")
+            "the registry is unsigned here (registry.trust); refusals come with the association's signed one"
         )
     with command_line.working(Message("list of refusals")):
         octets = Repository(root, settings.registry.source, settings.registry.cache / CACHE).refusals()
     if octets is None:
-        raise TrustError(
-            Message("{source}: the association publishes no list of refusals", source=settings.registry.source)
-        )
+        raise TrustError("{source}: the association publishes no list of refusals", source=settings.registry.source)
     return RefusalList(octets)
 
 

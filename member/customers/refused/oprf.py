@@ -66,7 +66,7 @@ class Suite:
             secret = self.hash_to_scalar(derived + bytes([counter]), b"DeriveKeyPair")
             if any(secret):
                 return KeyPair(secret, group.times_base(secret))
-        raise TrustError(Message("no key follows from this seed; make a new one"))
+        raise TrustError("no key follows from this seed; make a new one")
 
     # -- client -------------------------------------------------------------------------------------------------------
 

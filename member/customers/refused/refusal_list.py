@@ -184,4 +184,4 @@ def differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[st
 
 
 def _damaged() -> TrustError:
-    return TrustError(Message("this is not a list of refusals, or it is damaged"))
+    return TrustError("this is not a list of refusals, or it is damaged")

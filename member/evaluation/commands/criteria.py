@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from ..criteria import Criterion, read_criteria
 
@@ -35,18 +35,14 @@ def criteria(
         for grade in read.document.grades:
             print(
                 translated(
-                    Message(
-                        "{id}: {ja} / {en}, from {percent} %",
-                        id=grade.id,
-                        ja=grade.title.ja,
-                        en=grade.title.en,
-                        percent=grade.percent,
-                    )
+                    "{id}: {ja} / {en}, from {percent} %",
+                    id=grade.id,
+                    ja=grade.title.ja,
+                    en=grade.title.en,
+                    percent=grade.percent,
                 )
             )
-        print(
-            translated(Message("version {version}, SHA-256 {sha256}", version=read.terms.version, sha256=read.sha256))
-        )
+        print(translated("version {version}, SHA-256 {sha256}", version=read.terms.version, sha256=read.sha256))
 
 
 def _table(criterion: Criterion) -> str:

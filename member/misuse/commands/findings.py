@@ -100,9 +100,7 @@ def scan(
     for each in ledgers.nodes:
         if expected and not each.has_keys:
             raise UsageError(
-                Message(
-                    "--expected needs the ledger's key of {node}: run this as a user who may read it", node=each.node
-                )
+                "--expected needs the ledger's key of {node}: run this as a user who may read it", node=each.node
             )
         scanned = Scan(each.reader, each.node, limits, expected=expected)
         with progress_bar(f"reading {each.node}") as progress:
@@ -169,7 +167,7 @@ def explain(
         ("time", "call", "direction", "called", "reason", "status", "connected s"), whole=("call",)
     ).print(map(_call, finding.sign.calls[:limit]))
     if len(finding.sign.calls) > limit:
-        print(translated(Message("… and {count} more (--limit)", count=f"{len(finding.sign.calls) - limit:,}")))
+        print(translated("… and {count} more (--limit)", count=f"{len(finding.sign.calls) - limit:,}"))
     published = conditions_for(load_settings(config).registry, finding.rule.name)
     print(*("", *map(translated, (*published, *_NEXT))), sep="\n")
 
@@ -231,12 +229,7 @@ def review(
     else:
         print(
             translated(
-                Message(
-                    "{finding}: reviewed by {person} as {result}",
-                    finding=finding.id,
-                    person=person,
-                    result=result.value,
-                )
+                "{finding}: reviewed by {person} as {result}", finding=finding.id, person=person, result=result.value
             )
         )
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import make_private
 from idtone.member.reports.report_documents import SealedReport
 
@@ -355,7 +354,7 @@ class ReportStore:
                 yield database
         except (sqlite3.Error, OSError) as error:
             raise TrustError(
-                Message("{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error)
+                "{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error
             ) from error
 
 

@@ -79,11 +79,9 @@ def sign(
     before = _before(output, signers)
     if before and version is not None and version <= before.version:
         raise UsageError(
-            Message(
-                "{output} has version {before}, and nodes refuse an older one; choose a larger --version",
-                output=output,
-                before=before.version,
-            )
+            "{output} has version {before}, and nodes refuse an older one; choose a larger --version",
+            output=output,
+            before=before.version,
         )
     version = version or (before.version + 1 if before else 1)
     note = signed_settings(yaml, str(settings), version, datetime.now(UTC), signers)
@@ -100,9 +98,9 @@ def sign(
             }
         )  # fmt: skip
         return
-    print(translated(Message("{output}: version {version} of the fleet's settings", output=output, version=version)))
+    print(translated("{output}: version {version} of the fleet's settings", output=output, version=version))
     for signer in signers:
-        print(translated(Message("fleet.trust on the nodes: {key}", key=signer.key)))
+        print(translated("fleet.trust on the nodes: {key}", key=signer.key))
     if before and changed:
         columns = (Message("key"), *(Message("version {version}", version=each.version) for each in (before, made)))
         command_line.Rows(columns).print(difference_rows(changed))
@@ -122,5 +120,5 @@ def _before(output: Path, signers: list[Signer]) -> SharedSettings | None:
 def _check_size(note: Note, settings: Path) -> None:
     if len(str(note).encode()) > NOTE_LIMIT:
         raise UsageError(
-            Message("{settings}: is larger than {limit} bytes; remove comments", settings=settings, limit=NOTE_LIMIT)
+            "{settings}: is larger than {limit} bytes; remove comments", settings=settings, limit=NOTE_LIMIT
         )
