@@ -16,7 +16,7 @@ from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 from idtone.ledger.commands.options import local
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
@@ -53,7 +53,7 @@ def list_braked(config: command_line.ConfigOption = None, as_json: command_line.
             for hold in holds
         )  # fmt: skip
     else:
-        print(translated("the brake holds nothing"))
+        command_line.say("the brake holds nothing")
 
 
 def release(
@@ -73,7 +73,7 @@ def release(
     found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
     if len(found) != 1:
         several, none = Message("several tokens begin so; write more of it"), Message("the brake holds no such token")
-        print(translated(several if found else none))
+        command_line.say(several if found else none)
         command_line.negative()
         return
     hold = found[0]
@@ -98,7 +98,7 @@ def release(
     if as_json:
         command_line.print_json({"token": hold.token, "release": act})
     else:
-        print(translated("{token}: released by {person}", token=hold.token[:_SHOWN], person=person))
+        command_line.say("{token}: released by {person}", token=hold.token[:_SHOWN], person=person)
 
 
 def _wait_until_released(settings: Settings, hold: Hold) -> None:

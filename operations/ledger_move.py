@@ -24,7 +24,7 @@ from idtone.core.files import replace_durably
 from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings, settings_folder
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import confirmed
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 from idtone.ledger.store.file_identity import settle
 from idtone.ledger.store.sqlite import path_of
 from idtone.service.service_user import UNIT
@@ -100,12 +100,12 @@ def move(
         new=one.new,
         files=", ".join(map(str, (*one.drop_ins, one.own_settings))),
     )
-    print(translated(plan))
+    command_line.say(plan)
     if not yes and not confirmed(Message("Move the ledger?")):
         return
     moved = _moved(one)
-    print(translated("the service writes {new} now", new=one.new))
-    print(translated("the old ledger: {old}; when all is well: rm {old}", old=moved))
+    command_line.say("the service writes {new} now", new=one.new)
+    command_line.say("the old ledger: {old}; when all is well: rm {old}", old=moved)
 
 
 def _check(one: _Move) -> None:

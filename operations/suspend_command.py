@@ -82,7 +82,7 @@ def suspend(
     if as_json:
         command_line.print_json(as_plain(one))
     else:
-        print(translated(told(one, spans)))
+        command_line.say(told(one, spans))
         show_nodes(one)
     if failure:
         raise not_recorded(failure) from failure
@@ -124,14 +124,12 @@ def show_nodes(one: OwnSuspension) -> None:
     """What the other nodes of the fleet have confirmed, if there are any."""
     waiting, of = one.waiting_nodes(), len(one.elsewhere) + 1
     if one.elsewhere and not waiting and (one.over or one.in_force):
-        print(translated("confirmed by all {count} nodes", count=of))
+        command_line.say("confirmed by all {count} nodes", count=of)
     elif waiting:
-        print(
-            translated(
-                "not confirmed by {nodes}, of {count} nodes; they do it when they reach PostgreSQL again",
-                nodes=", ".join(waiting),
-                count=of,
-            )
+        command_line.say(
+            "not confirmed by {nodes}, of {count} nodes; they do it when they reach PostgreSQL again",
+            nodes=", ".join(waiting),
+            count=of,
         )
 
 

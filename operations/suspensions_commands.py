@@ -65,7 +65,7 @@ def list_suspensions(
         command_line.print_json([as_plain(each) for each in found])
         return
     if not found:
-        print(translated("this node has stopped no number itself"))
+        command_line.say("this node has stopped no number itself")
         return
     now = datetime.now(UTC)
     command_line.Rows(_COLUMNS, whole=("id",)).print(
@@ -132,12 +132,12 @@ def _finish(desk: SuspensionDesk, one: OwnSuspension, as_json: bool) -> None:
     if as_json:
         command_line.print_json(as_plain(one))
     elif one.state in (SuspensionState.IN_FORCE, SuspensionState.TAKEN_OVER) and not one.lift_asked:
-        print(translated(told(one, [NumberSpan(*each) for each in one.numbers])))
+        command_line.say(told(one, [NumberSpan(*each) for each in one.numbers]))
         show_nodes(one)
     elif one.lift_asked and not one.lifted:
-        print(translated("{id}: in force until another person approves its end", id=one.id))
+        command_line.say("{id}: in force until another person approves its end", id=one.id)
     else:
-        print(translated("{id}: {state}", id=one.id, state=one.words))
+        command_line.say("{id}: {state}", id=one.id, state=one.words)
         show_nodes(one)
 
 
@@ -162,7 +162,7 @@ def close(
     if as_json:
         command_line.print_json(as_plain(one))
     else:
-        print(translated("{id}: {duty} is closed", id=one.id, duty=Message(DUTY_WORDS[duty])))
+        command_line.say("{id}: {duty} is closed", id=one.id, duty=Message(DUTY_WORDS[duty]))
 
 
 def paper(
@@ -189,7 +189,7 @@ def paper(
     if as_json:
         command_line.print_json({"id": one.id, "paper": str(output), "note": str(note), "sha256": made.sha256})
     else:
-        print(translated("{path}: the paper about {id}; {note} signs it", path=output, id=one.id, note=note))
+        command_line.say("{path}: the paper about {id}; {note} signs it", path=output, id=one.id, note=note)
 
 
 def verify_paper(
@@ -213,9 +213,9 @@ def verify_paper(
     except ProofError as error:
         raise UsageError("{path}: {error}", path=note_file, error=error) from error
     if note.signed_by([key]) and note.text.endswith(f"\n{hashlib.sha256(octets).hexdigest()}\n"):
-        print(translated("{path}: is what {name} has signed", path=file, name=key.name))
+        command_line.say("{path}: is what {name} has signed", path=file, name=key.name)
         return
-    print(translated("{path}: is NOT what {name} has signed", path=file, name=key.name))
+    command_line.say("{path}: is NOT what {name} has signed", path=file, name=key.name)
     command_line.negative()
 
 

@@ -43,7 +43,7 @@ msgstr ""
 DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEMPLATES: Final = ROOT / "console" / "templates"
-MARKS: Final = frozenset({"Message", "template", "translated", "asked", "_asked_for"})
+MARKS: Final = frozenset({"Message", "template", "translated", "say", "asked", "_asked_for"})
 """The functions whose first argument is to be translated; so is that of an error."""
 FOR_LOGS: Final = frozenset({"AgiError", "JournalError", "FormError"})
 """The errors whose texts are for logs, or are keys of texts."""
@@ -104,7 +104,7 @@ def message_texts(path: Path) -> Iterator[tuple[str, int]]:
     if not any(f"{mark}(" in source for mark in (*MARKS, "Error")):
         return
     for node in ast.walk(parsed(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and _is_mark(node.func.id) and node.args:
+        if isinstance(node, ast.Call) and node.args and _is_mark(ast.unparse(node.func).removeprefix("command_line.")):
             template = node.args[0]
             # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
             if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
@@ -112,7 +112,8 @@ def message_texts(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _is_mark(name: str) -> bool:
-    return name in MARKS or (name.endswith("Error") and name not in FOR_LOGS and not hasattr(builtins, name))
+    is_ours = name.isidentifier() and not hasattr(builtins, name)
+    return name in MARKS or (name.endswith("Error") and is_ours and name not in FOR_LOGS)
 
 
 def column_texts(path: Path) -> Iterator[tuple[str, int]]:

@@ -243,6 +243,11 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """Python decodes the bytes of a file name that are not UTF-8 as these."""
 
 
+def say(text: str, /, **fields: Any) -> None:
+    """Print a text in the chosen language, as `translated` has it."""
+    print(translated(text, **fields))
+
+
 def print_json(value: Any, indent: int | None = 2) -> None:
     """Print one JSON document. Text is not escaped on a UTF-8 output; a value of an unknown type becomes its `str`.
 

@@ -330,9 +330,9 @@ def show(
         for step in record.steps
     )
     if record.delivery:
-        print(translated("sound: {delivery}", delivery=delivery_in_english(record)))
+        command_line.say("sound: {delivery}", delivery=delivery_in_english(record))
     for anomaly in record.anomalies:
-        print(translated("anomaly: {anomaly}", anomaly=anomaly))
+        command_line.say("anomaly: {anomaly}", anomaly=anomaly)
 
 
 def _line(record: Record) -> tuple[str, ...]:

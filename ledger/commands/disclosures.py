@@ -16,7 +16,6 @@ from idtone.core.japan import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import translated
 
 from ..disclosure.deliveries import made_by, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
@@ -71,9 +70,7 @@ def deliver(
         if as_json:
             command_line.print_json({"receipt": str(output), "id": export.act, "sha256": export.sha256})
         else:
-            print(
-                translated("{output}: receipt of {act}, case {case}", output=output, act=export.act, case=export.case)
-            )
+            command_line.say("{output}: receipt of {act}, case {case}", output=output, act=export.act, case=export.case)
 
 
 def receipt(
@@ -127,10 +124,8 @@ def receipt(
     if as_json:
         command_line.print_json({"id": export.act, "receipt": act, **proof})
     else:
-        print(
-            translated(
-                "received by {by} on {day}: {act}, case {case}", by=by, day=day, act=export.act, case=export.case
-            )
+        command_line.say(
+            "received by {by} on {day}: {act}, case {case}", by=by, day=day, act=export.act, case=export.case
         )
 
 
@@ -156,10 +151,8 @@ def confirm(
     if as_json:
         command_line.print_json({"id": disclosure, "confirmation": act})
     else:
-        print(
-            translated(
-                "confirmed by {reference} on {day}: {disclosure}", reference=reference, day=day, disclosure=disclosure
-            )
+        command_line.say(
+            "confirmed by {reference} on {day}: {disclosure}", reference=reference, day=day, disclosure=disclosure
         )
 
 

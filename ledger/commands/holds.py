@@ -12,7 +12,6 @@ from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import number_asked
-from idtone.core.translation import translated
 
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.legal_holds import (
@@ -81,7 +80,7 @@ def hold(
             found = [each.call_id for each in reader.find(number_asked(), begin)]
         keys = {call: key for call in dict.fromkeys(found) if (key := reader.record_key(call)) is not None}
     if not keys:
-        print(translated("no such call has numbers that can still be opened"))
+        command_line.say("no such call has numbers that can still be opened")
         command_line.negative()
     hold_id = new_hold_id()
     held = ring.days.held
@@ -102,7 +101,7 @@ def hold(
     if as_json:
         command_line.print_json({"hold": hold_id, "act": act, "calls": list(keys)})
     else:
-        print(translated("{hold}: {count:,} calls are held", hold=hold_id, count=len(keys)))
+        command_line.say("{hold}: {count:,} calls are held", hold=hold_id, count=len(keys))
 
 
 def list_holds(
@@ -165,7 +164,7 @@ def lift_hold(
     if as_json:
         command_line.print_json({"hold": hold_id, "act": act, "keys_destroyed": forgotten})
     else:
-        print(translated("{hold}: is lifted", hold=hold_id))
+        command_line.say("{hold}: is lifted", hold=hold_id)
 
 
 def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:

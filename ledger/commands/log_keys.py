@@ -17,7 +17,7 @@ from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import confirmed, line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.record_act import record_act
@@ -95,8 +95,8 @@ def replace_key(
         command_line.print_json({"log": str(key.public), "before": str(before), "file": str(aside)})
         return
     print(key.public)
-    print(translated("the old tree is set aside as {file}", file=aside))
-    print(translated("start the service, and give this key to the association and to your witnesses"))
+    command_line.say("the old tree is set aside as {file}", file=aside)
+    command_line.say("start the service, and give this key to the association and to your witnesses")
 
 
 def end(
@@ -130,7 +130,7 @@ def end(
     if as_json:
         command_line.print_json({"log": name, "leaves": leaves, "checkpoint": str(note)})
     else:
-        print(translated("{log} has ended with {leaves:,} leaves", log=name, leaves=leaves))
+        command_line.say("{log} has ended with {leaves:,} leaves", log=name, leaves=leaves)
 
 
 def give_up(
@@ -168,7 +168,7 @@ def give_up(
     persons = 2 if settings.ledger.exports is Exports.TWO_PERSONS else 1
     if first and confirms and not as_json:
         said = Message("{name} gave it up on {at}: {why}", name=first.names, at=local(first.at), why=first.why)
-        print(translated(said))
+        command_line.say(said)
     question = Message(
         "Give up the end of {log} for good? Of its {leaves:,} leaves the first {signed:,} are signed, and the others "
         "never will be.",
@@ -206,10 +206,10 @@ def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         command_line.print_json({name: report[name] for name in _REPORT})
     elif report["given_up"]:
-        print(translated("the end of {log} is given up ({act})", log=report["log"], act=report["act"]))
+        command_line.say("the end of {log} is given up ({act})", log=report["log"], act=report["act"])
     else:
         said = Message("another person has to confirm it: idtone-evidence log give-up {log}", log=report["log"])
-        print(translated(said))
+        command_line.say(said)
 
 
 def _unsigned(ring: KeyRing, log: str | None) -> Continued:

@@ -83,7 +83,7 @@ def _tell(report: LogReport) -> None:
         leaves=report.leaves,
         judged=report.known.checked,
     )
-    print(translated(head))
+    command_line.say(head)
     if report.trouble:
         print(f"  {translated(report.trouble)}")
     tell_given_up(each.to_json() for each in report.known.ends_given_up.counted)
@@ -91,9 +91,9 @@ def _tell(report: LogReport) -> None:
         print(f"  {translated(report.given_up)}")
     for each in report.alarms:
         print(translated("  ALARM {kind}, since {since}: ", kind=each.kind, since=second(each.since)), end="")
-        print(translated(each.text))
+        command_line.say(each.text)
         if each.proof:
-            print(translated("  proof {path}", path=each.proof))
+            command_line.say("  proof {path}", path=each.proof)
 
 
 def verify_split_view(
@@ -123,16 +123,14 @@ def verify_split_view(
     if as_json:
         command_line.print_json({"proven": not fault, "log": str(log), "leaves": list(sizes), "fault": fault})
     elif fault:
-        print(translated("NOT PROVEN: {fault}", fault=fault))
+        command_line.say("NOT PROVEN: {fault}", fault=fault)
     else:
-        print(
-            translated(
-                "proven: {log} has signed two histories, one with a head of {first:,} leaves and one with a head "
-                "of {second:,}; they differ within the first {first:,}",
-                log=log.name,
-                first=sizes[0],
-                second=sizes[1],
-            )
+        command_line.say(
+            "proven: {log} has signed two histories, one with a head of {first:,} leaves and one with a head "
+            "of {second:,}; they differ within the first {first:,}",
+            log=log.name,
+            first=sizes[0],
+            second=sizes[1],
         )
     if fault:
         command_line.negative()

@@ -20,7 +20,7 @@ from idtone.core.persons import Person, acting
 from idtone.core.settings.settings import Exports, LedgerSettings, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 
 from ..evidence.call_record import iso_ms
 from ..keys.day_keys import DayKeys
@@ -233,7 +233,7 @@ def tell_given_up(ends: Iterable[Mapping[str, Any]]) -> None:
             "are signed",
             **{**each, "by": ", ".join(each["by"])},
         )
-        print(translated(said))
+        command_line.say(said)
 
 
 def answerable(settings: LedgerSettings) -> Person:

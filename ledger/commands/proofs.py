@@ -133,61 +133,48 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
     name = f"{report['node']}: " if with_node else ""
     for fault in report["faults"]:
         print(f"{name}{translated(fault)}")
-    print(
-        translated(
-            "{name}{verdict}: {leaves:,} leaves of {steps:,} steps",
-            name=name,
-            verdict=Message("good") if report["good"] else Message("NOT GOOD"),
-            leaves=report["leaves"],
-            steps=report["steps"],
-        )
+    command_line.say(
+        "{name}{verdict}: {leaves:,} leaves of {steps:,} steps",
+        name=name,
+        verdict=Message("good") if report["good"] else Message("NOT GOOD"),
+        leaves=report["leaves"],
+        steps=report["steps"],
     )
     if report["key_from"] == "postgresql":
-        print(
-            translated(
-                "  key          PostgreSQL itself has it: compare it with what `idtone-evidence log key` prints on "
-                "the node"
-            )
+        command_line.say(
+            "  key          PostgreSQL itself has it: compare it with what `idtone-evidence log key` prints on the node"
         )
         print(f"               {report['log']}")
     for each in report["signed"]:
-        print(translated("  signed       {leaves:,} leaves ({source})", leaves=each["leaves"], source=each["source"]))
+        command_line.say("  signed       {leaves:,} leaves ({source})", leaves=each["leaves"], source=each["source"])
     if report["missing_leaves"]:
-        print(
-            translated(
-                "  missing      {missing_leaves:,} leaves that this node has signed: not replicated yet, or cut off",
-                missing_leaves=report["missing_leaves"],
-            )
+        command_line.say(
+            "  missing      {missing_leaves:,} leaves that this node has signed: not replicated yet, or cut off",
+            missing_leaves=report["missing_leaves"],
         )
-    print(translated("  root         {root}", root=report["root"]))
+    command_line.say("  root         {root}", root=report["root"])
     if told := report["continues"]:
-        print(
-            translated(
-                "  continues    {origin} after {leaves:,} leaves, set aside as {file}",
-                origin=told["origin"],
-                leaves=told["leaves"],
-                file=told["file"],
-            )
+        command_line.say(
+            "  continues    {origin} after {leaves:,} leaves, set aside as {file}",
+            origin=told["origin"],
+            leaves=told["leaves"],
+            file=told["file"],
         )
         if key := told.get("key"):
-            print(translated("               whose key was {key}", key=key))
+            command_line.say("               whose key was {key}", key=key)
     if report["compromised_after"] is not None:
-        print(
-            translated(
-                "  compromised  the key is not trusted: only the first {leaves:,} leaves count",
-                leaves=report["compromised_after"],
-            )
+        command_line.say(
+            "  compromised  the key is not trusted: only the first {leaves:,} leaves count",
+            leaves=report["compromised_after"],
         )
     if ended := report["ended"]:
-        print(translated("  ended        {at}, by {by}: {why}", at=ended["at"], by=ended["by"], why=ended["why"]))
+        command_line.say("  ended        {at}, by {by}: {why}", at=ended["at"], by=ended["by"], why=ended["why"])
         if key := ended.get("next_key"):
-            print(translated("               it continues with the key {key}", key=key))
+            command_line.say("               it continues with the key {key}", key=key)
     tell_given_up(report["gives_up"])
-    print(
-        translated(
-            "  in progress  {open_calls}, whose steps are in no leaf yet",
-            open_calls=command_line.counted(report["open_calls"], "call"),
-        )
+    command_line.say(
+        "  in progress  {open_calls}, whose steps are in no leaf yet",
+        open_calls=command_line.counted(report["open_calls"], "call"),
     )
 
 

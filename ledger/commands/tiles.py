@@ -132,24 +132,19 @@ def _report(ledger: NodeLedger, written: TilesWritten, signed: int) -> dict[str,
 
 
 def _tell(ledger: NodeLedger, written: TilesWritten, signed: int) -> None:
-    print(
-        translated(
-            "{origin}: {leaves:,} leaves, {new:,} of them new",
-            origin=ledger.origin,
-            leaves=written.leaves,
-            new=written.leaves - written.before,
-        )
+    command_line.say(
+        "{origin}: {leaves:,} leaves, {new:,} of them new",
+        origin=ledger.origin,
+        leaves=written.leaves,
+        new=written.leaves - written.before,
     )
-    print(translated("  folder       {folder}", folder=written.folder))
-    print(translated("  written      {files:,} files, {octets:,} bytes", files=written.files, octets=written.octets))
+    command_line.say("  folder       {folder}", folder=written.folder)
+    command_line.say("  written      {files:,} files, {octets:,} bytes", files=written.files, octets=written.octets)
     if written.cosigners:
-        print(translated("  cosigned by  {cosigners}", cosigners=", ".join(written.cosigners)))
+        command_line.say("  cosigned by  {cosigners}", cosigners=", ".join(written.cosigners))
     if signed > written.leaves:
-        print(
-            translated(
-                "  waiting      {leaves:,} leaves, which witnesses have not cosigned yet",
-                leaves=signed - written.leaves,
-            )
+        command_line.say(
+            "  waiting      {leaves:,} leaves, which witnesses have not cosigned yet", leaves=signed - written.leaves
         )
 
 
@@ -204,16 +199,14 @@ def _verdict_report(verdict: TilesVerdict, log: VerifierKey) -> dict[str, Any]:
 def _tell_verdict(verdict: TilesVerdict) -> None:
     for fault in verdict.faults:
         print(fault)
-    print(
-        translated(
-            "{verdict}: {leaves:,} leaves of {steps:,} steps",
-            verdict=Message("NOT GOOD") if verdict.faults else Message("good"),
-            leaves=verdict.leaves,
-            steps=verdict.steps,
-        )
+    command_line.say(
+        "{verdict}: {leaves:,} leaves of {steps:,} steps",
+        verdict=Message("NOT GOOD") if verdict.faults else Message("good"),
+        leaves=verdict.leaves,
+        steps=verdict.steps,
     )
     for witness in verdict.cosigners:
-        print(translated("  cosigned by  {name}", name=witness.name))
-    print(translated("  root         {root}", root=verdict.root.hex()))
+        command_line.say("  cosigned by  {name}", name=witness.name)
+    command_line.say("  root         {root}", root=verdict.root.hex())
     tell_given_up(each.to_json() for each in verdict.gives_up.counted)
-    print(translated("  in progress  {awaited:,} steps between these are in no leaf yet", awaited=verdict.awaited))
+    command_line.say("  in progress  {awaited:,} steps between these are in no leaf yet", awaited=verdict.awaited)

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from idtone.core.terminal import command_line
-from idtone.core.translation import translated
 from idtone.registry.commands.check_progress import checking
 
 from ..authority.acceptances import Agreement, accept, acceptances, end_acceptance
@@ -32,10 +31,8 @@ def agree(
     now = datetime.now(UTC)
     with checking():
         made = accept(Workspace(folder), member, agreement, version, since, document, now, lambda name: f"--{name}")
-    print(
-        translated(
-            "{member}: {what}, version {version}", member=made.member, what=made.agreement.value, version=made.version
-        )
+    command_line.say(
+        "{member}: {what}, version {version}", member=made.member, what=made.agreement.value, version=made.version
     )
 
 
@@ -50,10 +47,8 @@ def end_agreement(
     ended = end_acceptance(
         Workspace(folder), member, agreement, through, line(why, "--why"), datetime.now(UTC), lambda name: f"--{name}"
     )
-    print(
-        translated(
-            "{member}: {what} has ended on {day}", member=ended.member, what=ended.agreement.value, day=ended.through
-        )
+    command_line.say(
+        "{member}: {what} has ended on {day}", member=ended.member, what=ended.agreement.value, day=ended.through
     )
 
 

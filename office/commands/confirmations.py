@@ -56,7 +56,7 @@ def confirmations(
             for each in rows
         )  # fmt: skip
     if own and not as_json:
-        print(translated("by members themselves:"))
+        command_line.say("by members themselves:")
         command_line.Rows(_OWN_COLUMNS, whole=("id",)).print(
             (
                 each.report.id, each.report.reference, each.member, each.node, each.report.numbers, each.report.state,

@@ -68,8 +68,8 @@ def take(own: OwnOption = None) -> None:
     score = marked(course, answers)
     for each in score.wrong:
         print(f"{each.id}: {each.right}. {_said(each.why)}")
-    print(translated("{right} of {of} answers are right", right=score.right, of=score.of))
-    print(translated("answers: {letters}", letters=sheet_of(course, answers)))
+    command_line.say("{right} of {of} answers are right", right=score.right, of=score.of)
+    command_line.say("answers: {letters}", letters=sheet_of(course, answers))
     if not score.passed:
         command_line.negative()
 
@@ -141,7 +141,7 @@ def forget(
 ) -> None:
     """Erase the names of persons whose test was before a day; results stay."""
     count = forget_attendees(Workspace(folder), before, datetime.now(UTC), lambda name: f"--{name}")
-    print(translated("{count} names are erased", count=count))
+    command_line.say("{count} names are erased", count=count)
 
 
 def _answer(course: Course, place: int) -> str:
@@ -150,7 +150,7 @@ def _answer(course: Course, place: int) -> str:
     for letter, words in question.choices.items():
         print(f"  {letter}  {_said(words)}")
     while (given := asked("Letter").lower()) not in question.choices:
-        print(translated("write one of these: {letters}", letters=", ".join(question.choices)))
+        command_line.say("write one of these: {letters}", letters=", ".join(question.choices))
     return given
 
 

@@ -183,4 +183,4 @@ def enter(
     if as_json:
         command_line.print_json({"version": made.terms.version, "sha256": made.sha256})
     else:
-        print(translated("criteria of version {version} are entered", version=made.terms.version))
+        command_line.say("criteria of version {version} are entered", version=made.terms.version)

@@ -44,4 +44,4 @@ def print_change(entry: HistoryEntry, as_json: bool, *before: str, **more: objec
         return
     print(*map(translated, (*before, *lines(entry))), sep="\n")
     if entry.what:
-        print(translated("publish it, so that members get it"))
+        command_line.say("publish it, so that members get it")

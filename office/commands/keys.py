@@ -290,4 +290,4 @@ def keep_for_night(
         key=key_id[:8],
         path=night_key_path(folder, user),
     )
-    print(translated(told))
+    command_line.say(told)

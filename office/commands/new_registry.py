@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.translation import translated
+from idtone.core.terminal import command_line
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
 
@@ -68,7 +68,7 @@ def new(
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
             shared_folder.write(path, text.encode())
-            print(translated("{path} is written", path=path))
+            command_line.say("{path} is written", path=path)
     except OSError as error:
         raise UsageError(
             "{file}: cannot be written: {reason}; name another folder", file=error.filename, reason=error.strerror

@@ -10,7 +10,6 @@ import typer
 
 from idtone.core.persons import acting
 from idtone.core.terminal import command_line
-from idtone.core.translation import translated
 from idtone.registry.commands.check_progress import checking
 
 from ..authority.workspace import Workspace
@@ -62,7 +61,7 @@ def enter(
     if as_json:
         command_line.print_json(asdict(made))
     else:
-        print(translated("{id}: {member}, {result}", id=made.id, member=made.member, result=made.result))
+        command_line.say("{id}: {member}, {result}", id=made.id, member=made.member, result=made.result)
 
 
 def list_observations(
@@ -91,7 +90,7 @@ def withdraw(
     """Erase an observation that was entered by mistake. What an entered evaluation has counted stays."""
     with checking():
         withdraw_observation(Workspace(folder), observation, why, lambda name: f"--{name}")
-    print(translated("{id}: withdrawn", id=observation))
+    command_line.say("{id}: withdrawn", id=observation)
 
 
 def forget(
@@ -100,4 +99,4 @@ def forget(
 ) -> None:
     """Erase the observations from before a day, with the assessors' names. Evaluations keep their values."""
     count = forget_observations(Workspace(folder), before, "--before")
-    print(translated("observations erased: {count}", count=count))
+    command_line.say("observations erased: {count}", count=count)

@@ -52,12 +52,10 @@ def refuse_customer(
     if as_json:
         command_line.print_json({"refusal": made.id, "since": made.since, "until": made.until})
     else:
-        print(
-            translated(
-                "{refusal} counts up to and including {until} once it is published",
-                refusal=made.id,
-                until=ends - timedelta(days=1),
-            )
+        command_line.say(
+            "{refusal} counts up to and including {until} once it is published",
+            refusal=made.id,
+            until=ends - timedelta(days=1),
         )
 
 
@@ -80,7 +78,7 @@ def lift_refusal(
     if as_json:
         command_line.print_json({"lifted": lifted.id})
     else:
-        print(translated("{refusal} does not count any more once that is published", refusal=lifted.id))
+        command_line.say("{refusal} does not count any more once that is published", refusal=lifted.id)
 
 
 def refusals(
@@ -121,7 +119,7 @@ def decide(
     if as_json:
         command_line.print_json({"basis": made.basis, "decided": made.decided})
     else:
-        print(translated("decided on {day}: {basis}", day=made.decided, basis=made.basis.value))
+        command_line.say("decided on {day}: {basis}", day=made.decided, basis=made.basis.value)
 
 
 def refusal_key(
@@ -159,7 +157,7 @@ def refusal_key(
     if as_json:
         command_line.print_json({"epoch": epoch.number, "key": str(new or key)})
     else:
-        print(translated("epoch {epoch}: publish now, and start the desk with this key", epoch=epoch.number))
+        command_line.say("epoch {epoch}: publish now, and start the desk with this key", epoch=epoch.number)
 
 
 def _day(text: str, option: str) -> date:

@@ -110,7 +110,7 @@ def close_report(
 ) -> None:
     """Close a report with its result. A request that still waits for an answer is withdrawn."""
     _reports(folder).close(report_id, result, line(why, "--why"), datetime.now(UTC))
-    print(translated("{report_id} is closed: {result}", report_id=report_id, result=result.value))
+    command_line.say("{report_id} is closed: {result}", report_id=report_id, result=result.value)
 
 
 def overdue_reports(
@@ -134,7 +134,7 @@ def overdue_reports(
     elif found:
         command_line.Rows(columns, whole=("id", "report")).print([[each[name] for name in columns] for each in found])
     else:
-        print(translated("no request is overdue"))
+        command_line.say("no request is overdue")
     if found:
         command_line.negative()
 
@@ -179,7 +179,7 @@ def forget_reports(
     With `retention` in reports.yaml, the running desk does the same by itself.
     """
     count = _reports(folder).forget(moment(before, "--before"))
-    print(translated("{count} reports are forgotten", count=count))
+    command_line.say("{count} reports are forgotten", count=count)
 
 
 def reveal_reporter(
@@ -215,7 +215,7 @@ def report_key(
     public = folder / OFFICER_FILE
     make_officer_key(file, public, passphrase(Message("for the new key {file}", file=file), twice=True))
     for path in (file, public):
-        print(translated("{path} is written", path=path))
+        command_line.say("{path} is written", path=path)
 
 
 def _call_facts(matter: ReportedCall | ReportedService) -> dict[str, Any]:
@@ -291,10 +291,6 @@ def take(
     if as_json:
         command_line.print_json({"report": report_id, "receipt": receipt})
     else:
-        print(
-            translated(
-                "{report_id} is entered; receipt number for the reporter: {receipt}",
-                report_id=report_id,
-                receipt=receipt,
-            )
+        command_line.say(
+            "{report_id} is entered; receipt number for the reporter: {receipt}", report_id=report_id, receipt=receipt
         )

@@ -78,7 +78,7 @@ def sign_shown(
         command_line.print_json({"words": list(shown), "signed": signed, "missing": missing})
         return
     for name, roles in signed.items():
-        print(translated("signed with {key}: {roles}", key=name, roles=", ".join(roles)))
+        command_line.say("signed with {key}: {roles}", key=name, roles=", ".join(roles))
     print_missing(missing)
 
 
@@ -102,14 +102,12 @@ def print_report(report: dict[str, Any], as_json: bool) -> None:
         return
     if "signed" in report:
         print(*(line for line in report["words"] if line.partition(":")[0] not in tuf_roles.ROLES), sep="\n")
-        print(translated("signed: {roles}", roles=", ".join(report["signed"])))
+        command_line.say("signed: {roles}", roles=", ".join(report["signed"]))
     for name in report.get("left", ()):
-        print(
-            translated(
-                "not published: the changes of {file}; sign them with the {keys} keys",
-                file=tuf_roles.DELEGATED[name],
-                keys=tuf_roles.ROLES[name].keys,
-            )
+        command_line.say(
+            "not published: the changes of {file}; sign them with the {keys} keys",
+            file=tuf_roles.DELEGATED[name],
+            keys=tuf_roles.ROLES[name].keys,
         )
     for name, role in report["roles"].items():
         facts = {"role": f"{name:<12}", "version": role["version"], "until": end_words(role["until"])}
@@ -120,9 +118,9 @@ def print_report(report: dict[str, Any], as_json: bool) -> None:
             )
         else:
             state = Message("{role} version {version}, valid until {until}", **facts)
-        print(translated(state))
+        command_line.say(state)
     if "root" in report:
-        print(translated("give the members {file}", file=report["root"]))
+        command_line.say("give the members {file}", file=report["root"])
         told = Message("SHA-256 {sha256}: tell it to them by another channel", sha256=report["root_sha256"])
-        print(translated(told))
-    print(translated("publish the folder {folder}", folder=report["repository"]))
+        command_line.say(told)
+    command_line.say("publish the folder {folder}", folder=report["repository"])

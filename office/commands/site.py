@@ -323,12 +323,10 @@ def _report(output: Path, content: dict[str, Any], made: dict[str, bytes], has_d
         size=size // 1000,
         expires=content["expires"],
     )
-    print(translated(words))
+    command_line.say(words)
     if not has_detector:
-        print(
-            translated(
-                "the page that recognises the sound is left out: it needs {command}", command=install_command("sounds")
-            )
+        command_line.say(
+            "the page that recognises the sound is left out: it needs {command}", command=install_command("sounds")
         )
 
 

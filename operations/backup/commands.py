@@ -104,7 +104,7 @@ def _show(path: Path, result: BackupResult) -> None:
         newest = Message(
             "the newest call in it was over at {at}", at=result.newest.astimezone().isoformat(" ", "seconds")
         )
-        print(translated(newest))
+        command_line.say(newest)
 
 
 def drill(source: Path | None, identity: Path | None, node: str | None, config: Path | None, as_json: bool) -> None:
@@ -147,20 +147,18 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
     for fault in unpacked.faults:
         print(translated(fault), file=sys.stderr)
     good = Message("good") if not unpacked.faults else Message("NOT GOOD")
-    print(
-        translated(
-            "{verdict}: {path}, {count} archives, {leaves:,} leaves",
-            verdict=good,
-            path=unpacked.archives[-1],
-            count=len(unpacked.archives),
-            leaves=leaves,
-        )
+    command_line.say(
+        "{verdict}: {path}, {count} archives, {leaves:,} leaves",
+        verdict=good,
+        path=unpacked.archives[-1],
+        count=len(unpacked.archives),
+        leaves=leaves,
     )
     if newest is None or age_s is None:
-        print(translated("no call is in it"))
+        command_line.say("no call is in it")
     else:
         at = newest.astimezone().isoformat(" ", "seconds")
-        print(translated("the newest restorable call is {hours:.1f} hours old ({at})", hours=age_s / 3600, at=at))
+        command_line.say("the newest restorable call is {hours:.1f} hours old ({at})", hours=age_s / 3600, at=at)
 
 
 def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
@@ -290,7 +288,7 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
             path=made.settings,
         ),
     ):
-        print(translated(message))
+        command_line.say(message)
 
 
 def _identities(path: Path | None) -> list[Identity]:

@@ -72,7 +72,7 @@ def check(
     if as_json:
         command_line.print_json({"file": str(path), "good": True, "faults": [], **totals})
     else:
-        print(translated("{path}: good", path=path))
+        command_line.say("{path}: good", path=path)
         for name, total in totals.items():
             print(f"  {name:<11} {total:,}")
 
@@ -159,11 +159,11 @@ def show(
         if as_json:
             command_line.print_json(found)
         elif found["holder"] is None:
-            print(translated("no member holds the number"))
+            command_line.say("no member holds the number")
         else:
             command_line.screen().print(_tree(found, document))
             if found["porting"]:
-                print(translated("porting: {porting}", porting=porting_words(found["porting"])))
+                command_line.say("porting: {porting}", porting=porting_words(found["porting"]))
         if found["holder"] is None:
             command_line.negative()
         return

@@ -65,13 +65,11 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         return
     print(f"{chosen.id}: {chosen.title}")
     level = f"{chosen.level_dbm0:g} dBm0 ({chosen.law})"
-    print(
-        translated(
-            "standard: {standard}, {level}, {duration_ms:.10g} ms",
-            standard=_yes(chosen.standard),
-            level=level,
-            duration_ms=chosen.duration_ms,
-        )
+    command_line.say(
+        "standard: {standard}, {level}, {duration_ms:.10g} ms",
+        standard=_yes(chosen.standard),
+        level=level,
+        duration_ms=chosen.duration_ms,
     )
     for line in _other_properties(chosen):
         print(line)
@@ -91,7 +89,7 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         for loss in lost:
             print(translated("  without {loss}", loss=loss) if text else f"  {loss}")
     for tone in alike:
-        print(translated("Warning: this sound can be mistaken for {tone}", tone=tone))
+        command_line.say("Warning: this sound can be mistaken for {tone}", tone=tone)
 
 
 def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -103,17 +101,15 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
     else:
         for finding in findings:
             place = Message("segment {number}", number=finding.segment) if finding.segment else chosen.id
-            print(
-                translated(
-                    "{kind} {code}: {place} {finding}",
-                    kind=Message("warning") if finding.warning else Message("note"),
-                    code=finding.code,
-                    place=place,
-                    finding=finding.message,
-                )
+            command_line.say(
+                "{kind} {code}: {place} {finding}",
+                kind=Message("warning") if finding.warning else Message("note"),
+                code=finding.code,
+                place=place,
+                finding=finding.message,
             )
         if not findings:
-            print(translated("{id}: no warnings", id=chosen.id))
+            command_line.say("{id}: no warnings", id=chosen.id)
     if any(finding.warning for finding in findings):
         command_line.negative()
 

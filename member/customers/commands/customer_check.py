@@ -9,7 +9,7 @@ from idtone.core.japan import JAPAN
 from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -64,16 +64,14 @@ def check(
             }
         )
     elif not found:
-        print(translated("not refused; record {record}", record=record))
+        command_line.say("not refused; record {record}", record=record)
     for match in found if not as_json else ():
-        print(
-            translated(
-                "refused until {until}: {reference}, equal in {fields}; record {record}",
-                until=match.until,
-                reference=match.reference,
-                fields=match.fields,
-                record=record,
-            )
+        command_line.say(
+            "refused until {until}: {reference}, equal in {fields}; record {record}",
+            until=match.until,
+            reference=match.reference,
+            fields=match.fields,
+            record=record,
         )
     if found:
         command_line.negative()

@@ -68,13 +68,11 @@ def check(
     if as_json:
         command_line.print_json({"file": str(form), "good": True, "faults": [], "rules": rules.version})
     else:
-        print(
-            translated(
-                "{form}: good, a {kind} by the rules of {version}",
-                form=form,
-                kind=found.application.kind,
-                version=rules.version,
-            )
+        command_line.say(
+            "{form}: good, a {kind} by the rules of {version}",
+            form=form,
+            kind=found.application.kind,
+            version=rules.version,
         )
 
 

@@ -139,13 +139,11 @@ def record(
     if as_json:
         command_line.print_json({"id": filled.id, "record": act, "numbers": len(made.numbers), "digest": digest})
     else:
-        print(
-            translated(
-                "{id}: recorded for {numbers}, as {act}",
-                id=filled.id,
-                numbers=command_line.counted(len(made.numbers), "number"),
-                act=act,
-            )
+        command_line.say(
+            "{id}: recorded for {numbers}, as {act}",
+            id=filled.id,
+            numbers=command_line.counted(len(made.numbers), "number"),
+            act=act,
         )
 
 
@@ -244,13 +242,11 @@ def show(
     if as_json:
         command_line.print_json({"request": act, "id": known.id, "until": until.isoformat()})
     else:
-        print(
-            translated(
-                "requested to open {id}; another person approves it until {until}: idtone-office form approve {act}",
-                id=known.id,
-                until=local(until),
-                act=act,
-            )
+        command_line.say(
+            "requested to open {id}; another person approves it until {until}: idtone-office form approve {act}",
+            id=known.id,
+            until=local(until),
+            act=act,
         )
 
 
@@ -311,16 +307,14 @@ def _open(
             }
         )  # fmt: skip
         return
-    print(
-        translated(
-            "# {id}: recorded {at} by {by}, unchanged since then ({act})",
-            id=id_,
-            at=local(found.at),
-            by=found.by,
-            act=known.act,
-        )
+    command_line.say(
+        "# {id}: recorded {at} by {by}, unchanged since then ({act})",
+        id=id_,
+        at=local(found.at),
+        by=found.by,
+        act=known.act,
     )
-    print(translated("# numbers: {numbers}", numbers=", ".join(found.numbers)))
+    command_line.say("# numbers: {numbers}", numbers=", ".join(found.numbers))
     print(found.form, end="" if found.form.endswith("\n") else "\n")
     print(translated("opened as {act}", act=act), file=sys.stderr)
 
@@ -338,25 +332,17 @@ def approve(
     person, asked = answerable(office.settings.ledger), _requested(office, request)
     if objection := asked.approval_objection(now, person):
         raise UsageError("request {request} does not count: {why}", request=request, why=objection)
-    print(
-        translated(
-            "{name} asks at {at} to open {id}: {why}",
-            name=asked.by.name,
-            at=local(asked.at),
-            id=asked.id,
-            why=asked.why,
-        )
+    command_line.say(
+        "{name} asks at {at} to open {id}: {why}", name=asked.by.name, at=local(asked.at), id=asked.id, why=asked.why
     )
     if not yes and not confirmed(Message("Approve it?")):
         command_line.negative()
     office.enter(FormAct.OPENING_APPROVED, asked.id, person, now, request=request)
-    print(
-        translated(
-            "approved by {person}; until {until}: idtone-office form show --request {request}",
-            person=person,
-            until=local(asked.until),
-            request=request,
-        )
+    command_line.say(
+        "approved by {person}; until {until}: idtone-office form show --request {request}",
+        person=person,
+        until=local(asked.until),
+        request=request,
     )
 
 
@@ -379,13 +365,11 @@ def end(
         raise UsageError("--on {day} does not count: {why}", day=day, why=why)
     office.enter(FormAct.ENDED, id_, acting(), now, on=day.isoformat())
     known.ends = max(day, known.ends or day)
-    print(
-        translated(
-            "{id}: ends on {ends}, kept until {until}",
-            id=id_,
-            ends=known.ends,
-            until=known.kept_until(office.rules.keep_years),
-        )
+    command_line.say(
+        "{id}: ends on {ends}, kept until {until}",
+        id=id_,
+        ends=known.ends,
+        until=known.kept_until(office.rules.keep_years),
     )
 
 
@@ -422,4 +406,4 @@ def forget(
     if as_json:
         command_line.print_json({"forgotten": forgotten})
     else:
-        print(translated("{forms} cannot be opened any more", forms=command_line.counted(len(forgotten), "form")))
+        command_line.say("{forms} cannot be opened any more", forms=command_line.counted(len(forgotten), "form"))

@@ -110,7 +110,7 @@ def answer(
     if as_json:
         command_line.print_json(sent)
     else:
-        print(translated("{request_id} is answered: {result}", request_id=request.id, result=sent["result"]))
+        command_line.say("{request_id} is answered: {result}", request_id=request.id, result=sent["result"])
 
 
 def list_own(config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False) -> None:

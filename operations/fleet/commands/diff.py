@@ -123,7 +123,7 @@ def _diff_files(file: Path, other: Path | None, settings: Settings, as_json: boo
         names = [_title(path, shared) for path, (shared, _) in zip((file, other), editions, strict=True)]
         command_line.Rows((Message("key"), *names)).print(difference_rows(found))
     else:
-        print(translated("all keys have the same values"))
+        command_line.say("all keys have the same values")
     if found:
         command_line.negative()
 

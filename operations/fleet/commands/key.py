@@ -11,7 +11,7 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.settings.fleet import FLEET_KEY_BYTES
-from idtone.core.translation import translated
+from idtone.core.terminal import command_line
 
 
 def key(
@@ -35,11 +35,9 @@ def key(
         made.flush()
         os.fsync(made.fileno())
     print(file)
-    print(
-        translated(
-            "On each node: copy this file there, by a way that others cannot read; let the service's user own it "
-            "(chown idtone {file}); set fleet.key_file and fleet.trunks; restart the service, and run "
-            "`idtone dialplan export`.",
-            file=file,
-        )
+    command_line.say(
+        "On each node: copy this file there, by a way that others cannot read; let the service's user own it "
+        "(chown idtone {file}); set fleet.key_file and fleet.trunks; restart the service, and run "
+        "`idtone dialplan export`.",
+        file=file,
     )

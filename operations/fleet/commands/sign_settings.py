@@ -23,7 +23,7 @@ from idtone.core.signed_notes import NOTE_LIMIT, Note, Signer
 from idtone.core.signing_keys import make_private, private
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import passphrase
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 from idtone.ledger.store.postgresql import Server
 
 from ..settings_difference import difference_rows
@@ -98,9 +98,9 @@ def sign(
             }
         )  # fmt: skip
         return
-    print(translated("{output}: version {version} of the fleet's settings", output=output, version=version))
+    command_line.say("{output}: version {version} of the fleet's settings", output=output, version=version)
     for signer in signers:
-        print(translated("fleet.trust on the nodes: {key}", key=signer.key))
+        command_line.say("fleet.trust on the nodes: {key}", key=signer.key)
     if before and changed:
         columns = (Message("key"), *(Message("version {version}", version=each.version) for each in (before, made)))
         command_line.Rows(columns).print(difference_rows(changed))

@@ -185,7 +185,7 @@ def _show_earlier(kept: UpgradeJournal, path: Path, afresh: bool) -> None:
     if kept.goes_on and not afresh:
         done = ", ".join(sorted(kept.done))
         words = Message("{path}: an earlier upgrade has stopped; done: {done}", path=path, done=done or "-")
-        print(translated(words))
+        command_line.say(words)
 
 
 class _Shown:

@@ -54,7 +54,7 @@ def check(
     if as_json:
         command_line.print_json({"source": unread.name, "good": True, "faults": [], **totals})
     else:
-        print(translated("{name}: good", name=unread.name))
+        command_line.say("{name}: good", name=unread.name)
         for name, total in totals.items():
             print(f"  {name:<11} {total:,}")
 
@@ -87,7 +87,7 @@ def show(
             numbers, note = ", ".join(entry["numbers"]) or "-", "" if entry["checked"] else "  (no check)"
             print(f"{entry['customer'] or '-':<12} {names}: {numbers}{note}")
         if not found:
-            print(translated("no entry"))
+            command_line.say("no entry")
     if not found:
         command_line.negative()
 
