@@ -30,17 +30,17 @@ from copyreg import __newobj__  # type: ignore[attr-defined]  # of `pickle`, and
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .translation import Message, joined
+from .translation import Message, as_message, joined
 
 
 class IdtoneError(Exception):
     """Base of all errors that idtone raises on purpose; the text is for the user.
 
-    With `fields` the text is the template of a `Message`.
+    The text is a `Message`: as it is, or with `fields` as its template.
     """
 
     def __init__(self, text: str, /, **fields: Any) -> None:
-        super().__init__(Message(text, **fields) if fields else text)
+        super().__init__(Message(text, **fields) if fields else as_message(text))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The error for `pickle`: another process can load it without the arguments of `__init__`."""

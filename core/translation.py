@@ -48,6 +48,11 @@ class Message(str):
         return (self.template,), self.fields
 
 
+def as_message(text: str) -> Message:
+    """The text as a `Message` without fields, which another message translates among its own; a message as it is."""
+    return text if isinstance(text, Message) else Message(text.replace("{", "{{").replace("}", "}}"))
+
+
 def template(text: str) -> str:
     """The text, unchanged. It becomes the template of a `Message` later, and this call marks it for the catalogue."""
     return text

@@ -104,14 +104,15 @@ def message_texts(path: Path) -> Iterator[tuple[str, int]]:
     if not any(f"{mark}(" in source for mark in (*MARKS, "Error")):
         return
     for node in ast.walk(parsed(source)):
-        if isinstance(node, ast.Call) and node.args and _is_mark(ast.unparse(node.func).removeprefix("command_line.")):
+        if isinstance(node, ast.Call) and node.args and is_mark(ast.unparse(node.func).removeprefix("command_line.")):
             template = node.args[0]
             # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
             if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
                 yield template.value, node.lineno
 
 
-def _is_mark(name: str) -> bool:
+def is_mark(name: str) -> bool:
+    """True for a function or an error whose first argument is to be translated."""
     is_ours = name.isidentifier() and not hasattr(builtins, name)
     return name in MARKS or (name.endswith("Error") and is_ours and name not in FOR_LOGS)
 
