@@ -43,8 +43,8 @@ msgstr ""
 DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEMPLATES: Final = ROOT / "console" / "templates"
-MARKS: Final = frozenset({"Message", "template", "translated", "say", "asked", "_asked_for"})
-"""The functions whose first argument is to be translated; so is that of an error."""
+MARKS: Final = dict.fromkeys(("Message", "template", "translated", "say", "asked", "_asked_for"), 1) | {"_topic": 2}
+"""The functions whose first arguments are to be translated → how many; of an error it is one."""
 FOR_LOGS: Final = frozenset({"AgiError", "JournalError", "FormError"})
 """The errors whose texts are for logs, or are keys of texts."""
 FIELD: Final = re.compile(r"\{[^{}]*\}")
@@ -104,17 +104,24 @@ def message_texts(path: Path) -> Iterator[tuple[str, int]]:
     if not any(f"{mark}(" in source for mark in (*MARKS, "Error")):
         return
     for node in ast.walk(parsed(source)):
-        if isinstance(node, ast.Call) and node.args and is_mark(ast.unparse(node.func).removeprefix("command_line.")):
-            template = node.args[0]
-            # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
-            if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
-                yield template.value, node.lineno
+        if isinstance(node, ast.Call):
+            for template in node.args[: marked(_called(node))]:
+                # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
+                if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
+                    yield template.value, node.lineno
 
 
-def is_mark(name: str) -> bool:
-    """True for a function or an error whose first argument is to be translated."""
-    is_ours = name.isidentifier() and not hasattr(builtins, name)
-    return name in MARKS or (name.endswith("Error") and is_ours and name not in FOR_LOGS)
+def _called(node: ast.Call) -> str:
+    match node.func:
+        case ast.Name(id=name) | ast.Attribute(ast.Name("command_line"), name):
+            return name
+    return ""
+
+
+def marked(name: str) -> int:
+    """How many first arguments of a function or an error are to be translated."""
+    is_error = name.endswith("Error") and name not in FOR_LOGS and not hasattr(builtins, name)
+    return MARKS.get(name, int(is_error))
 
 
 def column_texts(path: Path) -> Iterator[tuple[str, int]]:

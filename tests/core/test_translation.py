@@ -181,9 +181,8 @@ def error_texts(path: Path) -> Iterator[tuple[int, str]]:
     for call in ast.walk(parsed(source)):
         if isinstance(call, ast.Call) and (name := getattr(call.func, "id", getattr(call.func, "attr", ""))) in shown:
             for text in call.args:
-                extracted = text is call.args[0] and messages.is_mark(name)
-                is_text = isinstance(text, ast.Constant) and " " in str(text.value) and not extracted
-                if isinstance(text, ast.JoinedStr) or is_text:
+                is_text = isinstance(text, ast.Constant) and " " in str(text.value)
+                if isinstance(text, ast.JoinedStr) or (is_text and text not in call.args[: messages.marked(name)]):
                     yield text.lineno, ast.unparse(text)
 
 
