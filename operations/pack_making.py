@@ -10,6 +10,7 @@ from idtone.core.errors import UsageError
 from idtone.core.persons import Person
 from idtone.core.readable_text import unreadable
 from idtone.core.settings.settings import Settings
+from idtone.core.terminal.prompts import day_given
 from idtone.core.translation import translated
 from idtone.ledger.commands.options import parse_since, whole_id
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
@@ -97,12 +98,7 @@ def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, s
 
 
 def _day(option: str, text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            "{option} {text!r} is not a day; write it like 2026-12-01", option=option, text=text
-        ) from error
+    return None if text is None else day_given(text, option)
 
 
 def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,7 +15,7 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import day_given, line
 from idtone.core.translation import Message, translated
 from idtone.ledger.commands.options import local
 from idtone.ledger.keys.key_ring import own_key
@@ -156,7 +156,7 @@ def close(
     """Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported."""
     desk = SuspensionDesk(load_settings(config))
     act, document = desk.act(), line(document, "--document")
-    day = _day(on) if on else act.at.astimezone().date()
+    day = day_given(on, "--on") if on else act.at.astimezone().date()
     one = desk.change(suspension, lambda found: closed(found, duty, act, day, document))
     desk.record(one, DUTY_CLOSED, {"duty": duty, "on": day.isoformat(), "document": document})
     if as_json:
@@ -223,10 +223,3 @@ def _own_key(config: Path | None) -> VerifierKey:
     settings = load_settings(config)
     with LedgerReader.open(settings.ledger.own()) as reader:
         return own_key(settings.ledger, settings.node, reader.origin())
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError("--on {text!r} is not a day; write it like 2026-12-01", text=text) from error

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,16 @@ def line(text: str, option: str) -> str:
     if holds_number(text):
         raise UsageError("{option} contains a telephone number, which others would see; leave it out", option=option)
     return text
+
+
+def day_given(text: str, option: str) -> date:
+    """The day of an option. Raises UsageError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            "{option} {text!r} is not a day; write it like 2026-12-01", option=option, text=text
+        ) from error
 
 
 def number_asked() -> Number:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import redirect_stdout
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,6 +16,7 @@ from idtone.core.japan import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
+from idtone.core.terminal.prompts import day_given
 
 from ..disclosure.deliveries import made_by, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
@@ -105,7 +106,7 @@ def receipt(
     proof: dict[str, Scalar] = {}
     if scan:
         proof = {"scan": _sha256(scan)}
-    settings, day = load_settings(config), _day(on)
+    settings, day = load_settings(config), day_given(on, "--on")
     with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
         known = exports(reader.acts())
         export = made_by(file, known, own_key(settings.ledger, settings.node, reader.origin()))
@@ -141,7 +142,7 @@ def confirm(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record that the office has confirmed in writing what it demanded in an emergency."""
-    settings, day = load_settings(config), _day(on)
+    settings, day = load_settings(config), day_given(on, "--on")
     person, now = discloser(settings.ledger), datetime.now(UTC)
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = exports(reader.acts())
@@ -211,13 +212,6 @@ def disclosures(
 
 def _figures(each: BasisFigures) -> dict[str, object]:
     return {"basis": each.basis, "disclosed": each.disclosed, "refused": each.refused, "calls": each.calls}
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError("--on {text!r} is not a day; write it like 2026-12-01", text=text) from error
 
 
 def _read(path: Path) -> bytes:

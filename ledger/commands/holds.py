@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,7 +11,7 @@ from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import acting
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import number_asked
+from idtone.core.terminal.prompts import day_given, number_asked
 
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.legal_holds import (
@@ -68,7 +68,7 @@ def hold(
     """
     settings, ring = _opened(config)
     now, person = datetime.now(UTC), acting()
-    last = _day(until) if until else None
+    last = day_given(until, "--until") if until else None
     checked_until(basis, last, now)
     with LedgerReader.open(settings.ledger.own(), ring.days) as reader:
         if calls:
@@ -199,10 +199,3 @@ def _plain(each: LegalHold, now: datetime) -> dict[str, object]:
         "until": each.until.isoformat() if each.until else None, "due": each.is_due(now),
         "lifted": each.lifted.at.isoformat() if each.lifted else None,
     }  # fmt: skip
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError("--until {text!r} is not a day; write it like 2026-12-01", text=text) from error
