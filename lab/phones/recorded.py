@@ -51,10 +51,6 @@ class Received:
     def whole(self) -> bool:
         return self.loud >= self.of and self.verdict is not ToneVerdict.ABSENT
 
-    @property
-    def received_ms(self) -> int:
-        return round(self.loud * FRAME_S * 1000)
-
 
 class Judge:
     """Judges recordings of one profile's sound. It takes a while to make, and serves many."""

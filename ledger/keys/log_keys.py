@@ -68,9 +68,9 @@ class LogKeys:
         own = self._settings.key_file
         return own.with_name(f"{own.name}.{place}")
 
-    def need(self, origin: str | None = None) -> None:
+    def need(self) -> None:
         """Raises LedgerError if the key of the tree is missing, so that none is made."""
-        if not (place := self.of(origin).place).startswith(PREFIX):
+        if not (place := self.of(None).place).startswith(PREFIX):
             read_key(self.file(place))
 
     def files(self) -> Iterable[Path]:

@@ -328,17 +328,11 @@ class Workspace:
         """Sign and publish the edition of `rotated`."""
         return self.put_signed(self.rotated(keys, now), signers, now)
 
-    def put_signed(
-        self,
-        edition: Edition,
-        signers: Iterable[Signer],
-        now: datetime,
-        lines: Mapping[str, Sequence[HistoryEntry]] = {},
-    ) -> list[str]:
+    def put_signed(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
         """`put`, after adding the signatures of these keys."""
         for signer in signers:
             edition.sign(signer)
-        return self.put(edition, now, lines)
+        return self.put(edition, now)
 
     def state(self, now: datetime) -> Iterator[tuple[str, int, datetime, bool]]:
         """Role, version, expiry, and whether half of its term is over."""
