@@ -5,6 +5,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from idtone.ledger.store.meta import HOME
 
 
@@ -12,6 +14,14 @@ def copied(source: Path, folder: Path) -> None:
     """Copy a folder; its ledgers are at home in the copy."""
     shutil.copytree(source, folder, dirs_exist_ok=True)
     at_home(folder)
+
+
+def use_copy(source: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy a ledger with its keys to the folder of this file, which the settings name."""
+    copied(source, file.parent)
+    monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(file.with_name("key")))
+    monkeypatch.setenv("IDTONE_LEDGER_URL", f"sqlite:///{file}")
+    monkeypatch.setenv("IDTONE_NODE", "pbx-1")
 
 
 def at_home(folder: Path) -> None:
