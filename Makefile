@@ -158,7 +158,7 @@ bench: $(DEV) lab
 	@$(VENV)/bin/python -m bench.cost $(if $(MINUTES),--minutes $(MINUTES)) --json build/bench.json --plot build/bench.png
 
 bench-before: $(DEV) lab
-	@$(VENV)/bin/python -m bench.cost.before $(BEFORE) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(TURNS),--turns $(TURNS)) \
+	@$(VENV)/bin/python -m bench.cost.compare_versions $(BEFORE) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(TURNS),--turns $(TURNS)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(JSON),--json) $(if $(PAGE),--page)
 
 bench-profile: $(DEV) lab
@@ -186,7 +186,7 @@ bench-service-code: $(DEV)
 	@$(VENV)/bin/python -m bench.service_code_time $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-lines: $(DEV)
-	@$(VENV)/bin/python -m bench.lines $(if $(NUMBERS),--numbers $(NUMBERS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) \
+	@$(VENV)/bin/python -m bench.customer_lines $(if $(NUMBERS),--numbers $(NUMBERS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) \
 		$(if $(MEMBERS),--members $(MEMBERS)) $(if $(JSON),--json)
 
 bench-numbers: $(DEV) lab
@@ -224,13 +224,13 @@ bench-fleet: $(DEV) lab
 		$(if $(ONLY),--only '$(ONLY)') $(if $(JSON),--json)
 
 bench-fleet-scale: $(DEV) lab
-	@$(VENV)/bin/python -m bench.fleet.scale $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.fleet.node_scaling $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
 
 bench-servers: $(DEV)
-	@$(VENV)/bin/python -m bench.fleet.servers $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.fleet.replica_servers $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-talking: $(DEV) lab
-	@$(VENV)/bin/python -m bench.fleet.talking $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.fleet.talking_calls $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-metrics: $(DEV) lab
 	@$(VENV)/bin/python -m bench.metrics $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(RATE),--rate $(RATE))

@@ -1,1 +1,1 @@
-"""The AGI interface: Asterisk asks over FastAGI, once per call."""
+"""The AGI interface: Asterisk sends its request over FastAGI, once per call."""

@@ -2,7 +2,7 @@
 
     decide  from the caller's channel, or the called party's under the operator's own Dial(): returns the verdict
 
-Asterisk then writes the journal by itself, so a call that was decided survives a crash of the service.
+Asterisk then writes the journal alone, so a decided call survives a crash of the service.
 """
 
 import hmac

@@ -15,11 +15,14 @@ from asterisk.agi import AGI, AGIAppError, AGIError, AGIResultHangup
 from idtone.core.errors import AgiError
 
 LONGEST_COMMAND: Final = 2047
-"""Octets with the line end. Asterisk reads a longer line as two: AGI_BUF_LEN in res_agi.c is 2048 in older versions and
-8192 in 22.10."""
+"""Maximum number of octets of a command with its line end. Asterisk reads a longer line as two: AGI_BUF_LEN in
+res_agi.c is 2048 in older versions and 8192 in 22.10.
+"""
 LONGEST_RESPONSE: Final = 16384
 HANGUP: Final = b"HANGUP\n"
-"""Asterisk sends this once, at any time, when the channel hangs up. It still answers and sets variables."""
+"""The line that Asterisk sends once, at any time, when the channel hangs up. It still answers and sets variables
+afterwards.
+"""
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _RESPONSE: Final = re.compile(rb"[1-9][0-9]{2}[ -][^\x00-\x1f\x7f]*\n")
@@ -29,7 +32,7 @@ _DEAD: Final = 511
 
 @dataclass(frozen=True, slots=True)
 class AgiResponse:
-    """`200 result=1 (data)`. `data` can be a telephone number, so the repr does not show it."""
+    """A response like `200 result=1 (data)`. `data` can be a telephone number, so the repr does not show it."""
 
     code: int
     result: str = ""
@@ -47,7 +50,9 @@ class _Silence:
 
 
 class _Line:
-    """Lets pyst2 read one line only. Otherwise it reads on after some responses, and loops at the end of a file."""
+    """An input that lets pyst2 read one line only. Otherwise pyst2 reads on after some responses, and loops at the end
+    of a file.
+    """
 
     def __init__(self, line: str) -> None:
         self._lines = iter([line])
@@ -59,7 +64,9 @@ class _Line:
 
 
 class AgiCodec:
-    """AGI's commands as bytes, and Asterisk's answers to them, by pyst2. It keeps nothing from one call to the next."""
+    """AGI's commands as bytes, and Asterisk's responses to them, by pyst2. Nothing is kept from one call to the
+    next.
+    """
 
     def __init__(self) -> None:
         # Without its constructor, which installs the signal handler and reads standard input.
@@ -71,7 +78,7 @@ class AgiCodec:
         return self._command("NOOP")
 
     def set_variable(self, name: str, value: str) -> bytes:
-        """Set a channel variable. Asterisk answers with result 1.
+        """A command that sets a channel variable. Asterisk answers with result 1.
 
         Raises AgiError if `name` is not the name of a variable, or if `value` does not fit into a line.
         """
@@ -80,15 +87,19 @@ class AgiCodec:
         return self._command("SET VARIABLE", name, value)
 
     def get_full_variable(self, expression: str) -> bytes:
-        """Evaluate `expression` with its `${…}`. Asterisk answers with result 1 and the value as data."""
+        """A command that evaluates `expression` with its `${…}`. Asterisk answers with result 1 and the value as
+        data.
+        """
         return self._command("GET FULL VARIABLE", expression)
 
     def warn(self, message: str) -> bytes:
-        """Write `message` into Asterisk's log as a warning: by default Asterisk does not log VERBOSE messages."""
+        """A command that writes `message` into Asterisk's log as a warning, because by default Asterisk does not log
+        VERBOSE messages.
+        """
         return self._command("EXEC", "Log", f"WARNING,{message}")
 
     def response(self, line: bytes) -> AgiResponse:
-        """Read one line. Raises AgiError if it is not a response, or if Asterisk refuses the command."""
+        """The response in a line. Raises AgiError if it is none, or if Asterisk refuses the command."""
         if len(line) > LONGEST_RESPONSE or not _RESPONSE.fullmatch(line):
             raise AgiError("Asterisk's response is malformed")
         try:

@@ -1,17 +1,17 @@
 """The AGI environment: the lines with which Asterisk presents a call.
 
 Each line has one field (`agi_request: agi://127.0.0.1/decide`), and a blank line ends the environment. Asterisk does
-not escape values, and what a caller wrote can contain line breaks (PJSIP decodes `%0d%0a`), also in the name of a
-Local channel. But Asterisk 20 to 22 send the fields in one fixed order (`launch_netscript` and `setup_env` in
-res_agi.c). This module accepts that order only, so an injected field is in the place of another one. A line that is
-no field continues the value of the unused field before it. This module cannot detect two injections; others do:
+not escape values. A caller's texts can contain line breaks (PJSIP decodes `%0d%0a`), also in the name of a Local
+channel. But Asterisk 20 to 22 send the fields in one fixed order (`launch_netscript` and `setup_env` in res_agi.c).
+This module accepts only that order, so an injected field takes the place of another one and is noticed. A line that is
+no field continues the value of the unused field before it. Two injections are detected by other modules:
 
 - A name can contain a whole environment with its blank line. Asterisk's own remaining lines then come where a response
   is expected, so `server` waits for the response to a first command.
 - A line break in the last argument can add further arguments. An entry point takes a fixed number of them.
 
-Only the values that are used are checked: they must be UTF-8 without control characters. A caller who could make
-another value invalid would get no verdict.
+Only used values are checked: they must be UTF-8 without control characters. If all values were checked, a caller could
+make another one invalid, and the call would get no verdict.
 """
 
 import re
@@ -23,7 +23,7 @@ from idtone.core.errors import AgiError
 
 LONGEST_LINE: Final = 4096
 LONGEST: Final = 16384
-"""Octets of a line and of the whole environment, with line ends."""
+"""Maximum number of octets of a line and of the whole environment, with line ends."""
 MOST_ARGUMENTS: Final = 32
 
 _NETWORK: Final = ("agi_network", "agi_network_script")
@@ -51,14 +51,14 @@ _CALL: Final = (
     "agi_accountcode",
     "agi_threadid",
 )
-"""The fields that it always sends next; `agi_arg_1` and so on follow."""
+"""The fields that Asterisk always sends next; `agi_arg_1` and so on follow."""
 
 _USED: Final = {
     "agi_network": rb"yes",
     "agi_network_script": rb"[A-Za-z0-9_.-]{1,64}",
     "agi_uniqueid": rb".{1,149}",
 }
-"""The fields that are used, beside the arguments → the pattern of the value."""
+"""Used fields besides the arguments → the pattern of the value."""
 _FIELD: Final = b"agi_"
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
@@ -68,7 +68,7 @@ _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
 class AgiRequest:
     """A request of the dialplan: `AGI(agi://…/ENTRY,ARGUMENT,…)`. Its repr does not show numbers.
 
-    `channel` is the uniqueid of the channel that asks; an ARI application can have chosen it, with any characters.
+    `channel` is the uniqueid of the requesting channel. An ARI application may have chosen it, with any characters.
     """
 
     entry: str
@@ -77,7 +77,7 @@ class AgiRequest:
 
 
 def read_request(block: bytes) -> AgiRequest:
-    """Read the environment that Asterisk sends over a network, including its blank line.
+    """The request in the environment that Asterisk sends over a network, including its blank line.
 
     Raises AgiError, which names the field and does not quote its value.
     """
@@ -90,7 +90,9 @@ def read_request(block: bytes) -> AgiRequest:
 
 
 def read_fields(block: bytes, *, network: bool) -> dict[str, bytes]:
-    """All fields with their raw values, in order. `network`: Asterisk sent them over a network. Raises AgiError."""
+    """All fields with their raw values, in order. `network` is True if Asterisk sent them over a network. Raises
+    AgiError.
+    """
     if len(block) > LONGEST:
         raise AgiError(f"the environment is longer than {LONGEST} octets")
     if not block.endswith(b"\n\n"):
@@ -119,7 +121,7 @@ def read_fields(block: bytes, *, network: bool) -> dict[str, bytes]:
 
 
 def _lines(block: bytes, known: int) -> list[bytes]:
-    """The lines of fields. Each of the `known` first ones has the lines behind it that are no fields."""
+    """The lines of the fields. Each of the first `known` ones also has the lines after it that are no fields."""
     found: list[bytes] = []
     for line in block.split(b"\n"):
         if found and len(found) <= known and not line.startswith(_FIELD):
@@ -130,7 +132,7 @@ def _lines(block: bytes, known: int) -> list[bytes]:
 
 
 def write_fields(fields: Mapping[str, bytes]) -> bytes:
-    """The environment as Asterisk sends it, with its blank line."""
+    """The environment in Asterisk's form, with its blank line."""
     return b"".join(b"%s: %s\n" % (name.encode(), value) for name, value in fields.items()) + b"\n"
 
 

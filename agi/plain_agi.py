@@ -37,34 +37,35 @@ class _HungUp(Exception):
 
 
 class Relay:
-    """One conversation with Asterisk, which writes to `asterisk` and reads from the file descriptor `output`."""
+    """One conversation with Asterisk. It writes to `asterisk` and reads from the file descriptor `output`."""
 
     def __init__(self, asterisk: asyncio.StreamReader, output: int) -> None:
         self._asterisk = asterisk
         self._output = output
         self._codec = AgiCodec()
 
-    async def run(self, entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:
-        """Relay one request to the service at `address`. Returns when it is answered, or when the channel hung up.
+    async def run(self, entry: str, arguments: Sequence[str], socket: Path) -> None:
+        """Relay one request to the service at `socket`. Returns after the answer, or when the channel hung up.
 
-        Raises AgiError, and writes the error into Asterisk's log too: Asterisk discards the program's own output.
+        Raises AgiError, and also writes the error into Asterisk's log, because Asterisk discards the program's own
+        output.
         """
         with suppress(_HungUp):
             try:
-                await self._in_time(entry, arguments, address)
+                await self._in_time(entry, arguments, socket)
             except AgiError as error:
                 self._write(self._codec.warn(f"idtone-agi: {error}"))
                 raise
 
-    async def _in_time(self, entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:
+    async def _in_time(self, entry: str, arguments: Sequence[str], socket: Path) -> None:
         try:
             async with asyncio.timeout(DEADLINE_S):
-                await self._relay(await self._presented(entry, arguments), address)
+                await self._relay(await self._presented(entry, arguments), socket)
         except TimeoutError:
             raise AgiError(f"no answer within {DEADLINE_S:g} s") from None
 
     async def _presented(self, entry: str, arguments: Sequence[str]) -> bytes:
-        """The environment as Asterisk sends it over a network."""
+        """The environment in the form that Asterisk sends over a network."""
         try:
             fields = read_fields(await self._asterisk.readuntil(b"\n\n"), network=False)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -103,12 +104,9 @@ class Relay:
             raise AgiError(f"the channel variable {name} cannot be read")
         return unquote_to_bytes(data[1:])
 
-    async def _relay(self, presented: bytes, address: Path | tuple[str, int]) -> None:
+    async def _relay(self, presented: bytes, socket: Path) -> None:
         try:
-            if isinstance(address, Path):
-                reader, writer = await asyncio.open_unix_connection(address)
-            else:
-                reader, writer = await asyncio.open_connection(*address)
+            reader, writer = await asyncio.open_unix_connection(socket)
         except OSError as error:
             raise AgiError(f"the service does not listen at agi.listen: {error.strerror}") from error
         try:

@@ -1,6 +1,8 @@
-"""`idtone-agi`: the program that Asterisk runs for AGI() to reach the service over a Unix socket."""
+"""`idtone-agi`: the program that Asterisk runs for AGI(), to reach the service over a Unix socket.
 
-from __future__ import annotations
+Asterisk starts it for each request. So it reads no settings, and imports Typer only for a person's help and errors:
+each of them takes several times as long as all that a request needs.
+"""
 
 import asyncio
 import os
@@ -10,38 +12,43 @@ import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final, TextIO
+from typing import Final, TextIO
 
-import typer
-
-from idtone.core.errors import UsageError
-from idtone.core.settings.settings import load_settings
-from idtone.core.terminal import command_line
+from idtone.core.errors import IdtoneError, UsageError
 
 from .environment import LONGEST
 from .plain_agi import VARIABLE, Relay
 
+UNUSABLE: Final = 2
+"""The exit code for wrong use, as of all commands (`core.terminal.command_line`)."""
+_UNIX: Final = "unix:"
 _NUMBER: Final = re.compile(r"(?:\+81|81|0)[0-9]{9,10}")
 
 
-def agi(
-    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="The service's entry point: decide.")],
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="ARGUMENT", help=f"The arguments of the entry point; {VARIABLE}NAME reads them from a variable."
-        ),
-    ] = None,
-    config: command_line.ConfigOption = None,
-) -> None:
-    """Pass Asterisk's request on to the service at agi.listen: AGI(/usr/bin/idtone-agi,ENTRY,ARGUMENT,…).
+def main() -> None:
+    """Entry point of the `idtone-agi` command."""
+    listen, *request = sys.argv[1:] or [""]
+    if not listen.startswith(_UNIX) or not request:
+        from .plain_agi_usage import main as explain
 
-    Only Asterisk runs this command. A telephone number must not be on its command line: put it into a channel variable,
-    and write variable:NAME.
+        explain()
+        return
+    try:
+        relay_request(listen, *request)
+    except IdtoneError as error:
+        print(f"idtone: {error}", file=sys.stderr)
+        sys.exit(UNUSABLE)
+
+
+def relay_request(listen: str, entry: str, *arguments: str) -> None:
+    """Relay the request of the Asterisk that runs this program to the service at `listen`, a value of `agi.listen`.
+
+    Raises UsageError if somebody else runs it, or with a number among the arguments; AgiError if there is no answer.
     """
     if not _is_pipe(sys.stdin):
         raise UsageError("only Asterisk can run this command, with AGI()")
-    arguments = arguments or []
+    if not listen.startswith(_UNIX):
+        raise UsageError("{listen} is not the socket of the service; run `idtone dialplan export` again", listen=listen)
     if any(_NUMBER.fullmatch(argument) for argument in arguments):
         raise UsageError(
             "telephone numbers must not be on a command line; put them into a channel variable, write {variable}NAME",
@@ -49,20 +56,15 @@ def agi(
         )
     # Asterisk sends SIGHUP when the caller hangs up. The verdict must reach the channel all the same.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    asyncio.run(_relay(entry, arguments, load_settings(config).agi.address()))
+    asyncio.run(_relay(entry, arguments, Path(listen.removeprefix(_UNIX))))
 
 
-def main() -> None:
-    """Entry point of the `idtone-agi` command."""
-    command_line.run(command_line.lone_command(agi))
-
-
-async def _relay(entry: str, arguments: Sequence[str], address: Path | tuple[str, int]) -> None:
+async def _relay(entry: str, arguments: Sequence[str], socket: Path) -> None:
     asterisk = asyncio.StreamReader(limit=LONGEST)
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asterisk), sys.stdin)
     try:
-        await Relay(asterisk, sys.stdout.fileno()).run(entry, arguments, address)
+        await Relay(asterisk, sys.stdout.fileno()).run(entry, arguments, socket)
     finally:
         transport.close()
 

@@ -1,9 +1,9 @@
 """A FastAGI server: Asterisk connects for each request of its dialplan, and the server answers with channel variables.
 
 FastAGI has neither passwords nor deadlines. Any user of the machine can open thousands of connections and send little
-or nothing, so the server sets deadlines. It answers a connection only when that has presented a call: it has sent a
-valid environment, directly followed by the response to a first command. If the environment was injected, other lines
-come in place of that response.
+or nothing, so the server sets deadlines. It answers a connection only after that has presented a call: a valid
+environment, directly followed by the response to a first command. After an injected environment, other lines come in
+place of that response.
 
 If too many connections have not presented a call, the server closes the oldest one of the larger group: those that have
 not sent an environment, or those that have not responded to the command. Asterisk does both at once, so these are not
@@ -40,43 +40,47 @@ Address = Path | tuple[str, int]
 
 
 class Listener(socket.socket):
-    """A socket that is bound to an address. `bound_to` makes one, or an earlier instance hands one over."""
+    """A socket that is bound to an address, from `bound_to` or from an earlier instance."""
 
     handed_over = False
-    """Another process continues to listen, so the file of a Unix socket stays."""
+    """True if another process continues to listen, so that the file of a Unix socket stays."""
 
 
 Answer = Callable[[AgiRequest], Awaitable[Mapping[str, str]]]
-"""Returns the channel variables to set for a request, in order. May raise AgiError for an invalid request."""
+"""A function that returns the channel variables to set for a request, in order. It may raise AgiError for an invalid
+request.
+"""
 
 SOCKET_MODE: Final = 0o660
 _PEERGROUPS: Final = 59
-"""SO_PEERGROUPS; Python has no name for it."""
+"""The socket option SO_PEERGROUPS, which Python has no name for."""
 _GROUPS_OCTETS: Final = 1024
-"""The limit of Python's getsockopt(). For a user in more than 256 groups only the first group counts."""
+"""Maximum number of octets of an answer of Python's getsockopt(). For a user in more than 256 groups only the first
+group counts.
+"""
 _QUEUE: Final = 4096
-"""How many connections the kernel queues for accept(), if net.core.somaxconn allows it."""
+"""Maximum number of connections that the kernel queues for accept(), if net.core.somaxconn allows it."""
 _ACCEPTED_AT_ONCE: Final = 32
-"""Connections to accept before the existing ones get their turn."""
+"""Maximum number of connections to accept before the existing ones get their turn."""
 _OUT_OF_FILES_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a connection may take, in seconds, and how many connections there may be."""
+    """Time limits of a connection, in seconds, and limits on the number of connections."""
 
     presented_s: float = 2.0
-    """From its start until it has presented its call."""
+    """Time from its start until it has presented its call."""
     response_s: float = 1.0
-    """Until Asterisk has answered a command."""
+    """Time until Asterisk has answered a command."""
     whole_s: float = 3.0
-    """From its start to its end."""
+    """Time from its start to its end."""
     drain_s: float = 4.0
-    """How long a stop waits for existing connections."""
+    """Time for which a stop waits for existing connections."""
     waiting: int = 512
-    """Connections that have not presented a call."""
+    """Maximum number of connections that have not presented a call."""
     answering: int = 256
-    """Connections that have presented a call."""
+    """Maximum number of connections that have presented a call."""
 
 
 class FastAgiServer:
@@ -88,14 +92,14 @@ class FastAgiServer:
         self._codec = AgiCodec()
         self._presenting: dict[asyncio.Task[None], None] = {}
         self._proving: dict[asyncio.Task[None], None] = {}
-        """Both are in the order of arrival."""
+        """Connections that must still respond to the first command. Both dicts are in the order of arrival."""
         self._answering: set[asyncio.Task[None]] = set()
         self._throttle = LogThrottle(log, "an AGI connection was closed")
 
     @asynccontextmanager
     async def listening(self, address: Address | Listener) -> AsyncIterator[Address]:
-        """Listen inside the context at the address that it yields (port 0 chooses any port). At its end, existing
-        connections finish first.
+        """Listen during the block at the yielded address (port 0 chooses any port). At the end, existing connections
+        finish first.
 
         Raises AgiError if the address cannot be used.
         """
@@ -104,7 +108,7 @@ class FastAgiServer:
             bound.listen(_QUEUE)
             self._open(bound)
             try:
-                yield named(bound)
+                yield address_of(bound)
             finally:
                 asyncio.get_running_loop().remove_reader(bound)
                 while self._accept(bound):  # connections that are still in the kernel's queue
@@ -132,7 +136,7 @@ class FastAgiServer:
             asyncio.get_running_loop().add_reader(bound, self._accept, bound)
 
     def _accept(self, bound: Listener) -> bool:
-        """Accept some of the queued connections. Returns whether there may be more.
+        """Accept some of the queued connections. True if there may be more.
 
         asyncio.start_server() drops the kernel's queue at its end, accepts nothing for a second if no file descriptors
         are left, and starts thousands of queued connections before the existing ones get their turn.
@@ -148,7 +152,7 @@ class FastAgiServer:
                 loop.remove_reader(bound)  # it stays readable while no file descriptors are left
                 loop.call_later(_OUT_OF_FILES_S, self._open, bound)
                 return False
-            if reason := refused(accepted):
+            if reason := peer_refusal(accepted):
                 accepted.close()
                 self._throttle.warning(reason)
             else:
@@ -188,7 +192,7 @@ class FastAgiServer:
             writer.transport.abort()
 
     async def _presented(self, asterisk: _Asterisk) -> AgiRequest | None:
-        """The request, when the connection has presented its call; None if the channel hung up before."""
+        """The request, after the connection has presented its call; None if the channel hung up before."""
         task = asyncio.current_task()
         assert task
         try:
@@ -241,14 +245,14 @@ class _HungUp(Exception):
 
 
 class _Asterisk:
-    """The peer. Raises AgiError for lines that Asterisk never sends, and _HungUp when the connection ends."""
+    """The peer. Raises AgiError for lines that Asterisk never sends, and _HungUp at the end of the connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, codec: AgiCodec) -> None:
         self._reader = reader
         self._writer = writer
         self._codec = codec
         self._hung_up = False
-        """The line HANGUP has come; Asterisk sends it once."""
+        """True if the line HANGUP has come, which Asterisk sends once."""
 
     async def environment(self) -> bytes:
         return await self._read(b"\n\n", f"the environment is longer than {LONGEST} octets")
@@ -280,7 +284,7 @@ async def _within(seconds: float, fault: str) -> AsyncIterator[None]:
         raise AgiError(fault) from None
 
 
-def named(bound: socket.socket) -> Address:
+def address_of(bound: socket.socket) -> Address:
     """The address of a listening socket, or of a connection that it accepted."""
     name = bound.getsockname()
     if isinstance(name, str):
@@ -290,13 +294,13 @@ def named(bound: socket.socket) -> Address:
     return host, port
 
 
-def refused(accepted: socket.socket) -> str:
-    """Why the peer may not connect; empty if it may.
+def peer_refusal(accepted: socket.socket) -> str:
+    """The reason why the peer may not connect; empty if it may.
 
     Over a Unix socket requests have no secret. Root, the service's own user, and members of the group of the socket's
     file may connect.
     """
-    path = named(accepted)
+    path = address_of(accepted)
     if not isinstance(path, Path):
         return ""
     _, user, group = struct.unpack("iII", accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))

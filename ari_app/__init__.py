@@ -1,1 +1,1 @@
-"""The ARI interface: Asterisk asks over its REST interface, once per call."""
+"""The ARI interface: Asterisk sends its request over its REST interface, once per call."""

@@ -1,4 +1,4 @@
-"""The ARI application: it answers one request per call, ends calls of suspended numbers, and finds lost calls.
+"""The ARI application, which answers one request per call, ends calls of suspended numbers, and finds lost calls.
 
     decide  from the caller's channel, before Dial(): the verdict goes back as an extension
     own     from the called party's channel under the operator's own Dial(), after the answer: the same
@@ -22,7 +22,7 @@ from idtone.call_control.request import Request
 from idtone.core.calls import Reason
 from idtone.core.decision import CALL_REJECTED
 from idtone.core.errors import AriError, AriRefused, AriUnavailable, JournalError, LedgerError
-from idtone.core.logs import about, in_words, unexpected
+from idtone.core.logs import call_extra, in_words, unexpected
 from idtone.core.settings.settings import Interface
 from idtone.core.translation import Message
 
@@ -32,46 +32,50 @@ from .connection import APPLICATION, Ari, channel_path
 log = logging.getLogger(__name__)
 
 RECONCILE_EVERY_S: Final = 300.0
-"""How long after one comparison of the calls in progress with Asterisk's channels the next one begins, in addition to
-each new connection."""
+"""Pause between two comparisons of the calls in progress with Asterisk's channels, in seconds. Each new connection
+makes a further comparison.
+"""
 BETWEEN_CHANNELS_S: Final = 0.004
-"""A comparison asks for one channel after the other, with this pause: 3,000 calls take half a minute, and a call that
-needs a verdict meanwhile waits for one of these requests at most."""
+"""Pause between the requests of a comparison, one for each channel, in seconds. 3,000 calls take half a minute, and a
+call that needs a verdict meanwhile waits for at most one of these requests.
+"""
 BETWEEN_ENDS_S: Final = 0.003
-"""Calls of suspended numbers end one after the other, with this pause: Asterisk is busy with each for some milliseconds
-after its answer, and new calls come meanwhile."""
+"""Pause between the ends of calls of suspended numbers, in seconds. Asterisk is busy with each for some milliseconds
+after its answer, and new calls come meanwhile.
+"""
 NEXT_END_S: Final = 0.5
-"""How long the next end waits for Asterisk's answer to the one before. One channel that does not answer delays the
-others no longer."""
+"""Time for which the next end waits for Asterisk's answer to the previous one. A channel that does not answer delays
+the others no longer than this.
+"""
 LAST_LINE_S: Final = 2.0
-"""How long after the end of its channel the last journal line of a call may arrive."""
+"""Time after the end of its channel in which the last journal line of a call may arrive."""
 LEAVES_WITHIN_S: Final = 5.0
-"""How long Asterisk has to let the application go."""
+"""Time for Asterisk to release the application."""
 SETTLED_WITHIN_S: Final = 0.5
-"""How long a hand-over waits for requests to Asterisk that are in progress; they take milliseconds."""
+"""Time for which a hand-over waits for requests to Asterisk that are in progress; they take milliseconds."""
 GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED})
-"""Asterisk's status if the channel hung up before the request: an outcome, not an error."""
+"""Asterisk's status if the channel hung up before the request. It is an outcome, not an error."""
 
 
 class AriApplication:
-    """Handles one connection at a time; the calls continue without it."""
+    """The application on one connection at a time. The calls continue without it."""
 
     def __init__(self, call_control: CallControl, read_journal: Callable[[], Awaitable[None]]) -> None:
         """`read_journal` returns when all existing lines of the journal have been read."""
         self._calls = call_control
         self._read_journal = read_journal
         self._ari: Ari | None = None
-        """None while Asterisk is not connected."""
+        """The connection; None while Asterisk is not connected."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._ends: set[asyncio.Task[None]] = set()
-        """Those of the tasks that each ask Asterisk to end a call."""
+        """Tasks that each ask Asterisk to end a call."""
         self._not_ended: set[str] = set()
-        """Calls of suspended numbers that cannot be ended because Asterisk is not connected."""
+        """Calls of suspended numbers that could not be ended, because Asterisk was not connected."""
         self._ending: asyncio.Task[None] | None = None
-        """Asks Asterisk to end calls of suspended numbers, one after the other."""
+        """The task that asks Asterisk to end calls of suspended numbers, one after the other."""
         self._handing_over = False
         self._hand_overs = 0
-        """How many hand-overs have begun."""
+        """Number of hand-overs that have begun."""
 
     @property
     def connected(self) -> bool:
@@ -103,8 +107,8 @@ class AriApplication:
                 task.cancel()
 
     async def depart(self, ari: Ari) -> None:
-        """Leave for good, and release the channels that enter meanwhile: they would wait for this service, and Asterisk
-        keeps the application as long as they do.
+        """Leave for good, and release channels that enter meanwhile. Such channels would wait for this service, and
+        Asterisk would keep the application as long as they wait.
         """
         try:
             await ari.leave()
@@ -125,8 +129,8 @@ class AriApplication:
     # -- from one instance to the next ------------------------------------------------------------------------------
 
     def allow_takeover(self, handing_over: bool) -> None:
-        """Set whether the next instance may take over the application. If so, this connection stays open for answers
-        that are still to be sent, and the next instance ends the calls of suspended numbers.
+        """Set whether the next instance may take over the application. If it may, this connection stays open for the
+        remaining answers, and the next instance ends the calls of suspended numbers.
         """
         self._handing_over = handing_over
         self._hand_overs += handing_over
@@ -144,7 +148,7 @@ class AriApplication:
     # -- requests of the hook -----------------------------------------------------------------------------------
 
     def _enter(self, entered: events.Entered) -> None:
-        """Decide immediately: the journal may report the end of the call in the next moment."""
+        """Decide at once, because the journal may report the end of the call in the next moment."""
         call = None if self._calls.retiring else self._decided(entered.arguments)
         if call is None:
             query = _without_verdict(entered)
@@ -164,7 +168,9 @@ class AriApplication:
             return None
 
     async def _answer(self, channel: str, call: Call | None, query: dict[str, str]) -> None:
-        """Send the verdict only when the decision survives this process: Asterisk acts on the verdict without us."""
+        """Send the verdict after the decision survives this process, because Asterisk acts on the verdict without the
+        service.
+        """
         if call and call.kept and not call.kept.done():
             await self._calls.wait_for(call.kept, KEPT_WITHIN_S)
         refused = await self._ask("POST", f"{channel_path(channel)}/continue", **query)
@@ -189,13 +195,13 @@ class AriApplication:
                 log.error(
                     "%s: its number is suspended; the call continues until Asterisk is connected",
                     call.id,
-                    extra=about(call.id, Reason.NUMBER_SUSPENDED),
+                    extra=call_extra(call.id, Reason.NUMBER_SUSPENDED),
                 )
 
     async def end_all_suspended(self, within_s: float) -> bool:
         """Have Asterisk end the calls whose number is now suspended, and wait until it was asked for each.
 
-        Returns False if a hand-over left calls out, which the next instance ends.
+        Returns False if a hand-over left out calls; the next instance ends them.
         """
         hand_overs = self._hand_overs
         with contextlib.suppress(TimeoutError):
@@ -207,7 +213,7 @@ class AriApplication:
         return not self._handing_over and self._hand_overs == hand_overs
 
     async def _end_in_turn(self, calls: Sequence[Call]) -> None:
-        """First those that Asterisk was not asked to end before."""
+        """End these calls, first those that Asterisk was not asked to end before."""
         for call in calls:
             if self._handing_over:
                 return
@@ -225,7 +231,7 @@ class AriApplication:
             log.warning(
                 "%s: its number is suspended; Asterisk ends the call",
                 call.id,
-                extra=about(call.id, Reason.NUMBER_SUSPENDED),
+                extra=call_extra(call.id, Reason.NUMBER_SUSPENDED),
             )
         call.end_requested, ends = True, False
         try:

@@ -1,4 +1,4 @@
-"""The version of Asterisk, from the text that it prints, and what depends on it. Pure."""
+"""The version of Asterisk, read from the text that it prints, and the behaviour that depends on it. Pure."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class AsteriskVersion:
     numbers: Numbers
     is_certified: bool = False
     is_candidate: bool = False
-    """It precedes the release of this number."""
+    """True if it precedes the release of this number."""
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read the text that Asterisk gives over ARI, on its console, or for `asterisk -V`."""
+        """The version in the text that Asterisk gives over ARI, on its console, or for `asterisk -V`."""
         found = _FORM.match(text.strip())
         if not found:
             return cls(())

@@ -26,33 +26,35 @@ from .asterisk_version import AsteriskVersion
 from .events import EVENTS, AriResponse, Channel, Event, read, read_channel, read_waiting
 
 APPLICATION: Final = "idtone"
-"""The name in the dialplan's Stasis(idtone,…)."""
+"""The application's name in the dialplan's Stasis(idtone,…)."""
 REQUEST_TIMEOUT_S: Final = 5.0
 OPEN_WITHIN_S: Final = 2.0
-"""How long opening a connection may take. On a dead line it would never end."""
+"""Time for opening a connection, in seconds. On a dead line it would never end."""
 HEARTBEAT_S: Final = 1.0
-"""A WebSocket counts as broken if it does not answer a ping within half of this. The hook waits three seconds for a
-verdict; by then a new connection serves the calls that wait on a dead line or a frozen Asterisk.
+"""Interval of pings in seconds. A WebSocket counts as broken if it does not answer one within half of it. The hook
+waits three seconds for a verdict; by then a new connection serves the calls that wait on a dead line or a frozen
+Asterisk.
 """
 ANSWER_LIMIT: Final = 2**22
-"""Octets of an answer, and of a message of the WebSocket. The longest ones describe one channel, with all that its
-caller wrote. That is a few SIP messages of 64 kB, and JSON can need six octets for one of theirs."""
+"""Maximum number of octets of an answer, and of a message of the WebSocket. The longest ones describe one channel, with
+all texts of its caller. These are a few SIP messages of 64 kB, and JSON can need six octets for each of their octets.
+"""
 
 _CLOSES_WITHIN_S: Final = 0.05
-"""How long Asterisk may take to notice that a connection has closed."""
+"""Time for Asterisk to notice that a connection has closed."""
 _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-"""The password or the user's rights were changed."""
+"""Statuses after the password or the user's rights were changed."""
 
 Transport = Literal["auto", "websocket", "http"]
 
 
 def channel_path(channel_id: str) -> str:
-    """The path of a channel in a request. An ARI application can choose the id, with any characters."""
+    """The path of a channel in a request. An ARI application may have chosen the id, with any characters."""
     return f"channels/{quote(channel_id, safe='')}"
 
 
 class Ari(Protocol):
-    """What the call flow needs from Asterisk. `AriConnection` implements it."""
+    """The requests and events of Asterisk that the call flow needs. `AriConnection` implements it."""
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         """Send a request whose answer is always short, and return the answer (None if it is empty).
@@ -62,18 +64,19 @@ class Ari(Protocol):
         ...
 
     async def waiting(self) -> frozenset[str] | None:
-        """The ids of the channels that wait in the application; None if Asterisk does not have the application any
-        more: no connection has it, and no channel waits in it.
+        """The ids of the channels that wait in the application. None if Asterisk no longer has the application, because
+        no connection has it and no channel waits in it.
 
-        Works after this connection was replaced, or was left. Raises AriUnavailable, and AriRefused for another error.
+        Works even after this connection was replaced or has left. Raises AriUnavailable, and AriRefused for another
+        error.
         """
         ...
 
     async def channel(self, channel_id: str) -> Channel | None:
         """One channel; None if it does not exist. Raises AriUnavailable, and AriRefused for another error.
 
-        Asterisk has no words (200 without a body, or 500) for a channel whose caller wrote octets that are not UTF-8.
-        It exists, and `entered` is None.
+        For a channel whose caller sent octets that are not UTF-8, Asterisk gives no description (200 without a body, or
+        500). Such a channel exists, and its `entered` is None.
         """
         ...
 
@@ -82,7 +85,7 @@ class Ari(Protocol):
         ...
 
     async def leave(self) -> None:
-        """Give up the application: no more events come. Requests still work."""
+        """Give up the application. No more events come, but requests still work."""
         ...
 
 
@@ -126,7 +129,7 @@ class AriConnection:
 
     async def _listen(self) -> aiohttp.ClientWebSocketResponse:
         """Take the application. A connection that closes at this moment takes it away again: Asterisk 22.10.1 removes
-        it by its name, also if another connection has it.
+        an application by its name, even if another connection has it.
         """
         try:
             return await self._session.ws_connect(
@@ -151,11 +154,11 @@ class AriConnection:
 
     @property
     def transport(self) -> str:
-        """A phrase for the log, and for the state of the service, which translates it."""
+        """A phrase for the log and for the state of the service, which translates it."""
         return template("requests over the WebSocket") if self._over_websocket else template("requests over HTTP")
 
     # Asterisk builds a message of the WebSocket on the stack of a thread (`ast_websocket_write`) and dies of one that
-    # is longer than some 490,000 octets. So what grows with the calls, or with a caller's headers, goes over HTTP.
+    # is longer than some 490,000 octets. So requests that grow with calls or headers go over HTTP.
 
     async def waiting(self) -> frozenset[str] | None:
         try:
@@ -261,7 +264,7 @@ class AriConnection:
 async def _refuse_redirect(
     _: aiohttp.ClientSession, __: object, redirected: aiohttp.TraceRequestRedirectParams
 ) -> None:
-    """Asterisk never redirects, and another server must not get the credentials."""
+    """Refuse a redirect. Asterisk never redirects, and another server must not get the credentials."""
     raise AriUnavailable(
         Message("{origin} redirects, and Asterisk never does; check ari.url", origin=redirected.url.origin())
     )
@@ -301,7 +304,7 @@ async def connect(url: str, user: str, password: str, transport: Transport = "au
 
 
 def _version(value: object) -> str:
-    """Raises ValueError for a value that is not a version and must not get into the log."""
+    """The version in a value. Raises ValueError for a value that is not a version and must not get into the log."""
     if not isinstance(value, str) or len(value) > 100 or not value.isprintable():
         raise ValueError("not a version")
     return value

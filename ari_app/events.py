@@ -55,7 +55,7 @@ def _text(value: object) -> str:
 
 
 def _id(thing: Mapping[str, Any]) -> str:
-    """Ids become parts of requests and of log lines, so they must be printable."""
+    """The id, if it is printable: ids become parts of requests and of log lines."""
     name = _text(thing["id"])
     if not name.isprintable():
         raise ValueError("not an id of Asterisk")
@@ -82,14 +82,16 @@ def _response(message: Mapping[str, Any]) -> AriResponse:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel. `entered` says with which arguments it waits in the application; None if it does not wait there."""
+    """A channel. `entered` has the arguments with which it waits in the application; None if it does not wait there."""
 
     id: str
     entered: Entered | None
 
 
 def read_channel(answer: Any, application: str) -> Channel:
-    """Read the answer to GET channels/ID. Raises AriUnavailable if it differs from Asterisk's documentation."""
+    """The channel in the answer to GET channels/ID. Raises AriUnavailable if it differs from Asterisk's
+    documentation.
+    """
     try:
         name, place = _id(answer), answer["dialplan"]
         inside, *arguments = str(place.get("app_data", "")).split(",")
@@ -100,7 +102,7 @@ def read_channel(answer: Any, application: str) -> Channel:
 
 
 def read_waiting(answer: Any) -> frozenset[str]:
-    """Read the ids of the channels in the answer to GET applications/NAME; raises AriUnavailable as above."""
+    """The ids of the channels in the answer to GET applications/NAME. Raises AriUnavailable as `read_channel` does."""
     try:
         return frozenset(_id({"id": channel}) for channel in answer["channel_ids"])
     except (LookupError, TypeError, ValueError) as error:
@@ -114,11 +116,11 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
 }
 
 EVENTS: Final = _READERS.keys()
-"""The events that Asterisk is asked to send. The filter applies to RESTResponse too: without it every request hangs."""
+"""Events that Asterisk is asked to send. The filter applies to RESTResponse too; without it every request hangs."""
 
 
 def read(text: str) -> Event | None:
-    """Read one message of the WebSocket; None for an event that the call flow does not need."""
+    """The event in a message of the WebSocket; None for an event that the call flow does not need."""
     try:
         message = json.loads(text)
         kind = message["type"]

@@ -22,15 +22,20 @@ log = logging.getLogger(__name__)
 
 RETRY_FIRST_S: Final = 0.05
 RETRY_LAST_S: Final = 0.4
-"""Less than a second even with its jitter, so that calls are served within a second after Asterisk is back."""
+"""Longest pause between attempts, less than a second even with its jitter, so that calls are served within a second
+after Asterisk is back.
+"""
 LOG_EVERY_S: Final = 60.0
 TAKEOVERS: Final = 3
 TAKEOVERS_WITHIN_S: Final = 30.0
-"""After so many takeovers within this time, this service leaves the application to the other one until that one ends.
+"""Period in which takeovers are counted. After too many of them, this service leaves the application to the other one
+until that one ends.
 """
 STAND_BY_POLL_S: Final = 0.5
 SUSPENDED_POLL_S: Final = 0.5
-"""Together with the time to read a registry, calls of a suspended number end within two seconds."""
+"""Interval of looking for suspensions, in seconds. Together with the time to read a registry, calls of a suspended
+number end within two seconds.
+"""
 
 _CHECK_USER: Final = "check ari.user, ari.password_file and the user's rights in ari.conf"
 _REMEDIES: Final[dict[int, str]] = {
@@ -42,7 +47,7 @@ Connect = Callable[[], AbstractAsyncContextManager[AriConnection]]
 
 
 def remedy(error: AriRefused) -> str:
-    """What the PBX operator can do about the error."""
+    """The remedy for the error, for the PBX operator."""
     return _REMEDIES.get(error.status, _CHECK_USER)
 
 
@@ -63,9 +68,9 @@ class ApplicationRunner:
         self._again = asyncio.Event()
         self._departing = False
         self.connection: AriConnection | None = None
-        """The present one; None while Asterisk is not connected."""
+        """The current connection; None while Asterisk is not connected."""
         self.connections = 0
-        """How many connections have been made."""
+        """Number of connections made so far."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set."""
@@ -125,9 +130,9 @@ class ApplicationRunner:
             await asyncio.wait({attending, again})
 
     async def _lost(self, ari: AriConnection) -> None:
-        """Handle a takeover of the application by another connection. The first takeovers are reversed at once: the
-        other connection may be a short test, or an instance that is about to end. But if two services keep taking it
-        from each other, no call gets a verdict.
+        """Handle a takeover of the application by another connection. The first takeovers are reversed at once, because
+        the other connection may be a short test, or an instance that is about to end. But if two services keep taking
+        it from each other, no call gets a verdict.
         """
         self._lost_s.append(self._clock_s())
         if len(self._lost_s) < TAKEOVERS or self._lost_s[-1] - self._lost_s[0] > TAKEOVERS_WITHIN_S:
@@ -143,7 +148,9 @@ class ApplicationRunner:
         self._lost_s.clear()
 
     async def _watch_suspensions(self) -> None:
-        """End calls of suspended numbers, independently of registry changes: a suspension may start by its date."""
+        """End calls of suspended numbers, independently of registry changes, because a suspension may start at its
+        date.
+        """
         while True:
             await asyncio.sleep(SUSPENDED_POLL_S)
             self._application.end_suspended()

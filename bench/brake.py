@@ -1,9 +1,9 @@
-"""What the brake costs a decision, how many calls of fraud pass it, and how often it stops ordinary traffic.
+"""The brake's cost in a decision, the fraud that passes it, and its stops of ordinary traffic.
 
     python -m bench.brake [--days 365] [--seed 1000] [--json]
 
-The decision is measured without and with the brake in one process, in turns, after a million subjects were invented.
-The case of November 2025 is replayed to its last call, the frauds of `misuse` as they are, and a year of 200 customers
+The decision is measured without and with the brake in one process, in turns, with a million invented subjects. The case
+of November 2025 is replayed to its last call, the frauds of `misuse` as they are, and a year of 200 customers
 (`lab/member/misuse/year.py`) in which nothing is named to the brake. The limits were chosen before; the seeds from
 `MEASURED_FROM` on had no part in that.
 """
@@ -29,7 +29,7 @@ from idtone.core.decision import CALL_REJECTED, Policy, decide, refused_by_brake
 from idtone.core.numbers import WITHHELD, Number, NumberKind
 from lab.asterisk import Asterisk
 from lab.bootstrap import find_or_get
-from lab.core.deciding import HELD, NOW, FakeRegistry
+from lab.core.fake_registry import HELD, NOW, FakeRegistry
 from lab.member.misuse.traffic import FRAUDS, MEASURED_FROM, Dice
 from lab.member.misuse.year import CASE_CALLS, CUSTOMERS, DAY_S, Attempt, CaseOf2025, Customers, attempts_of
 from lab.publication import LAB_REGISTRY
@@ -37,10 +37,10 @@ from lab.service import Service
 from lab.sipp import Load, called
 from lab.site import BARE
 
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
 
 SHARES: Final = ShareLimits(1e-6, ShareLimit(0.3, 15), 15.0, ShareLimit(0.1, 20), 6.0)
-"""As in `config/misuse.yaml` (`tests/call_control/brake/test_brake.py`)."""
+"""The shares of `config/misuse.yaml` (`tests/call_control/brake/test_brake.py` compares them)."""
 OUT: Final = """
     [from-lab](+)
     exten = _out*.,1,Set(LAB_PORT=${CUT(EXTEN,*,3)})
@@ -48,9 +48,9 @@ OUT: Final = """
      same = n,Gosub(idtone-forward,s,1(${LAB_PHONE},${CUT(EXTEN,*,2)},outgoing,,0312340000))
      same = n,Hangup(${IDTONE_CAUSE})
 """
-"""A line of a customer that presents what it likes."""
+"""A customer's line that presents any number."""
 CALM_EVERY_S: Final = 60.0
-"""The service does it every five seconds."""
+"""Seconds between two runs of `calm`: the service does it every five seconds."""
 ROUNDS: Final = 7
 CALLS: Final = 10_000
 
@@ -60,7 +60,9 @@ def new_brake(**limits: int) -> Brake:
 
 
 def offer(brake: Brake, attempt: Attempt) -> tuple[bool, list[Hold]]:
-    """Offer a call as call control does, for a number that has a licence; whether it passed, and which steps rose."""
+    """Offer a call as call control does, for a licensed number; returns True if it passed, and the holds whose step
+    rose.
+    """
     at_s, call = attempt.at_s, attempt.call
     reason = brake.refusal(call, at_s)
     found, holds = brake.count(call, reason or Reason.LICENCE_VALID, reason is None, at_s)
@@ -71,7 +73,7 @@ def offer(brake: Brake, attempt: Attempt) -> tuple[bool, list[Hold]]:
 
 
 def case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
-    """The case of 2025: how many of its calls passed, and after how many came each step."""
+    """The case of 2025: the number of its calls that passed, and the number after which each step came."""
     brake, attack, passed = new_brake(), CaseOf2025(seed), 0
     steps: dict[str, int] = {}
     for number in range(calls):
@@ -84,7 +86,9 @@ def case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
 
 
 def fraud(name: str, seed: int, ordinary_days: int) -> dict[str, Any]:
-    """A fraud of `misuse` on a line after so many ordinary days: its calls, those that passed, the highest step."""
+    """A fraud of `misuse` on a line after this number of ordinary days: its calls, those that passed, the
+    highest step.
+    """
     brake, line = new_brake(), "line"
     ordinary = Dice(seed)
     for day in range(ordinary_days):
@@ -106,7 +110,9 @@ def _ordinary(dice: Dice) -> Iterable[Any]:
 
 
 def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
-    """Ordinary traffic from a day of the year on: calls, refused ones, and how often a subject came to each step."""
+    """Ordinary traffic from a day of the year on: calls, refused ones, and the number of times that a subject came to
+    each step.
+    """
     brake, customers = new_brake(), Customers(seed)
     calls = refused = 0
     steps: Counter[str] = Counter()
@@ -134,7 +140,7 @@ def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
 
 
 def real(calls: int = 2000, rate: float = 30.0) -> dict[str, Any]:
-    """The first calls of the case through a real Asterisk, with numbers of which each has a licence."""
+    """The first calls of the case through a real Asterisk, with licensed numbers."""
     numbers = [f"0612345{each:03}" for each in range(1000)]
     random.Random(1).shuffle(numbers)
     scratch = Path(tempfile.mkdtemp(prefix="idtone-brake-"))
@@ -174,8 +180,8 @@ def _upper(count: int) -> float:
 
 
 def cost(invented: int = 300_000) -> dict[str, float]:
-    """Microseconds of a decision without and with the brake, in turns, and of the counting after it; after so many
-    endpoints, customers, trunks and numbers were invented, and the megabytes that they take.
+    """Microseconds of a decision without and with the brake, in turns, and of the counting after it, with `invented`
+    endpoints, customers, trunks and numbers; and the megabytes that they take.
     """
     dice, registry, policy, brake = random.Random(1), FakeRegistry(), Policy(), new_brake()
     numbers = [Number(NumberKind.FIXED, f"+813{dice.randrange(10**8):08}") for _ in range(5000)]

@@ -1,10 +1,10 @@
-"""Rounds of calls on a real Asterisk, one after the other: what they amount to, and what was wrong.
+"""Rounds of calls on a real Asterisk, one after the other: their figures, and their faults.
 
     python -m bench.call_rounds walks [--paths 2000] [--seed N] [--round N] [--json]
     python -m bench.call_rounds kills [--kills 100] [--seed N] [--round N] [--json]
     python -m bench.call_rounds everything [--kills 100] [--seed N] [--json]
 
-Exit 1 where anything was wrong. `--round` walks one round of a seed again.
+Exit 1 after any fault. `--round` walks one round of a seed again.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
 from lab.bootstrap import find_or_get
-from lab.calls.killing import Figures as Killed
-from lab.calls.killing import kill_everything
+from lab.calls.kill_everything import Figures as Killed
+from lab.calls.kill_everything import kill_everything
 from lab.calls.paths import Round, draw_round, draw_storm
-from lab.calls.walking import Done, Figures, walk_round
+from lab.calls.walk_paths import Done, Figures, walk_round
 from lab.processes import end_in_order
 from lab.site import BARE
 
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
 
 PATHS_AT_ONCE: Final = 50
 WITHIN_S: Final = 2.5
@@ -52,7 +52,7 @@ def kills(seed: int, count: int) -> Iterator[Round]:
 
 @contextmanager
 def counted(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, and what moves it on."""
+    """Context with a progress bar on a terminal; yields the function that advances it."""
     with Progress(*_COLUMNS, console=PROGRESS, transient=True, disable=not PROGRESS.is_terminal) as progress:
         bar = progress.add_task(what, total=total)
         yield lambda: progress.advance(bar)
@@ -63,7 +63,7 @@ def references() -> dict[str, Any]:
 
 
 def walk(rounds: Sequence[Round], what: str) -> list[Done]:
-    """Each round on an Asterisk of its own, so that none has to answer for another's."""
+    """Walk each round on a separate Asterisk, so that a fault belongs to one round."""
     heard, installation, done = references(), find_or_get(), []
     with counted(what, sum(len(drawn.paths) for drawn in rounds)) as advance:
         for drawn in rounds:
@@ -75,7 +75,7 @@ def walk(rounds: Sequence[Round], what: str) -> list[Done]:
 
 
 def everything(seed: int, kills: int) -> Killed:
-    """The service and Asterisk at once, on one ledger."""
+    """Kill the service and Asterisk together, repeatedly, on one ledger."""
     with counted("everything", kills) as advance, tempfile.TemporaryDirectory() as folder:
         pbx = Asterisk(find_or_get(), Path(folder), site=BARE)
         figures = asyncio.run(kill_everything(pbx, references(), seed, kills, advance))

@@ -1,13 +1,13 @@
-"""Thousands of calls in progress, and what happens to the service beside them.
+"""Thousands of calls in progress, and faults of the service beside them.
 
     python -m bench.calls_in_progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--only NAME …] [--json]
 
-The calls talk without media, by so many endpoints: the more calls an endpoint has, the longer Asterisk itself takes for
-each change of one. Beside them new calls are measured, in quiet and while the service starts, hands over, is
-killed, loses its connection, and ends a third of the calls because their number is suspended. Before that, Asterisk's
-own command ends as many, one after the other, and as many come again: what the ends cost without idtone. Exits with 1
-if Asterisk died, a call was lost, a suspended call went on for longer than 5 s, or a new call waited more than 20 ms
-longer at p99.
+The calls have no media, and are spread over `--endpoints`: the more calls an endpoint has, the longer Asterisk itself
+takes for each change of one. Beside them new calls are measured, without a fault and while the service starts, hands
+over, is killed, loses its connection, and ends a third of the calls because their number is suspended. Before that,
+Asterisk's own command ends as many, one after the other, and as many come again: this gives the cost of the ends
+without idtone. Exits with 1 if Asterisk died, a call was lost, a suspended call lasted longer than 5 s, or a new call
+waited more than 20 ms longer at p99.
 """
 
 import base64
@@ -40,29 +40,29 @@ from lab.publication import LAB_REGISTRY
 from lab.sipp import Load, called
 from lab.supervisor import Supervisor
 
-from .reporting import PROGRESS, options, print_table, report
+from .bench_output import PROGRESS, options, print_table, report
 
 STOPPED: Final = "0312345611"
-"""The number that is suspended; LICENSED is that of the calls that go on."""
+"""The suspended number; LICENSED is that of the calls that continue."""
 PROBED: Final = "0312345622"
 """The number of new calls."""
 SUSPENSION: Final = f"  - {{number: '{STOPPED}', since: 2026-01-01T00:00:00+09:00, reference: R-2}}\n"
 PROBES_PER_S: Final = 15.0
 PROBE_S: Final = 0.6
-"""How long a new call is up, with its sound."""
+"""Duration of a new call, with its sound, in seconds."""
 ENDED_WITHIN_S: Final = 5.0
 ADDED_P99_MS: Final = 20.0
 A_CALL: Final = 10
-"""File descriptors of one call; without RTCP ports and timers six."""
+"""File descriptors of one call; without RTCP ports and timers it has six."""
 SPARE: Final = 400
-"""File descriptors that Asterisk has beside its calls."""
+"""File descriptors of Asterisk for other purposes than calls."""
 SETTLE_S: Final = 60.0
 READY_S: Final = 120.0
 
 
 class BusyAsterisk(Asterisk):
-    """Asterisk with room for so many calls: RTP ports, and file descriptors, of which a call has six where the machine
-    does not allow ten.
+    """Asterisk with room for `calls` calls: RTP ports, and file descriptors. A call has six of them if the machine does
+    not allow ten.
     """
 
     calls: int = 0
@@ -93,54 +93,54 @@ class BusyAsterisk(Asterisk):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What new calls saw in one window, and what became of those in progress."""
+    """Results of the new calls in one window, and of those in progress."""
 
     what: str
     probes: int
     p50_ms: float
     p99_ms: float
-    """From the INVITE to the ringing, of calls that a service was there for."""
+    """Milliseconds from the INVITE to the ringing, for calls while a service was there."""
     while_away: int
-    """New calls that came while no service was there; the hook decided them."""
+    """New calls while no service was there; the hook decided them."""
     failed: int
     """New calls that were not answered."""
     in_progress: int
-    """Calls that are still up after it."""
+    """Calls that are still in progress after it."""
     took_s: float | None = None
-    """Until the service was there again, or the suspended calls had ended."""
+    """Seconds until the service was back, or the suspended calls had ended."""
 
 
 @dataclass
 class Found:
-    """What became of all."""
+    """Results of all calls."""
 
     calls: int
     endpoints: int
     descriptors_a_call: float = 0.0
     setup_s: float = 0.0
     asterisk_ms_a_call: float = 0.0
-    """Processor time for each call that was set up, beside those before it."""
+    """Processor time for each call that was set up, in addition to that of the calls before it."""
     rows: list[Row] = field(default_factory=list)
     died: str = ""
     lost: int = 0
     hang_up_s: float | None = None
-    """Until Asterisk's own command had ended a third of the calls, one after the other."""
+    """Seconds until Asterisk's own command had ended a third of the calls, one after the other."""
     hang_up_asterisk_ms_a_call: float = 0.0
     suspended_ended_s: float | None = None
     suspended_ms_a_call: float = 0.0
-    """Until the suspended calls had ended, by their number."""
+    """Milliseconds until the suspended calls had ended, divided by their number."""
     suspended_asterisk_ms_a_call: float = 0.0
     suspended_service_ms_a_call: float = 0.0
-    """Processor time of each for it, beside that of the new calls meanwhile."""
+    """The service's processor time for each suspended call, without that of the new calls meanwhile."""
     hang_up_all_ms_a_call: float = 0.0
-    """The same where Asterisk's own command ends the calls: what no service can do faster."""
+    """The same if Asterisk's own command ends the calls: the lower bound for any service."""
     hang_up_all_asterisk_ms_a_call: float = 0.0
     records: int = 0
     incomplete: int = 0
 
     @property
     def faults(self) -> list[str]:
-        """What must not be; empty if all is well."""
+        """Faults; empty if there are none."""
         if self.died:
             return [self.died]
         quiet = self.rows[0].p99_ms
@@ -167,7 +167,7 @@ class Died(Exception):
 
 @dataclass
 class Bench:
-    """One Asterisk with its service, and the calls that are up."""
+    """One Asterisk with its service, and the calls in progress."""
 
     asterisk: BusyAsterisk
     service: Supervisor
@@ -178,13 +178,13 @@ class Bench:
     found: Found
     tell: Callable[[str], None]
     expected: int = 0
-    """Calls that must be up."""
+    """Number of calls that must be in progress."""
     windows: int = 0
     loads: list[Load] = field(default_factory=list)
-    """The calls that stay up."""
+    """The loads of lasting calls."""
 
     def fill(self) -> None:
-        """Calls that stay up; a third are of the number that will be suspended."""
+        """Place the lasting calls; a third are of the number that will be suspended."""
         process = self.asterisk.process
         assert process
         files, spent_s, began_s = open_files(process.pid), processor_s(process.pid), time.monotonic()
@@ -195,7 +195,7 @@ class Bench:
         self.found.descriptors_a_call = (open_files(process.pid) - files) / max(1, self.expected)
 
     def offer(self, calls: int, numbers: Sequence[str]) -> None:
-        """Offers so many more calls that stay up, of these numbers in turn."""
+        """Place this many more lasting calls, of these numbers in turn."""
         began_s, seconds, awaited = time.monotonic(), calls / self.rate, self.expected + calls
         load = Load(
             self.asterisk.sip_address,
@@ -228,7 +228,9 @@ class Bench:
             raise Died(str(error)) from error
 
     def window(self, what: str, happens: Callable[[], float | None] = lambda: None) -> Row:
-        """New calls for a while; a tenth of it later it `happens`, which says how long it took."""
+        """The results of a window of new calls; after a tenth of it, `happens` is called, which returns its
+        duration.
+        """
         self.windows += 1
         load = Load(
             self.asterisk.sip_address,
@@ -274,27 +276,27 @@ class Bench:
     # -- what happens ---------------------------------------------------------------------------------------------
 
     def restart(self) -> float:
-        """Stop it in order, and start it."""
+        """Stop the service in an orderly way, and start it; returns the seconds."""
         began_s = time.monotonic()
         self.service.stop()
         self.service.start(timeout_s=READY_S)
         return time.monotonic() - began_s
 
     def reload(self) -> float:
-        """A hand-over to a new process."""
+        """Hand over to a new process; returns the seconds."""
         return self._until_ready(self.service.reload)
 
     def kill(self) -> float:
-        """systemd starts it again."""
+        """Kill the service, which systemd starts again; returns the seconds."""
         return self._until_ready(lambda: os.kill(self.service.pid, signal.SIGKILL))
 
     def reconnect(self) -> float:
-        """Another connection takes the application; the service takes it back."""
+        """Take the application over by another connection, until the service takes it back; returns the seconds."""
         return self._until_ready(self._take_application)
 
     def hang_up(self) -> float | None:
-        """The calls that the suspension ends, by Asterisk's own command, one after the other. How long until the last
-        has ended.
+        """End the calls of the later suspension by Asterisk's own command, one after the other; returns the seconds
+        until the last end.
         """
         channels = self.asterisk.command("core show channels concise").splitlines()
         callers = [row.partition("!")[0] for row in channels if f"sip:{STOPPED}@" in row]
@@ -309,14 +311,14 @@ class Bench:
         return took_s
 
     def _until_ended(self, began_s: float) -> float | None:
-        """How long it took until no more calls are up than are expected, and new ones."""
+        """Seconds until only the expected calls are up, and new ones."""
         while self.up() > self.expected + PROBES_PER_S and time.monotonic() < began_s + SETTLE_S:
             time.sleep(0.1)
         took_s = time.monotonic() - began_s
         return took_s if took_s < SETTLE_S else None
 
     def suspend(self) -> float | None:
-        """A third of the calls is of this number. How long until the last has ended."""
+        """Suspend the number of a third of the calls; returns the seconds until the last end."""
         gone = self.expected // 3
         registry = self.service.registry
         draft = registry.with_name("draft.yaml")
@@ -333,7 +335,7 @@ class Bench:
         return self.found.suspended_ended_s
 
     def hang_up_all(self) -> None:
-        """Hangs up all calls by Asterisk's own command."""
+        """Hang up all calls by Asterisk's own command."""
         calls, began_s, (spent_s, _) = self.up(), time.monotonic(), self._spent_s()
         self.asterisk.command("channel request hangup all")
         while self.up() and time.monotonic() < began_s + SETTLE_S:
@@ -342,12 +344,12 @@ class Bench:
         self.found.hang_up_all_asterisk_ms_a_call = 1000 * (self._spent_s()[0] - spent_s) / max(1, calls)
 
     def _spent_s(self) -> tuple[float, float]:
-        """Processor time of Asterisk and of the service."""
+        """Processor time of Asterisk and of the service, in seconds."""
         assert self.asterisk.process
         return processor_s(self.asterisk.process.pid), processor_s(self.service.pid)
 
     def _until_ready(self, act: Callable[[], None]) -> float:
-        """Waits until the service says that it is ready, once more than before."""
+        """Do an act, and wait until the service reports that it is ready once more; returns the seconds."""
         already, began_s = self.service.log().count("ready: Asterisk"), time.monotonic()
         act()
         while self.service.log().count("ready: Asterisk") == already:
@@ -377,7 +379,7 @@ class Bench:
 
 
 AWAY: Final = frozenset({"restart", "kill"})
-"""While these happen there is no service; the hook decides new calls."""
+"""Events without a service meanwhile; the hook decides new calls."""
 
 
 HAPPENINGS: Final[Mapping[str, Callable[[Bench], float | None]]] = {
@@ -400,7 +402,7 @@ def bench(
     window_s: float,
     tell: Callable[[str], None],
 ) -> Iterator[Bench]:
-    """All of it, started."""
+    """Context with Asterisk and the service, started."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     registry = scratch / "registry.yaml"
@@ -420,7 +422,7 @@ def bench(
 
 
 def measure(bed: Bench, only: Sequence[str] = ()) -> Found:
-    """Fill it, let all happen, or `only` some of it, and look at the evidence."""
+    """Fill the bench, run all events (or `only` some), and check the evidence. Returns the results."""
     found = bed.found
     try:
         bed.fill()

@@ -1,16 +1,16 @@
-"""What visitors of the console wait for while others attack it.
+"""Waiting times of the console's visitors during an attack.
 
     python -m bench.console_attack [--calls N] [--hostile N] [--turns N] [--rounds N] [--folder FOLDER]
         [--page] [--json]
 
 The goals, with 220,000 calls and 200 hostile requests in flight: a page comes at most 100 ms later at p95 than without
 them, and a sign-in takes at most 2 s, of a browser that has signed in before and of a new one. A new one that gets
-status 503 asks again after half a second; all of that counts. Quiet and attacked turns alternate, so that other work
-on the machine is in both. The attackers are a process of their own at the lowest priority: searches and exports that
+status 503 asks again after half a second; the total time counts. Quiet and attacked turns alternate, so that other work
+on the machine affects both. The attackers are a separate process at the lowest priority: searches and exports that
 match nothing, in sessions of users; wrong sign-ins, half requests, large bodies, pages and files of strangers from
-addresses of their own. One that is refused asks again after a tenth of a second. The table ends with the processor time
-and the memory of the console and of its processes for long reads, by their shares of it. `--folder` keeps the ledger
-for the next run; `--page` writes docs/reference/console-security.md.
+separate addresses. A refused one asks again after a tenth of a second. The table ends with the processor time and the
+memory of the console and of its processes for long reads, by their shares. `--folder` keeps the ledger for the next
+run; `--page` writes docs/reference/console-security.md.
 """
 
 from __future__ import annotations
@@ -44,28 +44,28 @@ from lab.console.console_process import ConsoleProcess, console_process
 from lab.console.site import PASSWORD
 from lab.processes import end_in_order, ended_children_s, processor_s, share_of_memory_mib
 
+from .bench_output import PROGRESS, options, print_table, report
 from .console_attack_page import write
 from .console_pages import WARM, cookie_of, filled_node, first_byte_ms, name_of, sign_in, sign_in_answer
 from .cost.figures import percentile
-from .reporting import PROGRESS, options, print_table, report
 
 CALLS: Final = 220_000
 HOSTILE: Final = 200
 USERS: Final = 8
-"""Of whom the attackers have sessions."""
+"""Number of users whose sessions the attackers have."""
 PAUSE_S: Final = 0.1
 SIGN_INS: Final = 3
-"""In a turn, of each kind of browser."""
+"""Sign-ins in a turn, for each kind of browser."""
 AGAIN_S: Final = 0.5
 RISES_WITHIN_S: Final = 120.0
 RISES_S: Final = 3.0
-"""From the first connections of the attackers to the first measured page."""
+"""Seconds from the attackers' first connections to the first measured page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hostile:
-    """One kind of request, each on a connection of its own; `{n}` is a number that no request had before. `is_half`:
-    its head does not end.
+    """One kind of hostile request, each on a separate connection; `{n}` is replaced by a new number in each request.
+    `is_half`: its head does not end.
     """
 
     path: str
@@ -90,7 +90,9 @@ KINDS: Final = (
 
 
 def attack(address: str, cookies: Sequence[str], hostile: int, begun: Event, over: Event, counted: Any) -> None:
-    """In a process of its own, until `over`. Puts into `counted` how often each status came, and the most in flight."""
+    """Attack until `over`; the main function of a process. Puts the number of answers by status, and the most in
+    flight, into `counted`.
+    """
     os.nice(19)
     counted.put(asyncio.run(_attack(address, cookies, hostile, begun, over)))
 
@@ -179,7 +181,7 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
         theirs = [cookie_of(sign_in(console, name_of(user))) for user in range(1, 1 + USERS)]
         paths = {
             each.pattern: each.path
-            for each in visits(server.made(settings).pages, console.address, [visitor])
+            for each in visits(server.make_console(settings).pages, console.address, [visitor])
             if each.is_html
         }
         _turn(console, visitor, paths, WARM)
@@ -218,7 +220,7 @@ def _descendants(pid: int) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Seconds of a clock, and of processor time: of the console's process, and of those that it started."""
+    """Seconds of the clock, and seconds of processor time of the console's process and of its child processes."""
 
     clock_s: float = 0.0
     console_s: float = 0.0
@@ -236,13 +238,13 @@ class Used:
         return self + Used(-other.clock_s, -other.console_s, -other.reads_s)
 
     def shares(self) -> dict[str, float]:
-        """Of one processor."""
+        """The shares of one processor."""
         return {"console": self.console_s / self.clock_s, "long_reads": self.reads_s / self.clock_s}
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """In MiB, what processes share divided among them: of the console, and of those that it started."""
+    """Proportional memory in MiB, of the console and of its child processes."""
 
     console: float
     reads: tuple[float, ...]
@@ -257,7 +259,7 @@ class Memory:
 
 
 def _with_real_hashes(path: Path) -> None:
-    """As the product hashes passwords: a sign-in takes as long as it does in use."""
+    """Replace the users' password hashes by the product's, so that a sign-in takes as long as in use."""
     users, made = yaml.safe_load(path.read_text("utf-8")), hashed(PASSWORD)
     for each in users["users"]:
         each["password"] = made
@@ -267,7 +269,7 @@ def _with_real_hashes(path: Path) -> None:
 def _turn(
     console: ConsoleProcess, visitor: Visitor, paths: Mapping[str, str], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """How long each page took to its first octet, and each sign-in, in milliseconds."""
+    """Milliseconds to the first octet of each page, and of each sign-in."""
     took: dict[str, list[float]] = {name: [] for name in paths}
     connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=120)
     for _ in range(rounds):

@@ -1,13 +1,13 @@
-"""The table in docs/reference/console-security.md of what visitors wait for in an attack, made of what
-`bench.console_attack` found: the slowest pages, the sign-ins, processors and memory.
+"""The table in docs/reference/console-security.md of visitors' waiting times in an attack, made from the results of
+`bench.console_attack`: the slowest pages, the sign-ins, processors and memory.
 """
 
 from typing import Final
 
 from lab.repository import ROOT
 
+from .bench_output import Found
 from .page_tables import write_texts
-from .reporting import Found
 
 PAGE: Final = ROOT / "docs" / "reference" / "console-security.md"
 BENCH: Final = "bench-console-attack"
@@ -15,7 +15,7 @@ MOST_ROWS: Final = 8
 
 
 def write(found: Found) -> None:
-    """Put them into the page. Raises ValueError if it has no place for them."""
+    """Write the results into the page. Raises ValueError if it has no place for them."""
     write_texts({PAGE: table_of(found)}, BENCH)
 
 

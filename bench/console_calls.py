@@ -1,9 +1,10 @@
-"""How fast the console finds calls: the time to the first byte of each page, beside the bare query.
+"""Speed of the console's searches for calls: the time to the first byte of each page, beside the bare query.
 
     python -m bench.console_calls [--calls N] [--rounds N] [--json]
 
-The goal: 100 ms for each search in a ledger of 1,000,000 calls, which takes some minutes to make. A search for what is
-rare reads for half a second and shows how far it came; its bare query does the same. Times are of this machine, now.
+The goal: 100 ms for each search in a ledger of 1,000,000 calls, which takes some minutes to make. A search for rare
+calls reads for half a second and shows how far it came; its bare query does the same. Times are valid for this machine
+and run only.
 """
 
 import asyncio
@@ -33,13 +34,13 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.console.site import Visitor, running
 from lab.ledger.sample_evidence import FORWARDING, NOW, REFUSE, at, decided, fallback
 
-from .filling import NODE, fill
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
+from .fill_ledger import NODE, fill
 
 CALLS: Final = 1_000_000
 ROUNDS: Final = 15
 KNOWN: Final = 100
-"""Calls of the number that is looked for."""
+"""Calls of the searched number."""
 MONTH: Final = timedelta(days=31)
 SEARCHES: Final = {
     "first page": {},
@@ -57,7 +58,7 @@ SEARCHES: Final = {
 
 
 def rare(ms: float) -> list[Step]:
-    """Calls of which there are no others."""
+    """Calls of rare kinds."""
     licensed = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0777", {Party.CALLED: "sample"}, 42, member="m-0777")
     alone = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="rare-3", ms=ms)
     return [
@@ -93,7 +94,7 @@ def make(settings: Settings, folder: Path, count: int) -> None:
 
 
 def at_the_end(now: datetime) -> type[datetime]:
-    """A clock for the console: the ledger's calls are those of the last month."""
+    """A clock for the console: the ledger's calls are from the last month."""
 
     class Clock(datetime):
         @classmethod

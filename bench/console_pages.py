@@ -1,10 +1,10 @@
-"""How fast the console's pages are, and what pages that stay open cost the service and its calls.
+"""Speed of the console's pages, and the cost of open pages for the service and its calls.
 
     python -m bench.console_pages [--calls N] [--rounds N] [--streams N] [--turns N] [--seconds S] [--json]
 
 The goals: 50 ms until the first byte of each page, with a ledger of 1,000,000 calls; 200 open pages that follow the
-state cost the service at most 2 % of a processor, and no call waits for them. The console is a process of its own, as
-it is in use. Beside the pages stands a bare file of the same server. Times are of this machine, now.
+state cost the service at most 2 % of a processor, and no call waits for them. The console is a separate process, as in
+use. A bare file of the same server is measured for comparison. Times are valid for this machine and run only.
 """
 
 import asyncio
@@ -39,17 +39,17 @@ from lab.console.site import PASSWORD, users_file
 from lab.processes import end_in_order, processor_s
 from lab.publication import LAB_REGISTRY
 
+from .bench_output import PROGRESS, options, print_table, report
 from .cost.figures import Run, percentile, together
 from .cost.measuring import Bench, bench
 from .cost.ways import Way
-from .filling import NODE, fill
+from .fill_ledger import NODE, fill
 from .metrics import row
-from .reporting import PROGRESS, options, print_table, report
 
 CALLS: Final = 1_000_000
 MONTH: Final = timedelta(days=31)
 USERS: Final = 25
-"""Among whom the open pages are divided."""
+"""Number of users that share the open pages."""
 FOLLOWED: Final = "/now/changes"
 RATE: Final = 10.0
 STATIC: Final = "idtone.css"
@@ -57,7 +57,7 @@ WARM: Final = 3
 
 
 class Pages(StrEnum):
-    """What is there beside the service."""
+    """Load beside the service."""
 
     NONE = "no console"
     CLOSED = "a console, no page open"
@@ -66,18 +66,18 @@ class Pages(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One load beside it."""
+    """Results of one turn with a load."""
 
     run: Run
     console_share: float
-    """Of one processor."""
+    """The console's share of one processor."""
 
 
 # -- pages ------------------------------------------------------------------------------------------------------------
 
 
 def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
-    """The settings of a node with a ledger of so many calls, and their file. One that is there is not made again."""
+    """The settings of a node with a ledger of `calls` calls, and their file. An existing ledger is used again."""
     config = configure(
         folder,
         {
@@ -103,7 +103,7 @@ def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
     with console_process(config) as console:
         PROGRESS.print("asking for pages …")
         user = Visitor.of(*Role, cookies={**sign_in(console, name_of(0)), LANGUAGE.name: "en"})
-        shown = [each for each in visits(server.made(settings).pages, console.address, [user]) if each.is_html]
+        shown = [each for each in visits(server.make_console(settings).pages, console.address, [user]) if each.is_html]
         paths = {"a file": static_files.address_of(STATIC)} | {each.pattern: each.path for each in shown}
         took: dict[str, list[float]] = {name: [] for name in paths}
         connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)
@@ -127,7 +127,7 @@ def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def first_byte_ms(connection: http.client.HTTPConnection, path: str, cookies: Mapping[str, str]) -> float:
-    """On a connection that stays open, as a browser's."""
+    """Milliseconds to the first byte, on a connection that stays open, like a browser's."""
     began = time.perf_counter()
     connection.request("GET", path, headers={"Cookie": cookie_of(cookies)})
     answer = connection.getresponse()
@@ -141,7 +141,7 @@ def first_byte_ms(connection: http.client.HTTPConnection, path: str, cookies: Ma
 
 
 def open_pages(folder: Path, streams: int, turns: int, seconds: float) -> dict[str, Any]:
-    """What open pages cost the service and the console, and what a call waits; in turns."""
+    """The cost of open pages for the service and the console, and the waiting time of calls. The loads take turns."""
     found: dict[Pages, list[Turn]] = {each: [] for each in Pages}
     with bench(folder) as bed:
         config = configure(folder, yaml.safe_load(bed.service.settings.read_text("utf-8")))
@@ -176,7 +176,9 @@ def turn(bed: Bench, config: Path, beside: Pages, streams: int, seconds: float) 
 
 @contextmanager
 def followed(console: ConsoleProcess, streams: int) -> Iterator[None]:
-    """So many open pages, read in a thread; each gets the state before this begins, and to the end."""
+    """Context with `streams` open pages, read in a thread. Each page receives the state from before the beginning of
+    the context until its end.
+    """
     cookies = [sign_in(console, name_of(user)) for user in range(USERS)]
     over, all_open = threading.Event(), threading.Event()
     where = urlsplit(console.address)
@@ -226,7 +228,7 @@ def followed(console: ConsoleProcess, streams: int) -> Iterator[None]:
 
 
 def configure(folder: Path, settings: Mapping[str, Any]) -> Path:
-    """Settings of a console with users who have every role."""
+    """The settings file of a console with users who have every role."""
     users_file(folder / "users.yaml", {name_of(user): Role for user in range(USERS)})
     (port,) = free_ports(1)
     console = {"listen": f"{LOOPBACK}:{port}", "users": str(folder / "users.yaml")}

@@ -1,4 +1,4 @@
-"""Random changes of a ledger's pages, of its tiles, and of packs, and whether verifiers find them.
+"""Random changes of a ledger's pages, of its tiles, and of packs, and their detection by verifiers.
 
 A change that no verifier finds must be harmless by its class: the same rows, or the same files, are read.
 """
@@ -30,7 +30,7 @@ _META: Final = "SELECT value FROM meta WHERE key = ?"
 
 
 class Mutation(NamedTuple):
-    """What was changed; which verifiers did not find it, and why that is harmless: empty if it is not."""
+    """A change, the verifiers that missed it, and the reason if it is harmless, otherwise empty."""
 
     where: str
     what: str
@@ -39,7 +39,7 @@ class Mutation(NamedTuple):
 
 
 def changed(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
-    """Other octets than these."""
+    """A random change of these octets: its description, and the other octets."""
     while True:
         way = dice.choice(["bit", "bit", "octet", "cut out", "put in", "swap", "copy", "cut off", "number"])
         made = bytearray(octets)
@@ -67,14 +67,14 @@ def changed(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
 
 
 def _contents(file: Path) -> dict[str, list[str]] | None:
-    """All that the tables and their indexes hold; None if they cannot be read to their end."""
+    """All content of the tables and their indexes; None if they cannot be read to their end."""
     try:
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
             names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
             queries = {name: f"SELECT * FROM {name} NOT INDEXED" for name in names}  # noqa: S608  words of our own
             for column in ("at", "call_id"):
                 index = f"ix_steps_{column}"
-                # Which call an entry leads to, by the row that it leads to.
+                # The call to which an entry leads, by the row to which it leads.
                 queries[index] = f"SELECT {column}, call_id FROM steps INDEXED BY {index} ORDER BY {column}"  # noqa: S608  the same
             del queries["meta"]  # which is read by its index
             meta = [str(connection.execute(_META, (key,)).fetchall()) for key in (SCHEMA, CHECKPOINT)]
@@ -85,7 +85,7 @@ def _contents(file: Path) -> dict[str, list[str]] | None:
 
 
 def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] | None) -> str:
-    """Why two states of a ledger say the same; empty if they do not."""
+    """The reason why two states of a ledger are equivalent; empty if they are not."""
     if before is None or after is None:
         return ""
     differ = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
@@ -95,7 +95,7 @@ def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] |
 
 
 def pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutations of the ledger's file, below the tables."""
+    """Mutations of the ledger's file, below the level of tables."""
     file = folder / "pages" / "ledger.sqlite3"
     write(url_of(file), evidence(20))
     with closing(sqlite3.connect(file)) as connection:
@@ -115,7 +115,7 @@ def pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
 
 
 def _faults(verify: Callable[[], object]) -> bool:
-    """Whether it finds anything; an error of the database names the file, too."""
+    """True if it finds a fault; an error of the database counts, too."""
     try:
         return bool(verify())
     except (IdtoneError, sqlite3.Error):
@@ -158,7 +158,7 @@ def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
 
 
 def _octets(file: Path) -> bytes | None:
-    """What is read of a published file: of a bundle, what was compressed; None if that cannot be expanded."""
+    """The content that is read from a published file. A bundle is expanded; None if that fails."""
     octets = file.read_bytes()
     try:
         return expanded(octets, BUNDLE_LIMIT) if BUNDLES in str(file) else octets

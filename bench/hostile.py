@@ -2,9 +2,9 @@
 
     python -m bench.hostile [--count 100000] [--seed N] [--rate 40] [--round 5000] [--weapon NAME] [--json]
 
-In rounds: the service talks with Asterisk over the ARI WebSocket and over HTTP by turns, and starts while hostile
-calls are in progress. Calls ask over ARI and AGI. Exits with 1 if Asterisk or the service died, an honest call did not
-hear its sound, a record is not complete, the ledger does not verify, or a number is in the service's log.
+In rounds: the service uses the ARI WebSocket and HTTP in turns, and starts while hostile calls are in progress. Calls
+use ARI and AGI. Exits with 1 if Asterisk or the service died, an honest call did not hear its sound, a record is not
+complete, the ledger does not verify, or a number is in the service's log.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import IDTONE, Asterisk
 from lab.bootstrap import AsteriskInstallation, find_or_get
-from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.hostile.attacked_trunk import AttackedTrunk
 from lab.hostile.invites import WEAPONS
 from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Lab, lab, until
@@ -33,19 +33,21 @@ from lab.publication import LAB_REGISTRY
 from lab.repository import ROOT
 from lab.service import Service
 
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
 
 HONEST_PER_S: Final = 2.0
 LATEST_MS: Final = 1000.0
-"""When the sound of an honest call may begin: whether it is heard whole is judged, not the load of the machine."""
+"""Latest beginning of an honest call's sound: the bench judges whether it is complete, not the load of the machine."""
 STARTS_WITHIN_S: Final = 60.0
 EMPTY_WITHIN_S: Final = 60.0
-"""A hostile call that was answered and cannot be acknowledged ends after 32 s."""
+"""Seconds until Asterisk is empty: an answered hostile call that cannot be acknowledged ends after 32 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is sent: `rate` per second, in rounds of `round`; with `weapon`, all are hostile by that alone."""
+    """The plan of an attack: `rate` per second, in rounds of `round`. If `weapon` is given, all are hostile only in
+    that part.
+    """
 
     count: int
     seed: int = 1
@@ -65,14 +67,14 @@ class Found:
     honest: int = 0
     heard: int = 0
     unheard: list[str] = field(default_factory=list)
-    """Why, for each honest call without its sound."""
+    """The reason for each honest call without its sound."""
     died: list[str] = field(default_factory=list)
-    """What died, with what was hostile in the latest INVITEs."""
+    """Programs that died, each with the hostile parts of the latest INVITEs."""
     records: int = 0
     incomplete: int = 0
     anomalies: Counter[str] = field(default_factory=Counter)
     left: int = 0
-    """Channels that were still there at the end."""
+    """Channels that still existed at the end."""
     verified: bool = False
     leaks: int = 0
     """Lines of the service's log with a number."""
@@ -80,7 +82,7 @@ class Found:
 
     @property
     def faults(self) -> list[str]:
-        """The faults; empty if all is well."""
+        """The faults; empty if there are none."""
         return [
             *self.died,
             *self.unheard,
@@ -91,14 +93,14 @@ class Found:
 
 
 class Attack:
-    """One process of `lab.hostile.attacking`."""
+    """A running process of `lab.hostile.hostile_load`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.told: dict[str, Any] = {"sent": 0, "answers": {}, "rang": 0, "held": 0, "waiting": []}
 
     async def follow(self, count: int) -> None:
-        """Follows the calls until the last INVITE has its answer."""
+        """Follow the calls until the last INVITE has its answer."""
         assert self._process.stdout
         async for line in self._process.stdout:
             self.told = json.loads(line)
@@ -106,14 +108,14 @@ class Attack:
                 return
 
     def go(self) -> None:
-        """Begin; the second time, hang up what is held, and end."""
+        """Begin the attack. A second call hangs up the held calls and ends it."""
         assert self._process.stdin
         self._process.stdin.write(b"\n")
 
 
 @asynccontextmanager
 async def attack(asterisk: AttackedTrunk, plan: Plan, first: int, count: int) -> AsyncIterator[Attack]:
-    """Hostile INVITEs on their way; at the end of the context all their calls are hung up."""
+    """Context with hostile INVITEs in progress; at its end all their calls are hung up."""
     words = [
         "--seed", plan.seed, "--first", first, "--count", count, "--rate", plan.rate,
         "--weapon", plan.weapon, "--pbx", asterisk.sip_port,
@@ -122,7 +124,7 @@ async def attack(asterisk: AttackedTrunk, plan: Plan, first: int, count: int) ->
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "lab.hostile.attacking",
+        "lab.hostile.hostile_load",
         *map(str, words),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
@@ -145,7 +147,7 @@ async def attack(asterisk: AttackedTrunk, plan: Plan, first: int, count: int) ->
 
 
 class Honest:
-    """Licensed calls in a steady rhythm, over both interfaces in turn."""
+    """Licensed calls at a steady rate, over both interfaces in turn."""
 
     def __init__(self, phones: Lab, found: Found) -> None:
         self._phones = phones
@@ -176,7 +178,9 @@ class Honest:
 async def attacked(
     asterisk: AttackedTrunk, service: Service, found: Found, plan: Plan, tell: Callable[[Found], None]
 ) -> None:
-    """Rounds of INVITEs. The service is started anew for each while hostile calls of the last are in progress."""
+    """Run rounds of INVITEs. For each round, the service is started again while hostile calls of the round before are
+    in progress.
+    """
     async with lab(asterisk) as phones:
         honest = Honest(phones, found)
         await phones.call(Forwarding(LICENSED, endpoint="lab"))
@@ -219,7 +223,7 @@ def _start(service: Service, found: Found) -> None:
 
 
 def died(asterisk: Asterisk, service: Service) -> str:
-    """The program that ended by itself, and how; empty if both run."""
+    """The program that ended by itself, and its exit; empty if both run."""
     for name, process in (("Asterisk", asterisk.process), ("the service", service.process)):
         if process is None or process.poll() is not None:
             return f"{name} ended with {process and process.poll()}"
@@ -227,7 +231,7 @@ def died(asterisk: Asterisk, service: Service) -> str:
 
 
 def judge(service: Service, found: Found) -> None:
-    """Adds what is in the evidence and in the logs."""
+    """Add the results from the evidence and the logs."""
     records = service.records()
     found.records = len(records)
     found.incomplete = sum(not record["complete"] for record in records.values())
@@ -247,7 +251,7 @@ def judge(service: Service, found: Found) -> None:
 def run(
     installation: AsteriskInstallation, scratch: Path, plan: Plan, tell: Callable[[Found], None] = lambda _: None
 ) -> Found:
-    """All of it, on an Asterisk of its own."""
+    """The results of an attack on a separate Asterisk."""
     found = Found(plan.seed)
     with AttackedTrunk(installation, scratch) as asterisk:
         service = Service(asterisk, LAB_REGISTRY)
@@ -262,7 +266,7 @@ def run(
 
 
 def main() -> int:
-    """Attack, and print what became of it."""
+    """Attack, and print the results."""
     parser = options(__doc__, count=100_000, seed=1, rate=40.0, round=5_000)
     parser.add_argument("--weapon", choices=["", *WEAPONS], default="", help="all INVITEs are hostile by this alone")
     chosen = parser.parse_args()

@@ -1,10 +1,10 @@
-"""How well the identity table recognises a customer who is spelt otherwise, and how often it takes one for another.
+"""Rates of the identity table: customers missed under other spellings, and customers confused with others.
 
     python -m bench.identities [--customers N] [--refused N] [--seed N] [--json]
 
-The customers are generated, from lists of common names and of places; they are nobody. `spelt` writes a refused
-customer in other usual ways; `wrong` also mistypes or leaves out fields. A customer is missed if no key is equal. A
-false match is a different customer of whom a key is equal to one of the refused.
+The customers are generated, from lists of common names and of places; they are no real persons. `spelt` writes a
+refused customer in other usual ways; `wrong` also mistypes or leaves out fields. A customer is missed if no key is
+equal. A false match is a different customer with a key that is equal to a refused one's.
 """
 
 import random
@@ -18,7 +18,7 @@ from idtone.member.customers.corporate_number import check_digit
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, IdentityKind
 from idtone.member.customers.refused.identity_keys import IdentityTable, default_table
 
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
 
 CUSTOMERS: Final = 20_000
 REFUSED: Final = 10_000
@@ -150,7 +150,7 @@ def _address(one: Fields, chance: random.Random) -> str:
 
 
 def wrong(one: Fields, chance: random.Random, table: IdentityTable, count: int) -> CustomerIdentity:
-    """The customer as by `spelt`, with so many fields wrong or left out."""
+    """The customer as from `spelt`, with `count` fields wrong or left out."""
     good = spelt(one, chance, table)
     block = [*one["block"][:2], one["block"][2] + 1]
     changes: list[Fields] = [
@@ -181,8 +181,9 @@ def _is_company(one: Fields) -> bool:
 
 
 def rates(customers: int, refused: int, seed: int, table: IdentityTable) -> dict[str, Any]:
-    """Shares of 1: of the refused that are missed, and of other customers that are taken for a refused one. `spelling`
-    has the share of refused customers, spelt otherwise, of whom no key of these fields is equal.
+    """The share (of 1) of the refused customers that are missed, and the share of other customers that are taken for a
+    refused one. `spelling` has, for each kind of key, the share of refused customers without an equal key under another
+    spelling.
     """
     chance = random.Random(seed)
     people = [generated(chance) for _ in range(refused)]

@@ -1,4 +1,4 @@
-"""A large registry, evenly held: each member has a range, a prefix and single numbers; and suspensions for it."""
+"""A large registry in which each member has a range, a prefix and single numbers, and suspensions for it."""
 
 import random
 from datetime import datetime
@@ -8,7 +8,7 @@ from idtone.registry.model import SuspensionEntry, SuspensionsDocument
 
 RANGE: Final = 50
 PREFIX: Final = 10
-"""Of a member's numbers so many lie in one range and one prefix; the others are single, and no two are neighbours."""
+"""Size of one range and one prefix of a member; its other numbers are single, and no two are neighbours."""
 FIRST_ISSUED: Final = datetime.fromisoformat("2026-11-02T00:00:00+09:00")
 HEADER: Final = """\
 registry: {association: JUSA, version: %d, issued: 2026-11-01T00:00:00+09:00, expires: 2036-12-01T00:00:00+09:00}
@@ -27,18 +27,18 @@ MEMBER: Final = """\
 
 
 def first_of(member: int, each: int) -> tuple[str, int]:
-    """The area and the first number of a member who holds so many; everyone has a block of Tokyo's or Osaka's."""
+    """The area and the first number of a member with `each` numbers; everyone has a block of Tokyo's or Osaka's."""
     width = RANGE + PREFIX + 2 * (each - RANGE - PREFIX)
     return ("03", "06")[member % 2], 10_000_000 + (member // 2) * (width + -width % 10)
 
 
 def single(place: int) -> int:
-    """How far from a member's first number the single one at this place in the order of his numbers is."""
+    """Distance of the single number at this place from the member's first number."""
     return 2 * place - RANGE - PREFIX + 1
 
 
 def text(numbers: int, members: int, version: int = 1) -> str:
-    """A registry of so many numbers, evenly held."""
+    """A registry with this count of numbers, spread evenly."""
     each = numbers // members
     lines = [HEADER % version]
     for member in range(members):
@@ -51,7 +51,7 @@ def text(numbers: int, members: int, version: int = 1) -> str:
 
 
 def some_number(dice: random.Random, numbers: int, members: int) -> str:
-    """One that somebody holds, any as often as another."""
+    """A random number with a holder; all are equally likely."""
     each = numbers // members
     area, first = first_of(dice.randrange(members), each)
     place = dice.randrange(each)
@@ -59,7 +59,9 @@ def some_number(dice: random.Random, numbers: int, members: int) -> str:
 
 
 def stopping(spans: int, members: int, each: int, stock: bool) -> SuspensionsDocument:
-    """Suspensions of so many ranges of ten numbers, evenly over the members, and of the first member's whole stock."""
+    """Suspensions of `spans` ranges of ten numbers, spread evenly over the members. With `stock`, the first member's
+    complete stock is suspended too.
+    """
     since = FIRST_ISSUED
     entries = [SuspensionEntry(member="m-00000", since=since, reference="R-0")] if stock else []
     for place in range(spans):

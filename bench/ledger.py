@@ -1,12 +1,12 @@
-"""How fast evidence is written, proven, verified, found and published, beside a bare INSERT loop as durable.
+"""Speed of writing, proving, verifying, finding and publishing evidence, beside an equally durable INSERT loop.
 
     python -m bench.ledger [--calls N] [--records N] [--large FOLDER] [--json]
 
 Calls are those that hear a sound, six steps each. The goals: 20 000 steps/s, or 80 % of the bare loop; a proof within
 10 ms; 100 000 records verified in a second by one core; a number found within 50 ms among 10 000 000 records. The
-ledger to find in has less (--records), so that it is made within a minute; 10 000 000 take 18 GB and some twenty
-minutes. In --large it is kept, and measured again without being made. Times are of this machine, now; those of
-verifying are its processor's.
+ledger for the searches is smaller by default (--records), so that it is made within a minute; 10 000 000 records take
+18 GB and some twenty minutes. In --large it is stored, and used again in the next run. Times are valid for this machine
+and run only; those of verifying are processor time.
 """
 
 import json
@@ -33,8 +33,8 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.calls_to_count import calls_to_count
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.store.rows import microseconds
 from idtone.ledger.store.sqlite import journal_mode
+from idtone.ledger.store.step_rows import microseconds
 from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tiles.tile_writer import write_tiles
 from idtone.ledger.tiles.tiles_verification import verify_tiles
@@ -42,15 +42,15 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import FORWARDING, NOW, heard_call
 
-from .filling import fill
-from .reporting import PROGRESS, options, report
+from .bench_output import PROGRESS, options, report
+from .fill_ledger import fill
 
 CALLS: Final = 30_000
 RECORDS: Final = 300_000
 KNOWN: Final = 100
-"""Records of the number that is looked for."""
+"""Records of the searched number."""
 ONE_BY_ONE: Final = 1500
-"""Steps each of which is waited for, as a call waits for a decision that its file cannot keep."""
+"""Steps that are awaited one by one, like a decision that its file cannot hold."""
 PROOFS: Final = 300
 FINDS: Final = 30
 NEWEST: Final = 50
@@ -71,7 +71,7 @@ def key_ring(folder: Path) -> KeyRing:
 
 
 def calls(count: int) -> list[Step]:
-    """Calls that overlap, 50 a second."""
+    """Steps of overlapping calls, 50 a second."""
     return sorted(
         (step for number in range(count) for step in heard_call(f"pbx-1-1793491200.{number}", number * 20)),
         key=lambda step: step.at,
@@ -79,7 +79,9 @@ def calls(count: int) -> list[Step]:
 
 
 def bare_loop(folder: Path, told: list[Step], group: int) -> float:
-    """Steps a second of INSERTs of the same rows, `group` a transaction, in the same journal; no tree and no keys."""
+    """Steps per second of INSERTs of the same rows, `group` a transaction, in the same journal. There is no tree and no
+    key.
+    """
     connection = sqlite3.connect(folder / f"bare-{group}.sqlite3", isolation_level=None)
     connection.execute(f"PRAGMA journal_mode={journal_mode()}")
     connection.execute("PRAGMA synchronous=FULL")
@@ -101,7 +103,7 @@ def bare_loop(folder: Path, told: list[Step], group: int) -> float:
 
 
 def written(folder: Path, told: list[Step]) -> dict[str, float]:
-    """Steps a second through the writer: as fast as they can be handed over, and each waited for."""
+    """Steps per second through the writer: handed over without waiting, and each awaited."""
     url = f"sqlite:///{folder}/ledger.sqlite3"
     with LedgerWriter.open(url, "pbx-1", key_ring(folder)) as writer:
         began = time.perf_counter()
@@ -126,7 +128,7 @@ def written(folder: Path, told: list[Step]) -> dict[str, float]:
 
 
 def proven(folder: Path, count: int) -> dict[str, float]:
-    """Milliseconds for a proof, its leaf and all."""
+    """Milliseconds to read a proof with its leaf."""
     dice = random.Random(1)
     took = []
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3") as reader:
@@ -155,7 +157,7 @@ def verified(folder: Path) -> dict[str, float]:
 
 
 def tiled(folder: Path, records_s_core: float) -> dict[str, float]:
-    """The ledger as tiles: bytes, and the processor's time for writing and verifying them, as a ratio to that for
+    """The ledger as tiles: bytes, and the processor time for writing and verifying them, as a ratio to that for
     verifying the ledger, `records_s_core`.
     """
     out, log = folder / "tiles", key_ring(folder).signer.key
@@ -179,7 +181,7 @@ def tiled(folder: Path, records_s_core: float) -> dict[str, float]:
 
 
 def found(folder: Path) -> dict[str, float]:
-    """Milliseconds to find the calls of a month, at its end, of a number that has `KNOWN` and of others."""
+    """Milliseconds to find the calls of a month, at its end, of a number with `KNOWN` calls and of others."""
     took: dict[bool, list[float]] = {True: [], False: []}
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder).days) as reader:
         for number in range(FINDS):
@@ -193,8 +195,8 @@ def found(folder: Path) -> dict[str, float]:
 
 
 def used(folder: Path, records: int) -> dict[str, float]:
-    """What a service and its people do with a large ledger: the start of a writer, the newest calls, statistics of all,
-    and the destruction of a day's key.
+    """Times of common acts on a large ledger: the start of a writer, the newest calls, statistics of all calls, and the
+    destruction of a day's key.
     """
     url, held = f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder)
     began = time.perf_counter()
@@ -227,8 +229,8 @@ def stored(folder: Path, records: int) -> dict[str, float]:
 def measure(
     count: int, records: int, tell: Callable[[str], None], kept: Path | None = None
 ) -> dict[str, dict[str, float]]:
-    """Of `count` calls; and of a ledger of so many `records`, a multiple of `KNOWN`, `KNOWN` of them of one number,
-    which is `kept` in a folder, if one is given.
+    """The figures for `count` calls; and for a ledger of `records` records, a multiple of `KNOWN`, with `KNOWN` of them
+    of one number. `kept` is the folder that stores this ledger, if given.
     """
     measured: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:

@@ -1,4 +1,4 @@
-"""What the metrics cost a call: the service without them, with a scraper, and with a crowd of scrapers, in turns.
+"""The cost of metrics in a call: without them, with a scraper, and with a crowd of scrapers, in turns.
 
 python -m bench.metrics [--rounds N] [--seconds S of each turn] [--rate R calls a second] [--json]
 """
@@ -16,10 +16,10 @@ from typing import Any, Final
 from lab.asterisk import free_ports
 from lab.processes import end_in_order
 
+from .bench_output import PROGRESS, options, report
 from .cost.figures import Run, added, percentile, together
 from .cost.measuring import Bench, bench
 from .cost.ways import Way
-from .reporting import PROGRESS, options, report
 
 CROWD: Final = 50
 WAY: Final = Way.ARI_CALLED
@@ -33,7 +33,7 @@ class Scrapers(StrEnum):
 
 
 async def _scrape(port: int) -> None:
-    """One scrape; the listener may refuse it, since its connections are few."""
+    """Scrape once; the listener may refuse it, because its connections are few."""
     with suppress(OSError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
@@ -42,7 +42,7 @@ async def _scrape(port: int) -> None:
 
 
 async def _read_slowly(port: int) -> None:
-    """A byte a second; the kernel accepts few more for it."""
+    """Read a byte a second; the kernel accepts few more for it."""
     loop = asyncio.get_running_loop()
     while True:
         with suppress(OSError), socket.socket() as slow:
@@ -57,7 +57,7 @@ async def _read_slowly(port: int) -> None:
 
 @contextmanager
 def scraping(scrapers: Scrapers, port: int) -> Iterator[None]:
-    """Scrape in a thread inside the context."""
+    """Context in which a thread scrapes."""
     if scrapers is Scrapers.OFF:
         yield
         return
@@ -81,7 +81,7 @@ def scraping(scrapers: Scrapers, port: int) -> Iterator[None]:
 
 
 def turn(bed: Bench, scrapers: Scrapers, rate: float, seconds: float) -> Run:
-    """One load on a service that has just been started."""
+    """The results of one load on a freshly started service."""
     (port,) = free_ports(1)
     bed.service.stop()
     bed.service.metrics = "" if scrapers is Scrapers.OFF else f"127.0.0.1:{port}"
@@ -92,7 +92,9 @@ def turn(bed: Bench, scrapers: Scrapers, rate: float, seconds: float) -> Run:
 
 
 def row(run: Run, off: Run) -> dict[str, Any]:
-    """What a call waited from its INVITE to the called phone's, and the service's processor time."""
+    """The figures of a run: the time from a call's INVITE to the called phone's, and the service's processor time. Both
+    are also given as the difference from the run `off`.
+    """
     waited = [sample.post_dial_ms for sample in run.samples]
     without = [sample.post_dial_ms for sample in off.samples]
     return {

@@ -1,11 +1,11 @@
-"""What a scan for misuse costs, beside `idtone ledger list --json` of the same ledger.
+"""The cost of a scan for misuse, beside `idtone ledger list --json` of the same ledger.
 
     python -m bench.misuse [--calls N] [--json]
 
-Each command runs in a process of its own; processor time and peak memory are those of the process. `list` holds all
-it prints in memory, so it lists `LISTED` calls at most, and times are compared per call. In the ledger each call has
-other numbers, so that the scan reads and groups much and judges little. What judging costs is measured apart: of the
-days of `lab/member/misuse/traffic.py`, per call.
+Each command runs in a separate process; processor time and peak memory are those of the process. `list` holds all its
+output in memory, so it lists `LISTED` calls at most, and times are compared per call. In the ledger each call has other
+numbers, so that the scan reads and groups much and judges little. The cost of judging is measured separately, per call,
+on the days of `lab/member/misuse/traffic.py`.
 """
 
 import multiprocessing
@@ -22,9 +22,9 @@ from idtone.core.misuse_limits import load_limits
 from idtone.member.misuse.findings import Judge
 from lab.member.misuse.traffic import FRAUDS, OFFICES, day_of
 
-from .filling import NODE, fill
+from .bench_output import PROGRESS, options, report
+from .fill_ledger import NODE, fill
 from .ledger import key_ring
-from .reporting import PROGRESS, options, report
 
 CALLS: Final = 1_000_000
 LISTED: Final = 50_000
@@ -34,7 +34,7 @@ PROGRAM: Final = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import mai
 
 
 def costs(config: Path, calls: int, *command: str) -> dict[str, float]:
-    """Microseconds of a processor for each call, and peak memory, of a command that reads so many."""
+    """Microseconds of a processor for each call, and peak memory, of a command that reads `calls` calls."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *command, "-c", str(config)], stdout=subprocess.DEVNULL
     ) as process:
@@ -53,7 +53,7 @@ def made(folder: Path, calls: int) -> None:
 
 
 def judging() -> dict[str, float]:
-    """Microseconds of a processor for each call of made days."""
+    """Microseconds of a processor for each call of generated days."""
     limits = load_limits(None)
     days = [
         day_of(traffic, seed)
@@ -74,7 +74,7 @@ def main() -> None:
         (folder / "key").write_bytes(bytes(range(32)))
         (folder / "key").chmod(0o600)
         PROGRESS.print(f"making a ledger of {asked.calls:,} calls …")
-        # In a process of its own: the kernel counts the peak memory of a process to those that it starts.
+        # In a separate process: the kernel counts the peak memory of a process to those that it starts.
         filling = multiprocessing.get_context("spawn").Process(target=made, args=(folder, asked.calls))
         filling.start()
         filling.join()

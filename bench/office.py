@@ -1,7 +1,7 @@
-"""How long the office's commands take with a large registry: each in a process of its own, as the office runs it.
+"""Times of the office's commands with a large registry, each in a separate process, as the office runs it.
 
-Each stands beside a process that only parses registry.yaml. The ratio is that of the processors' time, because other
-work may run on this machine.
+Each is compared with a process that only parses registry.yaml. The ratio is that of processor time, because other work
+may run on this machine.
 
 Reports are measured by `bench.reports`, refused contractors by `bench.refusals`.
 """
@@ -29,8 +29,8 @@ from idtone.office.training.course import course_of, sheet_of
 from lab.asterisk import IDTONE
 from lab.programs import program_of
 
+from .bench_output import Found
 from .large_registry import first_of, stopping, text
-from .reporting import Found
 
 MEMBERS: Final = 300
 CHAINS: Final = 1_000
@@ -39,7 +39,7 @@ APPLICATIONS: Final = 300
 ENTRIES: Final = 5_000
 """Lines of the history."""
 BASELINE_EVERY: Final = 8
-"""Commands."""
+"""Commands between two measurements of the baseline."""
 WHY: Final = ("--why", "bench")
 POLICE: Final = ("--reference", "P-1", "--requested", "2026-11-02T01:10:00+09:00")
 APPLICATION: Final = """\
@@ -75,24 +75,24 @@ class Office:
         return self.folder.with_name(name)
 
     def keep_root(self) -> None:
-        """Keeps the root as members and holders do after `init`."""
+        """Store the root, as members and holders do after `init`."""
         self.beside("root.json").write_bytes((self.folder / "repository" / "metadata" / "1.root.json").read_bytes())
 
     def key(self, *names: str) -> list[str]:
         return [word for name in names for word in ("--key", str(self.beside("keys") / f"{name}.pem"))]
 
     def number(self, member: int, place: int) -> str:
-        """One that the member holds."""
+        """A number of the member."""
         area, first = first_of(member, self.numbers // self.members)
         return f"{area}{first + place}"
 
     def range(self, member: int, place: int, count: int) -> str:
-        """Of the member's range."""
+        """A range of the member's numbers."""
         return f"{self.number(member, place)}-{self.number(member, place + count - 1)}"
 
 
 def prepare(office: Office, chains: int, stops: int) -> None:
-    """A registry with wholesale chains, suspensions of ranges, a year's applications and its history."""
+    """Write a registry with wholesale chains, suspensions of ranges, a year's applications and its history."""
     office.folder.mkdir()
     members = range(1, office.members)
     links = []
@@ -143,11 +143,11 @@ def prepare(office: Office, chains: int, stops: int) -> None:
 
 
 Command = tuple[str, Sequence[object], str]
-"""A name, the words, and what is typed."""
+"""A name, the command's words, and the typed input."""
 
 
 def commands(office: Office) -> Iterator[Command]:
-    """In this order, each can be done."""
+    """The commands, in an order in which each is possible."""
     folder, registry, numbers = office.folder, office.registry, office.beside("numbers.txt")
     node = Signer("m-00001/pbx-1", b"n" * 32).key
     held, free = office.number(2, 1), "05030000000"
@@ -283,7 +283,7 @@ class Cost:
 
 
 def run(command: Sequence[object], typed: str = "") -> Cost:
-    """Raises RuntimeError if it could not be done; a negative verdict is none."""
+    """The cost of a command. Raises RuntimeError if it fails; a negative verdict is not a failure."""
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as said:
         given.write(typed)
         given.seek(0)
@@ -304,7 +304,7 @@ def run(command: Sequence[object], typed: str = "") -> Cost:
 def measured(
     numbers: int, members: int, tell: Callable[[str], None], chains: int = CHAINS, stops: int = STOPS
 ) -> list[Found]:
-    """A row for each command; the first is that of parsing registry.yaml alone."""
+    """A row for each command; the first one is parsing registry.yaml alone."""
     with tempfile.TemporaryDirectory(prefix="idtone-office-") as scratch:
         office = Office(Path(scratch) / "authority", numbers, members)
         prepare(office, chains, stops)

@@ -1,11 +1,11 @@
-"""How many calls a PBX with the hook serves, and what it does with three times as many.
+"""The capacity of a PBX with the hook, and its behaviour under three times as many calls.
 
     python -m bench.overload [--json]
 
-On one machine the callers, the called and their phones take turns with Asterisk and the service for the same
-processors: the figures are those of the whole, lower than a PBX has that does nothing else. SIPp's share is printed.
-The rates rise until goodput falls; goodput is the calls per second of the licensed number that heard its sound, with
-the verdict within a second. Rates and overload come in one run, since only then they can be compared.
+On one machine callers, called parties, Asterisk and the service share the same processors. So the figures are those of
+all together, lower than on a dedicated PBX. SIPp's share is printed. The rates rise until goodput falls; goodput is the
+calls per second of the licensed number that heard its sound, with the verdict within a second. Rates and overload are
+measured in one run, because only then they can be compared.
 """
 
 import math
@@ -26,7 +26,7 @@ from lab.service import Service
 from lab.sipp import Load, Outcome, called
 from lab.site import BARE
 
-from .reporting import PROGRESS, options, print_table, report
+from .bench_output import PROGRESS, options, print_table, report
 
 EMERGENCY: Final = "110"
 MIX: Final = (*[LICENSED] * 18, EMERGENCY, SUSPENDED)
@@ -36,7 +36,7 @@ AFTER_RATE: Final = 4.0
 TIMES: Final = 3
 GOOD_VERDICT_S: Final = 1.0
 PROMPT_S: Final = 0.25
-"""A verdict within this is one that nobody waited for."""
+"""A verdict within this time, in seconds, is prompt."""
 FALLEN: Final = 0.8
 MOST_RATE: Final = 500.0
 SETTLE_S: Final = 15.0
@@ -45,29 +45,32 @@ SHED_CAUSE: Final = 42
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of one rate."""
+    """The results of one rate."""
 
     rate: float
     offered: int
     served: int
     goodput: float
-    """Per second, of those that were called while the load went on."""
+    """Goodput per second, of calls placed during the load."""
     shed: int
     wrong: int
-    """Calls without an end, licensed ones that were connected without the evidence that the sound was heard or refused
-    otherwise than by 503 with cause 42, emergency calls that were not connected, suspended numbers that rang."""
+    """Wrong calls: those without an end, licensed ones that were connected without evidence of the sound or refused
+    otherwise than by 503 with cause 42, emergency calls that were not connected, and suspended numbers that rang.
+    """
     verdict_median_ms: float
     verdict_longest_ms: float
     shed_median_ms: float | None
     asterisk_ms_per_call: float
-    """Processor time, of Asterisk, for each call offered."""
+    """Asterisk's processor time for each offered call."""
     service_ms_per_call: float
     sipp_share: float
-    """Of one processor, what the callers took."""
+    """The callers' share of one processor."""
 
     @property
     def served_per_processor_s(self) -> float:
-        """What the processors are used for: other than goodput it does not hang on what else the machine does."""
+        """Served calls per second of processor time: unlike goodput, it does not depend on other work of the
+        machine.
+        """
         return 1000 * self.served / self.offered / (self.asterisk_ms_per_call + self.service_ms_per_call)
 
     @property
@@ -85,7 +88,9 @@ class Bench:
     loads: int = 0
 
     def run(self, rate: float, seconds: float, after_s: float = 0.0) -> tuple[Row, float | None]:
-        """What became of a load; and of calls now and then for so long after it, when they were served as ever."""
+        """The results of a load, and the time until the service was normal, from occasional calls in the `after_s`
+        after it.
+        """
         self.loads += 1
         folder = self.scratch / f"load-{self.loads}"
         asterisk, service = self.asterisk.process, self.service.process
@@ -183,7 +188,7 @@ def _normal_after_s(outcomes: Sequence[Outcome], later: Load) -> float | None:
 
 
 def measure(bench: Bench, tell: Callable[[Row], None]) -> dict[str, Any]:
-    """Rise until goodput falls, then offer three times what was sustained."""
+    """The results: the rate rises until goodput falls, then three times the sustained rate is offered."""
     rows: list[Row] = []
     rate = FIRST_RATE
 
@@ -199,7 +204,7 @@ def measure(bench: Bench, tell: Callable[[Row], None]) -> dict[str, Any]:
         rate *= STEP
     sustained = max((row for row in rows if row.sustained), key=lambda row: row.rate, default=rows[0])
     best = max(rows, key=lambda row: row.goodput)
-    # What else the machine does changes by the minute: the peak is taken again before and after, and their mean counts.
+    # Other work of the machine changes by the minute: the peak is taken again before and after, and their mean counts.
     before, _ = run(best.rate, STEP_S)
     over, normal_s = run(TIMES * sustained.rate, OVERLOAD_S, AFTER_S)
     after, _ = run(best.rate, STEP_S)

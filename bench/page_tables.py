@@ -1,4 +1,4 @@
-"""What a bench writes into the documentation's pages: the text between two marks."""
+"""Writes a bench's results into the documentation's pages: the text between two marks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ def text_in(page: Path, bench: str) -> str:
 
 
 def write_texts(texts: Mapping[Path, str], bench: str) -> None:
-    """Put the texts into their pages, or none of them. Raises ValueError if a page has no place for its text."""
+    """Write the texts into their pages, or none of them. Raises ValueError if a page has no place for its text."""
     made = {}
     for page, text in texts.items():
         before, _, after = _parts(page, bench)

@@ -1,6 +1,6 @@
-"""The calls of `numbers`: whose number each presents, how it is spelled, and what must become of the call.
+"""The calls of `presented_numbers`: the presented number, its spelling, and the required outcome.
 
-What must become of a call follows from how it was made, and from nothing that the product says.
+The required outcome follows from the construction of the call, independent of the product's output.
 """
 
 import random
@@ -15,10 +15,10 @@ from lab.spellings import OUT_OF_ORDER, READABLE
 
 CONNECTED, REFUSED = "connected", "refused"
 OWN, RESOLD, HERE, ALIEN, GONE = "0311110", "0311113", "0322224", "0322220", "0311114"
-"""Blocks: of this member; resold by it; ported to it; of another member; ported to that one."""
+"""Blocks of numbers: this member's; resold by it; ported to it; another member's; ported to that one."""
 INTERNET, ALIEN_INTERNET = "0501110", "0502220"
 SECOND = "0311115"
-"""Of this member, and of another customer than the first."""
+"""A number of this member, and of another customer than the first."""
 STOPPED, SILENT = "0311118", "0311119"
 """Own numbers that are suspended, and that never originate."""
 POLICE, BANK = "0335810", "0344440"
@@ -29,7 +29,7 @@ AREAS: Final = ("03", "06", "011", "045", "052", "092", "050")
 
 
 def registry(now: datetime) -> str:
-    """The registry in which these numbers have their places."""
+    """The registry with these numbers."""
     past = (now - timedelta(days=1)).isoformat(timespec="seconds")
     valid = "{from: 2026-01-10T00:00:00+09:00, until: 2036-01-10T00:00:00+09:00}"
     members = "".join(
@@ -66,7 +66,7 @@ never_originates:
 
 
 class Line(NamedTuple):
-    """An endpoint of the PBX. Of a `trusted` one Asterisk takes the caller from P-Asserted-Identity."""
+    """An endpoint of the PBX. On a `trusted` one Asterisk takes the caller from P-Asserted-Identity."""
 
     name: str
     trusted: bool
@@ -79,7 +79,7 @@ LINES: Final = (
     Line("line-3", True),
     Line("trunk", True),
 )
-"""Of the first customer: by endpoint, and by account code; one that the table does not have; one from outside."""
+"""Lines of the first customer, by endpoint and by account code; one that the table does not have; one from outside."""
 FIRST, ACCOUNT, NOT_IN_TABLE, TRUNK = LINES
 TABLE: Final = f"""
 lines:
@@ -90,7 +90,9 @@ lines:
 
 
 class Kind(NamedTuple):
-    """Whose numbers; what must become of incoming calls, of those while the service is away, and of outgoing calls."""
+    """A kind of number: its source; the required outcome of incoming calls, of those while the service is down, and of
+    outgoing calls.
+    """
 
     number: Callable[[random.Random], str]
     incoming: str
@@ -127,7 +129,7 @@ def _nobodys(ending: str = "") -> Callable[[random.Random], str]:
 
 ALWAYS, NEVER = (CONNECTED,) * 3, (REFUSED,) * 3
 NO_MEMBERS = (CONNECTED, REFUSED, REFUSED)
-"""With the notice, as a call that came in for a number that no member has entered yet."""
+"""The outcome for a number that no member has entered yet: the notice, as on a call that came in."""
 AT_ITS_LINE = (CONNECTED, CONNECTED, REFUSED)
 CALLER, LINE, DIFFERS = "own, its caller never originates", "own, on another line", "own, and its own Dial() differs"
 KINDS: Final[Mapping[str, Kind]] = {
@@ -156,25 +158,27 @@ PRESENTED: Final[Mapping[str, Callable[[random.Random], str]]] = {
     "another customer's": _in(SECOND),
     "outside": lambda dice: f"090{dice.randrange(10**8):08}",
 }
-"""What a caller may show, if the hook replaces it by the checked number."""
+"""Texts that a caller may show, if the hook replaces them by the checked number."""
 ORIGINATES: Final = _in(POLICE, BANK)
 GROUPS: Final = (*READABLE, *OUT_OF_ORDER)
-"""Of spellings."""
+"""Groups of spellings."""
 _BALANCED: Final = re.compile(r"(?s)(?:[^(]|\([^()]*\))*")
-"""An unclosed bracket would take in the arguments behind the number (`tests/calls/test_spellings.py` has such)."""
+"""Spellings without unclosed brackets, which would swallow the arguments after the number
+(`tests/calls/test_spellings.py` has such).
+"""
 _IN_OPTIONS: Final = re.compile(r"[^()\[\]^,\"\\]*")
 _SHOWN: Final = re.compile(r"[^\x00-\x1f\x7f;]{1,26}")
-"""Asterisk drops parameters of a caller's number, and what is longer than 79 octets."""
+"""Spellings that Asterisk keeps: it drops parameters of a caller's number, and all after 79 octets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """One call. `shows` is what Asterisk takes for the caller's number, `decoy` what the other header says."""
+    """One call. `shows` is the caller's number for Asterisk, `decoy` the number in the other header."""
 
     name: str
     kind: str
     group: str
-    """Of its spelling."""
+    """The group of its spelling."""
     number: str
     written: str
     shows: str
@@ -195,7 +199,7 @@ class Offered:
         return kind.away if is_away else kind.incoming
 
     def row(self) -> str:
-        """Its line in SIPp's file. SIPp separates by `;`, so everything from outside is encoded."""
+        """The call's line in SIPp's file. SIPp separates by `;`, so all text from outside is encoded."""
         sender, asserted = (self.decoy, self.shows) if self.line.trusted and self.decoy else (self.shows, self.decoy)
         header = f"P-Asserted-Identity: <sip:{_uri(asserted)}@x>" if asserted else "X-Lab-Nothing: 1"
         return ";".join(
@@ -211,7 +215,7 @@ def _uri(text: str) -> str:
 
 
 def offered(seed: int, calls: int) -> list[Offered]:
-    """A number of calls, the same for the same seed."""
+    """`calls` calls, the same for the same seed."""
     dice = random.Random(f"numbers/{seed}")
     names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
     return [_offered(dice, name, at) for at, name in enumerate(dice.choices(names, weights, k=calls))]

@@ -1,16 +1,16 @@
-"""Calls that present numbers of all kinds in all spellings, with the service up, away and restarting.
+"""Calls that present numbers of all kinds in all spellings, with the service up, down and restarting.
 
     python -m bench.presented_numbers [--calls 10000] [--rate 20] [--seed N] [--json]
 
-`presented_calls` makes the calls and knows what must become of each. SIPp offers them to a real Asterisk: incoming and
-outgoing, by the hook and by the operator's own Dial(), over ARI and AGI. Another SIPp answers, and writes down each
-number that it was shown. While the service restarts, it is stopped, killed, and relieved by its next instance by turns.
-The brake is off: it would stop the lines, which is what `make bench-brake` measures. So many calls may wait for a
-verdict that none is turned away while the service restarts on a loaded machine: `make bench-overload` measures that.
+`presented_calls` makes the calls with their required outcomes. SIPp offers them to a real Asterisk: incoming and
+outgoing, through the hook and the operator's own Dial(), over ARI and AGI. Another SIPp answers, and records each
+number that it was shown. The restarts are in turn a stop, a kill, and a hand-over to the next instance. The brake is
+off: it would stop the lines, and `make bench-brake` measures it. The limit of calls that wait for a verdict is so high
+that none is rejected while the service restarts on a loaded machine: `make bench-overload` measures that.
 
-A call is wrong if it was connected and must not be, or was refused and must be connected; if the called phone was shown
-another number than the one that was checked; or if the ledger has no complete record of it that says the same. Exits
-with 1 if a call is wrong, or the ledger does not verify.
+A call is wrong if it was connected against the requirement, or refused against it; if the called phone was shown
+another number than the checked one; or if the ledger has no complete record of it with the same outcome. Exits with 1
+if a call is wrong, or the ledger does not verify.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ from lab.sip import Party
 from lab.sipp import LEAVE_S, called, calling, logged, started
 from lab.site import BARE
 
+from .bench_output import PROGRESS, options, print_table, report
 from .presented_calls import CONNECTED, GROUPS, KINDS, LINES, REFUSED, TABLE, Offered, offered, registry
-from .reporting import PROGRESS, options, print_table, report
 
 UP, AWAY, RESTARTING = "up", "away", "restarting"
 STATES: Final = (UP, AWAY, RESTARTING)
 HOLD_S: Final = 0.1
-"""How long a connected call lasts after its sound."""
+"""Seconds that a connected call lasts after its sound."""
 WAITING: Final = 500
-"""How many calls may wait for a verdict."""
+"""Most calls that may wait for a verdict."""
 SHOWN_WRONG: Final = 20
 WIDTH: Final = 190
 """Columns of the table."""
@@ -91,7 +91,9 @@ def endpoints() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The users that the called phone's INVITE shows; `identities`: in P-Asserted-Identity and Remote-Party-ID."""
+    """The users in the INVITE at the called phone. `identities` are those in P-Asserted-Identity and
+    Remote-Party-ID.
+    """
 
     sender: str
     identities: tuple[str, ...]
@@ -100,7 +102,7 @@ class Shown:
 
     @classmethod
     def read(cls, line: str) -> tuple[str, Shown]:
-        """With the name of the call."""
+        """The name of the call, and the numbers in its line."""
         name, sender, _, *identities, diversion, history = line.split("|")
         return name.removeprefix("lab="), cls(
             _user(sender), tuple(_user(each) for each in identities if each), _user(diversion), _user(history)
@@ -112,20 +114,20 @@ def _user(header: str) -> str:
 
 
 def national(text: str) -> str:
-    """A number of Japan as it is dialled there, however the hook writes it."""
+    """A Japanese number in national form, from any form of the hook."""
     return f"0{text.removeprefix('+')[2:]}" if text.removeprefix("+").startswith("81") else text
 
 
 @dataclass
 class Seen:
-    """What became of the calls, by name."""
+    """Name of a call → its status, and the numbers that it showed."""
 
     status: dict[str, str] = field(default_factory=dict)
     shown: dict[str, Shown] = field(default_factory=dict)
 
 
 def wrong(call: Offered, state: str, seen: Seen, records: Sequence[Record]) -> str:
-    """Why the call is wrong; empty if it is not."""
+    """The reason why the call is wrong; empty if it is right."""
     status = seen.status.get(call.name)
     if status is None:
         return "has no end"
@@ -145,7 +147,7 @@ def wrong(call: Offered, state: str, seen: Seen, records: Sequence[Record]) -> s
 
 
 def shown_wrong(call: Offered, shown: Shown | None, became: str) -> str:
-    """The fault in what the called phone was shown; empty if there is none."""
+    """The fault in the numbers at the called phone; empty if there is none."""
     if shown is None:
         return "" if became == REFUSED else "did not arrive"
     if became == REFUSED:
@@ -165,7 +167,7 @@ def shown_wrong(call: Offered, shown: Shown | None, became: str) -> str:
 
 
 def offer(asterisk: Asterisk, calls: Sequence[Offered], rate: float, folder: Path, seen: Seen) -> None:
-    """Let SIPp make the calls, and wait for their ends."""
+    """Place the calls by SIPp, and wait for their ends."""
     caller = folder / "caller"
     caller.mkdir(parents=True)
     (caller / "numbers.csv").write_text("SEQUENTIAL\n" + "".join(f"{call.row()}\n" for call in calls))
@@ -207,7 +209,7 @@ def again_and_again(service: Service, dice: random.Random, over: threading.Event
 
 @contextmanager
 def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None]:
-    """The service restarts inside, and is up afterwards."""
+    """Context in which the service restarts repeatedly; afterwards it is up."""
     over, failed = threading.Event(), list[Exception]()
 
     def restart() -> None:
@@ -229,7 +231,7 @@ def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None
 
 @dataclass
 class Found:
-    """What became of all: the calls by kind, spelling and state, and what was wrong."""
+    """The results: the calls by kind, spelling and state, and the faults."""
 
     seed: int
     restarts: Counter[str] = field(default_factory=Counter)
@@ -241,7 +243,7 @@ class Found:
 
 
 def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
-    """All of it, on an Asterisk of its own."""
+    """The results of a run on a separate Asterisk."""
     found, seen, began_s = Found(seed), Seen(), time.monotonic()
     asterisk = Asterisk(find_or_get(), scratch / "pbx", exported={"IDTONE_POLICY_WAITING": str(WAITING)}, site=BARE)
     asterisk.dialplan_files = {
@@ -281,7 +283,7 @@ def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
 
 
 def judge(service: Service, parts: Mapping[str, Sequence[Offered]], seen: Seen, found: Found) -> None:
-    """Compare what became of the calls with what must, and with the ledger."""
+    """Compare the results of the calls with the requirements, and with the ledger."""
     service.entered()
     records: dict[str, list[Record]] = defaultdict(list)
     with service._reader() as reader:
@@ -307,7 +309,9 @@ def judge(service: Service, parts: Mapping[str, Sequence[Offered]], seen: Seen, 
 
 
 def rows(found: Found, state: str) -> list[dict[str, Any]]:
-    """A row for each kind: in each group of spellings `calls = connected + refused`, and how many of them are wrong."""
+    """A row for each kind. It has `calls = connected + refused` for each group of spellings, and the number of wrong
+    ones.
+    """
 
     def text(cells: Sequence[Counter[str]]) -> str:
         whole = sum(cells, Counter[str]())

@@ -1,10 +1,12 @@
-"""What a check of a customer against a million tokens costs: processor time of the member and of the desk, beside one
-bare evaluation (two multiplications in the group).
+"""The cost of a customer's check against a million tokens, beside one bare evaluation.
 
     python -m bench.refusals [--tokens N] [--checks N] [--json]
 
-The desk's time is that of its rule with its signature, its store and its ledger on a disk. The list is read from a file
-and its SHA-256 compared for each check, as `idtone-office customer check` does. Times are of this machine, now.
+The cost is the processor time of the member and of the desk; a bare evaluation is two multiplications in the group.
+
+The desk's time covers its rule with its signature, its store and its ledger on a disk. The list is read from a file and
+its SHA-256 compared for each check, as `idtone-office customer check` does. Times are valid for this machine and run
+only.
 """
 
 import base64
@@ -26,17 +28,17 @@ from idtone.core.signed_notes import Signer
 from idtone.member.customers.refused import ristretto255 as group
 from idtone.member.customers.refused.identity_keys import default_table
 from idtone.member.customers.refused.refusal_check import KIND, RefusalCheck
-from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, packed
+from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, packed_list
 from idtone.office.desk.desk import Desk
 from idtone.office.refused.blind_evaluation import Evaluation
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.legal_basis import FIELDS, Basis, decide_basis
+from idtone.office.refused.refusal_basis import FIELDS, Basis, decide_basis
 from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import sign_document
 from lab.registry.examples import GOOD
 
+from .bench_output import PROGRESS, options, report
 from .identities import generated, usual
-from .reporting import PROGRESS, options, report
 
 TOKENS: Final = 1_000_000
 CHECKS: Final = 50
@@ -66,7 +68,7 @@ def measured(tokens: int, checks: int) -> dict[str, Any]:
         desk = Desk(folder, {KIND: Evaluation(KEY)})
         (folder / "authority.yaml").write_text("refusals: {checks_per_day: 100000}\n")
         path = folder / "list"
-        made = _timed(lambda: path.write_bytes(packed(rows, 1, pair.public, table, today)))[0]
+        made = _timed(lambda: path.write_bytes(packed_list(rows, 1, pair.public, table, today)))[0]
         digest, size = hashlib.sha256(path.read_bytes()).digest(), path.stat().st_size
         reads, begins, desks, ends, bares = [], [], [], [], []
         with desk.ledger.open():
@@ -109,7 +111,7 @@ def _asked(customer: Any, refusals: RefusalList, now: datetime) -> tuple[Refusal
 
 
 def _timed(done: Callable[[], Any]) -> tuple[float, Any]:
-    """Milliseconds of this process's processor time."""
+    """Milliseconds of this process's processor time, and the result."""
     begun = time.process_time()
     result = done()
     return (time.process_time() - begun) * 1000, result

@@ -1,10 +1,12 @@
-"""How long a large registry takes to be verified and read, what it holds, how long a decision by it takes, and how late
-decisions come while it is replaced: beside the same without taking what is published, in turn, since this machine has
-other work as well. How late a stop is in force meanwhile. And how long the office's commands take with it (`office`).
+"""Times and memory of a large registry: verifying, reading, decisions, replacement, and the office's commands.
 
     python -m bench.registry [--numbers N] [--members N] [--json]
 
-Each load happens in a process of its own, so that the memory is that of one load. Times are of this machine, now.
+The delays of decisions while the registry is replaced take turns with the same without a replacement, because this
+machine has other work as well. The delay of a stop meanwhile is measured too. `bench.office` has the commands.
+
+Each load happens in a separate process, so that the memory covers one load. Times are valid for this machine and run
+only.
 """
 
 import asyncio
@@ -30,15 +32,15 @@ from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import ChainEntry
 from idtone.registry.parsers import parse_registry
 from idtone.registry.sources import SignedSource
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.publication_client import PublicationClient
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.validation_rules import registry_faults
 from idtone.service.source_watch import POLL_S
 from lab.registry.trust.association import Association, Machine
 
 from . import office
+from .bench_output import PROGRESS, options, print_table, report
 from .large_registry import FIRST_ISSUED, first_of, some_number, stopping, text
-from .reporting import PROGRESS, options, print_table, report
 
 NUMBERS: Final = 1_000_000
 MEMBERS: Final = 10_000
@@ -46,21 +48,21 @@ QUESTIONS: Final = 100_000
 ROUNDS: Final = (5, 10)
 SPANS: Final = 10_000
 RELOADS: Final = 100
-"""In a round of suspensions."""
+"""Reloads in a round of suspensions."""
 TICK_S: Final = 0.001
 ASKED: Final = ("0312345677", "0312345678")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A member's machine, for another process."""
+    """A member's machine, in a form for another process."""
 
     trust: Path
     source: str
     cache: Path
 
     def open(self) -> SignedSource:
-        return SignedSource(Repository(self.trust, self.source, self.cache), 0.0)
+        return SignedSource(PublicationClient(self.trust, self.source, self.cache), 0.0)
 
 
 def in_a_process(work: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
@@ -69,7 +71,7 @@ def in_a_process(work: Callable[..., dict[str, float]], *arguments: Any) -> dict
 
 
 def load(place: Place) -> dict[str, float]:
-    """Verify and read; seconds, and the megabytes that the process has had at most."""
+    """Seconds to verify and read, and the process's peak memory in megabytes."""
     source = place.open()
     began = time.perf_counter()
     source.refresh()
@@ -77,7 +79,7 @@ def load(place: Place) -> dict[str, float]:
     assert source.current
     # Not ru_maxrss, which a process inherits.
     (most,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    # Of the process that compiles it, which has gone by now.
+    # That of the process that compiles it, which has ended by now.
     beside_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {"s": took_s, "mb": int(most) / 1024, "compiling_mb": beside_mb}
 
@@ -99,7 +101,7 @@ def took_us(registry: RegistryIndex | None, calls: Iterable[ForwardedCall]) -> l
 
 
 def decisions(place: Place, numbers: int, members: int) -> dict[str, float]:
-    """Microseconds for a decision, with the number parsed before."""
+    """Microseconds for a decision, with a number that was parsed before."""
     source, dice = place.open(), random.Random(1)
     source.refresh()
     took = took_us(source.current, calls_of(some_number(dice, numbers, members) for _ in range(QUESTIONS)))
@@ -107,8 +109,8 @@ def decisions(place: Place, numbers: int, members: int) -> dict[str, float]:
 
 
 def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIONS // 10) -> dict[str, float]:
-    """Microseconds for a decision by a registry without wholesale chains; and by the same registry with so many, the
-    ratio to these for numbers without a chain, and for numbers with one. In turn.
+    """Microseconds for a decision by a registry without wholesale chains; and the ratio of the same registry with
+    `chains` of them, for numbers without a chain, and for numbers with one. In turn.
     """
     document = parse_registry(text(numbers, members), "registry.yaml")
     each, check = numbers // members, {"by": "m-00000", "day": "2026-04-01", "document": "D"}
@@ -142,8 +144,9 @@ def _chain_of(registry: RegistryIndex, call: ForwardedCall) -> WholesaleChain | 
 
 
 def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
-    """Nanoseconds for the suspensions of a number: with few and many ranges, and with a stock too, beside a table of
-    single numbers by their text, which a registry without ranges needs, and the look-up of the number's holder.
+    """Nanoseconds to find the suspensions of a number: with few ranges, with many, and with a member's complete stock
+    too. For comparison: a table of single numbers by their text, which is enough for a registry without ranges, and the
+    look-up of the number's holder.
     """
     source, dice = place.open(), random.Random(2)
     source.refresh()
@@ -177,21 +180,23 @@ def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
 
 
 def suspending(generation: int) -> str:
-    """The suspensions of a generation: of the two numbers the one whose turn it is."""
+    """The suspensions of a generation, which stop one of two numbers in turn."""
     issued = (FIRST_ISSUED + timedelta(seconds=generation)).isoformat()
     entry = f"{{number: {ASKED[generation % 2]!r}, since: {FIRST_ISSUED.isoformat()}, reference: R-1}}"
     return f"issued: {issued}\nsuspensions: [{entry}]\n"
 
 
 def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> None:
-    """Decide in an event loop, while generations are asked for and taken in a thread; and, in turn, while they are
-    asked for and nobody takes them. Findings go into `line`.
+    """Decide in an event loop, while a thread asks for generations and takes them; and, in turn, while it asks and
+    takes none. Results go into `line`.
     """
-    from idtone.core.responsive_loop import loop_first  # where memory is measured, without the rest of the service
+    from idtone.core.responsive_loop import (
+        prefer_event_loop,  # where memory is measured, without the rest of the service
+    )
 
     source = place.open()
     source.refresh()
-    loop_first()
+    prefer_event_loop()
     policy, asked = Policy(), calls_of(ASKED)
     took_s: list[float] = []
     mixed = 0
@@ -239,15 +244,15 @@ def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> No
 
 
 def stopped_meanwhile(place: Place, line: Connection) -> None:
-    """Decide in an event loop every few milliseconds. Other members are published, and when they are being compiled, a
-    suspension: how late it is in force, and the loop, and what memory that takes.
+    """Decide in an event loop every few milliseconds. Other members are published and, while they are compiled, a
+    suspension. Results: the delay of the suspension and of the loop, and the memory.
     """
-    from idtone.core.responsive_loop import loop_first
+    from idtone.core.responsive_loop import prefer_event_loop
     from idtone.service.source_watch import SourceWatch
 
     source = place.open()
     source.refresh()
-    loop_first()
+    prefer_event_loop()
     policy, (call,) = Policy(), calls_of(ASKED[1:])
     before = source.current
     assert before
@@ -291,7 +296,9 @@ def stopped_meanwhile(place: Place, line: Connection) -> None:
 
 
 def meanwhile(place: Place, *publish: Callable[[], None]) -> dict[str, float]:
-    """Publish these one after the other, as the process that stands for the service asks for them."""
+    """The results of publishing these one after the other, at the request of the process that represents the
+    service.
+    """
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()
     service = context.Process(target=stopped_meanwhile, args=(place, other))
@@ -313,7 +320,7 @@ def of_delays(name: str, late_ms: list[float]) -> dict[str, float]:
 
 
 def reloads(place: Place, rounds: int, each: int, publish: Callable[[], None]) -> dict[str, float]:
-    """Publish whenever the process that stands for the service asks for it; what that has found."""
+    """The results of publishing at each request of the process that represents the service."""
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()
     service = context.Process(target=as_the_service, args=(place, other, rounds, each))
@@ -329,7 +336,9 @@ def reloads(place: Place, rounds: int, each: int, publish: Callable[[], None]) -
 
 
 def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[[str], None]) -> dict[str, Any]:
-    """`rounds`: how many times other members come, and a hundred suspensions."""
+    """The figures of a registry. `rounds`: number of times that other members are published, and a hundred
+    suspensions.
+    """
     found: dict[str, Any] = {}
     generations, versions = itertools.count(1), itertools.count(2)
     with tempfile.TemporaryDirectory(prefix="idtone-registry-") as folder:

@@ -1,11 +1,11 @@
-"""How fast a ledger is replicated, beside PostgreSQL's own COPY and INSERT of the same rows, and what calls notice.
+"""Speed of replication beside PostgreSQL's own COPY and INSERT of the same rows, and its effect on calls.
 
     python -m bench.replication [--calls N] [--json]
 
 All in one run, on one PostgreSQL: the rates, and the wait for a step with no PostgreSQL in the settings, with one that
-takes everything at once, with one that is being filled up from nothing, and with one that is away. The goals:
-faster than PostgreSQL's INSERT loop, so that what waited for a day is there within the hour; and a step as fast as
-without.
+is up to date, with one that is being filled from nothing, and with one that is down. The goals: faster than
+PostgreSQL's INSERT loop, so that the steps of a day are replicated within an hour; and a step as fast as without
+PostgreSQL.
 """
 
 import random
@@ -26,17 +26,17 @@ from lab.ledger.replication.nodes import Node, rows
 from lab.ledger.sample_evidence import heard_call
 from lab.postgresql import PostgreSQL, programs
 
-from .reporting import options, report
+from .bench_output import options, report
 
 CALLS: Final = 10_000
 WAITED: Final = 60
-"""Steps each of which is waited for, in each round."""
+"""Steps in each round, each of which is awaited."""
 FILLING: Final = 2000
-"""Calls to fill up with meanwhile."""
+"""Calls for the filling meanwhile."""
 ROUNDS: Final = 30
 PIECE: Final = 1000
 WAYS: Final = ("none", "none again", "up", "filling", "down")
-"""The second is compared with the first as the others are: what differs there is chance."""
+"""The ways. The second is the same as the first: its difference from the first shows the chance."""
 TABLES: Final = (
     "CREATE TABLE steps (id bigint PRIMARY KEY, node text, call_id text, kind text, at bigint, details text, "
     "leaf bigint)",
@@ -48,7 +48,7 @@ TABLES: Final = (
 
 
 def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str) -> float:
-    """Steps a second of the same rows into the same tables: no tree, no comparison, no position."""
+    """Steps per second for writing the same rows into the same tables, without tree, comparison and position."""
     with psycopg.connect(
         host="127.0.0.1", port=server.port, user=server.user, password=server.password, dbname="postgres"
     ) as connection:
@@ -76,7 +76,7 @@ def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str
 
 
 def waited(node: Node, name: str) -> list[float]:
-    """Milliseconds from handing a step over until it is durable; closing and others."""
+    """Milliseconds from handing a step over until it is durable, for the steps of complete calls."""
     took = []
     with LedgerWriter.open(node.settings.own(), node.name, KeyRing.of(node.settings, node.name)) as writer:
         for number in range(WAITED // 6):
@@ -90,7 +90,7 @@ def waited(node: Node, name: str) -> list[float]:
 
 
 def wait(folder: Path, name: str, way: str, server: Server) -> float:
-    """The median of a round."""
+    """The median wait of a round, in milliseconds."""
     node = Node.at(folder, name, server)
     if way.startswith("none"):
         return statistics.median(waited(node, way))
@@ -122,7 +122,7 @@ def measure(calls: int) -> dict[str, Any]:
         )
         measured["of_copy"] = measured["replicated_steps_s"] / measured["copy_steps_s"]
         measured["of_insert"] = measured["replicated_steps_s"] / measured["insert_steps_s"]
-        # In turns, in any order, so that what else the machine does meets all alike.
+        # In turns, in any order, so that other work of the machine slows all alike.
         dice = random.Random(1)
         ratios: dict[str, list[float]] = {way: [] for way in WAYS}
         for number in range(ROUNDS):

@@ -1,7 +1,8 @@
-"""How long the office's commands take with the reports of a year: each beside the bare SQLite query of the same rows,
-in turn, since this machine has other work as well.
+"""Times of the office's commands with the reports of a year, each beside the bare SQLite query of the same rows.
 
     python -m bench.reports [--reports N] [--rounds N] [--json]
+
+Command and query take turns, because this machine has other work as well.
 
 Every report is sealed as a real one. A tenth of them waits for a member, and half of these are overdue.
 """
@@ -32,19 +33,19 @@ from idtone.office.desk.reports.traceback import Finding, ReportResult, Stage
 from idtone.office_cli import app
 from lab.office.desk.reports.members import NUMBER, Members, authority, report
 
-from .reporting import PROGRESS, options
-from .reporting import report as print_report
+from .bench_output import PROGRESS, options
+from .bench_output import report as print_report
 
 REPORTS: Final = 50_000
 ROUNDS: Final = 5
 WAITING: Final = 10
-"""One report of so many waits for a member."""
+"""One of this many reports waits for a member."""
 SEED: Final = 1
 MEMBER: Final = "m-0001"
 
 
 def fill(members: Members, count: int, now: datetime) -> str:
-    """The reports of a year; returns the id of one that is closed."""
+    """Write the reports of a year; returns the id of a closed one."""
     chance = random.Random(SEED)
     reports = (
         _made(members, number, count, now, chance) for number in _shown(range(count), f"sealing {count:,} reports")
@@ -148,7 +149,7 @@ def _figures(ours: list[float], bare: list[float]) -> dict[str, float]:
 
 
 def run(words: list[str]) -> str:
-    """What a command says. Fails if it could not be done; a negative verdict is none."""
+    """The output of a command. Fails if it could not be done; a negative verdict is not a failure."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:

@@ -3,8 +3,9 @@
     python -m bench.service_code_time [--calls N] [--json]
 
 Calls that hear a sound come in groups, as they share a commit at 50 calls/s. Each is decided from Asterisk's event to
-the verdict, then the journal's lines are entered, and the writer's thread writes the steps. Times are of this machine,
-now: compare two versions in turns.
+the verdict, then the journal's lines are entered, and the writer's thread writes the steps. In every second round the
+processor's caches are overwritten before each event and before the lines of a group, as other processes do it to a
+service that waits between two calls. Times are of this machine, now: compare two versions in turns.
 """
 
 import asyncio
@@ -32,12 +33,12 @@ from idtone.ledger.writing.pending_decisions import Pending
 from idtone.service.call_counts import CallCounts
 from idtone.tones.making.sounds import put_sounds
 from idtone.tones.profile_library import load_library
-from idtone.tones.ready_sounds import ReadySounds
-from lab.call_control import hook
-from lab.call_control.evidence import CALLED, CALLER, LICENSED, MEMBER, registry
+from idtone.tones.sound_contents import SoundContents
+from lab.call_control import hook_lines
+from lab.call_control.memory_evidence import CALLED, CALLER, LICENSED, MEMBER, registry
 
+from .bench_output import options, report
 from .ledger import key_ring
-from .reporting import options, report
 
 CALLS: Final = 4_000
 GROUP: Final = 8
@@ -45,14 +46,16 @@ GROUP: Final = 8
 ROUNDS: Final = 10
 SOUND: Final = timedelta(milliseconds=441)
 CHANNEL: Final = "PJSIP/trunk-0000002a"
+CACHES: Final = b"1" * 2**25, bytearray(b"1" * 2**25)
+"""Both together are more than the caches of the processor hold."""
 
 
 def event(call_id: str, nonce: str, at: datetime) -> str:
-    """StasisStart, as Asterisk sends it."""
+    """The event StasisStart in Asterisk's form."""
     from_outside = (LICENSED, "incoming", CALLED, f"PJSIP/{CALLED}@trunk", CALLER, CHANNEL)
     arguments = [
-        "decide", call_id, nonce, hook.instant(at), *map(hook.encoded, from_outside), "", "", "",
-        hook.encoded("1-2345@192.0.2.1"), "",
+        "decide", call_id, nonce, hook_lines.instant(at), *map(hook_lines.encoded, from_outside), "", "", "",
+        hook_lines.encoded("1-2345@192.0.2.1"), "",
     ]  # fmt: skip
     channel = {
         "id": call_id.rpartition("-")[0], "name": CHANNEL, "state": "Ring", "protocol_id": "1-2345@192.0.2.1",
@@ -64,7 +67,7 @@ def event(call_id: str, nonce: str, at: datetime) -> str:
 
 
 class _SilentAri:
-    """Takes every request."""
+    """An ARI that accepts every request."""
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         return None
@@ -75,14 +78,14 @@ async def _no_journal() -> None:
 
 
 class ServiceCode:
-    """What the service makes of calls, with a real ledger and real sounds in a folder."""
+    """The service's code for calls, with a real ledger and real sounds in a folder."""
 
     def __init__(self, folder: Path, resources: ExitStack) -> None:
         url, ring = f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder)
         self._writer = LedgerWriter.open(url, "pbx-1", ring)
         pending = resources.enter_context(Pending.open(url, self._writer, ring.days))
         library = load_library(None)
-        sounds = put_sounds(folder, library.for_calls(), ReadySounds(folder, library).content)
+        sounds = put_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
         held = registry()
         self._calls = CallControl(
             lambda: held, Policy(member=MEMBER), sounds, CallCounts(pending), sounds, SoundFiles(sounds.values())
@@ -95,8 +98,8 @@ class ServiceCode:
     def _refused(lines: Iterable[str]) -> None:
         raise AssertionError(f"lines were refused: {lines}")
 
-    async def run(self, groups: int) -> Mapping[str, float]:
-        """Microseconds a call."""
+    async def run(self, groups: int, cold: bool = False) -> Mapping[str, float]:
+        """Microseconds a call. `cold`: with empty caches."""
         application = AriApplication(self._calls, _no_journal)
         application._ari = _SilentAri()  # type: ignore[assignment]
         took: dict[str, float] = dict.fromkeys(("event", "verdict", "answer", "journal"), 0.0)
@@ -113,6 +116,7 @@ class ServiceCode:
             lines = [line.encode() for each in placed for line in self._lines(*each, at)]
             outside_s += time.thread_time() - made_s
             for text in texts:
+                outside_s += _overwrite_caches() if cold else 0.0
                 times = [time.thread_time()]
                 entered = events.read(text)
                 times.append(time.thread_time())
@@ -123,6 +127,7 @@ class ServiceCode:
                 times.append(time.thread_time())
                 for name, begin, end in zip(took, times, times[1:], strict=False):
                     took[name] += end - begin
+            outside_s += _overwrite_caches() if cold else 0.0
             begin = time.thread_time()
             written = self._intake.enter(lines)
             took["journal"] += time.thread_time() - begin
@@ -139,10 +144,18 @@ class ServiceCode:
     def _lines(call_id: str, nonce: str, at: datetime) -> list[str]:
         later = at + SOUND
         return [
-            hook.sounded(call_id, nonce, later, sent=22, since=at, codecs="(ulaw)/(ulaw)"),
-            f"reported,{call_id},{nonce},{hook.instant(later)},,same",
-            hook.ended(call_id, nonce, later),
+            hook_lines.sounded(call_id, nonce, later, sent=22, since=at, codecs="(ulaw)/(ulaw)"),
+            f"reported,{call_id},{nonce},{hook_lines.instant(later)},,same",
+            hook_lines.ended(call_id, nonce, later),
         ]
+
+
+def _overwrite_caches() -> float:
+    """The processor time that it took."""
+    began_s = time.thread_time()
+    first, second = CACHES
+    assert first == second
+    return time.thread_time() - began_s
 
 
 def measure(calls: int) -> dict[str, float]:
@@ -150,9 +163,15 @@ def measure(calls: int) -> dict[str, float]:
     groups = max(1, calls // GROUP // ROUNDS)
     with tempfile.TemporaryDirectory(prefix="idtone-service-code-") as folder, ExitStack() as resources:
         code = ServiceCode(Path(folder), resources)
-        asyncio.run(code.run(groups))  # what is only made once
-        rounds = [asyncio.run(code.run(groups)) for _ in range(ROUNDS)]
-    return {f"{name}_us": statistics.median(each[name] for each in rounds) for name in rounds[0]}
+        asyncio.run(code.run(groups))  # objects that are made only once
+        rounds = [(cold, asyncio.run(code.run(groups, cold))) for _ in range(ROUNDS) for cold in (False, True)]
+    return {
+        f"{name}_{'cold' if cold else 'warm'}_us": statistics.median(
+            run[name] for is_cold, run in rounds if is_cold is cold
+        )
+        for cold in (False, True)
+        for name in rounds[0][1]
+    }
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
-"""Tampers with evidence, and counts what verifiers do not find.
+"""Tampers with evidence, and counts the changes that verifiers miss.
 
     python -m bench.tampering [--count 20000] [--seed N] [--json] [--page] [--result FILE]
 
-First all kinds of manipulations that are known by a name, before and after the signature, against four verifiers; then
-`--count` random changes, a quarter each of a ledger's rows, of its file's pages, of tiles, and of packs; then what
-inputs of the worst kind cost. Exit 1 where anything was not found, or an input cost more than it may. `--page` puts the
-tables into docs/explanation/evidence.md and its Japanese page; with `--result` they are those of an earlier run, whose
-JSON is in that file.
+First all named kinds of manipulations, before and after the signature, against four verifiers; then `--count` random
+changes, a quarter each of a ledger's rows, of its file's pages, of tiles, and of packs; then the cost of the worst
+inputs. Exit 1 if a change was missed, or an input cost more than it may. `--page` puts the tables into
+docs/explanation/evidence.md and its Japanese page; with `--result` they are those of an earlier run, whose JSON is in
+that file.
 """
 
 import json
@@ -24,14 +24,14 @@ from lab.ledger.sample_ledger import faults, write
 from lab.ledger.vectors.kinds import Outcome, forged, in_ledgers, in_packs
 from lab.ledger.verification.tampering import SEED, tampered
 
-from . import reporting, tampering_page
+from . import bench_output, tampering_page
+from .bench_output import PROGRESS
 from .evidence_mutations import Mutation, packs, pages, tile_files
 from .hostile_evidence import costs
-from .reporting import PROGRESS
 
 
 def kinds(folder: Path) -> list[Outcome]:
-    """What became of each kind of manipulation."""
+    """The result of each kind of manipulation."""
     ledger = folder / "forged" / "ledger.sqlite3"
     write(url_of(ledger), evidence(8), [decided(call_id="open")])
     return [*in_ledgers(folder), *forged(ledger, lambda: faults(url_of(ledger))), *in_packs()]
@@ -58,7 +58,7 @@ def random_changes(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
 
 
 def main() -> int:
-    parser = reporting.options(__doc__, count=20_000, seed=SEED)
+    parser = bench_output.options(__doc__, count=20_000, seed=SEED)
     parser.add_argument("--page", action="store_true", help="put the tables into the pages of the documentation")
     parser.add_argument("--result", type=Path, metavar="FILE", help="with --page: the JSON of an earlier run")
     options = parser.parse_args()
@@ -101,10 +101,10 @@ def main() -> int:
     if options.page:
         tampering_page.write(found)
     if options.json:
-        reporting.report("tampering", found, True)
+        bench_output.report("tampering", found, True)
     else:
         for title, rows in found.items():
-            reporting.print_table(title, rows)
+            bench_output.print_table(title, rows)
     return 1 if unfound else 0
 
 

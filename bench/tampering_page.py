@@ -1,13 +1,13 @@
-"""The tables in docs/explanation/evidence.md and its Japanese page, made of what `bench.tampering` found."""
+"""The tables in docs/explanation/evidence.md and its Japanese page, made from the results of `bench.tampering`."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from lab.repository import ROOT
 
+from .bench_output import Found
 from .hostile_evidence import Cost
 from .page_tables import write_texts
-from .reporting import Found
 
 ENGLISH: Final = ROOT / "docs" / "explanation" / "evidence.md"
 JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "evidence.md"
@@ -43,12 +43,12 @@ _JAPANESE: Final[Words] = {
 
 
 def write(found: Found) -> None:
-    """Put the tables into both pages, in place of those before. Raises ValueError if a page has no place for them."""
+    """Write the tables into both pages, in place of the old ones. Raises ValueError if a page has no place for them."""
     write_texts({ENGLISH: tables(found, _ENGLISH), JAPANESE: tables(found, _JAPANESE)}, BENCH)
 
 
 def tables(found: Found, words: Words) -> str:
-    """The kinds by verifier, the random changes by what was changed, and what the worst inputs cost."""
+    """The kinds by verifier, the random changes by their object, and the cost of the worst inputs."""
     lines = [words["kinds"], "|---|---|---|---|"]
     for row in found["kinds"]:
         counts = [

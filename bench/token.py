@@ -1,9 +1,9 @@
-"""What a key in a PKCS#11 token (SoftHSM) costs beside one in a file: signatures, and commits with their checkpoints.
+"""The cost of a key in a PKCS#11 token (SoftHSM) beside one in a file: signatures, and commits with checkpoints.
 
     python -m bench.token [--signatures N] [--commits N] [--json]
 
-Both in turns in one run, so that other load meets both. A commit is a call's last step, whose leaf and head are signed
-in it; here it is waited for, and by no call. `away`: the token's library is gone, after the first second.
+Both take turns in one run, so that other load affects both. A commit has a call's last step, with the signatures of its
+leaf and head; here the bench waits for it, and no call. `away`: the token's library is missing after the first second.
 """
 
 import statistics
@@ -22,7 +22,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab import token
 from lab.ledger.sample_evidence import heard_call, put
 
-from .reporting import options, report
+from .bench_output import options, report
 
 SIGNATURES: Final = 3000
 COMMITS: Final = 300
@@ -31,7 +31,7 @@ KEY: Final = "hsm:1?label=bench"
 
 
 def settings_of(folder: Path, library: Path | None) -> LedgerSettings:
-    """With the key in a file if there is no library."""
+    """Settings with the key in the token, or in a file if there is no library."""
     folder.mkdir()
     (folder / "pin").write_text(token.PIN)
     placed = TokenSettings(library=library, key=KEY if library else None, pin_file=folder / "pin")
@@ -39,14 +39,14 @@ def settings_of(folder: Path, library: Path | None) -> LedgerSettings:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """In ms."""
+    """Milliseconds of the work."""
     begin_s = time.perf_counter()
     work()
     return 1000 * (time.perf_counter() - begin_s)
 
 
 def commits(writer: LedgerWriter, count: int, numbers: Iterator[int]) -> list[float]:
-    """How long the commit of the last step of each call takes, in ms."""
+    """Milliseconds of the commit of each call's last step."""
     taken = []
     for number in (next(numbers) for _ in range(count)):
         *before, last = heard_call(f"c-{number}", 1000.0 * number)
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def percentiles(taken: list[float]) -> dict[str, float]:
-    """In ms."""
+    """The percentiles p50 and p99, in ms."""
     ordered = sorted(taken)
     return {"p50": round(statistics.median(ordered), 3), "p99": round(ordered[int(0.99 * (len(ordered) - 1))], 3)}
 

@@ -1,10 +1,9 @@
-"""How fast an hour of sound is made and written: ours, sox, ffmpeg and memcpy side by side in one run.
+"""Speed of making and writing an hour of sound: ours, sox, ffmpeg and memcpy in turns in one run.
 
     python -m bench.tones [--seconds S] [--repeats N] [--json]
 
-Everything is written to one place, in memory where the machine has such a folder. The rows take turns, so
-that what slows the machine down slows all of them; the figures are medians. Of ours, what is timed is the
-samples and their way into the file, not the hash that the command prints beside it.
+All are written to one folder, in memory if the machine has one. The rows take turns, so that other load slows all of
+them; the figures are medians. For ours, the samples and their writing are timed, not the hash that the command prints.
 """
 
 import os
@@ -23,7 +22,7 @@ import numpy as np
 from idtone.tones.making.waveform import pcm_blocks
 from idtone.tones.profile import Profile, build_profile
 
-from .reporting import options, report
+from .bench_output import options, report
 
 RATE_HZ: Final = 8000
 HOUR_S: Final = 3600.0
@@ -34,7 +33,7 @@ _IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108  only a folder in it is used
 
 
 def profiles(seconds: float) -> Mapping[str, Profile]:
-    """Bursts of 0.18 s make an hour out of the most repeats that a profile may have."""
+    """Profiles of an hour, from bursts of 0.18 s with the most repeats that a profile may have."""
 
     def profile(
         name: str, *frequencies_hz: float, on_ms: float = 1000 * seconds, off_ms: float = 0, **more: Any
@@ -81,7 +80,7 @@ def others(seconds: float, path: Path) -> Sequence[list[str]]:
 
 
 def measure(seconds: float, repeats: int) -> dict[str, dict[str, float] | str]:
-    """Time every way, taking turns."""
+    """The times of all ways, in turns."""
     samples = np.arange(round(seconds * RATE_HZ), dtype=np.int16)
     elsewhere = np.empty_like(samples)
     with tempfile.TemporaryDirectory(dir=_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None) as folder:

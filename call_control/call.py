@@ -1,4 +1,4 @@
-"""A call between its decision and its end, also one that an earlier service decided."""
+"""A call between its decision and its end, including one that an earlier service decided."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .sound_files import States
 
 _SOUND_OVER: Final = frozenset({StepKind.SOUND_ENDED, StepKind.SOUND_FAILED})
 _Written = tuple[StepKind, datetime, str | None]
-"""What identifies a step of a call: its kind, its time, and its party."""
+"""The identity of a step in a call: its kind, its time, and its party."""
 
 
 @dataclass
@@ -30,52 +30,58 @@ class Call:
     nonce: str
     decision: Decision
     decided_at: datetime
-    """When it was decided; when it ended if it ended before."""
+    """The time of its decision; the time of its end if it ended before a decision."""
     forwarding_numbers: tuple[Number, ...] = ()
-    """Empty for a call that an earlier service decided, if its sealed numbers can no longer be opened."""
+    """The forwarding numbers; empty for a call that an earlier service decided, if its sealed numbers can no longer be
+    opened.
+    """
     called: Number | None = None
     caller: Number | None = None
-    """None for a call that an earlier service decided, if its sealed numbers can no longer be opened."""
+    """The caller; None for a call that an earlier service decided, if its sealed numbers can no longer be opened."""
     request: Request | None = None
-    """None if an earlier service or the hook decided the call."""
+    """The hook's request; None if an earlier service or the hook decided the call."""
     chained_from: RemoteCall | None = None
-    """The call on another node that plays the sound, or whose sound the policy lets this one repeat."""
+    """The call on another node that plays the sound, or whose sound the policy allows this one to repeat."""
     came_back: bool = False
-    """A leg of this call came back from the network, and plays no sound. There is one such leg at most."""
+    """True if a leg of this call came back from the network, and plays no sound. At most one leg does."""
     kept: Future[None] | None = None
-    """Done when the decision survives this process; None if an earlier service or the hook decided the call."""
+    """A future that is done when the decision survives this process; None if an earlier service or the hook decided the
+    call.
+    """
     undecided: bool = False
-    """It ended before it was decided. `decision` is what the hook would have decided."""
+    """True if it ended before a decision. `decision` is the one that the hook would have made."""
     answered: bool = False
     delivery: dict[Party, Delivery] = field(default_factory=dict)
-    """What is known of the decided sound, or the notice instead, at the parties to which it was played to its end."""
+    """The delivery of the decided sound, or of the notice in its place, to each party for which it was played to its
+    end.
+    """
     sounded_since: datetime | None = None
-    """When the latest playback in the journal began."""
+    """The time at which the latest playback in the journal began."""
     sounded_at: datetime | None = None
-    """When the last sound before the connection ended."""
+    """The time at which the last sound before the connection ended."""
     files: dict[str, States] = field(default_factory=dict)
-    """The files of the sounds that the verdict names, as they were then, by the sounds' names."""
+    """The files of the sounds in the verdict, in their state at that time, by the sounds' names."""
     suspended: bool = False
-    """Its number was suspended during the call, and the evidence says so."""
+    """True if its number was suspended during the call, and the evidence says so."""
     end_requested: bool = False
-    """The service asks Asterisk to end the call, or Asterisk ends it."""
+    """True if the service has asked Asterisk to end the call, or Asterisk is ending it."""
     subjects: Found = ()
-    """What the brake counts it for; empty if it was decided by the hook or an earlier service."""
+    """The subjects for which the brake counts it; empty if the hook or an earlier service decided it."""
     written: frozenset[_Written] = frozenset()
     """Steps that an earlier service has written. This service may read the same journal lines again."""
 
     @property
     def channel(self) -> str:
-        """The caller's channel, or the called party's under the operator's own Dial()."""
+        """The caller's channel; with the operator's own Dial(), the called party's."""
         return dialplan.channel_of(self.id)
 
     @property
     def announces(self) -> bool:
-        """True if a leg of this call needs no sound, because this call, or the one that it is chained from, plays it.
+        """True if a leg of this call needs no sound, because this call plays it, or the one that it is chained from.
 
-        If the sound of this call has ended, only a transfer can have made the leg, and the new party has received none.
-        When the sound of another node ends is not known here; the hook names this call only for a leg that is not
-        answered yet.
+        If the sound of this call has ended, only a transfer can have made the leg, and the new party has heard none.
+        The end of another node's sound is not known here; the hook names this call only for a leg that is not answered
+        yet.
         """
         if self.decision.profiles:
             return self.sounded_at is None
@@ -83,7 +89,7 @@ class Call:
 
     @classmethod
     def restored(cls, record: Record, nonce: str) -> Call:
-        """The call of a record without an end: it was in progress when the service last stopped."""
+        """The call of a record without an end, which was in progress when the service last stopped."""
         decision = Decision(
             Outcome(record.outcome or Outcome.NOTICE),
             Reason(record.reason or Reason.SERVICE_UNAVAILABLE),

@@ -1,7 +1,7 @@
-"""The calls in progress: it decides each call, and writes the evidence of the decision and of the journal's lines.
+"""The calls in progress. Decides each call, and writes the evidence of the decision and of the journal's lines.
 
-The interfaces pass the hook's requests in, and the journal's reader passes its lines in. This module does not depend
-on ARI or AGI.
+The interfaces pass on the hook's requests, and the journal's reader passes on its lines. This module does not depend on
+ARI or AGI.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from idtone.core.decision import (
 )
 from idtone.core.duration_histogram import Durations
 from idtone.core.errors import JournalError, LedgerBehindError
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.core.numbers import Number
 from idtone.core.settings.policy import CallerHears
 from idtone.core.settings.settings import Interface
@@ -43,10 +43,10 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.tones.making.sounds import Sound
 
 from . import journal_lines
-from .braking import Braking
 from .call import Call
+from .call_brake import CallBrake
 from .call_log import CallLog, OverCall
-from .call_sounds import CallSounds, reported
+from .call_sounds import CallSounds, reported_steps
 from .fleet_chain import FleetChain
 from .forwarded_call import RequestNumbers, call_that_came_back, forwarded_call
 from .request import Request
@@ -56,15 +56,18 @@ from .verdicts import Verdicts
 log = logging.getLogger(__name__)
 
 KEPT_WITHIN_S: Final = 1.0
-"""How long a verdict waits at most until its decision survives this process. It waits only if the file of pending
-decisions cannot be written."""
+"""Longest time that a verdict waits until its decision survives this process, in seconds. It waits only if the file of
+pending decisions cannot be written.
+"""
 _CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
 LATE_REPORTS: Final = 1_000
-"""How many ended calls may wait for the report of the called party's phone, which comes within milliseconds."""
+"""Maximum number of ended calls that may wait for the report of the called party's phone, which comes within
+milliseconds.
+"""
 CLOSED_KEPT: Final = 100_000
-"""How many ids of ended calls stay in memory. For older calls the ledger is asked."""
+"""Maximum number of ids of ended calls in memory. For older calls the ledger is asked."""
 DECISION_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Classes of the time that a call waits for its decision. After 3 s the hook falls back."""
+"""Classes of the time that a call waits for its decision, in seconds. After 3 s the hook falls back."""
 
 
 @dataclass
@@ -79,43 +82,45 @@ class CallControl:
     made: Mapping[str, Sound] = field(default_factory=dict)
     """All sounds that were made, by the name of their files."""
     files: SoundFiles | None = None
-    """None: only the sizes of the files are looked at, and the evidence does not say which file was played."""
+    """The sound files; None if only the sizes of the files are checked, and the evidence does not say which file was
+    played.
+    """
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     hang_up_suspended: bool = True
     remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
     lines: Callable[[], Lines | None] = lambda: None
-    """The table of the customers' lines; None if their numbers are not checked."""
+    """Returns the table of the customers' lines, or None if their numbers are not checked."""
     own_stops: Callable[[], OwnStops | None] = lambda: None
-    """What the operator has stopped itself (`idtone suspend`)."""
+    """Returns the suspensions by the operator (`idtone suspend`)."""
     ended_suspended: Counter[str] = field(default_factory=Counter)
-    """How many calls Asterisk has ended because their number is suspended, by the reference of the suspension."""
+    """Number of calls that Asterisk has ended because their number is suspended, by the reference of the suspension."""
     ended_by_own: Counter[str] = field(default_factory=Counter)
-    """Those of the operator's own suspensions, by their ids."""
+    """The same for the operator's own suspensions, by their ids."""
     emergency_trunks: tuple[str, ...] = ()
-    """The trunks, resources and contexts of emergency calls; empty: all."""
+    """The trunks, resources and contexts of emergency calls; empty means all."""
     canary: tuple[Number, Number] | None = None
     """The forwarding and the called number of this node's canary calls (`idtone canary`), which the evidence marks."""
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
-    braking: Braking | None = None
-    """None if the brake is off."""
+    braking: CallBrake | None = None
+    """The brake on the path of calls; None if the brake is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
-    """Whether the ledger knows a call. It is called only for channels that may be older than `_closed` reaches."""
+    """True if the ledger knows a call. Called only for channels that may be older than the range of `_closed`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     retiring: bool = False
-    """The service is about to stop: the interfaces give no more verdicts, and the hook uses its fallback."""
+    """True if the service is about to stop. The interfaces give no more verdicts, and the hook uses its fallback."""
     call_log: CallLog = field(default_factory=CallLog, init=False)
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _closed: dict[str, datetime] = field(default_factory=dict, init=False)
-    """The calls that ended most recently, and when this process saw it."""
+    """The calls that ended most recently, with the time at which this process saw it."""
     _ended_lately: dict[str, Call] = field(default_factory=dict, init=False)
-    """Calls that ended most recently, and whose called party's phone has not reported."""
+    """Calls that ended most recently, without a report of the called party's phone yet."""
     _forgotten: datetime = field(init=False)
-    """`_closed` may no longer hold calls that ended before this time."""
+    """The time before which ended calls may be missing in `_closed`."""
     since: datetime = field(init=False)
-    """When this process began to decide calls."""
+    """The time at which this process began to decide calls."""
     deciding: Mapping[Interface, Durations] = field(init=False)
-    """How long calls waited, from the hook's request until the decision survived this process."""
+    """Waiting times of calls, from the hook's request until the decision survived this process."""
 
     _sounds: CallSounds = field(init=False)
     _verdicts: Verdicts = field(init=False)
@@ -165,11 +170,11 @@ class CallControl:
             log.error(
                 "%s: this call already has a decision for another request; it gets no verdict",
                 known.id,
-                extra=about(known.id, known.decision.reason),
+                extra=call_extra(known.id, known.decision.reason),
             )
             return None
         if self._is_over(request.call_id):
-            log.error("%s: this call has ended; it gets no verdict", request.call_id, extra=about(request.call_id))
+            log.error("%s: this call has ended; it gets no verdict", request.call_id, extra=call_extra(request.call_id))
             return None
         now = self.now()
         forwarded = self._forwarded(request, now)
@@ -212,7 +217,7 @@ class CallControl:
             decision.outcome,
             decision.reason,
             decision.skip,
-            extra=about(call.id, decision.reason),
+            extra=call_extra(call.id, decision.reason),
         )
         if braking:
             call.subjects, acts = braking.count(forwarded, decision, now)
@@ -271,9 +276,9 @@ class CallControl:
     # -- the journal --------------------------------------------------------------------------------------------
 
     def journal(self, line: journal_lines.Line) -> list[Future[None]]:
-        """Write the evidence of a journal line; the futures are done when it is on the disk.
+        """Write the evidence of a journal line. The futures are done when it is on the disk.
 
-        Raises JournalError for a line that contradicts what is known of its call.
+        Raises JournalError for a line that contradicts the known facts of its call.
         """
         call = self.find(line.call_id)
         if call is None and isinstance(line, journal_lines.Decided):
@@ -292,12 +297,12 @@ class CallControl:
             case journal_lines.Sounded():
                 return self._write(call, *self._sounds.evidence(call, line))
             case journal_lines.Reported():
-                return self._write(call, *reported(call, line))
+                return self._write(call, *reported_steps(call, line))
             case journal_lines.Ended():
                 return self._ended(call, line)
 
     def _decided_by_hook(self, line: journal_lines.Decided) -> Future[None]:
-        """The hook decided without the service, or the call ended before a decision."""
+        """Enter a call that the hook decided without the service, or that ended before a decision."""
         notices = dict.fromkeys(line.parties, self.policy.notice_profile)
         decision = Decision(line.outcome or Outcome.NOTICE, line.reason or Reason.SERVICE_UNAVAILABLE, None, notices)
         self._calls[line.call_id] = Call(
@@ -332,8 +337,8 @@ class CallControl:
         )
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
-        """The service decided too late, and the hook's decision counts; or the call ended before the verdict, and the
-        service's decision counts.
+        """Enter a second decision. Either the service decided too late, and the hook's decision counts; or the call
+        ended before the verdict, and the service's decision counts.
         """
         if line.outcome is None or line.reason is None:
             return []
@@ -406,8 +411,8 @@ class CallControl:
     def record_suspension(self, call: Call) -> bool:
         """Record that the service asks Asterisk to end a call because its number is suspended.
 
-        Returns False if Asterisk must not be asked: the call is over, its number is no longer suspended, or the
-        evidence has refused the step.
+        False if Asterisk must not be asked: the call is over, its number is no longer suspended, or the evidence has
+        refused the step.
         """
         cause = self._suspension(call.forwarding_numbers, self.now())
         if cause is None or self.find(call.id) is not call:
@@ -448,13 +453,13 @@ class CallControl:
 
 
 def _is_older(call_id: str, since: datetime) -> bool:
-    """True if the channel of this call was made before `since`; True also if the id holds no time."""
+    """True if the channel of this call was made before `since`, or if the id contains no time."""
     seconds = call_id.rpartition(".")[0].rpartition("-")[2]
     return not seconds.isdecimal() or int(seconds) <= since.timestamp()
 
 
 def _is_refused(written: Future[None]) -> bool:
-    """True if the evidence has not even taken the step."""
+    """True if the evidence has refused the step at once."""
     error = written.exception() if written.done() else None
     return error is not None and not isinstance(error, LedgerBehindError)
 

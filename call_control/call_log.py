@@ -1,7 +1,7 @@
-"""One line of the log for each call that is over, written together once a second.
+"""One line of the log for each call that is over. The lines are written together once a second.
 
-A line that is written by itself, while a call is served, costs several times as much processor time as one that is
-written with others: its code and data have left the processor's cache since the last line.
+Writing a single line while a call is served takes several times as much processor time as writing it together with
+others, because its code and data have left the processor's cache since the last line.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.core.calls import Decision, Delivery, Party
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 
 EVERY_S: Final = 1.0
 AT_ONCE: Final = 100
-"""So many lines are written without a pause, which takes some milliseconds."""
+"""Maximum number of lines that are written without a pause, which takes some milliseconds."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class OverCall:
-    """A call that is over. `decision` is None if it ended before it was decided, `seconds` count from its decision."""
+    """A call that is over. `decision` is None if it ended before a decision; `seconds` counts from the decision."""
 
     call_id: str
     decision: Decision | None
@@ -34,12 +34,12 @@ class OverCall:
 
 
 def _in_words(delivery: Mapping[Party, Delivery]) -> str:
-    """`sound for called: sent`."""
+    """The delivery in words: `sound for called: sent`."""
     return ", ".join(f"sound for {party}: {word}" for party, word in sorted(delivery.items())) or "no sound"
 
 
 class CallLog:
-    """Use it in one event loop."""
+    """The finished calls that wait for their line in the log. Use it in one event loop."""
 
     def __init__(self) -> None:
         self._over: list[OverCall] = []
@@ -48,7 +48,7 @@ class CallLog:
         self._over.append(call)
 
     def write(self, limit: int | None = None) -> None:
-        """Log the calls that were added since the last time, or the first ones of them."""
+        """Log the calls that were added since the last time; with `limit`, only the first ones."""
         over, self._over = self._over[:limit], self._over[limit:] if limit else []
         for call in over:
             decision = call.decision
@@ -59,11 +59,11 @@ class CallLog:
                 call.status,
                 _in_words(call.delivery),
                 call.seconds,
-                extra=about(call.call_id, decision.reason if decision else None),
+                extra=call_extra(call.call_id, decision.reason if decision else None),
             )
 
     async def run(self) -> None:
-        """Write until cancelled."""
+        """Write the log until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
             while self._over:

@@ -1,4 +1,4 @@
-"""The sounds of a call: the files that its verdict names, and the evidence of what was played of them."""
+"""The sounds of a call: the files that its verdict names, and the evidence of their playback."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Final
 
 from idtone.core.calls import Delivery, Party
 from idtone.core.errors import JournalError
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step
 from idtone.tones.making.sounds import Sound
 
 from .call import Call
-from .delivery import KnownBy, PlayedSound, confirmed, played_sound
 from .journal_lines import Reported, Sounded
+from .sound_delivery import KnownBy, PlayedSound, confirmed, played_sound
 from .sound_files import PlayedFile, SoundFiles
 
 log = logging.getLogger(__name__)
@@ -28,21 +28,23 @@ FILE_CHANGED: Final = "a file of the sound was changed, and what was played is n
 
 @dataclass(frozen=True)
 class CallSounds:
-    """The sounds that calls can get."""
+    """Chooses the sound files for a call, and turns the journal's lines about them into evidence."""
 
     playable: Mapping[str, Sound]
-    """By profile."""
+    """Playable sounds, by profile."""
     made: Mapping[str, Sound]
     """All sounds that were made, by the name of their files."""
     files: SoundFiles | None
-    """None: only the sizes of the files are looked at, and the evidence does not say which file was played."""
+    """The sound files; None if only the sizes of the files are checked, and the evidence does not say which file was
+    played.
+    """
     notice: str
     """The profile of the notice."""
 
     def of_verdict(self, call: Call) -> dict[str, str]:
         """The names of the files for the parties. The notice replaces a sound that must not or cannot be played.
 
-        The states of the files go into `call`.
+        The states of the files are stored in `call`.
         """
         names: dict[str, str] = {}
         for party in Party:
@@ -54,7 +56,7 @@ class CallSounds:
                     "%s: the sound for the %s party must not or cannot be played; the notice replaces it",
                     call.id,
                     party,
-                    extra=about(call.id, call.decision.reason),
+                    extra=call_extra(call.id, call.decision.reason),
                 )
             names[party] = name = sound.stem.name if sound else self.notice
             if sound is None and self.files and name in self.made:
@@ -75,7 +77,7 @@ class CallSounds:
     def evidence(self, call: Call, line: Sounded) -> list[Step]:
         """The steps of a line of the journal. Raises JournalError if it names an unknown sound."""
         if line.since and line.since == call.sounded_since:
-            return []  # a phone that was replaced by another one has told of this playback before, when it hung up
+            return []  # a replaced phone has already reported this playback when it hung up
         call.sounded_since = line.since
         called = self.made.get(line.files.get(Party.CALLED, ""))
         found: dict[Party, tuple[Sound, PlayedSound]] = {}
@@ -127,12 +129,12 @@ class CallSounds:
                 call.id,
                 party,
                 why,
-                extra=about(call.id, call.decision.reason),
+                extra=call_extra(call.id, call.decision.reason),
             )
             yield steps.sound_failed(call.id, line.at, why, party)
 
     def _file(self, call: Call, line: Sounded, party: Party, sound: Sound) -> PlayedFile | None:
-        """The file that was played; None if it is not known what was in it."""
+        """The file that was played; None if its content is not known."""
         if line.played is Played.TONES:
             return PlayedFile(None)
         if self.files is None:
@@ -141,8 +143,10 @@ class CallSounds:
         return self.files.played(sound, line.codecs.get(party, ""), began, call.files.get(sound.stem.name))
 
 
-def reported(call: Call, line: Reported) -> list[Step]:
-    """The step of a phone's reports. Only those about a sound that was sent matter; a phone without says nothing."""
+def reported_steps(call: Call, line: Reported) -> list[Step]:
+    """The step of a phone's report. Only reports about a sound that was sent matter. Without a report there is no
+    step.
+    """
     if call.delivery.get(Party.CALLED) is not Delivery.SENT or not line.heard_from:
         return []
     is_confirmed = confirmed(line)

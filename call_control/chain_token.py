@@ -1,11 +1,11 @@
-"""The token by which a node knows that a call comes from another node of its fleet, which plays the sound. Pure.
+"""The token that shows a node that a call comes from another node of its fleet, which plays the sound. Pure.
 
     v1.TIME.NODE.CALL.MAC
 
-The hook sends it in the header `Idtone-Chain` over a trunk to another node (`fleet.trunks`), and reads it only from a
-call that comes by such a trunk and is not answered yet. TIME is that of the hook's request (Unix seconds); NODE and
-CALL name the call on the sending node (`dialplan.node_word`); MAC is made with the fleet key over these and over the
-number that the call dials. So a token counts only for a call to, or of, that number.
+The hook sends it in the header `Idtone-Chain` over a trunk to another node (`fleet.trunks`). It reads the header only
+from a call that comes over such a trunk and is not answered yet. TIME is the time of the hook's request (Unix seconds).
+NODE and CALL name the call on the sending node (`dialplan.node_word`). MAC is made with the fleet key over these and
+over the number that the call dials. So a token counts only for a call to, or of, that number.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from idtone.core.calls import RemoteCall
 from idtone.core.numbers import Number, NumberKind
 
 VALID: Final = timedelta(seconds=30)
-"""How far a token's time may be from now, both ways. The INVITE leaves at once after the verdict. A proxy that tries
-its next node because one does not answer takes some seconds, and the nodes' clocks may differ by some.
+"""Tolerance of a token's time, both ways. The INVITE leaves at once after the verdict. A proxy whose first node does
+not answer takes some seconds to try the next one, and the nodes' clocks may differ.
 """
 MAC_BYTES: Final = 9
-"""72 bits of HMAC-SHA-256, 12 characters: a verdict has room for them (`EXTENSION_LIMIT`). Each guess is a call through
-a trunk. A million guesses a second for 100 years succeed with a probability of 1 in 1,500,000.
+"""Bytes of the MAC: 72 bits of HMAC-SHA-256, which are 12 characters and fit into a verdict (`EXTENSION_LIMIT`). Each
+guess is a call through a trunk. A million guesses a second for 100 years succeed with a probability of 1 in 1,500,000.
 """
 TOKEN_LIMIT: Final = 250
-"""Characters that the hook reads of the header."""
+"""Maximum number of characters that the hook reads of the header."""
 
 _TOKEN: Final = re.compile(
     r"v1\.([0-9]{10})\.([A-Za-z0-9%_~-]{1,200})\.([!-+\--~]{1,200}-[0-9]{1,9})\.([A-Za-z0-9_-]{12})"
@@ -42,15 +42,15 @@ _PURPOSE: Final = "idtone chain v1"
 
 
 class TokenResult(StrEnum):
-    """What became of a token."""
+    """The result of checking a token."""
 
     ACCEPTED = "accepted"
     MALFORMED = "malformed"
     FORGED = "forged"
-    """Not made with this key, or not for a number of this call."""
+    """It was not made with this key, or not for a number of this call."""
     EXPIRED = "expired"
     REPEATED = "repeated"
-    """A call with it has been connected on this node, so that the sending node places no further one."""
+    """A call with this token was already connected on this node, so the sending node places no further call with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def mac_of(key: bytes, time_s: int, call: RemoteCall, dialled: Number) -> str:
 
 
 def token_text(time_s: int, call: RemoteCall, mac: str) -> str:
-    """The token, as the hook puts it together."""
+    """The token in the form that the hook builds."""
     return f"v1.{time_s}.{dialplan.node_word(call.node)}.{call.call_id}.{mac}"
 
 

@@ -1,5 +1,5 @@
-"""Keeps `fallback-lines.conf` beside `fallback.conf`: which numbers each customer's line may present while the service
-is down. The hook reads it with AST_CONFIG() for outgoing calls. The service writes it.
+"""Keeps `fallback-lines.conf` beside `fallback.conf`: the numbers that each customer's line may present while the
+service is down. The hook reads it with AST_CONFIG() for outgoing calls. The service writes it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from idtone import dialplan
 from idtone.core.calls import Period
 from idtone.core.number_spans import NumberSpan
 
-from .fallback import identity, not_written, replace
-from .fallback_file import entries_of, with_end
+from .fallback_keeper import identity, not_written, replace
+from .fallback_text import entries_of, with_end
 
 log = logging.getLogger(__name__)
 
 LINES_LIMIT: Final = 100_000
-"""The most lines and patterns of numbers. Asterisk searches them one by one, in some milliseconds."""
+"""Maximum number of lines and patterns of numbers. Asterisk searches them one by one, in some milliseconds."""
 
 
 class LineTable(Protocol):
-    """What the file needs from the table of lines."""
+    """The interface of the table of lines for the file."""
 
     def groups_of_endpoints(self) -> Iterable[tuple[str, int]]:
         """Each endpoint, with the group of numbers that it may present."""
@@ -36,7 +36,7 @@ class LineTable(Protocol):
         ...
 
     def spans_of_groups(self) -> Iterable[Iterable[tuple[NumberSpan, Period]]]:
-        """The numbers of each group, and when they may be presented, ascending by first number."""
+        """The numbers of each group with the periods in which they may be presented, ascending by first number."""
         ...
 
 
@@ -67,22 +67,22 @@ _DROPPED: Final = str.maketrans("", "", "'()")
 
 
 def in_request(name: str) -> str:
-    """A name as it stands in the hook's request, after URIENCODE() and FILTER()."""
+    """A name in the form of the hook's request, after URIENCODE() and FILTER()."""
     return quote(name.translate(_DROPPED), safe="!*")
 
 
 class FallbackLines:
-    """Writes the file when the table changes, and again when the file was removed or changed."""
+    """Writes the file when the table changes, and again after the file was removed or changed."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._path = directory / dialplan.LINES_FILE
         self._table: LineTable | None = None
         self._left: tuple[int, ...] = ()
-        """The file as it was left for this table."""
+        """The identity of the file after it was last written for this table."""
 
     def update(self, table: LineTable | None) -> None:
-        """Bring the file up to date. Without a change this costs one `lstat`. Raises FallbackError."""
+        """Update the file. Without a change this takes one `lstat`. Raises FallbackError."""
         if table is self._table and self._left and self._left == identity(self._path, self._directory):
             return
         text = lines_text(table)

@@ -31,16 +31,16 @@ _WHY: Final = {
 
 @dataclass
 class FleetChain:
-    """Makes and checks tokens. `key` is the fleet's. Use it in the event loop of call control."""
+    """Makes and checks tokens. `key` is the fleet's key. Use it in the event loop of call control."""
 
     key: bytes = field(repr=False)
     node: str
     trunks: frozenset[str]
     """The PJSIP endpoints that lead to other nodes."""
     results: Counter[str] = field(default_factory=Counter, init=False)
-    """The tokens that came, by `TokenResult`."""
+    """Numbers of received tokens, by `TokenResult`."""
     _connected: dict[RemoteCall, datetime] = field(default_factory=dict, init=False)
-    """The calls whose tokens no longer count, and since when."""
+    """The calls whose tokens no longer count, with the time of that."""
     _throttle: LogThrottle = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class FleetChain:
 
     def mark(self, call: Call) -> str:
         """The verdict's text about the chain: the MAC of a token if the call is announced and goes to another node;
-        `CHAINED` if another node plays its sound; else empty.
+        `CHAINED` if another node plays its sound; otherwise empty.
         """
         request = call.request
         if not call.decision.profiles and call.decision.skip is not Skip.ANNOUNCED:
@@ -65,9 +65,9 @@ class FleetChain:
     def chained_from(
         self, request: Request, numbers: tuple[Number, Number], now: datetime, find: Callable[[str], Call | None]
     ) -> RemoteCall | None:
-        """The call that plays the sound of this one, by the request's token; None if it does not count.
+        """The call that plays the sound of this one, by the request's token; None if the token does not count.
 
-        `numbers` are the forwarding number and the called one, `find` finds a call in progress on this node.
+        `numbers` are the forwarding number and the called one. `find` finds a call in progress on this node.
         """
         if not request.chain_token:
             return None
@@ -85,14 +85,14 @@ class FleetChain:
         return token.call if ours and ours.announces else None
 
     def connected(self, call: RemoteCall, now: datetime) -> None:
-        """Invalidate the token of this call: a call that is chained from it was connected and has ended."""
+        """Invalidate the token of this call, because a call that is chained from it was connected and has ended."""
         while self._connected and now - next(iter(self._connected.values())) > 2 * VALID:
             del self._connected[next(iter(self._connected))]
         self._connected[call] = now
 
 
 def _sender(token: ChainToken | None) -> str:
-    """The node that a token names, as the log may show it. A forged token could name a telephone number: then the node
-    is unknown.
+    """The node that a token names, for the log. A forged token could name a telephone number; the node is unknown
+    then.
     """
     return f"from node {token.node}" if token and not holds_number(token.node) else "from an unknown node"

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from idtone import dialplan
 from idtone.core.calls import Direction, ForwardedCall, Party, RemoteCall
-from idtone.core.logs import about
-from idtone.core.numbers import Number, NumberKind, ascii_form, parse, perhaps
+from idtone.core.logs import call_extra
+from idtone.core.numbers import Number, NumberKind, ascii_form, parse, parse_or_none
 from idtone.dialplan.number_expressions import is_emergency_call
 from idtone.ledger.evidence.steps import kept_sip_call_id
 
@@ -20,11 +20,13 @@ from .request import Request
 log = logging.getLogger(__name__)
 
 BACK_WITHIN: Final = timedelta(seconds=10)
-"""How soon a call that the network forwards back to this PBX arrives here: the network only has to look a number up."""
+"""Longest time in which a call comes back that the network forwards to this PBX, because the network only has to look
+up a number.
+"""
 
 
 class RequestNumbers(NamedTuple):
-    """The numbers of a request. `dialled` is the called one as the hook wrote it."""
+    """The numbers of a request. `dialled` is the called number as the hook wrote it."""
 
     forwarding: Number
     called: Number
@@ -44,15 +46,15 @@ def forwarded_call(
     announced: bool,
     emergency_trunks: Sequence[str],
 ) -> ForwardedCall:
-    """The call, as the decision needs it. `emergency_trunks`: of emergency calls; empty: all."""
+    """The call in the form that the decision uses. `emergency_trunks` are those of emergency calls; empty means all."""
     if request.direction not in ("", *Direction):
         log.error(
             "%s: the hook's DIRECTION is unknown; it counts as incoming",
             request.call_id,
-            extra=about(request.call_id),
+            extra=call_extra(request.call_id),
         )
     outgoing = request.direction == Direction.OUTGOING
-    presented = (numbers.forwarding, perhaps(request.number))
+    presented = (numbers.forwarding, parse_or_none(request.number))
     return ForwardedCall(
         id=request.call_id,
         direction=Direction.OUTGOING if outgoing else Direction.INCOMING,
@@ -61,7 +63,7 @@ def forwarded_call(
         called=numbers.called,
         dialled=numbers.dialled,
         perhaps=presented[1],
-        caller_perhaps=perhaps(request.caller),
+        caller_perhaps=parse_or_none(request.caller),
         parties=frozenset({Party.CALLED}) if request.own_dial else frozenset(Party),
         announced=announced,
         chained_from=chained_from,
@@ -81,7 +83,7 @@ def forwarded_call(
 
 
 def call_that_came_back(request: Request, numbers: RequestNumbers, calls: Iterable[Call], now: datetime) -> Call | None:
-    """The call that came back from the network by a trunk whose word is believed (`policy.diversion_trunks`).
+    """The call that came back from the network by a trusted trunk (`policy.diversion_trunks`); None if none did.
 
     The hook reads `diverting` from no other channel.
     """
@@ -95,7 +97,7 @@ def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: date
     """True if a leg that names `diverting` is this call on its way back: it plays a sound itself, was decided a moment
     ago, has the same numbers, and no other leg has come back.
 
-    A header can name any call, so more than this must fit: a stranger's call would hear no sound.
+    A header can name any call. Without these conditions a stranger's call could be left without a sound.
     """
     return (
         bool(call.decision.profiles)
@@ -109,7 +111,7 @@ def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: date
 
 
 def _is_other(presented: Number, numbers: Sequence[Number | None]) -> bool:
-    """True if a presented number is none of the numbers; a withheld one is not presented."""
+    """True if a presented number is none of the numbers. A withheld number is not presented."""
     return presented.kind is not NumberKind.WITHHELD and not (presented.known and presented in numbers)
 
 

@@ -16,14 +16,14 @@ from typing import Final
 PART: Final = 64 * 1024
 """Octets per read."""
 QUIET_S: Final = 5.0
-"""If the kernel cannot say whether a file is open for writing: seconds since its last write after which it counts as
-closed.
+"""Seconds since its last write after which a file counts as closed, if the kernel cannot tell whether it is open for
+writing.
 """
 
 
 def drop_done(evidence: deque[Future[None]]) -> bool:
-    """Forget the futures whose evidence is on the disk, from the first on, because the ledger writes in order. Returns
-    whether none are left.
+    """Forget the first futures, as long as their evidence is on the disk; the ledger writes in order. True if none are
+    left.
     """
     while evidence and evidence[0].done():
         evidence.popleft()
@@ -32,27 +32,27 @@ def drop_done(evidence: deque[Future[None]]) -> bool:
 
 @dataclass
 class JournalFile:
-    """One file of the journal, and how far it was read."""
+    """One file of the journal, with the position up to which it was read."""
 
     path: Path
     descriptor: int
     inode: int
     position: int = 0
     rest: bytes = b""
-    """The beginning of a line whose end was not yet written."""
+    """The start of a line whose end is not written yet."""
     lines: deque[bytes] = field(default_factory=deque)
-    """Lines that were read and are still to be entered, without line ends. A line that is too long is split."""
+    """Lines that were read and not yet entered, without line ends. A line that is too long is split."""
     unwritten: deque[Future[None]] = field(default_factory=deque)
     replaced_s: float | None = None
-    """When the reader saw that the hook no longer writes to it."""
+    """The time at which the reader saw that the hook no longer writes to it."""
     given_up: bool = False
-    """A process has it open for too long; it is not read any more."""
+    """True if a process has kept it open for too long. It is not read any more."""
 
     def size(self) -> int:
         return os.fstat(self.descriptor).st_size
 
     def has_lines(self, until: int) -> bool:
-        """True if there are lines to enter that begin before this position; reads them if need be."""
+        """True if there are lines to enter that begin before this position. Reads them if necessary."""
         while not self.lines and self.position < until and not self.given_up:
             part = os.read(self.descriptor, PART)
             if not part:
@@ -70,7 +70,7 @@ class JournalFile:
         return drop_done(self.unwritten) and not self.lines
 
     def is_quiet(self) -> bool:
-        """True if no process has it open for writing. From any thread."""
+        """True if no process has it open for writing. Thread-safe."""
         descriptor = self.descriptor
         try:
             fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # this signal does not end the process

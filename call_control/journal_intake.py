@@ -1,4 +1,4 @@
-"""Checks the journal's lines: it enters the credible ones as evidence, and refuses the others."""
+"""Checks the journal's lines, enters the credible ones as evidence, and refuses the others."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from idtone.ledger.evidence.steps import StepKind
 
 from .call import Call
 from .call_control import LATE_REPORTS, CallControl
-from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, blotted, fits_call_id, read, split
+from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, fits_call_id, read, split, without_digits
 
 log = logging.getLogger(__name__)
 
 LATE: Final = timedelta(seconds=30)
-"""How much later than its own time a line may arrive. The hook dates a decision by its request, and may wait 13 s for a
-verdict. Only the decision on an emergency call is written later: when the call ends.
+"""Longest delay of a line after its own time. The hook dates a decision by its request, and may wait 13 s for a
+verdict. Only the decision on an emergency call is written later: at the end of the call.
 """
 
 Times = Mapping[str, datetime]
-"""When each kind of step of a call first happened."""
+"""The time of the first step of each kind of a call."""
 
 
 class JournalIntake:
@@ -51,15 +51,17 @@ class JournalIntake:
         self._throttle = LogThrottle(log, "a journal line was refused")
         self._unrestored = LogThrottle(log, "the report of an ended call is left out")
         self._reported: dict[str, None] = {}
-        """Calls of an earlier service whose report was entered lately: the step may not be in the ledger yet."""
+        """Calls of an earlier service whose report was entered lately, so that the step may not be in the ledger
+        yet.
+        """
         self._gap = timedelta()
 
     def set_gap_s(self, seconds: float) -> None:
-        """Take the time since the last read of all lines: a new line cannot be older."""
+        """Set the time since the last read of all lines. A new line cannot be older."""
         self._gap = timedelta(seconds=min(seconds, 10**9))
 
     def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
-        """Enter lines as evidence; the futures are done when it is on the disk.
+        """Enter lines as evidence. The futures are done when it is on the disk.
 
         Raises JournalError if the ledger cannot be read; then no line is entered.
         """
@@ -88,9 +90,9 @@ class JournalIntake:
         return written
 
     def _known_before(self, lines: Sequence[Line]) -> Mapping[str, Times]:
-        """The steps of ended calls: they are not in progress, and the ledger has steps of them.
+        """The steps of ended calls, which are not in progress but have steps in the ledger.
 
-        Recalls those that an earlier service has ended before the phone's report was written.
+        Also recalls the calls that an earlier service has ended before the phone's report was written.
         """
         calls = self._calls
         late = [line for line in lines if self._may_be_late(line)]
@@ -159,9 +161,9 @@ class JournalIntake:
         return written
 
     def _must_be_new(self, at: datetime, over: bool = False) -> None:
-        """Raises JournalError if all lines of this time were read before, or if the time is in the future.
+        """Raise JournalError if all lines of this time were read before, or if the time is in the future.
 
-        `over`: the hook writes the line when its call ends, so `at` may be long ago.
+        `over` means that the hook writes the line at the end of its call, so `at` may be long ago.
         """
         if not self._is_new(at, over):
             raise JournalError("its time is in the future, or all lines of that time were read before")
@@ -176,7 +178,7 @@ class JournalIntake:
         if not refused:
             return
         try:
-            self._keep([blotted(text[:LONGEST_LINE]) for text, _ in refused])
+            self._keep([without_digits(text[:LONGEST_LINE]) for text, _ in refused])
         except OSError as error:
             self._throttle.warning(f"it cannot be saved: {error.strerror}")
 
@@ -189,8 +191,8 @@ def _is_report_of(times: Times | None, line: Line) -> bool:
 
 
 def _reports_first(found: Sequence[tuple[str, Line]]) -> list[tuple[str, Line]]:
-    """The lines, each report before the end of its call: the channels of a call end at the same time, each in a thread
-    of its own.
+    """The lines, with each report before the end of its call. The channels of a call end at the same time, each in a
+    separate thread.
     """
     ends = {line.call_id: place for place, (_, line) in enumerate(found) if isinstance(line, Ended)}
     places = [

@@ -1,4 +1,4 @@
-"""The journal's lines: what the hook writes about its calls. Pure.
+"""The journal's lines, which the hook writes about its calls. Pure.
 
     decided,CALL,NONCE,AT,NUMBER,DIRECTION,CALLED,DIALSTRING,CALLER,CHANNEL,ACCOUNT,OUTCOME,REASON,HEARS,SIP-CALL-ID
     sounded,CALL,NONCE,AT,PLAYED,CALLED-FILE,CALLER-FILE,SENT,SINCE,STATUS,PACKET-MS,CODECS
@@ -7,9 +7,9 @@
 
 Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
 a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. PACKET-MS is
-empty unless the number of packets was looked at closely; it begins with a 0, and is 0 if packets are missing. CODECS
-are those of the called party's channel and, after Dial(), a slash and those of the caller's. `reported` comes when the
-called party's channel ends, shortly before or after `ended`.
+empty unless the number of packets was examined; it begins with a 0, and is 0 if packets are missing. CODECS are those
+of the called party's channel and, after Dial(), a slash and those of the caller's. `reported` comes when the called
+party's channel ends, shortly before or after `ended`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from urllib.parse import unquote
 from idtone import dialplan
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.core.errors import JournalError
-from idtone.core.numbers import parse, perhaps
+from idtone.core.numbers import parse, parse_or_none
 from idtone.dialplan import PACKET_MS, Played
 from idtone.ledger.evidence.steps import CallStatus, cause, kept_sip_call_id
 
 LONGEST_LINE: Final = 4096
-"""Octets. The hook's lines are at most three quarters as long, and each is written in one write."""
+"""Maximum number of octets of a line. The hook's lines have at most three quarters of this, and each is written in one
+write.
+"""
 
 _LINE: Final = re.compile(r"[!-~]*")
 _CALL_ID: Final = re.compile(r"[!-+\--~]{1,450}-[0-9]{1,9}")
@@ -37,15 +39,17 @@ _NONCE: Final = re.compile(r"[0-9]{12}")
 _FILE: Final = re.compile(r"[A-Za-z0-9_.-]*")
 _PACKET_MS: Final = re.compile(r"0([1-9][0-9]{1,2})?")
 _CODECS: Final = re.compile(r"[A-Za-z0-9_.|()\-]*(/[A-Za-z0-9_.|()\-]*)?")
-"""As Asterisk lists a channel's formats: `(ulaw)` or `(ulaw|alaw)`."""
+"""A channel's formats as Asterisk lists them: `(ulaw)` or `(ulaw|alaw)`."""
 _TIME: Final = re.compile(r"([0-9]{10})\.([0-9]{6})")
 _NOT_PLAIN: Final = re.compile("[^ -~]")
 _DIGIT: Final = re.compile("[0-9]")
 _RTCP: Final = re.compile(r"([a-z]+)=([0-9]+(?:\.[0-9]+)?)")
 _HEARD_FROM: Final = ("rxjitter", "rtt", "rlp")
-"""The figures of CHANNEL(rtcp,all) that only a phone reports that received something: the jitter and the loss of what
-came; and the round-trip time, for which Asterisk's own report came. Some phones report before anything has come, and
-when nothing comes; Asterisk calls that the best quality (`rxmes`). Its `rx…` are what the phone receives."""
+"""The figures of CHANNEL(rtcp,all) that only a phone which received something reports: the jitter and the loss of the
+received packets; and the round-trip time, for which Asterisk's own report must have arrived. Some phones report before
+anything has arrived, and when nothing arrives; Asterisk calls that the best quality (`rxmes`). Its `rx…` are what the
+phone receives.
+"""
 _LOST: Final = "rlp"
 _LOST_BACK: Final = "lp"
 _RECEIVED: Final = "rxcount"
@@ -70,9 +74,9 @@ _DOES: Final[Mapping[str, Set[str]]] = {
     Outcome.BYPASS: {Reason.EMERGENCY},
     Outcome.SHED: {Reason.OVERLOAD},
 }
-"""Outcome that the hook may decide by itself → the reasons that it may give."""
+"""Outcome that the hook may decide alone → the reasons that it may give."""
 _THROUGH_LOCAL: Final = "-local"
-"""The end of the status of a sound, if the caller was to hear one through a Local channel."""
+"""The end of the status of a sound, if the caller was to hear it through a Local channel."""
 _PLAYED: Final[Set[str]] = frozenset(Played)
 _STATUS: Final[Set[str]] = frozenset(CallStatus)
 _REASONS: Final[Set[str]] = frozenset({"", *Reason})
@@ -87,7 +91,7 @@ _HEARS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The hook decided a call; or the call ended before a decision, and `outcome` is None."""
+    """The hook decided a call. Or the call ended before a decision; then `outcome` is None."""
 
     call: ForwardedCall
     nonce: str
@@ -103,16 +107,22 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Sounded:
-    """The hook played a sound until `at`.
+    """A sound that the hook played until `at`.
 
-    `files` are the names of the sounds, by party. `sent` is the number of RTP packets that Asterisk sent to the called
-    party: for Dial() the total, otherwise during the playback; None if its channel does not count RTP packets, or for
-    Dial() if the phone's packets do not show that the first ones could reach it. `since` is the start of the playback,
-    or for Dial() the time of the answer; None if unknown. `status` is PLAYBACKSTATUS, or for Dial() `1` if the called
-    party held the call, `moved` if another phone took the call, `left` if the caller left it, `late` if a phone that
-    may be behind NAT began to send late, `early` if media could flow before the answer. `through_local`: the caller was
-    to hear a sound through a Local channel.
-    `packet_ms` is how long a packet of the called party is. `codecs` has the codec of a party's channel, if it is one.
+    `files` are the names of the sounds, by party.
+
+    `sent` is the number of RTP packets that Asterisk sent to the called party: for Dial() the total, otherwise during
+    the playback. It is None if its channel does not count RTP packets, or for Dial() if the phone's packets do not show
+    that the first ones could reach it.
+
+    `since` is the start of the playback, or for Dial() the time of the answer; None if unknown.
+
+    `status` is PLAYBACKSTATUS. For Dial() it is `1` if the called party held the call, `moved` if another phone took
+    the call, `left` if the caller left it, `late` if a phone that may be behind NAT began to send late, and `early` if
+    media could flow before the answer.
+
+    `through_local` is True if the caller was to hear a sound through a Local channel. `packet_ms` is the length of a
+    packet of the called party. `codecs` has the codec of a party's channel, if it has only one.
     """
 
     call_id: str
@@ -135,11 +145,11 @@ class Sounded:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the called party's phone reported by RTCP until the end of the call.
+    """The report of the called party's phone by RTCP until the end of the call.
 
-    `heard_from`: a report came, and packets too. `lost` are the packets that the phone missed by its last report,
-    `lost_back` those that Asterisk missed of the phone's. `moved`: at the end Asterisk sent to another address than the
-    sound.
+    `heard_from` is True if a report came, and packets too. `lost` are the packets that the phone missed by its last
+    report, `lost_back` those from the phone that Asterisk missed. `moved` is True if Asterisk sent to another address
+    at the end than during the sound.
     """
 
     call_id: str
@@ -153,7 +163,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The call ended. `talked_ms` is how long the parties were connected; None if they were not, or if unknown."""
+    """The end of a call. `talked_ms` is how long the parties were connected; None if they were not, or if unknown."""
 
     call_id: str
     nonce: str
@@ -169,7 +179,9 @@ Line = Decided | Sounded | Reported | Ended
 
 
 def read(line: str) -> Line:
-    """Read one line, without its line end. Raises JournalError, which quotes nothing from the line."""
+    """The content of one line, which comes without its line end. Raises JournalError, which quotes nothing from the
+    line.
+    """
     fields = line.split(",")
     reader = _READERS.get((fields[0], len(fields)))
     if reader is None or len(line) > LONGEST_LINE or not _LINE.fullmatch(line):
@@ -181,7 +193,9 @@ def read(line: str) -> Line:
 
 
 def split(line: str) -> tuple[str, str] | None:
-    """The two lines in one: a full disk has cut off the first one without its line end. None if there is only one."""
+    """The two lines in one text, if a full disk has cut off the first one without its line end; None if there is only
+    one line.
+    """
     start = max(line.rfind(f"{word},") for word, _ in _READERS)
     return (line[:start], line[start:]) if start > 0 else None
 
@@ -216,10 +230,10 @@ def _decided(
         caller=parse(caller),
         called=parse(dialled),
         dialled=dialled,
-        perhaps=perhaps(number),
+        perhaps=parse_or_none(number),
         endpoint=dialplan.endpoint_of(unquote(channel)),
         account=unquote(account),
-        caller_perhaps=perhaps(caller),
+        caller_perhaps=parse_or_none(caller),
         trunks=tuple(sorted(dialplan.endpoints(unquote(dial_string)))),
         sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
         emergency=outcome == Outcome.BYPASS,
@@ -315,7 +329,7 @@ _READERS: Final[Mapping[tuple[str, int], Callable[..., Line]]] = {
     ("reported", 6): _reported,
     ("ended", 9): _ended,
 }
-"""By the first field and the number of fields."""
+"""Readers, by the first field and the number of fields."""
 
 
 def _moment(text: str) -> datetime:
@@ -327,13 +341,14 @@ def _moment(text: str) -> datetime:
 
 EARLIEST: Final = timedelta(hours=1)
 LATEST: Final = timedelta(days=7)
-"""How far a call's times may be before and after the time in its id: the clock can be stepped, and calls can be long.
+"""Longest time between a call's times and the time in its id, before and after: the clock can be stepped, and calls can
+be long.
 """
 
 
 def fits_call_id(call_id: str, at: datetime) -> bool:
-    """True if a call with this id can have been decided then. Asterisk's own id holds the second when its channel was
-    made; one that an ARI application chose does not.
+    """True if a call with this id can have been decided at that time. Asterisk's own id contains the second in which
+    its channel was made; an id that an ARI application chose does not.
     """
     found = _UNIQUE_ID.search(call_id)
     if not found:
@@ -342,6 +357,8 @@ def fits_call_id(call_id: str, at: datetime) -> bool:
     return made - EARLIEST <= at <= made + LATEST
 
 
-def blotted(line: str) -> str:
-    """A refused line in the form that is kept: every digit becomes 0, because the line can hold telephone numbers."""
+def without_digits(line: str) -> str:
+    """A refused line in the form that is kept. Every digit becomes 0, because the line can contain telephone
+    numbers.
+    """
     return _DIGIT.sub("0", _NOT_PLAIN.sub("?", line))

@@ -1,4 +1,4 @@
-"""The journal: the file in which the hook writes what it did, and its reader in the service.
+"""The journal: the file in which the hook records its acts, and its reader in the service.
 
 The hook opens the file for each line, appends the line in one write, and closes the file. The service follows the file.
 Every few seconds it replaces the file with an empty one. It removes the old file when no process can write to it, or
@@ -34,44 +34,52 @@ from .journal_file import JournalFile, drop_done
 _log = logging.getLogger(__name__)
 
 GATHER_S: Final = 0.03
-"""How long the reader waits after the first line for further ones: one read costs as much as several lines."""
+"""Time for which the reader waits after the first line for more, in seconds: one read takes as long as several
+lines.
+"""
 POLL_S: Final = 0.5
-"""How often the file is read even if inotify reports no write."""
+"""Interval in seconds at which the file is read even if inotify reports no write."""
 SAVE_EVERY_S: Final = 1.0
-"""How often the time up to which all lines were read is saved."""
+"""Interval in seconds at which the time up to which all lines were read is saved."""
 REPLACE_EVERY_S: Final = 5.0
-"""How long a line stays in the file at most before the file is replaced: a line can hold telephone numbers."""
+"""Longest time that a line stays in the file before the file is replaced, in seconds: a line can contain telephone
+numbers.
+"""
 REPLACE_AT: Final = 1024 * 1024
-"""Size in octets from which the file is replaced at once."""
+"""Size in octets at which the file is replaced at once."""
 LINES_AT_ONCE: Final = 16
-"""How many lines are entered at once, which takes some milliseconds. Then the event loop has as much time for the calls
-that wait for a verdict.
+"""Maximum number of lines that are entered at once, which takes some milliseconds. After that, the event loop has as
+much time for the calls that wait for a verdict.
 """
 HELD_S: Final = 60.0
-"""How long a replaced file may stay open for writing. The hook has the file open for some microseconds, longer only if
-Asterisk is stopped at that moment. What has it open for a minute is not the hook, or no longer serves calls; and the
-file can hold telephone numbers.
+"""Longest time for which a replaced file may stay open for writing, in seconds. The hook has it open for some
+microseconds, longer only if Asterisk is stopped at that moment. A process that keeps it open for a minute is not the
+hook, or no longer serves calls; and the file can contain telephone numbers.
 """
 MOST_FILES: Final = 50
-"""With so many files the hook's file is not replaced: each costs a descriptor, and all stay while the ledger cannot be
-written.
+"""Number of files at which the hook's file is not replaced. Each file takes a descriptor, and all stay while the
+ledger cannot be written.
 """
 FOLDER_MODE: Final = 0o710
 FILE_MODE: Final = 0o620
-"""Asterisk's group can write to the file and empty it, but not read it: lines can hold telephone numbers in clear."""
+"""Mode of the file. Asterisk's group can write to it and empty it, but not read it, because lines can contain telephone
+numbers in clear.
+"""
 TAKEN: Final = "taken-"
 """Prefix of the files that the hook no longer writes to."""
 READ: Final = ".read"
-"""Its modification time is the time up to which the service has read all lines."""
+"""The file whose modification time is the time up to which the service has read all lines."""
 _EMPTY: Final = f".{dialplan.JOURNAL_FILE}."
 REFUSED: Final = "refused"
 _REFUSED_MODE: Final = 0o600
 MOST_REFUSED_BYTES: Final = 1024 * 1024
-"""Limit for the file of refused lines, so that they cannot fill the disk."""
+"""Maximum number of bytes of the file of refused lines, so that they cannot fill the disk."""
 
 
 class JournalFolder:
-    """The folder and its files. Several processes may use it. Asterisk's user is in the group of `group_of`."""
+    """The folder of the journal, and its files. Several processes may use it. Its group is that of `group_of`, and
+    Asterisk's user is in it.
+    """
 
     def __init__(self, directory: Path, group_of: Path) -> None:
         self.directory = directory
@@ -139,7 +147,7 @@ class JournalFolder:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """During a hand-over two instances use the folder."""
+        """Lock the folder during the block, because two instances use it during a hand-over."""
         descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -173,7 +181,7 @@ class JournalFolder:
 
 
 def _inode(path: Path) -> int | None:
-    """The file's inode, or None if another instance has removed it."""
+    """The file's inode; None if another instance has removed it."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:
@@ -181,7 +189,7 @@ def _inode(path: Path) -> int | None:
 
 
 class JournalReader:
-    """Follows the journal; use it in one event loop."""
+    """The reader, which follows the journal. Use it in one event loop."""
 
     def __init__(
         self,
@@ -201,24 +209,24 @@ class JournalReader:
         self._files: list[JournalFile] = []
         self._reading = asyncio.Lock()
         self._entered: deque[Future[None]] = deque()
-        """The evidence of the lines that were entered since all lines were read; the first one is not on the disk."""
+        """The evidence of the lines that were entered since all lines were read. The first one is not on the disk."""
         self.held_files = 0
-        """How many files were removed while a process had them open for writing. From any thread."""
+        """Number of files that were removed while a process had them open for writing. Thread-safe."""
         self._held = LogThrottle(_log)
         self._began_s = time.monotonic()
         self._read_s: float | None = None
         self._refreshed_s: float | None = None
         self._saved_s = 0.0
         self._reads: deque[tuple[float, deque[Future[None]]]] = deque()
-        """The time (Unix) of each read and its evidence, until that is known to be on the disk."""
+        """The time (Unix) of each read, with its evidence, until that is known to be on the disk."""
         self._replaced_s = time.monotonic()
         self._logged = ""
         self.read = asyncio.Event()
-        """Set when all lines that existed at the start have been read."""
+        """An event that is set when all lines that existed at the start have been read."""
 
     @property
     def lag_s(self) -> float:
-        """Seconds since all lines were read, or since the start if they never were. From any thread."""
+        """Seconds since all lines were read, or since the start if they never were. Thread-safe."""
         read_s = self._read_s
         return time.monotonic() - (self._began_s if read_s is None else read_s)
 
@@ -245,7 +253,7 @@ class JournalReader:
                         await written()
 
     async def _refresh_files(self) -> bool:
-        """Every `POLL_S`, make the hook's file if it is missing, and open new files; returns whether it did so."""
+        """Every `POLL_S`, make the hook's file if it is missing, and open new files. True if this was done."""
         now_s = time.monotonic()
         if self._refreshed_s is not None and now_s - self._refreshed_s < POLL_S:
             return False
@@ -255,7 +263,7 @@ class JournalReader:
         return True
 
     async def read_all(self) -> None:
-        """Return when all lines that exist now have been read. Raises OSError and JournalError."""
+        """Wait until all lines that exist now have been read. Raises OSError and JournalError."""
         self._open()
         await self.read_new_lines()
 
@@ -281,7 +289,7 @@ class JournalReader:
             self.read.set()
 
     async def _enter_new_lines(self, file: JournalFile) -> bool:
-        """Enter the lines that were written to this file since the last read; returns whether there were any."""
+        """Enter the lines that were written to this file since the last read. True if there were any."""
         until, began_s, found = file.size(), time.thread_time(), False
         self._set_gap_s(self._gap_s())
         while file.has_lines(until):
@@ -300,7 +308,7 @@ class JournalReader:
         return found
 
     def _gap_s(self) -> float:
-        """Seconds since the last time that all lines were read, by this service or by the one before."""
+        """Seconds since the last time that all lines were read, by this service or by the previous one."""
         if self._read_s is not None:
             return time.monotonic() - self._read_s
         return max(0.0, time.time() - self._folder.read_until())
@@ -348,7 +356,7 @@ class JournalReader:
             return None  # another instance removed it
 
     async def _replace_when_due(self) -> None:
-        """Replace the hook's file."""
+        """Replace the hook's file if it is time."""
         now_s = time.monotonic()
         current = next((file for file in self._files if file.path == self._folder.path), None)
         if current and current.position and len(self._files) <= MOST_FILES:
@@ -386,7 +394,7 @@ class JournalReader:
         return True
 
     def _remove(self, file: JournalFile) -> None:
-        """A process that still has the file open, or another name of it, keeps no line."""
+        """Remove the file. A process that still has it open, or another name of it, keeps no line."""
         with suppress(OSError):  # another instance removed it, or it belongs to another user
             os.truncate(file.path, 0)
         file.path.unlink(missing_ok=True)
@@ -402,7 +410,7 @@ class JournalReader:
 
     @contextmanager
     def _watching(self) -> Iterator[Callable[[], Awaitable[None]]]:
-        """Yields a function that waits for the next write in the folder. Without inotify it never returns, and the
+        """Yield a function that waits for the next write in the folder. Without inotify it never returns, and the
         reader only polls.
         """
         loop = asyncio.get_running_loop()

@@ -1,6 +1,6 @@
-"""The sounds whose files match the registry in use; any other sound counts as missing.
+"""The sounds whose files match the registry in use. Any other sound counts as missing.
 
-So a call whose licensed sound does not match gets the notice, as it does when the sound is missing.
+So a call whose licensed sound does not match gets the notice, as if the sound were missing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from idtone.registry.index import RegistryIndex
 from idtone.tones.making.sounds import Sound
-from idtone.tones.playable_profile import doubt
+from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class PlayableSounds(Mapping[str, Sound]):
     """Sounds by profile id, without those that do not match the current generation of the registry.
 
-    Each mismatch is logged as an error once per generation. A look-up costs one comparison more than a dict's.
+    Each mismatch is logged as an error once per generation. A look-up takes one comparison more than that of a dict.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class PlayableSounds(Mapping[str, Sound]):
 
     def _review(self, registry: RegistryIndex | None) -> dict[str, Sound]:
         named = registry.tones if registry else None
-        doubted = {profile.id: doubt(profile, named) for profile in self._profiles}
+        doubted = {profile.id: play_objection(profile, named) for profile in self._profiles}
         for profile_id, reason in doubted.items():
             if reason:
                 log.error("the profile %r is not played: %s; the notice replaces it", profile_id, reason)

@@ -17,12 +17,12 @@ _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 class Request:
     """The hook's request for a verdict; each field is unchecked text.
 
-    Only the hook and the service know `nonce`. `caller` is the caller id of the channel, under the operator's own
-    Dial() as the called party sees it; `called` is CALLED_NUMBER,
-    `channel` is the name of the caller's channel (empty under the operator's own Dial()), `account` its account code,
-    `chain` is the id of the call that this one is a leg of, and `diverting` is the number that forwarded the call to
-    this PBX, according to its signalling. `sip_call_id` is the Call-ID of the caller's channel. `chain_token` is what
-    came by a trunk from another node (`call_control.chain_token`).
+    Only the hook and the service know `nonce`. `caller` is the caller id of the channel; with the operator's own
+    Dial(), as the called party sees it. `called` is CALLED_NUMBER. `channel` is the name of the caller's channel (empty
+    with the operator's own Dial()), and `account` its account code. `chain` is the id of the call that this one is a
+    leg of. `diverting` is the number that forwarded the call to this PBX, according to its signalling. `sip_call_id` is
+    the Call-ID of the caller's channel. `chain_token` is the token that came over a trunk from another node
+    (`call_control.chain_token`).
     """
 
     call_id: str
@@ -39,15 +39,17 @@ class Request:
     sip_call_id: str = ""
     chain_token: str = field(default="", repr=False)
     own_dial: bool = False
-    """The request comes from the operator's own Dial(), after the answer: only the called party can hear a sound."""
+    """True if the request comes from the operator's own Dial(), after the answer. Only the called party can hear a
+    sound then.
+    """
     asked_s: float | None = field(default=None, compare=False)
-    """When the hook made the request, by Asterisk's clock (Unix); None if it does not say so."""
+    """The time of the request by Asterisk's clock (Unix); None if the hook does not give it."""
 
     @classmethod
     def read(cls, arguments: Sequence[str]) -> Request | None:
-        """Read the arguments that the hook sends over either interface; None if they are not a request.
+        """The request in the arguments that the hook sends over either interface; None if they are not a request.
 
-        They are: `decide` (`own` under the operator's own Dial()), call id, nonce, time, number, direction, called
+        They are: `decide` (`own` with the operator's own Dial()), call id, nonce, time, number, direction, called
         number, dial string, caller, the caller's channel, account code, chain, diverting number, SIP Call-ID, chain
         token. Values from outside are URI-encoded.
         """

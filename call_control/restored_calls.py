@@ -1,4 +1,4 @@
-"""The calls that another instance decided, as its ledger has them."""
+"""The calls that another instance decided, read from its ledger."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .call import Call
 
 @dataclass(frozen=True, slots=True)
 class RestoredCalls:
-    """`calls` are those of `read` that the journal can still name, by their ids."""
+    """Restored calls. `calls` are those of `read` that the journal can still name, by their ids."""
 
     read: OpenCalls
     calls: Mapping[str, Call]
 
     @classmethod
     def of(cls, ledger: LedgerReader, earlier: Self | None = None) -> Self:
-        """Restore the calls in progress; those without a step since an `earlier` answer come from that answer.
+        """Restore the calls in progress. Those without a step since an `earlier` answer are taken from that answer.
 
-        Raises LedgerError. New calls wait during a hand-over. So the next instance restores the calls twice: before the
-        hand-over, where a thousand take half a second, and after it, where only the changed ones take time.
+        New calls wait during a hand-over. So the next instance restores the calls twice: before the hand-over, when a
+        thousand take half a second, and after it, when only the changed ones take time. Raises LedgerError.
         """
         read = ledger.open_calls(earlier.read if earlier else None)
         known = earlier.calls if earlier else {}
@@ -39,7 +39,7 @@ class RestoredCalls:
 
 
 def restored_calls(ledger: LedgerReader, call_ids: Iterable[str]) -> dict[str, Call]:
-    """These calls, by their ids. Raises LedgerError."""
+    """The restored calls with these ids. Raises LedgerError."""
     return {
         record.call_id: Call.restored(record, record.nonce)
         for record in ledger.records_of(call_ids)

@@ -1,8 +1,8 @@
-"""The sounds' files as they are on the disk, compared with what the service made. I/O.
+"""The sounds' files on the disk, compared with the files that the service made. I/O.
 
-Asterisk opens a file anew for each playback, and plays what is in it. The service does not see that; it sees whether a
-file has changed, because the kernel gives it another change time (ctime) then, which no program can set. So a file with
-the right content, and the same change time before and after a playback, is what Asterisk read. An unchanged file costs
+Asterisk opens a file anew for each playback, and the service does not see what it reads. But it sees whether a file has
+changed: the kernel then gives the file another change time (ctime), which no program can set. So if a file has the
+right content, and the same change time before and after a playback, it is what Asterisk read. An unchanged file takes
 one `lstat()`; only a changed one is read.
 """
 
@@ -23,11 +23,13 @@ from idtone.core.translation import Message, joined
 from idtone.tones.making.sounds import Sound, SoundFile
 
 RESTORE_AFTER_S: Final = 60.0
-"""How long a damaged file is left as it is: an operator exchanges sounds in steps, and then reloads the service. Until
-then calls get the notice."""
+"""Time for which a damaged file is left alone, in seconds. An operator exchanges sounds in steps, and then reloads the
+service. Until then calls get the notice.
+"""
 SETTLED_NS: Final = 50_000_000
-"""The kernel dates changes by its tick, 10 ms at most: a file that was changed a moment before it was read can be
-changed again without another date."""
+"""Time after a change within which a second change may have the same date, in nanoseconds. The kernel dates changes by
+its tick of at most 10 ms.
+"""
 OPENED: Final[Mapping[str, str]] = {"ulaw": "ulaw", "alaw": "alaw", "gsm": "gsm", "g722": "sln16", "opus": "sln16"}
 """A channel's codec → the format of the sound file that Asterisk opens for it. Asterisk chooses the file that needs the
 least transcoding. For other codecs the choice is not known."""
@@ -36,16 +38,17 @@ OTHERS: Final = frozenset(
     "mp3 alaw al alw pcm ulaw ul mu ulw au wav wav16 WAV wav49 raw slin "
     "sln sln12 sln16 sln24 sln32 sln44 sln48 sln96 sln192".split()
 )
-"""The endings by which Asterisk finds audio files. One of another format can be preferred to the service's: `.au` to
-`.ulaw`, for example, and each file in a subfolder that has the name of the channel's language."""
+"""Endings by which Asterisk finds audio files. It can prefer a file of another format to the service's: `.au` to
+`.ulaw`, for example, and each file in a subfolder with the name of the channel's language.
+"""
 
 Stamp = tuple[int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file at some time: its stamp (device, inode, size, times of change; None if there is no regular file), and the
-    SHA-256 of its content; empty if it cannot be read.
+    """A file at some time. `stamp` has device, inode, size and times of change; None if there is no regular file.
+    `sha256` is the digest of its content; empty if it cannot be read.
     """
 
     stamp: Stamp | None
@@ -60,9 +63,9 @@ States = Mapping[Path, FileState]
 
 @dataclass(frozen=True, slots=True)
 class PlayedFile:
-    """What the evidence says of the file of a sound. `format` is that of the file that Asterisk opened, and `sha256`
-    its digest; without a format the latter is that of the sound (`Sound.sha256`). Both are None if tones were played,
-    or perhaps a file that the service has not made.
+    """The evidence about the file of a sound. `format` is the format of the file that Asterisk opened, and `sha256` its
+    digest. Without a format the digest is that of the sound (`Sound.sha256`). Both are None if tones were played, or
+    perhaps a file that the service has not made.
     """
 
     sha256: str | None
@@ -70,7 +73,9 @@ class PlayedFile:
 
 
 class SoundFiles:
-    """Can be used from several threads. `restore` makes the files again; it raises ToneError if it cannot make all."""
+    """The files of all sounds. Thread-safe. `restore` makes the files again; it raises ToneError if it
+    cannot make all.
+    """
 
     def __init__(self, sounds: Iterable[Sound], restore: Callable[[], object] = lambda: None) -> None:
         self._sounds = tuple(sounds)
@@ -78,37 +83,41 @@ class SoundFiles:
         self._own = frozenset(file.path for sound in self._sounds for file in sound.files)
         self._names = frozenset(sound.stem.name for sound in self._sounds)
         self.changes = 0
-        """How often a file was found to be another one than the service made."""
+        """Number of times that a file was found to differ from the one that the service made."""
         self._read: dict[Path, tuple[FileState, bool]] = {}
-        """What was read last; and whether a later change of the file shows by its stamp."""
+        """The state of each file at the last reading, and whether its stamp would show a later change."""
         self._since_s: dict[Path, float] = {}
-        """The damaged files, and when that was seen first, by the monotonic clock."""
+        """The damaged files, with the time at which that was first seen, by the monotonic clock."""
         self._folders: dict[Path, tuple[int, frozenset[tuple[Path, Stamp | None]]]] = {}
-        """When a folder was changed, and the files beside the sounds' own that Asterisk can open instead."""
+        """The change time of each folder, and the files in it, besides the sounds' own, that Asterisk can open
+        instead.
+        """
         self._first = frozenset(found for sound in self._sounds for found in self._beside_of(sound))
         for sound in self._sounds:
             self.states(sound)
 
     @property
     def damaged(self) -> int:
-        """The number of files that were damaged or foreign at the last look."""
+        """Number of files that were damaged or foreign at the last look."""
         return len(self._since_s)
 
     def as_made(self, sound: Sound) -> States | None:
-        """The sound's files now, if all are as they were made, and no further file came beside them; else None."""
+        """The states of the sound's files, if all are unchanged and no further file came beside them; otherwise
+        None.
+        """
         states = self.states(sound)
         if self._foreign(sound) or not all(states[file.path].sha256 == file.sha256 for file in sound.files):
             return None
         return states
 
     def states(self, sound: Sound) -> States:
-        """The sound's files now."""
+        """The current states of the sound's files."""
         return {file.path: self._state(file) for file in sound.files}
 
     def played(self, sound: Sound, codec: str, began: datetime, before: States | None) -> PlayedFile | None:
         """The file that was played from `began` until now to a channel with this codec; None if it is not known,
-        because a file was changed. `before` are the sound's files at some time before the playback, None if that is not
-        known.
+        because a file was changed. `before` are the sound's files at some time before the playback, or None if that is
+        not known.
         """
         opened = OPENED.get(codec)
         chosen = [file for file in sound.files if file.sound_format.name == opened]
@@ -122,7 +131,7 @@ class SoundFiles:
         return PlayedFile(chosen[0].sha256, opened) if chosen else PlayedFile(sound.sha256)
 
     def look(self) -> None:
-        """Look at all files, and make those again that have been damaged for long. Raises ToneError that names the
+        """Look at all files, and make those again that have been damaged for long. Raises ToneError, which names the
         damaged and foreign files.
         """
         now_s = time.monotonic()
@@ -159,14 +168,16 @@ class SoundFiles:
     # -- further files --------------------------------------------------------------------------------------------
 
     def _foreign(self, sound: Sound) -> list[Path]:
-        """Files beside those of the sound that were not there, or not as they are, when the service started."""
+        """Files beside those of the sound that are new or changed since the service started."""
         return [path for path, stamp in self._beside_of(sound) if (path, stamp) not in self._first]
 
     def _beside_of(self, sound: Sound) -> list[tuple[Path, Stamp | None]]:
         return [found for found in self._in(sound.stem.parent) if found[0].stem == sound.stem.name]
 
     def _in(self, folder: Path) -> frozenset[tuple[Path, Stamp | None]]:
-        """Read again if a name was added to the folder or removed there; its subfolders, with each `look`."""
+        """The files in a folder that Asterisk could open. The folder is read again if a name was added or removed
+        there; its subfolders are read at each `look`.
+        """
         try:
             changed_ns = os.stat(folder).st_mtime_ns
         except OSError:
@@ -237,7 +248,7 @@ def _stamp_of(status: os.stat_result) -> Stamp | None:
 
 
 def _read(file: SoundFile) -> tuple[FileState, bool]:
-    """The file, and whether a later change of it shows by its stamp. One of another size is not read."""
+    """The file's state, and whether its stamp would show a later change. A file of another size is not read."""
     now_ns, stamp = time.time_ns(), _stamp(file.path)
     if stamp is None or stamp[2] != file.octets:
         return FileState(stamp, ""), True

@@ -1,4 +1,6 @@
-"""The service's answers to the hook: what to do with the call, who hears which file, and the token of its chain."""
+"""The service's answers to the hook: the treatment of the call, the file for each party, and the token of a forwarding
+chain.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from idtone import dialplan
 from idtone.core.calls import Party
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.core.settings.policy import CallerHears
 
 from .call import Call
@@ -35,7 +37,7 @@ class Verdicts:
                 "%s: the names of the profiles %s are too long together; the hook plays the notice",
                 call.id,
                 set(files.values()),
-                extra=about(call.id, call.decision.reason),
+                extra=call_extra(call.id, call.decision.reason),
             )
             verdict = self._with(call, dict.fromkeys(files, self.sounds.notice))
         return self._with_chain(call, verdict)
@@ -53,7 +55,7 @@ class Verdicts:
         )
 
     def _with_chain(self, call: Call, verdict: dialplan.Verdict) -> dialplan.Verdict:
-        """The verdict with what the hook needs to tell other nodes and other legs that the call is announced."""
+        """The verdict with the text that lets the hook tell other nodes and other legs that the call is announced."""
         marked = replace(verdict, chain=self.fleet.mark(call)) if self.fleet else verdict
         if len(marked.extension) <= dialplan.EXTENSION_LIMIT:
             return marked
@@ -61,6 +63,6 @@ class Verdicts:
             "%s: the names of the profiles %s leave no room for the chain token; the next node plays a sound too",
             call.id,
             set(verdict.files.values()),
-            extra=about(call.id, call.decision.reason),
+            extra=call_extra(call.id, call.decision.reason),
         )
         return verdict

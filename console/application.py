@@ -49,18 +49,18 @@ PUBLIC_LINKS: Final = (
     (REPORT, "通話を申告する", "Report a call"),
     (PACK, "パックの検証", "Verify a pack"),
 )
-"""As in the head of templates/public.html, for the forms that show both languages."""
+"""The same links as in the head of templates/public.html, for the forms that show both languages."""
 FORM_LIMIT: Final = 256 * 1024
-"""Bytes of a form without files."""
+"""Most bytes of a form without files."""
 
 CROWD: Final = 64
-"""Requests that are being answered, among them the open streams."""
+"""More requests at a time than this are a crowd; open streams count too."""
 LATE: Final = frozenset({403, 404, 413, 429})
-"""The statuses of refusals."""
+"""The statuses of refusals, which are delayed in a crowd."""
 LATE_S: Final = 1.0
-"""In a crowd a refusal comes so much later: it costs nothing to wait with it, and its sender comes again later."""
+"""Delay of a refusal in a crowd: the wait costs nothing, and its sender comes back later."""
 LATE_REFUSALS: Final = 160
-"""That wait at a time. Others come at once: connections are left for users."""
+"""Most delayed refusals at a time. Others are sent at once, so that connections are left for users."""
 
 _log = logging.getLogger(__name__)
 UNKNOWN: Final = "an unknown address"
@@ -82,7 +82,7 @@ def application(console: Console) -> web.Application:
 
 
 def _guarded(console: Console) -> Middleware:
-    """Refuse what is not meant for this console, and too much of it, before anything else is done."""
+    """Refuse requests that are not meant for this console, or are too many, before anything else is done."""
     refused = console.refused
 
     @web.middleware
@@ -124,7 +124,7 @@ def _address(console: Console, request: web.Request) -> str:
 
 
 def _plain(status: HTTPStatus, text: str, **headers: str) -> web.Response:
-    """A plain text for a program or an attacker: it shows no page."""
+    """A plain text for a program or an attacker, instead of a page."""
     answer = web.Response(text=f"{text}\n", status=status, headers=headers)
     protect(answer, PLAIN)
     return answer
@@ -233,7 +233,7 @@ async def _answered(visit: Visit) -> web.StreamResponse:
             return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))
     answer = await visit.page.handler(visit)
     if visit.page.method is Method.POST:
-        visit.console.waits.look_again()  # after the act, else what it did would be missing
+        visit.console.waits.look_again()  # after the act: otherwise its result would be missing
     return answer
 
 
@@ -263,7 +263,7 @@ def _has_sign_in(console: Console) -> bool:
 
 
 def _to_sign_in(visit: Visit) -> web.Response:
-    """A page that a person opens is shown after the sign-in; what a page loads by itself is not."""
+    """Lead to the sign-in. The page that a person opened is shown after it; what a page loads by itself is not."""
     answer = visit.redirect(SIGN_IN)
     if "text/html" in visit.request.headers.get("Accept", "") and (wanted := own_page(visit.here)):
         WANTED.give(answer, quote(wanted, safe=""))

@@ -1,4 +1,4 @@
-"""Answers with the part of a file that the browser asks for, as its player does to seek."""
+"""Answers with a part of a file, as a browser's player asks for it to seek."""
 
 from http import HTTPStatus
 
@@ -6,7 +6,7 @@ from aiohttp import web
 
 
 def ranged(request: web.Request, octets: bytes, content_type: str) -> web.Response:
-    """All octets, or the one range that the request names (RFC 9110, 14)."""
+    """The response with all octets, or with the one range that the request names (RFC 9110, 14)."""
     size, headers = len(octets), {"Accept-Ranges": "bytes"}
     try:
         wanted = request.http_range

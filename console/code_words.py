@@ -29,7 +29,7 @@ TONES: Final[Mapping[str, str]] = {
     Outcome.SHED: "overload",
     Outcome.BYPASS: "quiet",
 }
-"""The colour of an outcome, in lists and in plots."""
+"""Outcome → its colour, in lists and in plots."""
 STATUSES: Final[Mapping[str, str]] = {
     CallStatus.CONNECTED: template("call connected"),
     CallStatus.REFUSED: template("call refused"),
@@ -57,7 +57,7 @@ NUMBERS: Final[Mapping[str, str]] = {
     NumberKind.WITHHELD: template("number withheld"),
     NumberKind.MALFORMED: template("number that cannot be read"),
 }
-"""For a visitor who may see no digits."""
+"""Words for numbers, for a visitor who may see no digits."""
 ROLES: Final[Mapping[str, str]] = {
     Role.VIEWER: template("viewer"),
     Role.INVESTIGATOR: template("investigator"),
@@ -109,7 +109,7 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "lost_back": (template("Packets of the phone lost"), {}),
     "status": (template("End"), STATUSES),
 }
-"""Of each detail of a step: its name, and the words for its codes."""
+"""Detail of a step → its name, and the words for its codes."""
 
 
 def words_of(table: Mapping[Any, str], code: object) -> str:
@@ -119,7 +119,7 @@ def words_of(table: Mapping[Any, str], code: object) -> str:
 
 
 def detail_words(name: str, value: object) -> str:
-    """One detail of a step; several codes stand side by side in its value."""
+    """One detail of a step in words; its value may hold several codes."""
     if name not in DETAILS:
         return f"{name}: {value}"
     label, table = DETAILS[name]
@@ -139,7 +139,7 @@ def coded(table: Mapping[Any, str]) -> object:
 
 
 _PERSON: Final = re.compile(r"([^;()]+?) \(uid \d+, by (login|sudo|account|console)\)")
-"""As the history writes a person."""
+"""A person as the history writes them."""
 
 
 def person(text: str) -> Markup:

@@ -29,11 +29,12 @@ from .access.users import User, Users
 from .decided_by_minute import DecidedByMinute
 from .decided_plots import EVERY_S, DecidedPlots, decided_plots
 from .doctor_runs import DoctorRuns
-from .evaluating import Evaluating
+from .evaluation_run import EvaluationRun
 from .fleet_live import FleetLive
+from .ledger_verification import Verification
 from .live_state import Live
 from .made_packs import MadePacks
-from .office.parsed_folder import OfficeFiles
+from .office.office_files import OfficeFiles
 from .own_address import OwnAddress
 from .page import Page, Visit
 from .pending_tasks import WhatWaits
@@ -45,14 +46,13 @@ from .statistics import Statistics
 from .templates import Templates
 from .threads import Threads
 from .uploads import UploadRoom
-from .verification import Verification
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Console:
-    """Made once, by `commands`."""
+    """All parts of the console. `commands` makes it once."""
 
     settings: Settings
     users: Users
@@ -71,33 +71,33 @@ class Console:
     refused: LogThrottle = field(default_factory=lambda: LogThrottle(_log, "requests are refused"))
     limits: RequestLimits = field(default_factory=RequestLimits)
     night_signatures: Attempts = field(default_factory=Attempts)
-    """Passphrases of keys that lie at the office, by user."""
+    """Attempts at passphrases of keys that lie at the office, by user."""
     threads: Threads = field(default_factory=Threads)
     upload_room: UploadRoom = field(default_factory=UploadRoom)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     sign_ins: SignInLog = field(default_factory=SignInLog)
     verification: Verification = field(init=False)
     statistics: dict[str, Statistics] = field(default_factory=dict)
-    """By node; empty names this one."""
+    """Node → its statistics; the empty name is this node."""
     fleet: FleetLive = field(init=False)
-    """Only if `settings.ledger.is_shared()`."""
-    evaluating: Evaluating = field(default_factory=Evaluating)
+    """The fleet's state; only if `settings.ledger.is_shared()`."""
+    evaluating: EvaluationRun = field(default_factory=EvaluationRun)
     made_packs: MadePacks = field(default_factory=MadePacks)
     waits: WhatWaits = field(default_factory=WhatWaits)
     mails: WaitingMails = field(init=False)
     office_files: OfficeFiles | None = field(init=False)
     prometheus: PrometheusAlerts | None = field(init=False)
-    """The operator's; None if the settings name none."""
+    """The operator's Prometheus; None if the settings name none."""
 
     def signatures_ending_soon(self, now: datetime) -> datetime | None:
-        """When the first of the association's signatures ends, if that is soon; every page shows it. On an operator's
-        node, when its registry does. None also if that is not known. `read_ahead` keeps it.
+        """End of the first of the association's signatures, or on an operator's node of its registry, if that is soon;
+        every page shows it. None if it is not soon or not known. `read_ahead` keeps it.
         """
         end = self.office_files.signed_until if self.office_files else self.registry.signed_until
         return end if end is not None and end - now <= SIGNED_SOON else None
 
     async def read_ahead(self) -> None:
-        """Keep in memory what pages show: a registry of many numbers takes seconds to parse."""
+        """Keep in memory what pages show: parsing a registry of many numbers takes seconds."""
         if self.office_files:
             await asyncio.to_thread(self.office_files.read_ahead)
         else:
@@ -122,21 +122,21 @@ class Console:
         return self.desk.folder if self.desk else None
 
     def statistics_of(self, node: str) -> Statistics:
-        """The statistics of a node; this one's if the name is empty."""
+        """The statistics of a node; the empty name is this node."""
         if node not in self.statistics:  # a new one reads a file
             self.statistics[node] = Statistics(self.settings, node)
         return self.statistics[node]
 
     def reader(self) -> LedgerReader:
-        """Read this node's ledger. The numbers stay sealed. Raises LedgerError."""
+        """A reader of this node's ledger. The numbers stay sealed. Raises LedgerError."""
         return LedgerReader.open(self.settings.ledger.own())
 
     async def user(self, name: str) -> User | None:
-        """The user of this name. Each request asks for it: a thread is worth it only if the file has to be read."""
+        """The user of this name. Each request asks for it, so a thread is used only if the file has to be read."""
         return self.users.get(name) if self.users.is_read else await self.threads.admitting(self.users.get, name)
 
     def begin_session(self, visit: Visit, name: str) -> web.Response:
-        """Lead a person who has just signed in to the first page, with a new session."""
+        """Begin a session for a person who has just signed in, and lead to the first page."""
         answer = visit.redirect("/")
         self.give_session(visit, answer, name)
         return answer
@@ -145,7 +145,7 @@ class Console:
         SESSION.give(answer, self.signed_in(visit, name))
 
     def signed_in(self, visit: Visit, name: str) -> str:
-        """The token of a new session. One that the browser had before is over."""
+        """The token of a new session. The browser's earlier session ends."""
         before = self.sessions.find(SESSION.of(visit.request))
         if before:
             self.sessions.end(before)
@@ -155,13 +155,13 @@ class Console:
         return token
 
     def renew_session(self, visit: Visit, answer: web.Response, name: str) -> None:
-        """End all sessions of a user who has proved again who it is, and begin a new one in this browser."""
+        """End all sessions of a user who has proved the identity again, and begin a new one in this browser."""
         self.sessions.end_all_of(name)
         token, _ = self.sessions.begin(name, visit.address)
         SESSION.give(answer, token)
 
     async def still_admits(self, visit: Visit) -> bool:
-        """True if the visitor of a page that goes on may still see it: session, user and right are there."""
+        """True if the visitor of a page that streams may still see it: session, user and right are valid."""
         session, right = visit.session, visit.page.right
         if session is None or right is None or not self.sessions.is_open(session):
             return False
@@ -169,7 +169,7 @@ class Console:
         return user is not None and session.belongs_to(user.password) and right in user.rights
 
     def end_session(self, visit: Visit, session: Session) -> web.Response:
-        """Lead a person who has signed out to the sign-in."""
+        """End the session of a person who signs out, and lead to the sign-in."""
         self.sessions.end(session)
         self.sign_ins.signed_out(session.name, visit.address)
         answer = visit.redirect("/")

@@ -1,4 +1,4 @@
-"""Counts of calls, by what the pages of statistics show. Pure."""
+"""Counts of calls for the pages of statistics. Pure."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,22 +15,22 @@ class Counts:
     """The calls of the ledger's steps up to `place`, by the days and hours of Japan."""
 
     origin: str | None = None
-    """The tree that was counted."""
+    """Origin of the tree that was counted."""
     place: int = 0
     last: str = ""
     """The hash of the step at `place`."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     tallies: dict[tuple[date, str, str], Tally] = field(default_factory=dict)
-    """By day, member and licence, as `idtone ledger stats` counts."""
+    """Tallies by day, member and licence, as `idtone ledger stats` counts."""
     reasons: Counter[tuple[date, str, str]] = field(default_factory=Counter)
-    """By day, outcome and reason."""
+    """Number of calls by day, outcome and reason."""
     hours: Counter[tuple[datetime, str]] = field(default_factory=Counter)
-    """By the hour that a call began in, and outcome."""
+    """Number of calls by the hour in which they began, and outcome."""
     kept: int = 0
-    """The place up to which a file has them."""
+    """The place up to which the file holds the counts."""
 
     def add(self, record: Record, times: int = 1, begun: datetime | None = None) -> None:
-        """Count a call; -1 times takes it back. It began at `begun`; None: with the first step of the record."""
+        """Count a call; -1 times takes it back. `begun` is its beginning; None for the first step of the record."""
         first = record.steps[0]
         if record.canary or first.kind in ACTS:
             return
@@ -63,7 +63,7 @@ class Counts:
         return [found[key] for key in sorted(found, key=str)]
 
     def by_reason(self, first: date, last: date) -> list[tuple[str, str, int]]:
-        """Outcome, reason and calls, the most first."""
+        """Outcome, reason and number of calls, the most frequent first."""
         found: Counter[tuple[str, str]] = Counter()
         for (day, outcome, reason), calls in self.reasons.items():
             if calls and first <= day <= last:

@@ -1,4 +1,4 @@
-"""Keeps the counts of a ledger's calls in a file beside it, so that a restart of the console goes on from there."""
+"""Stores the counts of a ledger's calls in a file beside it, so that a restart of the console continues from there."""
 
 import json
 import time
@@ -21,12 +21,12 @@ def file_beside(ledger: Path) -> Path:
 
 
 def write_counts(path: Path, counts: Counts) -> None:
-    """Raises OSError."""
+    """Write the counts to the file. Raises OSError."""
     replace_private(path, json.dumps(_written(counts), ensure_ascii=False).encode())
 
 
 def read_counts(path: Path) -> Counts | None:
-    """The counts in the file; None if it has none, or if another version or time zone counted them."""
+    """The counts in the file; None if it has none, or if they were made by another version or in another time zone."""
     try:
         found = json.loads(path.read_bytes())
         return _read(found) if found["counted_by"] == _counted_by() else None
@@ -35,7 +35,7 @@ def read_counts(path: Path) -> Counts | None:
 
 
 def _counted_by() -> list[object]:
-    """What decides how a call is counted: the rules of this version, and where its day begins."""
+    """The version whose rules count a call, and the time zone in which its day begins."""
     return [__version__, *time.tzname, time.timezone, time.altzone]
 
 
@@ -56,7 +56,7 @@ def _written(counts: Counts) -> dict[str, Any]:
 
 
 def _read(found: dict[str, Any]) -> Counts:
-    """Raises ValueError, LookupError, TypeError or AttributeError if it is no such text."""
+    """The counts in the text. Raises ValueError, LookupError, TypeError or AttributeError if it has another form."""
     counts = Counts(found["origin"], int(found["place"]), str(found["last"]), datetime.fromisoformat(found["at"]))
     counts.kept = counts.place
     for day, member, licence, *numbers in found["tallies"]:

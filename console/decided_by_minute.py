@@ -1,6 +1,6 @@
 """The decided calls of the last day by minute and outcome, from the ledger. Each minute is counted about once.
 
-The first count reads the steps of a day, which takes a second for each million of calls or more.
+The first count reads the steps of a day: a second or more for each million of calls.
 """
 
 import threading
@@ -14,11 +14,11 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
 LATE: Final = timedelta(minutes=2)
-"""Decisions may be written this long after they were made; these minutes are counted again."""
+"""Decisions may be written this long after they were made; the minutes within it are counted again."""
 
 
 class DecidedByMinute:
-    """May be used from any thread."""
+    """Counts of decided calls by minute. For any thread."""
 
     def __init__(self, reader: Callable[[], LedgerReader]) -> None:
         self._reader = reader

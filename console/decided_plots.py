@@ -14,17 +14,17 @@ from .decided_by_minute import MINUTE, DecidedByMinute
 from .drawings.stacked_plot import StackedPlot, stacked_plot
 
 EVERY_S: Final = 10.0
-"""How often they are drawn."""
+"""Interval between two drawings."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecidedPlots:
-    """The plots of the decisions; none before the first count, or if the ledger cannot be read; `trouble` says why."""
+    """The plots of the decisions; None before the first count, or if the ledger cannot be read (`trouble`)."""
 
     hour: StackedPlot | None = None
-    """Calls a minute."""
+    """Calls per minute."""
     day: StackedPlot | None = None
-    """Calls in ten minutes."""
+    """Calls per ten minutes."""
     trouble: LedgerError | None = None
 
 
@@ -41,7 +41,7 @@ def decided_plots(decided: DecidedByMinute) -> DecidedPlots:
 
 
 def plot_of(counts: Mapping[datetime, Counter[str]], first: datetime, last: datetime, step: timedelta) -> StackedPlot:
-    """The calls of each outcome; each point stands for the calls from its time until the next one's."""
+    """The calls of each outcome; each point counts the calls from its time to the next point's."""
     first = datetime.fromtimestamp(first.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
     places = int((last - first) / step) + 1
     series = {outcome: [0] * places for outcome in Outcome}

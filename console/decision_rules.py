@@ -1,6 +1,6 @@
-"""Why a call gets its decision: the rules in the order in which they apply, and what each one finds. Pure.
+"""The reasons of a decision: the rules in the order in which they apply, and the finding of each. Pure.
 
-`idtone.core.decision` decides; this says in words what it looked at.
+`idtone.core.decision` decides; this explains it in words.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from .japan_time import shown_to_minute
 
 @dataclass(frozen=True, slots=True)
 class AppliedRule:
-    """One rule that was asked. The last one decides."""
+    """One rule that was applied. The last one decides."""
 
     looked_at: str
     found: str
@@ -43,7 +43,7 @@ _CHAIN: Final = frozenset({Reason.CHAIN_UNCHECKED})
 
 
 def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decision: Decision) -> list[AppliedRule]:
-    """Up to the rule that gave the decision's reason."""
+    """The rules, up to the one that gave the decision's reason."""
     holding = registry.holding(call.forwarding_number, now)
     words = Message(REASONS[decision.reason])
     applied = []
@@ -59,7 +59,7 @@ def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decisi
 
 
 def _rules(holding: Holding | None, registry: Registry, now: datetime) -> Iterator[tuple[str, frozenset[Reason], str]]:
-    """What a rule looks at, the reasons that it gives, and what it finds if it gives none."""
+    """Rules, each with what it looks at, the reasons that it gives, and its words if it gives none."""
     yield Message("Suspensions"), _SUSPENSION, Message("the number is not suspended")
     yield Message("Numbers that never originate"), _NEVER, Message("the number is not among them")
     yield Message("The number itself"), _NUMBER, Message("it is a complete number")
@@ -87,7 +87,7 @@ def _suspension(call: ForwardedCall, registry: Registry, now: datetime) -> str:
 
 
 def judged_licences(call: ForwardedCall, holding: Holding | None, now: datetime) -> list[JudgedLicence]:
-    """Each licence of the member in charge, as it counts for this call."""
+    """Each licence of the member in charge, judged for this call."""
     found = []
     for licence in holding.licences if holding else ():
         reason = judge(licence, call.direction, now)

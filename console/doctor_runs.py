@@ -1,4 +1,4 @@
-"""Runs of the doctor that visitors start: one at a time, the newest ones kept while the console runs."""
+"""Runs of the doctor that visitors start: one at a time; the newest ones are kept while the console runs."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from idtone.core.settings.settings import Settings
 from idtone.operations.doctor.findings import TOPICS, Finding, State
 
 KEPT: Final = 10
-"""Runs."""
+"""Most runs in memory."""
 
 _log = logging.getLogger(__name__)
 Examine = Callable[[Settings, Callable[[Collection[str]], None]], Sequence[Finding]]
@@ -23,7 +23,7 @@ Examine = Callable[[Settings, Callable[[Collection[str]], None]], Sequence[Findi
 
 @dataclass(frozen=True, slots=True)
 class DoctorRun:
-    """One that has ended."""
+    """A run that has ended."""
 
     began: datetime
     ended: datetime
@@ -36,7 +36,7 @@ class DoctorRun:
 
 
 def examine(settings: Settings, waiting: Callable[[Collection[str]], None]) -> Sequence[Finding]:
-    """All checks, as `idtone doctor` runs them. They take seconds."""
+    """The findings of all checks of `idtone doctor`. They take seconds."""
     from idtone.operations.doctor.checks import CHECKS  # here, because the checks load much that no page needs
     from idtone.operations.doctor.exam import Exam
     from idtone.operations.doctor.run_checks import run
@@ -45,7 +45,7 @@ def examine(settings: Settings, waiting: Callable[[Collection[str]], None]) -> S
 
 
 class DoctorRuns:
-    """Used by the event loop alone."""
+    """The runs of the doctor. Used by the event loop alone."""
 
     def __init__(self, settings: Settings, do: Examine = examine) -> None:
         self._settings = settings
@@ -55,9 +55,9 @@ class DoctorRuns:
         self.unfinished: Sequence[str] = ()
         """Topics of the run in progress."""
         self.ended: deque[DoctorRun] = deque(maxlen=KEPT)
-        """The newest last."""
+        """The ended runs, the newest last."""
         self.has_failed = False
-        """The last run failed; the log says why."""
+        """True if the last run failed; the log says why."""
 
     @property
     def is_running(self) -> bool:
@@ -65,7 +65,7 @@ class DoctorRuns:
 
     @property
     def finished(self) -> int:
-        """How many topics of the run in progress are judged."""
+        """Number of topics that the run in progress has judged."""
         return len(TOPICS) - len(self.unfinished)
 
     def start(self, by: str) -> None:

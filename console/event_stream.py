@@ -1,4 +1,4 @@
-"""Server-sent events: parts of a page that htmx puts in place as they come."""
+"""Server-sent events: parts of a page that htmx replaces as they come."""
 
 import asyncio
 import logging
@@ -14,25 +14,25 @@ from idtone.core.logs import in_words, unexpected
 from idtone.core.translation import speak
 
 from .application import protect
+from .background_work import Work
 from .page import Visit
 from .security import SCRIPTED
-from .work import Work
 
 CHECKED_EVERY_S: Final = 2.0
-"""After so long a stream asks whether its session still counts."""
+"""Interval after which a stream checks that its session is still valid."""
 
 _log = logging.getLogger(__name__)
 
 
 def event(name: str, text: str) -> bytes:
-    """One event. A line of the text is a line of data."""
+    """One event. Each line of the text is a line of data."""
     data = "".join(f"data: {line}\n" for line in text.splitlines())
     return f"event: {name}\n{data}\n".encode()
 
 
 async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Send the events until the visitor leaves, the session or the console ends. An error ends them: the answer has
-    begun, and the browser asks again.
+    """Send the events until the visitor leaves, or the session or the console ends. An error ends the stream: the
+    answer has begun, and the browser connects again.
     """
     assert visit.session is not None
     limits, of_user = visit.console.limits, f"streams of {visit.session.name}"
@@ -48,7 +48,7 @@ async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespon
 async def stream_work(
     visit: Visit, work: Work[Any], name: str, shown: Callable[[], Awaitable[str]], every_s: float
 ) -> web.StreamResponse:
-    """Sends the progress of a work as events, until one has its result. `shown` is the part of the page."""
+    """Send the progress of a work as events until it ends. `shown` renders the part of the page."""
 
     async def events() -> AsyncIterator[bytes]:
         is_running = True

@@ -9,15 +9,15 @@ from idtone.core.terminal.spreadsheet_csv import csv_text
 
 PDF, ZIP, TEXT, CSV = "application/pdf", "application/zip", "text/plain", "text/csv"
 _BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
-"""By which spreadsheets know that it is UTF-8."""
+"""Byte order mark: spreadsheets recognise UTF-8 by it."""
 
 
 def download(name: str, octets: bytes, kind: str) -> web.Response:
-    """`name` is of our own words: letters, digits, `-`, `_` and `.`."""
+    """The download. `name` is chosen by us: letters, digits, `-`, `_` and `.`."""
     headers = {"Content-Type": kind, "Content-Disposition": f'attachment; filename="{name}"'}
     return web.Response(body=octets, headers=headers)
 
 
 def download_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> web.Response:
-    """The rows as a file, as `--csv` prints them."""
+    """The rows as a CSV file, as `--csv` prints them."""
     return download(name, (_BOM + csv_text(columns, rows)).encode(), f"{CSV}; charset=utf-8")

@@ -1,7 +1,8 @@
-"""The search field of each page's head: a call id, a member, a licence, a reference, a report, or a telephone number.
+"""The search field in the head of each page: a call id, a member, a licence, a reference, a report, or a telephone
+number.
 
-The form sends it in its body, as a number must not stand in an address. A number is looked up nowhere here: its forms
-ask for the purpose.
+The form sends the text in its body, because a number must not be in an address. A number is not looked up here: the
+page offers the forms that ask for the purpose.
 """
 
 import contextlib
@@ -31,7 +32,7 @@ from .registry_in_use import ReadRegistry
 
 PATH: Final = "/find"
 LEAST: Final = 2
-"""Characters; of fewer, too much would be found."""
+"""Minimum length of a search, in characters; shorter ones would match too much."""
 OF_A_KIND: Final = 10
 LENGTH_LIMIT: Final = 255
 
@@ -43,7 +44,7 @@ class Hit:
 
 
 async def find(visit: Visit) -> web.StreamResponse:
-    """Shows the pages found, or opens the only one at once."""
+    """Show the pages found, or open the only one at once."""
     wanted = visit.field("wanted")[:LENGTH_LIMIT]
     if is_number(wanted):
         return _page(visit, wanted, number=wanted)
@@ -73,7 +74,7 @@ async def find(visit: Visit) -> web.StreamResponse:
 def _page(
     visit: Visit, wanted: str, hits: list[Hit] | None = None, number: str = "", trouble: LedgerError | None = None
 ) -> web.Response:
-    """`trouble`: why the ledger was not searched."""
+    """The page of hits. `trouble`: why the ledger was not searched."""
     return visit.render(
         "find.html",
         wanted=wanted,
@@ -92,7 +93,7 @@ def _page(
 
 
 def is_number(wanted: str) -> bool:
-    """True if it is a whole telephone number, as people write it."""
+    """True if the text is a complete telephone number, as people write it."""
     return not any(each.isalpha() for each in wanted) and "." not in wanted and parse(wanted).known
 
 
@@ -131,7 +132,7 @@ def _own_stops(visit: Visit, wanted: str) -> Iterator[Hit]:
 
 
 def _in_ledger(visit: Visit, wanted: str) -> Iterator[Hit]:
-    """Raises LedgerError."""
+    """The hits in the ledger. Raises LedgerError."""
     with visit.console.reader() as reader:
         if reader.knows(wanted) and not wanted.startswith(ACT_ID):
             yield Hit(Message("Call {id}", id=wanted), path_of(wanted))

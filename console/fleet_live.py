@@ -1,4 +1,4 @@
-"""The states of all nodes, read from PostgreSQL once a second at most, however many pages show them."""
+"""The states of all nodes, read from PostgreSQL once a second at most, for all pages together."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,19 +13,19 @@ from .shared_reads import Shared
 
 EVERY_S: Final = 1.0
 LATEST_S: Final = 0.9
-"""What is younger than this is not read again."""
+"""A younger state is not read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class FleetLook:
-    """`fleet` is None if PostgreSQL cannot be read; `trouble` says why."""
+    """The state of the fleet. `fleet` is None if PostgreSQL cannot be read; `trouble` says why."""
 
     fleet: Fleet | None
     trouble: LedgerError | None = None
 
 
 class FleetLive:
-    """The fleet's state for the pages, read only while somebody looks. Only the event loop uses it."""
+    """The fleet's state for the pages, read only while a page shows it. Only the event loop uses it."""
 
     def __init__(self, settings: LedgerSettings) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""All that is wrong with a form, by its fields: a page shows it at once, each error at its field too."""
+"""The errors of a form by its fields: a page shows all of them at once, each at its field too."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from functools import partial
 from typing import TypeVar
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 
 R = TypeVar("R")
 Reader = Callable[[str, str], object]
-"""Of what was typed, and the name of the field in an error. Raises IdtoneError."""
+"""Reads a field from the entered text and the name of the field in an error. Raises IdtoneError."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """`label` is what the page calls it: a template, or a Message."""
+    """A field of a form. `label` is its name on the page: a template, or a Message."""
 
     label: str
-    read: Reader = line
+    read: Reader = kept_line
     is_required: bool = True
 
     @property
@@ -30,11 +30,11 @@ class FormField:
 
 
 Fields = Mapping[str, FormField]
-"""By their names, in the order of the form."""
+"""The fields by name, in the order of the form."""
 
 
 class FormErrors(UsageError):
-    """Empty as long as nothing is wrong. The page that shows the form again gets it as its problem."""
+    """The errors of a form; empty if nothing is wrong. A page that shows the form again gets it as its problem."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -59,7 +59,7 @@ class FormErrors(UsageError):
         return self._of.get(field)
 
     def note(self, field: str, error: IdtoneError) -> None:
-        """The first error of a field counts."""
+        """Note an error. The first error of a field counts."""
         self._of.setdefault(field, error)
 
     def read(self, field: str, read: Callable[[], R]) -> R | None:
@@ -71,7 +71,7 @@ class FormErrors(UsageError):
             return None
 
     def take(self, fields: Fields, given: Mapping[str, str]) -> None:
-        """Notes what is wrong with what was sent."""
+        """Note the errors of the fields that were sent."""
         for name, field in fields.items():
             text, label = given.get(name, "").strip(), field.said
             if text:
@@ -80,27 +80,27 @@ class FormErrors(UsageError):
                 self.note(name, UsageError("{name}: fill this in", name=label))
 
     def in_words(self, words: Callable[[str, IdtoneError], str]) -> FormErrors:
-        """The same errors in other words, which are made of the field and its error."""
+        """The same errors in other words, made from the field and its error."""
         worded = FormErrors()
         for field, error in self:
             worded.note(field, UsageError(words(field, error)))
         return worded
 
     def check(self) -> None:
-        """Raises itself if something is wrong."""
+        """Raise itself if something is wrong."""
         if self:
             raise self
 
 
 def errors_of(fields: Fields, given: Mapping[str, str]) -> FormErrors:
-    """All that is wrong with what was sent."""
+    """The errors of the fields that were sent."""
     errors = FormErrors()
     errors.take(fields, given)
     return errors
 
 
 def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
-    """The error of a rule, at the field that its text names by its label; as it is if it names none."""
+    """The error of a rule, at the field whose label its text names; unchanged if it names none."""
     said = str(error)
     if isinstance(error, FormErrors) or not isinstance(said, Message):
         return error
@@ -114,17 +114,17 @@ def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
 
 
 def labels_of(fields: Fields) -> Callable[[str], Message]:
-    """The label of each field, for the rules that name a field in an error."""
+    """The label of each field, for rules that name a field in an error."""
     return lambda name: fields[name].said
 
 
 def any_text(text: str, label: str) -> str:
-    """The text as it is: the rule of its field checks it."""
+    """The text, unchanged: the rule of its field checks it."""
     return text
 
 
 def one_of(options: Container[str]) -> Reader:
-    """What a choice sends. Raises UsageError."""
+    """A reader that accepts these options. Raises UsageError."""
 
     def read(text: str, label: str) -> str:
         if text not in options:

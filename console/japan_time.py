@@ -1,4 +1,4 @@
-"""Times as people in Japan read and type them: each page says the zone once, in its foot. Pure."""
+"""Times as people in Japan read and type them. Each page names the zone once, in its foot. Pure."""
 
 import re
 from datetime import date, datetime, time
@@ -9,12 +9,12 @@ from idtone.core.japan import JAPAN
 
 
 def shown(at: datetime | None) -> str:
-    """The filter `time`, to the second."""
+    """The filter `time`: a time to the second."""
     return "" if at is None else at.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def shown_to_minute(at: datetime | None) -> str:
-    """The filter `minute`: what a person has written or done."""
+    """The filter `minute`: a time to the minute, for acts of a person."""
     return "" if at is None else at.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")
 
 
@@ -24,12 +24,12 @@ def day(at: datetime | str) -> str:
 
 
 def written(text: str) -> str:
-    """The filter `written`: the text with its moments as people write them, to the minute."""
+    """The filter `written`: the text with its moments to the minute, as people write them."""
     return _MOMENT.sub(lambda found: shown_to_minute(datetime.fromisoformat(found[0])), text)
 
 
 _MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)")
-"""With its zone."""
+"""A moment with its zone."""
 
 
 def exact(at: datetime) -> str:
@@ -39,19 +39,20 @@ def exact(at: datetime) -> str:
 
 
 def last_day(until: datetime | date | str) -> str:
-    """The filter `last_day`."""
+    """The filter `last_day`: the last day of a period."""
     return japan.last_day(until).isoformat()
 
 
 def last_moment(until: datetime | None) -> str:
-    """The filter `until`: the last day of a period that ends with a day, else its end to the minute."""
+    """The filter `until`: the last day of a period that ends with a day, otherwise its end to the minute."""
     if until is None:
         return ""
     return last_day(until) if until.astimezone(JAPAN).time() == time() else shown_to_minute(until)
 
 
 def typed(text: str) -> datetime:
-    """The moment that a browser's field sends; a day alone means its beginning. A zone that it names counts.
+    """The moment that a browser's field sends. A day alone means its beginning. If the text names a zone, that zone
+    counts.
 
     Raises ValueError, OverflowError.
     """
@@ -60,7 +61,9 @@ def typed(text: str) -> datetime:
 
 
 def with_zone(text: str) -> str:
-    """A typed moment with its zone, for a rule that asks for one; a day, and what is no moment, as it stands."""
+    """A typed moment with its zone, for a rule that demands one. A day alone, or a text that is no moment, stays as it
+    is.
+    """
     try:
         return typed(text).isoformat() if "T" in text or " " in text else text
     except ValueError:

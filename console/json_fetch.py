@@ -1,4 +1,6 @@
-"""Asks another server for JSON, at an address of the settings: bounded in size and time. No redirect is followed."""
+"""Fetches JSON from another server, at an address of the settings: bounded in size and time. No redirect is
+followed.
+"""
 
 import json
 from http import HTTPStatus
@@ -10,15 +12,15 @@ import aiohttp
 from idtone.core.errors import IdtoneError
 
 SIZE_LIMIT: Final = 1_000_000
-"""Bytes of an answer."""
+"""Most bytes of an answer."""
 
 
 class FetchError(IdtoneError):
-    """The server does not answer, or not with JSON. It does not contain what was sent."""
+    """The server does not answer, or answers something other than JSON. The error does not contain the request."""
 
 
 async def fetch(method: str, url: str, within_s: float, limit: int = SIZE_LIMIT, **more: Any) -> tuple[int, Any]:
-    """The status, and the JSON that came with it. `more` is what aiohttp takes. Raises FetchError."""
+    """The status, and the JSON of the answer. `more` are arguments for aiohttp. Raises FetchError."""
     where = urlsplit(url).netloc
     octets = b""
     try:

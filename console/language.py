@@ -1,4 +1,4 @@
-"""The language of a page: what the visitor chose, else what the browser prefers. Pure."""
+"""The language of a page: the visitor's choice, otherwise the browser's preference. Pure."""
 
 import re
 from typing import Final
@@ -8,7 +8,9 @@ _PREFERENCE: Final = re.compile(r"\s*([A-Za-z]{2,3})[^;,]*(?:;\s*q=([0-9.]{1,5})
 
 
 def language_of(chosen: str, accepted: str) -> str:
-    """`chosen` is from the address or the cookie, `accepted` is the header Accept-Language. Else Japanese."""
+    """The language. `chosen` is from the address or the cookie, `accepted` is the header Accept-Language. Without both:
+    Japanese.
+    """
     if chosen in LANGUAGES:
         return chosen
     best, best_quality = "ja", 0.0

@@ -1,4 +1,4 @@
-"""Long lists: what an address says of their order and page, and the part of them that a page shows."""
+"""Long lists: their order and page by the address, and the part that a page shows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SIZE: Final = 100
-"""Rows of a page."""
+"""Rows per page."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """The order and the page that an address asks for. `page` counts from 1. Without a `column` the list has its own
+    """The order and the page that an address asks for. `page` counts from 1. Without a `column` the list keeps its
     order.
     """
 
@@ -32,15 +32,15 @@ class ListRequest:
         return (self.page - 1) * self.size
 
     def within(self, total: int) -> ListRequest:
-        """The same request; if its page lies beyond `total` rows, for the last page."""
+        """The same request, or the one for the last page if its page lies beyond `total` rows."""
         last = max(1, -(-total // self.size))
         return self if self.page <= last else ListRequest(self.column, self.falls, last, self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """One page of a list. `name` tells apart the lists of one page of the console. `is_linked`: its other pages and
-    orders have addresses; what a form has asked for, as the calls of a number, has none.
+    """One page of a list. `name` distinguishes several lists of one page. `is_linked`: its other pages and orders have
+    addresses; the result of a form, such as the calls of a number, has none.
     """
 
     rows: Sequence[T]
@@ -75,7 +75,7 @@ class Listing(Generic[T]):
         return "descending" if self.asked.falls else "ascending"
 
     def sorted_by(self, column: str) -> str:
-        """The address of the list in the order of this column, the other way round if it has that order."""
+        """The address of the list in the order of this column, or in the reverse order if it has that order already."""
         falls = column == self.asked.column and not self.asked.falls
         return self._address(sort=f"-{column}" if falls else column)
 
@@ -89,8 +89,8 @@ class Listing(Generic[T]):
         return f"{self.path}?{urlencode(query)}" if query else self.path
 
 
-def asked_of(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, name: str = "") -> ListRequest:
-    """The query in the address, without the values that are not valid."""
+def list_request(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, name: str = "") -> ListRequest:
+    """The order and page in the address, without invalid values."""
     sort, page = visit.query(_of(name, "sort")), visit.query(_of(name, "page"))
     column = sort.removeprefix("-")
     number = int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1
@@ -106,10 +106,10 @@ def listing_of_cut(visit: Visit, rows: Sequence[T], total: int, asked: ListReque
 def listing(
     visit: Visit, items: Sequence[T], columns: Mapping[str, Callable[[T], Any]], *, size: int = SIZE, name: str = ""
 ) -> Listing[T]:
-    """The part of `items` that the address asks for. `columns` has for each column the value by which it sorts; rows
-    without one (None) come last. Without a column they stay in their order.
+    """The part of `items` that the address asks for. `columns` has for each column the sort key; rows whose key is None
+    come last. Without a column they keep their order.
     """
-    asked = asked_of(visit, columns, size=size, name=name).within(len(items))
+    asked = list_request(visit, columns, size=size, name=name).within(len(items))
     if asked.column:
         value = columns[asked.column]
         having = sorted((each for each in items if value(each) is not None), key=value, reverse=asked.falls)

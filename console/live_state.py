@@ -1,4 +1,4 @@
-"""The state of the running service, asked for once a second however many pages show it."""
+"""The state of the running service, requested once a second for all pages together."""
 
 import asyncio
 import logging
@@ -15,22 +15,22 @@ from idtone.service import status_client
 
 EVERY_S: Final = 1.0
 KEPT: Final = 10
-"""States that are kept: those of the last seconds, for rates."""
+"""Number of states in memory: those of the last seconds, for rates."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the service said at one moment."""
+    """The service's state at one moment."""
 
     at: datetime
     feed: Mapping[str, Any] | None
-    """None while the service does not run."""
+    """The service's answer; None while it does not run."""
     trouble: IdtoneError | None = None
-    """Why the service could not be asked."""
+    """Reason why the service could not be asked."""
     since: datetime | None = None
-    """Since when the console has seen that the service runs, or that it does not."""
+    """Time since which the console has seen the service running, or not running."""
 
 
 class Live:
@@ -42,7 +42,7 @@ class Live:
         self._changed = asyncio.Condition()
         self.states: deque[State] = deque(maxlen=KEPT)
         self.readers = 0
-        """Pages that follow it now."""
+        """Number of pages that follow the state now."""
 
     @asynccontextmanager
     async def asked(self) -> AsyncIterator[None]:
@@ -60,7 +60,7 @@ class Live:
         return self.states[-1]
 
     async def follow(self) -> AsyncIterator[State]:
-        """Each state from now on, the newest if the reader was late. Ends with the console."""
+        """Each state from now on; a reader that is late gets the newest. Ends with the console."""
         self.readers += 1
         try:
             while True:

@@ -1,4 +1,4 @@
-"""Reads in a process of their own. This imports no page and no server, so that the process is small."""
+"""Long reads, each in a process. This module imports no page and no server, so that the process is small."""
 
 import time
 from datetime import UTC, datetime
@@ -18,23 +18,23 @@ from idtone.ledger.evidence.record_fields import fields_of
 from idtone.ledger.store.call_search import Place, search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 
-from .call_lines import ShownCalls, lines_of
+from .call_rows import ShownCalls, lines_of
 from .operator.call_query import CallQuery
 from .operator.masked_reader import opening_reader
 from .operator.shown_ledger import ledger_of
 from .read_process import others_wait
 
 SEARCH_S: Final = 0.5
-"""How much processor time a page searches. Then it says how far it came, and shows what it has found. The time of the
-clock would end a search of a few calls on a busy node, whose calls have the processor before the console.
+"""Processor time of one search. Then the page says how far it came, and shows the calls found. A limit of clock time
+would end a short search on a busy node, whose calls have the processor before the console.
 """
 CROWDED_SEARCH_S: Final = 0.025
-"""While others wait for their search."""
+"""The same while others wait for their search."""
 CSV_PART_S: Final = 0.5
 
 
 def searched(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
-    """The calls of a page in this language; `opens` is for a visitor who may open numbers.
+    """The calls of a page in this language; `opens`: the visitor may open numbers.
 
     Raises LedgerError, UsageError if there is no such node.
     """
@@ -57,7 +57,7 @@ def searched(settings: Settings, query: CallQuery, limit: int, opens: bool, lang
 
 
 class CsvPart(NamedTuple):
-    """`reached` is where the next part begins; None: it was the last."""
+    """A part of the CSV. `reached` is where the next part begins; None after the last."""
 
     text: str
     calls: int
@@ -81,7 +81,9 @@ def csv_part(settings: Settings, query: CallQuery, place: Place | None, limit: i
 
 
 def calls_by_id(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> str | ShownCalls:
-    """The id of the only call that begins so, or the calls that do, the newest first. Raises as `searched`."""
+    """The id of the only call that begins with `call`, or all calls that do, the newest first. Raises the errors of
+    `searched`.
+    """
     with ledger_of(settings, query.node, opens=opens).reader as reader:
         if not query.call.startswith(ACT_ID) and reader.knows(query.call):
             return query.call
@@ -101,7 +103,7 @@ def calls_by_number(
     requests: bool,
     language: str,
 ) -> ShownCalls:
-    """The newest calls of a number or a SIP Call-ID; `requests` is for a visitor who may request evidence.
+    """The newest calls of a number or a SIP Call-ID; `requests`: the visitor may request evidence.
 
     Raises LedgerError.
     """
@@ -120,7 +122,7 @@ def disclosures(settings: Settings, year: int, now: datetime) -> list[IndexEntry
 
 
 def disclosures_pdf(settings: Settings, year: int, now: datetime) -> bytes:
-    """The same as a PDF. Raises LedgerError."""
+    """The index of a year's disclosures as a PDF. Raises LedgerError."""
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that other reads do not need
     from idtone.ledger.disclosure.disclosure_papers import index_paper
 

@@ -1,4 +1,6 @@
-"""Packs that were made here: in memory for an hour, so that a broken download can be repeated; never on the disk."""
+"""Packs made here, kept in memory for an hour, so that a broken download can be repeated. They are never on the
+disk.
+"""
 
 import time
 from collections.abc import Callable
@@ -7,12 +9,12 @@ from typing import Final
 
 KEPT_S: Final = 3600.0
 MOST: Final = 10
-"""Packs at a time; the oldest one makes room."""
+"""Most packs at a time; a new one replaces the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptPack:
-    """The file of a pack. Only the user who has made it gets it."""
+    """The file of a pack. Only the user who made it gets it."""
 
     user: str
     octets: bytes
@@ -20,7 +22,7 @@ class KeptPack:
 
 
 class MadePacks:
-    """The packs that were made lately, by the act of their disclosure. Used by the event loop alone."""
+    """The packs made lately, by the act of their disclosure. Used by the event loop alone."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s

@@ -19,7 +19,7 @@ class MenuEntry:
 
 
 def menu_of(visit: Visit) -> dict[Section, list[MenuEntry]]:
-    """Sections without an entry are left out."""
+    """The entries of the menu by section. Sections without an entry are left out."""
     found: dict[Section, list[MenuEntry]] = {}
     # A page below two entries belongs to the nearer one.
     here = max(

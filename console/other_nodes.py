@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def is_other_node(settings: Settings, name: str) -> bool:
-    """True if this names another node of those that share a PostgreSQL; empty names this one."""
+    """True if the name is another node's in the same PostgreSQL; the empty name is this node."""
     return bool(name) and name != settings.node and settings.ledger.is_shared()
 
 
 async def other_nodes(visit: Visit) -> list[str]:
-    """The nodes that can be chosen on a page; empty without any, or if PostgreSQL cannot be read."""
+    """The nodes that a page offers; empty if there are none, or if PostgreSQL cannot be read."""
     settings = visit.console.settings
     if not settings.ledger.is_shared():
         return []

@@ -1,4 +1,4 @@
-"""The addresses under which browsers reach the console, and the address from which a request comes. Pure."""
+"""The addresses of the console for browsers, and the address of a request's sender. Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from urllib.parse import urlsplit
 from idtone.core.settings.console import ConsoleSettings
 
 FORWARDED: Final = "X-Forwarded-For"
-"""The header in which a proxy says from where a request comes."""
+"""The header in which a proxy gives the address of a request's sender."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class OwnAddress:
-    """`public` is the address in the browser, as http://127.0.0.1:8720."""
+    """The console's address. `public` is the one in the browser, for example http://127.0.0.1:8720."""
 
     public: str
     origins: frozenset[str]
-    """Those of our own pages, as a browser names them."""
+    """The origins of our own pages, as browsers write them."""
     hosts: frozenset[str]
-    """What `Host` may be. Another one is a foreign name that leads to this machine (DNS rebinding)."""
+    """Accepted values of `Host`. Another value is a foreign name that resolves to this machine (DNS rebinding)."""
     has_proxy: bool
 
     @classmethod
@@ -42,7 +42,7 @@ class OwnAddress:
     def from_where(self, peer: str | None, forwarded: Sequence[str]) -> str:
         """The visitor's IP address; empty if it is not known. `forwarded` are the values of `FORWARDED`.
 
-        Only the last entry counts, which our own proxy wrote.
+        Only the last entry counts, because our own proxy wrote it.
         """
         if not self.has_proxy:
             return peer or ""
@@ -53,13 +53,13 @@ class OwnAddress:
 
 
 def _origin(address: str) -> str:
-    """Scheme, host and port; without the scheme's usual port, as browsers write it."""
+    """Scheme, host and port. The scheme's usual port is left out, as browsers do."""
     parts = urlsplit(address.lower())
     host = parts.netloc.removesuffix(f":{_PORTS[parts.scheme]}")
     return f"{parts.scheme}://{host}"
 
 
 def own_page(address: str) -> str:
-    """The address of a page of this console, as a cookie or a form gives it; empty if it may lead elsewhere."""
+    """The address if it is a page of this console, from a cookie or a form; empty if it may lead elsewhere."""
     is_ours = re.fullmatch(r"/[A-Za-z0-9_~!$&'()*+,;=:@%./?-]{1,1000}", address, re.ASCII)
     return address if is_ours and not address.startswith(("//", "/sign-")) else ""

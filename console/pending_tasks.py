@@ -1,6 +1,6 @@
-"""What waits for a visitor: how much of it stands in each page's head, and the page `/waiting` lists it.
+"""Tasks that wait for a visitor: their count in the head of each page, and the list on `/waiting`.
 
-It is looked for beside the pages, so no page waits for it; each form that was sent makes it look again.
+The search runs beside the pages, so no page waits for it; each sent form starts it again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.logs import in_words, unexpected
-from idtone.core.persons import Person, visiting
+from idtone.core.persons import Person, console_person
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_index import all_entries
 from idtone.ledger.disclosure.disclosure_request import RequestState
@@ -41,7 +41,7 @@ AT_MOST_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The number of tasks of one kind for everyone with this right, except the person who asked for them."""
+    """The number of waiting tasks of one kind, for all users with this right except the person who asked for them."""
 
     count: int
     what: Message
@@ -52,7 +52,7 @@ class Waiting:
 
 
 class WhatWaits:
-    """The newest state. Used by the event loop alone."""
+    """The newest list of waiting tasks. Used by the event loop alone."""
 
     def __init__(self) -> None:
         self._newest: Sequence[Waiting] = ()
@@ -71,7 +71,7 @@ class WhatWaits:
         is_watched: Callable[[], bool],
         tell: Callable[[], Awaitable[object]],
     ) -> None:
-        """Look for ever, while somebody is signed in or gets mails. `tell` comes after each look."""
+        """Look repeatedly, while a user is signed in or gets mails. `tell` is called after each look."""
         while True:
             self._again.clear()
             if is_watched():
@@ -86,14 +86,14 @@ class WhatWaits:
 
 
 def waiting_for(user: User, things: Iterable[Waiting]) -> list[Waiting]:
-    """The things that this user can do something about, the late ones first. Pure."""
-    me = visiting(user.name)
+    """The tasks that this user can do, the late ones first. Pure."""
+    me = console_person(user.name)
     found = [each for each in things if each.right in user.rights and (not each.by or me.is_another_than(each.by))]
     return sorted(found, key=lambda each: not each.is_late)
 
 
 def look(console: Console, now: datetime) -> list[Waiting]:
-    """Everything that waits for somebody. What cannot be read is left out: the pages of it say why."""
+    """All waiting tasks. Parts that cannot be read are left out: their own pages say why."""
     found: list[Waiting] = []
     for part in (_stops, _exports, _of_office):
         with contextlib.suppress(IdtoneError):
@@ -102,7 +102,7 @@ def look(console: Console, now: datetime) -> list[Waiting]:
 
 
 def _stops(console: Console, now: datetime) -> Iterator[Waiting]:
-    """Stops by the operator itself that a second person approves."""
+    """The operator's own stops that need a second person's approval."""
     for one in read_suspensions(suspensions_path(console.settings)).suspensions:
         if asked := _asked(one):
             yield Waiting(1, asked, stop_path(one.id), Right.STOP_NUMBERS, by=_asker(one))
@@ -139,7 +139,7 @@ def _of_office(console: Console, now: datetime) -> Iterator[Waiting]:
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """The page that lists what waits for the visitor now."""
+    """Show the tasks that wait for the visitor now."""
     assert visit.user is not None
     found = await visit.in_thread(look, visit.console, datetime.now(UTC))
     return visit.render("waiting.html", waiting=waiting_for(visit.user, found))

@@ -1,7 +1,8 @@
-"""Mails to the users who want them: how many tasks of each kind wait, and the address of the console.
+"""Mails to users who have asked for them: the number of waiting tasks of each kind, and the address of the console.
 
-A mail has no telephone number, case or reference: it leaves the machine. A user gets one when something new waits, and
-at most one each half hour. What was told is kept in a file beside that of the users, so a restart tells nothing twice.
+A mail has no telephone number, case or reference, because it leaves the machine. A user gets one when a new task waits,
+at most one each half hour. The tasks already reported are in a file beside that of the users, so a restart repeats
+nothing.
 """
 
 from __future__ import annotations
@@ -40,20 +41,20 @@ KINDS: Final[Mapping[Right, str]] = {
     Right.APPROVE_EXPORTS: template("Disclosures to be approved"),
     Right.REQUEST_EXPORTS: template("Disclosures to be given out"),
 }
-"""In the place of words that name a case or a reference; those of the office name neither."""
+"""Right → words without a case or a reference. The office's own words name neither."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a user was told last, as digests, and when, in seconds since 1970."""
+    """The tasks that a user was last told of, as digests, and the time, in seconds since 1970."""
 
     things: frozenset[str] = frozenset()
     at_s: float = float("-inf")
 
 
 def news(told: Told, waiting: Sequence[Waiting], now_s: float) -> Told | None:
-    """The new state if a mail is due, else None. Pure."""
+    """The new state if a mail is due, otherwise None. Pure."""
     things = frozenset(map(_digest, waiting))
     if not things - told.things or 0 <= now_s - told.at_s < EVERY_S:
         return None
@@ -65,21 +66,21 @@ def _digest(thing: Waiting) -> str:
 
 
 def checked_address(text: str) -> str:
-    """Raises UsageError if it is no address to which a mail can be sent."""
+    """The mail address. Raises UsageError if no mail can be sent to it."""
     if not text.isascii() or not ADDRESS.fullmatch(text) or text.startswith("-"):
         raise UsageError("this is no mail address; write it like sato@example.jp")
     return text
 
 
 def first_mail(to: str, node: str, address: str, now: datetime) -> EmailMessage:
-    """The mail that shows that mails arrive. Pure."""
+    """The mail that tests an address. Pure."""
     words = Message("{node}: the console sends to this address when something waits for you.", node=node)
     subject = f"[idtone] {node}: このアドレスに通知します / this address gets mails"
     return _in_both(to, subject, now, lambda: translated(words), address)
 
 
 def waiting_mail(to: str, node: str, address: str, waiting: Sequence[Waiting], now: datetime) -> EmailMessage:
-    """The mail of what waits, in both languages: only a browser knows the user's language. Pure."""
+    """The mail about waiting tasks, in both languages: only a browser knows the user's language. Pure."""
     kinds = Counter[tuple[str, bool]]()
     for each in waiting:
         kinds[KINDS.get(each.right, str(each.what)), each.is_late] += each.count
@@ -111,7 +112,7 @@ def _in_both(to: str, subject: str, now: datetime, said: Callable[[], str], addr
 
 
 class WaitingMails:
-    """Used by the event loop alone, but for `tell_all`, which one thread at a time runs."""
+    """Sends the mails. Used by the event loop alone, except `tell_all`, which one thread at a time runs."""
 
     def __init__(self, users_file: Path, node: str, address: str) -> None:
         self._kept = users_file.with_name("console-mails.json")
@@ -123,7 +124,7 @@ class WaitingMails:
             await asyncio.to_thread(self.tell_all, mailed, datetime.now(UTC))
 
     def tell_all(self, mailed: Sequence[tuple[User, Sequence[Waiting]]], now: datetime) -> None:
-        """A mail that cannot be handed over is tried again after half an hour."""
+        """Mail all users who have new tasks. If sendmail does not take a mail, the next try is after half an hour."""
         told = self._read()
         before = dict(told)
         for user, waiting in mailed:
@@ -143,7 +144,7 @@ class WaitingMails:
             self._write({user.name: told[user.name] for user, _ in mailed})
 
     def first(self, to: str) -> None:
-        """Raises UsageError if there is no sendmail, or it does not take the mail."""
+        """Send the first mail. Raises UsageError if there is no sendmail, or if it does not take the mail."""
         send(first_mail(to, self._node, self._address, datetime.now(UTC)))
 
     def _read(self) -> dict[str, Told]:

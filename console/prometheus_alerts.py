@@ -1,4 +1,4 @@
-"""The alerts of idtone, as the operator's Prometheus judges them: its HTTP API, `/api/v1/rules`.
+"""The alerts of idtone, as the operator's Prometheus evaluates them: its HTTP API, `/api/v1/rules`.
 
 The rules are those of `config/monitoring`, whose names begin with `Idtone`.
 """
@@ -27,11 +27,11 @@ OURS: Final = "Idtone"
 """The beginning of the names of our rules."""
 WITHIN_S: Final = 3.0
 FRESH_S: Final = 5.0
-"""An answer that is younger is shown as it is: many open pages ask Prometheus once."""
+"""A younger answer is shown again, so many open pages cause one request."""
 SIZE_LIMIT: Final = 5_000_000
-"""Bytes: the answer has all rules of Prometheus."""
+"""Most bytes of an answer: it has all rules of Prometheus."""
 MOST: Final = 100
-"""Alerts that are shown."""
+"""Most alerts on the page."""
 _HIDDEN: Final = frozenset({"alertname", "severity"})
 _SEVERITIES: Final = ("critical", "warning")
 
@@ -39,12 +39,12 @@ _SEVERITIES: Final = ("critical", "warning")
 class AlertState(StrEnum):
     FIRING = "firing"
     PENDING = "pending"
-    """Its condition holds, but not yet for as long as its rule demands."""
+    """The condition holds, but not yet for the time that the rule demands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """`labels` are those that say where: without its name and severity."""
+    """An alert. `labels` are those that locate it: name and severity are left out."""
 
     name: str
     state: AlertState
@@ -52,7 +52,7 @@ class Alert:
     severity: str
     labels: Mapping[str, str]
     texts: Mapping[str, str]
-    """Its annotations."""
+    """The rule's annotations."""
 
     def text(self, name: str, language: str) -> str:
         """`summary` or `action` in this language; in English if the rule lacks it; empty if it has none."""
@@ -62,7 +62,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class BrokenRule:
-    """A rule that Prometheus could not evaluate, and its words about it."""
+    """A rule that Prometheus could not evaluate, with its error."""
 
     name: str
     error: str
@@ -70,13 +70,13 @@ class BrokenRule:
 
 @dataclass(frozen=True, slots=True)
 class AlertsNow:
-    """What Prometheus said at `at`. `trouble`: why it said nothing."""
+    """The answer of Prometheus at `at`. `trouble`: why there is none."""
 
     at: datetime
     rules: int = 0
-    """Our rules that Prometheus has."""
+    """Number of our rules that Prometheus has."""
     alerts: Sequence[Alert] = ()
-    """The firing ones first, and of these the critical ones."""
+    """The alerts, the firing ones first, and of these the critical ones."""
     broken: Sequence[BrokenRule] = ()
     trouble: str | None = None
 
@@ -85,7 +85,7 @@ class AlertsNow:
 
 
 class AlertsError(IdtoneError):
-    """Prometheus does not answer, or with something else than its rules."""
+    """Prometheus does not answer, or answers something other than its rules."""
 
 
 class _Alert(BaseModel):
@@ -119,7 +119,7 @@ _REPLY: Final = TypeAdapter(_Reply)
 
 
 def read_rules(reply: object, at: datetime) -> AlertsNow:
-    """What the reply of Prometheus says about our rules. Pure. Raises AlertsError."""
+    """The state of our rules in the reply of Prometheus. Pure. Raises AlertsError."""
     try:
         groups = _REPLY.validate_python(reply).data.groups
         ours = [rule for group in groups for rule in group.rules if rule.name.startswith(OURS)]
@@ -147,7 +147,7 @@ def _urgency(alert: Alert) -> tuple[bool, int, datetime]:
 
 
 class PrometheusAlerts:
-    """Asks the Prometheus at `address`, which the settings name. Used by the event loop alone."""
+    """A client of the Prometheus at `address`. Used by the event loop alone."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -155,7 +155,7 @@ class PrometheusAlerts:
         self._newest: tuple[float, AlertsNow] | None = None
 
     async def now(self) -> AlertsNow:
-        """The alerts now; this takes `WITHIN_S` at most."""
+        """The present alerts, within `WITHIN_S`."""
         async with self._asking:
             if self._newest is None or time.monotonic() - self._newest[0] > FRESH_S:
                 found = await self._ask()

@@ -1,9 +1,9 @@
-"""A read that may be long, in a process of its own at a low priority: it takes nothing from the pages, and it is killed
-when its visitor has left or its time is over.
+"""A long read, in a process of low priority: it does not slow the pages, and it is killed when its visitor has left or
+its time is over.
 
-A server process, which has imported what the reads need and nothing else, forks these processes: that takes some ten
-milliseconds, where a new Python takes half a second. (multiprocessing's own server imports the program's main module in
-each process.) A process whose read has ended well waits for the next one.
+A server process, which has imported only what the reads need, forks these processes: that takes some ten milliseconds,
+whereas a new Python takes half a second. (multiprocessing's own server imports the program's main module in each
+process.) A process whose read has ended well waits for the next one.
 """
 
 import gc
@@ -28,27 +28,29 @@ from idtone.core.errors import IdtoneError, LedgerError
 
 R = TypeVar("R")
 LOOK_EVERY_S: Final = 0.02
-"""The console looks so often whether the visitor is still there."""
+"""Interval at which the console checks that the visitor is still there."""
 FORKED_WITHIN_S: Final = 30.0
-"""A server that has not forked by then is ended; the next read starts another one, which needs a second or two."""
+"""A server that has not forked within this time is ended; the next read starts another one, which takes a second or
+two.
+"""
 END_WITHIN_S: Final = 2.0
-"""The server ends by itself so long after the console has asked it to."""
+"""The server ends by itself within this time after the console's request."""
 LINGERS_S: Final = 5.0
-"""A read whose console has died ends so long after its time."""
+"""A read whose console has died ends this long after its time limit."""
 IDLE: Final = 10
-"""Processes that wait for the next read, at most: as many as can be busy. A new one takes some 10 ms more."""
+"""Most processes that wait for the next read: as many as can be busy. A new one takes some 10 ms more."""
 IDLE_OCTETS: Final = 100_000_000
-"""One that holds more memory than that ends after its read."""
+"""A process that holds more memory than this ends after its read."""
 READS: Final = ("idtone.console.long_reads", "idtone.console.access.passwords")
-"""The modules of what the processes do."""
+"""The modules of the reads."""
 _console: Connection | None = None
-"""In the process of a read: to the console."""
+"""The connection to the console, in the process of a read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """One that reads. `handle` is its file descriptor, which is never that of another process. It does reads of one
-    `kind` alone: what a stranger's pack has spoiled is never given a password.
+    """A process of reads. `handle` is its file descriptor, which no other process gets. It does reads of one `kind`
+    alone, so a process that has read a stranger's pack never gets a password.
     """
 
     connection: Connection
@@ -66,15 +68,15 @@ class _Process:
 
 
 class ReadEndedError(LedgerError):
-    """A read has needed more time or memory than it may have."""
+    """A read has exceeded its time or its memory."""
 
 
 def none_asks(_: float) -> None:
-    """Drop what a read has used."""
+    """Discard the processor time of a read."""
 
 
 class ReadProcesses:
-    """The server, and the processes that it forks. From any thread."""
+    """The server, and the processes that it forks. For any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -104,7 +106,7 @@ class ReadProcesses:
         self._control = None
 
     def end(self) -> None:
-        """Reads that have not ended raise LedgerError."""
+        """End the server. Reads in progress raise LedgerError."""
         with self._lock:
             while self._idle:
                 self._idle.pop().close()
@@ -128,14 +130,14 @@ class ReadProcesses:
         processor_s: float = 0.0,
         tell_used_s: Callable[[float], object] = none_asks,
     ) -> R:
-        """The result of `do`, which can be imported by its name. The process gets `given` through a pipe. Blocks. All
+        """The result of `do`, which must be importable by name. The process gets `given` through a pipe. Blocks. All
         reads of a `kind` have one `nice`, and at most `mib` of memory.
 
-        `tell_used_s` gets the processor time that `do` has used; the time of the clock, which is more, if the process
-        was ended and cannot say it.
+        `tell_used_s` gets the processor time of `do`. If the process was ended and cannot report it, it gets the clock
+        time, which is longer.
 
         Raises ConnectionAbortedError when `is_gone`, ReadEndedError after `within_s`, or after `processor_s` of
-        processor time if that is not 0, and what `do` raises.
+        processor time if that is not 0, and the errors of `do`.
         """
         process, may_stay = self._process(kind, nice, mib), False
         began_s, used_s = time.monotonic(), None
@@ -166,7 +168,7 @@ class ReadProcesses:
         return result  # type: ignore[no-any-return]
 
     def _process(self, kind: str, nice: int, mib: int) -> _Process:
-        """One that waits, or a new one."""
+        """A waiting process, or a new one."""
         with self._lock:
             for each in self._idle:
                 if each.kind == kind:
@@ -182,7 +184,7 @@ class ReadProcesses:
         return process
 
     def _forked(self, kind: str, nice: int, mib: int) -> _Process:
-        """Raises OSError, EOFError."""
+        """A new process from the server. Raises OSError, EOFError."""
         ours, theirs = socket.socketpair()
         with ExitStack() as failing:
             connection = failing.enter_context(Connection(ours.detach()))
@@ -224,18 +226,18 @@ def _died() -> LedgerError:
 
 
 def others_wait() -> bool:
-    """True if others wait for the end of this read."""
+    """True if other reads wait for the end of this one."""
     return _console is not None and _console.poll()
 
 
 def serve() -> None:
-    """Fork a process for each socket that the console sends, until the console ends; the server's main function."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # of a terminal and of systemd, which end the console: it ends this
+    """Fork a process for each socket that the console sends, until the console ends. The server's main function."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # they end the console, which ends this process
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, _reap)
     for name in READS:
         import_module(name)
-    gc.freeze()  # what processes share stays shared
+    gc.freeze()  # memory that processes share stays shared
     control = socket.socket(fileno=os.dup(0))
     with Path(os.devnull).open() as nothing:  # a process that kept the socket would hide the server's death
         os.dup2(nothing.fileno(), 0)
@@ -288,7 +290,7 @@ def _read(connection: Connection) -> None:
 
 
 def _give_up(connection: Connection, processor_s: float, *_: object) -> None:
-    """The process ends, as no read may catch this."""
+    """End the process itself, because no read may catch this."""
     error = ReadEndedError(
         "The work took more than {seconds:g} s of processor time, and was ended.", seconds=processor_s
     )

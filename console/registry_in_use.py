@@ -1,4 +1,4 @@
-"""The registry on this machine, read once for all visitors, and again when it has changed."""
+"""The registry on this machine, read once for all visitors, and again after a change."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,42 +12,42 @@ from idtone.core.calls import Trust
 from idtone.core.errors import DocumentError, TrustError, UsageError
 from idtone.core.settings.settings import RegistrySettings
 from idtone.core.translation import joined
-from idtone.operations.doctor.registry import faulty
+from idtone.operations.doctor.registry_findings import faulty
 from idtone.registry.differences import registry_differences, suspension_differences
 from idtone.registry.index import RegistryIndex
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.registry.model import Header, RegistryDocument, SuspensionsDocument
 from idtone.registry.sources import identity
 from idtone.registry.summary import Counts, counts, covered
 from idtone.registry.trust import tuf_roles
 
 CHANGES: Final = 200
-"""Differences that are kept; a page shows no more."""
+"""Most differences in memory and on a page."""
 FIRST_S: Final = 5.0
 AGAIN_S: Final = 0.2
-"""How long a page waits for a large registry: for the first one, and for a newer one."""
+"""A page waits this long for a large registry: for the first one, and for a newer one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs from the version that this console read before."""
+    """Differences from the version that this console read before."""
 
     version: int
-    """The one before."""
+    """The version before."""
     words: Sequence[str]
     more: bool
-    """There are more than `CHANGES`."""
+    """True if there are more than `CHANGES`."""
 
 
 @dataclass(frozen=True)
 class ReadRegistry:
-    """One generation, as the console has read it."""
+    """One generation of the registry, as the console has read it."""
 
     document: RegistryDocument
     index: RegistryIndex
     read_at: datetime
     changes: Changes | None
-    """None: the console has seen no other version."""
+    """The differences; None: the console has read no other version."""
 
     @property
     def header(self) -> Header:
@@ -59,17 +59,17 @@ class ReadRegistry:
 
     @cached_property
     def covered(self) -> Mapping[str, int]:
-        """How many numbers each member holds."""
+        """Member → count of its numbers."""
         return {member.id: covered(member) for member in self.document.members}
 
     @cached_property
     def names(self) -> Mapping[str, Mapping[str, str]]:
-        """The names of each member, by language."""
+        """Member → its names by language."""
         return {member.id: {"ja": member.name.ja, "en": member.name.en} for member in self.document.members}
 
 
 class RegistryInUse:
-    """Used by the event loop alone."""
+    """The registry for the pages. Used by the event loop alone."""
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings
@@ -85,14 +85,13 @@ class RegistryInUse:
 
     @property
     def read_at(self) -> datetime | None:
-        """When the registry was read last; None if it was not."""
+        """Time at which the registry was read last; None if it was not."""
         return None if self._read is None else self._read.read_at
 
     async def look(self) -> ReadRegistry:
-        """The registry as it is now; while a newer one is being read, the one before. Without a change it costs one
-        `stat`.
+        """The present registry; the one before while a newer one is being read. Without a change it costs one `stat`.
 
-        Raises UsageError if it cannot be used, or was not read yet; its text has no number.
+        Raises UsageError if the registry cannot be used, or was not read yet; the error has no number.
         """
         if self._reading and self._reading.done() and not self._reading.exception():
             # It ended after the last look: the registry may have changed since then. A fault is still to be shown.
@@ -128,12 +127,12 @@ class RegistryInUse:
         return self._settings.cache / tuf_roles.KEPT
 
     def _newer(self, before: ReadRegistry | None) -> ReadRegistry:
-        found = known(self._settings)
+        found = read_local_registry(self._settings)
         changes = before.changes if before else None
         if before and before.document != found.document:
             changes = _changes(before.document, found.document)
         read = ReadRegistry(found.document, found.index(), datetime.now(UTC), changes)
-        _ = read.counts, read.covered  # now, so that no page waits for them
+        _ = read.counts, read.covered  # load them now, so that no page waits for them
         return read
 
 

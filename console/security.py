@@ -1,4 +1,4 @@
-"""What every answer says to the browser, and what a request must say so that it counts as ours."""
+"""Security headers of every answer, and the check that a form comes from our own pages."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,7 +10,7 @@ SCRIPTED: Final = (
 PLAIN: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""For the public pages: no script."""
+"""Content security policy of the public pages: no script."""
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -25,7 +25,7 @@ HEADERS: Final = {
 
 
 def is_from_here(headers: Mapping[str, str], origins: frozenset[str]) -> bool:
-    """True if a browser sent this form from a page of ours. Each browser of today names its origin."""
+    """True if a browser sent this form from one of our pages. Each present-day browser names its origin."""
     if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     return headers.get("Origin", "").lower() in origins

@@ -1,4 +1,4 @@
-"""Makes the console of the settings, and serves it on its socket."""
+"""Builds the console from the settings, and serves it on its socket."""
 
 import asyncio
 import grp
@@ -15,7 +15,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.http.connections import IDLE_S, MOST
-from idtone.core.responsive_loop import spare_anew, spare_present_objects
+from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
 from idtone.ledger.store.sqlite import path_of
@@ -37,7 +37,7 @@ from .live_state import Live
 from .office import office_pages
 from .operator import (
     alerts,
-    braked,
+    brake_holds,
     call,
     calls,
     evidence,
@@ -62,7 +62,9 @@ from .security import PLAIN
 CLOSE_WITHIN_S: Final = 2.0
 READ_AHEAD_EVERY_S: Final = 2.0
 LOOK_EVERY_S: Final = 60.0
-"""At an operator, for the signatures' end alone: its pages look by themselves."""
+"""Interval between two reads ahead. An operator's node needs them only for the signatures' end: its pages look by
+themselves.
+"""
 PAGES: Final[tuple[Page, ...]] = (
     *visitor_pages.PAGES,
     *find.PAGES,
@@ -76,24 +78,24 @@ PAGES: Final[tuple[Page, ...]] = (
     *evidence_exports.PAGES,
     *visitors.PAGES,
 )
-"""The pages of every console, but for the sign-in's; those with a title stand in the menu in this order."""
+"""The pages of every console, without the sign-in's; those with a title are in the menu in this order."""
 STATE_PAGES: Final[tuple[Page, ...]] = (
     *expiry_calendar.PAGES,
     *suspensions.PAGES,
     *stop_acts.PAGES,
     *stop_progress.PAGES,
-    *braked.PAGES,
+    *brake_holds.PAGES,
     *sounds.PAGES,
     *health.PAGES,
     *alerts.PAGES,
 )
-"""Those of what a node has: its registry, its sounds, its machine."""
+"""The pages about a node: its registry, its sounds, its machine."""
 OFFICE_PAGES: Final[tuple[Page, ...]] = (*office_pages.PAGES, *operators.PAGES)
-"""Those of the association's office, and those for everyone."""
+"""The pages of the association's office, and those for everyone."""
 
 
-def made(settings: Settings) -> Console:
-    """Raises IdtoneError if the settings cannot be used."""
+def make_console(settings: Settings) -> Console:
+    """The console. Raises IdtoneError if the settings cannot be used."""
     settings.console.check()
     sign_in, office = _sign_in(settings), settings.console.office
     return Console(
@@ -155,7 +157,7 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
 
 
 class _Protocol(web.RequestHandler):
-    """aiohttp's. Its answer to what is no HTTP request has the headers of all others."""
+    """aiohttp's protocol. Its answer to an invalid HTTP request has the same headers as all others."""
 
     __slots__ = ()
 
@@ -224,7 +226,7 @@ async def _look_for_what_waits(console: Console) -> None:
 
 
 def _mailed(console: Console) -> Sequence[User]:
-    """The users who get mails of what waits."""
+    """The users who get mails about waiting tasks."""
     try:
         return [each for each in console.users.all() if each.mail]
     except IdtoneError:  # a page says what is wrong
@@ -234,10 +236,10 @@ def _mailed(console: Console) -> Sequence[User]:
 async def _read_ahead(console: Console) -> None:
     await console.read_ahead()
     spared = console.registry.read_at  # None: a large one takes longer than its first look
-    spare_present_objects()
+    freeze_garbage()
     while True:
         await asyncio.sleep(LOOK_EVERY_S if console.office_files is None else READ_AHEAD_EVERY_S)
         await console.read_ahead()
         if console.registry.read_at != spared:
             spared = console.registry.read_at
-            spare_anew()
+            freeze_garbage_again()

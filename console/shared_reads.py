@@ -1,4 +1,4 @@
-"""Reads that happen once, however many pages show the result."""
+"""Reads that happen once for all pages together."""
 
 import asyncio
 import time
@@ -9,9 +9,7 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """The result of a read that blocks. It is read again when it is asked for after `every_s`. Used by the event loop
-    alone.
-    """
+    """The result of a blocking read. A request after `every_s` reads it again. Used by the event loop alone."""
 
     def __init__(self, read: Callable[[], T], every_s: float) -> None:
         self._read = read
@@ -26,7 +24,7 @@ class Shared(Generic[T]):
         return self._newest is not None
 
     async def get(self) -> T:
-        """The same object until it is read again. Raises what `read` raises."""
+        """The result; the same object until the next read. Raises the errors of `read`."""
         async with self._reading:
             if self._newest is None or time.monotonic() - self._read_s >= self._every_s:
                 self._newest = await asyncio.to_thread(self._read)

@@ -1,4 +1,5 @@
-"""The sound files from which Asterisk plays: whether each is there and right, as a browser plays it, and as a drawing.
+"""The sound files from which Asterisk plays: their presence and correctness, their audio for a browser, and their
+drawings.
 
 The audio libraries are loaded when the first page needs them.
 """
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from idtone.core.errors import RecordingError, ToneError
 from idtone.core.translation import Message, template
 from idtone.registry.sources import identity
-from idtone.tones.playable_profile import doubt
+from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile, sha256_of
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from .drawings.wave import Wave
 
 LONGEST_S: Final = 60.0
-"""A file that is longer is no sound of a call."""
+"""A longer file is not a sound of a call."""
 
 
 class SoundKind(StrEnum):
-    """What a sound is here."""
+    """Role of a sound on this node."""
 
     LICENSED = template("licensed sound")
     NOTICE = template("notice")
@@ -46,10 +47,10 @@ class FileState:
     format: str
     path: Path
     octets: int | None
-    """None: it is not there, or cannot be read."""
+    """Size; None if the file is missing or cannot be read."""
     sha256: str
     wanted: str
-    """The SHA-256 that it should have; empty if the sound cannot be made."""
+    """The expected SHA-256; empty if the sound cannot be made."""
     trouble: str
 
     @property
@@ -63,8 +64,8 @@ class SoundState:
     kind: SoundKind
     source: str
     licensed_sha256: str | None
-    """That of the master in the registry."""
-    doubt: str | None
+    """SHA-256 of the master in the registry."""
+    play_objection: str | None
     files: Sequence[FileState]
 
     @property
@@ -75,7 +76,7 @@ class SoundState:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSound:
-    """What a file really holds."""
+    """The measured content of a file."""
 
     wave: Wave
     spectrum: Spectrum
@@ -83,7 +84,7 @@ class MeasuredSound:
 
 
 def kind_of(profile: Profile, notice: str, tones: Mapping[str, str | None] | None) -> SoundKind:
-    """`notice` is the notice's id; `tones` are the registry's."""
+    """The role of a profile. `notice` is the notice's id; `tones` are the registry's."""
     if tones is not None and profile.id in tones:
         return SoundKind.LICENSED
     return SoundKind.NOTICE if profile.id == notice else SoundKind.OTHER
@@ -94,7 +95,7 @@ def sound_state(
 ) -> SoundState:
     """A sound and its files in the folder."""
     files = [file_state(directory, profile, name) for name in formats()]
-    return SoundState(profile, kind, source, (tones or {}).get(profile.id), doubt(profile, tones), files)
+    return SoundState(profile, kind, source, (tones or {}).get(profile.id), play_objection(profile, tones), files)
 
 
 def formats() -> Sequence[str]:
@@ -119,7 +120,7 @@ def file_state(directory: Path, profile: Profile, name: str) -> FileState:
 
 @lru_cache(256)
 def _digest_of(profile: Profile, name: str) -> str:
-    """Digest of the sound's file as it should be. Making it takes longer than a page may."""
+    """Expected digest of the sound's file. Making the file takes longer than a page may."""
     from idtone.tones.making.encoders import encode
     from idtone.tones.making.sounds import named_format
 
@@ -137,7 +138,9 @@ def as_wav(path: Path) -> bytes:
 
 
 def measured(path: Path) -> MeasuredSound:
-    """Raises RecordingError. Measuring takes longer than a page may, so the results are kept."""
+    """The measured content of a file. Raises RecordingError. Measuring takes longer than a page may, so the results are
+    kept.
+    """
     return _measured(path, identity(path))
 
 
@@ -154,7 +157,7 @@ def _measured(path: Path, _: tuple[int, ...]) -> MeasuredSound:
 
 
 def _samples(path: Path) -> tuple[Floats, int]:
-    from idtone.tones.recordings.files import read_file
+    from idtone.tones.recordings.audio_files import read_file
 
     leg = read_file(path, longest_s=LONGEST_S)[0]
     return leg.samples, leg.sample_rate_hz

@@ -1,4 +1,4 @@
-"""The files in `static/`: the style sheet and htmx, each under an address with the hash of its content."""
+"""The files in `static/`: the style sheet and htmx, each at an address with the hash of its content."""
 
 import hashlib
 from functools import cache
@@ -25,13 +25,13 @@ def _names() -> frozenset[str]:
 
 @cache
 def address_of(name: str) -> str:
-    """The address of a file; another content has another one."""
+    """The address of a file; it changes with the content."""
     digest = hashlib.sha256(_content(name)).hexdigest()[:16]
     return PATH.format(digest=digest, name=name)
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
-    """The file. Names come from the folder's list, so that no path leads out of it."""
+    """Send the file. Its name must be in the folder's list, so that no path leads out of it."""
     name = request.match_info["name"]
     if name not in _names() or request.path != address_of(name):
         return web.Response(status=HTTPStatus.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""Counts of all calls in the ledger. What was counted stays; only calls that have changed since are counted anew."""
+"""Counts of all calls in the ledger. Counts are kept; only calls that have changed since are counted again."""
 
 import hashlib
 import logging
@@ -16,32 +16,32 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 
+from .background_work import Progress, Work
 from .counts import Counts
 from .counts_file import file_beside, read_counts, write_counts
 from .other_nodes import is_other_node
-from .work import Progress, Work
 
 BATCH: Final = 20_000
-"""Steps that are looked at together: the more, the fewer calls are looked at twice."""
+"""Steps of one batch: the larger it is, the fewer calls are looked at twice."""
 KEPT_EVERY: Final = 500_000
-"""Steps, after which the counts are kept while a long counting goes on. The first counting is in one piece: it is kept
-at its end, and begins anew if the console is stopped before.
+"""Steps after which a long count is stored. The first count is stored only at its end, and starts over if the console
+is stopped before.
 """
 ANEW_AFTER_S: Final = 20.0
-"""Counts that are younger are shown as they are."""
+"""Younger counts are shown without counting again."""
 
 _log = logging.getLogger(__name__)
 
 
 def reader_of(settings: Settings, node: str) -> LedgerReader:
-    """This node's ledger, or the replica of another one's. Raises LedgerError, UsageError if there is no such node."""
+    """This node's ledger, or the replica of another node's. Raises LedgerError, UsageError if there is no such node."""
     if is_other_node(settings, node):
         return replica_of(Server.all_of(settings.ledger), node).reader
     return LedgerReader.open(settings.ledger.own())
 
 
 def count(settings: Settings, node: str, known: Counts | None, *, progress: Progress) -> Counts:
-    """Go on from what is known; from the beginning if that is of another ledger, as a backup that was restored.
+    """Continue from the `known` counts; start over if they are of another ledger, such as a restored backup.
 
     Raises LedgerError, UsageError.
     """
@@ -71,12 +71,12 @@ def count(settings: Settings, node: str, known: Counts | None, *, progress: Prog
 
 
 def _passed(progress: Progress, newest: int, steps: int) -> None:
-    """The last page of steps is mostly shorter than it was reckoned."""
+    """Report the progress. The last page of steps is mostly shorter than calculated."""
     progress(min(steps, newest), newest)
 
 
 def _hash(reader: LedgerReader, place: int) -> str:
-    """The hash of the step at this place; empty without a step."""
+    """The hash of the step at this place; empty if there is no step."""
     found = next(iter(reader.in_order(place - 1, place, frozenset(StepKind))), None)
     return hashlib.sha256(f"{found.call_id}\n{found.text}".encode()).hexdigest() if found else ""
 
@@ -95,26 +95,26 @@ def _keep(path: Path, counts: Counts) -> None:
 
 
 def _ends(place: int, newest: int) -> Iterable[int]:
-    """Where each batch ends."""
+    """The end of each batch."""
     while place < newest:
         place = min(place + BATCH, newest)
         yield place
 
 
 class Statistics:
-    """The counts of one node's ledger. Used by the event loop alone, but for `is_behind`."""
+    """The counts of one node's ledger. Used by the event loop alone, except `is_behind`."""
 
     def __init__(self, settings: Settings, node: str = "") -> None:
-        """`node` is another node; empty: this one."""
+        """`node` is another node, or empty for this node."""
         self._settings = settings
         self._node = node
         self.work: Work[Counts] = Work(count, self._take)
         self.shown: object = None
-        """What a page showed last of these counts."""
+        """Part of these counts that a page showed last."""
         self.counts = None if is_other_node(settings, node) else read_counts(file_of(settings))
 
     def is_behind(self) -> bool:
-        """True if it is time to count anew. Raises LedgerError, UsageError if there is no such node."""
+        """True if a new count is due. Raises LedgerError, UsageError if there is no such node."""
         with reader_of(self._settings, self._node) as reader:
             newest = reader.newest_place()
         known = self.counts

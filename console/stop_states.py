@@ -1,7 +1,7 @@
 """The progress of a stop, and of its end: asked, approved, signed, published, in force on n of m nodes. Pure.
 
-A page shows the last stage as the state. A stage stands there only if what shows it is known: a request of one person
-is never `in force`, nor is one that was not published.
+A page shows the last stage as the state. A stage is shown only on known facts: a request of one person is never `in
+force`, nor is a stop that was not published.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from idtone.registry.suspensions.own_suspension import STATE_WORDS, OwnSuspensio
 
 
 class StopState(StrEnum):
-    """The states of a stop, in the order in which it goes through them."""
+    """The states of a stop, in the order in which they follow each other."""
 
     ASKED = "asked"
     APPROVED = "approved"
@@ -52,16 +52,16 @@ PAST_WORDS: Final[Mapping[StopState, str]] = {
     StopState.ASKED: template("stop asked for"),
     StopState.END_ASKED: template("end asked for"),
 }
-"""What a stage says once another one has followed it. It waits for no second person then."""
+"""Words of a stage once another one has followed. Then it waits for no second person."""
 HERE: Final = template("in force on this node")
 _DONE: Final = frozenset({StopState.WITHDRAWN, StopState.TAKEN_OVER, StopState.OVER})
-"""Nothing is refused because of it any more, or the association answers for it."""
+"""End states: the stop refuses nothing any more, or the association answers for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`since` is None if the time is not known. `count` of `nodes` have confirmed it, for the states of nodes; without
-    `nodes` it is about this node alone.
+    """A stage of a stop. `since` is None if the time is not known. In the states of nodes, `count` of `nodes` have
+    confirmed it; if `nodes` is empty, it is about this node alone.
     """
 
     state: StopState
@@ -81,7 +81,7 @@ class Stage:
 
     @property
     def tone(self) -> str:
-        """The colour: good, warning while something is to come, or quiet when it is past."""
+        """The colour: good, warning for a state that will change, or quiet for the past."""
         if self.state in _DONE:
             return "quiet"
         if self.state in (StopState.IN_FORCE, StopState.ENDED) and self.count == self.nodes:
@@ -91,10 +91,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StopFacts:
-    """What is known of a stop. `reached` has the steps that people have done, each with its time if that is known.
+    """The known facts of a stop. `reached`: the acts that people have done, each with its time if that is known.
 
-    `confirmed` has for each node since when it refuses the calls, None if it has not confirmed that; it is empty if
-    nodes do not confirm this kind. `released` has for those nodes since when they refuse no more.
+    `confirmed`: for each node the time from which it refuses the calls, None if it has not confirmed that; empty if
+    nodes do not confirm this kind of stop. `released`: for those nodes the time from which they refuse no more.
     """
 
     reached: Mapping[StopState, datetime | None] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class StopFacts:
 
 
 def stages(facts: StopFacts, now: datetime) -> tuple[Stage, ...]:
-    """The stages that it has reached, in their order; the last one is its state."""
+    """The stages that the stop has reached, in order; the last one is its state."""
     return tuple(sorted(_stages(facts, now), key=lambda each: _PLACES[each.state]))
 
 
@@ -129,7 +129,7 @@ def _stages(facts: StopFacts, now: datetime) -> Iterator[Stage]:
 
 
 def own_stages(one: OwnSuspension, now: datetime) -> tuple[Stage, ...]:
-    """The stages of the operator's own stop, on this node and on those of its fleet that have reported."""
+    """The stages of the operator's own stop, on this node and on nodes of its fleet that have reported."""
     acts = {
         StopState.ASKED: one.asked.at if one.persons > 1 else None,
         StopState.APPROVED: one.approved and one.approved.at,

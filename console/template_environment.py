@@ -1,4 +1,4 @@
-"""The filters and functions of the templates (Jinja2), which speak the visitor's language.
+"""The filters and functions of the templates (Jinja2), in the visitor's language.
 
 This imports no page and no server: the processes of long reads use it too.
 """
@@ -23,12 +23,12 @@ def text_of(text: str, **fields: Any) -> str:
 
 
 def spoken(value: object) -> str:
-    """The filter `t`: a text that the code made, in the visitor's language."""
+    """The filter `t`: a text from the code, in the visitor's language."""
     return "" if value is None else translated(value if isinstance(value, str) else str(value))
 
 
 def labelled(rows: str, columns: Sequence[str]) -> Markup:
-    """The filter `labelled`: rows of a table whose cells name their columns, for a window too narrow for the table."""
+    """The filter `labelled`: rows of a table whose cells name their columns, for windows too narrow for the table."""
 
     def named(row: re.Match[str]) -> str:
         names = iter(columns)
@@ -42,7 +42,7 @@ _CELL: Final = re.compile(r"<t[dh]\b(?![^>]*colspan)[^>]*")
 
 
 def dated(text: str) -> Markup:
-    """The filter `dated`: a sentence in whose days no line breaks."""
+    """The filter `dated`: a sentence whose dates do not break across lines."""
     return Markup(_DAY.sub(r"<time>\g<0></time>", str(escape(text))))  # noqa: S704 - it is escaped
 
 
@@ -50,28 +50,28 @@ _DAY: Final = re.compile(r"(?<![\d-])\d{4}-\d\d-\d\d(?![\d-])")
 
 
 class Head(str):
-    """The head of a column. `is_figures`: its figures stand to the right. `column` is its name in the list's order."""
+    """The head of a column. `is_figures`: its figures are aligned right. `column` is its name in the list's order."""
 
     is_figures = False
     column = ""
 
 
 def figures(head: str) -> Head:
-    """The filter `figures`."""
+    """The filter `figures`: a head whose figures are aligned right."""
     made = Head(head)
     made.is_figures, made.column = True, getattr(head, "column", "")
     return made
 
 
 def sorts(head: str, column: str) -> Head:
-    """The filter `sorts`: the list sorts by this head."""
+    """The filter `sorts`: a head by which the list can be sorted."""
     made = Head(head)
     made.is_figures, made.column = getattr(head, "is_figures", False), column
     return made
 
 
 def environment() -> Environment:
-    """The environment of templates that show the findings of a process. All values are escaped."""
+    """The environment of templates for the results of a process. All values are escaped."""
     made = Environment(
         loader=PackageLoader("idtone.console", "templates"),
         autoescape=True,

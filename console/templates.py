@@ -1,4 +1,4 @@
-"""Makes the pages of the files in `templates/` (Jinja2), in the visitor's language."""
+"""Renders the pages from the files in `templates/` (Jinja2), in the visitor's language."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 HTMX: Final = json.dumps(
     {"includeIndicatorStyles": False, "allowEval": False, "selfRequestsOnly": True, "historyCacheSize": 0}
 )
-"""htmx adds no style, evaluates no text, asks no other server, and stores no page in the browser."""
+"""htmx adds no style, evaluates no text, contacts no other server, and stores no page in the browser."""
 
 
 @cache
 def _environment() -> Environment:
-    """Compiled templates stay in it, for all consoles of this process."""
+    """The template environment. Compiled templates stay in it, for all consoles of this process."""
     made = environment()
     made.globals.update(static=address_of, htmx_settings=HTMX)
     return made
@@ -41,7 +41,7 @@ class Templates:
         return _environment().get_template(name).render(visit=visit, **context)
 
     def shared(self, name: str, language: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
-        """A part of a page that has nothing of its visitor. It is rendered once for each object that it shows."""
+        """A part of a page without a visitor's data. It is rendered once for each object that it shows."""
         kept = self._shared.get((name, language))
         if kept is None or kept[0] is not shown:
             kept = self._shared[name, language] = shown, _environment().get_template(name).render(**context())

@@ -1,5 +1,5 @@
-"""The threads in which pages do what blocks, and those that wait for the processes of long reads. Somebody who asks for
-much waits for the own requests, and holds up no one else. Used by the event loop alone.
+"""The threads for blocking work of pages, and those that wait for the processes of long reads. A visitor with many
+requests waits for these, and delays no one else. Used by the event loop alone.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.in_thread import in_thread
 
 from .read_process import ReadProcesses, none_asks
-from .turns import Requests, Turns, UsedOfLate, VisitingParty
+from .turns import RequestingParty, Requests, Turns, UsedOfLate
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,35 +30,35 @@ class Reads(StrEnum):
     """The kinds of long reads."""
 
     LIST = "list"
-    """A page of this node's calls of any time: the index finds them, so that it is short, and no search delays it."""
+    """A page of this node's calls without a search: the index finds them fast, and no search delays it."""
     SEARCH = "search"
-    """What a page shows."""
+    """A search that a page shows."""
     REPEATED_SEARCH = "repeated-search"
-    """The same, for a party that has searched much of late (`SEARCHED_MUCH_S`)."""
+    """A search of a party that has searched much of late (`SEARCHED_MUCH_S`)."""
     EXPORT = "export"
-    """What reads a whole ledger."""
+    """A read of a complete ledger."""
     PACK = "pack"
-    """What a user has verified."""
+    """The verification of a user's pack."""
     PUBLIC_PACK = "public-pack"
-    """What everyone has verified."""
+    """The verification of a stranger's pack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many processes there are, and what each may take."""
+    """The number of processes of a kind, and the limits of each."""
 
     count: int
     nice: int
     within_s: float
     mib: int
-    """Of memory, with what all share: a page of calls takes 50, a part of an export 60, a pack of 50 MB 190."""
+    """Memory in MiB, shared parts included: a page of calls takes 50, a part of an export 60, a pack of 50 MB 190."""
     processor_s: float = 0.0
-    """0: no limit but that of the clock."""
+    """Most processor time; 0: only the clock limits it."""
 
 
 STRANGERS_PACK_S: Final = 20.0
-"""Of processor time: five times what a pack of as many calls takes as its size may hold. A hostile one takes more: a
-record that its manifest names again and again is verified each time.
+"""Processor time: five times as much as a pack takes that holds as many calls as its size allows. A hostile one takes
+more: a record that its manifest names again and again is verified each time.
 """
 LIMITS: Final = {
     Reads.LIST: Limits(1, 1, 60.0, 96),
@@ -69,17 +69,17 @@ LIMITS: Final = {
     Reads.PUBLIC_PACK: Limits(1, 15, 300.0, 256, STRANGERS_PACK_S),
 }
 SEARCHED_MUCH_S: Final = 0.1
-"""A party whose searches have used more processor time of late searches in a process of its kind, which leaves the
-processor to the event loop and to the searches of others. On an idle machine that costs no time. The limit is
-low, since on a busy machine many attackers together use no more; and the priority is not so low that a busy machine
-never comes to it.
+"""A party whose recent searches have used more processor time than this searches in a process of its kind, which leaves
+the processor to the event loop and to the searches of others. On an idle machine that costs no time. The limit is low,
+since on a busy machine many attackers together use no more. The priority is not so low that the search never runs on a
+busy machine.
 """
 SEARCHES_OF_PARTY: Final = 8
-"""The most searches and lists that a party may have under way; one of each runs. A person opens fewer at once."""
+"""Most searches and lists of a party at a time; one of each runs. A person opens fewer at once."""
 
 
 class TooManySearchesError(IdtoneError):
-    """A party has as many searches under way as it may have."""
+    """A party has reached its limit of searches."""
 
 
 @dataclass(slots=True)
@@ -90,14 +90,14 @@ class _Turn:
 
 @dataclass(slots=True)
 class OwnTurns:
-    """A party has at most `of_party` of them at a time, in the order of its requests."""
+    """Turns of each party: at most `of_party` at a time, in the order of its requests."""
 
     of_party: int = 1
-    _turns: dict[VisitingParty, _Turn] = field(default_factory=dict)
+    _turns: dict[RequestingParty, _Turn] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def turn(self, party: VisitingParty) -> AsyncIterator[None]:
-        """Context in which the party has one turn more."""
+    async def turn(self, party: RequestingParty) -> AsyncIterator[None]:
+        """Context in which the party holds one turn."""
         turn = self._turns.setdefault(party, _Turn(asyncio.Semaphore(self.of_party)))
         turn.users += 1
         try:
@@ -111,14 +111,14 @@ class OwnTurns:
 
 @dataclass(slots=True)
 class Queue:
-    """Threads of one kind. The party that has used least comes next; its own requests keep their order."""
+    """Threads of one kind. The party that has used least comes next; requests of one party keep their order."""
 
     threads: Executor
     places: Turns
     own: OwnTurns
 
-    async def run(self, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
-        """The result. Raises ConnectionAbortedError if the client has left before it began."""
+    async def run(self, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
+        """The result of `do`. Raises ConnectionAbortedError if the client left before it began."""
         async with self.own.turn(party), self.places.turn(party):
             if is_gone():
                 raise ConnectionAbortedError
@@ -126,8 +126,8 @@ class Queue:
 
 
 class Threads:
-    """`pages` are for users, `public` for everyone, `uploads` and `public_uploads` for what a user and what everyone
-    sends as a file.
+    """All threads. `pages` are for users, `public` for everyone; `uploads` and `public_uploads` are for files that a
+    user or anyone else sends.
     """
 
     def __init__(self) -> None:
@@ -137,26 +137,26 @@ class Threads:
         self.requests = requests = Requests()
         self.processes = ReadProcesses()
         self.loop = Turns(requests, by_processor=True)
-        """The event loop's."""
+        """Turns of the event loop."""
         self.pages = queue(PAGES, "page", PAGES_OF_PARTY)
         self.public = queue(PUBLIC, "public")
         self._reads = {kind: queue(limits.count, kind) for kind, limits in LIMITS.items()}
         self._searches, self._searched = OwnTurns(), UsedOfLate()
-        """Of both kinds of searches: a party has one of them at a time. Its processor time."""
-        self._searching: dict[VisitingParty, list[Callable[[], bool]]] = {}
-        """The searches and lists under way of each party: whether their visitors have left."""
+        """Turns of both kinds of searches, one at a time for each party; and the processor time of each party."""
+        self._searching: dict[RequestingParty, list[Callable[[], bool]]] = {}
+        """Each party's searches and lists in progress, each with a function that is true once the visitor has left."""
         self.uploads = queue(UPLOADS, "upload")
         self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
         self._access = ThreadPoolExecutor(ACCESS, "access")
 
     def of_page(self, *, is_public: bool, uploads: bool) -> Queue:
-        """The threads of a page's handler."""
+        """The threads for a page's handler."""
         if uploads:
             return self.public_uploads if is_public else self.uploads
         return self.public if is_public else self.pages
 
     async def read(
-        self, kind: Reads, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
+        self, kind: Reads, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
         """The same as `Queue.run`, in a process (`ReadProcesses.run`). Raises TooManySearchesError too."""
         if kind not in (Reads.LIST, Reads.SEARCH):
@@ -174,8 +174,10 @@ class Threads:
             if not searching:
                 del self._searching[party]
 
-    async def _search(self, party: VisitingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any) -> R:
-        async with self._searches.turn(party):  # only now is it known what the searches before it have used
+    async def _search(
+        self, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
+    ) -> R:
+        async with self._searches.turn(party):  # the use of the searches before it is known only now
             kind = Reads.SEARCH
             if self._searched.by(party) > SEARCHED_MUCH_S:
                 kind = Reads.REPEATED_SEARCH
@@ -188,7 +190,7 @@ class Threads:
     async def _read(
         self,
         kind: Reads,
-        party: VisitingParty,
+        party: RequestingParty,
         is_gone: Callable[[], bool],
         do: Callable[..., R],
         *given: Any,
@@ -213,7 +215,7 @@ class Threads:
         return await queue.run(party, is_gone, in_process)
 
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """Do what admits a visitor. No page has these threads."""
+        """Run `do`, which admits a visitor, in threads that no page uses."""
         return await in_thread(self._access, do, *args, **named)
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
-"""The order of turns, where many wait for the same: the event loop, or a kind of threads.
+"""Turns at a shared resource: the event loop, or a kind of threads.
 
-Next is the party that has used least of late, so that a page waits for one turn, and not for all that others have sent.
-A party pays for each turn as often as it has requests under way. Those with a session and those without one have shares
-of their own: strangers, who can have many addresses, hold up no user, and no user a sign-in. Used by the event loop
-alone.
+Next is the party that has used least lately, so that a page waits for one turn, and not for all that others have sent.
+Each turn is charged once for each request that its party has in progress. Users with a session and strangers have
+separate shares: strangers, who can have many addresses, delay no user, and no user delays a sign-in. Used by the event
+loop alone.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from idtone.core.http.visitor_network import network_of
 
 R = TypeVar("R")
 HALF_S: Final = 10.0
-"""After this time half of what a party has used is forgotten."""
+"""Half-life of a party's recorded use."""
 SHARE_OF_STRANGERS: Final = 1 / 4
-"""While users wait too."""
+"""Share of the strangers while users wait too."""
 MOST_KEPT: Final = 10_000
 _clock_s: Callable[[], float] = time.perf_counter
 
 
-class VisitingParty(NamedTuple):
+class RequestingParty(NamedTuple):
     """A user, or a network without a session."""
 
     name: str
@@ -37,25 +37,27 @@ class VisitingParty(NamedTuple):
         return f"{'user' if self.has_session else 'network'} {self.name}"
 
 
-def party_of(user: str | None, address: str) -> VisitingParty:
+def party_of(user: str | None, address: str) -> RequestingParty:
     """The party of a request: its session's user, or the network of its address."""
     return (
-        VisitingParty(network_of(address), has_session=False) if user is None else VisitingParty(user, has_session=True)
+        RequestingParty(network_of(address), has_session=False)
+        if user is None
+        else RequestingParty(user, has_session=True)
     )
 
 
 class Requests:
-    """How many requests each party has under way."""
+    """The number of requests that each party has in progress."""
 
     def __init__(self) -> None:
-        self._counts: Counter[VisitingParty] = Counter()
+        self._counts: Counter[RequestingParty] = Counter()
 
-    def of(self, party: VisitingParty) -> int:
+    def of(self, party: RequestingParty) -> int:
         return self._counts[party]
 
     @contextmanager
-    def one(self, party: VisitingParty) -> Iterator[None]:
-        """Context in which the party has one request more."""
+    def one(self, party: RequestingParty) -> Iterator[None]:
+        """Context of one more request of the party."""
         self._counts[party] += 1
         try:
             yield
@@ -66,17 +68,17 @@ class Requests:
 
 
 class UsedOfLate:
-    """Seconds that somebody has used of late; half of them is forgotten after `HALF_S`."""
+    """Seconds that each party has used lately; half of them is forgotten after `HALF_S`."""
 
     def __init__(self) -> None:
-        self._used: dict[VisitingParty | bool, tuple[float, float]] = {}
-        """Seconds, and when that was."""
+        self._used: dict[RequestingParty | bool, tuple[float, float]] = {}
+        """Seconds, and their time."""
 
-    def by(self, key: VisitingParty | bool) -> float:
+    def by(self, key: RequestingParty | bool) -> float:
         seconds, at_s = self._used.get(key, (0.0, 0.0))
         return seconds * math.exp2((at_s - _clock_s()) / HALF_S)
 
-    def add(self, key: VisitingParty | bool, seconds: float) -> None:
+    def add(self, key: RequestingParty | bool, seconds: float) -> None:
         seconds += self.by(key)
         self._used.pop(key, None)
         self._used[key] = seconds, _clock_s()
@@ -91,22 +93,22 @@ class Turns:
     requests: Requests
     places: int = 1
     by_processor: bool = False
-    """A turn costs its processor time, which only the event loop's thread can tell, and not the time of the clock, in
-    which a busy machine did something else.
+    """A turn is charged its processor time, which only the event loop's thread can measure, instead of the clock time,
+    in which a busy machine also did other work.
     """
     _taken: int = 0
-    _waiting: dict[VisitingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
+    _waiting: dict[RequestingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
     used: UsedOfLate = field(default_factory=UsedOfLate)
-    """By each party, and by all with or without a session."""
+    """Use of each party, and of all with and all without a session."""
 
     @property
     def is_awaited(self) -> bool:
-        """True if somebody waits for a turn; any thread may read it."""
+        """True if a party waits for a turn; any thread may read it."""
         return bool(self._waiting)
 
     @asynccontextmanager
-    async def turn(self, party: VisitingParty) -> AsyncIterator[None]:
-        """Context in which it is the party's turn."""
+    async def turn(self, party: RequestingParty) -> AsyncIterator[None]:
+        """Context of the party's turn."""
         await self._take(party)
         began_s = self._spent_s()
         try:
@@ -115,9 +117,9 @@ class Turns:
             self._give_back(party, self._spent_s() - began_s)
 
     @types.coroutine
-    def stepwise(self, party: VisitingParty, work: Awaitable[R]) -> Generator[Any, Any, R]:
-        """The result of `work`, which takes a turn from each of its awaits to the next. It has none while it waits, for
-        a body that arrives, a client that reads or a thread.
+    def stepwise(self, party: RequestingParty, work: Awaitable[R]) -> Generator[Any, Any, R]:
+        """The result of `work`, which holds a turn between two of its awaits. It holds none while it waits: for a body
+        that arrives, a client that reads, or a thread.
         """
         steps = work.__await__()
         thrown: BaseException | None = None
@@ -148,7 +150,7 @@ class Turns:
             except BaseException as error:
                 thrown = error
 
-    async def _take(self, party: VisitingParty) -> None:
+    async def _take(self, party: RequestingParty) -> None:
         if self._taken < self.places and not self._waiting:
             self._taken += 1
             return
@@ -163,15 +165,15 @@ class Turns:
                 self._forget(party, mine)
             raise
 
-    def _forget(self, party: VisitingParty, turn: asyncio.Future[None]) -> None:
+    def _forget(self, party: RequestingParty, turn: asyncio.Future[None]) -> None:
         turns = self._waiting.get(party, deque())
         if turn in turns:
             turns.remove(turn)
             if not turns:
                 del self._waiting[party]
 
-    def _give_back(self, party: VisitingParty, seconds: float) -> None:
-        """The next turn begins after the event loop has looked for what came meanwhile."""
+    def _give_back(self, party: RequestingParty, seconds: float) -> None:
+        """Give the turn back. The next one begins after the event loop has looked for what came meanwhile."""
         share = 1 - SHARE_OF_STRANGERS if party.has_session else SHARE_OF_STRANGERS
         self.used.add(party, seconds * max(1, self.requests.of(party)))
         self.used.add(party.has_session, seconds / share)
@@ -187,8 +189,8 @@ class Turns:
                 self._taken += 1
                 turn.set_result(None)
 
-    def _rank(self, party: VisitingParty) -> tuple[float, float]:
-        """The lowest is next."""
+    def _rank(self, party: RequestingParty) -> tuple[float, float]:
+        """The rank of a party; the lowest is next."""
         return self.used.by(party.has_session), self.used.by(party)
 
     def _spent_s(self) -> float:

@@ -1,4 +1,4 @@
-"""Forms with a file: its octets go into a private temporary file, bounded, and are gone after the answer."""
+"""Forms with a file: its octets go into a private temporary file of limited size, which is removed after the answer."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ if TYPE_CHECKING:
     from .page import Visit
 
 FIELD_LIMIT: Final = 16 * 1024
-"""Bytes of a field that is not a file."""
+"""Most bytes of a field that is not a file."""
 PARTS_LIMIT: Final = 40
 UPLOADS_OF_PARTY: Final = 12
-"""At a time."""
+"""Most uploads of a party at a time."""
 ROOM: Final = 2_000_000_000
-"""Bytes on the disk, of everyone without a session."""
+"""Most bytes on the disk, for all visitors without a session together."""
 _CHUNK: Final = 64 * 1024
 
 
 class UploadRoom:
-    """Octets of the uploads that visitors without a session send at the moment. Used by the event loop alone."""
+    """Octets of the present uploads from visitors without a session. Used by the event loop alone."""
 
     def __init__(self, octets: int = ROOM) -> None:
         self._left = octets
 
     @contextmanager
     def taking(self) -> Iterator[Callable[[int], None]]:
-        """Takes octets until the end of this context. What takes them raises UsageError if there are no more."""
+        """Context with a function that reserves octets until its end. The function raises UsageError if none are
+        left.
+        """
         taken = 0
 
         def take(octets: int) -> None:
@@ -57,7 +59,9 @@ class UploadRoom:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`file` is empty if no file was chosen. `name` is what the visitor calls it: a text, never a path."""
+    """An uploaded file. `file` is empty if no file was chosen. `name` is the visitor's name for it: a text, never a
+    path.
+    """
 
     file: Path
     name: str
@@ -65,7 +69,7 @@ class Upload:
     size: int
 
     def need(self, field: str, what: Message) -> None:
-        """Raises FormErrors, which says `what` at its field, if no file was chosen."""
+        """Demand a file. Raises FormErrors, with `what` at its field, if none was chosen."""
         if not self.size:
             errors = FormErrors()
             errors.note(field, UsageError(what))
@@ -74,7 +78,7 @@ class Upload:
 
 @asynccontextmanager
 async def received(visit: Visit, limit: int) -> AsyncIterator[Upload]:
-    """The form of a visit, with one file of at most `limit` octets; its fields are those of the visit from then on.
+    """The form of a visit, with one file of at most `limit` octets; its fields become those of the visit.
 
     If the visitor has a session, the form must have its token. Raises UsageError.
     """
@@ -139,7 +143,7 @@ async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIter
             AssertionError,
             RuntimeError,
             HttpProcessingError,
-        ) as error:  # aiohttp's words for a body that is not what it says
+        ) as error:  # aiohttp's words for a body that differs from its declaration
             raise UsageError("this is not the form of this page") from error
         kept.flush()
         yield Upload(Path(kept.name), name, fields, limit - left)

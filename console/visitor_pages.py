@@ -1,4 +1,4 @@
-"""Pages for everyone who has signed in: the way in, the language, and the way out."""
+"""Pages for everyone who has signed in: the first page, the language, and the sign-out."""
 
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -16,7 +16,7 @@ from .page import Method, Page, Visit
 
 
 async def enter(visit: Visit) -> web.StreamResponse:
-    """Lead to the page for which the visitor had to sign in, else to the first page of the menu."""
+    """Lead to the page for which the visitor had to sign in, otherwise to the first page of the menu."""
     if wanted := own_page(unquote(WANTED.of(visit.request))):
         answer = visit.redirect(wanted)
         WANTED.take(answer)

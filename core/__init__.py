@@ -1,1 +1,1 @@
-"""What all rooms stand on: a call as data and its decision, numbers, documents, settings, errors."""
+"""The base of all rooms: a call as data and its decision, numbers, documents, settings, errors."""

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from .fast_enum import Word
+from .fast_enum import FastEnum
 
 if TYPE_CHECKING:
     from .numbers import Number
 
 
-class Direction(Word):
-    """Which way the forwarding goes."""
+class Direction(FastEnum):
+    """The direction of the forwarding."""
 
     INCOMING = "incoming"
     """着信転送: the number was called, and the call is forwarded to another number."""
@@ -26,26 +26,26 @@ class Direction(Word):
     """発信転送: the member's user calls out and presents the fixed number."""
 
 
-class Party(Word):
+class Party(FastEnum):
     """A party that hears a sound; if both do, in this order."""
 
     CALLED = "called"
     CALLER = "caller"
 
 
-class Delivery(Word):
-    """Knowledge of a sound at a party, from the most to the least."""
+class Delivery(FastEnum):
+    """The delivery of a sound to a party, from the most certain state to the least."""
 
     CONFIRMED = "confirmed"
-    """It was sent, and the phone's own reports say that it received all packets."""
+    """The sound was sent, and the phone's own reports say that it received all packets."""
     SENT = "sent"
-    """Asterisk sent all its packets."""
+    """Asterisk sent all packets of the sound."""
     NOT_KNOWN = "not-known"
-    """Neither of both."""
+    """Neither SENT nor CONFIRMED."""
 
 
-class Trust(Word):
-    """How the registry was trusted: signed or not."""
+class Trust(FastEnum):
+    """The trust in the registry: signed or not."""
 
     SIGNED = "signed"
     """Signed by the association."""
@@ -53,8 +53,8 @@ class Trust(Word):
     """An unsigned file, for labs: anyone who can write it can change the registry."""
 
 
-class Outcome(Word):
-    """What happens to the call."""
+class Outcome(FastEnum):
+    """The outcome of a decision: what happens to the call."""
 
     PLAY = "PLAY"
     """Play the licensed profile, then connect."""
@@ -68,13 +68,13 @@ class Outcome(Word):
     """Do not dial, because too many calls wait for a verdict. Only the hook gives this outcome, without a request."""
 
 
-class Reason(Word):
+class Reason(FastEnum):
     """The reason for an outcome. These codes are public: the ledger, the dialplan and the command line show them."""
 
     EMERGENCY = "emergency"
     NUMBER_SUSPENDED = "number-suspended"
     NUMBER_NEVER_ORIGINATES = "number-never-originates"
-    """The forwarding number, or the one that the caller presents, makes no calls: its holder said so."""
+    """The forwarding number, or the number that the caller presents, never originates calls: its holder declared so."""
     LICENCE_VALID = "licence-valid"
     LICENCE_EXPIRED = "licence-expired"
     LICENCE_REVOKED = "licence-revoked"
@@ -85,33 +85,35 @@ class Reason(Word):
     LICENCE_NONE = "licence-none"
     """The member in charge of the number has no licence."""
     CHAIN_UNCHECKED = "chain-unchecked"
-    """A link of the number's wholesale chain (卸) was not checked, or too long ago; or the certification (認定) of a
-    member of the chain has lapsed."""
+    """A link of the number's wholesale chain (卸) was never checked, or was checked too long ago. Or the certification
+    (認定) of a member of the chain has lapsed.
+    """
     DIRECTION_NOT_COVERED = "direction-not-covered"
     NUMBER_OF_ANOTHER_MEMBER = "number-of-another-member"
     """Neither this node's member nor a wholesale chain through it holds the number."""
     MEMBER_NOT_SET = "member-not-set"
     """The node does not know its member (`association.member`), so no licence counts."""
     NUMBER_UNKNOWN = "number-unknown"
-    """No member holds the number; without the registry or the service: it is not known as a number of this node."""
+    """No member holds the number. Without the registry or the service: this node does not know the number as its own.
+    """
     NUMBER_WITHHELD = "number-withheld"
     NUMBER_MALFORMED = "number-malformed"
     PRESENTED_NUMBER_DIFFERS = "presented-number-differs"
-    """Under the operator's own Dial(), an outgoing call shows another number than the forwarding number."""
+    """An outgoing call with the operator's own Dial() shows another number than the forwarding number."""
     REGISTRY_STALE = "registry-stale"
     REGISTRY_MISSING = "registry-missing"
     NUMBER_OF_ANOTHER_CUSTOMER = "number-of-another-customer"
-    """The table of lines (`lines`) does not give the forwarding number to the caller's line."""
+    """The table of lines (`lines`) does not assign the forwarding number to the caller's line."""
     LINE_UNKNOWN = "line-unknown"
-    """The table of lines has neither the caller's endpoint nor its account code."""
+    """The table of lines contains neither the caller's endpoint nor its account code."""
     LINES_MISSING = "lines-missing"
-    """The table of lines could never be read."""
+    """No attempt to read the table of lines has succeeded yet."""
     BRAKE_STOP = "brake-stop"
     """The brake has stopped the line, customer, trunk or number, until an operator releases it."""
     BRAKE_SLOW = "brake-slow"
-    """The brake has slowed the line, customer, trunk or number, and this call is above its pace."""
+    """The brake has slowed the line, customer, trunk or number, and this call exceeds its permitted rate."""
     LEDGER_FULL = "ledger-full"
-    """The ledger has no room for evidence of the call, whatever its licence."""
+    """The ledger has no room for evidence of the call. This applies to calls with a valid licence too."""
     SERVICE_UNAVAILABLE = "service-unavailable"
     """Only the hook gives this reason: it decided without the service."""
     CALL_ID_UNREADABLE = "call-id-unreadable"
@@ -123,7 +125,7 @@ class Reason(Word):
     """Only the hook gives this reason: too many calls wait for a verdict, so it turns the call away."""
 
 
-class Skip(Word):
+class Skip(FastEnum):
     """The reason why no sound is played on a call that may be connected."""
 
     ANNOUNCED = "announced"
@@ -134,7 +136,7 @@ class Skip(Word):
 
 
 class RemoteCall(NamedTuple):
-    """A call on another node of the fleet, by its id there."""
+    """The id of a call on another node of the fleet."""
 
     node: str
     call_id: str
@@ -145,10 +147,10 @@ class ForwardedCall:
     """A call that is about to be forwarded.
 
     `id` is the ledger's call id. `dialled` is the dialled text, for example an extension; like a number it is never
-    written in clear. `parties` are those that can hear a sound: under an operator's own Dial() only the called party.
-    `announced` means that another call of the same forwarding chain plays the sound; if it is on another node,
+    written in clear. `parties` are those that can hear a sound: with an operator's own Dial() only the called party.
+    `announced` means that another call of the same forwarding chain plays the sound; if that call is on another node,
     `chained_from` names it. `sip_call_id` is the Call-ID of the caller's channel; empty if it is unknown or not a SIP
-    channel. It can hold a number or an address, so like a number it is never written in clear.
+    channel. It can contain a number or an address, so like a number it is never written in clear.
     """
 
     id: str
@@ -158,11 +160,11 @@ class ForwardedCall:
     called: Number
     dialled: str = ""
     perhaps: Number | None = None
-    """If the forwarding number is malformed: the number that its digits make. So a suspended number is refused although
+    """The number that the digits of a malformed forwarding number make. With it a suspended number is refused although
     a letter follows it, also with `policy.unreadable: notice`.
     """
     caller_perhaps: Number | None = None
-    """The same of the number that the caller presents."""
+    """The same for the number that the caller presents."""
     parties: frozenset[Party] = frozenset(Party)
     announced: bool = False
     chained_from: RemoteCall | None = None
@@ -174,19 +176,21 @@ class ForwardedCall:
     """The PJSIP endpoints of the destinations."""
     sip_call_id: str = ""
     emergency: bool = False
-    """Every destination is on a trunk, and dials an emergency number (`number_expressions.is_emergency_call`)."""
+    """True if every destination is on a trunk and dials an emergency number (`number_expressions.is_emergency_call`).
+    """
     presents_other: bool = False
-    """The called party already sees another number than the forwarding number: an outgoing call by the operator's own
-    Dial(). The hook's own Dial() shows the forwarding number."""
+    """True for an outgoing call by the operator's own Dial() if the called party already sees another number than the
+    forwarding number. The hook's own Dial() shows the forwarding number.
+    """
 
     @property
     def forwarding_numbers(self) -> tuple[Number, ...]:
-        """The numbers that are checked for a suspension."""
+        """Numbers that are checked for a suspension."""
         return (self.forwarding_number,) if self.perhaps is None else (self.forwarding_number, self.perhaps)
 
     @property
     def originating_numbers(self) -> tuple[Number, ...]:
-        """The numbers from which the call claims to come: none of them may be one that never originates."""
+        """Numbers from which the call claims to come. None of them may be a number that never originates."""
         if self.perhaps is None and self.caller_perhaps is None:  # almost always; each call comes here
             return (self.forwarding_number, self.caller)
         found = self.forwarding_number, self.perhaps, self.caller, self.caller_perhaps
@@ -196,7 +200,7 @@ class ForwardedCall:
         return f"<ForwardedCall {self.id} {self.direction} of {self.forwarding_number} to {self.called}>"
 
 
-class LicenceStatus(Word):
+class LicenceStatus(FastEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     REVOKED = "revoked"
@@ -204,10 +208,10 @@ class LicenceStatus(Word):
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """The right of one member to one sound (利用許諾), valid from `valid_from` until before `valid_until`.
+    """The right of one member to use one sound (利用許諾), valid from `valid_from` to `valid_until` (exclusive).
 
-    It needs the member's pledge (誓約), which is in force from `pledged_from` until before `pledged_until`; None in the
-    first: there is no pledge; in the second: it has no end.
+    It also needs the member's pledge (誓約), in force from `pledged_from` to `pledged_until` (exclusive). Without
+    `pledged_from` there is no pledge; without `pledged_until` it has no end.
     """
 
     id: str
@@ -223,18 +227,19 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class WholesaleChain:
-    """How a number went from the member that holds it through each reseller to the member in charge (卸).
+    """The way of a number from the member that holds it through each reseller to the member in charge (卸).
 
-    `members` are their ids in this order. `checked` says, for each reseller, when it was checked; None: it was not.
+    `members` are their ids in this order. `checked` has, for each reseller, the time of its check, or None if it was
+    not checked.
     """
 
     members: tuple[str, ...]
     checked: tuple[datetime | None, ...]
     certified_until: datetime | None = None
-    """Before when the first certification lapses that was recorded for a reseller; None: none was recorded."""
+    """The time at which the first recorded certification of a reseller lapses; None if none was recorded."""
 
     def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
-        """True if each reseller has been checked; with `lasts`, not longer ago than that."""
+        """True if each reseller has been checked. With `lasts`, each check must also be no older than that."""
         return all(link_is_checked(at, now, lasts) for at in self.checked)
 
     def __str__(self) -> str:
@@ -248,13 +253,13 @@ def link_is_checked(at: datetime | None, now: datetime, lasts: timedelta | None)
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Who is in charge of a number: the member that holds it, or the last one of its wholesale chain."""
+    """The member in charge of a number: its holder, or the last member of its wholesale chain."""
 
     member: str
     licences: tuple[Licence, ...]
     chain: WholesaleChain | None = None
     certified_until: datetime | None = None
-    """Before when the first certification lapses that was recorded for a member or a link; None: none was recorded."""
+    """The time at which the first recorded certification of a member or a link lapses; None if none was recorded."""
 
     def has_lapsed(self, now: datetime) -> bool:
         """True if a recorded certification has lapsed, or its check is overdue."""
@@ -262,12 +267,12 @@ class Holding:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """All members through which the number has gone, beginning with the one that holds it."""
+        """All members through which the number has passed, beginning with its holder."""
         return self.chain.members if self.chain else (self.member,)
 
 
 class Period(NamedTuple):
-    """The time from `since` up to, but not at, `until`; an end that is None is open."""
+    """The time from `since` to `until` (exclusive). An end that is None is open."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -278,11 +283,11 @@ class Period(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """Numbers that the police had stopped (番号停止), from `since` up to, but not at, `until`.
+    """A suspension of numbers at the request of the police (番号停止), from `since` to `until` (exclusive).
 
-    Without `until`, only a newer registry lifts the suspension. `reference` is that of the request; it is empty if the
-    suspension was read from Asterisk's file, which lacks it. `own` is the id of a suspension by this node's operator
-    (`idtone suspend`); it is empty for one by the association.
+    Without `until`, only a newer registry lifts the suspension. `reference` is the reference of the request; it is
+    empty if the suspension was read from Asterisk's file, which lacks it. `own` is the id of a suspension by this
+    node's operator (`idtone suspend`); it is empty for a suspension by the association.
     """
 
     since: datetime
@@ -294,7 +299,7 @@ class Suspension:
         return self.since <= now and (self.until is None or now < self.until)
 
     def during(self, period: Period) -> Suspension | None:
-        """The part of the suspension that is in the period; None if there is none."""
+        """The part of the suspension that lies in the period; None if there is none."""
         since = self.since if period.since is None else max(self.since, period.since)
         ends = [end for end in (self.until, period.until) if end is not None]
         if ends and min(ends) <= since:
@@ -303,13 +308,13 @@ class Suspension:
 
 
 class Decision(NamedTuple):
-    """What happens to one call, and why.
+    """The outcome of one call, with its reason.
 
     `profiles` names the sound of each party that hears one. `licence` is set if a licence was judged, valid or not;
     `hangup_cause` (ITU-T Q.850) if the call is refused; `skip` if no sound is played. `member` is in charge of the
-    forwarding number in that version of the registry, by `wholesale_chain` (`m-0001>m-0005`) if others handed it down.
-    `customer` is the operator's customer whose call it is, if the table of lines has one. `registry_sha256` is the
-    digest of the registry by which it was decided (`Registry.sha256`).
+    forwarding number in that version of the registry. `wholesale_chain` (`m-0001>m-0005`) is set if the number came
+    through resellers. `customer` is the operator's customer whose call it is, if the table of lines has one.
+    `registry_sha256` is the digest of the registry by which it was decided (`Registry.sha256`).
     """
 
     # A tuple: a frozen dataclass takes twice as long to make, which was a sixth of a decision's time.
@@ -334,5 +339,5 @@ class Decision(NamedTuple):
 
     @property
     def parties(self) -> frozenset[Party]:
-        """Who hears a sound."""
+        """Parties that hear a sound."""
         return frozenset(self.profiles)

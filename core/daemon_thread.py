@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
-    """Run `work` in a thread of its own. The process does not wait for this thread when it exits.
+    """Run `work` in a separate thread. The process does not wait for this thread when it exits.
 
     A thread whose work has ended takes the next work. Starting a thread means waiting until it runs, and on a busy
-    machine the event loop would wait like this several times a second. What is called when the work has ended must not
-    wait for other work of this function: this very thread may have it.
+    machine the event loop would wait like this several times a second. A callback of the future must not wait for other
+    work of this function, because the same thread may have to do that work.
     """
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # a cancelled Future would refuse its result
@@ -38,7 +38,7 @@ def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
 
 _Works = SimpleQueue[tuple[Callable[[], Callable[[], None]], str]]
 _WAITING: Final[list[_Works]] = []
-"""One for each thread that has no work."""
+"""One entry for each thread that has no work."""
 os.register_at_fork(after_in_child=_WAITING.clear)
 
 
@@ -46,6 +46,6 @@ def _run_all(works: _Works) -> None:
     while True:
         run, threading.current_thread().name = works.get()
         tell = run()
-        _WAITING.append(works)  # those who learn of the end find this thread free
+        _WAITING.append(works)  # so that this thread is free when others learn of the end
         tell()
-        del run, tell  # they may hold much
+        del run, tell  # they may keep large objects alive

@@ -34,7 +34,7 @@ from .numbers import Number, NumberKind, NumberPattern
 
 
 class Registry(Protocol):
-    """What the decision needs from a registry. Look-ups take constant time."""
+    """The interface of a registry for the decision. Look-ups take constant time."""
 
     @property
     def version(self) -> int: ...
@@ -42,31 +42,37 @@ class Registry(Protocol):
     def trust(self) -> Trust: ...
     @property
     def sha256(self) -> str | None:
-        """The digest of its signed metadata, or of its file if it is unsigned; None if it was not read from files."""
+        """The digest of its signed metadata, or of its file if it is unsigned; None if the registry was not read from
+        files.
+        """
         ...
 
     @property
     def newer(self) -> NewerStops | None:
-        """The stops of a newer edition whose members are not known yet; None if no such stops count."""
+        """The suspensions of a newer edition whose members are not known yet; None if there are none."""
         ...
 
     @property
     def issued(self) -> datetime:
-        """When its latest part was issued. It cannot be earlier now, whatever the clock says."""
+        """The time at which its latest part was issued. The present cannot be earlier, whatever the clock says."""
         ...
 
     @property
     def expires(self) -> datetime: ...
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
-        """The suspensions of the number, past, current and future: its own, its ranges', and its holder's."""
+        """All suspensions of the number, past, current and future: those of the number itself, of its ranges and of its
+        holder.
+        """
         ...
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
-        """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
+        """Spans of suspended numbers, ascending by first number. With `stocks` False, the numbers of suspended members
+        are left out.
+        """
         ...
 
     def never_originates(self, number: Number) -> Sequence[Period]:
-        """When the number never originates, past, current and future."""
+        """Periods in which the number never originates calls, past, current and future."""
         ...
 
     def watches(self, call: ForwardedCall) -> bool:
@@ -74,17 +80,19 @@ class Registry(Protocol):
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
-        """The numbers that the member may use, and when, ascending by first number; of None, those of all members."""
+        """Spans of numbers that the member may use, or all members if `member` is None. Each comes with its period,
+        ascending by first number.
+        """
         ...
 
     def holding(self, number: Number, now: datetime) -> Holding | None:
-        """Who is in charge of the number then; None if no member holds it."""
+        """The member in charge of the number at that time; None if no member holds the number."""
         ...
 
 
 class NewerStops(NamedTuple):
-    """What a registry has of a newer edition: its stops. `sha256` is the digest of that edition, `earlier` the registry
-    without them.
+    """The suspensions that come from a newer edition of the registry. `sha256` is the digest of that edition, `earlier`
+    the registry without these suspensions.
     """
 
     sha256: str | None
@@ -92,7 +100,7 @@ class NewerStops(NamedTuple):
 
 
 class OwnStops(Protocol):
-    """What the decision needs from the suspensions by this node's operator (`idtone suspend`)."""
+    """The interface of the suspensions by this node's operator (`idtone suspend`) for the decision."""
 
     def of(self, number: Number) -> Sequence[Suspension]:
         """The operator's own suspensions of the number."""
@@ -100,17 +108,17 @@ class OwnStops(Protocol):
 
 
 class Lines(Protocol):
-    """The part of the table of the customers' lines that the decision needs."""
+    """The interface of the table of the customers' lines for the decision."""
 
     def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
-        """The reason why the call may not present its forwarding number, None if it may; and the customer, None if
-        unknown.
+        """The reason why the call may not present its forwarding number, or None if it may; and the customer, or None
+        if unknown.
         """
         ...
 
 
 class Unlicensed(StrEnum):
-    """What a call without a valid licence gets."""
+    """The treatment of a call without a valid licence."""
 
     NOTICE = "notice"
     REFUSE = "refuse"
@@ -121,23 +129,23 @@ class Unreadable(StrEnum):
 
     REFUSE = "refuse"
     NOTICE = "notice"
-    """What a call without a valid licence gets."""
+    """The call is treated like one without a valid licence."""
 
 
 class LedgerFull(StrEnum):
-    """What a call that would be connected gets while the ledger has no room for its evidence."""
+    """The treatment of a call that would be connected while the ledger has no room for its evidence."""
 
     NOTICE_AND_CONNECT = "notice-and-connect"
     REFUSE = "refuse"
 
 
 class Chain(StrEnum):
-    """How often the sound is played if a call is forwarded more than once on this PBX."""
+    """The number of times the sound is played if a call is forwarded more than once on this PBX."""
 
     ONCE = "once"
-    """One forwarding plays it, the one that was answered last."""
+    """Only the forwarding that was answered last plays the sound."""
     EACH = "each"
-    """Each forwarding plays it."""
+    """Each forwarding plays the sound."""
 
 
 CALL_REJECTED: Final = 21
@@ -152,7 +160,7 @@ _HEARING: Final = {
     for wanted in _SETS
     for able in _SETS
 }
-"""The parties that are to hear a sound, and those that can → those that do, in order."""
+"""(Parties that are to hear a sound, parties that can hear it) → parties that do hear it, in order."""
 
 # The members that almost every call needs. In Python 3.11 the look-up of a few enumeration members takes as long as
 # the look-up of one number among a million.
@@ -175,33 +183,35 @@ class Policy:
     member: str | None = None
     """This node's member (`association.member`)."""
     foreign_numbers: Unlicensed = Unlicensed.REFUSE
-    """What a call gets whose number another member holds."""
+    """The treatment of a call whose number another member holds."""
     unknown_numbers: Unlicensed = Unlicensed.REFUSE
-    """What an outgoing call gets whose number no member holds."""
+    """The treatment of an outgoing call whose number no member holds."""
     unlicensed: Unlicensed = Unlicensed.NOTICE
     unreadable: Unreadable = Unreadable.REFUSE
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     refuse_cause: int = CALL_REJECTED
     registry_stale: timedelta = timedelta(0)
-    """How long after its `expires` the licences of a registry still count."""
+    """Time for which a registry's licences still count after its `expires`."""
     notice_profile: str = "notice"
     notify: Mapping[Direction, frozenset[Party]] = field(default_factory=lambda: dict.fromkeys(Direction, _CALLED))
     tones: Mapping[tuple[Direction, Party], str] = field(default_factory=dict)
-    """Which of the member's licensed sounds a party hears; by default the sound of the best licence."""
+    """The licensed sound that a party hears; by default the sound of the best licence."""
     chain: Chain = Chain.ONCE
     unchecked_chain: Unlicensed = Unlicensed.NOTICE
     """The decision for a call if its wholesale chain is not checked."""
     chain_check: timedelta | None = None
-    """How long the check of a reseller counts; None: for good."""
+    """Time for which the check of a reseller counts; None: without limit."""
     silent: tuple[NumberPattern, ...] = ()
-    """Called numbers that hear nothing."""
+    """Called numbers that are played no sound."""
 
     def hearing(self, call: ForwardedCall) -> Sequence[Party]:
-        """Who hears a sound, in order. If none of these parties can hear one here, the called party does."""
+        """Parties that hear a sound, in order. If none of these parties can hear a sound here, the called party hears
+        it.
+        """
         return _HEARING[self.notify[call.direction], call.parties]
 
     def skip(self, call: ForwardedCall) -> Skip | None:
-        """Why no sound is played; None if one is."""
+        """The reason why no sound is played; None if a sound is played."""
         if call.announced and self.chain is Chain.ONCE:
             return Skip.ANNOUNCED
         for pattern in self.silent:
@@ -211,8 +221,8 @@ class Policy:
 
 
 def time_by(registry: Registry | None, clock: datetime) -> datetime:
-    """The clock's time, but not before the registry was issued: setting the clock back must not make an expired licence
-    valid or lift a suspension.
+    """The clock's time, but not before the registry was issued. So setting the clock back cannot make an expired
+    licence valid or lift a suspension.
     """
     return max(clock, registry.issued) if registry else clock
 
@@ -327,7 +337,7 @@ def decide(
 
 
 def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
-    """The decision on a call that would be connected and that the brake refuses for this reason."""
+    """The decision for a call that the brake refuses for this reason."""
     cause = policy.refuse_cause if reason is Reason.BRAKE_STOP else CONGESTION
     return decision._replace(outcome=Outcome.REFUSE, reason=reason, profiles={}, hangup_cause=cause, skip=None)
 
@@ -365,10 +375,10 @@ def suspended(
     remembered: Remembered = NOTHING_REMEMBERED,
     own_stops: OwnStops | None = None,
 ) -> Suspension | None:
-    """The first suspension that is in force for one of the numbers, the association's before the operator's own; None
-    if there is none.
+    """The first suspension that is in force for one of the numbers; None if there is none. The association's
+    suspensions come before the operator's own.
     """
-    # Asterisk's file, which `remembered` is read from, has the operator's own too: what says whose it is comes first.
+    # `remembered` is read from Asterisk's file, which has the operator's own too; the source that says so comes first.
     if registry is None and own_stops is not None and (own := _first_in_force(numbers, own_stops.of, now)):
         return own
     if registry is not None:
@@ -380,12 +390,14 @@ def suspended(
 
 
 def names_of_suspension(numbers: Sequence[Number], registry: Registry, now: datetime) -> tuple[int | None, str | None]:
-    """The version and the digest of the registry that suspends one of the numbers, if one does."""
+    """The version and the digest of the registry that suspends one of the numbers; both None if none does."""
     return _names(registry, lambda one: suspended(numbers, one, now) is not None)
 
 
 def _names(registry: Registry, stops: Callable[[Registry], bool]) -> tuple[int | None, str | None]:
-    """The names of what stops a call: of a newer edition, whose version is not known yet, if it alone does."""
+    """The version and the digest of the registry that stops a call. The version is None if only a newer edition stops
+    it, because its version is not known yet.
+    """
     if registry.newer is not None and stops(registry) and not stops(registry.newer.earlier):
         return None, registry.newer.sha256
     return registry.version, registry.sha256
@@ -433,7 +445,7 @@ def _not_ours(
     remembered: Remembered,
     no_number: Reason | None,
 ) -> Reason | None:
-    """Why this node may not use the number; None if it may, or if that is not known."""
+    """The reason why this node may not use the number; None if it may, or if that is not known."""
     if registry is None:
         foreign = remembered.own is not None and not remembered.may_use(call.forwarding_numbers, now)
         return (no_number or _UNKNOWN) if foreign else None
@@ -445,7 +457,7 @@ def _not_ours(
 def _bar(
     registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime, no_number: Reason | None
 ) -> Reason | None:
-    """Why no licence counts, whatever the member has; None if they count."""
+    """The reason why no licence of the member counts; None if licences count."""
     if registry is None:
         return _MISSING
     if no_number:
@@ -466,7 +478,7 @@ def _bar(
 def _standing(
     licences: Sequence[Licence], direction: Direction, policy: Policy, parties: Sequence[Party], now: datetime
 ) -> tuple[Reason, Licence | None, Mapping[Party, str]]:
-    """The reason by the member's licences, the licence that gave it, and each party's licensed sound.
+    """The reason that follows from the member's licences, the licence that gave it, and each party's licensed sound.
 
     One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     """

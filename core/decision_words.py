@@ -1,6 +1,6 @@
 """Outcomes, reasons and the rules of the decision in words, for people. Pure.
 
-The reference page of the reasons and the console are made of these tables. Backticks mark code.
+These tables are the source of the reference page of the reasons and of the console's texts. Backticks mark code.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from .translation import template
 
 
 class OutcomeWords(NamedTuple):
-    """An outcome in words: when a call has it, which sound is heard, and how the call continues."""
+    """An outcome in words: in which case a call has it, which sound is heard, and how the call continues."""
 
     when: str
     sound: str
@@ -118,7 +118,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     ),
     Reason.OVERLOAD: template("too many calls waited for a verdict; the hook turned the call away"),
 }
-"""What each code means."""
+"""The meaning of each reason code."""
 
 
 class Rule(NamedTuple):
@@ -226,7 +226,7 @@ RULES: Final = (
         ),
     ),
 )
-"""What `decision.decide` does, in the order in which it matters, and at last what the hook does alone."""
+"""The rules of `decision.decide`, in the order in which they apply; the rules that the hook applies alone come last."""
 
 DIRECTIONS: Final[Mapping[Direction, str]] = {
     Direction.INCOMING: template("incoming"),

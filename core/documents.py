@@ -1,8 +1,8 @@
-"""YAML text → typed model; each fault has its place in the text.
+"""The reader of YAML files: text in, typed model out. Each fault names its place in the text.
 
-Settings, registry and tone profiles have the same reader. It is stricter than YAML: no anchors, aliases, tags, second
+Settings, registry and tone profiles use this reader. It is stricter than YAML: no anchors, aliases, tags, second
 documents or duplicate keys; size and depth are limited. Every scalar stays text, so that an unquoted 0312345678 does
-not become an octal number; the model gives it its type. One `DocumentError` has all faults of a file.
+not become an octal number; the model gives it its type. One `DocumentError` contains all faults of a file.
 """
 
 import re
@@ -23,19 +23,19 @@ SIZE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes. A registry with a million numbers has about 30 MB."""
 DEPTH_LIMIT: Final = 16
 _FAULT_LIMIT: Final = 200
-"""Reading stops after so many faults: a binary file has millions."""
+"""Number of faults at which reading stops: a binary file would have millions."""
 _KEY_LIMIT: Final = 40
-"""Characters of an unknown key that a fault shows."""
+"""Maximum number of characters of an unknown key in a fault's text."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml if PyYAML has it: the same events, ten times as fast."""
+"""libyaml's loader if PyYAML has it: the same events, ten times as fast."""
 
 Location = tuple[int | str, ...]
-"""Keys and list positions that lead to a value: `("members", 0, "numbers", 2)`."""
+"""Keys and list positions of a value, from the top of the document: `("members", 0, "numbers", 2)`."""
 
 
 class Model(BaseModel):
-    """Base of all models that are read from a file: unknown keys are faults, instances are immutable."""
+    """Base of all models that are read from a file. Unknown keys are faults; instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,7 +45,7 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class ValidationFault:
-    """One thing that is wrong in the values, with its location in the document."""
+    """One fault in the values, with its location in the document."""
 
     location: Location
     problem: str
@@ -141,10 +141,10 @@ def read_tree(text: str, name: str) -> Any:
 
 
 def read_compact_tree(path: Path, name: str, compact: Callable[[Sequence[str]], list[Any] | None]) -> Any:
-    """The same as `read_tree`, of a large file that is never in memory as a whole.
+    """The tree of a large file, as `read_tree` returns it. The file is never in memory as a whole.
 
-    `compact` gives the list for a sequence, by the keys above it, whose `append` gets the items; None: a usual one.
-    Raises DocumentError with one fault at least; `read_tree` gives all of them.
+    `compact` gets the keys above a sequence, and returns an object with `append` for its items, or None for an ordinary
+    list. Raises DocumentError with at least one fault; `read_tree` finds all of them.
     """
     reader = _TreeReader(name, compact)
     try:
@@ -166,7 +166,7 @@ def read_compact_tree(path: Path, name: str, compact: Callable[[Sequence[str]], 
 
 
 _PIECE: Final = 2**20
-"""Bytes of a large file that are examined at once."""
+"""Bytes of a large file that are checked at once."""
 
 
 def _malformed(text: str, name: str, error: yaml.MarkedYAMLError) -> Fault:
@@ -191,7 +191,9 @@ _DIRECTIVE: Final = re.compile("^%", re.MULTILINE)
 
 
 def _refuse_raw(text: str, name: str) -> None:
-    """Refuse what libyaml handles badly: it gives no place for bad characters, and reads %TAG in quadratic time."""
+    """Raise DocumentError for text that libyaml handles badly: it gives no place for bad characters, and reads %TAG in
+    quadratic time.
+    """
     for pattern, problem, remedy in (
         (
             _UNPRINTABLE,
@@ -228,14 +230,14 @@ class _TreeReader:
         self._stack: list[tuple[Any, list[Any]]] = []  # collection, [pending key] for a mapping
         self._compact = compact
         self._keys: list[str] = []
-        """Those above the place of reading; how many of them each open collection is below stands in `_key_counts`."""
+        """Keys above the current place. `_key_counts` has their number for each open collection."""
         self._key_counts: list[int] = []
         self._too_deep = 0
         self._documents = 0
 
     @property
     def hopeless(self) -> bool:
-        """True if to stop: the rest of the text would give no useful faults."""
+        """True if the rest of the text would give no useful faults, so reading can stop."""
         return self._documents > 1 or len(self.faults) >= _FAULT_LIMIT
 
     def feed(self, event: yaml.Event) -> None:
@@ -275,7 +277,7 @@ class _TreeReader:
         return [] if found is None else found
 
     def _key_here(self) -> list[str]:
-        """The key of what comes next; empty in a sequence."""
+        """The key of the next value in a list of one; empty in a sequence."""
         pending = self._stack[-1][1][0] if self._stack else _OPEN
         return [pending] if isinstance(pending, str) else []
 
@@ -337,7 +339,7 @@ class _TreeReader:
 
 @dataclass(slots=True)
 class _Open:
-    """An open collection, and what comes next in it: the value of `key`, or item `index`."""
+    """An open collection, and the place of its next value: `key` of a mapping, or `index` of a sequence."""
 
     location: Location
     is_mapping: bool
@@ -346,7 +348,7 @@ class _Open:
     key_mark: Any = None
 
     def enter(self, mark: Any) -> tuple[Location, Any]:
-        """The location of the value that begins at `mark`, and the mark that a fault shows for it."""
+        """The location of the value that begins at `mark`, and the mark that its faults show."""
         if self.key is None:
             self.index += 1
             return (*self.location, self.index - 1), mark
@@ -355,7 +357,8 @@ class _Open:
 
 
 def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[int, int]]:
-    """Line and column of each location that is in `text`, and of all locations above it; the key's place if it has one.
+    """Line and column of each location that exists in `text`, and of all locations above it. For a mapping's value it
+    is the place of the key.
 
     Reads the text again, because faults are rare. Builds no tree, because the text may be large.
     """
@@ -401,7 +404,7 @@ _DIGITS: Final = re.compile(r"[\d +().-]{3,}(?=\d{4})")
 
 
 def _shown(key: str) -> str:
-    """A key of the file as a fault shows it: short, printable, without a telephone number in clear."""
+    """A key of the file in the form for a fault's text: short, printable, without a telephone number in clear."""
     text = "".join(character if character.isprintable() else "�" for character in key[: _KEY_LIMIT + 1])
     masked = _DIGITS.sub("…", text)
     return masked if len(key) <= _KEY_LIMIT else f"{masked[:_KEY_LIMIT]}…"

@@ -1,4 +1,4 @@
-"""How long something took, counted in classes as in a histogram."""
+"""Durations, counted in classes as in a histogram."""
 
 import threading
 from bisect import bisect_left
@@ -7,7 +7,7 @@ from itertools import accumulate
 
 
 class Durations:
-    """Counts durations. From any thread."""
+    """Counts durations. Thread-safe."""
 
     def __init__(self, bounds_s: Sequence[float]) -> None:
         """`bounds_s` are the upper bounds of the classes in seconds, ascending. One more class has no bound."""
@@ -24,8 +24,9 @@ class Durations:
             self._total_s += seconds
 
     def quantile_s(self, share: float) -> float | None:
-        """The duration that this share of them did not exceed, estimated within its class as Prometheus does. None
-        without durations; the largest bound if the duration is in the class without one.
+        """An estimate of the quantile in seconds: this share of all durations is not longer. It is interpolated within
+        its class, as in Prometheus. None without durations; the largest bound if the quantile lies in the class without
+        a bound.
         """
         cumulative, _ = self.counted()
         wanted = share * cumulative[-1]
@@ -39,6 +40,8 @@ class Durations:
         return lower_s
 
     def counted(self) -> tuple[Sequence[int], float]:
-        """The number of durations up to each bound, with the number of all at the end; and their sum in seconds."""
+        """The number of durations up to each bound, with the total number at the end; and the sum of all durations in
+        seconds.
+        """
         with self._adding:
             return tuple(accumulate(self._counts)), self._total_s

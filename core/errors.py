@@ -56,7 +56,7 @@ class ChangeError(IdtoneError):
 
 
 class NumberError(IdtoneError):
-    """A text is not the telephone number that is needed: the problem, and the remedy if there is one.
+    """A text is not the telephone number that is needed. The error has the problem, and the remedy if there is one.
 
     The error never contains the text.
     """
@@ -81,7 +81,8 @@ class TrustError(IdtoneError):
 class TokenError(IdtoneError):
     """A hardware token has no such key, or does not sign.
 
-    `is_final`: do not try again without a person. `is_absent`: the library was asked, and there is no such key.
+    `is_final`: a program must not try again without a person. `is_absent`: the library was asked, and it knows no such
+    key.
     """
 
     def __init__(self, text: str, is_final: bool = False, is_absent: bool = False) -> None:
@@ -95,9 +96,9 @@ class LedgerError(IdtoneError):
 
 
 class TokenAwayError(LedgerError):
-    """The token that holds the log's key cannot be used now; evidence is written and not signed.
+    """The token with the log's key cannot be used now; evidence is written but not signed.
 
-    `is_absent`: the key is not there, as far as the token's library says.
+    `is_absent`: the token's library reports that the key does not exist.
     """
 
     def __init__(self, text: str, is_absent: bool = False) -> None:
@@ -162,7 +163,7 @@ class AriUnavailable(AriError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One thing that is wrong in a file: where, what, and what to do.
+    """One fault in a file: its place, the problem and the remedy.
 
     `line` and `column` count from 1; 0 means the whole file.
     """
@@ -186,7 +187,7 @@ _IN_SUMMARY: Final = 5
 
 
 class DocumentError(IdtoneError):
-    """A file cannot be used; `faults` has all its faults, in the order of their places."""
+    """A file cannot be used. `faults` has all its faults, in the order of their places."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults))

@@ -1,5 +1,5 @@
-"""Replaces files atomically: a reader gets the old content or the new, never a part, also after a power failure. And
-files as locks of programs that must be alone.
+"""Replaces files atomically: a reader gets the old content or the new, never a part, also after a power failure. Also
+locks files for programs that may run only once.
 """
 
 import os
@@ -15,7 +15,7 @@ from .errors import IdtoneError
 from .translation import Message, template
 
 READABLE: Final = 0o644
-"""Asterisk runs as another user, and must be able to read the files."""
+"""Mode of files that Asterisk, which runs as another user, must be able to read."""
 _PUBLIC_FOLDER: Final = 0o755
 _UNREADABLE: Final = template("{path}: cannot be read: {reason}")
 _UNREADABLE_CHOICE: Final = template("{path}: cannot be read: {reason}; name another file")
@@ -25,8 +25,8 @@ _UNWRITABLE_CHOICE: Final = template("{path}: cannot be written: {reason}; name 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A new file in the folder of `target`, which it replaces; `file` can be written and read. `group` and `owner` are
-    ids; -1 leaves those that a new file gets there.
+    """A new file in the folder of `target`, which it replaces. `file` can be written and read. `group` and `owner` are
+    ids; -1 keeps the default of a new file there.
     """
 
     target: Path
@@ -54,8 +54,8 @@ class Draft:
 
 @contextmanager
 def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
-    """The block reads the file. Raises `error`, with the path and the system's reason, in place of an OSError.
-    `is_choice`: a person chose the file, and can name another one.
+    """Turn an OSError in the block, which reads the file, into `error` with the path and the system's reason.
+    `is_choice` is True if a person chose the file and can name another one.
     """
     try:
         yield
@@ -66,7 +66,7 @@ def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> It
 
 @contextmanager
 def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
-    """The block writes the file. Raises as `reading` does."""
+    """Turn an OSError in the block, which writes the file, into `error`, as `reading` does."""
     try:
         yield
     except OSError as fault:
@@ -75,9 +75,9 @@ def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False)
 
 
 @contextmanager
-def alone(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSError], IdtoneError]) -> Iterator[bool]:
-    """Yields whether no other process holds `lock`. If one does, raises `busy` if that is given. If the lock cannot be
-    opened, raises the error that `unusable` makes.
+def file_lock(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSError], IdtoneError]) -> Iterator[bool]:
+    """Hold `lock` during the block, and yield True; yield False if another process holds it and no `busy` is given.
+    Raises `busy` if another process holds the lock, and the error of `unusable` if the lock cannot be opened.
     """
     import fcntl  # Windows has none, and there holders sign
 
@@ -100,7 +100,7 @@ def alone(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSErro
 
 @contextmanager
 def draft(target: Path, mode: int = READABLE, group: int = -1, owner: int = -1) -> Iterator[Draft]:
-    """An empty draft of `target`. It is removed at the end unless it was `put`. Raises OSError."""
+    """An empty draft of `target`, which is removed at the end unless it was `put`. Raises OSError."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     path = Path(name)
     try:
@@ -117,16 +117,14 @@ def rewrite_durably(target: Path, octets: bytes) -> None:
 
 
 def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: int = -1, owner: int = -1) -> None:
-    """Replace `target`, or create it. Raises OSError, and then nothing has changed."""
+    """Replace `target`, or create it. Raises OSError; then nothing has changed."""
     with draft(target, mode, group, owner) as new:
         new.file.write(octets)
         new.put()
 
 
 def make_public_folder(folder: Path) -> None:
-    """Make a folder, and missing ones above it, that the web server's user can read whatever the umask is. Raises
-    OSError.
-    """
+    """Make a folder, and missing ones above it, readable by the web server's user with any umask. Raises OSError."""
     if not folder.exists():
         make_public_folder(folder.parent)
         folder.mkdir()
@@ -134,7 +132,7 @@ def make_public_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make new and renamed files in the folder survive a power failure. Raises OSError."""
+    """Flush the folder to the disk, so that its new and renamed files survive a power failure. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

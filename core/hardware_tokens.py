@@ -2,9 +2,9 @@
 
     hsm:1?label=ledger     the key with the id 1, in the token with this label
 
-`python -m idtone.core.hardware_tokens` signs in a process of its own: the library of a token's maker may hang or
-crash, and takes nothing with it. It reads a line of JSON (`library`, `key`, `pin`) and then lines of hexadecimal
-digits to sign. It writes `key HEX`, then `signed HEX` for each, or `error JSON` and ends.
+`python -m idtone.core.hardware_tokens` signs in a separate process, because the library of a token's maker may hang or
+crash. It reads a line of JSON (`library`, `key`, `pin`) and then lines of hexadecimal digits to sign. It writes `key
+HEX`, then `signed HEX` for each, or `error JSON` and ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PUBLIC_BYTES: Final = 32
 
 
 class TokenKeyName(NamedTuple):
-    """The place of a key: `number` is its id, `label` its token's label; None: the only one."""
+    """The place of a key. `number` is its id, `label` its token's label. None means the only one."""
 
     number: int | None
     label: str | None
@@ -42,14 +42,14 @@ class TokenKeyName(NamedTuple):
 
 
 def no_library(name: str) -> Message:
-    """The error that says which library to install."""
+    """The error text that names the library to install."""
     return Message(
         "{name}: tokens need the library python-pkcs11: {command}", name=name, command=install_command("token")
     )
 
 
 def fault_of(name: str, error: Exception) -> Message:
-    """The text of python-pkcs11's error, or its name, because some errors have no text."""
+    """The text of python-pkcs11's error; its class name if the text is empty."""
     return Message("{name}: {error}", name=name, error=str(error) or type(error).__name__)
 
 
@@ -57,8 +57,8 @@ class TokenKey:
     """An Ed25519 key in a token (PKCS#11 3.0: CKK_EC_EDWARDS, CKM_EDDSA), with an open session."""
 
     def __init__(self, library: Path, name: str, pin: str) -> None:
-        """Open the token's key; without a PIN, its public half alone. Raises TokenError; `is_final` if the PIN was
-        refused: another try with it could lock the token.
+        """Open the token's key; without a PIN, only its public half. Raises TokenError; `is_final` if the PIN was
+        refused, because another try could lock the token.
         """
         wanted = TokenKeyName.parse(name)
         self._name = name
@@ -107,7 +107,7 @@ class TokenKey:
         self._mechanism = pkcs11.Mechanism.EDDSA
 
     def sign(self, octets: bytes) -> bytes:
-        """The signature of 64 bytes (RFC 8032, pure Ed25519). Raises TokenError."""
+        """The signature over `octets` (RFC 8032, pure Ed25519), 64 bytes. Raises TokenError."""
         try:
             return bytes(self._private.sign(octets, mechanism=self._mechanism))
         except (ValueError, RuntimeError) as error:
@@ -115,7 +115,7 @@ class TokenKey:
 
 
 def main() -> None:
-    """Sign until the input ends."""
+    """Sign each line of standard input until it ends."""
     try:
         asked = json.loads(sys.stdin.readline())
         key = TokenKey(Path(asked["library"]), asked["key"], asked["pin"])

@@ -1,4 +1,4 @@
-"""Runs blocking work in a thread, while the event loop continues. The language of the messages goes with it."""
+"""Runs blocking work in a thread, while the event loop continues. Messages in the thread have the caller's language."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,6 +12,6 @@ R = TypeVar("R")
 
 
 async def in_thread(threads: Executor, do: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
-    """The result of `do`, which runs in one of these threads."""
+    """The result of `do`, run in one of these threads."""
     act = partial(do, *given, **named)
     return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, act)

@@ -1,4 +1,4 @@
-"""The standing of a member's licences at a moment: a part of the decision, and as pure."""
+"""The standing of a member's licences at a moment. Pure, like the decision that uses it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,12 +12,14 @@ _REVOKED: Final = LicenceStatus.REVOKED
 _SUSPENDED: Final = LicenceStatus.SUSPENDED
 
 Judged = tuple[Reason, Licence | None]
-"""The reason by a member's licences, and the licence that gave it; None if there is none."""
+"""The reason that follows from a member's licences, and the licence that gave it, or None."""
 _NO_LICENCE: Final[Judged] = (Reason.LICENCE_NONE, None)
 
 
 def nearest(licences: Sequence[Licence], direction: Direction, now: datetime, tone: str | None = None) -> Judged:
-    """The licence that comes closest to allowing the call, of those for `tone` if it is named, and its standing."""
+    """The licence that comes closest to allowing the call, and its standing. With `tone`, only licences for that sound
+    count.
+    """
     closest: Judged = _NO_LICENCE
     for licence in licences:
         if tone is None or licence.tone == tone:
@@ -59,9 +61,9 @@ _CLOSENESS: Final = {
         )
     )
 }
-"""Of several licences, the one that comes closest to allowing the call gives the reason."""
+"""Closeness of each reason to a permission. Of several licences, the closest one gives the reason."""
 
 
 def distance(judged: Judged) -> int:
-    """How far a reason is from allowing the call. A reason that no licence can change is the farthest."""
+    """Distance of a reason from a permission. Reasons that no licence can change have the largest."""
     return _CLOSENESS.get(judged[0], len(_CLOSENESS))

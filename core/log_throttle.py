@@ -7,7 +7,7 @@ from typing import Final
 
 WINDOW_S: Final = 10.0
 MOST_MESSAGES: Final = 20
-"""Different messages within a window. Their text may come from an attacker."""
+"""Maximum number of different messages within a window. Their text may come from an attacker."""
 _OTHERS: Final = "for further reasons"
 
 
@@ -18,7 +18,7 @@ class LogThrottle:
     """
 
     def __init__(self, log: logging.Logger, event: str = "", window_s: float = WINDOW_S) -> None:
-        """Each line begins with `event`."""
+        """Begin each line with `event`."""
         self._log = log
         self._prefix = f"{event}: " if event else ""
         self._window_s = window_s

@@ -23,12 +23,12 @@ from .errors import IdtoneError
 
 JOURNALD: Final = Path("/run/systemd/journal/socket")
 MOST_WAITING: Final = 10_000
-"""How many records may wait to be written: those of a minute with 150 calls a second, some megabytes."""
+"""Maximum number of records that may wait to be written: one minute's records at 150 calls a second, some megabytes."""
 CLOSE_WITHIN_S: Final = 5.0
-"""How long the end of the program waits for them."""
+"""Time that the end of the program waits for them, in seconds."""
 STANDARD_ERROR: Final = 2
 BUFFER: Final = 2**20
-"""Bytes that may wait for journald; the kernel may allow less."""
+"""Send buffer for journald, in bytes; the kernel may allow less."""
 TEXT: Final = "%(asctime)s %(level)s %(message)s"
 CALL_ID: Final = "call_id"
 REASON: Final = "reason"
@@ -40,7 +40,7 @@ _LEVELS: Final = (
     (logging.INFO, "info", 6),
     (logging.NOTSET, "debug", 7),
 )
-"""For each name and number of syslog (RFC 5424), the lowest of Python's levels."""
+"""For each name and number of syslog (RFC 5424), the lowest level of Python."""
 
 
 class LogFormat(StrEnum):
@@ -49,8 +49,8 @@ class LogFormat(StrEnum):
     JOURNALD = "journald"
 
 
-def about(call_id: str, reason: str | None = None) -> dict[str, str]:
-    """The `extra` of a record about a call."""
+def call_extra(call_id: str, reason: str | None = None) -> dict[str, str]:
+    """The `extra` of a log record about a call."""
     return {CALL_ID: call_id, REASON: reason} if reason else {CALL_ID: call_id}
 
 
@@ -66,8 +66,8 @@ def in_words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def begin(form: LogFormat, level: str) -> None:
-    """Log what reaches this level, in this form, from now on."""
+def begin_logging(form: LogFormat, level: str) -> None:
+    """Begin logging in this form, from this level on."""
     logging.basicConfig(level=level.upper(), handlers=[QueuedHandler(_FORMS[form]())], force=True)
 
 
@@ -98,7 +98,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line. `traceback` is only in the report of a fault of this program."""
+    """One JSON object a line. `traceback` appears only in the report of a fault of this program."""
 
     def format(self, record: logging.LogRecord) -> str:
         name, priority = level(record)
@@ -117,15 +117,16 @@ class JsonFormatter(logging.Formatter):
 
 class LogWriter(Protocol):
     def write(self, record: logging.LogRecord) -> None:
-        """Returns when the record is written, however long that takes."""
+        """Write the record, and return when that is done, however long it takes."""
 
     def close(self) -> None: ...
 
 
 class QueuedHandler(logging.Handler):
-    """Writes records in a thread of its own.
+    """Writes records in a separate thread.
 
-    While `MOST_WAITING` records wait, further ones are lost. The log says how many when half of those are written.
+    While `MOST_WAITING` records wait, further ones are lost. Their number is logged when half of the waiting records
+    are written.
     """
 
     def __init__(self, writer: LogWriter) -> None:
@@ -175,7 +176,7 @@ class QueuedHandler(logging.Handler):
 
 
 class StandardErrorWriter:
-    """Writes lines to standard error. Not by `sys.stderr`: its lock would hold up the end of the program."""
+    """Writes lines to standard error. It does not use `sys.stderr`, whose lock would delay the end of the program."""
 
     def __init__(self, formatter: logging.Formatter) -> None:
         self.formatter = formatter
@@ -186,13 +187,13 @@ class StandardErrorWriter:
             octets = octets[os.write(STANDARD_ERROR, octets) :]
 
     def close(self) -> None:
-        """It stays open for others."""
+        """Do nothing: standard error stays open for others."""
 
 
 class JournaldWriter:
     """Sends records to journald (https://systemd.io/JOURNAL_NATIVE_PROTOCOL), and waits until it takes them.
 
-    What journald does not take goes to standard error as text.
+    Records that journald refuses go to standard error as text.
     """
 
     def __init__(self, path: Path) -> None:
@@ -240,7 +241,7 @@ def _about(record: logging.LogRecord) -> dict[str, str]:
 
 
 def _own(message: str) -> logging.LogRecord:
-    """A record of the log about itself."""
+    """A log record about the log itself."""
     return logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, None, None)
 
 

@@ -1,4 +1,4 @@
-"""Pictures by matplotlib, which is an extra: it is imported when a picture is drawn. They need no display."""
+"""Pictures by matplotlib, an optional library that is imported only to draw a picture. They need no display."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINES: Final = ("#51127c", "#0089a8", "#c0392b", "#e08e0b", "#2e7d32", "#d81b60", "#5d4037", "#3949ab")
-"""Colours that can be told apart, for as many lines."""
+"""Colours for as many lines, easy to tell apart."""
 BESIDE: Final[dict[str, Any]] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
-"""Arguments of a legend to the right of its axes."""
+"""Arguments that place a legend to the right of its axes."""
 _DPI: Final = 110
 
 

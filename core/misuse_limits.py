@@ -1,4 +1,4 @@
-"""The limits of the rules, as data: `config/misuse.yaml`, or an operator's copy of it."""
+"""The limits of the rules against misuse, as data: `config/misuse.yaml`, or an operator's copy of it."""
 
 from collections.abc import Iterator
 from importlib import resources
@@ -23,7 +23,7 @@ Hour = Annotated[int, Field(ge=0, le=23)]
 
 
 class RuleLimits(Model):
-    """`at_least`: fewer calls are never reported."""
+    """The limits of one rule. Fewer calls than `at_least` are never reported."""
 
     enabled: bool = True
     at_least: Count
@@ -58,7 +58,7 @@ class Rotation(RuleLimits):
 
 
 class NightAbroad(RuleLimits):
-    """Hours in Japan."""
+    """The hours of the night, in Japan Standard Time."""
 
     from_hour: Hour
     until_hour: Hour
@@ -79,8 +79,8 @@ class LicenceSurge(RuleLimits):
 
 
 class Limits(Model):
-    """`false_alarm` is the probability with which ordinary calls may exceed a limit by chance, for one rule, one
-    subject and one day.
+    """All limits. `false_alarm` is the probability with which ordinary calls may exceed a limit by chance, for one
+    rule, one subject and one day.
     """
 
     false_alarm: Annotated[float, Field(gt=0, le=0.05)]

@@ -1,5 +1,5 @@
-"""New passphrases: one made by chance, and the ones of people that are refused. A copied key file can be tried without
-a limit.
+"""New passphrases: a random suggestion, and a check of passphrases that people choose. An attacker can try a copied key
+file without a limit.
 """
 
 import secrets
@@ -10,11 +10,11 @@ from .errors import TrustError
 from .terminal.extras import require
 
 GUESSES: Final = 10**9
-"""At least, as zxcvbn estimates them. It knows English, and the passwords that leaked most often: Japanese words and
-names look like chance to it, so it lets many pass that people here would guess.
+"""Minimum number of guesses, as zxcvbn estimates them. It knows English and the passwords that leaked most often.
+Japanese words and names look random to it, so many pass that people here would guess.
 """
 _READ: Final = 72
-"""Characters that zxcvbn looks at; a longer passphrase is good anyway, or repeats itself."""
+"""Maximum number of characters that zxcvbn examines. A longer passphrase is good anyway, or repeats itself."""
 
 
 _CONSONANTS, _VOWELS = "bdghkmnprstwyz", "aeiou"
@@ -22,13 +22,13 @@ _GROUPS: Final = 6
 
 
 def suggested_passphrase() -> str:
-    """A new passphrase of six groups that can be read aloud, like `kamo-tebu-…`: 73 bits of chance."""
+    """A new passphrase of six groups that can be read aloud, like `kamo-tebu-…`: 73 random bits."""
     return "-".join("".join(secrets.choice(letters) for letters in (_CONSONANTS, _VOWELS) * 2) for _ in range(_GROUPS))
 
 
 def check_passphrase(passphrase: str, context: Iterable[str] = ()) -> None:
-    """Raises TrustError if a passphrase is empty, or easy to guess as far as zxcvbn knows. `context` are words that
-    everyone here knows.
+    """Refuse a passphrase that is empty, or easy to guess as far as zxcvbn knows. `context` are words that everyone
+    here knows. Raises TrustError.
     """
     if not passphrase:
         raise TrustError("the passphrase is empty; choose one")

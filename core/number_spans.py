@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from typing import Final, TypeVar
 
 OPEN_DIGITS: Final = 6
-"""The most digits that a pattern leaves open, so seven patterns cover each number."""
+"""Maximum number of digits that a pattern leaves open, so seven patterns cover each number."""
 _OPEN: Final = "x" * OPEN_DIGITS
 
 Item = TypeVar("Item")
@@ -28,7 +28,7 @@ class NumberSpan:
         return self.first <= number <= self.last
 
     def without(self, gone: NumberSpan) -> list[NumberSpan]:
-        """The rest of this span without `gone`: at most two spans."""
+        """The parts of this span outside `gone`: at most two spans."""
         if gone.last < self.first or self.last < gone.first:
             return [self]
         sides = ((self.first, gone.first - 1), (gone.last + 1, self.last))
@@ -71,7 +71,7 @@ def disjoint(placed: Iterable[tuple[NumberSpan, Item]]) -> Iterator[tuple[Number
 
 
 def patterns(span: NumberSpan) -> Iterator[str]:
-    """The fewest patterns that cover exactly the span, ascending."""
+    """The fewest patterns that together cover exactly the span, ascending."""
     first = span.first
     while first <= span.last:
         count = 0
@@ -82,7 +82,7 @@ def patterns(span: NumberSpan) -> Iterator[str]:
 
 
 def patterns_of(digits: str) -> list[str]:
-    """All patterns that cover the number with these E.164 digits, from the narrowest."""
+    """All patterns that cover the number with these E.164 digits, beginning with the narrowest."""
     return [_pattern(digits, count) for count in range(OPEN_DIGITS + 1)]
 
 

@@ -1,8 +1,8 @@
 """Telephone numbers of the Japanese numbering plan.
 
-A number is written in national (`03-1234-5678`) or international form (`+81 3 1234 5678`), and is E.164 inside
-(ITU-T E.164). `parse` never fails: a text that cannot be dialled has a kind of its own.
-Numbers are 通信の秘密: `str` and `repr` show the last four digits at most.
+A number is written in national (`03-1234-5678`) or international form (`+81 3 1234 5678`); inside the program it is
+E.164 (ITU-T E.164). `parse` never fails: a text that cannot be dialled has a separate kind. Numbers are 通信の秘密, so
+`str` and `repr` show at most the last four digits.
 """
 
 import re
@@ -13,7 +13,7 @@ import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from .errors import NumberError
-from .fast_enum import Word
+from .fast_enum import FastEnum
 from .translation import Message
 
 REGION = "JP"
@@ -25,32 +25,33 @@ _ADDRESS = re.compile(
     r"(?:;(?:[^-+() .0-9&/<,][^&/<,]*)?|@[^&/<,]*|>[ ().-]*(?:;[^&/<,]*)?)?",
     re.IGNORECASE | re.DOTALL,
 )
-"""A number, then host or parameters. The characters that it excludes separate numbers and destinations."""
+"""A number, followed by host or parameters. The characters that it excludes separate numbers and destinations."""
 _WITHHELD = frozenset({"", "anonymous", "unavailable", "restricted", "private", "unknown", "p", "o", "c", "s"})
-"""Empty, the words of SIP networks, and the four reasons of Japanese networks
-(P private, O out of service area, C coin telephone, S service conflict)."""
+"""Texts of a withheld number: empty, the words of SIP networks, and the four reasons of Japanese networks (P private, O
+out of service area, C coin telephone, S service conflict).
+"""
 
 LONG_AREA = "[25-9]0"
-"""The first digits after the 0 of a number with eleven digits; other numbers have ten. A regular expression."""
+"""A regular expression for the digits after the leading 0 of numbers with eleven digits. Other numbers have ten."""
 _LONG_PREFIX = re.compile(f"0{LONG_AREA}")
-"""020, 050, 060, 070, 080 (with 0800) and 090 begin numbers of eleven digits (電気通信番号計画)."""
+"""Prefixes of numbers with eleven digits: 020, 050, 060, 070, 080 (with 0800) and 090 (電気通信番号計画)."""
 
 # The grammar, on the text without separators, as POSIX extended regular expressions: the hook has them from
 # `dialplan`, which must not import this module, and a test compares the two. 184 and 186 before a number withhold or
 # present the caller's number; the called number is the same. 010 is for calls abroad; no subscriber's number begins
-# with it. All other prefixes select a carrier (0033, 0088, 122): what they dial is not read.
+# with it. All other prefixes select a carrier (0033, 0088, 122), and the number after them is not read.
 SUBSCRIBER = f"({LONG_AREA}[0-9]{{8}}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{{7}})"
-"""A complete Japanese number without its 0."""
+"""A complete Japanese number without the leading 0."""
 JAPANESE = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
-"""With its 0 or without; with 81, perhaps with the 0 after it."""
+"""A Japanese number with or without the leading 0, or with 81, perhaps followed by the 0."""
 ABROAD = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
-"""A number of another country, which needs its prefix."""
+"""A number of another country, which needs its international prefix."""
 EMERGENCY_DIGITS = "^(([+]|00|010)81)?(18[46])?11[089]#?$"
-"""Police (110), coast guard (118), fire (119), by 電気通信番号規則."""
+"""Emergency numbers by 電気通信番号規則: police (110), coast guard (118), fire (119)."""
 _JAPANESE, _ABROAD, _EMERGENCY_DIGITS = map(re.compile, (JAPANESE, ABROAD, EMERGENCY_DIGITS))
 
 
-class NumberKind(Word):
+class NumberKind(FastEnum):
     """The kind of a number. The duty of the sound applies to fixed numbers (0AB-J)."""
 
     FIXED = "fixed"
@@ -75,8 +76,8 @@ _KINDS = {
 class Number:
     """One party's number.
 
-    `e164` is `+` and digits, or the digits of an emergency number. It is empty if the number is withheld or malformed,
-    except in evidence: there a malformed number has what its digits make (`perhaps`).
+    `e164` is `+` and digits, or the digits of an emergency number. It is empty if the number is withheld or malformed.
+    In evidence, a malformed number has the `e164` of the number that its digits make (`parse_or_none`).
     """
 
     kind: NumberKind
@@ -103,7 +104,7 @@ MALFORMED = Number(NumberKind.MALFORMED)
 
 
 _DASHES = "‐‑‒–—―−ーｰ"
-"""The dashes of Japanese keyboards."""
+"""Dash characters of Japanese keyboards."""
 _BLANKS = " \t\n\v\f\r"
 MARKS = "".join(
     chr(code)
@@ -116,7 +117,7 @@ MARKS = "".join(
     )
     for code in codes
 )
-"""Characters without a width: they join, separate or turn the text around them, and are dropped."""
+"""Characters without a width, which are dropped. They join, separate or turn the text around them."""
 _TO_ASCII = str.maketrans(
     {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
     | dict.fromkeys(_DASHES, "-")
@@ -127,8 +128,8 @@ _TO_BLANKS = str.maketrans(dict.fromkeys(_BLANKS, " "))
 
 
 def ascii_form(text: str) -> str:
-    """Full-width characters and dashes as ASCII, without marks, and without blanks at the ends. The hook converts the
-    same characters.
+    """The text with full-width characters and dashes as ASCII, without characters of `MARKS`, and without blanks at the
+    ends. The hook converts the same characters.
     """
     return text.translate(_TO_ASCII).strip(_BLANKS)
 
@@ -169,8 +170,9 @@ def _abroad(digits: str) -> Number:
     return Number(NumberKind.OTHER, e164)
 
 
-def perhaps(text: str) -> Number | None:
-    """The Japanese number of a malformed text's digits, without host and parameters; None if they make none.
+def parse_or_none(text: str) -> Number | None:
+    """The Japanese number that the digits of a malformed text make, without host and parameters; None if they make
+    none.
 
     The hook reads such a number in the same way, if `policy.unreadable` is `notice`.
     """
@@ -200,7 +202,7 @@ _INCOMPLETE = re.compile("(?:[+]810?|0)((?!10)[1-9][0-9]{7,14})")
 
 
 def national_length(national: str) -> int:
-    """How many digits a number in national form has, by its first three (`031`, `050`)."""
+    """Number of digits of a number in national form, by its first three characters (`031`, `050`)."""
     return 11 if _LONG_PREFIX.match(national) else 10
 
 
@@ -217,7 +219,7 @@ class NumberPattern:
     def matches(self, number: Number, dialled: str = "") -> bool:
         """True if the pattern matches the number, or the dialled text."""
         candidates = (number.e164, _SEPARATORS.sub("", dialled))
-        return any(form.startswith(self.digits) if self.prefix else form == self.digits for form in candidates if form)
+        return any(form.startswith(self.digits) if self.prefix else form == self.digits for form in candidates)
 
     def __repr__(self) -> str:
         return f"<NumberPattern of {len(self.digits)} characters>"
@@ -241,7 +243,7 @@ _KANJI_DIGITS = str.maketrans("〇一二三四五六七八九", "0123456789")
 
 
 def holds_number(text: str) -> bool:
-    """True if a text holds what reads as a valid telephone number, in Japan without its country code. Digits may be
-    full-width or kanji.
+    """True if a text contains a valid telephone number, in Japan without its country code. Digits may be full-width or
+    kanji.
     """
     return phonenumbers.PhoneNumberMatcher(ascii_form(text).translate(_KANJI_DIGITS), REGION).has_next()

@@ -1,4 +1,4 @@
-"""Which person acts, as far as the machine knows: who runs a command, or is signed in to the console."""
+"""The person who acts, as far as the machine knows: the one who runs a command, or is signed in to the console."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Final
 
 LOGIN: Final = Path("/proc/self/loginuid")
 _NO_LOGIN: Final = 2**32 - 1
-"""The login uid of a process that no login started."""
+"""The login uid of a process that was not started by a login."""
 
 
 class AccountKnownBy(StrEnum):
-    """How the person is known, the most reliable way first."""
+    """The source of a person's identity, the most reliable first."""
 
     LOGIN = "login"
     """The kernel's login uid, which survives sudo and su."""
     SUDO = "sudo"
-    """sudo's environment. Anyone who can run any program as the service's user can change it."""
+    """The environment of sudo. Anyone who can run any program as the service's user can change it."""
     ACCOUNT = "account"
     """The account that runs the command."""
     CONSOLE = "console"
@@ -48,15 +48,15 @@ class Person:
         return self.uid == other.uid
 
     def is_another_than(self, other: Person) -> bool:
-        """True if they are two persons. An account and a user of the console may be one person."""
+        """True if they are certainly two persons. An account and a user of the console may be one person."""
         return self.is_by_console == other.is_by_console and not self.is_same_as(other)
 
     def __str__(self) -> str:
         return f"{self.name} (uid {self.uid}, by {self.known_by})"
 
 
-def visiting(name: str) -> Person:
-    """The person who has signed in to the web console, which runs here, by this name."""
+def console_person(name: str) -> Person:
+    """The person who is signed in, by this name, to the web console that runs here."""
     return Person(os.getuid(), name, AccountKnownBy.CONSOLE)
 
 
@@ -64,14 +64,14 @@ _SIGNED_IN: Final[ContextVar[str | None]] = ContextVar("signed in", default=None
 
 
 def act_for(user: str | None) -> None:
-    """Make this task, and what it does in threads, act for this user of the console from now on; None: no user."""
+    """Set the user of the console for whom this task, and its work in threads, acts from now on; None: no user."""
     _SIGNED_IN.set(user)
 
 
-def acting(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> Person:
-    """The person who runs this command, or the user of the console for whom this is done."""
+def acting_person(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> Person:
+    """The person who runs this command, or the user of the console who asked for it."""
     if (user := _SIGNED_IN.get()) is not None:
-        return visiting(user)
+        return console_person(user)
     try:
         logged_in = int(login.read_text("ascii"))
     except (OSError, ValueError):

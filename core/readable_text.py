@@ -1,16 +1,16 @@
-"""Texts as persons type and paste them: all spaces become ordinary ones, and what cannot be seen is dropped. Pure."""
+"""Texts as people type and paste them: all spaces become ordinary ones, and invisible characters are dropped. Pure."""
 
 import unicodedata
 from typing import Final
 
 _LINE_ENDS: Final = "\r\v\f\x85\u2028\u2029"
 _UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-"""Fillers, which Unicode counts among the letters and marks."""
+"""Fillers: invisible characters that Unicode counts among the letters and marks."""
 
 
 def readable(text: str) -> str:
-    """The text in lines that end with a line feed, with U+0020 for each space and tab, and without format characters,
-    as zero-width spaces, joiners and marks of direction.
+    """The text in lines that end with a line feed, with U+0020 for each space and tab. Format characters, such as
+    zero-width spaces, joiners and marks of direction, are dropped.
     """
     return "".join(map(_readable, text.replace("\r\n", "\n")))
 
@@ -24,7 +24,9 @@ def _readable(character: str) -> str:
 
 
 def unreadable(text: str) -> str | None:
-    """The first character that a line must not have, as U+0007 or U+3000 (IDEOGRAPHIC SPACE); None if there is none."""
+    """The first character that a line must not contain, such as U+0007 or U+3000 (IDEOGRAPHIC SPACE); None if there is
+    none.
+    """
     found = next((each for each in text if not each.isprintable()), None)
     if found is None:
         return None

@@ -1,28 +1,30 @@
-"""Keeps an event loop responsive beside threads that compute and beside the garbage collector."""
+"""Keeps an event loop responsive despite computing threads and the garbage collector."""
 
 import gc
 import sys
 from typing import Final
 
 SWITCH_S: Final = 0.001
-"""Python's default is 5 ms, half of a call's permitted delay."""
+"""Switch interval of threads in seconds. Python's default of 5 ms is half of a call's permitted delay."""
 
 
-def loop_first(switch_s: float = SWITCH_S) -> None:
-    """A thread that computes leaves Python to the event loop after this time; and `spare_present_objects`."""
+def prefer_event_loop(switch_s: float = SWITCH_S) -> None:
+    """Let a computing thread give way to the event loop after this time, and call `freeze_garbage`."""
     sys.setswitchinterval(switch_s)
-    spare_present_objects()
+    freeze_garbage()
 
 
-def spare_present_objects() -> None:
-    """The garbage collector no longer scans the objects that exist now. A scan stops all threads: of the modules alone
-    it takes 0.1 s.
+def freeze_garbage() -> None:
+    """Exempt the current objects from garbage collection. A scan stops all threads: a scan of the modules alone takes
+    0.1 s.
     """
     gc.collect()
     gc.freeze()
 
 
-def spare_anew() -> None:
-    """The same, without what was spared before and is garbage now."""
+def freeze_garbage_again() -> None:
+    """Free the objects that have become garbage since the last time, and exempt the others from garbage collection
+    again.
+    """
     gc.unfreeze()
-    spare_present_objects()
+    freeze_garbage()

@@ -1,4 +1,6 @@
-"""The association's metadata (TUF) as evidence shows them: read, and signed by those whom its root names. Pure."""
+"""The association's metadata (TUF) as parts of evidence. Checks that the holders named by the root have signed them.
+Pure.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,14 +12,14 @@ from .errors import TrustError
 from .translation import Message
 
 _TOP: Final[Mapping[str, type[Any]]] = {"root": Root, "targets": Targets, "snapshot": Snapshot, "timestamp": Timestamp}
-"""The roles that the root names. `targets` names all others, which are of its kind."""
+"""The roles that the root names. `targets` names all others, which are of the same kind."""
 
 
 def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> dict[str, Metadata[Any]]:
-    """The metadata (`root.json`, `targets.json`, …) by their roles. Expired signatures count.
+    """The metadata (`root.json`, `targets.json`, …) by role. Expired signatures count.
 
-    `trusted` is the association's root from another source, the same one or one whose keys have signed this one.
-    Raises TrustError.
+    `trusted` is the association's root from another source: the same root, or an earlier one whose keys have signed
+    this one. Raises TrustError.
     """
     found: dict[str, Metadata[Any]] = {}
     for name, octets in metadata.items():
@@ -42,5 +44,5 @@ def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -
 
 
 def unfit(name: str) -> TrustError:
-    """The error for metadata of another kind or of another registry."""
+    """The error for metadata of a wrong kind or of another registry."""
     return TrustError("{name} is not metadata of the registry that was used", name=name)

@@ -1,7 +1,8 @@
-"""Signed notes: text with signature lines below it (C2SP signed-note v1), and witnesses' cosignatures
-(tlog-cosignature v1).
+"""Signed notes: text with signature lines below it (C2SP signed-note v1), and witnesses' cosignatures (tlog-cosignature
+v1).
 
-Ed25519 only, like most logs and witnesses. Lines by other keys and algorithms are kept, and prove nothing here. Pure.
+Verifies Ed25519 only, like most logs and witnesses. Lines by other keys and algorithms are kept but prove nothing.
+Pure.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from .errors import ProofError
 
 SIGNATURES_LIMIT: Final = 64
-"""Signature lines of a note; signed-note asks for room for 16 at least."""
+"""Maximum number of signature lines of a note; signed-note requires at least 16."""
 NOTE_LIMIT: Final = 256 * 1024
-"""Bytes: room for as many post-quantum signatures, which we keep."""
+"""Maximum number of bytes of a note, with room for as many post-quantum signatures, which are kept."""
 KEY_BYTES: Final = 32
 _LATEST: Final = 2**63 - 1
 
@@ -33,17 +34,17 @@ _DASH: Final = "\N{EM DASH}"
 
 
 class Algorithm(IntEnum):
-    """How a key signs (signed-note, signature types)."""
+    """The algorithm of a signature (signed-note, signature types)."""
 
     ED25519 = 1
-    """The note's text."""
+    """Ed25519 over the note's text."""
     COSIGNATURE = 4
-    """The text of a checkpoint, below `cosignature/v1` and a line with the time."""
+    """Ed25519 over `cosignature/v1`, a line with the time, and the text of a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignatureLine:
-    """One line below a note; `signature` is what follows the four bytes of the key's id."""
+    """One line below a note. `signature` are the bytes after the four bytes of the key's id."""
 
     name: str
     key_id: bytes
@@ -65,14 +66,14 @@ class SignatureLine:
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """The key that verifies a signature: a name, an algorithm, and an Ed25519 public key of 32 bytes."""
+    """A key that verifies signatures: a name, an algorithm, and an Ed25519 public key of 32 bytes."""
 
     name: str
     algorithm: Algorithm
     public: bytes
 
     def __post_init__(self) -> None:
-        """Raises ProofError."""
+        """Check the name and the length of the key. Raises ProofError."""
         if not _NAME.fullmatch(self.name):
             raise ProofError(
                 "{name!r} cannot be the name of a key: it must have neither spaces nor plus signs", name=self.name
@@ -107,7 +108,7 @@ class VerifierKey:
         return key
 
     def verifies(self, text: str, signature: bytes) -> bool:
-        """True if the signature of a line is this key's signature on the text."""
+        """True if `signature`, from a signature line, is this key's signature over the text."""
         message = text.encode()
         if self.algorithm is Algorithm.COSIGNATURE:
             time_s = int.from_bytes(signature[:8], "big")
@@ -120,7 +121,7 @@ class VerifierKey:
 
 
 class NoteSigner(Protocol):
-    """Signs notes by one name, with a key that may be elsewhere."""
+    """Signs notes under one name, with a key that may be elsewhere."""
 
     @property
     def key(self) -> VerifierKey: ...
@@ -129,10 +130,10 @@ class NoteSigner(Protocol):
 
 
 class Signer:
-    """Signs notes by one name with one Ed25519 key. Its seed has 32 bytes."""
+    """Signs notes under one name with one Ed25519 key, whose seed has 32 bytes."""
 
     def __init__(self, name: str, seed: bytes) -> None:
-        """Raises ProofError if the name cannot be used in signatures."""
+        """Check the name. Raises ProofError if it cannot be used in signatures."""
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         public = self._private.public_key().public_bytes_raw()
         self.key = VerifierKey(name, Algorithm.ED25519, public)
@@ -167,7 +168,7 @@ class Note:
 
     @classmethod
     def parse(cls, octets: bytes) -> Note:
-        """Raises ProofError if this is not a signed note. Trust the text only after `signed_by`."""
+        """The note in these bytes. Trust its text only after `signed_by`. Raises ProofError."""
         if len(octets) > NOTE_LIMIT:
             raise ProofError("the note is larger than {note_limit} bytes", note_limit=NOTE_LIMIT)
         try:
@@ -189,9 +190,9 @@ class Note:
         return Note(self.text, tuple(dict.fromkeys((*self.signatures, *lines))))
 
     def signed_by(self, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
-        """The keys, out of these, that have signed; lines by other keys are ignored.
+        """The keys among `keys` that have signed. Lines by other keys are ignored.
 
-        Raises ProofError if a line names one of the keys and is not by it: the note was changed.
+        Raises ProofError if a line names one of the keys but its signature is wrong: the note was changed.
         """
         known = {(key.name, key.key_id): key for key in keys}
         signed: dict[VerifierKey, None] = {}
@@ -214,7 +215,7 @@ def cosigned_at(line: SignatureLine) -> int:
 
 
 def decoded(encoded: str) -> bytes | None:
-    """Strict base64 (RFC 4648, section 4): only the one text that encodes these bytes. None for any other text."""
+    """The bytes in strict base64 (RFC 4648, section 4), with one text for each value; None for any other text."""
     try:
         octets = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""The authority's keys: each in its own encrypted file, or in a hardware token (PKCS#11).
+"""The authority's keys, each in an encrypted file or in a hardware token (PKCS#11).
 
 registry-1.pem      the key; its holder alone has it
 registry-1.pub      its public half, which the authority needs
@@ -35,7 +35,7 @@ from .translation import Message
 
 _KEY_MODE: Final = 0o600
 _HAS_MODES: Final = os.name == "posix"
-"""Windows tells each file as readable by all."""
+"""True on systems with file modes. On Windows each file looks readable by all."""
 PUBLIC: Final = ".pub"
 TRIES: Final = 3
 
@@ -44,13 +44,13 @@ Passphrase = Callable[[str], str]
 
 
 class WrongPassphraseError(TrustError):
-    """The passphrase is wrong, or the file is not a key: the two look the same."""
+    """The passphrase is wrong, or the file is not a key. The two cannot be told apart."""
 
 
 def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
-    """A new Ed25519 key in an encrypted PEM file, and its public half.
+    """A new Ed25519 key in an encrypted PEM file, with its public half in another file.
 
-    Raises TrustError if a file exists already, or if the passphrase is easy to guess; then nothing is left.
+    Raises TrustError if a file exists already, or if the passphrase is easy to guess; then no file is left.
     """
     check_passphrase(passphrase)
     key = make_private(path, passphrase)
@@ -70,7 +70,7 @@ def make_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
 
 
 def new_key(passphrase: str) -> tuple[Ed25519PrivateKey, bytes]:
-    """A new key, and its encrypted PEM. Raises TrustError if a passphrase cannot encrypt it."""
+    """A new key, and its encrypted PEM. Raises TrustError if the passphrase cannot be used for encryption."""
     if not passphrase:
         raise TrustError("the passphrase is empty; choose one")
     key = Ed25519PrivateKey.generate()
@@ -82,17 +82,19 @@ def new_key(passphrase: str) -> tuple[Ed25519PrivateKey, bytes]:
 
 
 def public_beside(path: Path) -> Path:
-    """The file for the public half of a key. Raises TrustError if that is the key's own name."""
+    """The path of the public half of a key. Raises TrustError if the key's own path is already a name for a public
+    half.
+    """
     if path.suffix == PUBLIC:
         raise TrustError("{path}: is a name for a public half; give the key a name in .pem", path=path)
     return path.with_suffix(PUBLIC) if path.suffix == ".pem" else path.with_name(path.name + PUBLIC)
 
 
 def _write_new(path: Path, octets: bytes, mode: int) -> None:
-    """Write a new file whole and on the disk. Raises TrustError if the file exists already; or if it cannot be written,
-    and then nothing is left of it.
+    """Write a new file, complete and durable. Raises TrustError if the file exists, or if it cannot be written; then
+    nothing of it is left.
 
-    It is no draft that is renamed, because a rename replaces a key that is there.
+    It does not write a draft and rename it, because a rename would replace an existing key.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -148,7 +150,7 @@ def _from_pem(pem: bytes, name: str, passphrase: str) -> PrivateKeyTypes:
 
 
 def signer_in(pem: bytes, name: str, passphrase: str) -> Signer:
-    """The key in the content of a file with this name. Raises TrustError."""
+    """The signing key in `pem`, the content of a file with this name. Raises TrustError."""
     return CryptoSigner(_ed25519_only(_from_pem(pem, name, passphrase), name))
 
 
@@ -163,7 +165,7 @@ def _ed25519_only(key: PrivateKeyTypes, name: str) -> Ed25519PrivateKey:
 
 
 def private(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
-    """The key in a file. Asks again for a mistyped passphrase, unless the same answer comes twice.
+    """The private key in a file. Asks again after a wrong passphrase, unless the same answer comes twice.
 
     Raises TrustError.
     """
@@ -179,7 +181,7 @@ def private(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
 
 
 def signer(name: str, passphrase: Passphrase) -> Signer:
-    """The key in a file or, as `hsm:…`, in a token. Raises TrustError."""
+    """The signing key in a file or, for a name `hsm:…`, in a token. Raises TrustError."""
     if not name.startswith(PREFIX):
         return CryptoSigner(private(Path(name), passphrase))
 
@@ -209,7 +211,7 @@ def write_public(path: Path, key: Key) -> None:
 
 
 def public_pem(key: Key) -> bytes:
-    """The content of the file of a public half."""
+    """The public half in PEM, as its file has it."""
     assert isinstance(key, SSlibKey)
     loaded = load_pem_public_key(key.keyval["public"].encode()) if "BEGIN" in key.keyval["public"] else None
     return (loaded or _ed25519(key)).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -1,4 +1,4 @@
-"""How probable it is to count so many, or more. Pure; exact but for rounding."""
+"""Probabilities of a count, or a higher one, by chance. Pure; exact but for rounding."""
 
 import math
 from collections import Counter
@@ -8,17 +8,17 @@ from itertools import pairwise
 from typing import Final
 
 _NEGLIGIBLE: Final = 1e-16
-"""A term that is smaller than this part of the sum ends it."""
+"""Share of the sum below which a further term ends the summation."""
 _TO_SIGMA: Final = 1.4826
-"""The median absolute deviation of a normal distribution, times this, is its standard deviation."""
+"""Factor from the median absolute deviation of a normal distribution to its standard deviation."""
 
 
 @lru_cache(maxsize=65536)
 def poisson_tail(count: int, mean: float) -> float:
-    """The probability of `count` or more where `mean` is usual (Poisson)."""
+    """The probability of `count` or more events if `mean` events are usual (Poisson)."""
     if count <= 0:
         return 1.0
-    if count <= mean:  # from below, where the terms are large
+    if count <= mean:  # summed from below, because the terms there are large
         return max(0.0, 1 - math.fsum(_poisson(each, mean) for each in range(count)))
     total, term = 0.0, _poisson(count, mean)
     while term > total * _NEGLIGIBLE:
@@ -34,10 +34,10 @@ def _poisson(count: int, mean: float) -> float:
 
 @lru_cache(maxsize=65536)
 def binomial_tail(count: int, of: int, share: float) -> float:
-    """The probability that `count` or more `of` so many have a property that this `share` (0 < share < 1) has."""
+    """The probability that `count` or more out of `of` have a property with the probability `share` (0 < share < 1)."""
     if count <= 0:
         return 1.0
-    if count <= of * share:  # from below, where the terms are large
+    if count <= of * share:  # summed from below, because the terms there are large
         return max(0.0, 1 - math.fsum(_binomial(each, of, share) for each in range(count)))
     if count > of:
         return 0.0
@@ -68,7 +68,7 @@ def least_poisson(mean: float, level: float) -> int:
 
 
 def least_binomial(of: int, share: float, level: float) -> int:
-    """The smallest count whose `binomial_tail` is below `level`; `of` + 1 if even all are no exception."""
+    """The smallest count whose `binomial_tail` is below `level`; `of` + 1 if there is no such count."""
     count = math.ceil(of * share)
     while count <= of and binomial_tail(count, of, share) >= level:
         count += 1
@@ -76,8 +76,8 @@ def least_binomial(of: int, share: float, level: float) -> int:
 
 
 def few_runs(order: Sequence[str]) -> float:
-    """The probability that names in a random order change so rarely from one to the next: the runs test of Mood (1940)
-    for several kinds, by its normal approximation. 1 if there is one name only.
+    """The probability that names in a random order change so rarely from one to the next; 1 if there is only one name.
+    It is the runs test of Mood (1940) for several kinds, by its normal approximation.
     """
     count = len(order)
     each = Counter(order).values()
@@ -93,8 +93,8 @@ def few_runs(order: Sequence[str]) -> float:
 
 
 def full_turns(order: Sequence[str]) -> float:
-    """The probability that names in a random order take turns so regularly that this many rounds, each as long as there
-    are names, have each name once. An upper bound: it is reached if all are equally frequent.
+    """An upper bound on the probability that names in a random order take turns so regularly. It counts rounds of as
+    many names as there are, each name once. The bound is reached if all names are equally frequent.
     """
     kinds = len(set(order))
     rounds = len(order) // kinds
@@ -105,7 +105,7 @@ def full_turns(order: Sequence[str]) -> float:
 
 
 def usual(counts: Sequence[int]) -> float:
-    """What `counts` usually reach: their median plus one robust standard deviation (by the median deviation)."""
+    """The usual upper value of `counts`: their median plus one robust standard deviation (by the median deviation)."""
     middle = _median(counts)
     return middle + _TO_SIGMA * _median([abs(count - middle) for count in counts])
 
@@ -116,5 +116,5 @@ def _median(values: Sequence[float]) -> float:
 
 
 def per_window(false_alarm: float, count: int) -> float:
-    """The level for each window if this many windows are tested (Bonferroni)."""
+    """The significance level for each of `count` tested windows (Bonferroni)."""
     return false_alarm / max(1, count)

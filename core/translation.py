@@ -1,8 +1,8 @@
-"""The language of texts for people: Japanese if the environment says so, else English. A server chooses one for each
-request (`speak`).
+"""The language of texts for people: Japanese if the environment asks for it, else English. A server chooses one for
+each request (`speak`).
 
 The English text is the msgid of its translation in `config/locale`. A `Message` is an English string for programs, logs
-and evidence; `translated` makes the text for a terminal of it.
+and evidence; `translated` turns it into the text for a terminal.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from typing import Any, Final
 DOMAIN: Final = "idtone"
 JAPANESE: Final = "ja"
 _VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
-"""In gettext's order: the first that is set counts."""
+"""Environment variables in gettext's order: the first that is set counts."""
 _ENGLISH: Final = frozenset({"en", "C", "POSIX"})
 _CHOSEN: Final[ContextVar[str | None]] = ContextVar("language", default=None)
 
 
 class Message(str):
-    """An English text from a template with named fields, as of `str.format`: `Message("{path} is missing", path=path)`.
+    """An English text from a template with named fields, as for `str.format`:
+    `Message("{path} is missing", path=path)`.
 
-    It keeps its template and fields, so that `translated` can write it in another language. `str` of it, and `str` of
-    an error that has it as its text, keep them too; `format` and `join` do not.
+    It keeps its template and fields, so that `translated` can write it in another language. `str` of a message, and
+    `str` of an error whose text is a message, keep them too; `format` and `join` do not.
     """
 
     template: str
@@ -44,7 +45,7 @@ class Message(str):
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
-        """The message for `pickle`: a process gives an error to another process."""
+        """The arguments for `pickle`, so that a process can give an error to another process."""
         return (self.template,), self.fields
 
 
@@ -54,12 +55,12 @@ def as_message(text: str) -> Message:
 
 
 def template(text: str) -> str:
-    """The text, unchanged. It becomes the template of a `Message` later, and this call marks it for the catalogue."""
+    """The text, unchanged. This marks it for the catalogue, because it becomes the template of a `Message` later."""
     return text
 
 
 def capitalised(text: str) -> str:
-    """The text with an upper-case letter at its beginning in English; a translation has no case."""
+    """The text with an upper-case first letter in English; a translation is unchanged."""
     capital = text[:1].upper() + text[1:]
     if not isinstance(text, Message):
         return capital
@@ -69,13 +70,13 @@ def capitalised(text: str) -> str:
 
 
 def joined(separator: str, parts: Iterable[str]) -> Message:
-    """The parts with a separator, as `separator.join(parts)`; each part is translated by itself."""
+    """The parts, joined by a separator as with `separator.join(parts)`. Each part is translated by itself."""
     fields = {f"part{number}": part for number, part in enumerate(parts)}
     return Message(separator.join(f"{{{name}}}" for name in fields), **fields)
 
 
 def translated(text: str, /, **fields: Any) -> str:
-    """The text in the chosen language, or that of the environment; in English if its translation is missing.
+    """The text in the chosen language, or in that of the environment; in English if its translation is missing.
 
     With `fields` the text is the template of a `Message`.
     """
@@ -91,19 +92,21 @@ def translated(text: str, /, **fields: Any) -> str:
 
 
 def _translated_field(name: str, value: Any, catalogue: gettext.NullTranslations) -> Any:
-    """A field of a message. The `reason` of an operating system is a plain text, which the catalogue may have."""
+    """A field of a message, translated. The `reason` of an operating system is plain text, which the catalogue may
+    contain.
+    """
     if isinstance(value, Message):
         return translated(value)
     return catalogue.gettext(value) if name == "reason" and isinstance(value, str) and value else value
 
 
 def paragraphs(text: str) -> list[str]:
-    """The paragraphs of a help text, each on one line: the msgids of their translations."""
+    """The paragraphs of a help text, each as one line: the msgids of their translations."""
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
 
 
 def speak(language: str) -> None:
-    """Set the language of this task or thread, `ja` or `en`, whatever the environment says."""
+    """Set the language of this task or thread, `ja` or `en`, regardless of the environment."""
     _CHOSEN.set(language)
 
 
@@ -113,14 +116,14 @@ def is_japanese() -> bool:
 
 
 def translate_libraries() -> None:
-    """Let the libraries of the command line, which use `gettext` themselves, find our catalogue."""
+    """Make our catalogue available to the libraries of the command line, which use `gettext` themselves."""
     if is_japanese():
         gettext.bindtextdomain(DOMAIN, str(_folder()))
         gettext.textdomain(DOMAIN)
 
 
 def _catalogue() -> gettext.NullTranslations | None:
-    """The translations; None for English."""
+    """The catalogue of translations; None for English."""
     chosen = _CHOSEN.get()
     return _japanese() if (_asks_for_japanese() if chosen is None else chosen == JAPANESE) else None
 

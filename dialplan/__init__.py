@@ -22,7 +22,7 @@ from . import expressions, macros, number_expressions
 FORWARD_CONTEXT: Final = "idtone-forward"
 """The context in which the caller's channel continues, at a `Verdict.extension`."""
 CALLED_CONTEXT: Final = "idtone-called"
-"""The same for the called party's channel under the operator's own Dial()."""
+"""The context in which the called party's channel continues under the operator's own Dial()."""
 FORWARD_PRIORITY: Final = 1
 CALLED_PRIORITY: Final = 2
 """Inside the Gosub() of Dial(), Asterisk continues one priority before the named one."""
@@ -31,36 +31,42 @@ CALLED, CALLER = "called", "caller"
 """The hook's words for the two parties."""
 
 FALLBACK_FILE: Final = "fallback.conf"
-"""The file beside the sounds with the suspended numbers, which the hook refuses while the service is down, and with the
-node's own numbers, without which it refuses too. The service and `idtone registry update` write it."""
+"""The file beside the sounds for calls while the service is down. It has the suspended numbers, which the hook refuses,
+and the node's own numbers; the hook refuses all others. The service and `idtone registry update` write it.
+"""
 FALLBACK_SUSPENDED: Final = "suspended"
 """The section with the suspended numbers: 81312345xxx = start:end/start in Unix seconds."""
 FALLBACK_OWN: Final = "own"
-"""The section with the numbers that this node may use, in the same form; if it may use any: `FALLBACK_ALL` = yes."""
+"""The section with the numbers that this node may use, in the same form. If it may use any, it has `FALLBACK_ALL` =
+yes.
+"""
 FALLBACK_ALL: Final = "all"
 FALLBACK_LIST: Final = "never-originates"
-"""The section that says that numbers that never originate follow, by `entries` = their number."""
+"""The section that announces numbers that never originate. Its `entries` is their number."""
 FALLBACK_NEVER: Final = f"{FALLBACK_LIST}-"
-"""The sections with the numbers that never originate, as the suspended numbers are written. Asterisk searches a section
-entry by entry, so there is one for each `FALLBACK_NEVER_DIGITS` last digits before the x of a pattern: 81312345xxx is
-in `never-originates-345`."""
+"""The sections with the numbers that never originate, in the form of the suspended numbers. Asterisk searches a section
+entry by entry. So there is one section for each value of the `FALLBACK_NEVER_DIGITS` digits before the x of a pattern:
+81312345xxx is in `never-originates-345`.
+"""
 FALLBACK_NEVER_DIGITS: Final = 3
 FALLBACK_END: Final = "end"
 """The last section. Without its last line, `FALLBACK_COMPLETE` = yes, the hook refuses every call."""
 FALLBACK_COMPLETE: Final = "complete"
 FALLBACK_DIGEST: Final = "sha256"
-"""In the last section, before its last line: the digest of all before that section, in hexadecimal. By it the hook sees
-whether Asterisk has read the file that is on the disk."""
+"""An entry of the last section, before its last line: the digest of everything before that section, in hexadecimal
+digits. It shows the hook whether Asterisk has read the file that is on the disk.
+"""
 FALLBACK_LINES: Final = "lines"
-"""In the last section, = yes: the hook looks at `LINES_FILE` before it connects an outgoing call."""
+"""An entry of the last section. If it is yes, the hook looks at `LINES_FILE` before it connects an outgoing call."""
 LINES_FILE: Final = "fallback-lines.conf"
-"""The file beside the sounds with the customers' lines, for outgoing calls while the service is down: which group each
-endpoint and each account code has (6001 = 6001:17), and each group's numbers, as the own ones are written. It ends as
-`FALLBACK_FILE` does; without its end, the hook refuses outgoing calls. The service writes it."""
+"""The file beside the sounds with the customers' lines, for outgoing calls while the service is down. It has the group
+of each endpoint and each account code (6001 = 6001:17), and the numbers of each group, in the form of the own ones. It
+ends as `FALLBACK_FILE` does; without its end, the hook refuses outgoing calls. The service writes it.
+"""
 LINES_ENDPOINTS: Final = "endpoints"
 LINES_ACCOUNTS: Final = "accounts"
 LINES_GROUP: Final = "line"
-"""The section of a group is named by this word and the group's number."""
+"""The first word of a group's section, before the group's number."""
 JOURNAL_FILE: Final = "calls"
 """The file in the journal's folder to which the hook writes."""
 PACKET_MS: Final = 20
@@ -68,12 +74,12 @@ PACKET_MS: Final = 20
 
 
 def packets(duration_ms: float) -> int:
-    """How many RTP packets Asterisk sends for a sound."""
+    """Number of RTP packets that Asterisk sends for a sound."""
     return -int(-duration_ms // PACKET_MS)
 
 
 class Played(StrEnum):
-    """How the hook played a sound, in a journal line."""
+    """The way in which the hook played a sound, in a journal line."""
 
     FIRST = "first"
     """Playback() played it to the called party alone."""
@@ -90,12 +96,12 @@ class Played(StrEnum):
 
 
 def parties_word(parties: tuple[str, ...]) -> str:
-    """`called`, `caller`, `both` or `none`."""
+    """The word for these parties: `called`, `caller`, `both` or `none`."""
     return {(): "none", (CALLED,): CALLED, (CALLER,): CALLER}.get(parties, "both")
 
 
 EXTENSION_LIMIT: Final = 79
-"""Most characters of an extension in Asterisk."""
+"""Maximum number of characters of an extension in Asterisk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,8 @@ class Verdict:
     """The decision in the form that the hook reads. The hook ignores a verdict without the nonce of its request.
 
     `files` are the names of the sounds in their folder, by party; `packets` is the length of the called party's sound.
-    `chain` is the MAC of the token for the next node (`call_control.chain_token`); `CHAINED` for a call without one
-    whose sound another node plays: then its legs on this PBX are announced too.
+    `chain` is the MAC of the token for the next node (`call_control.chain_token`). It is `CHAINED` for a call without a
+    token whose sound another node plays; then its legs on this PBX are announced too.
     """
 
     nonce: str
@@ -135,12 +141,12 @@ class Verdict:
 
     @property
     def extension(self) -> str:
-        """The extension that carries the verdict: the hook gets all of it or none of it."""
+        """The extension that carries the verdict. The hook gets all of it or none of it."""
         return f"v:{self.text}"
 
 
 CHAINED: Final = "-"
-"""Shorter than a MAC, by which the hook tells them apart."""
+"""A word shorter than a MAC, so that the hook can tell them apart."""
 NO_VERDICT: Final = "v:none"
 """The extension at which a called party's channel continues without a verdict."""
 VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
@@ -149,13 +155,13 @@ VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
 def channel_of(call_id: str) -> str:
     """The unique id of the channel from which a call id was made: `1795564585.21-1` → `1795564585.21`.
 
-    The call id has the characters of an id that an ARI application chose URI-encoded.
+    If an ARI application chose the channel's id, the call id has its characters URI-encoded.
     """
     return unquote(call_id.rpartition("-")[0])
 
 
 _DIALLED_USER: Final = re.compile(r"(?i:local)/([^@/;,]*)|[^/]+/(?:[^/]*/)?(?:sips?:)?([^@/;,]*)")
-"""Behind the last slash, a Local channel has its options, and every other channel has the dialled user."""
+"""The dialled user after the last slash. A Local channel has its options there."""
 
 
 def dialled_user(dial_string: str) -> str:
@@ -179,7 +185,7 @@ def endpoints(dial_string: str) -> set[str]:
 
 
 _SEQUENCE: Final = re.compile(r"-[0-9a-f]{1,16}(?:;[12])?$")
-"""What Asterisk adds to a channel's name to make it unique."""
+"""The suffix with which Asterisk makes a channel's name unique."""
 
 
 def endpoint_of(channel: str) -> str:
@@ -188,7 +194,7 @@ def endpoint_of(channel: str) -> str:
 
 
 def node_word(node: str) -> str:
-    """The name of a node without the characters that separate the parts of a token, or that a header cannot have."""
+    """The name of a node without characters that separate the parts of a token or that a header cannot contain."""
     return quote(node, safe="").replace(".", "%2E")
 
 
@@ -205,15 +211,16 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How the hook asks the service.
+    """The hook's parameters for requests to the service.
 
     `interface` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
-    `/usr/bin/idtone-agi,`. The hook sends `secret` with each request over TCP. `waiting` is how many calls may wait for
-    a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`. `trunks` are the PJSIP
-    endpoints that lead to other nodes of the fleet, and `node` is this node's name there. `diversion_trunks` are those
-    whose Diversion or History-Info is believed; `identity_trunks` those to which a forwarded call takes its Identity.
-    `emergency_trunks` are the trunks, resources and contexts of emergency calls; without names, all. `unreadable` is
-    what the hook does with a forwarding number that it cannot read: `refuse` or `notice`.
+    `/usr/bin/idtone-agi,unix:/run/idtone/agi.sock,`. The hook sends `secret` with each request over TCP. `waiting` is
+    how many calls may wait for a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`.
+    `trunks` are the PJSIP endpoints that lead to other nodes of the fleet, and `node` is this node's name there.
+    `diversion_trunks` are those whose Diversion or History-Info is trusted; `identity_trunks` are those to which a
+    forwarded call passes on its Identity. `emergency_trunks` are the trunks, resources and contexts of emergency calls;
+    without names, all. `unreadable` is the treatment of a forwarding number that the hook cannot read: `refuse` or
+    `notice`.
     """
 
     interface: str
@@ -231,10 +238,10 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """What the hook does while the service is down.
+    """The hook's parameters for calls while the service is down.
 
-    `fallback` is `notice` or `refuse`, `refuse_cause` the Q.850 cause of a refusal. `incoming` and `outgoing` say who
-    hears the notice (`parties_word`); `answer_first` whether the call is answered before the caller hears it.
+    `fallback` is `notice` or `refuse`, `refuse_cause` the Q.850 cause of a refusal. `incoming` and `outgoing` are the
+    parties that hear the notice (`parties_word`). With `answer_first` the call is answered before the caller hears it.
     """
 
     fallback: str
@@ -245,7 +252,7 @@ class Alone:
 
     @property
     def globals(self) -> dict[str, str]:
-        """The hook's global variables for it."""
+        """The hook's global variables for these parameters."""
         return {
             "IDTONE_FALLBACK": self.fallback,
             "IDTONE_REFUSE_CAUSE": str(self.refuse_cause),
@@ -257,19 +264,23 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The canary's contexts: the folder of its recordings, as Asterisk sees it; how long the answering leg records."""
+    """The canary's contexts. `directory` is the folder of its recordings, as Asterisk sees it; `listens_s` is how long
+    the answering leg records.
+    """
 
     directory: Path
     listens_s: int
 
 
 CANARY_CONTEXT: Final = "idtone-canary"
-"""The calling leg: `s` at the Local channel that calls, `listen` at its other end."""
+"""The context of the calling leg: `s` at the Local channel that calls, `listen` at its other end."""
 CANARY_LISTEN: Final = "listen"
 CANARY_ARRIVED, CANARY_RETURNED = "arrived", "returned"
-"""The recordings, `.sln`, in the canary's folder: at the answering leg; of what it plays back, at the calling leg."""
+"""The recordings, `.sln`, in the canary's folder: of the sound at the answering leg, and of its playback at the calling
+leg.
+"""
 CANARY_VARIABLES: Final = ("DIAL", "NUMBER", "DIRECTION", "TIMEOUT", "CALLED")
-"""What the calling leg needs, each with `CANARY_PREFIX`."""
+"""Variables that the calling leg needs, each with `CANARY_PREFIX`."""
 CANARY_PREFIX: Final = "IDTONE_CANARY_"
 _CANARY_FILE: Final = "canary.conf"
 
@@ -284,7 +295,7 @@ def _canary(canary: Canary | None) -> str:
         "@ARRIVED@": CANARY_ARRIVED,
         "@RETURNED@": CANARY_RETURNED,
         "@ARRIVED_SECONDS@": str(canary.listens_s),
-        # It begins some seconds after the answering leg's, and goes on while that plays back.
+        # It begins some seconds after the answering leg's, and continues while that plays back.
         "@RETURNED_SECONDS@": str(2 * canary.listens_s + 1),
     }.items():
         text = text.replace(name, value)
@@ -292,11 +303,13 @@ def _canary(canary: Canary | None) -> str:
 
 
 NO_TRUNKS: Final = "^$"
-"""Matches no channel's name."""
+"""A pattern that matches no channel's name."""
 
 
 def _trunks(endpoints: tuple[str, ...]) -> str:
-    """A pattern for the names of their channels, `PJSIP/trunk-0000002a`; without endpoints, for none."""
+    """A pattern for the names of these endpoints' channels, `PJSIP/trunk-0000002a`. Without endpoints it matches
+    none.
+    """
     return f"^PJSIP/{_one_of(endpoints)}-[0-9a-f]+$" if endpoints else NO_TRUNKS
 
 
@@ -307,16 +320,16 @@ def _one_of(names: tuple[str, ...]) -> str:
 HOOK_FILE: Final = "idtone.conf"
 """The file that `export` writes and that Asterisk's extensions.conf includes."""
 HOOK_GLOBAL: Final = "IDTONE_HOOK"
-"""The global variable that holds the digest of the loaded hook."""
+"""The global variable with the digest of the loaded hook."""
 HOOK_MODE: Final = 0o640
-"""The file holds the AGI secret, so other users must not read it."""
+"""Mode of the file, which contains the AGI secret: other users must not read it."""
 
 _DIGEST: Final = "@DIGEST@"
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """The hook as it is exported. `digest` differs for another version or other settings."""
+    """The hook in its exported form. `digest` differs for another version or other settings."""
 
     text: str = field(repr=False)
     digest: str
@@ -328,8 +341,8 @@ def hook(
     """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them. With `canary`, it has the
     canary's contexts too.
 
-    A program that Asterisk runs for AGI() gets the name of a variable on its command line, instead of the telephone
-    numbers that the variable holds.
+    A program that Asterisk runs for AGI() gets the names of variables on its command line, not the telephone numbers in
+    them.
     """
     text = macros.expanded((resources.files(__name__) / HOOK_FILE).read_text("utf-8")) + _canary(canary)
     for name, value in {
@@ -385,7 +398,9 @@ def hook(
 
 
 def export(directory: Path, exported: Hook) -> list[Path]:
-    """Write the hook into `directory`; only its owner and group can read it. Returns the files. Raises OSError."""
+    """Write the hook into `directory`, where only its owner and group can read it, and return the files. Raises
+    OSError.
+    """
     folder, path = directory.stat(), directory / HOOK_FILE
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, HOOK_MODE)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:

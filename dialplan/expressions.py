@@ -1,4 +1,6 @@
-"""Expressions of the hook: the time, and what a caller wrote and must not reach Asterisk's description of a channel."""
+"""Expressions of the hook for the time, and for a caller's texts that must not reach Asterisk's description of a
+channel.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +12,23 @@ from .macros import TEXTS
 # -- the time ---------------------------------------------------------------------------------------------------------
 
 _ZONE: Final = '"${ENV(TZ)}"'
-"""The zone of Asterisk's process. The C library's %s reads Asterisk's calendar back by TZ, or without TZ by
-/etc/localtime; Asterisk's calendar does not look at TZ, so the zone is named. The quotes keep the commas of a rule
-together."""
+"""The time zone of Asterisk's process. The C library's %s converts Asterisk's calendar back by TZ, or without TZ by
+/etc/localtime. Asterisk's calendar ignores TZ, so the zone is named. The quotes protect the commas of a rule.
+"""
 NOW: Final = f"${{STRFTIME(,{_ZONE},%s.%6q)}}"
 """Seconds since 1970 with six decimals, in every zone and also in the hour that daylight saving time repeats."""
 TENTHS: Final = f"${{STRFTIME(,{_ZONE},%s%1q)}}"
 """Tenths of a second since 1970."""
 
 
-# -- what a caller wrote ----------------------------------------------------------------------------------------------
+# -- texts of a caller ------------------------------------------------------------------------------------------------
 
 CALLER_TEXTS_LIMIT: Final = 200
-"""Most octets of a caller's texts together without a closer look; longer than a usual name with usual numbers."""
+"""Maximum number of octets of a caller's texts together without a closer look: more than a usual name with usual
+numbers has.
+"""
 CALLER_TEXT_LIMIT: Final = 80
-"""Most octets of one of them, if they are looked at."""
+"""Maximum number of octets of one of them in a closer look."""
 CALLER_TEXTS: Final = "".join(
     f"${{{each}:0:{CALLER_TEXTS_LIMIT + 1}}}"
     for each in (
@@ -36,10 +40,12 @@ CALLER_TEXTS: Final = "".join(
         "CALLERID(dnid)",
     )
 )
-"""All texts of a caller in Asterisk's description of a channel, except the Call-ID; the last one, which is the dialled
-user, only in that for AGI. They are cut: Asterisk loses the bracket behind an argument of more than 4,095 octets."""
+"""All texts of a caller in Asterisk's description of a channel, except the Call-ID. The last one, the dialled user, is
+only in the description for AGI. The texts are cut: Asterisk loses the bracket after an argument of more than 4,095
+octets.
+"""
 NOT_PRINTABLE: Final = r"\x01-\x1f\x7f-\xff"
-"""What is not printable ASCII, for FILTER()."""
+"""Characters other than printable ASCII, for FILTER()."""
 
 
 def utf_8() -> str:
@@ -65,15 +71,15 @@ def utf_8() -> str:
     return f"^({'|'.join(forms)})*$"
 
 
-# -- what leaves on the trunk -----------------------------------------------------------------------------------------
+# -- texts for the trunk ----------------------------------------------------------------------------------------------
 
 ANONYMOUS: Final = "^(anonymous|Anonymous|restricted|Restricted|private|Private|P)$"
-"""What a caller's telephone writes in place of a number that is to be withheld."""
+"""The words that a caller's telephone writes in place of a withheld number."""
 
 
 _SCRIPTS_END: Final = 0x20000
-"""The planes of Unicode from here on hold ideographs, marks and private characters, and no digits. To look through all
-of them takes a tenth of a second at each start of the service.
+"""The first plane of Unicode at which there are ideographs, marks and private characters, but no digits. Searching
+them too would take a tenth of a second at each start of the service.
 """
 
 
@@ -97,11 +103,12 @@ SHOWN_NAME: Final = (
     f' | ${{REGEX("${{IF($[{_IS_ASCII}]?^$:${{IDTONE_DIGITS}})}}" ${{URIENCODE({_NAME})}})}}]'
     rf"?:${{FILTER(A-Za-z\x20._\x2d\x80-\xff,{_NAME})}})}}"
 )
-"""The caller's name, if it holds no digit, which could show a number; without the characters that end an option. The
-long pattern is compiled only for a name that is not ASCII."""
+"""The caller's name, if it contains no digit, which could show a number, without the characters that end an option. The
+long pattern is compiled only for a name that is not ASCII.
+"""
 
 PRESENTED: Final = '${IF($["${CONNECTEDLINE(num-pres):0:6}" = "prohib"]?IDTONE_NONE:CONNECTEDLINE(num))}'
-"""The name of what holds the number that the called party sees, on its channel; of nothing if that is withheld."""
+"""The name of the variable with the number that the called party sees, on its channel; empty if that is withheld."""
 
 IDENTITY: Final = ",__IDTONE_IDENTITY=" + ":".join(
     r"${FILTER(A-Za-z0-9%._~!*\x2d,${URIENCODE(${${IF($["
@@ -110,12 +117,13 @@ IDENTITY: Final = ",__IDTONE_IDENTITY=" + ":".join(
     for number in (1, 2, 3)
 )
 """The pair of MSet() with the signed identities (RFC 8224) of the incoming call, after a comma: the network's own, and
-those of two diversions before (RFC 8946)."""
+those of two earlier diversions (RFC 8946).
+"""
 _CHAIN: Final = TEXTS["@VERDICT_CHAIN@"]
 
 
 def leg(with_token: bool, with_identity: bool) -> str:
-    """The option of Dial() by which a leg gets the chain token, if the verdict has one, and the identities."""
+    """The option of Dial() that gives a leg the chain token, if the verdict has one, and the identities."""
     identity = "b(idtone-leg^s^1())" if with_identity else ""
     if not with_token:
         return identity
@@ -125,8 +133,9 @@ def leg(with_token: bool, with_identity: bool) -> str:
 
 _FROM: Final = "${FILTER(0-9+,${REDIRECTING(from-num):0:40})}"
 DIVERTED: Final = "REDIRECTING(from-all,i)=${ARG2},REDIRECTING(to-all,i)=${FILTER(0-9+*#,${ARG5:0:40})}"
-"""The pairs of MSet() for a diversion by the forwarding number. `from-all` replaces the name too, which can show a
-number."""
+"""The pairs of MSet() for a diversion by the forwarding number. `from-all` also replaces the name, which can show a
+number.
+"""
 DIVERTED_AGAIN: Final = (
     f'REDIRECTING(reason,i)=${{IF($["{_FROM}" = "${{ARG2}}"]?${{FILTER(a-z_,${{REDIRECTING(reason)}})}}:cfu)}}'
     f'${{IF($["${{IDTONE_DIVERTING}}" != "" & "{_FROM}" != "${{ARG2}}" & ${{LEN(${{REDIRECTING(orig-num):0:9}})}} = 0]'
@@ -134,8 +143,9 @@ DIVERTED_AGAIN: Final = (
     f',REDIRECTING(count,i)=${{IF($["{_FROM}" != "${{ARG2}}" & "${{IDTONE_DIVERTING}}" != ""]?'
     "$[0${REDIRECTING(count)} + 1]:1)}"
 )
-"""Their reason and count if another diversion is named already. The first diverting number stays where a believed trunk
-named it."""
+"""Reason and count for these pairs if another diversion is named already. A first diverting number that a trusted trunk
+named is kept.
+"""
 NO_DIVERSION: Final = (
     '${IF($["${LEN(${REDIRECTING(from-num):0:9})}${LEN(${REDIRECTING(to-num):0:9})}${REDIRECTING(count)}" = "000"]?:'
     ",REDIRECTING(from-all,i)=,REDIRECTING(to-all,i)=,REDIRECTING(count,i)=0)}"

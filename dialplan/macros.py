@@ -1,7 +1,7 @@
-"""What the hook's source writes once: macros of `idtone.conf`, which the export expands. Pure.
+"""The macros of `idtone.conf`, the hook's source, which the export expands. Pure.
 
-A line that ends with a backslash continues in the next one. `@NAME@` is a text, `@name{…}` a text around its argument,
-which may hold further macros and Asterisk's own `${…}`.
+A line that ends with a backslash continues in the next one. `@NAME@` stands for a text, `@name{…}` for a text around
+its argument, which may contain further macros and Asterisk's own `${…}`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TEXTS: Final[Mapping[str, str]] = {
         "ended,${IDTONE_CALL_ID},${IDTONE_NONCE},@NOW@,${IDTONE_STATUS},${IDTONE_CAUSE},${IDTONE_REASON},${DIALSTATUS},"
         "${ANSWEREDTIME_MS}"
     ),
-    # What the service is asked.
+    # The request to the service.
     "@QUESTION@": (
         "${IDTONE_CALL_ID},${IDTONE_NONCE},${IDTONE_REQUEST},${IDTONE_CHAIN},${IDTONE_DIVERTING},${IDTONE_SIP_CALL_ID},"
         "${IDTONE_TOKEN}"
@@ -40,7 +40,7 @@ TEXTS: Final[Mapping[str, str]] = {
         '@NOW@,CONNECTED,16,${IDTONE_REASON},${DIALSTATUS},${ANSWEREDTIME_MS}"'
     ),
     "@JOURNAL_LINE@": "FILE(${IDTONE_JOURNAL},,,al,u)",
-    # What only few calls are: they are looked at more closely.
+    # True for a few calls, which are examined more closely.
     "@PERHAPS_UNCLEAR@": (
         '${ARGC} > 5 | ${REGEX("11[089]" ${FILTER(0-9,${ARG1}&${ARG5})})}'
         r" | ${LEN(${FILTER(\x01-\x1f\x7f-\xff\x2c,${ARG1}&${ARG5})}${FILTER(\x2c,${ARG2}${ARG3}${ARG4})})}"
@@ -71,7 +71,7 @@ TEXTS: Final[Mapping[str, str]] = {
         "GLOBAL(IDTONE_THERE)=@TENTHS@"
     ),
     "@IS_VERDICT@": '"${IDTONE_NONCE}" != "" & "${CUT(IDTONE_VERDICT,:,1)}" = "${IDTONE_NONCE}"',
-    # What the legs of a call that plays a sound inherit; a call that no other number has diverted before.
+    # Variables that the legs of a call with a sound inherit; a call that no other number has diverted before.
     "@SOUNDING@": "__IDTONE_SOUNDING=${IDTONE_CALL_ID},_GOSUB_RESULT=GOTO:idtone-forward^unconnected^1",
     "@FIRST_DIVERSION@": "REDIRECTING(reason,i)=cfu,REDIRECTING(count,i)=1",
     # No verdict has come, and the fallback has not decided.
@@ -86,7 +86,7 @@ TEXTS: Final[Mapping[str, str]] = {
     # Whether it is known that this PJSIP channel's endpoint can receive at once: its place in the list, or nothing.
     "@AT_ONCE@": "${FIELDNUM(IDTONE_AT_ONCE,&,@ENDPOINT@)}",
     "@ENDPOINT@": "${EPOCH:0:-2}-${URIENCODE(${CHANNEL:6:-9})}",
-    # Options of Dial() before those of the sound: what leaves on the trunk, and what each leg gets.
+    # Options of Dial() before those of the sound: texts for the trunk, and the option for each leg.
     "@PREDIAL@": "${IDTONE_SHOWN}@LEG@",
     "@IS_PLAIN@": '${REGEX("@PLAIN@" ${LEN(${ARG2})} ${ARG2:0:20})}',
     "@NEW_NONCE@": "${RAND(100000,999999)}${RAND(100000,999999)}",
@@ -98,7 +98,7 @@ AROUND: Final[Mapping[str, tuple[str, str]]] = {
     "fields": (r"${FILTER(A-Za-z0-9%._~!*\x2c\x2d,", ")}"),
     # A verdict, without the characters that none has.
     "verdict": (r"${FILTER(A-Za-z0-9:_\x2d,", ")}"),
-    # Dial() connects if GOSUB_RESULT is empty, and the caller's channel must not keep it: what it held is cut off.
+    # Dial() connects if GOSUB_RESULT is empty, and the caller's channel must not keep it: its value is cut off.
     "connect": ("GOSUB_RESULT=${IMPORT(", ",SHIFT(GOSUB_RESULT)):99}"),
     "dial": ("Dial(${ARG1},${FILTER(0-9.,${ARG4})},g", ")"),
     # Of the service's file: section, entry.
@@ -110,7 +110,7 @@ _BEGINS: Final = re.compile(r"@([a-z]+)\{")
 
 
 def expanded(source: str) -> str:
-    """The source without macros of its own; those of settings are left."""
+    """The source with its own macros expanded. Those for settings are left."""
     text = _CONTINUED.sub("", source)
     for name, value in TEXTS.items():
         text = text.replace(name, value)
@@ -122,7 +122,7 @@ def expanded(source: str) -> str:
 
 
 def _closing(text: str, start: int) -> int:
-    """The place of the brace that ends the argument which begins at `start`."""
+    """The index of the brace that ends the argument which begins at `start`."""
     depth = 1
     for place in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[place], 0)

@@ -1,5 +1,5 @@
-"""What the hook reads of numbers: POSIX extended regular expressions, for text that `idtone-narrow` has made ASCII; and
-the rule by which a call is an emergency call, for the service.
+"""The hook's patterns for numbers, as POSIX extended regular expressions for text that `idtone-narrow` has made ASCII.
+Also the rule by which the service recognises an emergency call.
 
 `idtone.core.numbers` reads the same forms; the tests run one table through both.
 """
@@ -17,22 +17,25 @@ _BEGIN: Final = f"{_S}<?{_S}{_SCHEME}{_S}"
 _EMERGENCY: Final = f"{_BEGIN}(([+]|0{_S}0|0{_S}1{_S}0){_S}8{_S}1{_S})?(1{_S}8{_S}[46]{_S})?1{_S}1{_S}[089]{_S}(#{_S})?"
 """`110`, `1-1-9`, `(118)`, `184110`, `+81110`, `tel:110`, `110#`, `<sip:119`."""
 _REST: Final = rf"(;([^-+().[:space:]0-9&/<,][^&/<,]*)?|@[^&/<,]*|>{_S}(;[^&/<,]*)?)?"
-"""Host or parameters."""
+"""A host or parameters after a number."""
 _PARAMETERS: Final = "(;([^-+().[:space:]0-9&/<,@][^&/<,@]*)?)?"
 SUBSCRIBER: Final = "([25-9]0[0-9]{8}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{7})"
 JAPANESE: Final = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
 PLAIN: Final = "^((10 0|11 81|12 [+]81)(1[1-9]|[34][0-9]|[25-9][1-9])|(11 0|12 81|13 [+]81)[25-9]0)[0-9]*$"
 ABROAD: Final = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
-"""All as in `idtone.core.numbers`, on digits and +; PLAIN is a Japanese number in a form that a trunk takes, after
-its length and a blank: a pattern that counts the digits takes twice as long."""
+"""Patterns as in `idtone.core.numbers`, on digits and +. PLAIN is a Japanese number in a form that a trunk takes, after
+its length and a blank, because a pattern that counts the digits takes twice as long.
+"""
 
 
 _OTHER: Final = "([A-KM-Za-km-z0-9][A-Za-z0-9]*/|[Ii][Aa][Xx]2/[^&/@,]*@)"
-"""Another technology than Local, whose name alone begins with an L; before the resource IAX2 can have a user."""
+"""A technology other than Local, the only name that begins with an L. IAX2 can have a user before the resource."""
 
 
 def _destination(trunks: str, local: str) -> str:
-    """A destination on a trunk that dials an emergency number. `local` is `?` if Local channels need no context."""
+    """A pattern for a destination on a trunk that dials an emergency number. `local` is `?` if Local channels need no
+    context.
+    """
     pjsip = rf"([Pp][Jj])?[Ss][Ii][Pp]/{_EMERGENCY}{_PARAMETERS}@{trunks}"
     other = rf"{_OTHER}{trunks}/{_EMERGENCY}{_REST}"
     through = rf"[Ll][Oo][Cc][Aa][Ll]/{_EMERGENCY}{_PARAMETERS}(@{trunks}){local}(/[A-Za-z]*)?"
@@ -40,7 +43,7 @@ def _destination(trunks: str, local: str) -> str:
 
 
 WITHHELD: Final = ("anonymous", "unavailable", "restricted", "private", "unknown", "p", "o", "c", "s")
-"""As in `idtone.core.numbers`."""
+"""The same as in `idtone.core.numbers`."""
 
 
 def _withheld() -> str:
@@ -93,8 +96,8 @@ def is_emergency_call(
     """True if every destination of the dial string is on one of the trunks and dials an emergency number.
 
     The called number counts if there is one destination and it is on one of the trunks. With parameters, or under the
-    operator's own Dial(), it can be forged by a caller: then it does not count if a complete other number is dialled.
-    Without names, all trunks count. The texts are ASCII; `is_emergency` reads a number.
+    operator's own Dial(), a caller can forge it; then it does not count if a complete other number is dialled. Without
+    names, all trunks count. The texts are ASCII; `is_emergency` reads a number.
     """
     users = []
     for destination in dial_string.split("&"):
@@ -123,9 +126,9 @@ _NARROW: Final = (
         "",
     )
 )
-"""Full-width characters, separators (one is as good as another), and marks without a width → ASCII."""
+"""Full-width characters, separators (all of them equal), and marks without a width → ASCII."""
 NARROWING: Final = "\n".join(
     f" same = n,Set(IDTONE_TEXT=${{STRREPLACE(IDTONE_TEXT,${{URIDECODE({quote(wide)})}},{narrow})}})"
     for wide, narrow in _NARROW.items()
 ).replace(";", "\\;")
-"""The characters are escaped, because some are invisible."""
+"""Expressions for this conversion. Their characters are escaped, because some are invisible."""

@@ -58,8 +58,8 @@ MODULES = """
     res_sorcery_config res_sorcery_memory res_sorcery_astdb res_srtp res_timing_timerfd res_convert res_clioriginate
     app_mixmonitor
 """.split()
-"""Only the modules of a small PBX: Asterisk starts in 1 s, with `autoload` in 10 s. Some exist only in Debian's package
-(`codec_opus_open_source`), or only from some version on: the lab loads those that are installed.
+"""The modules of a small PBX: Asterisk starts in 1 s, with `autoload` in 10 s. Some exist only in Debian's package
+(`codec_opus_open_source`), or only in newer versions: the lab loads those that are installed.
 """
 
 _LOAD = re.compile(r"^load = (\w+)\.so$", re.MULTILINE)
@@ -70,7 +70,7 @@ EMPTY = [
         acl ccss cdr cel cli_aliases cli_permissions confbridge features pjproject stasis udptl websocket_client
     """.split()
 ]
-"""Files whose absence Asterisk reports."""
+"""Files that Asterisk would report as missing."""
 
 LAB_DIALPLAN = """
     ; The member's PBX. The calling phone sends in SIP headers what the member's own dialplan would know.
@@ -154,8 +154,8 @@ LAB_DIALPLAN = """
 def _brief(documentation: Path) -> str:
     """Asterisk's own documentation without its texts.
 
-    At each start Asterisk searches the whole of it for the texts of each function and application, which takes twice as
-    long as all else. It needs what the documentation says of the options in files, and a name for each of the others.
+    At each start Asterisk searches all of it for the texts of each function and application, which takes twice as long
+    as everything else. It needs the entries for the options in files, and a name for each of the others.
     """
     tree = ElementTree.parse(documentation)  # noqa: S314  Asterisk's own file
     for each in [*tree.getroot()]:
@@ -193,8 +193,9 @@ PORTS_OF_A_PROCESS = 400
 
 
 def _ports() -> Iterator[int]:
-    """Ports below the kernel's ephemeral range and above Asterisk's RTP. Each process has a range of its own, because a
-    free port is bound only some time later; it claims the range by a name that the kernel frees when the process ends.
+    """Ports below the kernel's ephemeral range and above Asterisk's RTP. Each process has a separate range, because a
+    free port is bound only some time later. The process claims the range by a socket name that the kernel frees when
+    the process ends.
     """
     for first in range(20_000, 32_000, PORTS_OF_A_PROCESS):
         claim = socket.socket(socket.AF_UNIX)
@@ -210,7 +211,7 @@ _PORTS = _ports()
 
 
 def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM, host: str = LOOPBACK) -> list[int]:
-    """Ports that are free now."""
+    """Ports that are free at present."""
     found: list[int] = []
     while len(found) < count:
         port = next(_PORTS)
@@ -227,7 +228,7 @@ class Asterisk:
     installation: AsteriskInstallation
     scratch: Path
     dialplan_files: Mapping[str, str] = field(default_factory=dict)
-    """Files of its configuration folder to add or replace, by name."""
+    """Name → content of files to add to its configuration folder, or to replace."""
     exported: Mapping[str, str] = field(default_factory=dict)
     """Further settings of its hook, as environment variables."""
     ari_password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
@@ -245,7 +246,7 @@ class Asterisk:
 
     @property
     def certificate(self) -> Path | None:
-        """Its key and certificate for SIP over TLS, if the site has that."""
+        """Key and certificate for SIP over TLS; None if the site has no TLS."""
         return self.etc / "sip.pem" if self.site.transport == "tls" else None
 
     @property
@@ -258,12 +259,12 @@ class Asterisk:
 
     @property
     def has_opus(self) -> bool:
-        """True if it decodes Opus. Debian's does; a build from the public sources does not."""
+        """True if it decodes Opus: Debian's does; a build from the public sources does not."""
         return not self.installation.without(["codec_opus_open_source"])
 
     @property
     def has_srtp(self) -> bool:
-        """True if its phones use SRTP: the site wants it, and it was built with libsrtp."""
+        """True if its phones use SRTP: the site demands it, and Asterisk was built with libsrtp."""
         return self.site.srtp and not self.installation.without(["res_srtp"])
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -312,7 +313,7 @@ class Asterisk:
         self.process = None
 
     def kill(self) -> None:
-        """End Asterisk at once, after a test. An orderly stop takes 1.6 s, because Asterisk waits for itself."""
+        """End Asterisk at once, after a test. An orderly stop takes 1.6 s, because of a wait in Asterisk."""
         if self.process:
             self.process.kill()
             self.process.wait()
@@ -326,14 +327,14 @@ class Asterisk:
         self.kill()
 
     def in_path(self, folder: Path) -> str:
-        """A PATH in which it is the program `asterisk`, by a file in `folder`."""
+        """A PATH in which this Asterisk is the program `asterisk`, by a file in `folder`."""
         program = folder / "asterisk"
         program.write_text(f'#!/bin/sh\nexec {shlex.join(self.installation.command)} "$@"\n')
         program.chmod(0o755)
         return os.pathsep.join((str(folder), os.environ["PATH"]))
 
     def act_alone_by(self, policy: Alone) -> None:
-        """Give the hook this policy, as another export with these settings would."""
+        """Give the hook this policy, as an export with these settings would."""
         if policy == self._alone:
             return
         for name, value in policy.globals.items():
@@ -343,13 +344,13 @@ class Asterisk:
     # -- questions ----------------------------------------------------------------------------------------------
 
     def command(self, text: str, timeout_s: float = 10) -> str:
-        """The output of a console command; empty where Asterisk does not run. Raises BlockingIOError where it hangs.
+        """The output of a console command; empty if Asterisk does not run. Raises BlockingIOError if it hangs.
 
-        It talks to Asterisk's socket as `asterisk -rx` does: a program for each command would take more of the machine
+        This talks to Asterisk's socket like `asterisk -rx`: a program for each command would take more of the machine
         than the calls.
         """
         with socket.socket(socket.AF_UNIX) as console:
-            # Not by settimeout(): connect() must wait while Asterisk has not taken those before.
+            # settimeout() is no way: connect() must wait while Asterisk has not taken the earlier connections.
             for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
                 console.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", round(timeout_s), 0))
             try:
@@ -361,14 +362,14 @@ class Asterisk:
         return said.decode(errors="replace").partition("\n")[2]  # after Asterisk's name and version
 
     def channels(self) -> int:
-        """Its channels, without those of the site."""
+        """Number of channels, without those of the site."""
         return self._count("core show channels count", "active channel") - self.site.idle_channels
 
     def bridges(self) -> int:
         return max(0, len(self.command("bridge show all").strip().splitlines()) - 1)
 
     def endings(self) -> dict[str, Ending]:
-        """The endings of all calls that have ended, by the lab's name of the call."""
+        """The lab's name of a call → its ending, for all calls that have ended."""
         found = {}
         for line in self.command("database show lab").splitlines():
             key, separator, value = line.partition(" : ") if " : " in line else line.partition(": ")
@@ -394,8 +395,8 @@ class Asterisk:
     # -- configuration ------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        """Make the site's idle channels: both ends of Local channels, which wait. Not in extensions.conf, which tests
-        replace.
+        """Create the site's idle channels: both ends of Local channels, which wait. They are not in extensions.conf,
+        which tests replace.
         """
         if not self.site.idle_channels:
             return
@@ -419,7 +420,7 @@ class Asterisk:
             "IDTONE_ARI_PASSWORD": self.ari_password,
             **self.exported,
         }
-        hook = hook_for(load_settings(None, os.environ | settings), None, load_library())
+        hook = hook_for(load_settings(None, os.environ | settings), load_library())
         self.hook_digest = hook.digest
         self._alone = DEFAULT_POLICY
         dialplan.export(self.etc, hook)
@@ -436,8 +437,8 @@ class Asterisk:
             (self.etc / name).parent.mkdir(exist_ok=True)
             (self.etc / name).write_text(dedent(self._installed(text) if name == "modules.conf" else text))
         if self.certificate:
-            # Here, because the tutorial's Asterisk starts by the standard library alone.
-            from lab.registry.trust.serving import write_certificate
+            # Imported here, because the tutorial's Asterisk starts by the standard library alone.
+            from lab.registry.trust.publication_server import write_certificate
 
             write_certificate(self.certificate)
 

@@ -23,20 +23,20 @@ from .debian import PackagesUnavailable, Progress
 OVERRIDE: Final = "ASTERISK"
 """Environment variable: the asterisk program to use, with precedence over all others."""
 SUITE: Final = "ASTERISK_SUITE"
-"""Environment variable: the Debian release whose Asterisk is to be used, though another one may be installed."""
+"""Environment variable: the Debian release whose Asterisk is used, even if another one is installed."""
 OLDEST: Final = 20
 SUITES: Final = ("forky", "sid")
-"""Debian releases that have the package, the more stable first. Debian 13 does not have it."""
+"""Debian releases with the package, the more stable first. Debian 13 does not have it."""
 
 SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")
-"""Folders where asterisk is installed, and which are not in every user's PATH."""
+"""Folders where asterisk is installed, but which are not in every user's PATH."""
 
 _NEEDED_MODULE: Final = "res_ari"
 _REMEDY: Final = f"Install Asterisk {OLDEST} or newer and, if it is not in PATH, set {OVERRIDE} to its program"
 
 
 class AsteriskMissing(Exception):
-    """There is no usable Asterisk, and fetching one failed; the text says what to do."""
+    """There is no usable Asterisk, and fetching one failed; the text gives the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class AsteriskInstallation:
 
     @property
     def is_supported(self) -> bool:
-        """It is not so old that idtone refuses it."""
+        """True if it is new enough for idtone."""
         return _major(self.version) >= OLDEST
 
     def without(self, modules: Iterable[str]) -> list[str]:
-        """Those of these modules, without `.so`, that it does not have."""
+        """The modules among these, without `.so`, that it lacks."""
         return [name for name in modules if not (self.module_directory / f"{name}.so").is_file()]
 
 
@@ -81,9 +81,9 @@ def find_or_get(
 
 
 def _installed(program: Path, oldest: int) -> AsteriskInstallation:
-    """An installed program. Its folders are below its own prefix, or come from the machine's configuration.
+    """An installed program. Its folders are below its prefix, or come from the machine's configuration.
 
-    A build with a prefix of its own has its files below it, whatever another Asterisk of the machine has in /etc.
+    A build with its own prefix has its files below it, independently of another Asterisk's files in /etc.
     """
     version = _version_of([str(program)])
     if version is None:

@@ -1,6 +1,6 @@
-"""One call of a lab phone, from either side: its signalling, and the stream that it heard.
+"""One call of a lab phone, on either side: its signalling, and the stream that it received.
 
-Times are nanoseconds of CLOCK_REALTIME: the kernel's for arrivals, ours just before sending for what we send.
+Times are nanoseconds of CLOCK_REALTIME: the kernel's for arrivals, ours just before sending for messages that we send.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Call(abc.ABC):
         self.ended_ns: int | None = None
         self.ended_by: Side | None = None
         self.cause: int | None = None
-        """The Q.850 cause that the other side gave, in its refusal, BYE or CANCEL."""
+        """The other side's Q.850 cause, in its refusal, BYE or CANCEL."""
         self._phone = phone
         self._final = asyncio.Event()
         self._ended = asyncio.Event()
@@ -81,15 +81,15 @@ class Call(abc.ABC):
 
     @property
     def voice_delay_ms(self) -> float | None:
-        """The time from the answer to our first packet: our own part of the other party's wait. Negative where
-        we sent before the answer.
+        """The time from the answer to our first packet: our part of the other party's wait. Negative if we sent before
+        the answer.
         """
         if self.answered_ns is None or self.stream.started_ns is None:
             return None
         return (self.stream.started_ns - self.answered_ns) / 1e6
 
     async def final(self, timeout_s: float = WAIT_S) -> int | None:
-        """Wait for the final response; its status. Raises TimeoutError."""
+        """The status of the final response, after waiting for it. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             await self._final.wait()
         return self.final_status
@@ -100,7 +100,7 @@ class Call(abc.ABC):
             await self._ended.wait()
 
     async def hangup(self) -> None:
-        """Send BYE and wait until the other side has accepted it; does nothing where the call is not up."""
+        """Send BYE and wait until the other side has accepted it; do nothing if the call is not up."""
         if self.dialog and self.answered_ns is not None and self.ended_ns is None:
             bye = self.dialog.request("BYE", self._phone.address)
             self.finish("us", time.time_ns())
@@ -121,8 +121,9 @@ class Call(abc.ABC):
             self._ended.set()
 
     async def ask(self, method: str, headers: Iterable[Header] = (), body: bytes = b"") -> Response:
-        """Send a request other than INVITE within the call; return its final response. Raises TimeoutError without
-        one."""
+        """The final response to a request other than INVITE, sent within the call. Raises TimeoutError if none
+        comes.
+        """
         request = self._within(method, headers, body)
         response = await self._phone.transact(request, self._hop)
         if response is None:
@@ -132,7 +133,7 @@ class Call(abc.ABC):
     async def reinvite(
         self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
     ) -> Response:
-        """Send a re-INVITE (14.1) to hold, to resume or to refresh; acknowledge and return the final response.
+        """The final response to a re-INVITE (14.1) that holds, resumes or refreshes; it is acknowledged.
 
         If the direction excludes our sending, we are silent from now on. Raises TimeoutError.
         """
@@ -154,7 +155,7 @@ class Call(abc.ABC):
         return response
 
     async def ask_for_t38(self, within_s: float) -> Response:
-        """Send a re-INVITE to T.38; acknowledge and return the final response. Raises TimeoutError."""
+        """The final response to a re-INVITE to T.38; it is acknowledged. Raises TimeoutError."""
         request = self._within("INVITE", [SDP], self._t38())
         async with asyncio.timeout(within_s):
             response = await self._phone.transact(request, self._hop, lambda each: self._confirm(request, each))
@@ -174,7 +175,7 @@ class Call(abc.ABC):
         return request
 
     def _confirm(self, invite: Request, response: Response) -> None:
-        """Send the ACK of a re-INVITE's final response, each time that it arrives."""
+        """Send the ACK of a re-INVITE's final response, at each of its arrivals."""
         assert self.dialog
         if response.status < 300:
             self.dialog.refresh(response)
@@ -189,7 +190,7 @@ class Call(abc.ABC):
         return self.dialog.next_hop
 
     def take_request(self, request: Request, arrival_ns: int, source: Address) -> None:
-        """Accept a request of the other side within the call, and record it."""
+        """Accept and record a request of the other side within the call."""
         self.asked.append(Asked(request, arrival_ns))
         if request.method == "INVITE":
             self._take_reinvite(request, source)
@@ -203,7 +204,7 @@ class Call(abc.ABC):
         self.finish("them", arrival_ns)
 
     def _take_reinvite(self, invite: Request, source: Address) -> None:
-        """Accept a re-INVITE (14.2): the other side moves its media or checks that we are there."""
+        """Accept a re-INVITE (14.2): the other side moves its media, or checks that we are there."""
         if self.dialog:
             self.dialog.refresh(invite)
         answer = self._t38() if fax.IMAGE in invite.body else self._take_offer(invite.body)
@@ -218,7 +219,9 @@ class Call(abc.ABC):
         return self.session.encode()
 
     def _heed(self, theirs: Session, ours: str) -> None:
-        """Send as agreed: address, codec and direction. `theirs` has the chosen codec, `ours` is our direction."""
+        """Send by the agreement: address, codec and direction. `theirs` has the chosen codec, `ours` is our
+        direction.
+        """
         self.stream.agree(theirs.address, theirs.key)
         self.stream.quiet = ours in ("recvonly", "inactive")
         if self.stream.speaking and theirs.payload_type != self.stream.payload_type:
@@ -228,7 +231,7 @@ class Call(abc.ABC):
         return offer.answer(self._media_address, self._phone.codecs, self._video_port(), version, self.stream.key)
 
     def _video_port(self) -> int:
-        """The port for video; 0 where the phone has no video."""
+        """The port for video; 0 if the phone has no video."""
         if not self._phone.video:
             return 0
         if self.video is None:

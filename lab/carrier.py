@@ -1,6 +1,6 @@
-"""A carrier before the fleet: SIPp's calls through a proxy, and what became of each.
+"""A carrier before the fleet: SIPp's calls through a proxy, and the result of each.
 
-Unlike `sipp.Load`, it follows the proxy's Record-Route, logs each call when it is sent, and takes any refusal.
+Unlike `sipp.Load`, it follows the proxy's Record-Route, logs each call when it is sent, and accepts any refusal.
 """
 
 import socket
@@ -16,23 +16,23 @@ from .sip import Address
 from .sipp import OVERDUE_S, calling, started
 
 RETRANSMITTED_S: Final = 34.0
-"""How long a request is retransmitted before the call is given up (RFC 3261, timer B and F)."""
+"""Seconds for which a request is retransmitted before the call is given up (RFC 3261, timer B and F)."""
 
 
 @dataclass(slots=True)
 class CarriedCall:
-    """One call as the carrier saw it; times are in seconds since the epoch."""
+    """One call in the carrier's view; times are in seconds since the epoch."""
 
     number: str
     sent_s: float
     final_s: float | None = None
-    """When the final response came; None if none came."""
+    """Time of the final response; None without one."""
     status: int = 0
     node: Address | None = None
     """The node that answered."""
     retry_after: str = ""
     over_s: float | None = None
-    """When it ended in order; None if it was cut off."""
+    """Time of its orderly end; None if it was cut off."""
 
 
 class Carrier:
@@ -68,7 +68,7 @@ class Carrier:
         return self._process.pid
 
     def calls(self) -> dict[str, CarriedCall]:
-        """All calls so far, by their ids. The same objects each time: what is new is filled in."""
+        """All calls so far, by their ids. The objects stay the same; new data are filled in."""
         try:
             with (self._folder / "calls").open() as file:
                 file.seek(self._read)
@@ -96,7 +96,7 @@ class Carrier:
             one.over_s = at_s
 
     def finish(self) -> dict[str, CarriedCall]:
-        """Wait until each call has ended, and return all."""
+        """All calls, after waiting until each has ended."""
         try:
             self._process.wait(max(0.0, self._over_s - time.monotonic()))
         except subprocess.TimeoutExpired:

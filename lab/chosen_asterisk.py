@@ -1,4 +1,4 @@
-"""The Asterisk that the tests use, which `ASTERISK` or `ASTERISK_SUITE` can choose, and what its version can do.
+"""The Asterisk that the tests use, which `ASTERISK` or `ASTERISK_SUITE` can choose, and the abilities of its version.
 
     python -m lab.chosen_asterisk     prints the tests of calls that are to run on it
 
@@ -17,25 +17,25 @@ from .bootstrap import AsteriskInstallation, AsteriskMissing, find_or_get
 CALLS: Final = ("tests/calls", "tests/dialplan", "tests/ari_app/test_contract.py", "tests/agi/test_contract.py")
 """The tests that a version of Asterisk must pass."""
 REFUSED: Final = ("lab/operations/old_asterisk.py",)
-"""The tests on a version that idtone refuses."""
+"""The tests for a version that idtone refuses."""
 
 
 @functools.cache
-def chosen() -> AsteriskInstallation:
+def chosen_asterisk() -> AsteriskInstallation:
     """The Asterisk of this run, also one that idtone refuses. Raises AsteriskMissing."""
     return find_or_get(oldest=0)
 
 
 @functools.cache
 def transports() -> tuple[str, ...]:
-    """The values of `ari.transport` that this Asterisk can do."""
-    over_websocket = AsteriskVersion.read(chosen().version).takes_requests_over_websocket
+    """The values of `ari.transport` that this Asterisk supports."""
+    over_websocket = AsteriskVersion.read(chosen_asterisk().version).takes_requests_over_websocket
     return ("websocket", "http") if over_websocket else ("http",)
 
 
 def main() -> int:
     try:
-        found = chosen()
+        found = chosen_asterisk()
     except AsteriskMissing as error:
         print(f"lab: {error}", file=sys.stderr)
         return 2

@@ -24,11 +24,13 @@ WITHOUT: Final = (
     "adwaita-*", "dbus*", "dconf-*", "fontconfig", "gtk-*", "hicolor-*", "libgtk-*", "libllvm*", "libz3-*", "mesa-*",
     "perl*", "systemd*", "xdg-*",
 )  # fmt: skip
-"""Dependencies for windows on a screen."""
+"""Dependencies that only windows on a screen need."""
 MACHINES_OWN: Final = (
     "ld-linux*", "libc.so*", "libdl.so*", "libm.so*", "libnss_*", "libpthread.so*", "libresolv.so*", "librt.so*",
 )  # fmt: skip
-"""The C library: Chromium starts itself again by /proc/self/exe, and so with the machine's loader."""
+"""Libraries taken from the machine: the C library, because Chromium starts itself again by /proc/self/exe, and so with
+the machine's loader.
+"""
 FONTS: Final = Path(__file__).parents[1] / "core" / "paper"
 """The only fonts."""
 FONTCONFIG: Final = """\
@@ -43,7 +45,7 @@ FONTCONFIG: Final = """\
 
 @dataclass(frozen=True, slots=True)
 class Chromium:
-    """Programs, and what they need in the environment."""
+    """The two programs, and the environment that they need."""
 
     program: Path
     driver: Path
@@ -80,7 +82,9 @@ def _surroundings(folder: Path, root: Path | None, environment: Mapping[str, str
 
 
 def _libraries(root: Path) -> Path:
-    """A folder with links to the libraries of the tree, but for the C library; beside the tree, which is sealed."""
+    """A folder with links to the libraries of the tree, without the C library; it is beside the tree, which is
+    sealed.
+    """
     folder = root.with_name(f"{root.name}.lib")
     folder.mkdir(exist_ok=True)
     for library in sorted(root.glob("usr/lib/*-linux-gnu*/**/lib*.so*")):
@@ -91,7 +95,7 @@ def _libraries(root: Path) -> Path:
 
 
 def _refusal(program: Path, environment: Mapping[str, str]) -> str | None:
-    """Why a program does not start; None if it does."""
+    """The error of a program that does not start; None if it starts."""
     try:
         done = subprocess.run(
             [program, "--version"],

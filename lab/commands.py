@@ -9,9 +9,9 @@ from .programs import located
 from .service import Service
 
 
-def printed(service: Service, *arguments: object, typed: str = "", code: int | None = 0) -> Any:
-    """What a command prints as JSON. Raises AssertionError if it ends with another exit code; None
-    allows each.
+def printed_json(service: Service, *arguments: object, typed: str = "", code: int | None = 0) -> Any:
+    """The JSON output of a command. Raises AssertionError if it ends with another exit code than `code`; any is allowed
+    if that is None.
     """
     command = [*map(str, arguments), "--json"]
     if command[:2] != ["verify", "pack"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from idtone.core.errors import TrustError
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Signer
-from idtone.registry.correspondence.signed_document import verified
+from idtone.registry.correspondence.signed_document import verified_document
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_suspensions
 from idtone.registry.suspensions.own_suspension import OwnSuspensions
@@ -30,7 +30,7 @@ def with_stops(*references: int) -> RegistryIndex:
 
 
 class Node:
-    """One with a desk that can be away."""
+    """A node with a desk that can be unreachable."""
 
     def __init__(self, folder: Path) -> None:
         key_file = folder / "ledger.key"
@@ -50,13 +50,13 @@ class Node:
         self.received: list[bytes] = []
         self.own = OwnSuspensions()
         self.hangs = False
-        """The calls have ended, and their channels do not say so."""
+        """True if the calls have ended, and their channels do not report it."""
         self.hands_over = False
-        """The next instance ends the other calls."""
+        """True if the next instance ends the other calls."""
         self.start()
 
     def start(self) -> None:
-        """The node as the next process sees it."""
+        """Start the node as its next process."""
         self.confirming = SuspensionConfirmations(
             self.settings,
             lambda: self.registry,
@@ -90,5 +90,5 @@ class Node:
                 await asyncio.sleep(0.01)
 
     def told(self) -> list[dict[str, int]]:
-        documents = [verified(octets, lambda _: [SIGNER.key]).content for octets in self.received]
+        documents = [verified_document(octets, lambda _: [SIGNER.key]).content for octets in self.received]
         return [{stop["reference"]: stop["calls_ended"] for stop in each["stops"]} for each in documents]

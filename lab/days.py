@@ -1,4 +1,4 @@
-"""The day of a test that acts today."""
+"""The day of a test that uses today's date."""
 
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -10,8 +10,8 @@ LASTS: Final = timedelta(minutes=1)
 
 
 def today() -> date:
-    """Today in Japan, which lasts for a minute at least: shortly before midnight this waits for the next day. A test
-    asks for it, not the file that has the test, whose run may go on after midnight.
+    """Today in Japan, for at least a minute: shortly before midnight this waits for the next day. Call it in the test,
+    not at its module's import, because the run may continue after midnight.
     """
     while (datetime.now(UTC) + LASTS).astimezone(JAPAN).date() != (day := datetime.now(UTC).astimezone(JAPAN).date()):
         time.sleep(1)

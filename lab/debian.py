@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Final
 
 Progress = Callable[[str], None]
-"""Gets one line about the next action."""
+"""Receives one line about the next action."""
 
 _UNDER: Final = {"experimental": "sid"}
-"""A release that has only some packages → the release that has what they depend on."""
+"""Release that has only some packages → release with their dependencies."""
 _KEYRINGS: Final = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("pgp", "gpg"))
 
 
 class PackagesUnavailable(Exception):
-    """The packages are not available here; the text says why."""
+    """The packages are not available here; the text gives the reason."""
 
 
 def fetch(packages: Sequence[str], into: Path, suites: Sequence[str] = (), without: Sequence[str] = ()) -> str:
@@ -57,7 +57,7 @@ def architecture() -> str:
 def mirrors() -> list[str]:
     """Addresses of Debian archives in the machine's own apt sources, the likeliest first.
 
-    It works before the first `apt-get update` too: apt then knows the sources, but not their content.
+    It also works before the first `apt-get update`: apt then knows the sources, but not their content.
     """
     listing = _run(["apt-get", "indextargets", "--no-release-info", "--format", "$(SITE) $(RELEASE) $(COMPONENT)"])
     own, others = [], []

@@ -2,7 +2,7 @@
 
     python -m lab.demo [--json]
 
-Exits with 0 only if each call did what it should. Stops everything that it started.
+Exits with 0 only if each call had its expected result. Stops everything that it started.
 """
 
 import argparse
@@ -95,7 +95,7 @@ class HeardSound:
     onset_ms: float | None = None
     end_ms: float | None = None
     voice_ms: float | None = None
-    """When the caller's voice was first heard."""
+    """Time at which the caller's voice was first heard."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ async def run(asterisk: Asterisk, service: Service, screen: Console) -> list[tup
 
 
 def tell(screen: Console, case: Case, found: Finding) -> None:
-    """Print one call in words, with a timeline of what the called phone heard."""
+    """Print one call in words, with a timeline of the called phone's sounds."""
     number, dialled = case.forwarding.number, case.forwarding.dialled
     screen.print(f"\n[bold]{case.name}[/bold]: a call of {number} is forwarded to {dialled}")
     screen.print(f"  decided    {found.outcome}, because {found.reason}; the hook returns {found.status}")
@@ -238,7 +238,7 @@ def in_words(found: Finding) -> str:
 
 
 def timeline(heard: HeardSound) -> str:
-    """`·` silence, `♪` the sound, `█` the caller's voice; 20 ms each, from the answer on."""
+    """The timeline: `·` silence, `♪` the sound, `█` the caller's voice; 20 ms each, from the answer on."""
     end_ms = (heard.voice_ms or 0) + 5 * CELL_MS
     cells = []
     for cell in range(int(end_ms / CELL_MS) + 1):

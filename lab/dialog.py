@@ -69,8 +69,8 @@ class Dialog:
         return self.target.address
 
     def request(self, method: str, via: Address, acknowledged: int | None = None) -> Request:
-        """The next request within the dialog (12.2.1.1); an ACK has the number `acknowledged`, that of its INVITE, or
-        that of the request before.
+        """The next request within the dialog (12.2.1.1). An ACK has the CSeq number `acknowledged` of its INVITE or, if
+        that is None, of the last request.
         """
         if method != "ACK":
             self.sequence += 1

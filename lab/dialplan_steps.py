@@ -37,9 +37,9 @@ def _text(text: str) -> str:
 
 
 def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
-    """Forward each call, and store what the hook returns: status, reason, and the source of the decision.
+    """Dialplan that forwards each call, and stores the hook's results: status, reason, and the source of the decision.
 
-    The channel is answered, because `channel originate` gives up one that has rung for 30 s.
+    The channel is answered, because `channel originate` gives up a channel that has rung for 30 s.
     """
     actions = ["Answer()"]
     for index, call in enumerate(calls):
@@ -63,7 +63,7 @@ class OwnDial:
 
 
 def own_dials(context: str, calls: Iterable[OwnDial]) -> str:
-    """Dial each call, and store whether it was `connected`, for less than a second, or `refused`."""
+    """Dialplan that dials each call, and stores whether it was `connected`, for less than a second, or `refused`."""
     actions = ["Answer()"]
     for index, call in enumerate(calls):
         actions.append(call.action)
@@ -78,7 +78,7 @@ exten = _.,1,Answer()
  same = n,Wait(1)
  same = n,Hangup()
 """
-"""Answers, and hangs up when a sound and the notice would be over."""
+"""An extension that answers, and hangs up after the time of a sound and the notice."""
 
 
 def begin(asterisk: Asterisk, context: str) -> None:
@@ -88,13 +88,13 @@ def begin(asterisk: Asterisk, context: str) -> None:
 
 
 def results(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
-    """Run the context's steps and return what they wrote, in order."""
+    """The results of the context's steps, in order, after running them."""
     begin(asterisk, context)
     return written(asterisk, context, within_s)
 
 
 def written(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
-    """The texts that the steps of a started context wrote, in order. Waits for the end of the steps."""
+    """The results of a started context's steps, in order. Waits for the end of the steps."""
     deadline_s = time.monotonic() + within_s
     while "yes" not in asterisk.command(f"database get {context} through"):
         assert time.monotonic() < deadline_s, f"{context} is not through"
@@ -108,7 +108,7 @@ def written(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]
 
 
 def _shown(asterisk: Asterisk, context: str) -> tuple[int, dict[str, str]]:
-    """How many results the context has, and those that the console shows of them."""
+    """The number of the context's results, and those that the console shows."""
     found, total = {}, 0
     for line in asterisk.command(f"database show {context}").splitlines():
         key, separator, value = line.partition(":")

@@ -1,7 +1,7 @@
-"""Every ending of a forwarded call: what happens, when, and what each party and the evidence get of it.
+"""Every ending of a forwarded call: the event, its time, and the effects on each party and the evidence.
 
-`TABLE` is what an operator may rely on. Each of its rows names the tests that prove it on a real Asterisk, through both
-interfaces where they differ, and docs/reference/endings.md is made of it.
+An operator may rely on `TABLE`. Each of its rows names the tests that prove it on a real Asterisk, through both
+interfaces if they differ, and docs/reference/endings.md is made from it.
 """
 
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from typing import Final
 
 
 class Step(StrEnum):
-    """How far a call has come."""
+    """Steps of a call."""
 
     DECIDING = "deciding"
     DIALLING = "dialling"
-    """The called phone has the call and says nothing yet."""
+    """The called phone has the call, and has not answered yet."""
     RINGING = "ringing"
     EARLY_MEDIA = "early media"
     ANSWERED = "answered"
     """The called party answers; the sound is about to begin."""
     SOUNDING = "sounding"
     CONNECTING = "connecting"
-    """The sound is over, and Asterisk about to let the parties talk."""
+    """The sound is over, and Asterisk is about to connect the parties."""
     CONNECTED = "connected"
 
 
 class Event(StrEnum):
-    """What can happen to it."""
+    """Events during a call."""
 
     CALLER_HANGS_UP = "the caller hangs up (CANCEL, later BYE)"
     CALLED_HANGS_UP = "the called party hangs up"
@@ -58,7 +58,7 @@ class Event(StrEnum):
 
 
 class Hears(StrEnum):
-    """The sounds for the called party before it is connected."""
+    """The sounds for the called party before the connection."""
 
     SOUND = "sound"
     NOTICE = "notice"
@@ -70,19 +70,19 @@ class Evidence(StrEnum):
 
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
-    """Complete as far as it goes, and it says that the rest was not seen."""
+    """The record is complete up to a point, and states that the rest was not seen."""
     FALLBACK = "fallback"
-    """The dialplan handled it, and the service entered that afterwards."""
+    """The dialplan handled the call, and the service entered that afterwards."""
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What comes of one event at some steps.
+    """The result of one event at some steps.
 
-    `status` are the possible values of IDTONE_STATUS, none where the call goes on or nothing is left to set it;
-    `cause` is IDTONE_CAUSE, `sip` what ends the caller's INVITE (200: then a BYE). Where a sound was under way,
-    what counts as sent is what was sent.
+    `status` are the possible values of IDTONE_STATUS, empty if the call continues or nothing is left to set it; `cause`
+    is IDTONE_CAUSE, `sip` the response that ends the caller's INVITE (200: then a BYE). For a sound in progress, only
+    the sent part counts as sent.
     """
 
     event: Event
@@ -98,7 +98,7 @@ class Ending:
     record: tuple[Evidence, ...] = (Evidence.COMPLETE,)
     interfaces: tuple[str, ...] = ("ari", "agi")
     notify: tuple[str, ...] = ("called", "both")
-    """Who hears the sound, where that makes a difference."""
+    """The party that hears the sound, if that makes a difference."""
 
 
 _UNANSWERED: Final = (Step.DIALLING, Step.RINGING, Step.EARLY_MEDIA)
@@ -107,7 +107,7 @@ _SOUND: Final = (Step.ANSWERED, Step.SOUNDING)
 _AFTER: Final = (*_SOUND, Step.CONNECTING)
 _ALWAYS: Final = tuple(Step)
 _DECIDED: Final = (*_UNANSWERED, *_SOUND, Step.CONNECTING, Step.CONNECTED)
-"""The verdict was given; what comes is Asterisk's."""
+"""Steps after the verdict: what follows is Asterisk's."""
 _PHONES: Final = ("tests/calls/test_table_of_endings.py::test_what_the_parties_do",)
 _STRIKES: Final = "tests/calls/test_strikes.py"
 _FILE: Final = f"{_STRIKES}::test_a_sound_that_cannot_be_played"
@@ -117,7 +117,7 @@ _ON_ASTERISK: Final = "tests/calls/test_strikes_on_asterisk.py"
 _LINE: Final = f"{_ON_ASTERISK}::test_the_line"
 _FROZEN_OR_RELOADED: Final = f"{_ON_ASTERISK}::test_asterisk"
 _OPENED: Final = (Step.SOUNDING, Step.CONNECTING, Step.CONNECTED)
-"""Asterisk has the sound's file."""
+"""Steps at which Asterisk has opened the sound's file."""
 
 
 def _goes_on(
@@ -132,7 +132,7 @@ def _goes_on(
     notify: tuple[str, ...] = ("called", "both"),
     lost: bool = False,
 ) -> Ending:
-    """The parties are connected; with `lost` the call may end in congestion instead."""
+    """The ending in which the parties are connected; with `lost` the call may end in congestion instead."""
     called = " or ".join(f"hears {'' if what is Hears.NOTHING else 'the '}{what}" for what in hears)
     return Ending(
         event,
@@ -342,11 +342,11 @@ IMPOSSIBLE: Final = (
     (Event.REFER, _BEFORE, "a phone transfers what it has answered"),
     (Event.REINVITE, _BEFORE, "there is no media session to change"),
 )
-"""What cannot happen, and why."""
+"""Impossible event → reason."""
 
 
 def cells() -> dict[tuple[Step, Event, str, str], Ending]:
-    """The table by step, event, interface and who hears the sound."""
+    """The endings by step, event, interface and the party that hears the sound."""
     return {
         (step, ending.event, interface, notify): ending
         for ending in TABLE

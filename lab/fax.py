@@ -1,11 +1,11 @@
-"""Facsimile over UDPTL (T.38) in a call of a lab phone: its session descriptions; no pictures are sent."""
+"""Facsimile over UDPTL (T.38) in a call of a lab phone. Only its session descriptions are sent, and no pictures."""
 
 from typing import Final
 
 from .sip import Address
 
 IMAGE: Final = b"m=image"
-"""In a session description with T.38."""
+"""Media type in a session description with T.38."""
 
 
 def session(address: Address, version: int) -> bytes:

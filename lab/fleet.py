@@ -1,8 +1,8 @@
 """A fleet on this machine, all of it real and on the loopback address: two Kamailio, several Asterisk each with its
 service, a PostgreSQL and its standby, the association's registry over HTTPS, two witnesses, and the called parties.
 
-Each Kamailio has an address of its own, and a node sends a call on through the one that brought it. Where keepalived
-would give the address of a dead one to the other, the lab starts another one there.
+Each Kamailio has its own address, and a node sends a call on through the one that brought it. In place of keepalived,
+which would move the address of a dead one, the lab starts another one there.
 """
 
 import contextlib
@@ -28,9 +28,9 @@ from idtone.core.settings.settings import LedgerSettings
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.postgresql import Server
 from idtone.registry.trust.tuf_roles import Keys
-from lab.ledger.replication.between import STALL, Between
+from lab.ledger.replication.faulty_network import STALL, FaultyNetwork
 from lab.registry.trust.association import Association, Machine
-from lab.registry.trust.serving import over_https, write_certificate
+from lab.registry.trust.publication_server import over_https, write_certificate
 
 from .asterisk import EVIDENCE, LOOPBACK, Asterisk, free_ports
 from .bootstrap import AsteriskInstallation
@@ -49,13 +49,13 @@ DATABASE: Final = "idtone"
 WITNESS_EVERY_S: Final = 5
 CLONE: Final = "clone"
 TAKEN_OVER_S: Final = 3.6
-"""After so long keepalived's backup takes the address of a silent master (3 adverts of 1 s, and the skew)."""
+"""Seconds after which keepalived's backup takes the address of a silent master (3 adverts of 1 s, and the skew)."""
 DISK: Final = (
     'mkdir -p "$1.disk" && mount -t tmpfs -o size={size}m none "$1.disk" && cp -a "$1/." "$1.disk" && '
     'mount --bind "$1.disk" "$1" && shift && exec "$@"'
 )
 READY_S: Final = 120.0
-"""How long a service may take to start while all others do."""
+"""Most seconds of a service's start while all others start."""
 
 _DIALPLAN: Final = """
     #include idtone.conf
@@ -76,9 +76,9 @@ class NodeService(Supervisor):
     """The service of one node, as systemd runs it."""
 
     certificate: Path = Path()
-    """Of the registry's server."""
+    """Certificate of the registry's server."""
     disk_mb: int = 0
-    """The size of a disk of its ledger's own, which is lost with the process; 0: this machine's."""
+    """Size of a separate disk for its ledger, which is lost with the process; 0: this machine's disk."""
 
     def _environment(self) -> dict[str, str]:
         reserve = {"IDTONE_LEDGER_RESERVE": "0"} if self.disk_mb else {}
@@ -92,7 +92,7 @@ class NodeService(Supervisor):
 
     @property
     def seen_ledger(self) -> Path:
-        """The ledger as the service sees it."""
+        """The ledger's path from this machine, also if it is on the service's own disk."""
         return Path(f"/proc/{self.pid}/root{self.ledger}") if self.disk_mb else self.ledger
 
 
@@ -103,7 +103,7 @@ class Node:
     name: str
     asterisk: Asterisk
     service: NodeService
-    links: tuple[Between, ...]
+    links: tuple[FaultyNetwork, ...]
 
     def kill_asterisk(self) -> None:
         process = self.asterisk.process
@@ -113,7 +113,7 @@ class Node:
         self.asterisk.process = None
 
     def freeze(self) -> None:
-        """Stop everything of it, as when a virtual machine is paused."""
+        """Stop all its processes, like a paused virtual machine."""
         self.service.frozen = True
         for pid in self._pids():
             os.kill(pid, signal.SIGSTOP)
@@ -127,7 +127,7 @@ class Node:
         return [self.service.pid, *([self.asterisk.process.pid] if self.asterisk.process else [])]
 
     def cut(self) -> None:
-        """Let nothing pass between it and PostgreSQL any more; it is not told."""
+        """Let nothing pass between the node and PostgreSQL any more; the node is not told."""
         for link in self.links:
             link.judge = lambda to_server, octets: STALL
 
@@ -137,7 +137,7 @@ class Node:
             link.cut()
 
     def metrics(self) -> dict[str, float]:
-        """The sum of each metric over its labels; empty while the service does not answer."""
+        """Metric → its sum over the labels; empty while the service does not answer."""
         try:
             with urllib.request.urlopen(f"http://{self.service.metrics}/metrics", timeout=2) as answer:
                 text = answer.read().decode()
@@ -162,7 +162,7 @@ class Program:
         return self._process is not None
 
     def start(self) -> str:
-        """Its line."""
+        """The line that it prints when it is ready."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True
@@ -185,7 +185,7 @@ class Program:
 
 @dataclass
 class RegistryServer:
-    """The association's publication over HTTPS, at one address; it can go away and come back."""
+    """The association's publication over HTTPS, at one address; it can be stopped and started again."""
 
     association: Association
     certificate: Path
@@ -210,7 +210,7 @@ class RegistryServer:
             serving.close()
 
     def suspend(self, *numbers: str) -> None:
-        """Let the duty officers publish that these numbers, and no others, are suspended."""
+        """Publish by the duty officers that these numbers, and no others, are suspended."""
         since = "since: 2026-03-01T00:00:00+09:00"
         entries = "".join(
             f"\n  - {{number: '{number}', {since}, reference: R-{place}}}" for place, number in enumerate(numbers, 1)
@@ -222,17 +222,17 @@ class RegistryServer:
 
 @dataclass(frozen=True)
 class Apart:
-    """A ledger that is no node's any more: of a clone, or set aside. `name` is in the ids of its calls."""
+    """A ledger outside the nodes: that of a clone, or one that was set aside. `name` is in the ids of its calls."""
 
     name: str
     ledger: Path
     address: Address | None = None
-    """Where its Asterisk was, if that is none of the nodes'."""
+    """Address of its Asterisk, if it is not a node's."""
 
 
 @dataclass
 class Fleet:
-    """A running one."""
+    """A running fleet."""
 
     proxies: list[Kamailio]
     nodes: list[Node]
@@ -250,17 +250,17 @@ class Fleet:
         return Server.named(_url(places), self.primary.password)
 
     def take_over(self, proxy: Kamailio) -> None:
-        """Let another Kamailio have the address of a dead one, as soon as keepalived would."""
+        """Start another Kamailio at the address of a dead one, as soon as keepalived would."""
         self.later(TAKEN_OVER_S, proxy.start)
 
     def later(self, after_s: float, action: Callable[[], None]) -> None:
-        """Do something in the background; `settle` waits for it."""
+        """Do an action in the background, after a delay; `settle` waits for it."""
         timer = threading.Timer(after_s, action)
         self._helpers.append(timer)
         timer.start()
 
     def settle(self) -> None:
-        """Wait for what was begun in the background."""
+        """Wait for the background actions."""
         while self._helpers:
             self._helpers.pop().join()
 
@@ -280,7 +280,7 @@ def fleet(
     small_disk: Mapping[str, int] = {},
     tell: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Fleet]:
-    """A fleet of `count` nodes. `small_disk` gives nodes a disk of their own for the ledger, in MB."""
+    """Context with a fleet of `count` nodes. `small_disk`: size of a node's separate disk for the ledger, in MB."""
     with ExitStack() as started:
         tell("PostgreSQL and its standby")
         primary, standby = started.enter_context(pair(postgresql))
@@ -302,7 +302,7 @@ def fleet(
         nodes = []
         for name, pbx in pbxs:
             started.enter_context(pbx)
-            links = tuple(started.enter_context(Between(each.port)) for each in (primary, standby))
+            links = tuple(started.enter_context(FaultyNetwork(each.port)) for each in (primary, standby))
             shared = Server.named(_url(",".join(f"{LOOPBACK}:{link.port}" for link in links)), primary.password)
             service = _service(folder, registry, pbx, name, shared, lines, small_disk.get(name, 0))
             nodes.append(Node(name, pbx, service, links))
@@ -335,7 +335,7 @@ def _registry(folder: Path) -> RegistryServer:
 
 
 def clone(fleet: Fleet, of: Node, folder: Path, asterisk: AsteriskInstallation) -> Node:
-    """A node with the name, keys and ledger of another one, as when a virtual machine is copied. It is running."""
+    """A running node with the name, keys and ledger of another one, like a copied virtual machine."""
     _, pbx = _pbx(folder, asterisk, CLONE)
     there = pbx.scratch / "ledger"
     copied(of.service.ledger, there)
@@ -348,7 +348,7 @@ def clone(fleet: Fleet, of: Node, folder: Path, asterisk: AsteriskInstallation) 
 
 
 def copied(ledger: Path, folder: Path) -> Path:
-    """A copy of a ledger that is being written."""
+    """A copy of a ledger in use."""
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / ledger.name
     with closing(sqlite3.connect(ledger)) as source, closing(sqlite3.connect(copy)) as sink:
@@ -362,7 +362,7 @@ def _pbx(folder: Path, installation: AsteriskInstallation, name: str) -> tuple[s
 
 
 def _log_key(pbx: Asterisk, name: str) -> str:
-    """The key of the node's ledger, which is made by it."""
+    """The key of the node's ledger, which this creates."""
     ledger = pbx.scratch / "ledger"
     settings = LedgerSettings(spool=ledger / "ledger.sqlite3", key_file=ledger / "ledger.key")
     return str(KeyRing.of(settings, name).signer.key)
@@ -410,7 +410,7 @@ def _service(
 
 
 def _all_at_once(actions: Sequence[Callable[[], None]]) -> None:
-    """Raises the first error of any, after all have ended."""
+    """Run all actions in parallel. Raises the first error, after all have ended."""
     errors: list[BaseException] = []
 
     def attempt(action: Callable[[], None]) -> None:
@@ -429,7 +429,7 @@ def _all_at_once(actions: Sequence[Callable[[], None]]) -> None:
 
 
 def until(condition: Callable[[], object], what: str, within_s: float) -> float:
-    """Wait for a condition; return the seconds that it took. Raises TimeoutError."""
+    """The seconds until a condition holds. Raises TimeoutError."""
     began_s = time.monotonic()
     while True:
         with contextlib.suppress(OSError):

@@ -1,4 +1,6 @@
-"""Imported last by the process of `forked`: its children share what it has, and do not look through it for garbage."""
+"""The last import of the process of `forked_idtone`: its children share the imported objects, and their garbage
+collection skips these.
+"""
 
 import gc
 

@@ -19,7 +19,7 @@ _FOUND: Final = Path("build/fuzz")
 
 
 def fuzz(description: str | None, seeds: Iterable[bytes], feed: Callable[[bytes], None]) -> None:
-    """Feed what atheris makes of the seeds for `--seconds`; the process ends with it."""
+    """Feed inputs that atheris makes from the seeds for `--seconds`; the process ends with it."""
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("--seconds", type=int, required=True)
     seconds = arguments.parse_args().seconds

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Samples = npt.NDArray[np.int16]
-"""8 kHz, 16 bit, one channel."""
+"""Samples at 8 kHz, 16 bit, one channel."""
 
 SAMPLE_RATE_HZ: Final = 8000
 PCMU: Final = 0

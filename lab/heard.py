@@ -1,4 +1,4 @@
-"""Finds the profile's sound and the other party's voice in the RTP that a phone received.
+"""Finds the profile's sound and the other party's voice in a phone's received RTP.
 
 Normalised cross-correlation with its samples finds a sound, to one sample, wherever the packets begin. Times are
 milliseconds after the answer; negative times are before it.
@@ -19,16 +19,16 @@ from .recording import Signal, reassemble
 from .rtp import FRAME, FRAME_NS, Packet
 
 PRESENT: Final = 0.8
-"""From this correlation up, a sound counts as heard. Measured with the shipped profiles: through G.711 0.9999, with
+"""Correlation from which a sound counts as heard. Measured with the shipped profiles: through G.711 0.9999, with
 five packets lost 0.89, with noise 5 dB below it 0.87. Other sounds: the other profile 0.04, speech-like noise 0.08,
 the profile's own strongest note as a continuous tone 0.75.
 """
 INTACT: Final = 0.9
-"""From this correlation up, 20 ms of the sound count as intact: through G.711 0.999, with noise 30 dB below the sound
+"""Correlation from which 20 ms of the sound count as intact: through G.711 0.999, with noise 30 dB below the sound
 0.96, with a quarter of the 20 ms missing 0.87.
 """
 VOICE: Final = 0.5
-"""From this correlation up, 20 ms are a party's voice: through G.711 0.999, under equally loud noise 0.55 to 0.7.
+"""Correlation from which 20 ms are a party's voice: through G.711 0.999, under equally loud noise 0.55 to 0.7.
 Other signals: noise and other voices 0.40, tones 0.34.
 """
 _BLOCK: Final = 32
@@ -44,9 +44,9 @@ class Heard:
     """The measurement of one party's capture."""
 
     correlation: float
-    """With the whole sound, at its best place; 1 is identity up to the level."""
+    """Correlation with the complete sound, at its best place; 1 is identity up to the level."""
     times: int
-    """How often the sound was heard. The next fields describe one of these times."""
+    """Number of times that the sound was heard. The next fields describe one of them."""
     onset_ms: float | None
     """Start of the first intact frame; the sound's own start if that was heard."""
     end_ms: float | None
@@ -56,7 +56,7 @@ class Heard:
     level_dbm0: float | None
     """The level of the sound's loudest 20 ms."""
     voice_ms: float | None
-    """When the other party's voice was first heard."""
+    """Time at which the other party's voice was first heard."""
     lost: int
 
     @property
@@ -76,7 +76,7 @@ def hear(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> Heard:
-    """Measure a capture, and the first time that the sound is there: `reference` is the profile's samples (16 bit, or
+    """The measurement of a capture, for the first time of the sound: `reference` is the profile's samples (16 bit, or
     floating with 1 as full scale), `voice` is the other party's voice. Silence around the reference is ignored.
     """
     return hear_each(packets, answered_ns, reference=reference, voice=voice)[0]
@@ -89,7 +89,9 @@ def hear_each(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> tuple[Heard, ...]:
-    """As `hear`, of each time that the sound is there, in order; one that says so if it never is."""
+    """The measurements as in `hear`, one for each time of the sound, in order. There is a single one if the sound is
+    never there.
+    """
     recording = reassemble(packets)
     sound = _audible(reference) if reference is not None else np.empty(0)
     likeness = correlate(recording.samples, sound)
@@ -116,7 +118,7 @@ def hear_each(
 def hear_whole(
     packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any], voice: Samples | None = None
 ) -> Heard:
-    """As `hear`; but if the sound has gaps only because Asterisk sent it late, as on a busy machine, without them.
+    """The measurement as in `hear`, but without the gaps of a sound that Asterisk sent late, as on a busy machine.
 
     Then no packet of it is missing, and its packets, one after the other, are more like the sound.
     """
@@ -128,7 +130,7 @@ def hear_whole(
 
 
 def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any]) -> Heard:
-    """As `hear_whole`; but of the last time that the sound is there, if it began anew."""
+    """The measurement as in `hear_whole`, but for the last time of the sound, if it was played again."""
     heard = hear_whole(packets, answered_ns, reference=reference)
     first = hear(in_order(packets), 0, reference=reference)
     if first.times < 2 or first.end_ms is None:
@@ -137,7 +139,7 @@ def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDA
 
 
 def in_order(packets: Iterable[Packet]) -> list[Packet]:
-    """The packets one after the other, each in its time, from 0 on."""
+    """The packets in order, at the times of an even stream from 0 on."""
     put: list[Packet] = []
     for at, packet in enumerate(packets):
         ticks = CODECS[packet.payload_type].ticks if packet.payload_type in CODECS else FRAME
@@ -146,7 +148,7 @@ def in_order(packets: Iterable[Packet]) -> list[Packet]:
 
 
 def identify(packets: Sequence[Packet], references: Mapping[str, npt.NDArray[Any]]) -> str | None:
-    """The name of the heard profile, also of one that came late; None where none was heard."""
+    """The name of the heard profile, also of a late one; None if none was heard."""
     samples = reassemble(in_order(packets)).samples
     found = {name: correlate(samples, _audible(reference)).max(initial=0.0) for name, reference in references.items()}
     best = max(found, key=found.__getitem__)

@@ -22,7 +22,9 @@ class Journald:
 
     @contextmanager
     def reading(self) -> Iterator[list[dict[str, str]]]:
-        """Reads as journald does, as soon as a record comes; yields the records so far. It closes the socket."""
+        """Context of a thread that reads each record as it comes, like journald; yields the records so far. It closes
+        the socket.
+        """
         read: list[dict[str, str]] = []
         self.socket.settimeout(None)
 

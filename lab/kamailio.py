@@ -33,18 +33,20 @@ WITHOUT: Final = tuple(
     python3* libpython* sgml-base xml-core
     """.split()
 )
-"""Packages that only its installation and modules that are not loaded need."""
+"""Packages that are needed only for its installation, or by modules that are not loaded."""
 OLDEST: Final = 6
 NODES, CARRIERS = 1, 2
-"""The sets of the shipped configuration."""
+"""The sets of destinations in the shipped configuration."""
 UNASKED: Final = 32
-"""The flag of a destination that gets no OPTIONS."""
+"""The flag of a destination without OPTIONS."""
 READY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class KamailioInstallation:
-    """`command` and `control` run `kamailio` and `kamcmd`; `modules` is the folder of its modules."""
+    """An installed Kamailio. `command` and `control` run `kamailio` and `kamcmd`; `modules` is the folder of its
+    modules.
+    """
 
     command: list[str]
     control: list[str]
@@ -53,7 +55,7 @@ class KamailioInstallation:
 
 
 def find_or_get() -> KamailioInstallation:
-    """Raises PackagesUnavailable."""
+    """The Kamailio of this machine, or a fetched one. Raises PackagesUnavailable."""
     own = shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin")
     if own:
         folders = [*Path(own).parents[1].glob("lib*/**/kamailio/modules"), *Path("/usr/lib").glob("*/kamailio/modules")]
@@ -80,7 +82,9 @@ def _installation(program: list[str], control: list[str], folders: Sequence[Path
 
 
 class Kamailio:
-    """One, with the shipped configuration, at a free port. `nodes` and `carriers` are where calls go."""
+    """A running Kamailio with the shipped configuration, at a free port. `nodes` and `carriers` are the destinations of
+    calls.
+    """
 
     def __init__(
         self,
@@ -114,12 +118,12 @@ class Kamailio:
 
     @property
     def pids(self) -> list[int]:
-        """Its main process and those that this has started."""
+        """The ids of its main process and of its children."""
         assert self._process
         return [self._process.pid, *_children(self._process.pid)]
 
     def check(self) -> None:
-        """Let Kamailio read the configuration. Raises RuntimeError with what it says."""
+        """Check the configuration with Kamailio. Raises RuntimeError with its output."""
         self._write_own()
         done = subprocess.run(
             [*self._command(), "-c"], capture_output=True, text=True, timeout=60, check=False, cwd=self._scratch
@@ -191,7 +195,7 @@ class Kamailio:
         return answer["result"]
 
     def states(self, group: int = NODES) -> Mapping[Address, str]:
-        """The state of each destination, by its address: `AP` active and probed, `IP` inactive, `DX` taken out, …"""
+        """Address → state of each destination: `AP` active and probed, `IP` inactive, `DX` taken out, …"""
         found = {}
         for record in self.call("dispatcher.list")["RECORDS"]:
             if record["SET"]["ID"] != group:
@@ -202,11 +206,11 @@ class Kamailio:
         return found
 
     def set_state(self, state: str, address: Address, group: int = NODES) -> None:
-        """`dx` takes a destination out, `ap` puts it back."""
+        """Set a destination's state: `dx` takes it out, `ap` puts it back."""
         self.call("dispatcher.set_state", state, group, _uri(address))
 
     def kamcmd(self, *arguments: str) -> str:
-        """What an operator's `kamcmd` says."""
+        """The output of an operator's `kamcmd`."""
         return subprocess.check_output(
             [*self._installation.control, "-s", f"unix:{self.control_socket}", *arguments], text=True, timeout=60
         )

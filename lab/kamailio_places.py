@@ -34,7 +34,7 @@ class Place:
         return self.socket.getsockname()  # type: ignore[no-any-return]
 
     def next(self, beginning: str, call: str) -> str:
-        """The next message of a call that begins so; others are passed over, and OPTIONS answered."""
+        """The next message of a call with this beginning; others are skipped, and OPTIONS answered."""
         deadline_s = time.monotonic() + WITHIN_S
         while True:
             left_s = max(0.0, deadline_s - time.monotonic())
@@ -70,7 +70,7 @@ class Between:
     calls: int = 0
 
     def call(self, sender: Place, dialled: str, more: str = "") -> str:
-        """Its Call-ID."""
+        """The Call-ID of a new call."""
         self.calls += 1
         name = f"call-{self.calls}"
         sender.socket.sendto(invite(dialled, self.kamailio.address, sender.address, name, more), self.kamailio.address)

@@ -13,10 +13,10 @@ from .g711 import SAMPLE_RATE_HZ, Samples
 from .rtp import Inserted, Packet
 
 KEYS: Final = "123A456B789C*0#D"
-"""In rows of four, as on the telephone."""
+"""The keys in rows of four, as on the telephone."""
 PRESSED_MS: Final = 120
 _CODES: Final = "0123456789*#ABCD"
-"""In the order of the event codes of RFC 4733, 3.2."""
+"""The keys in the order of the event codes of RFC 4733, 3.2."""
 _ROWS_HZ: Final = (697, 770, 852, 941)
 _COLUMNS_HZ: Final = (1209, 1336, 1477, 1633)
 _LEVEL_RMS: Final = 2500.0

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from . import voices
 from .asterisk import Asterisk, Ending
-from .called import IncomingCall
-from .calling import OutgoingCall
+from .incoming_call import IncomingCall
+from .outgoing_call import OutgoingCall
 from .phone import Answer, Behaviour, Phone
 from .rtp import Media
 from .sip import Header, Uri, bracketed
@@ -29,7 +29,7 @@ ANSWER = Answer(after_ms=20)
 
 @dataclass(frozen=True)
 class Forwarding:
-    """What a member's dialplan knows about a call before it calls the hook."""
+    """The values that a member's dialplan has for a call before it calls the hook."""
 
     number: str = LICENSED
     direction: str = "incoming"
@@ -38,8 +38,8 @@ class Forwarding:
     interface: str = ""
     """`ari` or `agi`; empty for the interface of the settings."""
     way: str = "hook"
-    """`hook`, or for comparison `native` (Dial with A()) and `own-dial` (U() in the operator's own Dial); `inside` is
-    a call to an extension of the PBX, without forwarding.
+    """`hook`, or for comparison `native` (Dial with A()) and `own-dial` (U() in the operator's own Dial); `inside` is a
+    call to an extension of the PBX, without forwarding.
     """
     endpoint: str = ""
     """The phones' endpoint on the PBX; see `endpoints`."""
@@ -51,25 +51,25 @@ class Forwarding:
     """Further headers from the caller's network."""
     caller: str = CALLER_NUMBER
     display: str = ""
-    """The name that the caller shows. Surrogates are octets that are not UTF-8, here and below."""
+    """The caller's display name. Surrogates are octets that are not UTF-8, here and below."""
     call_id: str = ""
-    """How the Call-ID begins."""
+    """The beginning of the Call-ID."""
 
 
 @dataclass
 class Placed:
-    """One call as both phones saw it."""
+    """One call at both phones."""
 
     name: str
     caller: OutgoingCall
     called: IncomingCall | None = None
-    """At the phone that answered; without an answer, at the first that rang."""
+    """The call at the phone that answered; without an answer, at the first that rang."""
     rung: tuple[IncomingCall, ...] = ()
-    """At all phones that it reached."""
+    """The call at all phones that it reached."""
 
     @property
     def connected_after_ms(self) -> float:
-        """The time from the called phone's answer to its arrival at the caller's phone."""
+        """Milliseconds from the called phone's answer to its arrival at the caller's phone."""
         if self.called is None or self.called.answered_ns is None or self.caller.answered_ns is None:
             raise AssertionError(f"{self.name} was not connected: {self.caller.final_status}")
         return (self.caller.answered_ns - self.called.answered_ns) / 1e6
@@ -98,7 +98,7 @@ class Lab:
     async def place(
         self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
     ) -> Placed:
-        """Call, and return when the call has its final response or the caller's phone has given up."""
+        """Call, and return when the call has its final response, or the caller's phone has given up."""
         placed = self.dial(forwarding, sound, behaviour)
         await placed.caller.final()
         self.pair(placed)
@@ -141,14 +141,14 @@ class Lab:
         )
 
     def _group(self, forwarding: Forwarding, name: str) -> str:
-        """The dial string of several called phones; empty for one, which the dialplan dials by itself."""
+        """The dial string of several called phones; empty for a single one, which the dialplan dials itself."""
         if len(self.members) == 1:
             return ""
         uris = (Uri(forwarding.dialled, *phone.address, f";lab={name}") for phone in self.members)
         return "&".join(f"PJSIP/{forwarding.endpoint or 'lab'}/{uri}" for uri in uris)
 
     def pair(self, placed: Placed, *others: Phone) -> None:
-        """Find the call at the called phones and at `others`; `called` is None where no phone rang."""
+        """Find the call at the called phones and at `others`; `called` is None if no phone rang."""
         mark = f"lab={placed.name}"
         placed.rung = tuple(
             call
@@ -160,7 +160,7 @@ class Lab:
         placed.called = next(iter([*answered, *placed.rung]), None)
 
     async def reached(self, placed: Placed) -> IncomingCall:
-        """Wait until the call has reached a called phone."""
+        """The call at the called phone, after waiting for it."""
 
         def there() -> bool:
             self.pair(placed)
@@ -188,14 +188,14 @@ class Lab:
     async def call(
         self, forwarding: Forwarding = Forwarding(), talk_s: float = TALK_S, behaviour: Behaviour | None = None
     ) -> tuple[Placed, Ending]:
-        """Call, talk where the call is answered, hang up; also what the hook returned."""
+        """Call, talk if the call is answered, hang up; returns the hook's result too."""
         placed = await self.place(forwarding, behaviour=behaviour)
         if placed.caller.answered_ns:
             await self.talk_and_hang_up(placed, talk_s)
         return placed, await self.ending(placed)
 
     async def ending(self, placed: Placed) -> Ending:
-        """What the hook returned to the dialplan. Waits until the caller's channel has ended."""
+        """The hook's result in the dialplan. Waits until the caller's channel has ended."""
         found: dict[str, Ending] = {}
 
         async def there() -> bool:
@@ -206,7 +206,7 @@ class Lab:
         return found[placed.name]
 
     async def nothing_is_left(self, within_s: float = 30.0) -> None:
-        """Raises AssertionError where a channel or a bridge is still there after `within_s`."""
+        """Assert that all channels and bridges are gone within `within_s`. Raises AssertionError."""
 
         async def empty() -> bool:
             return not await asyncio.to_thread(self.asterisk.channels) and not await asyncio.to_thread(
@@ -223,7 +223,7 @@ class Lab:
 
 @asynccontextmanager
 async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
-    """A calling phone, and a called phone for each behaviour, on a running PBX."""
+    """Context with a calling phone, and a called phone for each behaviour, on a running PBX."""
     behaviours = behaviours or (ANSWER,)
     scripts: dict[str, Behaviour] = {}
 
@@ -248,7 +248,7 @@ async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
 
 
 async def until(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
-    """Wait for a condition, plain or asynchronous. Raises AssertionError where it does not come true."""
+    """Wait for a condition, plain or asynchronous. Raises AssertionError if it does not come true."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + within_s
     while True:

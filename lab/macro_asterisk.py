@@ -12,7 +12,7 @@ SUITE = "bullseye"
 
 
 def with_macros(at_hand: AsteriskInstallation) -> AsteriskInstallation:
-    """The Asterisk at hand if it has Macro(), else bullseye's 16. Raises PackagesUnavailable."""
+    """The Asterisk at hand if it has Macro(), otherwise bullseye's 16. Raises PackagesUnavailable."""
     if (at_hand.module_directory / MODULE).exists():
         return at_hand
     root = unpacked_packages.tree(*PACKAGES, suites=(SUITE,))

@@ -1,4 +1,4 @@
-"""Folders that the first test of a run that needs them makes: it may run in another worker."""
+"""Folders that the first test of a run that needs them makes; it may run in another worker."""
 
 import fcntl
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .ledger_copies import copied
+from .ledger_copies import copy_ledger
 
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -24,10 +24,12 @@ def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], ob
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, folder: Path, make: Callable[[], object]) -> None:
-    """Let `folder` hold what `make` makes in it, for a test that changes it. It must name no path of its own."""
+    """Fill `folder` with the content that `make` makes in it, for a test that changes it. The content must not contain
+    its own path.
+    """
     with _alone(factory, name) as kept:
         if kept.exists():
-            copied(kept, folder)
+            copy_ledger(kept, folder)
         else:
             make()
             draft = kept.with_suffix(".draft")
@@ -38,7 +40,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, folder: Path, make: Ca
 
 @contextmanager
 def _alone(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """The place of a folder, which no other worker makes meanwhile."""
+    """Context with the place of a folder, which no other worker makes meanwhile."""
     own = factory.getbasetemp()
     kept = (own.parent if own.name.startswith("popen-") else own) / f"kept-{name}"
     with kept.with_suffix(".lock").open("w") as lock:

@@ -26,7 +26,7 @@ READY_S: Final = 120.0
 
 
 class MariaDB:
-    """One server with an empty database, `pbx`, and a user, `idtone`, who may read it and no more."""
+    """One server with an empty database, `pbx`, and a user, `idtone`, with the right to read it only."""
 
     def __init__(self) -> None:
         self.password = secrets.token_urlsafe(12)

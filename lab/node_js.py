@@ -18,7 +18,7 @@ OLDEST: Final = 18
 
 
 def find_or_get_node(progress: Progress = tell, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The command that starts it. Raises PackagesUnavailable."""
+    """The command that starts Node.js. Raises PackagesUnavailable."""
     installed = shutil.which("node", path=environment.get("PATH", os.defpath))
     if installed and _version([installed]) >= OLDEST:
         return [installed]
@@ -41,7 +41,7 @@ def _version(node: Sequence[str]) -> int:
 
 
 def main() -> int:
-    """Find or fetch it and print its command."""
+    """Find or fetch Node.js and print its command."""
     return print_found(lambda: " ".join(find_or_get_node()))
 
 

@@ -11,7 +11,7 @@ from .unpacked_packages import alone, cache_directory, tell
 
 
 def installed(package: str) -> Path:
-    """A folder in which Node finds this package, named with its version. Raises PackagesUnavailable."""
+    """A folder in which Node finds this package, given with its version. Raises PackagesUnavailable."""
     cache = cache_directory(os.environ, tell)
     kept = cache / re.sub(r"[^\w.]+", "-", f"npm-{package}")
     with alone(cache / "npm.lock", "npm", tell):
@@ -26,7 +26,7 @@ def installed(package: str) -> Path:
 
 
 def run(arguments: list[str], folder: Path) -> str:
-    """What npm prints when it is run there. Raises PackagesUnavailable."""
+    """The output of npm in a folder. Raises PackagesUnavailable."""
     if not (npm := shutil.which("npm")):
         raise PackagesUnavailable("there is no npm on this machine")
     done = subprocess.run(

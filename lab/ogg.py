@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 _PAGE: Final = struct.Struct("<4sBBqIIIB")
-"""Magic, version, flags, granule position, serial, page number, checksum, number of segments."""
+"""Fields of a page: magic, version, flags, granule position, serial, page number, checksum, number of segments."""
 _CHECKSUM_AT: Final = 22
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _FRAME_TICKS: Final = 960
-"""20 ms at Opus's clock of 48 kHz."""
+"""Ticks of a packet: 20 ms at Opus's clock of 48 kHz."""
 _HEADS: Final = (
     b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48000, 0, 0),
     b"OpusTags" + struct.pack("<II", 0, 0),

@@ -36,13 +36,13 @@ _MACHINES_OWN: Final = (
     "librt.so*",
     "libresolv.so*",
 )
-"""The C library: a process can have only one."""
+"""Libraries taken from the machine: the C library, because a process can have only one."""
 
 
 def library(package: str, name: str, progress: Progress = tell) -> ctypes.CDLL:
     """A shared library from Debian, loaded into this process, such as `libbcg729.so.0` of `libbcg729-0`.
 
-    Raises PackagesUnavailable, also where it does not fit the machine's C library.
+    Raises PackagesUnavailable, also if it does not fit the machine's C library.
     """
     root = tree(package, progress=progress)
     waiting = [
@@ -85,7 +85,7 @@ def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str]
         raise PackagesUnavailable(
             f"the ffmpeg in {root} does not start or cannot write {', '.join(sorted(missing))}. Install ffmpeg"
         )
-    # Beside the tree, which is sealed. Written each time, because the tree may have been moved.
+    # The file is beside the tree, which is sealed. It is written each time, because the tree may have been moved.
     folder = root.with_name(f"{root.name}.bin")
     folder.mkdir(exist_ok=True)
     for program in ("ffmpeg", "ffprobe"):
@@ -94,7 +94,7 @@ def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str]
 
 
 def sodium() -> None:
-    """libsodium for this process and those that it starts: the machine's own or Debian's.
+    """libsodium for this process and its children: the machine's own or Debian's.
 
     Raises PackagesUnavailable.
     """

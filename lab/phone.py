@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from .call import WAIT_S, Call
-from .called import IncomingCall
-from .calling import OutgoingCall
 from .dialog import T1_S, client_key, intervals, server_key, token
 from .g711 import PCMA, PCMU, Samples
+from .incoming_call import IncomingCall
+from .outgoing_call import OutgoingCall
 from .rtp import Address, Media, family, receive_stamped, stamp_arrivals
 from .sip import Header, Party, Request, Response, SipError, Uri, parse
 
 CLOSE_S: Final = 2.0
-"""How long a closing phone waits until the others have accepted its BYEs."""
+"""Most seconds that a closing phone waits until the others have accepted its BYEs."""
 RTP_VERSION: Final = 2
 """The first two bits of an RTP or RTCP packet; a SIP message begins with a letter."""
 _ALLOW: Final = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY"
@@ -32,7 +32,7 @@ Behaviour = Callable[[IncomingCall], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Ring for `after_ms`, then answer. Hang up after `hangup_after_ms`; with None, wait for the other side.
+    """Ring for `after_ms`, then answer. Hang up after `hangup_after_ms`, or wait for the other side if it is None.
 
     An answering machine has another voice than the phone's: see `voices`.
     """
@@ -54,7 +54,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class EarlyMedia:
-    """Play an announcement before the answer; with None, never answer."""
+    """Play an announcement before the answer. If the time of the answer is None, never answer."""
 
     announcement: Samples
     answer_after_ms: float | None
@@ -101,7 +101,9 @@ async def ring(call: IncomingCall) -> None:
 
 
 class Phone:
-    """One user agent. `voice` is what it sends in every call, in whole frames. Use it with `async with`."""
+    """One user agent. `voice` is the audio that it sends in every call, in complete frames. Use it with `async
+    with`.
+    """
 
     def __init__(
         self,
@@ -120,11 +122,11 @@ class Phone:
         self.codecs = codecs
         """The codecs that it offers, in this order, and accepts; may be changed between calls."""
         self.video = video
-        """Whether it offers and accepts video."""
+        """True if it offers and accepts video."""
         self.announced = ""
-        """The address in its session descriptions, if it is not the one where its media are: behind NAT."""
+        """The address in its session descriptions, if it differs from that of its media: behind NAT."""
         self.reports_s: float | None = None
-        """How often it reports by RTCP what it received; None: never."""
+        """Interval of its RTCP reports in seconds; None: it sends none."""
         self.offers = "sendrecv"
         """The direction that its calls offer; empty for a late offer: it answers the offer of the 200 in its ACK. These
         three may be changed between calls.
@@ -199,7 +201,9 @@ class Phone:
         headers: Iterable[Header] = (),
         timeout_s: float = WAIT_S,
     ) -> OutgoingCall:
-        """As `dial`, and wait for the final response. Raises TimeoutError; the call then stays in `placed`."""
+        """The call after its final response; the arguments are those of `dial`. Raises TimeoutError; the call then
+        stays in `placed`.
+        """
         call = self.dial(user, proxy, caller_id=caller_id, display=display, headers=headers)
         await call.final(timeout_s)
         return call
@@ -218,7 +222,7 @@ class Phone:
     async def transact(
         self, request: Request, address: Address, confirm: Callable[[Response], None] = lambda _: None
     ) -> Response | None:
-        """Send a request until its final response arrives, and return that; None after the last retransmission (17.1).
+        """The final response to a request, which is sent until then; None after the last retransmission (17.1).
 
         `confirm` is called with every final response, repeated ones included.
         """
@@ -238,7 +242,7 @@ class Phone:
         return finals[0] if finals else None
 
     async def repeat(self, data: bytes, address: Address, until: asyncio.Event) -> bool:
-        """Retransmit `data` until the event `until`; False where it never comes."""
+        """Retransmit `data` until the event `until`; False if it never comes."""
         for turn, interval_s in enumerate(intervals(self._t1_s)):
             if turn:
                 self.send(data, address)
@@ -271,7 +275,7 @@ class Phone:
     def _readable(self) -> None:
         while received := receive_stamped(self._socket):
             if received[0][:1] and received[0][0] >> 6 == RTP_VERSION:
-                continue  # for a phone that had this port before: Asterisk still sends (RFC 7983 tells them apart)
+                continue  # Asterisk still sends to a phone that had this port before (RFC 7983 tells them apart)
             try:
                 self._take(*received)
             except SipError as error:

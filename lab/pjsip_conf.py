@@ -17,8 +17,8 @@ ENDPOINTS: Final = {
     "framed30": "allow = ulaw:30",
     "framed40": "allow = ulaw:40",
 }
-"""Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A
-called phone is `lab`, or the same endpoint as the caller.
+"""Name → its own settings. A calling phone names its endpoint in X-Lab-Endpoint, otherwise it is `anonymous`. A called
+phone is `lab`, or the same endpoint as the caller.
 """
 
 
@@ -30,14 +30,14 @@ def pjsip(
     srtp: bool = False,
 ) -> str:
     """The configuration of an Asterisk that listens at `address` by UDP, TCP or TLS, there with the key and certificate
-    in the file `tls`; if `trusted`, it believes its peers' identities; with `srtp`, all media are encrypted (SDES).
+    in the file `tls`. With `trusted`, it believes its peers' identities; with `srtp`, all media are encrypted (SDES).
     """
     more = "trust_id_inbound = yes\n" * trusted + f"transport = {transport}\n" * (transport != "udp")
     more += "media_encryption = sdes\n" * srtp
     secret = f"cert_file = {tls}\npriv_key_file = {tls}\nmethod = tlsv1_2\n" if tls else ""
     return (
         "[global]\ntype = global\nendpoint_identifier_order = header,ip,anonymous\n"
-        # Otherwise Asterisk ignores requests while any of its queues is long; see docs/how-to/when-something-fails.md.
+        # Asterisk would ignore requests while any of its queues is long; see docs/how-to/when-something-fails.md.
         "taskprocessor_overload_trigger = pjsip_only\n"
         f"[{transport}]\ntype = transport\nprotocol = {transport}\n"
         f"bind = {bracketed(address[0])}:{address[1]}\n{secret}"
@@ -47,7 +47,7 @@ def pjsip(
 
 
 def line(name: str, host: str) -> str:
-    """One more endpoint, which a calling phone can name."""
+    """An additional endpoint that a calling phone can name."""
     return _endpoint(name, "allow = ulaw", host) + _named(name)
 
 
@@ -63,7 +63,7 @@ def _named(name: str) -> str:
 
 
 def trunk(name: str, here: Address, there: Address) -> str:
-    """An endpoint that leads to another PBX at `there`, and takes calls from that IP address, from `here`."""
+    """An endpoint that leads to another PBX at `there`, and accepts calls from that IP address, from `here`."""
     return (
         f"[trunk]\ntype = transport\nprotocol = udp\nbind = {here[0]}:{here[1]}\n"
         f"{_endpoint(name, 'allow = ulaw', here[0])}transport = trunk\naors = {name}\n"

@@ -40,12 +40,12 @@ WITHOUT: Final = tuple(
 )
 """Packages that only its installation needs, and the compiler for long queries: two thirds of the download."""
 NOBODY: Final = 65534
-"""The user id of the server where the tests run as root: PostgreSQL refuses to run as root."""
+"""User id of the server if the tests run as root: PostgreSQL refuses to run as root."""
 READY_S: Final = 60.0
 
 
 def changed(url: str, *, user: str = "", host: str = "", port: int = 0, database: str = "") -> str:
-    """The address of a database, with another part for each that is given."""
+    """The address of a database, with the given parts replaced."""
     parsed = urlsplit(url)
     place = f"{user or parsed.username}@{host or parsed.hostname}:{port or parsed.port}"
     return urlunsplit(parsed._replace(netloc=place, path=f"/{database}" if database else parsed.path))
@@ -56,12 +56,12 @@ def database_of(url: str) -> str:
 
 
 class PostgreSQLMissing(Exception):
-    """There is no PostgreSQL, and fetching it failed; the text says why."""
+    """There is no PostgreSQL, and fetching it failed; the text gives the reason."""
 
 
 @contextmanager
 def programs(installed: Path = INSTALLED, progress: Progress = tell) -> Iterator[Path]:
-    """The folder of `initdb` and `postgres`, which any user can run. Raises PostgreSQLMissing."""
+    """Context with the folder of `initdb` and `postgres`, which any user can run. Raises PostgreSQLMissing."""
     own = [folder for folder in installed.glob("*/bin") if (folder / "postgres").exists()]
     newest = max(own, key=lambda folder: float(folder.parent.name), default=None)
     if newest and float(newest.parent.name) >= OLDEST:
@@ -101,25 +101,25 @@ class PostgreSQL:
             self._as = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
     def another(self) -> PostgreSQL:
-        """A second server with the same user and password, which is not made yet."""
+        """A second server with the same user and password, without a data folder yet."""
         server = PostgreSQL(self._programs)
         server.password = self.password
         return server
 
     def url(self, database: str = "postgres", port: int = 0) -> str:
-        """The address of a database; `port` is that of a proxy, if any."""
+        """The address of a database; `port` is the port of a proxy, if any."""
         return f"postgresql://{self.user}@127.0.0.1:{port or self.port}/{database}"
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """Make a new database, yield its address, and drop it at the end."""
+        """Context with the address of a new database, which is dropped at the end."""
         name = f"d_{secrets.token_hex(6)}"
         self.execute(f"CREATE DATABASE {name}")
         yield self.url(name)
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def execute(self, query: str, database: str = "postgres") -> list[tuple[Any, ...]]:
-        """Run a query on a new connection; return its rows."""
+        """The rows of a query on a new connection."""
         with psycopg.connect(
             host="127.0.0.1", port=self.port, user=self.user, password=self.password, dbname=database, autocommit=True
         ) as connection:
@@ -153,7 +153,7 @@ class PostgreSQL:
         )
 
     def follow(self, primary: PostgreSQL) -> None:
-        """Become a standby of a server that is made and does not run (streaming replication)."""
+        """Become a standby of a server that has a data folder and does not run (streaming replication)."""
         self.password = primary.password
         data = self._folder / "data"
         shutil.copytree(primary._folder / "data", data)
@@ -187,7 +187,7 @@ class PostgreSQL:
         raise PostgreSQLMissing(f"PostgreSQL does not start:\n{self.log[-2000:]}")
 
     def stop(self) -> None:
-        """Stop the server in order; running queries are aborted."""
+        """Stop the server in an orderly way, which aborts running queries."""
         if self._process:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)
@@ -195,7 +195,7 @@ class PostgreSQL:
 
     @property
     def pids(self) -> list[int]:
-        """Its processes, the first one first."""
+        """The pids of its processes, the main one first."""
         assert self._process
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         return [self._process.pid, *map(int, children)]
@@ -231,7 +231,7 @@ class PostgreSQL:
         self.remove()
 
     def _is_ready(self) -> bool:
-        """Whether it accepts connections: it writes this into its PID file."""
+        """True if it accepts connections, which it writes into its PID file."""
         try:
             lines = (self._folder / "data/postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -251,7 +251,7 @@ class PostgreSQL:
 
 @contextmanager
 def pair(programs: Path) -> Iterator[tuple[PostgreSQL, PostgreSQL]]:
-    """A primary, and a standby that follows it."""
+    """Context with a primary, and a standby that follows it."""
     primary, standby = PostgreSQL(programs), PostgreSQL(programs)
     try:
         primary.make()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def end_in_order() -> None:
-    """Let SIGTERM end this process by an exception, so that it stops what it started."""
+    """Make SIGTERM end this process by an exception, so that it stops what it started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
@@ -30,7 +30,7 @@ def resident_mb(pid: int) -> float:
 
 
 def share_of_memory_mib(pid: int) -> float:
-    """Memory in MiB; what several processes share counts in parts."""
+    """Proportional memory in MiB: shared pages count in parts."""
     (line,) = (each for each in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if each.startswith("Pss:"))
     return int(line.split()[1]) / 1024
 

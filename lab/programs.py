@@ -1,4 +1,4 @@
-"""The programs that idtone installs, and which of them has a command."""
+"""The programs that idtone installs, and the program of each command."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Any, Final
 import typer.main
 import typer.testing
 
-from idtone.agi.plain_agi_command import agi
+from idtone.agi.plain_agi_usage import agi
 from idtone.cli import app as node
 from idtone.core.terminal import command_line
 from idtone.core.translation import is_japanese
@@ -31,12 +31,12 @@ _made: Final = cache(_make)
 
 
 def keep_commands() -> None:
-    """Let this process make the commands of a program once, and not for each command that a test runs."""
+    """Make this process build a program's commands once, instead of for each command of a test."""
     typer.main.get_command = typer.testing._get_command = _kept
 
 
 def _kept(program: typer.Typer) -> Any:
-    """The command of a program. A Japanese one has its help translated when it is used, so it serves once."""
+    """The command of a program. A Japanese one serves only once, because its help is translated at use."""
     return _make(program) if is_japanese() else _made(program)
 
 
@@ -46,7 +46,7 @@ def tree(program: str) -> Any:
 
 
 def known_words(program: str, words: Sequence[str]) -> int:
-    """How many of these words name a group or command of a program."""
+    """Number of these words that name a group or command of a program."""
     commands, known = getattr(tree(program), "commands", {}), 0
     for word in words:
         if word not in commands:
@@ -56,21 +56,21 @@ def known_words(program: str, words: Sequence[str]) -> int:
 
 
 def program_of(words: Sequence[str]) -> str:
-    """The program that has the command with these words; `idtone` if none has it. The first word may name it."""
+    """The program with the command of these words; `idtone` if none has it. The first word may name the program."""
     if words and words[0] in PROGRAMS:
         return words[0]
     return max(PROGRAMS, key=lambda name: known_words(name, words))
 
 
 def located(words: Sequence[str]) -> tuple[typer.Typer, list[str]]:
-    """The program that has the command with these words, and its arguments."""
+    """The program with the command of these words, and the command's arguments."""
     program, named = program_of(words), bool(words) and words[0] in PROGRAMS
     return PROGRAMS[program], [*words[named:]]
 
 
 def ledger_words(*words: object) -> list[str]:
-    """The words of a command of `idtone ledger`, with that noun, or of `idtone-evidence`. The first of `words` may be
-    several: `"hold list"`.
+    """The words of a command of `idtone ledger`, including that noun, or of `idtone-evidence`. The first of `words` may
+    contain several: `"hold list"`.
     """
     given = [*str(words[0]).split(), *map(str, words[1:])]
     with_noun = ["ledger", *given]

@@ -31,7 +31,9 @@ def program(name: str) -> list[str]:
 
 
 def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
-    """What promtool says about files, or about what it is `given`; an AssertionError with the same if it objects."""
+    """The output of promtool about files, or about its input `given`. Raises AssertionError with the same text if it
+    objects.
+    """
     done = subprocess.run(
         [*program("promtool"), *arguments],
         env=os.environ | {"GOGC": "400"},  # its garbage would take more processor time
@@ -47,7 +49,9 @@ def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
 
 
 class Prometheus:
-    """Scrapes one address twice a second, with alert rules; on the loopback address, while in the context."""
+    """A Prometheus that scrapes one address twice a second, with alert rules. It listens on the loopback address while
+    in the context.
+    """
 
     def __init__(self, scratch: Path, target: str, rules: Path) -> None:
         (self._port,) = free_ports(1)
@@ -80,7 +84,7 @@ class Prometheus:
         self._process.wait(60)
 
     def get(self, path: str, **query: str) -> Any:
-        """The data of an answer of its HTTP API. It may have just been started."""
+        """The data of an answer of its HTTP API; it may just have started."""
         address = f"{self.address}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         deadline_s = time.monotonic() + READY_S
         while True:
@@ -93,13 +97,13 @@ class Prometheus:
                 time.sleep(0.1)
 
     def value(self, expression: str) -> float | None:
-        """The present value; None without one."""
+        """The present value; None if there is none."""
         found = self.get("query", query=expression)["result"]
         assert len(found) <= 1, found
         return float(found[0]["value"][1]) if found else None
 
     def becomes(self, expression: str, wanted: float, within_s: float = READY_S) -> None:
-        """Wait until the value is there."""
+        """Wait until the expression has this value."""
         deadline_s = time.monotonic() + within_s
         while (found := self.value(expression)) != wanted:
             assert time.monotonic() < deadline_s, f"{expression} is {found} and not {wanted}"

@@ -1,4 +1,4 @@
-"""The lab's registry as an association publishes it: signed, with keys that are made for the run."""
+"""The lab's registry in an association's publication: signed, with keys made for this run."""
 
 import atexit
 import functools
@@ -15,7 +15,7 @@ MEMBER: Final = "m-0001"
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What a member's machine reads."""
+    """The publication for a member's machine."""
 
     source: Path
     root: Path
@@ -24,8 +24,8 @@ class Publication:
 
 @functools.cache
 def publication(registry: Path) -> Publication:
-    """The registry in this file, published and signed now. It stays until this process ends."""
-    # Here, because most of the lab needs no association.
+    """The registry in this file, published and signed now. The publication stays until this process ends."""
+    # Imported here, because most of the lab needs no association.
     from lab.registry.trust.association import Association
 
     folder = Path(tempfile.mkdtemp(prefix="idtone-association-"))

@@ -1,4 +1,4 @@
-"""Puts the RTP packets of a capture together to one signal."""
+"""Joins the RTP packets of a capture into one signal."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from .g711 import SAMPLE_RATE_HZ
 from .rtp import Packet
 
 Signal = npt.NDArray[np.float64]
-"""8 kHz; 32768 is full scale, as in 16 bits."""
+"""Samples at 8 kHz; 32768 is full scale, as in 16 bits."""
 
 _SAMPLE_NS: Final = 1_000_000_000 // SAMPLE_RATE_HZ
 _LONGEST_LOSS: Final = 500
-"""Packets. At a larger step of the sequence number, the sender has restarted."""
+"""Most lost packets in a row. At a larger step of the sequence number, the sender has restarted."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Recording:
 
 
 def reassemble(packets: Sequence[Packet]) -> Recording:
-    """Put the packets in the order of sending, and on the clock.
+    """The packets as one signal, in the order of sending and on the clock.
 
     Packets with consecutive timestamps are one stretch, with silence for lost packets. The packet with the shortest
-    delay gives the place of a stretch. But a stretch begins after every stretch that had arrived completely before
-    it. Overlapping stretches are added.
+    delay gives the place of a stretch. But a stretch begins after every stretch that had arrived completely before it.
+    Overlapping stretches are added.
     """
     voices: dict[tuple[int, int], list[Packet]] = {}
     for packet in packets:
@@ -63,7 +63,7 @@ class _Stretch:
 
     samples: Signal
     start_ns: int
-    """By the packet with the shortest delay."""
+    """Begin by the packet with the shortest delay."""
     first_ns: int
     """Arrival of the first packet."""
     last_ns: int
@@ -71,7 +71,7 @@ class _Stretch:
 
 
 def _in_turn(stretches: Sequence[_Stretch]) -> list[int]:
-    """When each stretch is heard; they are in order of arrival."""
+    """The begin of each stretch; they are in order of arrival."""
     begins_ns: list[int] = []
     for stretch in stretches:
         over_ns = [

@@ -34,7 +34,7 @@ HOST: Final = "127.0.0.1"
 FRAME_NS: Final = 20_000_000
 
 SWITCH_INTERVAL_S: Final = 0.0005
-"""How long another thread may hold the interpreter; Python's default of 5 ms would be audible."""
+"""Most seconds that another thread may hold the interpreter; Python's default of 5 ms would be audible."""
 _HEADER: Final = struct.Struct("!BBHII")
 _REPORT: Final = struct.Struct("!BBHIIIIIII")
 """A receiver report with one block (RFC 3550, 6.4.2)."""
@@ -44,7 +44,7 @@ _SO_TIMESTAMPNS: Final = 35
 _SO_MEMINFO: Final = 55
 _MEMINFO: Final = struct.Struct("@9I")
 _DROPS: Final = 8
-"""Place in _MEMINFO."""
+"""Index of the drop counter in _MEMINFO."""
 _ANCILLARY: Final = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
@@ -70,12 +70,12 @@ class Inserted(NamedTuple):
 
 
 class Stream:
-    """One party's RTP socket; `packets` holds all that it received. `Media.open` makes it."""
+    """One party's RTP socket; `packets` are all that it received. `Media.open` creates it."""
 
     def __init__(self, media: Media) -> None:
         self.packets: list[Packet] = []
         self.started_ns: int | None = None
-        """When the first packet left."""
+        """Time of the first sent packet."""
         self.worst_delay_ms = 0.0
         """The largest delay of a sent packet against the schedule: the lab's own error."""
         self._media = media
@@ -83,18 +83,18 @@ class Stream:
         self.port: int = self._rtp.getsockname()[1]
         self._sequence, self._timestamp, self._ssrc = (random.getrandbits(bits) for bits in (16, 32, 32))
         self.remote: Address = (media.host, 0)
-        """Where the next packet goes; may be changed at any time."""
+        """Destination of the next packet; may be changed at any time."""
         self.quiet = False
-        """If True, nothing is sent, but the timestamps continue; may be changed at any time."""
+        """True if nothing is sent, but the timestamps continue; may be changed at any time."""
         self.payload_type = PCMU
-        """The payload type that is sent."""
+        """The payload type of sent packets."""
         self._frames: Sequence[bytes] = ()
         self._ticks = FRAME
         self._next = 0
         self._inserted: deque[Inserted] = deque()
         self._due_ns = 0
         self.reports_s: float | None = None
-        """How often it reports what it received; None: never."""
+        """Interval of its reports in seconds; None: it sends none."""
         self.srtp = _srtp() if media.srtp else None
         self._reported_ns = 0
 
@@ -106,11 +106,11 @@ class Stream:
         return bool(self._frames)
 
     def speak(self, remote: Address, payload_type: int, voice: Samples) -> None:
-        """Send `voice` (whole frames) to `remote` in a loop until closed; a later call replaces it."""
+        """Send `voice` (complete frames) to `remote` in a loop until closed; a later call replaces it."""
         self.transmit(remote, payload_type, encode_frames(voice, payload_type), CODECS[payload_type].ticks)
 
     def transmit(self, remote: Address, payload_type: int, frames: Sequence[bytes], ticks: int) -> None:
-        """As `speak`, with ready payloads of 20 ms each, which is `ticks` of the RTP clock."""
+        """Send ready payloads in a loop, as `speak` does; each has 20 ms, which is `ticks` of the RTP clock."""
         with self._media.lock:
             fresh = not self._frames
             self.remote, self.payload_type, self._frames, self._next = remote, payload_type, frames, 0
@@ -121,17 +121,17 @@ class Stream:
 
     @property
     def key(self) -> str:
-        """Ours for the session description; empty without encryption."""
+        """Our key for the session description; empty without encryption."""
         return self.srtp.key if self.srtp else ""
 
     def agree(self, remote: Address, key: str) -> None:
-        """Send to `remote` from now on, and decrypt what comes with this key."""
+        """Send to `remote` from now on, and decrypt received packets with this key."""
         self.remote = remote
         if self.srtp:
             self.srtp.accept(key)
 
     def insert(self, packets: Iterable[Inserted]) -> None:
-        """Send these packets in place of the voice, which then continues where it would be by then."""
+        """Send these packets in place of the voice, which then continues at its scheduled place."""
         with self._media.lock:
             self._inserted.extend(packets)
 
@@ -140,7 +140,7 @@ class Stream:
         self._media.close_stream(self)
 
     def send(self, now_ns: int) -> int:
-        """Send the frame that is due; return when the next one is due."""
+        """Send the frame that is due; returns the time of the next one."""
         if not self.quiet:
             packet = self._packet()
             if not self._media.loses():
@@ -157,7 +157,7 @@ class Stream:
         return self._due_ns
 
     def report(self) -> None:
-        """Report by RTCP what was received of the present source, if anything was (RFC 3550, 6.4.2)."""
+        """Send an RTCP report about the present source, if anything was received from it (RFC 3550, 6.4.2)."""
         source = [packet for packet in self.packets if packet.ssrc == self.packets[-1].ssrc]
         if not source:
             return
@@ -176,7 +176,7 @@ class Stream:
         return header + payload
 
     def receive(self) -> bool:
-        """Receive one datagram; False where none is waiting."""
+        """Receive one datagram; False if none is waiting."""
         received = receive_stamped(self._rtp)
         if received is None:
             return False
@@ -188,7 +188,7 @@ class Stream:
         return True
 
     def close_sockets(self) -> int:
-        """Close; return how many packets were dropped that had come."""
+        """Close the sockets; returns the number of received packets that were dropped."""
         lost = dropped(self._rtp)
         self._rtp.close()
         self._rtcp.close()
@@ -197,10 +197,10 @@ class Stream:
 
 class Media:
     """The thread of all streams of a lab. Use it as a context manager, which raises OSError if the lab itself lost
-    packets: then no phone is a witness of what Asterisk sent.
+    packets: then no phone is a reliable witness of what Asterisk sent.
 
-    `host` is the address of its streams; of 100 packets, `loss` are lost on their way, in each direction; `srtp`: all
-    are encrypted.
+    `host` is the address of its streams. Of 100 packets, `loss` are lost in each direction. With `srtp`, all are
+    encrypted.
     """
 
     def __init__(self, host: str = HOST, loss: int = 0, srtp: bool = False) -> None:
@@ -256,7 +256,7 @@ class Media:
             os.eventfd_write(self._wake, 1)
 
     def loses(self) -> bool:
-        """Whether the next packet is lost."""
+        """True if the next packet is to be lost."""
         return self._chance.randrange(100) < self._loss
 
     def close_stream(self, stream: Stream) -> None:
@@ -294,7 +294,9 @@ class Media:
 
 
 def _jitter(packets: Sequence[Packet]) -> int:
-    """The jitter of what came (RFC 3550, 6.4.1), in units of 8 kHz; at least one, because this clock often has none."""
+    """The jitter of the packets (RFC 3550, 6.4.1), in units of 8 kHz; at least one, because this clock often
+    has none.
+    """
     jitter = 0.0
     for before, packet in pairwise(packets):
         late = (packet.arrival_ns - before.arrival_ns) * 8 // 1_000_000 - (packet.timestamp - before.timestamp)
@@ -303,7 +305,7 @@ def _jitter(packets: Sequence[Packet]) -> int:
 
 
 def parse_packet(data: bytes, arrival_ns: int) -> Packet | None:
-    """The packet in a datagram; None where it is not RTP version 2 (RFC 3550, 5.1)."""
+    """The packet in a datagram; None if it is not RTP version 2 (RFC 3550, 5.1)."""
     if len(data) < _HEADER.size or data[0] >> 6 != 2:
         return None
     flags, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
@@ -322,21 +324,21 @@ def _srtp() -> Srtp:
 
 
 def stamp_arrivals(udp: socket.socket) -> None:
-    """Let the kernel record the arrival of each datagram."""
+    """Make the kernel record the arrival of each datagram."""
     udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
 def dropped(opened: socket.socket) -> int:
-    """How many datagrams the kernel has dropped because they found the socket's buffer full: it was read too late."""
+    """Number of datagrams that the kernel dropped because the socket's buffer was full: it was read too late."""
     counts = opened.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
     return int(_MEMINFO.unpack(counts)[_DROPS])
 
 
 def stamping() -> socket.socket:
-    """A socket that keeps the kernel's stamps on while it is open.
+    """A socket that keeps the kernel's time stamps switched on while it is open.
 
-    The first socket that asks for them switches them on, and the kernel does that a moment later. Until then a
-    datagram's arrival is when it is read: of five first datagrams two were stamped so.
+    The first socket that asks for them switches them on, and the kernel does that a moment later. Until then the stamp
+    of a datagram is the time of reading: of five first datagrams two were stamped like that.
     """
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind((HOST, 0))
@@ -353,7 +355,7 @@ def stamping() -> socket.socket:
 
 
 def receive_stamped(udp: socket.socket) -> tuple[bytes, int, Address] | None:
-    """One datagram, its arrival (kernel's, CLOCK_REALTIME, ns) and its sender; None where none is waiting."""
+    """One datagram, its arrival (kernel's, CLOCK_REALTIME, ns) and its sender; None if none is waiting."""
     try:
         data, ancillary, _, (host, port, *_) = udp.recvmsg(65536, _ANCILLARY)
     except BlockingIOError:

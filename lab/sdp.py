@@ -22,7 +22,7 @@ _VIDEO: Final = re.compile(r"m=video (\d+)", re.MULTILINE)
 _HOST: Final = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
 _DIRECTION: Final = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
 SUITE: Final = "AES_CM_128_HMAC_SHA1_80"
-"""Of SRTP (RFC 4568): the one that every phone has."""
+"""Crypto suite of SRTP (RFC 4568), which every phone has."""
 _KEY: Final = re.compile(rf"^a=crypto:\d+ {SUITE} inline:([^|\s]+)", re.MULTILINE)
 _MAPPING: Final = re.compile(r"^a=rtpmap:(\d+) (\S+)", re.MULTILINE)
 
@@ -39,11 +39,11 @@ class Session:
     """The port of the video stream; 0 if it is refused, None if there is no video line."""
     version: int = 1
     key: str = ""
-    """Of its encryption (SDES); empty without."""
+    """Key of its encryption (SDES); empty without encryption."""
 
     @classmethod
     def parse(cls, body: bytes) -> Session:
-        """Raises SipError where there is no audio in one of our codecs."""
+        """The session in a description. Raises SipError if it has no audio in one of our codecs."""
         general, *media = re.split(r"^(?=m=)", body.decode(errors="replace"), flags=re.MULTILINE)
         audio = next((match for section in media if (match := _AUDIO.match(section))), None)
         # The media's own lines come after the session's lines and override them.
@@ -78,8 +78,8 @@ class Session:
     def answer(
         self, address: Address, codecs: Sequence[int] = (PCMU, PCMA), video: int = 0, version: int = 1, key: str = ""
     ) -> Session:
-        """The answer to this offer (RFC 3264): its first format in `codecs`, telephone events if offered, and its
-        video at the port `video` (0 refuses it). Raises SipError without a codec in common.
+        """The answer to this offer (RFC 3264): its first format in `codecs`, telephone events if offered, and its video
+        at the port `video` (0 refuses it). Raises SipError if no codec is common to both.
         """
         common = next((number for number in self.formats if number in codecs), None)
         if common is None:

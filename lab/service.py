@@ -26,8 +26,8 @@ from idtone.ledger.writing.ledger_writer import LINGER_S
 from idtone.service.hook_from_settings import hook_policy
 
 from .asterisk import IDTONE, Asterisk
-from .becoming import Identity
-from .forked import Forked
+from .become_user import Identity
+from .forked_idtone import Forked
 from .publication import LAB_REGISTRY, MEMBER, publication
 from .site import reach
 
@@ -42,7 +42,7 @@ class Service:
     transport: str = "auto"
     trust: str = ""
     """The file with the association's root, if `registry` is a signed publication; `unsigned` for a plain file. Empty:
-    the lab's own registry is signed where the site wants that, and another one is a plain file.
+    the lab's own registry is signed if the site demands that, and another one is a plain file.
     """
     address: str = ""
     """The URL of `registry`, if the service is to read it from a server."""
@@ -70,7 +70,7 @@ class Service:
     """Further keys of its section `ledger` (YAML): its witnesses."""
     process: subprocess.Popen[bytes] | Forked | None = field(default=None, init=False, compare=False)
     forks: ClassVar[bool] = False
-    """It is forked, for a quick start, and is not the installed command."""
+    """True if it is forked for a quick start, instead of running the installed command."""
 
     def __post_init__(self) -> None:
         scratch = self.asterisk.scratch
@@ -103,14 +103,14 @@ class Service:
                 )
 
     def _environment(self) -> dict[str, str]:
-        """Its environment variables."""
+        """Environment variables of the service."""
         return self.asterisk.site.environment(self.asterisk.scratch)
 
     def _identity(self) -> Identity | None:
         return self.asterisk.site.identity("idtone", self.asterisk.scratch, self.registry.parent)
 
     def as_itself(self, command: Sequence[object]) -> list[str]:
-        """`command`, run by the service's user."""
+        """The command that runs `command` as the service's user."""
         identity = self._identity()
         return identity.command(command) if identity else [str(each) for each in command]
 
@@ -123,7 +123,7 @@ class Service:
 
     def _write_settings(self) -> None:
         site, scratch = self.asterisk.site, self.asterisk.scratch
-        if site.own_users:  # else the service makes them
+        if site.own_users:  # otherwise the service makes them
             for folder in (self.ledger.parent, scratch / "registry"):
                 site.give(folder, "idtone", 0o700)
         reach(scratch)
@@ -152,7 +152,7 @@ class Service:
         )
 
     def _association(self) -> str:
-        """A name of who publishes the registry: a machine has one association, and this one has one after the other."""
+        """A name for the publisher of the registry: a machine has one association, and this one has several in turn."""
         return hashlib.sha256(self._trusted().encode()).hexdigest()[:16]
 
     def _trusted(self) -> str:
@@ -172,7 +172,7 @@ class Service:
         return f"url: '{self.shared.url}', spool: {self.ledger}, password_file: {password}"
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int | None:
-        """Stop it with a signal (SIGTERM by default) and return its exit code."""
+        """Stop it with a signal (SIGTERM by default); returns its exit code."""
         if self.process is None:
             return None
         self.process.send_signal(number)
@@ -215,11 +215,11 @@ class Service:
             for path in before:
                 with contextlib.suppress(FileNotFoundError):
                     lines += path.read_text().splitlines()
-            if before == self._journal_files():  # else the service has replaced one meanwhile
+            if before == self._journal_files():  # otherwise the service has replaced one meanwhile
                 return lines
 
     def _journal_files(self) -> dict[Path, int]:
-        """With their inodes."""
+        """The journal's files with their inodes."""
         found = {}
         for path in sorted((self.asterisk.sounds / "journal").iterdir(), reverse=True):
             with contextlib.suppress(FileNotFoundError):
@@ -231,7 +231,7 @@ class Service:
         """The evidence by call id, as in `idtone ledger list --json`, of calls that began since `since`; acts are left
         out. It waits for the last step of calls that have just ended, which the service writes later.
 
-        A service that starts closes calls of before: these have a step since then, and did not begin then.
+        A starting service closes earlier calls: these have a step since `since`, but began before it.
         """
 
         def kept(record: Record) -> bool:
@@ -245,14 +245,14 @@ class Service:
         return {record.call_id: record.to_json() for record in found}
 
     def record(self, call_id: str) -> dict[str, Any]:
-        """The evidence of one call, as above; empty without evidence."""
+        """The evidence of one call, as in `records`; empty if there is none."""
         self.entered()
         with self._reader() as reader:
             record = reader.record(call_id)
         return record.to_json() if record else {}
 
     def steps(self, call_id: str) -> list[Step]:
-        """The steps of one call, as above; empty without evidence."""
+        """The steps of one call, as in `records`; empty if there is no evidence."""
         self.entered()
         with self._reader() as reader:
             record = reader.record(call_id)
@@ -263,6 +263,6 @@ class Service:
 
 
 def reader_of(ledger: Path) -> LedgerReader:
-    """The ledger of a service, with the keys that lie beside it."""
+    """The ledger of a service, with the keys beside it."""
     days = DayKeys(ledger.with_name("ledger.key.days"), LedgerKey(ledger.with_name("ledger.key").read_bytes()))
     return LedgerReader.open(f"sqlite:///{ledger}", days)

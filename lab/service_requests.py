@@ -1,4 +1,4 @@
-"""What the hook asks of a service in these tests."""
+"""The hook's requests to a service in these tests."""
 
 from idtone.call_control.request import Request
 from lab.ledger.sample_evidence import CALLED, FORWARDING, NONCE

@@ -23,15 +23,15 @@ def offered(expires_s: int = SHORTEST_S, refresher: Refresher = "uac") -> tuple[
 
 
 def agreed(expires_s: int = SHORTEST_S, refresher: Refresher = "uas") -> tuple[Header, ...]:
-    """The headers of the response to it."""
+    """The headers of the response to a session timer."""
     return ("Require", "timer"), ("Session-Expires", f"{expires_s};refresher={refresher}")
 
 
 async def refresh(call: Call, method: Literal["UPDATE", "INVITE"]) -> Response:
-    """Refresh the session; return the other side's response."""
+    """The other side's response to a refresh of the session."""
     return await (call.reinvite(headers=offered()) if method == "INVITE" else call.ask("UPDATE", offered()))
 
 
 def refreshes(call: Call) -> int:
-    """How often the other side refreshed the session."""
+    """Number of refreshes of the session by the other side."""
     return sum(bool(asked.request.get("Session-Expires")) for asked in call.asked)

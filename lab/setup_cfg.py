@@ -1,4 +1,4 @@
-"""What setup.cfg says of the distribution: its libraries, and the packages behind the links of `idtone/`."""
+"""Contents of setup.cfg about the distribution: its libraries, and the packages behind the links of `idtone/`."""
 
 import configparser
 

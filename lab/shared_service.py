@@ -8,7 +8,7 @@ from lab.service import Service
 
 
 class Beside:
-    """The service beside the shared PBX: one at a time, started anew only where another one is asked for."""
+    """The service beside the shared PBX. One runs at a time, and it is started again only for other settings."""
 
     def __init__(self, asterisk: Asterisk) -> None:
         self.asterisk = asterisk
@@ -24,22 +24,22 @@ class Beside:
             self.away()
             wanted.start()
             self._running = self._latest = wanted
-            wanted.entered()  # what the tests before left is none of this one's
+            wanted.entered()  # files of earlier tests are none of this one's
         return self._running
 
     def left(self) -> None:
-        """The service with the lab's registry and the default policy was the latest here, and is away."""
+        """Stop the service, after one with the lab's registry and the default policy was the latest to run here."""
         if self._latest != Service(self.asterisk, LAB_REGISTRY):
             self.serving()
         self._stop()
 
     def settled(self) -> None:
-        """It is away, others may run, and they find no lines in the journal of what the tests before left."""
+        """Stop it, so that others may run, with a journal free of lines from earlier tests."""
         self.serving()
         self.away()
 
     def away(self) -> None:
-        """It is away, and others may run."""
+        """Stop it, so that others may run."""
         self._stop()
         self._latest = None
 

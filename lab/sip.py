@@ -44,19 +44,19 @@ class SipError(Exception):
 
 
 def bracketed(host: str) -> str:
-    """The host as URIs and Via have it: an address of IPv6 in brackets."""
+    """The host in the form of URIs and Via: an address of IPv6 is in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """`sip:user@host:port`; `user` is decoded; it may be empty."""
+    """A URI `sip:user@host:port`; `user` is decoded, and may be empty."""
 
     user: str
     host: str
     port: int | None = None
     parameters: str = ""
-    """With its leading `;` or `?`."""
+    """The parameters with their leading `;` or `?`."""
 
     @classmethod
     def parse(cls, text: str) -> Uri:
@@ -82,13 +82,13 @@ class Uri:
         return self.host, self.port if self.port is not None else 5060
 
     def parameter(self, name: str) -> str:
-        """The value of a URI parameter, or an empty text."""
+        """The value of a URI parameter; empty if it is missing."""
         return dict(_parameters(self.parameters.partition("?")[0])).get(name, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """The value of From, To, Contact, Route: a URI, a name to show, header parameters."""
+    """The value of From, To, Contact or Route: a URI, a display name, header parameters."""
 
     uri: Uri
     display: str = ""
@@ -126,10 +126,12 @@ def _parameters(text: str) -> tuple[tuple[str, str], ...]:
 
 @dataclass(slots=True)
 class Message:
-    """What requests and responses have in common."""
+    """The common part of requests and responses."""
 
     headers: list[Header] = field(default_factory=list)
-    """In the order of the message; names may repeat. Content-Length is left out, because it follows from the body."""
+    """Headers in the order of the message; names may repeat. Content-Length is left out, because it follows from the
+    body.
+    """
     body: bytes = b""
 
     def all(self, name: str) -> list[str]:
@@ -141,7 +143,7 @@ class Message:
         return values
 
     def get(self, name: str) -> str:
-        """The first value of a header, or an empty text."""
+        """The first value of a header; empty if it is missing."""
         return next(iter(self.all(name)), "")
 
     @property
@@ -158,7 +160,7 @@ class Message:
 
     @property
     def sequence(self) -> tuple[int, str]:
-        """CSeq: number and method."""
+        """The CSeq: number and method."""
         number, method = self.get("CSeq").split()
         return int(number), method
 
@@ -206,7 +208,7 @@ class Request(Message):
         return self._hop("CANCEL", self.recipient)
 
     def _hop(self, method: str, recipient: Party) -> Request:
-        """A request that belongs to this one's transaction: same Via, same number."""
+        """A request in the same transaction: same Via, same number."""
         copied = self._copy("via", "route", "max-forwards", "from", "call-id")
         sequence = ("CSeq", f"{self.sequence[0]} {method}")
         return Request([*copied, ("To", str(recipient)), sequence], b"", method, self.uri)
@@ -225,7 +227,7 @@ class Response(Message):
 
 
 def parse(data: bytes) -> Request | Response:
-    """Read one datagram; octets that are not UTF-8 become surrogates. Raises SipError."""
+    """The message in one datagram; octets that are not UTF-8 become surrogates. Raises SipError."""
     head, separator, body = data.partition(b"\r\n\r\n")
     start, *lines = re.sub(r"\r\n[ \t]+", " ", head.decode("utf-8", "surrogateescape")).split("\r\n")
     headers = [_header(line) for line in lines]

@@ -1,7 +1,7 @@
-"""Carries the phones' SIP to Asterisk over TCP or TLS: between the phones' UDP and Asterisk's connections.
+"""A relay of the phones' SIP to Asterisk over TCP or TLS, between the phones' UDP and Asterisk's connections.
 
-It listens by UDP at Asterisk's own address, where Asterisk listens only by TCP; and by TCP at the address of each phone
-that it was told. It changes nothing in the messages.
+It listens by UDP at Asterisk's address, where Asterisk listens only by TCP; and by TCP at the address of each given
+phone. It changes nothing in the messages.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class _Relay(asyncio.DatagramProtocol):
         self.asterisk = asterisk
         self.context = context
         self.lines: dict[Address, asyncio.StreamWriter] = {}
-        """The latest connection for each phone."""
+        """Phone → its latest connection."""
         self.tasks: set[asyncio.Task[None]] = set()
         self._connecting: dict[Address, asyncio.Lock] = {}
 
@@ -46,7 +46,7 @@ class _Relay(asyncio.DatagramProtocol):
             self.lines[phone].write(data)
 
     async def taken(self, phone: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A connection that Asterisk has opened to a phone."""
+        """Accept a connection from Asterisk to a phone."""
         self.lines[phone] = writer
         await self._in(reader, phone)
 
@@ -62,7 +62,9 @@ class _Relay(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def relay(asterisk: Address, phones: list[Address], tls: Path | None) -> AsyncIterator[None]:
-    """Carry until the end; `tls` is a file with a key and its certificate, for both ends, which nobody checks here."""
+    """Context in which the relay runs; `tls` is a file with a key and its certificate, for both ends, which nobody
+    checks here.
+    """
     client = server = None
     if tls:
         client, server = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

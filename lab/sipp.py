@@ -1,4 +1,4 @@
-"""Makes load with SIPp: short calls at a fixed rate, independent of the answers, and their outcomes.
+"""Load by SIPp: short calls at a fixed rate, independent of the answers, and their outcomes.
 
 SIPp is Debian's, unpacked and used in place. Its callers dial the lab's forwarded numbers at the extension for calls
 from a carrier. The calls arrive at another SIPp, which answers all calls at once.
@@ -22,23 +22,23 @@ from .sip import Address
 
 SCENARIOS: Final = Path(__file__).with_name("sipp")
 LEAVE_S: Final = 15.0
-"""How long callers may wait for the end of their calls."""
+"""Most seconds that callers may wait for the end of their calls."""
 OVERDUE_S: Final = 3.0
-"""After this additional time SIPp is killed, because it waits for running calls without a limit."""
+"""Further seconds after which SIPp is killed, because it waits for running calls without a limit."""
 _DONE: Final = frozenset({0, 1, 97})
 """SIPp's exit codes after a complete run: all calls succeeded, some failed, or the time was over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One call as the caller saw it; times are in seconds since the epoch."""
+    """One call in the caller's view; times are in seconds since the epoch."""
 
     number: str
     call: str
     """SIPp's number of the call, from 1."""
     sent_s: float
     rung_s: float | None
-    """When the caller got the ringing: the verdict had arrived, and the call was dialled."""
+    """Time of the ringing at the caller: the verdict had arrived, and the call was dialled."""
     final_s: float
     status: int
     retry_after: str
@@ -47,13 +47,13 @@ class Outcome:
 
     @property
     def verdict_s(self) -> float | None:
-        """The time from the INVITE to the ringing."""
+        """Seconds from the INVITE to the ringing, which comes after the verdict; None without ringing."""
         return None if self.rung_s is None else self.rung_s - self.sent_s
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One call as the called phone saw it; times are in seconds since the epoch."""
+    """One call in the called phone's view; times are in seconds since the epoch."""
 
     number: str
     call: str
@@ -82,7 +82,7 @@ class Called:
 
 @contextmanager
 def called(folder: Path, sink: int | None = None, scenario: str = "called") -> Iterator[Called]:
-    """Answer every call inside the context. Received RTP goes to the port `sink`, if given."""
+    """Context of a SIPp that answers every call. Received RTP goes to the port `sink`, if given."""
     port, media_port = free_ports(2, socket.SOCK_DGRAM)
     process = started(scenario, folder, port, media_port, "-key", "sink", str(sink or media_port))
     try:
@@ -97,7 +97,7 @@ def called(folder: Path, sink: int | None = None, scenario: str = "called") -> I
 
 
 class Load:
-    """`rate` calls per second for `seconds`, to each of the `numbers` in turn. It starts at once."""
+    """Load of `rate` calls per second for `seconds`, to each of the `numbers` in turn. It starts at once."""
 
     def __init__(
         self,
@@ -111,8 +111,8 @@ class Load:
         hold_s: float = 0.2,
         endpoints: Sequence[str] = ("",),
     ) -> None:
-        """`way` is the prefix of the extension; `hold_s` is the duration of a call. The calls come by each of the
-        `endpoints` in turn; each number has calls by each of them if the counts have no common divisor.
+        """`way` is the prefix of the extension; `hold_s` is the duration of a call. The calls come through each of the
+        `endpoints` in turn; each number has calls through each of them if the counts have no common divisor.
         """
         self.offered = round(rate * seconds)
         self._folder = folder
@@ -137,7 +137,7 @@ class Load:
         return self._process.pid
 
     def outcomes(self) -> list[Outcome]:
-        """Wait for its end and return the outcomes. Calls that Asterisk forgot never end and are not among them."""
+        """The outcomes, after waiting for the end. Calls that Asterisk forgot never end and are not among them."""
         try:
             code = self._process.wait(max(0.0, self._over_s - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -188,7 +188,7 @@ def _sipp() -> list[str]:
 
 
 def logged(folder: Path) -> list[str]:
-    """What the scenario has logged."""
+    """The lines that the scenario has logged."""
     path = folder / "calls"
     written = path.read_text() if path.exists() else ""
     # SIPp may have been interrupted while it wrote the last line.
@@ -196,7 +196,7 @@ def logged(folder: Path) -> list[str]:
 
 
 def _seconds(seconds: str, microseconds: str) -> float:
-    """SIPp writes nothing for a variable of 0, such as 0 microseconds."""
+    """A time in seconds. SIPp writes nothing for a variable of 0, such as 0 microseconds."""
     return float(seconds) + float(microseconds or 0) / 1e6
 
 

@@ -1,4 +1,4 @@
-"""The conditions of a test: what a machine in the field has, and a laboratory forgets.
+"""The conditions of a test: properties of machines in the field that a laboratory tends to forget.
 
 `SITE=name` in the environment chooses one of `SITES` for all tests, and
 `SITE='time_zone=America/St_Johns,idle_channels=0'` changes the default.
@@ -23,47 +23,47 @@ from pathlib import Path
 from typing import Final
 
 from . import slow_disk
-from .becoming import Identity
+from .become_user import Identity
 from .bootstrap import AsteriskInstallation, find_or_get
 from .unpacked_packages import cache_directory, tell
 
 ROOT: Final = Path(__file__).parents[1]
 CHOICE: Final = "SITE"
 _SPARE_ID: Final = 23_001
-"""For users that the machine does not have: numbers that no distribution gives."""
+"""First id of users that the machine does not have: numbers that no distribution assigns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One machine's conditions. The defaults are those of a Japanese operator's machine."""
+    """One machine's conditions. The defaults describe a Japanese operator's machine."""
 
     time_zone: str = "Asia/Tokyo"
     """TZ of Asterisk and the service: a name, or a rule as in POSIX; or `FORWARD` or `BACK`."""
     locale: str = "ja_JP.UTF-8"
-    """LANG of Asterisk and the service. The service's texts stay English, as its unit says."""
+    """LANG of Asterisk and the service. The service's texts stay English, by its unit."""
     users: str = "own"
     """`own`: Asterisk is `asterisk`, the service `idtone` in its group, as the package makes them; or `root`."""
     umask: int = 0o027
     host_name: str = ""
-    """Empty: the machine's own."""
+    """Host name; empty: the machine's own."""
     registry: str = "signed"
-    """Or `unsigned`: the lab's own registry as a file. What a test writes itself stays as it is."""
+    """Kind of the lab's registry: signed, or `unsigned` as a file. A test's own registry stays as it is."""
     idle_channels: int = 300
     """Channels that wait on the PBX beside the test's calls."""
     asterisk: str = ""
-    """The program; empty for that of the machine, or the one that the lab gets."""
+    """The path of asterisk; empty for that of the machine, or the fetched one."""
     host: str = "127.0.0.1"
-    """Of the phones and of Asterisk's SIP and RTP: an address of IPv4, or `::1`."""
+    """Address of the phones and of Asterisk's SIP and RTP: an address of IPv4, or `::1`."""
     transport: str = "udp"
-    """Of SIP between the phones and Asterisk: `udp`, `tcp` or `tls`."""
+    """Transport of SIP between the phones and Asterisk: `udp`, `tcp` or `tls`."""
     srtp: bool = False
-    """RTP between the phones and Asterisk is encrypted (SDES)."""
+    """True if RTP between the phones and Asterisk is encrypted (SDES)."""
     trusted: bool = False
-    """The trunk believes what its peer says of the caller (`trust_id_inbound`)."""
+    """True if the trunk trusts its peer's caller identity (`trust_id_inbound`)."""
     loss: int = 0
-    """How many of 100 RTP packets are lost, in each direction."""
+    """Lost RTP packets of 100, in each direction."""
     disk_ms: int = 0
-    """How much longer each write to the journal takes."""
+    """Additional time of each write to the journal."""
 
     # -- users --------------------------------------------------------------------------------------------------
 
@@ -72,15 +72,15 @@ class Site:
         return self.users == "own" and not _why_no_users()
 
     def begun(self, change_s: float = 60) -> Site:
-        """The site with a time zone for programs, where it has `FORWARD` or `BACK` in that place: one whose clock
-        changes in so many seconds.
+        """The site with a time zone for programs: `FORWARD` or `BACK` is replaced by a zone whose clock changes in
+        `change_s` seconds.
         """
         if self.time_zone not in (FORWARD, BACK):
             return self
         return replace(self, time_zone=changing(time.time() + change_s, self.time_zone == FORWARD))
 
     def left_out(self) -> list[str]:
-        """What this machine cannot give to the site, each with its reason."""
+        """Conditions that this machine cannot provide, each with its reason."""
         missing = []
         if self.users == "own" and (why := _why_no_users()):
             missing.append(f"own users: {why}")
@@ -108,13 +108,13 @@ class Site:
         return Identity(_uid(who), asterisk_gid(), self.umask, self.host_name, tuple(str(each) for each in needed))
 
     def command(self, who: str, command: list[str], *visible: Path) -> list[str]:
-        """`command`, run by that user, who reaches the folders `visible`."""
+        """The command that runs `command` as that user, who reaches the folders `visible`."""
         identity = self.identity(who, *visible)
         return identity.command(command) if identity else command
 
     def give(self, folder: Path, who: str, mode: int) -> None:
-        """Make `folder` for that user, in Asterisk's group; all files in it become the user's too. What is the user's
-        already is left alone: a sound's file would seem changed.
+        """Create `folder` for that user, in Asterisk's group; all files in it become the user's too. Files that are the
+        user's already stay unchanged: a sound's file would seem changed.
         """
         folder.mkdir(parents=True, exist_ok=True)
         if self.own_users:
@@ -131,7 +131,7 @@ class Site:
             os.chown(file, _uid(who), asterisk_gid())
 
     def share(self, folder: Path) -> None:
-        """Let Asterisk's group read what root wrote into `folder`, and no others: as /etc/asterisk."""
+        """Let Asterisk's group, and no others, read the files that root wrote into `folder`, as in /etc/asterisk."""
         if self.own_users:
             for each in (folder, *folder.rglob("*")):
                 os.chown(each, 0, asterisk_gid())
@@ -157,8 +157,8 @@ BACK: Final = "back"
 
 
 def changing(at_s: float, forward: bool) -> str:
-    """A time zone (a rule of POSIX) whose clock changes at this second, by an hour: forward, until then three hours
-    before UTC; or back, until then four. Its other change is half a year away.
+    """A time zone (a rule of POSIX) whose clock changes at this second, by an hour: forward, from three hours before
+    UTC; or back, from four. Its other change is half a year away.
     """
     local = time.gmtime(at_s + (3 if forward else 4) * 3600)
     day = local.tm_yday - 1
@@ -173,11 +173,11 @@ def _differs(site: Site, name: str) -> bool:
 
 JAPAN: Final = Site()
 BARE: Final = Site("UTC", "C.UTF-8", "root", 0o022, registry="unsigned", idle_channels=0)
-"""One who has just unpacked Asterisk; and the benches, whose figures then are those of the calls alone."""
+"""The site of a freshly unpacked Asterisk; also of the benches, whose figures then are those of the calls alone."""
 
 
 def chosen(environment: Mapping[str, str] = os.environ) -> Site:
-    """The site that the environment names. Raises ValueError, which says what may be named."""
+    """The site that the environment names. Raises ValueError, which lists the possible names."""
     from .sites import SITES  # whose sites are made of this module's
 
     text = environment.get(CHOICE, "")
@@ -203,7 +203,7 @@ def chosen(environment: Mapping[str, str] = os.environ) -> Site:
 
 
 def _parts(text: str) -> list[str]:
-    """What is between the commas; a rule of a time zone has commas of its own, and no `=`."""
+    """The parts between the commas; a rule of a time zone has its own commas, and no `=`."""
     parts: list[str] = []
     for part in text.split(","):
         if "=" in part or not parts:
@@ -217,8 +217,8 @@ def _parts(text: str) -> list[str]:
 
 
 def reach(folder: Path) -> None:
-    """Let others pass through the folders to `folder` that are temporary: pytest closes all of its own. Not through its
-    topmost, which the next run closes again; `becoming` goes round that one.
+    """Let others pass through the temporary folders above `folder`: pytest closes all of its own. Its topmost one stays
+    closed, because the next run closes it again; `become_user` avoids that one.
     """
     for each in (folder, *folder.parents):
         if (
@@ -231,7 +231,7 @@ def reach(folder: Path) -> None:
 
 
 def _reached(folder: Path) -> Path:
-    """The folder with all that this run of pytest makes, where `folder` is one of its own; otherwise `folder`."""
+    """The folder with all that this run of pytest creates, if `folder` is in it; otherwise `folder`."""
     below = [each for each in (folder, *folder.parents) if each.parent.name.startswith("pytest-of-")]
     return below[0] if below else folder
 
@@ -258,7 +258,7 @@ def asterisk_gid() -> int:
 
 @functools.cache
 def _why_no_users() -> str:
-    """Why programs cannot be other users' here; empty if they can."""
+    """The reason why programs cannot run as other users here; empty if they can."""
     if os.geteuid() != 0:
         return "only root can start them"
     with tempfile.TemporaryDirectory() as closed:  # as pytest's folders are
@@ -297,7 +297,7 @@ def _installed(name: str) -> bool:
 
 @functools.cache
 def _compiled(name: str) -> bool:
-    """Whether the folder of `_locales` has it, now that localedef was asked for it; False if it is installed."""
+    """True if localedef has compiled the locale into the folder of `_locales`; False if it is installed."""
     if _installed(name):
         return False
     folder = _locales() / name

@@ -1,8 +1,8 @@
-"""The sites by name, and which tests run on which. `tests/lab/test_site.py` checks the table of CONTRIBUTING.md.
+"""The sites by name, and the tests on each. `tests/lab/test_site.py` checks the table of CONTRIBUTING.md.
 
-`tests/calls/test_sites.py` holds all promises on each site: on the default in `make test`, on those of `OFTEN` in
-`make test-breadth`, on all of `SITES` and `multiplied()` in `make test-sites`. All other tests of calls run on the
-default, `japan`, or on the one that `SITE=` names.
+`tests/calls/test_sites.py` tests all promises on each site: on the default in `make test`, on those of `OFTEN` in `make
+test-breadth`, on all of `SITES` and `multiplied()` in `make test-sites`. All other tests of calls run on the default,
+`japan`, or on the one that `SITE=` names.
 """
 
 import itertools
@@ -30,7 +30,7 @@ SITES: Final[Mapping[str, Site]] = {
     "quiet": replace(JAPAN, idle_channels=0),
     "crowded": replace(JAPAN, idle_channels=1_500),
     "named": replace(JAPAN, host_name="pbx01.example.jp"),
-    # What is between the phones and Asterisk.
+    # The network between the phones and Asterisk.
     "ipv6": replace(JAPAN, host="::1"),
     "tcp": replace(JAPAN, transport="tcp"),
     "tls": replace(JAPAN, transport="tls", srtp=True, host="::1"),
@@ -39,7 +39,7 @@ SITES: Final[Mapping[str, Site]] = {
     "slow-disk": replace(JAPAN, disk_ms=300),
 }
 OFTEN: Final = ("bare", "newfoundland", "back", "crowded", "tls")
-"""What `make test-breadth` takes beside the default: each of them differs from it in more than one way."""
+"""Sites of `make test-breadth` beside the default: each differs from it in more than one way."""
 
 _MULTIPLIED: Final[Mapping[str, tuple[Any, ...]]] = {
     "time_zone": ("Asia/Tokyo", "UTC", "America/St_Johns", "Australia/Lord_Howe", FORWARD, BACK),
@@ -50,13 +50,13 @@ _MULTIPLIED: Final[Mapping[str, tuple[Any, ...]]] = {
 
 
 def multiplied() -> dict[str, Site]:
-    """Each value of some dimensions with each of the others, by its values."""
+    """The combinations of each value of some dimensions with each of the others, by their values."""
     combined = (dict(zip(_MULTIPLIED, values, strict=True)) for values in itertools.product(*_MULTIPLIED.values()))
     return {" ".join(values.values()): replace(JAPAN, **values) for values in combined}
 
 
 def table() -> list[str]:
-    """The rows of CONTRIBUTING.md: each dimension, its default, and its other values by the target that takes them."""
+    """The rows of CONTRIBUTING.md: each dimension, its default, and its other values by the target that uses them."""
     often = {name: SITES[name] for name in OFTEN}
     rows = []
     for dimension in fields(Site):

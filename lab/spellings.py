@@ -1,6 +1,7 @@
-"""The forms of numbers, as an Asterisk dialplan can come by them, and what each is; generated from the parts of a form.
+"""Spellings of numbers that an Asterisk dialplan can get, each with its meaning; generated from the parts of a
+spelling.
 
-They run through `numbers.parse`, through the hook without the service, and through both together.
+They are tested with `numbers.parse`, with the hook without the service, and with both together.
 """
 
 import itertools
@@ -10,7 +11,7 @@ from typing import Final
 
 EMERGENCY_NUMBERS: Final = ("110", "118", "119")
 SUSPENDED: Final = "0312345677"
-"""Of it, and of nothing else, the lab's registry says that it is suspended."""
+"""The only number that the lab's registry suspends."""
 
 DASHES: Final = "-‐‑‒–—―−ー－ｰ"
 MARKS: Final = [
@@ -24,14 +25,14 @@ MARKS: Final = [
     )
     for code in codes
 ]
-"""Bidi and zero-width."""
+"""Bidirectional marks and zero-width characters."""
 SEPARATORS: Final = ("", " ", ".", "\t", "\u00a0", "\u3000", *DASHES)
 _AROUND: Final = (
     "{}{}", "sip:{}{}", "sips:{}{}", "tel:{}{}", "TEL:{}{}", "sIp:{}{}", "<sip:{}{}>", "<tel:{}{}>", "<{}{}>",
     "tel: {}{}",
     " {} {}", "({}){}",
 )  # fmt: skip
-"""Around a number, and its host or parameters."""
+"""Texts around a number, and its host or parameters."""
 _REST: Final = (
     "", "@x", "@10.0.0.1:5060", ";phone-context=+81", "@[2001:db8::1]:5060;transport=tcp", ";", ";x=\ny",
     "@h;user=phone",
@@ -45,7 +46,7 @@ _SCRIPTS: Final = {
 
 
 def wide(text: str) -> str:
-    """In full-width characters, as a Japanese keyboard writes them."""
+    """The text in full-width characters, as a Japanese keyboard writes them."""
     return text.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)} | {0x20: 0x3000})
 
 
@@ -65,12 +66,12 @@ def _in_every_width(*forms: str) -> tuple[str, ...]:
 
 
 def _some(count: int, *parts: Sequence[object]) -> list[tuple[object, ...]]:
-    """So many of all combinations, the same each time, in which all values of each part come."""
+    """`count` of all combinations, the same each time, with all values of each part."""
     return [_combination(index * 7919 % math.prod(map(len, parts)), parts) for index in range(count)]
 
 
 def _combination(at: int, parts: Sequence[Sequence[object]]) -> tuple[object, ...]:
-    """That of `itertools.product` at this place."""
+    """The combination of `itertools.product` at this place."""
     found: list[object] = []
     for part in reversed(parts):
         at, place = divmod(at, len(part))
@@ -81,7 +82,7 @@ def _combination(at: int, parts: Sequence[Sequence[object]]) -> tuple[object, ..
 def _combined(
     count: int, written: Sequence[str], rest: Sequence[str] = _REST, surroundings: Sequence[str] = _AROUND
 ) -> list[str]:
-    """The numbers in these ways of writing (with `-` for a separator), in all surroundings."""
+    """The numbers in these spellings (with `-` for a separator), in all surroundings."""
     return [
         width(around.format(number.replace("-", separator), tail).replace(";>", ">"))
         for around, number, separator, width, tail in _some(count, surroundings, written, SEPARATORS, _WIDTHS, rest)
@@ -89,7 +90,7 @@ def _combined(
 
 
 def _marked(number: str) -> Iterable[str]:
-    """With each mark inside, before and behind, and around each part."""
+    """The number with each mark inside, before and behind, and around each part."""
     for mark in MARKS:
         yield number[:2] + mark + number[2:]
         yield f"{mark}{number}{mark}"
@@ -122,7 +123,7 @@ def _emergencies(digits: str) -> Iterable[str]:
 
 
 EMERGENCIES: Final = {spelling: digits for digits in EMERGENCY_NUMBERS for spelling in _emergencies(digits)}
-"""Spelling → the emergency number that it is."""
+"""Spelling → its emergency number."""
 
 LOOKING_ALIKE: Final = (
     *_in_every_width(
@@ -137,21 +138,21 @@ LOOKING_ALIKE: Final = (
     *(script[1] + script[1] + script[0] for script in _SCRIPTS.values()),
     *(f"11{script[0]}" for script in _SCRIPTS.values()),
 )  # fmt: skip
-"""What only looks like an emergency number."""
+"""Texts that only look like an emergency number."""
 
 
 def dashed(number: str) -> str:
-    """A number of Japan as it is printed: 03-1234-5677."""
+    """A Japanese number in its printed form: 03-1234-5677."""
     return f"{number[:-8]}-{number[-8:-4]}-{number[-4:]}"
 
 
 def _national(number: str) -> tuple[str, ...]:
-    """With `-` for a separator, as below."""
+    """The national spellings, with `-` for a separator, as below."""
     return (dashed(number), "-".join(number), dashed(number)[1:])
 
 
 def _abroad(number: str) -> tuple[str, ...]:
-    """As from abroad, or as to abroad."""
+    """The spellings from abroad, or to abroad."""
     whole, short = dashed(number), dashed(number)[1:]
     return (
         f"+81-{short}", f"+81-{whole[0]}-{short}", f"81-{short}", f"81-{whole}", f"010-81-{short}",
@@ -160,7 +161,7 @@ def _abroad(number: str) -> tuple[str, ...]:
 
 
 def _caller_id_asked(number: str) -> tuple[str, ...]:
-    """With the prefix that withholds or shows the caller's number."""
+    """The spellings with the prefix that withholds or shows the caller's number."""
     whole, short = dashed(number), dashed(number)[1:]
     return (
         f"184-{whole}", f"186-{whole}", f"184-+81-{short}", f"184-81-{short}", f"186-010-81-{short}",
@@ -183,7 +184,7 @@ def _by_hand(number: str) -> tuple[str, ...]:
 
 
 Spell = Callable[[str], Iterable[str]]
-"""Makes forms of a number of Japan (0312345677)."""
+"""Makes spellings of a Japanese number (0312345677)."""
 READABLE: Final[Mapping[str, Spell]] = {
     "digits": lambda number: (number, f"+81{number[1:]}"),
     "separators": lambda number: (
@@ -198,7 +199,7 @@ READABLE: Final[Mapping[str, Spell]] = {
     "marks": lambda number: (*_marked(number), *_marked(f"+81{number[1:]}")),
     "all at once": lambda number: _combined(360, _written(number)),
 }
-"""The forms in which a number can be read, by what is special about them."""
+"""Property → spellings in which a number can be read."""
 
 OF_SUSPENDED: Final = tuple(
     dict.fromkeys(
@@ -210,7 +211,7 @@ OF_SUSPENDED: Final = tuple(
         )
     )
 )
-"""The suspended number in forms in which it can be read."""
+"""The suspended number in readable spellings."""
 
 _BEHIND: Final = (
     "x", "x5", "#", "++", " ext. 5", " ext5", ";5", "0", "-1", "#0312345678", "/0312345678", " / 0312345678",
@@ -261,10 +262,10 @@ OUT_OF_ORDER: Final[Mapping[str, Spell]] = {
     "carriers' prefixes": _by_carriers,
     "among others": _among_others,
 }
-"""The forms in which a number cannot be read surely, by what is wrong with them."""
+"""Fault → spellings in which a number cannot be read reliably."""
 
 UNREADABLE: Final = tuple(dict.fromkeys(text for spell in OUT_OF_ORDER.values() for text in spell(SUSPENDED)))
-"""The suspended number in forms in which it cannot be read surely."""
+"""The suspended number in spellings that cannot be read reliably."""
 
 OF_OTHERS: Final = _in_every_width(
     "0312345678",
@@ -325,4 +326,4 @@ NO_NUMBERS: Final = (
         "03'12345678",
     ),
 )
-"""Neither the suspended number nor another, or none that can be read."""
+"""Texts with neither the suspended number nor another one, or none that can be read."""

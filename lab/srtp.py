@@ -7,16 +7,16 @@ from typing import Final
 from pylibsrtp import Error, Policy, Session
 
 _KEY_OCTETS: Final = 30
-"""The master key and its salt."""
+"""Octets of the master key and its salt."""
 
 
 class Srtp:
-    """One stream's encryption: with our key what it sends, with theirs what it receives."""
+    """One stream's encryption: our key for sent packets, theirs for received ones."""
 
     def __init__(self) -> None:
         octets = os.urandom(_KEY_OCTETS)
         self.key = base64.b64encode(octets).decode()
-        """As the session description has it."""
+        """The key in the form of the session description."""
         self._ours = Session(Policy(octets, Policy.SSRC_ANY_OUTBOUND))
         self._theirs: Session | None = None
         self._their_key = ""

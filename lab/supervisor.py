@@ -49,20 +49,20 @@ class Life:
     started_s: float
     ready_s: float | None = None
     silent_s: float | None = None
-    """When the watchdog noticed that the process is silent."""
+    """Time at which the watchdog noticed the process's silence."""
     ended_s: float | None = None
 
 
 @dataclass
 class Supervisor(Service):
-    """`Service`, run by its unit file."""
+    """A `Service` that runs by its unit file."""
 
     lives: list[Life] = field(default_factory=list, init=False, compare=False)
     """All main processes so far, the latest last."""
     told: list[str] = field(default_factory=list, init=False, compare=False)
     """The service's notifications, without those for the watchdog."""
     frozen: bool = field(default=False, init=False, compare=False)
-    """The whole machine is, and with it systemd: nothing is silent for too long."""
+    """True if the complete machine is frozen, including systemd: no silence is too long."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,7 +90,7 @@ class Supervisor(Service):
         return self._thread is None or not self._thread.is_alive()
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int | None:
-        """As `systemctl stop`, whose signal `number` is."""
+        """Stop like `systemctl stop`, with the signal `number`."""
         if self._thread is None:
             return None
         self._stop_with = number
@@ -103,12 +103,12 @@ class Supervisor(Service):
         return 0
 
     def reload(self) -> None:
-        """Begin what `systemctl reload` does."""
+        """Begin the acts of `systemctl reload`."""
         assert "; kill -HUP $MAINPID || exit 1; " in self.unit["ExecReload"]
         os.kill(self.pid, signal.SIGHUP)
 
     def reloads(self) -> bool:
-        """As `systemctl reload`, to its end: whether the next instance has taken over."""
+        """Do `systemctl reload` to its end. True if the next instance has taken over."""
         environment = {"PATH": os.defpath, "MAINPID": str(self.pid), "RUNTIME_DIRECTORY": str(self._runtime)}
         line = self.as_itself(shlex.split(self.unit["ExecReload"]))
         return subprocess.run(line, env=environment, stderr=subprocess.DEVNULL, check=False).returncode == 0
@@ -127,7 +127,7 @@ class Supervisor(Service):
         with contextlib.suppress(BlockingIOError):  # drop what the last process sent
             while True:
                 self._inbox.recv(4096, socket.MSG_DONTWAIT)
-        # Without WATCHDOG_PID, which is unknown before the process starts.
+        # WATCHDOG_PID is left out: it is unknown before the process starts.
         environment = self._environment() | {
             "NOTIFY_SOCKET": "@" + self._name,
             "RUNTIME_DIRECTORY": str(self._runtime),
@@ -148,7 +148,7 @@ class Supervisor(Service):
         return [str(IDTONE), *self.unit["ExecStart"].split()[1:], "-c", str(self.settings)]
 
     def _watch(self) -> bool:
-        """Wait until the main process has ended; return whether that was requested."""
+        """Wait until the main process has ended. True if that was requested."""
         leaving = False
         heard_s = time.monotonic()
         main = os.pidfd_open(self.pid)
@@ -197,7 +197,7 @@ class Supervisor(Service):
         return main
 
     def _end_group(self, group: int) -> None:
-        """The main process has ended. So do the others of its group, as of a cgroup: a hand-over may be under way."""
+        """End the other processes of the ended main process's group, as of a cgroup: a hand-over may be in progress."""
         deadline_s = time.monotonic() + self.unit.seconds("TimeoutStopSec")
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, self._stop_with)
@@ -207,7 +207,7 @@ class Supervisor(Service):
                 time.sleep(0.02)
 
     def _end(self, main: int) -> None:
-        """SIGABRT with SIGCONT, as systemd does; then SIGKILL."""
+        """Send SIGABRT with SIGCONT, as systemd does; then SIGKILL."""
         signal.pidfd_send_signal(main, signal.SIGABRT)
         signal.pidfd_send_signal(main, signal.SIGCONT)
         if not _readable([main], self.unit.seconds("TimeoutAbortSec")):
@@ -216,7 +216,7 @@ class Supervisor(Service):
 
 
 def _runs(group: int) -> bool:
-    """Whether a process of the group has not ended."""
+    """True if a process of the group still runs."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             state, _, its_group = path.read_text("ascii", "replace").rpartition(")")[2].split()[:3]
@@ -226,7 +226,7 @@ def _runs(group: int) -> bool:
 
 
 def _readable(awaited: list[int | socket.socket], timeout_s: float | None = None) -> list[int | socket.socket]:
-    """As `select.select`, but for descriptors beyond 1023 too: a lab with many calls has them."""
+    """The readable descriptors, as from `select.select`, also above 1023: a lab with many calls has them."""
     poll = select.poll()
     known = {each if isinstance(each, int) else each.fileno(): each for each in awaited}
     for descriptor in known:

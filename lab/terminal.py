@@ -1,4 +1,4 @@
-"""The command line in this process: what people type, and what the commands answer."""
+"""The command line in this process: typed input, and the commands' output."""
 
 import io
 import json
@@ -13,8 +13,8 @@ from .programs import located
 
 class Terminal:
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        """Exit code, standard output (parsed if JSON was asked for) and standard error. The first of `words` may be
-        several: `"licence renew"`.
+        """Exit code, standard output (parsed if JSON was asked for) and standard error. The first of `words` may
+        contain several: `"licence renew"`.
         """
         app, arguments = located([*str(words[0]).split(), *map(str, words[1:])])
         code, out, err = 0, io.StringIO(), io.StringIO()
@@ -41,7 +41,7 @@ class Terminal:
         return self.shown(*words, "--json", typed=typed, code=code)
 
     def error(self, *words: object, typed: str = "") -> str:
-        """The error of a command that is refused, in one line."""
+        """The error of a refused command, in one line."""
         code, out, error = self.run(*words, typed=typed)
         assert (code, out) == (command_line.UNUSABLE, ""), error
         return " ".join(error.split())

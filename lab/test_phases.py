@@ -1,7 +1,7 @@
 """The tests in phases, as `make test` runs them: python -m lab.test_phases MARKERS [--workers N] [--callers N]
 
-What computes runs beside the calls, in the idle class: it takes what they leave of the processors, and no phone is late
-for it. What measures times has the machine for itself afterwards.
+Computing tests run beside the calls, in the idle class: they take the processor time that calls leave, and delay no
+phone. Tests that measure times have the machine alone afterwards.
 """
 
 import argparse
@@ -20,17 +20,17 @@ from .repository import ROOT
 
 CALLS: Final = "tests/calls"
 LOUD: Final = ("tests/hostile", "tests/agi/test_plain_agi_on_asterisk.py", "tests/lab/test_sipp.py")
-"""Attacks, and what else would make the phones of other calls late."""
+"""Attacks, and other tests that would delay the phones of other calls."""
 IDLE: Final = ("chrt", "--idle", "0")
 ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "INT")
 OUTPUT: Final = ROOT / "build" / "test-computing.txt"
-"""What the tests that compute say, until it is shown."""
+"""The output of the computing tests, until it is shown."""
 INTERRUPTED: Final = 128 + signal.SIGINT
 _LOOK_S: Final = 0.2
 
 
 def main() -> int:
-    """The exit code: 0 if all tests passed. No test is alone on the machine after another one has failed."""
+    """The exit code: 0 if all tests passed. After a failed test, no test gets the machine alone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("markers", help="in addition to those of the phases, as for pytest -m; empty for all tests")
     parser.add_argument("--workers", type=int, default=3, help="of the tests that compute")
@@ -73,7 +73,7 @@ def _pytest(markers: str, workers: int, *paths: str) -> list[str]:
 
 
 def _that_have_the_machine_alone() -> list[str]:
-    """The files that have such tests. To read all the others takes longer than some of the tests."""
+    """The files with tests that need the machine alone. Reading all the others takes longer than some of the tests."""
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     return [f"{path.relative_to(ROOT)}" for path in files if "pytest.mark.alone" in path.read_text("utf-8")]
 
@@ -85,8 +85,8 @@ def _code(command: Sequence[str]) -> int:
 
 @contextmanager
 def started(command: Sequence[str], output: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A pytest in a process group of its own. What ends us interrupts the whole group, once, as Ctrl-C does: so its
-    tests end what they started. SIGKILL interrupts only pytest.
+    """Context with a pytest in a separate process group. A signal that ends us interrupts the complete group once, like
+    Ctrl-C, so that its tests end what they started. SIGKILL interrupts only pytest.
     """
     process = subprocess.Popen(
         [*ENDS_WITH_US, *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
@@ -100,7 +100,7 @@ def started(command: Sequence[str], output: IO[bytes] | None = None) -> Iterator
 
 
 def _followed(path: Path, writer: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """What the process has written and writes, until its end."""
+    """The present and coming output of a process, until its end."""
     with path.open("rb") as file:
         while True:
             has_ended = writer.poll() is not None

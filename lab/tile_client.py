@@ -1,4 +1,4 @@
-"""A client of C2SP tlog-tiles that knows nothing of idtone: Go's own code for its checksum database.
+"""An independent client of C2SP tlog-tiles: Go's own code for its checksum database.
 
     python -m lab.tile_client     prints the program's path
 
@@ -23,11 +23,11 @@ SOURCE: Final = Path(__file__).with_name("ledger") / "tiles" / "client" / "main.
 PACKAGES: Final = ("golang-go", "golang-golang-x-mod-dev")
 """The compiler, and `golang.org/x/mod/sumdb`."""
 WITHOUT: Final = ("gcc-*", "libc-bin", "libc6*", "libcrypt*", "libgcc-*", "perl*", "media-types", "golang-golang-x-t*")
-"""Packages that a program in Go alone does not need."""
+"""Packages that a plain Go program does not need."""
 
 
 def tile_client(progress: Progress = tell, environment: Mapping[str, str] = os.environ) -> Path:
-    """The program: `URL VKEY` prints how many entries are in the tree, or exits with 1. Raises PackagesUnavailable."""
+    """The program: `URL VKEY` prints the number of entries in the tree, or exits with 1. Raises PackagesUnavailable."""
     return go_program("tile-client", SOURCE, PACKAGES, WITHOUT, progress, environment)
 
 
@@ -39,7 +39,9 @@ def go_program(
     progress: Progress = tell,
     environment: Mapping[str, str] = os.environ,
 ) -> Path:
-    """What Debian's Go makes of a file and of `packages`, Go itself among them. Raises PackagesUnavailable."""
+    """The program that Debian's Go compiles from a file with `packages`, including Go itself. Raises
+    PackagesUnavailable.
+    """
     cache = cache_directory(environment, progress)
     named = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
     program = cache / f"{name}-{named}-{platform.machine()}"

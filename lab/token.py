@@ -1,4 +1,4 @@
-"""A PKCS#11 library with a token in it (SoftHSM), which never gives its keys away."""
+"""A PKCS#11 library with a token (SoftHSM), which never reveals its keys."""
 
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +21,9 @@ P256: Final = "secp256r1"
 
 @contextmanager
 def softhsm(folder: Path, label: str) -> Iterator[Path]:
-    """The library; its only token is in `folder`. A process that loads it later finds the token by the environment."""
+    """Context with the library; its only token is in `folder`. A process that loads it later finds the token by the
+    environment.
+    """
     root = _unpacked()
     library = root / "usr/lib/softhsm/libsofthsm2.so"
     (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder}\nlog.level = ERROR\n")
@@ -33,13 +35,13 @@ def softhsm(folder: Path, label: str) -> Iterator[Path]:
         pkcs11.unload(str(library))
 
 
-@cache  # to see that it is whole takes as long as all else here
+@cache  # the check that it is complete takes as long as everything else here
 def _unpacked() -> Path:
     return packages.tree("softhsm2")
 
 
 def new_key(library: Path, label: str, number: int, curve: str) -> None:
-    """As its maker's program does it."""
+    """Create a key as the maker's program does."""
     with pkcs11.lib(str(library)).get_token(token_label=label).open(rw=True, user_pin=PIN) as session:
         kind, way = (KeyType.EC_EDWARDS, Mechanism.EC_EDWARDS_KEY_PAIR_GEN) if curve == EDWARDS else (KeyType.EC, None)
         parameters = {Attribute.EC_PARAMS: encode_named_curve_parameters(curve)}

@@ -10,18 +10,18 @@ from .sip import Party, Response, Uri
 
 
 async def blind(call: Call, target: Uri) -> Response:
-    """Ask the other side to call `target` instead of us."""
+    """The response to a request (REFER) that the other side call `target` instead of us."""
     return await _refer(call, f"<{target}>")
 
 
 async def attended(call: Call, consulted: Call) -> Response:
-    """Ask the other side to connect to our party in the call `consulted`."""
+    """The response to a request (REFER) that the other side connect to our party in the call `consulted`."""
     assert consulted.dialog, "the second call was not answered"
     return await _refer(call, f"<{consulted.dialog.target}?Replaces={quote(replaces(consulted.dialog), safe='')}>")
 
 
 def replaces(dialog: Dialog) -> str:
-    """The dialog as its other end identifies it (RFC 3891, 3)."""
+    """The dialog in the form by which its other end identifies it (RFC 3891, 3)."""
     return f"{dialog.call_id};to-tag={dialog.remote.tag};from-tag={dialog.local.tag}"
 
 
@@ -38,6 +38,6 @@ def progress(call: Call) -> list[int]:
 
 
 async def outcome(call: Call) -> int:
-    """Wait for the transfer's final status. Raises AssertionError if it does not arrive."""
+    """The transfer's final status, after waiting for it. Raises AssertionError if it does not arrive."""
     await until(lambda: progress(call) and progress(call)[-1] >= 200, "the end of the transfer")
     return progress(call)[-1]

@@ -1,9 +1,10 @@
-"""An Asterisk in a folder of the reader's own, for docs/tutorial.md.
+"""An Asterisk in the reader's own folder, for docs/tutorial.md.
 
     python -m lab.tutorial_asterisk FOLDER
 
-Makes FOLDER/etc with what every Asterisk needs and the tutorial does not explain, and the program FOLDER/asterisk,
-which runs Asterisk with that configuration. What the reader writes (`ari.conf`, `http.conf`, `extensions.conf`) stays.
+Creates FOLDER/etc with the files that every Asterisk needs and the tutorial does not explain, and the program
+FOLDER/asterisk, which runs Asterisk with that configuration. The reader's own files (`ari.conf`, `http.conf`,
+`extensions.conf`) stay.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from .asterisk import EMPTY, MODULES
 from .bootstrap import AsteriskInstallation, AsteriskMissing, find_or_get
 
 OWN_MODULES: Final = [*(name for name in MODULES if "pj" not in name), "app_record"]
-"""The tutorial's phones are Local channels, one of which records what it hears."""
+"""Modules of the tutorial, whose phones are Local channels; one of them records what it hears."""
 
 
 def make(folder: Path, installation: AsteriskInstallation) -> Path:

@@ -1,4 +1,4 @@
-"""The units of systemd that the project ships, as the tests read them."""
+"""The project's systemd units, for the tests."""
 
 import configparser
 import re
@@ -17,5 +17,5 @@ def unit(text: str) -> configparser.ConfigParser:
 
 
 def hardening(text: str) -> list[str]:
-    """The lines that take rights from the unit's process, in the file's order."""
+    """The lines that restrict the unit's process, in the file's order."""
     return _HARDENING.findall(text)

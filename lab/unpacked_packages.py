@@ -1,5 +1,5 @@
 """Debian's packages, unpacked in the user's cache and kept between runs. One run at a time fetches them, and each
-checks that what is kept is whole.
+checks that the stored files are complete.
 
 Standard library only: this runs before anything is set up.
 """
@@ -41,12 +41,12 @@ def tree(
 ) -> Path:
     """The folder with `packages` and their dependencies, unpacked. It is fetched if it is missing or damaged.
 
-    A `label` tells trees of the same packages apart. Raises PackagesUnavailable.
+    A `label` distinguishes trees of the same packages. Raises PackagesUnavailable.
     """
     cache = cache_directory(environment, progress)
     named = hashlib.sha256(" ".join((*sorted(packages), *without)).encode()).hexdigest()[:8]
     kept = cache / "-".join(filter(None, ("debian", packages[0], label, named, platform.machine())))
-    # A whole tree lasts, so who needs it does not wait while another is fetched: its user's time limit may run already.
+    # A complete tree lasts, so nobody waits for it while another is fetched: the user's time limit may run already.
     if suite_of(kept):
         return kept
     with alone(cache / "packages.lock", "packages", progress):
@@ -105,12 +105,12 @@ def command(root: Path, program: str) -> list[str]:
 
 
 def seal(tree: Path, suite: str) -> None:
-    """Mark a tree as complete, with the suite of Debian that it came from."""
+    """Mark a tree as complete, with its suite of Debian."""
     (tree / _MANIFEST).write_text(json.dumps({**_measure(tree), "suite": suite}))
 
 
 def suite_of(tree: Path) -> str | None:
-    """The suite that a tree came from; None if the tree differs from what was sealed."""
+    """The suite of a tree; None if the tree has changed since it was sealed."""
     try:
         expected = json.loads((tree / _MANIFEST).read_text())
     except (OSError, ValueError):
@@ -122,7 +122,7 @@ def suite_of(tree: Path) -> str | None:
 
 @contextlib.contextmanager
 def alone(lock: Path, what: str, progress: Progress) -> Iterator[None]:
-    """Hold the lock, so that two runs side by side get `what` once."""
+    """Context that holds the lock, so that of two runs only one gets `what`."""
     with lock.open("a") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,7 +144,7 @@ def _measure(tree: Path) -> dict[str, Any]:
 
 
 def print_found(find: Callable[[], object]) -> int:
-    """Print what was found or fetched. The exit code is 2 if it is not to be had."""
+    """Print the found or fetched path. The exit code is 2 if it is not available."""
     try:
         print(find())
     except PackagesUnavailable as error:

@@ -22,7 +22,7 @@ _SAME_PYTHON_WITH_PIP: Final = "import pip, sys; sys.exit(sys.version_info[:2] !
 
 
 def make(folder: Path) -> None:
-    """Make the environment, or keep it if it works. Raises PackagesUnavailable where pip is not available."""
+    """Create the environment, or keep it if it works. Raises PackagesUnavailable if pip is not available."""
     if _works(folder):
         return
     has_pip = importlib.util.find_spec("ensurepip") is not None

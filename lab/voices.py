@@ -10,7 +10,7 @@ import numpy as np
 from .g711 import SAMPLE_RATE_HZ, Samples
 
 PERIOD: Final = 4000
-"""The period of a voice in samples; whole frames."""
+"""The period of a voice in samples; complete frames."""
 LEVEL_RMS: Final = 1602.0
 """-20 dBm0, the level of a talker."""
 _BAND_HZ: Final = (300, 3400)
@@ -28,7 +28,7 @@ def voice(seed: int) -> Samples:
 CALLER: Final = voice(1)
 CALLED: Final = voice(2)
 ANNOUNCEMENT: Final = voice(3)
-"""Early media."""
+"""The announcement of early media."""
 
 
 def members(count: int) -> list[Samples]:
@@ -37,7 +37,7 @@ def members(count: int) -> list[Samples]:
 
 
 def tone(frequency_hz: float, on_ms: int, off_ms: int = 0, level_rms: float = LEVEL_RMS) -> Samples:
-    """A tone and the silence after it; whole frames."""
+    """A tone and the silence after it; complete frames."""
     time_s = np.arange(on_ms * SAMPLE_RATE_HZ // 1000) / SAMPLE_RATE_HZ
     samples = level_rms * np.sqrt(2) * np.sin(2 * np.pi * frequency_hz * time_s)
     return np.rint(np.pad(samples, (0, off_ms * SAMPLE_RATE_HZ // 1000))).astype(np.int16)

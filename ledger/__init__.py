@@ -1,1 +1,1 @@
-"""Evidence: what was decided for each call, and which sounds were sent (再生証跡)."""
+"""Evidence: the decision for each call, and the sounds that were sent (再生証跡)."""

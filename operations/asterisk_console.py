@@ -11,17 +11,17 @@ from idtone.core.errors import ChangeError
 
 TIMEOUT_S: Final = 10.0
 _SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")
-"""Folders where asterisk is installed, and which are not in every user's PATH."""
+"""Folders where asterisk is installed, but which are not in every user's PATH."""
 
 
 class AsteriskConsole:
-    """The console of the Asterisk that has this configuration folder."""
+    """The console of the Asterisk that uses this configuration folder."""
 
     def __init__(self, folder: Path) -> None:
         self._conf = folder / "asterisk.conf"
 
     def run(self, command: str) -> str:
-        """The output. Raises ChangeError if Asterisk does not answer."""
+        """The output of a command. Raises ChangeError if Asterisk does not answer."""
         named = ["-C", str(self._conf)] if self._conf.exists() else []
         return self._ended(command, [*named, "-rx", command])
 
@@ -61,7 +61,7 @@ class AsteriskConsole:
         )
 
     def version(self) -> str | None:
-        """The running Asterisk's version, else that of the installed program; None if there is neither."""
+        """The running Asterisk's version, otherwise that of the installed program; None if there is neither."""
         with suppress(ChangeError):
             if text := self.settings().get("Version"):
                 return text
@@ -70,12 +70,12 @@ class AsteriskConsole:
         return None
 
     def process(self) -> int | None:
-        """The running Asterisk's process; None if it does not answer."""
+        """The pid of the running Asterisk; None if it does not answer."""
         with suppress(ChangeError, KeyError, OSError, ValueError):
             return int(Path(self.settings()["PID file"]).read_text())
         return None
 
     def settings(self) -> dict[str, str]:
-        """What `core show settings` says: `Version`, `Module directory`, `PID file`. Raises ChangeError."""
+        """The output of `core show settings` by name: `Version`, `Module directory`, `PID file`. Raises ChangeError."""
         pairs = (line.partition(":") for line in self.run("core show settings").splitlines())
         return {name.strip(): value.strip() for name, _, value in pairs if value}

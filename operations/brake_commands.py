@@ -1,4 +1,6 @@
-"""`idtone brake list | release`: what the brake has marked, slowed or stopped, and how a person releases it."""
+"""`idtone brake list | release`: the subjects that the brake has marked, slowed or stopped, and their release by a
+person.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,14 @@ import typer
 
 from idtone.call_control.brake.shared_stops import Hold
 from idtone.call_control.brake.state_files import read_state, state_path
-from idtone.call_control.braking import RELEASED
+from idtone.call_control.call_brake import RELEASED
 from idtone.core.errors import UsageError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
-from idtone.ledger.commands.options import local
+from idtone.ledger.commands.options import local_time
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -29,7 +31,7 @@ from idtone.service.brake_keeper import release_in_file
 _COLUMNS: Final = ("token", "step", "kind", "line", "name", "signal", "since", "node", "call")
 _SHOWN: Final = 8
 _LEAST: Final = 6
-"""Characters of a token that a person has to give."""
+"""Minimum length of a token's beginning that a person enters."""
 _OBEYED_WITHIN_S: Final = 5.0
 
 
@@ -48,7 +50,7 @@ def list_braked(config: command_line.ConfigOption = None, as_json: command_line.
         command_line.Rows(_COLUMNS, whole=("token", "call")).print(
             (
                 hold.token[:_SHOWN], hold.step.word, hold.kind, hold.line, hold.label, hold.signal,
-                local(datetime.fromtimestamp(hold.since_s, UTC)), hold.node, hold.call_id,
+                local_time(datetime.fromtimestamp(hold.since_s, UTC)), hold.node, hold.call_id,
             )
             for hold in holds
         )  # fmt: skip
@@ -69,12 +71,12 @@ def release(
     """
     settings = load_settings(config)
     need_keys(settings.ledger, settings.node)
-    why, person = line(why, "--why"), acting()
+    why, person = kept_line(why, "--why"), acting_person()
     found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
     if len(found) != 1:
         several, none = Message("several tokens begin so; write more of it"), Message("the brake holds no such token")
         command_line.say(several if found else none)
-        command_line.negative()
+        command_line.exit_negative()
         return
     hold = found[0]
     is_running = status_client.ask(path_of(settings.ledger.own())) is not None
@@ -102,7 +104,7 @@ def release(
 
 
 def _wait_until_released(settings: Settings, hold: Hold) -> None:
-    """Raises UsageError if the service does not obey."""
+    """Wait until the service has released the subject. Raises UsageError if it does not."""
     deadline_s = time.monotonic() + _OBEYED_WITHIN_S
     while any(each.token == hold.token and each.since_s <= hold.since_s for each in _holds(settings)):
         if time.monotonic() > deadline_s:
@@ -113,5 +115,5 @@ def _wait_until_released(settings: Settings, hold: Hold) -> None:
 
 
 def _holds(settings: Settings) -> list[Hold]:
-    """The newest first. Raises UsageError."""
+    """The present holds, the newest first. Raises UsageError."""
     return sorted(read_state(state_path(settings)).holds, key=lambda hold: -hold.since_s)

@@ -1,4 +1,4 @@
-"""How changes are shown before they are made, and afterwards."""
+"""Reports of changes, before and after they are made."""
 
 import textwrap
 from collections.abc import Collection, Iterable
@@ -12,12 +12,12 @@ from rich.text import Text
 from idtone.core.errors import ChangeError
 from idtone.core.translation import Message, translated
 
-from .changes import Group
 from .make_changes import Changer
+from .planned_changes import Group
 
 
 class AttemptReport(TypedDict):
-    """A group of changes for programs. `made` is None if it was not tried."""
+    """A group of changes for programs. `made` is None if it was not attempted."""
 
     ids: list[str]
     changes: list[str]
@@ -28,7 +28,7 @@ class AttemptReport(TypedDict):
 
 @dataclass
 class Attempt:
-    """A group of changes, and what became of it: `made` is None before it is tried."""
+    """A group of changes, and the outcome: `made` is None before the attempt."""
 
     group: Group
     made: bool | None = None
@@ -36,7 +36,7 @@ class Attempt:
     copies: Path | None = None
 
     def make(self, changer: Changer) -> None:
-        """Make the changes, or note why that failed."""
+        """Make the changes, or record why that failed."""
         try:
             changer.make(self.group.changes)
             self.made = True
@@ -55,7 +55,7 @@ class Attempt:
 
 
 def show_plan(groups: Collection[Group], out: Console, nothing: str) -> None:
-    """Print what would be changed, and what for; `nothing` if there is no change."""
+    """Print the planned changes with their purpose; `nothing` if there is no change."""
     if not groups:
         out.print(Text(translated(nothing)))
     for group in groups:
@@ -66,7 +66,7 @@ def show_plan(groups: Collection[Group], out: Console, nothing: str) -> None:
 
 
 def show_attempts(attempts: Iterable[Attempt], out: Console) -> None:
-    """Print what became of the changes that were tried, and where the copies are."""
+    """Print the outcome of the attempted changes, and the folder of the copies."""
     tried = [attempt for attempt in attempts if attempt.made is not None]
     for attempt in tried:
         if attempt.made:

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from idtone.core.errors import UsageError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Exports, load_settings
 from idtone.core.terminal import command_line
 from idtone.ledger.commands.options import LedgerOption, answerable, complete_call
 from idtone.ledger.disclosure.pack_file import write_zip, zipped
 
-from .pack_making import MadePack, approved_pack, basis_of, checked_case, make_pack, need_keys, request_pack
+from .make_pack import MadePack, approved_pack, basis_of, checked_case, make_pack, need_keys, request_pack
 
 
 def export_pack(
@@ -116,7 +116,7 @@ def export_pack(
             facts = request_pack(settings, answerable(settings.ledger), case, calls, sealed, legal)
         else:
             path = _writable(output)
-            facts = _written(path, make_pack(settings, acting(), case, calls, sealed, legal, ledger=ledger))
+            facts = _written(path, make_pack(settings, acting_person(), case, calls, sealed, legal, ledger=ledger))
     with redirect_stdout(command_line.beside_output(output or Path())):
         if as_json:
             command_line.print_json(facts)

@@ -78,7 +78,7 @@ def told_of_trouble(config: Path | None, to: str) -> None:
 
 
 def trouble_mail(present: Sequence[Trouble], node: str, to: str, now: datetime, is_over: bool = False) -> EmailMessage:
-    """The mail, in both languages. Pure."""
+    """The mail about trouble, in both languages. Pure."""
     wrong, soon = ([each for each in present if each.is_warning is expected] for expected in (False, True))
     if wrong:
         subject = "異常が発生しています / trouble"
@@ -113,7 +113,7 @@ def new_mail(to: str, subject: str, now: datetime) -> EmailMessage:
 
 
 def mail(unit: str, node: str, to: str, state: str, said: str, now: datetime) -> EmailMessage:
-    """The mail, in both languages: who reads it at night has no settings of a language. Pure."""
+    """The mail about a failed unit, in both languages: the language of its reader is not known. Pure."""
     made = new_mail(to, f"[idtone] {node}: {unit} が異常終了しました / has failed", now)
     made.set_content(
         f"{node} の {unit} が異常終了しました。`idtone status` と `idtone doctor` で状態を確認してください。\n"

@@ -1,4 +1,6 @@
-"""Where the operator's dialplan calls the hook: in Asterisk's files, and in what it has loaded. I/O, read only."""
+"""Places in the operator's dialplan that call the hook: in Asterisk's files, and in its loaded dialplan. I/O, read
+only.
+"""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +21,9 @@ _COMMENTS: Final = {".ael": "//", ".lua": "--"}
 _MOST_FILES: Final = 1000
 _CONTEXT: Final = re.compile(r"\[ (?:Included )?Context '([^']+)' created by '([^']+)' \]")
 _FROM_FILES: Final = ("pbx_config", "pbx_ael", "pbx_lua")
-"""What fills the dialplan from files, which are read anyway: they say what Asterisk will have after a reload."""
+"""Registrars that fill the dialplan from files. These files are read separately: they show the dialplan after a
+reload.
+"""
 
 
 def hook_calls(folder: Path, console: AsteriskConsole) -> list[str]:
@@ -42,7 +46,7 @@ def _in_files(folder: Path) -> Iterator[str]:
 
 
 def _loaded(console: AsteriskConsole) -> Iterator[str]:
-    """Contexts that come from no file: of a database, or of the console. None if Asterisk does not answer."""
+    """Contexts that come from no file, but from a database or from the console; empty if Asterisk does not answer."""
     with suppress(ChangeError):
         context = ""
         named = set()

@@ -23,7 +23,7 @@ def export(
 ) -> None:
     """Write the hook, idtone.conf, to include from Asterisk's extensions.conf."""
     settings = load_settings(config)
-    ours = hook_for(settings, config, load_library(settings.sounds.profiles))
+    ours = hook_for(settings, load_library(settings.sounds.profiles))
     try:
         written = dialplan.export(directory, ours)
     except FileNotFoundError as error:

@@ -12,7 +12,7 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.registry.sources import read_document
 from idtone.tones import master_import
 from idtone.tones.commands.generate_sounds import complete_formats, formats_of
@@ -76,7 +76,7 @@ def import_master(
     if registry:
         tones = read_document(registry).tones
     elif settings.registry.trust and (settings.registry.root_file() or settings.registry.file().exists()):
-        tones = known(settings.registry).document.tones
+        tones = read_local_registry(settings.registry).document.tones
     request = master_import.ImportRequest(
         profile_id,
         title
@@ -90,7 +90,7 @@ def import_master(
     )
     from idtone.tones.making.sounds import PBX_FORMATS  # takes longer to load than most commands to run
 
-    # In the folder from which Asterisk plays, it could open a file of another format, which the service does not check.
+    # Asterisk could open a file of another format in the folder from which it plays, which the service does not check.
     needed = "all" if output or sounds else ",".join(PBX_FORMATS)
     names = [each.name for each in formats_of(formats or needed)]
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
@@ -113,10 +113,10 @@ def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
     root = settings.registry.root_file()
     if root is None:
         raise UsageError("an unsigned registry has no published masters; name the MASTER")
-    from idtone.registry.trust.client import Repository  # imports TUF, which takes long
+    from idtone.registry.trust.publication_client import PublicationClient  # imports TUF, which takes long
 
-    # In a copy: the operator need not be the service's user, whose folder gets no file of others.
+    # A copy is used: the operator need not be the service's user, whose folder gets no file of others.
     cache = scratch / "registry"
     if settings.registry.cache.exists():
         shutil.copytree(settings.registry.cache, cache)
-    return Repository(root, settings.registry.source, cache).master(tone, scratch)
+    return PublicationClient(root, settings.registry.source, cache).master(tone, scratch)

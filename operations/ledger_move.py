@@ -1,8 +1,8 @@
 """`idtone-evidence log move`: moves this node's ledger to another folder, with the unit's rights and the settings. I/O.
 
-The slow copy is made while the service writes. Then the service stops, what has changed is copied again, and it starts
-with the new settings: a few seconds in which calls get what the hook decides by itself, and of which the journal keeps
-the evidence. Killed at any step, the settings name one whole ledger, and no service has written into the other one.
+The slow copy is made while the service writes. Then the service stops, the changes since are copied, and it starts with
+the new settings. In these few seconds the hook decides calls by itself, and the journal keeps their evidence. If this
+is killed at any step, the settings name one complete ledger, and no service has written into the other one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings,
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message
-from idtone.ledger.store.file_identity import settle
+from idtone.ledger.store.file_identity import make_home
 from idtone.ledger.store.sqlite import path_of
 from idtone.service.service_user import UNIT
 
@@ -36,11 +36,11 @@ _DROP_IN: Final = "60-ledger.conf"
 _SETTINGS: Final = "60-ledger.yaml"
 _MOVING: Final = ".moving"
 _NOT_COPIED: Final = (".reserve", ".next", ".status")
-"""What the service makes anew: the reserve and its sockets."""
+"""Files that the service makes again: the reserve and its sockets."""
 _SET_ASIDE: Final = (".damaged-", ".ended-", ".restored-", ".moved-")
-"""What stays where it is: its path is recorded, or nobody needs it."""
+"""Files that stay in place: their path is recorded, or nobody needs them."""
 _CLOSED: Final = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
-"""Folders that the unit does not see."""
+"""Folders that the unit cannot see."""
 _BLOCK: Final = 2**20
 _ROOM: Final = 1.1
 
@@ -59,7 +59,7 @@ class _Move:
         return self.folder / self.old.name
 
     def files(self) -> list[Path]:
-        """The ledger and what the service keeps beside it under its name."""
+        """The ledger and the service's files beside it, under its name."""
         beside = (each for each in self.old.parent.glob(f"{self.old.name}*"))
         endings = ((each, each.name.removeprefix(self.old.name)) for each in beside)
         return sorted(
@@ -70,7 +70,7 @@ class _Move:
 
     @property
     def drop_ins(self) -> list[Path]:
-        """The console writes requests beside the ledger."""
+        """The drop-ins of the units that write beside the ledger: the service's, and the console's for its requests."""
         return [UNITS / f"{unit}.service.d" / _DROP_IN for unit in (UNIT, f"{UNIT}-console")]
 
     @property
@@ -109,7 +109,7 @@ def move(
 
 
 def _check(one: _Move) -> None:
-    """Raises UsageError."""
+    """Check that the move is possible. Raises UsageError."""
     if not one.old.exists():
         raise UsageError("{path} does not exist yet; set ledger.url instead", path=one.old)
     if one.new.exists() or one.folder == one.old.parent:
@@ -135,7 +135,7 @@ def _check(one: _Move) -> None:
 
 
 def _moved(one: _Move) -> Path:
-    """Move it; returns the old ledger's new name. Raises ChangeError, and then the service runs as before."""
+    """Move the ledger; returns the old one's new name. Raises ChangeError, and then the service runs as before."""
     owner = one.old.stat()
     draft = one.folder / _MOVING
     with suppress(FileNotFoundError):
@@ -160,7 +160,7 @@ def _moved(one: _Move) -> Path:
         for path in _in(draft):
             path.rename(one.folder / path.name)
         draft.rmdir()
-        settle(one.new)
+        make_home(one.new)
         written.append(one.own_settings)
         one.own_settings.parent.mkdir(exist_ok=True)
         replace_durably(one.own_settings, _settings_text(one).encode())
@@ -180,7 +180,7 @@ def _moved(one: _Move) -> Path:
 
 
 def _check_settings(one: _Move) -> None:
-    """Raises ChangeError if the service would not find the new ledger."""
+    """Check that the service would find the new ledger. Raises ChangeError if not."""
     if path_of(load_settings(one.config).ledger.own()) != one.new:
         raise ChangeError(
             "another file of settings, or the environment, names the ledger too: write {new} there", new=one.new
@@ -188,7 +188,9 @@ def _check_settings(one: _Move) -> None:
 
 
 def _renamed(one: _Move) -> Path:
-    """The old ledger, which no settings name any more; what else was beside it is removed."""
+    """Rename the old ledger, which the settings no longer name, and remove the files beside it. Returns its new
+    name.
+    """
     kept = one.old.with_name(f"{one.old.name}.moved-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     for path in one.files():
         if path == one.old:
@@ -208,7 +210,7 @@ def _settings_text(one: _Move) -> str:
 
 
 def _copy(one: _Move, draft: Path) -> None:
-    """Make the draft equal to what is there now; the second time only what differs is written. Raises ChangeError."""
+    """Make the draft equal to the present files. The second time only differences are written. Raises ChangeError."""
     try:
         present = one.files()
         for path in present:
@@ -238,7 +240,7 @@ def _in(draft: Path) -> list[Path]:
 
 
 def _write_difference(path: Path, target: Path) -> None:
-    """Blocks that are equal are not written again. It is on the disk when this returns."""
+    """Write the blocks that differ. They are on the disk when this returns."""
     with path.open("rb") as source, target.open("r+b" if target.exists() else "w+b") as copy:
         while block := source.read(_BLOCK):
             at = copy.tell()

@@ -1,6 +1,6 @@
-"""Makes changes on the PBX, keeps copies of what they change, and puts them back if one fails. I/O.
+"""Makes changes on the PBX, stores copies of the old content, and puts it back if a change fails. I/O.
 
-The copies of one run are in one folder, not beside their files: an `#include` with a pattern must not find them, and
+The copies of one run are in one folder, not beside their files: an `#include` with a pattern must not find them.
 `record.json` there has what a copy cannot hold: new files, owners and modes.
 """
 
@@ -26,21 +26,24 @@ from idtone.core.files import replace_durably
 from idtone.core.translation import Message
 
 from .asterisk_console import AsteriskConsole
-from .changes import AsteriskChange, Change, FileChange, FolderChange, ProgramChange, RightsChange
+from .planned_changes import AsteriskChange, Change, FileChange, FolderChange, ProgramChange, RightsChange
 
 PROGRAM_S: Final = 90.0
-"""systemd gives the service a minute to start."""
+"""Limit of a program: systemd gives the service a minute to start."""
 USUAL_COPIES: Final = Path("/var/backups/idtone")
-"""Belongs to root. In the service's own folder the service could exchange a copy before root puts it back."""
+"""Folder of the copies. It belongs to root: in the service's own folder the service could exchange a copy before root
+puts it back.
+"""
 RECORD: Final = "record.json"
 Entry = dict[str, Any]
-"""`path`, `rights` before (None for a new one), `copy` of the content before, `after`: digest,
-`added`: the added lines, each byte a character; or `back`: a command."""
+"""An entry of the record: `path`, `rights` before (None for a new one), `copy` of the content before, `after`: digest,
+`added`: the added lines, each byte a character; or `back`: a command.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What was there before a change. `content` is None for a folder or a new file, `rights` for anything new."""
+    """The state before a change. `content` is None for a folder or a new file, `rights` for anything new."""
 
     content: bytes | None
     rights: tuple[int, int, int] | None
@@ -54,7 +57,7 @@ class Changer:
         time = f"{now:%Y%m%dT%H%M%SZ}"
         names = chain((time,), (f"{time}-{number}" for number in count(2)))
         self.folder = next(folder for name in names if not (folder := copies / name).exists())
-        """Where this run keeps copies; it exists once something was changed. A later run of the same second has another
+        """Folder of this run's copies; it exists once something was changed. A later run in the same second has another
         one, which sorts after it.
         """
         self._command = command
@@ -104,7 +107,7 @@ class Changer:
         return re.search(change.wanted, self._console.run(change.proof)) is not None
 
     def _keep(self, change: FileChange | FolderChange | RightsChange, before: Held) -> None:
-        """Copy a file that will be changed, and record what the copy does not hold. Raises ChangeError."""
+        """Copy a file that will be changed, and record the data that the copy cannot hold. Raises ChangeError."""
         entry: Entry = {"path": str(change.path), "rights": before.rights}
         if isinstance(change, FileChange):
             entry["after"] = digest(change.after)
@@ -120,7 +123,7 @@ class Changer:
         self._write(self.folder / RECORD, json.dumps(record, indent=1).encode())
 
     def _write(self, path: Path, content: bytes) -> None:
-        """Raises ChangeError."""
+        """Write a file of the copies. Raises ChangeError."""
         try:
             self.folder.mkdir(0o700, parents=True, exist_ok=True)
             replace_durably(path, content, 0o600)
@@ -145,7 +148,9 @@ class Changer:
                 self.folder.rmdir()
 
     def _put_back(self, made: Sequence[tuple[Change, Held | None]]) -> list[str]:
-        """Undo changes: files first, because Asterisk's commands read them. Returns what could not be undone."""
+        """Revert changes: files first, because Asterisk's commands read them. Returns those that could not be
+        reverted.
+        """
         left = []
         for change, before in reversed(made):
             if not isinstance(change, AsteriskChange | ProgramChange) and before is not None:
@@ -155,18 +160,18 @@ class Changer:
                     left.append(str(change.path))
         for change, _ in reversed(made):
             if isinstance(change, AsteriskChange | ProgramChange):
-                with suppress(ChangeError):  # what does not answer did nothing either
+                with suppress(ChangeError):  # a program that does not answer did nothing either
                     take_back(back_of(change), self._console)
         return left
 
 
 def back_of(change: AsteriskChange | ProgramChange) -> list[str]:
-    """The command that takes a change back, in the form that a record has."""
+    """The command that reverts a change, in the record's form."""
     return ["asterisk", "-rx", change.back] if isinstance(change, AsteriskChange) else list(change.back)
 
 
 def take_back(command: Sequence[str], console: AsteriskConsole) -> None:
-    """Run a command of `back_of`. Raises ChangeError."""
+    """Run a command from `back_of`. Raises ChangeError."""
     if command[:2] == ["asterisk", "-rx"]:
         console.run(command[2])
     elif command:
@@ -174,7 +179,7 @@ def take_back(command: Sequence[str], console: AsteriskConsole) -> None:
 
 
 def run_program(command: Sequence[str]) -> None:
-    """Raises ChangeError if it fails."""
+    """Run a program. Raises ChangeError if it fails."""
     try:
         ended = subprocess.run(  # noqa: S603  the arguments are ours
             ["/usr/bin/env", *command],
@@ -195,7 +200,7 @@ def run_program(command: Sequence[str]) -> None:
 
 
 def added(before: bytes, after: bytes) -> bytes:
-    """The text that was inserted at one place; empty if more than that was changed."""
+    """The text that was inserted at one place; empty if there are other changes too."""
     start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(before))
     end = len(before) - start
     return after[start : len(after) - end] if after.endswith(before[start:]) else b""
@@ -216,9 +221,9 @@ def _with_left(reason: str, left: Sequence[str]) -> str:
 
 
 def obstacle(change: Change) -> str:
-    """Why this change cannot be made without looking closer; empty if it can. Raises OSError.
+    """The reason why this change needs a person's check first; empty if it does not. Raises OSError.
 
-    A link could lead root to a file that is not meant. A new file would lose an access control list.
+    A link could lead root to another file. A new file would lose an access control list.
     """
     if isinstance(change, AsteriskChange | ProgramChange):
         return ""
@@ -258,7 +263,7 @@ def held(path: Path) -> Held:
 
 
 def _apply(change: FileChange | FolderChange | RightsChange, before: Held) -> None:
-    """Raises ChangeError, OSError."""
+    """Make one change. Raises ChangeError, OSError."""
     try:
         user, group = _user(change.user), _group(change.group)
     except LookupError as error:
@@ -281,7 +286,7 @@ def _apply(change: FileChange | FolderChange | RightsChange, before: Held) -> No
 
 
 def _set_rights(path: Path, mode: int | None, user: int, group: int) -> None:
-    """Set mode, user and group without following a link, which someone could have put there since. Raises OSError."""
+    """Set mode, user and group without following a link that someone could have put there meanwhile. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         if (user, group) != (-1, -1):
@@ -293,7 +298,7 @@ def _set_rights(path: Path, mode: int | None, user: int, group: int) -> None:
 
 
 def restore(path: Path, before: Held) -> None:
-    """Make a file or folder as it was. Raises OSError."""
+    """Restore a file or folder to its earlier state. Raises OSError."""
     if before.rights is None:
         with suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():
@@ -308,7 +313,7 @@ def restore(path: Path, before: Held) -> None:
 
 
 def _user(name: str | None) -> int:
-    """Raises LookupError with the user."""
+    """The user's id; -1 for None. Raises LookupError with the user."""
     if name is None or name.isdecimal():
         return int(name or -1)
     try:
@@ -318,7 +323,7 @@ def _user(name: str | None) -> int:
 
 
 def _group(name: str | None) -> int:
-    """Raises LookupError with the group."""
+    """The group's id; -1 for None. Raises LookupError with the group."""
     if name is None or name.isdecimal():
         return int(name or -1)
     try:

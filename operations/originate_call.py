@@ -1,4 +1,4 @@
-"""Calls that idtone itself places, for `idtone setup` and `idtone canary`. I/O."""
+"""Calls that idtone places itself, for `idtone setup` and `idtone canary`. I/O."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from .doctor import observe_asterisk
 
 
 def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> None:
-    """Have Asterisk place a call, as `body` says (POST /channels). Raises UsageError if it refuses, AriError."""
+    """Have Asterisk place a call with this `body` (POST /channels). Raises UsageError if it refuses, AriError."""
     answer = observe_asterisk.request(ari, secret, "POST", "channels", dict(body))
     if answer.status >= 400:
         raise UsageError("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
@@ -23,7 +23,7 @@ def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> Non
 
 @contextmanager
 def shown_progress() -> Iterator[Callable[[], None]]:
-    """Show on standard error how long the call has lasted; the yielded function says that it goes on."""
+    """Context that shows on standard error how long the call has lasted; call the yielded function to update it."""
     began_s = time.monotonic()
     with Console(stderr=True).status("") as status:
 

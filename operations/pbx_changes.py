@@ -1,7 +1,7 @@
 """The changes that a PBX needs: the hook, modules, the HTTP server, the ARI user. I/O, read only.
 
-Each function looks at the present files and returns what is missing; nothing if nothing is. Raises ChangeError if a
-file is not idtone's or cannot be read, OSError.
+Each function looks at the present files and returns the missing changes; an empty list if none is missing. Raises
+ChangeError if a file is not idtone's or cannot be read, OSError.
 """
 
 import os
@@ -14,7 +14,9 @@ from idtone.core.errors import ChangeError
 from idtone.dialplan import HOOK_FILE, HOOK_GLOBAL, HOOK_MODE
 
 from .asterisk_console import AsteriskConsole
-from .changes import (
+from .custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, CustomFile, custom_file_for
+from .doctor import asterisk_files, asterisk_findings, modules, needless_load, observe_machine
+from .planned_changes import (
     HOOK_RELOAD,
     AsteriskChange,
     Change,
@@ -25,14 +27,12 @@ from .changes import (
     with_options,
     with_section,
 )
-from .doctor import asterisk, asterisk_files, modules, observe_machine
-from .pbx_places import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, Place, place_for
 
 SECRET_MODE: Final = 0o640
 
 
 def hook_changes(folder: Path, ours: bytes) -> list[Change]:
-    """Export the hook, include it, load it: what of this is needed."""
+    """The missing changes for the hook: its export, its #include, and its loading."""
     path = folder / HOOK_FILE
     before = observe_machine.content(path)
     if before is not None and f"\n{HOOK_GLOBAL}=".encode() not in before:
@@ -54,7 +54,7 @@ def hook_changes(folder: Path, ours: bytes) -> list[Change]:
 
 
 def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
-    """Load the installed modules of these that do not run, now and at each start of Asterisk."""
+    """The changes that load the installed ones of these modules that do not run, now and at each start of Asterisk."""
     console = AsteriskConsole(folder)
     running, installed = console.running(), console.settings().get("Module directory")
     if installed is None:
@@ -67,7 +67,7 @@ def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
     chosen = [name for name in order if Path(installed, f"{name}.so").is_file() and ("noload", name) not in options]
     changes: list[Change] = [module_load(name) for name in chosen]
     missing = [f"load = {name}.so" for name in chosen if ("load", name) not in options]
-    loads_all = any(name == "autoload" and value.lower() in asterisk.TRUE for name, value in options)
+    loads_all = any(name == "autoload" and value.lower() in asterisk_findings.TRUE for name, value in options)
     if missing and not loads_all:
         changes.append(_with_lines(folder, MODULES, "modules", missing))
     return changes
@@ -83,8 +83,8 @@ def _module_options(text: str) -> set[tuple[str, str]]:
 
 
 def http_changes(folder: Path) -> list[Change]:
-    """Enable the HTTP server on the loopback address. One that is enabled stays as it is."""
-    if options(folder, "http.conf", "general").get("enabled", "no").lower() in asterisk.TRUE:
+    """The changes that enable the HTTP server on the loopback address. An enabled server stays as it is."""
+    if options(folder, "http.conf", "general").get("enabled", "no").lower() in asterisk_findings.TRUE:
         return []
     reload = AsteriskChange("module reload http", "http show status", "Enabled and Bound", "module reload http")
     return [_with_lines(folder, HTTP, "general", ["enabled = yes", f"bindaddr = {LOOPBACK}"]), reload]
@@ -93,17 +93,33 @@ def http_changes(folder: Path) -> list[Change]:
 LOOPBACK: Final = "127.0.0.1"
 
 
+def decline_changes(folder: Path) -> list[Change]:
+    """Let Asterisk publish no event for variables, from its next start on."""
+    path = folder / "stasis.conf"
+    text, trouble = asterisk_files.text(path)
+    if trouble:
+        raise ChangeError("{path}: {trouble}", path=path, trouble=trouble)
+    if needless_load.declines_variable_events(text or ""):
+        return []
+    before = observe_machine.content(path)
+    lines = [needless_load.DECLINE]
+    after = with_options(before or b"", needless_load.DECLINED_SECTION, lines)
+    return [_changed(path, before, after or with_section(before or b"", needless_load.DECLINED_SECTION, lines))]
+
+
 def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change]:
-    """Enable ARI, and add the user. `group` is Asterisk's: it alone may read the file with the password."""
+    """The changes that enable ARI and add the user. `group` is Asterisk's: it alone may read the file with the
+    password.
+    """
     changes: list[FileChange] = []
-    if options(folder, "ari.conf", "general").get("enabled", "yes").lower() not in asterisk.TRUE:
+    if options(folder, "ari.conf", "general").get("enabled", "yes").lower() not in asterisk_findings.TRUE:
         changes.append(_with_lines(folder, ARI_GENERAL, "general", ["enabled = yes"]))
     if not options(folder, "ari.conf", user):
         place = _place(folder, ARI_USERS)
         path = folder / place.file
         before = observe_machine.content(path)
         text = next((change.after for change in changes if change.path == path), before or b"")
-        # Without a section [general], Asterisk does not load ari.conf; with two neither.
+        # Asterisk loads ari.conf neither without a section [general] nor with two.
         if not place.distribution and not re.search(rb"^\s*\[general\]", text, re.MULTILINE):
             text = with_section(text, "general", ["enabled = yes"])
         after = with_section(text, user, ["type = user", "read_only = no", f"password = {secret}"])
@@ -114,7 +130,7 @@ def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change
 
 
 def _ari_reload(folder: Path, user: str) -> Sequence[Change]:
-    """Reload ARI, or load it: without ari.conf, or with ARI disabled, Asterisk has not loaded it."""
+    """The changes that reload ARI, or load it: without ari.conf, or with ARI disabled, Asterisk has not loaded it."""
     running = AsteriskConsole(folder).running()
     if "res_ari" in running:
         return [AsteriskChange("module reload res_ari.so", "ari show users", user, "module reload res_ari.so")]
@@ -122,26 +138,26 @@ def _ari_reload(folder: Path, user: str) -> Sequence[Change]:
 
 
 def options(folder: Path, name: str, section: str) -> dict[str, str]:
-    """The options of a section, with all files that are included. Raises ChangeError if they cannot be read."""
+    """The options of a section, from the file and all included ones. Raises ChangeError if they cannot be read."""
     text, trouble = asterisk_files.text(folder / name)
     if trouble:
         raise ChangeError("{path}: {trouble}", path=folder / name, trouble=trouble)
-    return asterisk.sections(text or "").get(section, {})
+    return asterisk_findings.sections(text or "").get(section, {})
 
 
 def owners(folder: Path) -> tuple[str | None, str]:
-    """User and group for a new file of Asterisk's: those of the folder. Only root can give the user."""
+    """User and group for a new file of Asterisk's: those of the folder. Only root can set the user."""
     held = observe_machine.rights(folder)
     user = observe_machine.user_name(held.user) if os.geteuid() == 0 else None
     return user, observe_machine.group_name(held.group)
 
 
-def _place(folder: Path, purpose: str) -> Place:
-    return place_for(purpose, observe_machine.read(folder / purpose.partition(" ")[0])[0] or "")
+def _place(folder: Path, purpose: str) -> CustomFile:
+    return custom_file_for(purpose, observe_machine.read(folder / purpose.partition(" ")[0])[0] or "")
 
 
 def _with_lines(folder: Path, purpose: str, section: str, lines: Sequence[str]) -> FileChange:
-    """Lines in a section, in the operator's file for them."""
+    """The change that adds lines in a section of the operator's file for this purpose."""
     place = _place(folder, purpose)
     path = folder / place.file
     before = observe_machine.content(path)

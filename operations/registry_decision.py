@@ -1,4 +1,4 @@
-"""`idtone registry decide`: the decision for a call by a registry, or those of an evidence pack once more."""
+"""`idtone registry decide`: the decision for a call by a registry, or the repeated decisions of an evidence pack."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import typer
 from idtone.core.calls import Decision, Direction, ForwardedCall, Outcome
 from idtone.core.decision import decide as decide_call
 from idtone.core.errors import UsageError
-from idtone.core.numbers import NumberKind, parse, perhaps
+from idtone.core.numbers import NumberKind, parse, parse_or_none
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
-from idtone.registry.local_registry import from_file, known
+from idtone.registry.local_registry import from_file, read_local_registry
 
 
 def decide(
@@ -61,7 +61,7 @@ def decide(
     Exit 0: each decision that the registry made is the recorded one. 1: one is not, or cannot be repeated.
     """
     if pack is not None:
-        from .repeated_decisions import repeat  # the ledger, which no other decision needs
+        from .repeated_decisions import repeat  # this needs the ledger, which no other decision does
 
         repeat(pack, root, log_key, as_json)
         return
@@ -76,12 +76,12 @@ def decide(
         parse(number),
         parse(caller),
         to,
-        perhaps=perhaps(number),
-        caller_perhaps=perhaps(caller),
+        perhaps=parse_or_none(number),
+        caller_perhaps=parse_or_none(caller),
         emergency=to.kind is NumberKind.EMERGENCY,
     )
     with checking():
-        index = (from_file(registry) if registry else known(settings.registry)).index()
+        index = (from_file(registry) if registry else read_local_registry(settings.registry)).index()
     member = member or settings.association.member
     if member is None and registry is not None:
         member = index.member(call.forwarding_number, now)
@@ -92,7 +92,7 @@ def decide(
     else:
         print(*(f"{name:<17} {cell(value)}" for name, value in answer.items()), sep="\n")
     if decision.outcome not in (Outcome.PLAY, Outcome.BYPASS):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _moment(text: str | None) -> datetime:
@@ -127,6 +127,6 @@ def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str,
 
 
 def cell(value: Any) -> str:
-    """A value of a decision, for people."""
+    """The value of a decision as text for people."""
     text = ", ".join(value) if isinstance(value, list) else value
     return "-" if text in (None, "") else str(text)

@@ -1,4 +1,6 @@
-"""The registries of a pack: what they say of the numbers of its calls, and whether they lead to the same decisions."""
+"""The registries of a pack: their entries for the numbers of its calls, and a check that they lead to the same
+decisions.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ NOT_BY_REGISTRY: Final = frozenset(
         Reason.NUMBER_WITHHELD,
     }
 )  # fmt: skip
-"""Reasons that the registry alone does not give, whatever it says."""
+"""Reasons that do not depend on the registry alone."""
 
 
 # -- what a pack shows ------------------------------------------------------------------------------------------------
@@ -50,10 +52,10 @@ NOT_BY_REGISTRY: Final = frozenset(
 def shown_registries(
     told: Iterable[PackRecord], used: UsedRegistries, policy: Policy
 ) -> tuple[dict[str, bytes], str | None, list[TrustError]]:
-    """What the registries by which these calls were decided say of their numbers, by digest; the digest of the one that
-    came last, which says whose log it is, if it is signed; and why one is missing.
+    """The excerpts of the registries by which these calls were decided, for their numbers, by digest; the digest of the
+    last one, which tells whose log it is, if it is signed; and the errors of missing ones.
 
-    `policy` is the member's now. Of calls whose numbers stay sealed nothing is shown but the metadata.
+    `policy` is the member's present one. For calls whose numbers stay sealed only the metadata are included.
     """
     found: dict[str, bytes] = {}
     missing: list[TrustError] = []
@@ -96,7 +98,7 @@ def _shown(registry: UsedRegistry, used: UsedRegistries, told: Iterable[PackReco
 
 
 def _entries(registry: UsedRegistry, used: UsedRegistries) -> dict[str, NumberEntries]:
-    """Raises TrustError, DocumentError."""
+    """The entries of a registry for the numbers of its calls, by file. Raises TrustError, DocumentError."""
     texts = {file: used.octets(registry, file) for file in registry.files}
     if UNSIGNED in texts:
         return unsigned_entries(texts[UNSIGNED], parse_document(texts[UNSIGNED].decode(), UNSIGNED))
@@ -106,7 +108,7 @@ def _entries(registry: UsedRegistry, used: UsedRegistries) -> dict[str, NumberEn
 
 
 def _asked(file: str, numbers: Mapping[NumberRole, Number]) -> list[int]:
-    """The numbers of a call of which the decision asks a file."""
+    """The numbers of a call that the decision looks up in a file."""
     also = (NumberRole.CALLER,) if file in tuf_roles.OPTIONAL else ()
     roles = (NumberRole.FORWARDING, *also)
     return [int(numbers[role].e164) for role in roles if role in numbers and numbers[role].e164]
@@ -126,7 +128,7 @@ def _proven(entries: NumberEntries, numbers: Iterable[int]) -> list[dict[str, An
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
-    """All of it but the called numbers that hear nothing, which decide only whether a sound is skipped."""
+    """The policy as JSON, without the called numbers that hear nothing: these decide only about skipping a sound."""
     check = policy.chain_check
     return {
         "member": policy.member,
@@ -167,8 +169,8 @@ def _policy(shown: Mapping[str, Any]) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A decision that was made again. `decision` is None if it could not be; `why` says why, or why it need not be the
-    recorded one. `signed`: the association has signed what the pack shows; `root_is_known`: by the root that was given.
+    """A repeated decision. `decision` is None if it could not be repeated; `why` says why, or why it may differ from
+    the recorded one. `signed`: the association has signed the excerpt. `root_is_known`: its root is the given one.
     """
 
     record: Record
@@ -188,13 +190,14 @@ class Repeated:
 
     @property
     def is_good(self) -> bool:
-        """False if the decision is another one than was recorded, or could have been repeated and was not."""
+        """False if the decision differs from the recorded one, or could have been repeated and was not."""
         return self.is_same or (bool(self.why) and self.record.reason in NOT_BY_REGISTRY)
 
 
 def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] | None) -> Repeated:
-    """The decision on a call of a pack, by what its registry says of the call's numbers. `root` is the association's,
-    from another source than the pack; None if there is none. Raises TrustError if the pack shows something else.
+    """The repeated decision on a call of a pack, by its registry's entries for the call's numbers. `root` is the
+    association's, from another source than the pack; None if there is none. Raises TrustError if the pack contradicts
+    itself.
     """
     record = told.record
     if record.reason in NOT_BY_REGISTRY or record.registry_sha256 is None:
@@ -230,16 +233,18 @@ def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] 
 def _registry(
     shown: Mapping[str, Any], record: Record, root: Metadata[Root] | None
 ) -> tuple[RegistryExcerpt, bool, bool]:
-    """The registry, and whether it is signed, and by the known root. Raises TrustError, and errors of reading."""
+    """The registry; True if it is signed; and True if it is signed by the known root. Raises TrustError, and errors of
+    reading.
+    """
     metadata = {str(name): base64.b64decode(text, validate=True) for name, text in shown["metadata"].items()}
     given: Mapping[str, Sequence[Mapping[str, Any]]] = shown["numbers"][record.call_id]
     entries = {file: [Entry.parse(each["content"]) for each in some] for file, some in given.items()}
     digest = str(record.registry_sha256)
     if not metadata:
         return RegistryExcerpt(entries, None, digest), False, False
-    from idtone.registry.trust.shown_metadata import verified  # imports TUF, which takes time
+    from idtone.registry.trust.shown_metadata import verified_metadata  # imports TUF, which takes time
 
-    signed = verified(metadata, root)
+    signed = verified_metadata(metadata, root)
     if signed.numbers.keys() != given.keys():
         raise TrustError("the pack shows other files than the association has signed")
     for file, some in given.items():

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import Usable
+from idtone.call_control.fallback_keeper import FallbackKeeper
+from idtone.call_control.fallback_text import Usable
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.settings.settings import RegistrySettings, Settings, load_settings
 from idtone.core.terminal import command_line
@@ -29,7 +29,7 @@ from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_
 from idtone.service.service_user import act_as_service
 
 if TYPE_CHECKING:
-    from idtone.registry.trust.client import Published, Repository
+    from idtone.registry.trust.publication_client import PublicationClient, Published
 
 
 def update(
@@ -65,7 +65,7 @@ def update(
 
 
 _Read = tuple[str, RegistryIndex | None, str]
-"""The source of the registry; its index, None if that was not needed; and what became of fallback.conf."""
+"""The source of the registry; its index, None if that was not needed; and the outcome for fallback.conf."""
 
 
 def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
@@ -86,14 +86,16 @@ def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
 
 
 def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) -> _Read:
-    """The same as `_unsigned`, for a signed registry. If the source cannot be used, fallback.conf gets what is in the
+    """The same as `_unsigned`, for a signed registry. If the source cannot be used, fallback.conf is written from the
     cache. Raises TrustError too.
     """
-    from idtone.registry.trust.client import Repository  # here, because TUF takes longer to import than all the rest
+    from idtone.registry.trust.publication_client import (
+        PublicationClient,  # here, because TUF takes longer to import than all the rest
+    )
 
     registry: RegistrySettings = settings.registry
     act_as_service(config, registry.cache, settings.sounds.directory, whole=True)
-    repository = Repository(root, registry.source, registry.cache, used_for=settings.ledger.retention)
+    repository = PublicationClient(root, registry.source, registry.cache, used_for=settings.ledger.retention)
     trouble: DocumentError | TrustError | None = None
     while True:
         with repository.locked():
@@ -124,15 +126,15 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
     return registry.source, index, fallback.write(index) if index else ""
 
 
-def _kept(repository: Repository) -> Published | None:
-    """The generation in the cache; None if there is none, or it is damaged, and is fetched again."""
+def _kept(repository: PublicationClient) -> Published | None:
+    """The generation in the cache; None if there is none, or if it is damaged and has to be fetched again."""
     try:
         return repository.kept()
     except TrustError:
         return None
 
 
-def _is_kept(repository: Repository, published: Published) -> bool:
+def _is_kept(repository: PublicationClient, published: Published) -> bool:
     return _kept(repository) == published
 
 
@@ -144,13 +146,13 @@ class _Suspended:
         policy = settings.policy.policy(settings.association.member)
         usable = Usable.by(policy, settings.lines.source is not None)
         stops = StopsInUse(suspensions_path(settings))
-        self._fallback = Fallback(folder, usable, is_latest, lambda: stops.index) if folder.exists() else None
+        self._fallback = FallbackKeeper(folder, usable, is_latest, lambda: stops.index) if folder.exists() else None
 
     def are_of(self, origin: str) -> bool:
         return self._fallback is None or self._fallback.is_of(origin)
 
     def write(self, index: RegistryIndex) -> str:
-        """`written`, `current`, or `none` without a folder. Raises FallbackError."""
+        """Write the file; returns `written`, `current`, or `none` without a folder. Raises FallbackError."""
         if self._fallback is None:
             return "none"
         return "written" if self._fallback.update(index) else "current"

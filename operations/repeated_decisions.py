@@ -1,4 +1,4 @@
-"""`idtone registry decide --pack`: the decisions on the calls of a pack, made again by the registries that it shows."""
+"""`idtone registry decide --pack`: the decisions on the calls of a pack, repeated with the registries in it."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,7 @@ def repeat(pack: Path, root: Path | None, log_key: str | None, as_json: bool) ->
     else:
         print(*faults, *(line for each in found for line in _told(each)), sep="\n")
     if faults or not all(each.is_good for each in found):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _again(one: Repeated) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _again(one: Repeated) -> dict[str, Any]:
 
 
 def _decided(made: Any) -> dict[str, Any]:
-    """The facts of a record or of a decision that are compared."""
+    """The facts that are compared, of a record or of a decision."""
     names = ("outcome", "reason", "member", "wholesale_chain", "licence")
     return {name: getattr(made, name) for name in names}
 

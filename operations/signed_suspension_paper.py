@@ -12,20 +12,20 @@ from idtone.registry.suspensions.own_suspension import OwnSuspension
 from idtone.registry.suspensions.suspension_acts import PAPER
 from idtone.registry.suspensions.suspension_paper import note_text, suspension_paper
 
-from .suspending import SuspensionDesk
+from .own_suspensions import SuspensionActs
 
 
 @dataclass(frozen=True, slots=True)
 class SignedPaper:
-    """`note` signs the PDF: `idtone-evidence verify paper` looks for it beside the PDF, as FILE.note."""
+    """The paper as PDF. `note` signs it: `idtone-evidence verify paper` looks for it beside the PDF, as FILE.note."""
 
     pdf: bytes
     note: bytes
     sha256: str
 
 
-def signed_paper(desk: SuspensionDesk, one: OwnSuspension, now: datetime) -> SignedPaper:
-    """The signed paper about a suspension as it is now. The ledger records it first. Raises LedgerError."""
+def signed_paper(desk: SuspensionActs, one: OwnSuspension, now: datetime) -> SignedPaper:
+    """The signed paper with the present state of a suspension. The ledger records it first. Raises LedgerError."""
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that others do not need
 
     settings = desk.settings

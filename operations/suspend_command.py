@@ -15,14 +15,14 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import holds_number
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import asked, entries_asked, entries_of, line
+from idtone.core.terminal.prompts import ask_line, entries_asked, entries_of, kept_line
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.options import local, parse_since
+from idtone.ledger.commands.options import local_time, parse_since
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import masked, read_span
 from idtone.registry.suspensions.own_suspension import OwnSuspension, SuspensionState, ordered
 
-from .suspending import SuspensionDesk
+from .own_suspensions import SuspensionActs
 
 
 def suspend(
@@ -62,11 +62,11 @@ def suspend(
     shell's history. Exit 1: it waits for the approval.
     """
     settings = load_settings(config)
-    reference, why = line(reference, "--reference"), line(why, "--why")
-    authority = line(authority, "--authority") if authority else ""
+    reference, why = kept_line(reference, "--reference"), kept_line(why, "--why")
+    authority = kept_line(authority, "--authority") if authority else ""
     now = datetime.now(UTC)
     arrived = parse_since(requested, now, "--requested") if requested else None
-    desk = SuspensionDesk(settings)
+    desk = SuspensionActs(settings)
     spans = _spans(numbers, customer, settings)
     one = ordered(
         spans,
@@ -87,11 +87,11 @@ def suspend(
     if failure:
         raise not_recorded(failure) from failure
     if one.state is SuspensionState.ASKED:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
-    """The message that says what has become of the suspension."""
+    """The message about the outcome for the suspension."""
     which = ", ".join(map(masked, spans[:5])) + (", …" if len(spans) > 5 else "")
     if one.in_force is None:
         return Message(
@@ -103,7 +103,7 @@ def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
         return Message(
             "{id}: in force since {at}, {which}; {ended} calls in progress were ended",
             id=one.id,
-            at=local(one.in_force),
+            at=local_time(one.in_force),
             which=which,
             ended=one.calls_ended,
         )
@@ -111,7 +111,7 @@ def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
         "{id}: in force since {at}, {which}, in Asterisk alone: the service does not run. It ends the calls in "
         "progress when it starts: systemctl start idtone",
         id=one.id,
-        at=local(one.in_force),
+        at=local_time(one.in_force),
         which=which,
     )
 
@@ -121,7 +121,7 @@ def not_recorded(failure: LedgerError) -> LedgerError:
 
 
 def show_nodes(one: OwnSuspension) -> None:
-    """What the other nodes of the fleet have confirmed, if there are any."""
+    """Print the confirmations by the other nodes of the fleet, if there are any."""
     waiting, of = one.waiting_nodes(), len(one.elsewhere) + 1
     if one.elsewhere and not waiting and (one.over or one.in_force):
         command_line.say("confirmed by all {count} nodes", count=of)
@@ -140,7 +140,7 @@ def as_plain(one: OwnSuspension) -> dict[str, object]:
 
 
 def _spans(source: str | None, customer: str | None, settings: Settings) -> list[NumberSpan]:
-    """Raises UsageError."""
+    """The spans of the numbers to suspend. Raises UsageError."""
     if customer is not None:
         if source is not None:
             raise UsageError("--customer and FILE cannot go together; choose one")
@@ -155,7 +155,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
         entries = entries_of((sys.stdin.read() if is_stream else read_text(Path(source))).splitlines())
     else:
         entries = entries_asked(None)
-        if sys.stdin.isatty() and entries_of([asked(translated("The same again"))]) != entries:
+        if sys.stdin.isatty() and entries_of([ask_line(translated("The same again"))]) != entries:
             raise UsageError("the two entries differ; look at the request again")
     try:
         return sorted({read_span(each) for each in entries}, key=lambda span: span.first)
@@ -164,7 +164,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
 
 
 def of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
-    """The numbers that the table of lines has of a customer now. Raises UsageError."""
+    """The numbers of a customer in the present table of lines. Raises UsageError."""
     if settings.lines.source is None:
         raise UsageError(
             "the numbers of a customer come from the table of lines; set lines.source, or give the numbers"

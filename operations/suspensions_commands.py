@@ -1,4 +1,6 @@
-"""This node's own suspensions: `idtone suspensions`, and what `idtone-evidence` has for their duties and papers."""
+"""This node's own suspensions: `idtone suspensions`, and the commands of `idtone-evidence` for the duties and papers of
+suspensions.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,9 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import day_given, line
+from idtone.core.terminal.prompts import day_given, kept_line
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.options import local
+from idtone.ledger.commands.options import local_time
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import PRIVATE_FILE
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -35,9 +37,9 @@ from idtone.registry.suspensions.own_suspension import (
 from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
+from .own_suspensions import SuspensionActs
 from .signed_suspension_paper import signed_paper
 from .suspend_command import as_plain, show_nodes, told
-from .suspending import SuspensionDesk
 
 _COLUMNS: Final = (
     "id", "state", "reference", "numbers", "customer", "asked", "by", "in force since", "calls ended",
@@ -70,8 +72,8 @@ def list_suspensions(
     now = datetime.now(UTC)
     command_line.Rows(_COLUMNS, whole=("id",)).print(
         (
-            each.id, translated(each.words), each.reference, _which(each), each.customer, local(each.asked.at),
-            each.asked.by, local(each.in_force) if each.in_force else "", each.calls_ended,
+            each.id, translated(each.words), each.reference, _which(each), each.customer, local_time(each.asked.at),
+            each.asked.by, local_time(each.in_force) if each.in_force else "", each.calls_ended,
             ", ".join(each.waiting_nodes()), ", ".join(_shown(duty, now) for duty in each.open_duties()),
         )
         for each in found
@@ -79,7 +81,7 @@ def list_suspensions(
 
 
 def _shown(duty: Duty, now: datetime) -> str:
-    """An overdue one with an exclamation mark."""
+    """A duty as text; an overdue one has an exclamation mark."""
     return f"{translated(Message(DUTY_WORDS[duty.kind]))} {duty.due}{'!' if duty.is_overdue(now) else ''}"
 
 
@@ -99,7 +101,7 @@ def approve(
     Exit 1: you answered no.
     """
     settings = load_settings(config)
-    desk = SuspensionDesk(settings)
+    desk = SuspensionActs(settings)
     one = read_suspensions(desk.path).find(suspension)
     if not yes:
         known = {"id": one.id, "reference": one.reference, "which": _which(one)}
@@ -107,7 +109,7 @@ def approve(
         if one.state is not SuspensionState.ASKED:
             question = Message("Lift {id} ({reference}, {which})?", **known)
         if not typer.confirm(translated(question), err=True):
-            command_line.negative()
+            command_line.exit_negative()
     _finish(desk, desk.change(one.id, lambda found: approved(found, desk.act())), as_json)
 
 
@@ -121,13 +123,13 @@ def lift(
 
     If a suspension takes two persons, another one approves its end too. Its duties stay open until they are closed.
     """
-    desk = SuspensionDesk(load_settings(config))
-    act = desk.act(line(why, "--why"))
+    desk = SuspensionActs(load_settings(config))
+    act = desk.act(kept_line(why, "--why"))
     _finish(desk, desk.change(suspension, lambda found: lifted(found, act, desk.persons)), as_json)
 
 
-def _finish(desk: SuspensionDesk, one: OwnSuspension, as_json: bool) -> None:
-    """Put it to use, record the act, and say what has become of it."""
+def _finish(desk: SuspensionActs, one: OwnSuspension, as_json: bool) -> None:
+    """Apply a changed suspension, record the act, and print the outcome."""
     one = desk.awaited_elsewhere(desk.finish(one))
     if as_json:
         command_line.print_json(as_plain(one))
@@ -154,8 +156,8 @@ def close(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported."""
-    desk = SuspensionDesk(load_settings(config))
-    act, document = desk.act(), line(document, "--document")
+    desk = SuspensionActs(load_settings(config))
+    act, document = desk.act(), kept_line(document, "--document")
     day = day_given(on, "--on") if on else act.at.astimezone().date()
     one = desk.change(suspension, lambda found: closed(found, duty, act, day, document))
     desk.record(one, DUTY_CLOSED, {"duty": duty, "on": day.isoformat(), "document": document})
@@ -179,7 +181,7 @@ def paper(
     `idtone-evidence verify paper` checks it.
     """
     settings = load_settings(config)
-    desk = SuspensionDesk(settings)
+    desk = SuspensionActs(settings)
     one = read_suspensions(desk.path).find(suspension)
     made = signed_paper(desk, one, datetime.now(UTC))
     note = output.with_name(f"{output.name}.note")
@@ -216,7 +218,7 @@ def verify_paper(
         command_line.say("{path}: is what {name} has signed", path=file, name=key.name)
         return
     command_line.say("{path}: is NOT what {name} has signed", path=file, name=key.name)
-    command_line.negative()
+    command_line.exit_negative()
 
 
 def _own_key(config: Path | None) -> VerifierKey:

@@ -1,4 +1,6 @@
-"""When a mail about trouble is due: when it has begun, when it has come back, and once when all is well again. Pure."""
+"""The times of mails about trouble. A mail is due when it begins, when it has come back, and once when all is well
+again. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +12,25 @@ from typing import Final
 from idtone.service.troubles import Trouble
 
 LASTS_S: Final = 20.0
-"""A trouble counts when it is seen again after this time: an upgrade or a restart takes less."""
+"""A trouble counts when it is still there after this time: an upgrade or a restart takes less."""
 BACK_S: Final = 120.0
-"""For how long a trouble must be gone before it counts as new: who mended it must hear when it comes back and stays."""
+"""A trouble that was gone for this long counts as new, so that its return is reported too."""
 OVER_S: Final = 600.0
-"""For how long all trouble must be gone before a mail says that all is well."""
+"""All trouble must be gone for this long before a mail says that all is well."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToldTroubles:
-    """What the runs before saw, by the trouble's id, in seconds since the machine started."""
+    """The times at which earlier runs observed each trouble, by its id, in seconds since the machine started."""
 
     first_s: dict[str, float] = field(default_factory=dict)
-    """Since when a trouble that is there was seen in each run."""
+    """Id → beginning of a present trouble that each run since has seen."""
     last_s: dict[str, float] = field(default_factory=dict)
-    """When a trouble that a mail named was seen last; one that has come back counts when it is due again."""
+    """Id → last observation of a trouble that a mail named; if it comes back, it counts once it is due again."""
 
     @classmethod
     def of(cls, kept: bytes) -> ToldTroubles:
-        """The troubles that `to_json` has written; none for any other content, so that trouble is reported again."""
+        """The troubles that `to_json` has written; empty for any other content, so that trouble is reported again."""
         try:
             found = json.loads(kept)
             return cls(
@@ -42,7 +44,7 @@ class ToldTroubles:
         return json.dumps({"first_s": self.first_s, "last_s": self.last_s}).encode()
 
     def after(self, present: Iterable[Trouble], now_s: float) -> News:
-        """What this run has to tell. After a start of the machine, whose clock begins anew, nothing counts as seen."""
+        """The news of this run. After a start of the machine, whose clock starts at zero, nothing counts as seen."""
         before = (
             self if all(at_s <= now_s for at_s in (*self.first_s.values(), *self.last_s.values())) else ToldTroubles()
         )
@@ -67,7 +69,7 @@ class News:
     told: ToldTroubles
     has_begun: bool
     is_over: bool
-    """All is well again; what will be wrong soon may still be there."""
+    """True if all is well again; warnings of coming trouble may remain."""
 
     @property
     def is_worth_a_mail(self) -> bool:

@@ -1,7 +1,7 @@
 """Undoes the recorded changes of a command, the latest first. I/O.
 
-A file that was changed since then loses only the lines that were added; if they cannot be found it stays, and is named.
-What is there now is copied before.
+From a file that was changed since, only the added lines are removed; if they cannot be found it stays, and is reported.
+The present content is copied before.
 """
 
 import json
@@ -26,7 +26,7 @@ UNDONE: Final = "undone.json"
 
 @dataclass
 class Undone:
-    """What was undone, and what was left: path → why."""
+    """The restored paths, and those left as they are: path → reason."""
 
     restored: list[str] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Undone:
 def runs(copies: Path, command: str) -> list[Path]:
     """The folders of the command's runs that were not undone, the latest first. Raises UsageError.
 
-    Only root's record, or one's own, is followed: it says what is written where.
+    Only records of root or of the own account are followed, because they say which files are written.
     """
     found = []
     for record in sorted(copies.glob(f"*/{RECORD}"), reverse=True):
@@ -54,7 +54,7 @@ def runs(copies: Path, command: str) -> list[Path]:
 
 
 def removed_hook(folder: Path) -> Path | None:
-    """The file of the hook, if to undo this run takes the hook out of the dialplan. Raises OSError."""
+    """The file of the hook, if undoing this run takes the hook out of the dialplan. Raises OSError."""
     entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
     for entry in entries:
         path = Path(entry.get("path", ""))
@@ -78,7 +78,7 @@ def undo(folder: Path, console: AsteriskConsole) -> Undone:
                 done.left[str(path)] = error.strerror or type(error).__name__
     for entry in reversed(entries):
         if "back" in entry:
-            with suppress(ChangeError):  # what does not answer reads its files at its next start
+            with suppress(ChangeError):  # a program that does not answer reads its files at its next start
                 take_back(entry["back"], console)
     (folder / RECORD).replace(folder / UNDONE)
     return done

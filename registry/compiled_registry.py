@@ -1,8 +1,8 @@
-"""A registry as sorted arrays for look-ups, and the binary form in which a large one is kept beside its text.
+"""A registry as sorted arrays for look-ups, and the binary form in which a large registry is kept beside its text.
 
-Reading a million numbers takes seconds, and blocks all other threads for tenths of a second. So a large registry is
-compiled in another process (`registry_compiler`), and the service reads the result at once. The result is protected
-only by its checksum: it is in the service's own folder, beside the verified text.
+Reading a million numbers takes seconds, and blocks all other threads for tenths of a second. So another process
+compiles a large registry (`registry_compiler`), and the service reads the result at once. The result is protected only
+by its checksum: it is in the service's own folder, beside the verified text.
 """
 
 import functools
@@ -14,27 +14,27 @@ from datetime import UTC, datetime
 from mmap import mmap
 from typing import Any, Final
 
+from idtone.core.binary_table import packed_parts, packed_table, unpacked_table
 from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
-from idtone.core.compiled_form import opened, sealed, sealed_parts
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
 
 from .held_numbers import HeldNumbers
+from .holder_spans import HolderSpans, read_arrays, spans_of
 from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span
-from .spans import Spans, read_arrays, spans_of
 
 BLOCK_DIGITS: Final = -3
-"""A number without its last three digits: its block, as text."""
+"""Characters of a block: an E.164 number without its last three digits, as text."""
 MAGIC: Final = b"idtone registry 10\n"
-"""Raise the number when the format changes, or the size of a block in `spans`."""
+"""The name of the format. Raise its number when the format or the size of a block in `holder_spans` changes."""
 _Interval = tuple[int, int, int]
-"""First number, last number, holder."""
+"""First number, last number, and holder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Porting:
-    """Who is in charge of numbers before `at`, and from `at` on."""
+    """A change of the member in charge: `before` until `at`, and `after` from `at` on."""
 
     before: Holding
     after: Holding
@@ -52,10 +52,12 @@ def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
 
 
 class Holdings(dict[int, Holding | Porting | None]):
-    """What `Spans.find` gives → who is in charge, built at the first look-up: a large registry is in use at once.
+    """The members in charge of numbers, by the holder that `HolderSpans.find` gives. A holding is built at its first
+    look-up, so that a large registry is in use at once.
 
-    `members` has the holder of each member. `lines` are by holder: first the members, then the wholesale chains, then
-    the portings. An object for each of them would cost half a second, in which other threads wait.
+    `members` has the holder of each member. `lines` are ordered by holder: first the members, then the wholesale
+    chains, then the portings. Building an object for each line at the start would take half a second, in which other
+    threads wait.
     """
 
     def __init__(self, members: Iterable[str], lines: Sequence[bytes], chains: int) -> None:
@@ -75,12 +77,16 @@ class Holdings(dict[int, Holding | Porting | None]):
         return found
 
     def of_member(self, member: str | None) -> Holding | None:
-        """The holding of the numbers that are in no chain and no porting; None: the registry has no such member."""
+        """The holding of a member's numbers that are in no chain and no porting; None if the registry has no such
+        member.
+        """
         holder = None if member is None else self.members.get(member)
         return None if holder is None else self._held(holder)
 
     def lapses(self, member: str | None) -> datetime | None:
-        """When the member's certification lapses. It builds no holding: many are asked for it, and few have calls."""
+        """The time at which the member's certification lapses. No holding is built, because many members are looked up
+        and few have calls.
+        """
         holder = None if member is None else self.members.get(member)
         return None if holder is None else moment_of(json.loads(self.lines[holder])[1])
 
@@ -88,7 +94,7 @@ class Holdings(dict[int, Holding | Porting | None]):
         return map(self._held, self.chains)
 
     def all(self) -> Iterator[Holding | Porting]:
-        """All holdings, by holder. It keeps none of them."""
+        """All holdings, by holder, without keeping them."""
         return map(self._built, range(len(self.lines)))
 
     def _held(self, holder: int) -> Holding:
@@ -113,12 +119,12 @@ class Holdings(dict[int, Holding | Porting | None]):
 
 
 class MemberLines:
-    """The members of a registry as `Holdings` reads them."""
+    """The members of a registry in the form that `Holdings` reads."""
 
     def __init__(self, members: Iterable[Member] = ()) -> None:
         self.lines: list[bytes] = []
         self.licences = 0
-        """How many there are."""
+        """Number of licences."""
         self.extend(members)
 
     def extend(self, members: Iterable[Member]) -> None:
@@ -134,7 +140,7 @@ def _line(said: list[Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`lines` are those of `Holdings`."""
+    """A compiled registry. `lines` are those that `Holdings` reads."""
 
     version: int
     issued: datetime
@@ -142,9 +148,9 @@ class Compiled:
     tones: Mapping[str, str | None]
     members: tuple[str, ...]
     lines: tuple[bytes, ...]
-    spans: Spans
+    spans: HolderSpans
     counts: Mapping[str, int]
-    """Of the file: members, licences, numbers, chains, portings."""
+    """Counts for the whole file: members, licences, numbers, chains, portings."""
     holdings: Holdings = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -155,7 +161,8 @@ def compiled(
     document: RegistryDocument, held: HeldNumbers | None = None, members: MemberLines | None = None
 ) -> Compiled:
     """The compiled registry. `document` must have passed `validation_rules.registry_faults`; an unreadable number
-    raises NumberError. `held` and `members`: its members and their numbers, if it was read without them.
+    raises NumberError. If the document was read without its members, `held` has their numbers and `members` the
+    members.
     """
     header = document.registry
     held, members = held or HeldNumbers.of(document), members or MemberLines(document.members)
@@ -189,7 +196,7 @@ def _lapses(entry: Member | ChainLink) -> datetime | None:
 
 
 def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
-    """The chain as the decision judges it."""
+    """The chain in the form that the decision uses."""
     return WholesaleChain(
         (entry.links[0].wholesaler, *(link.reseller for link in entry.links)),
         tuple(day_begins(link.checked.day) if link.checked else None for link in entry.links),
@@ -198,12 +205,12 @@ def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
 
 
 _Ported = tuple[int, int, datetime]
-"""The holder before, the holder from then on, and when."""
+"""The holder before, the holder after, and the time of the change."""
 
 
-def _spans(document: RegistryDocument, held: HeldNumbers) -> tuple[Spans, list[_Ported], int]:
-    """The intervals of numbers by holder, the portings, and how many numbers all members hold. Intervals of one holder
-    that touch or overlap are joined. In the intervals, a wholesale chain or a porting counts as a holder.
+def _spans(document: RegistryDocument, held: HeldNumbers) -> tuple[HolderSpans, list[_Ported], int]:
+    """The intervals of numbers by holder, the portings, and the number of numbers that all members hold. Intervals of
+    one holder that touch or overlap are joined. A wholesale chain or a porting counts as a holder in the intervals.
     """
     firsts, lasts, holders = array("q"), array("q"), array("i")
     for at in held.ascending():
@@ -231,7 +238,7 @@ def _chain_spans(document: RegistryDocument, first: int) -> Iterator[tuple[int, 
 
 
 def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterator[_Interval]:
-    """The joined intervals, with the numbers of each chain as an interval of their own. Each chain is inside one of the
+    """The joined intervals, with the numbers of each chain as a separate interval. Each chain is inside one of the
     joined intervals; both are ascending.
     """
     chains = iter(chained)
@@ -249,8 +256,8 @@ def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterat
 def _with_portings(
     intervals: Iterable[_Interval], document: RegistryDocument, held: HeldNumbers, ported: list[_Ported]
 ) -> Iterator[_Interval]:
-    """The intervals, with the numbers of each porting as intervals of their own; it enters their holders in `ported`.
-    A wholesale chain counts while the member with which it begins holds the numbers.
+    """The intervals, with the numbers of each porting as separate intervals; their holders are added to `ported`. A
+    wholesale chain counts while its first member holds the numbers.
     """
     places, begins = held.places, [*held.ids, *(chain.links[0].wholesaler for chain in document.chains)]
     known: dict[_Ported, int] = {}
@@ -285,7 +292,7 @@ def _with_portings(
 
 
 def licences(member: Member) -> tuple[Licence, ...]:
-    """The licences of a member as the decision judges them."""
+    """The licences of a member in the form that the decision uses."""
     pledge = member.pledge
     return tuple(
         Licence(
@@ -314,7 +321,9 @@ def utc(moment: datetime) -> datetime:
 
 
 def pack_parts(index: Compiled) -> list[bytes | memoryview]:
-    """The octets that `unpack` reads on a machine with the same byte order, in parts without a copy of the arrays."""
+    """The octets for `unpack`, in parts without a copy of the arrays. Only a machine with the same byte order can read
+    them.
+    """
     head: dict[str, Any] = {
         "version": index.version,
         "issued": index.issued.isoformat(),
@@ -323,22 +332,22 @@ def pack_parts(index: Compiled) -> list[bytes | memoryview]:
         "counts": dict(index.counts),
         "members": index.members,
     }
-    return sealed_parts(MAGIC, head, index.lines, index.spans.arrays())
+    return packed_parts(MAGIC, head, index.lines, index.spans.arrays())
 
 
-def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: Spans) -> bytes:
-    """The octets that `opened_spans` reads."""
-    return sealed(magic, head, lines, spans.arrays())
+def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: HolderSpans) -> bytes:
+    """The binary form of a look-up, for `opened_spans`."""
+    return packed_table(magic, head, lines, spans.arrays())
 
 
-def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], Spans]:
-    """The look-up that `sealed_spans` has packed. Raises ValueError if `octets` are not from it."""
-    head, lines, arrays = opened(magic, octets, "registry")
+def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
+    """The look-up in octets from `sealed_spans`. Raises ValueError for other octets."""
+    head, lines, arrays = unpacked_table(magic, octets, "registry")
     return head, lines, read_arrays(arrays)
 
 
 def unpack(octets: bytes | mmap) -> Compiled:
-    """The compiled registry that `pack_parts` has packed. Raises TrustError if `octets` are not from it."""
+    """The compiled registry in octets from `pack_parts`. Raises TrustError for other octets."""
     try:
         head, lines, spans = opened_spans(MAGIC, octets)
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
@@ -381,11 +390,13 @@ def moment_of(text: str | None) -> datetime | None:
 
 @functools.cache
 def _moment(text: str) -> datetime:
-    """Licences share these objects, too."""
+    """The moment in a text. The cache makes licences share these objects."""
     return utc(datetime.fromisoformat(text))
 
 
 @functools.cache
 def _directions(names: tuple[str, ...]) -> frozenset[Direction]:
-    """Licences share these objects: three objects instead of a million keep garbage collection fast."""
+    """The directions with these names. The cache makes licences share them: three objects instead of a million keep
+    garbage collection fast.
+    """
     return frozenset(map(Direction, names))

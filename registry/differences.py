@@ -1,7 +1,7 @@
 """The differences between two editions of the registry, or of the suspensions, in words. Pure.
 
-The words show the last four digits of numbers at most, because they go into the history and onto screens. Only a holder
-who signs sees the whole numbers: for that, `say` writes them.
+The words show at most the last four digits of numbers, because they go into the history and onto screens. Only a holder
+who signs sees whole numbers; `say` writes them then.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -46,7 +46,9 @@ Say = Callable[[NumberSpan], str]
 
 
 def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say = masked) -> Iterator[str]:
-    """First the registry itself, then its sounds, then its members with their licences and numbers."""
+    """The differences between two registries: first the registry itself, then its sounds, then its members with their
+    licences and numbers.
+    """
     for name, before, after in (
         (Message("the association"), old.registry.association, new.registry.association),
         (Message("the registry's expiry"), old.registry.expires, new.registry.expires),
@@ -68,7 +70,7 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say 
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, say: Say = masked) -> Iterator[str]:
-    """Suspensions that were lifted, added or changed."""
+    """The differences between two lists of suspensions: lifted, added or changed ones."""
     before, after = ({(entry.kind, scope_of(entry)): entry for entry in each.suspensions} for each in (old, new))
     for key, entry in before.items():
         if key not in after:
@@ -97,8 +99,8 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
 
 
 def ended_reference(words: str) -> str | None:
-    """The reference of the suspension, or of the entry of numbers that never originate, that has ended by this
-    difference; None if the difference is another one.
+    """The reference of the entry that has ended by this difference, a suspension or an entry of numbers that never
+    originate. None for other differences.
     """
     if isinstance(words, Message) and words.template in (_IS_LIFTED, _MAY_ORIGINATE):
         return str(words.fields["reference"])
@@ -108,7 +110,7 @@ def ended_reference(words: str) -> str | None:
 def never_originates_differences(
     old: NeverOriginatesDocument, new: NeverOriginatesDocument, say: Say = masked
 ) -> Iterator[str]:
-    """Numbers that never originate: those that were removed, added or changed."""
+    """The differences between two lists of numbers that never originate: removed, added or changed entries."""
     before, after = ({span_of(entry): entry for entry in each.never_originates} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
@@ -169,7 +171,7 @@ def _suspended(entry: SuspensionEntry, say: Say) -> str:
 def _by_numbers(
     what: str, old: Iterable[_OfNumbers], new: Iterable[_OfNumbers], words: Callable[[_OfNumbers], str], say: Say
 ) -> Iterator[str]:
-    """Entries of a list; one is the same as before if it has the same numbers."""
+    """The differences between the entries of a list. Entries with the same numbers count as the same entry."""
     before, after = ({read_span(entry.numbers): entry for entry in each} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
@@ -356,7 +358,7 @@ def _member(old: Member, new: Member, say: Say) -> Iterator[str]:
 
 
 def changed_numbers(old: Iterable[NumberSpan], new: Iterable[NumberSpan]) -> tuple[list[NumberSpan], list[NumberSpan]]:
-    """The spans that are gone and those that have come, however the entries are cut."""
+    """The spans of numbers that were removed, and those that were added, however the entries are cut."""
     before, after = ({_key(span): span for span in each} for each in (old, new))
     return (
         _but([span for key, span in before.items() if key not in after], after.values()),
@@ -365,7 +367,7 @@ def changed_numbers(old: Iterable[NumberSpan], new: Iterable[NumberSpan]) -> tup
 
 
 def _terms(kind: str, old: Iterable[_OfTerm], new: Iterable[_OfTerm]) -> Iterator[str]:
-    """Keys of logs or witnesses, and when each counts."""
+    """The differences between the keys of logs or witnesses, and between their periods."""
     before, after = ({each.key: each for each in some} for some in (old, new))
     for key in (key for key in before if key not in after):
         yield Message("{kind} {key} is removed", kind=kind, key=key)
@@ -382,7 +384,7 @@ def _term(entry: LogEntry | WitnessEntry) -> str:
 
 
 def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[NumberSpan]:
-    """The parts of the spans that are in none of the others: after a range was split, the missing part."""
+    """The parts of the spans outside all others. After a range was split, that is the missing part."""
     left = sorted(spans, key=_key)
     for other in others if left else ():
         left = [piece for span in left for piece in span.without(other)]

@@ -1,4 +1,6 @@
-"""The parts of a registry that end, and when: itself, licences, pledges, checks of resellers, certifications. Pure."""
+"""The ends of the parts of a registry: of the registry itself, licences, pledges, checks of resellers, and
+certifications. Pure.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,13 +25,13 @@ class ExpiryKind(StrEnum):
     MARK = "mark"
     """ETOC's mark."""
     CERTIFICATION_CHECK = "certification-check"
-    """The next look at the two."""
+    """The next check of the certification and the mark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """Something ends at a moment. `member` is whose it is; None for the registry. `subject` is a licence's id, or the
-    link of a wholesale chain.
+    """The end of one part. `member` is the member that it concerns, None for the registry. `subject` is a licence's id,
+    or the link of a wholesale chain.
     """
 
     at: datetime
@@ -39,10 +41,10 @@ class Expiry:
 
 
 def expiries(document: RegistryDocument, index: RegistryIndex, chain_check: timedelta | None) -> list[Expiry]:
-    """All ends in a registry, the soonest first. `chain_check` is how long a check of a reseller counts; None: for
-    ever.
+    """All ends in a registry, the soonest first. `chain_check` is how long a check of a reseller counts; None: without
+    limit.
 
-    A revoked licence does not end any more, nor does one that a later licence for the same sound replaces.
+    A revoked licence has no end any more, nor has a licence that a later one for the same sound replaces.
     """
     found = [Expiry(index.expires, ExpiryKind.REGISTRY)]
     for member in document.members:
@@ -67,18 +69,20 @@ _ENDS: Final = {
     "mark_until": ExpiryKind.MARK,
     "next_check": ExpiryKind.CERTIFICATION_CHECK,
 }
-"""Field of a certification → what ends then."""
+"""Field of a certification → the part that ends then."""
 CERTIFICATION_SOON: Final = timedelta(days=30)
-"""Enough time to renew a certification, or to look at it again."""
+"""Time that suffices to renew a certification, or to check it again."""
 
 SIGNED_SOON: Final = timedelta(days=2)
-"""The association renews its signatures every five days at the latest, so this late they were not renewed, or not
-fetched.
+"""Remaining validity at which a renewal must have failed: the association renews its signatures every five days at the
+latest, so they were not renewed, or not fetched.
 """
 
 
 def certification_ends(document: RegistryDocument, member: str | None = None) -> Iterator[Expiry]:
-    """The ends of the certifications of members and of links; with `member`, of those that its numbers depend on."""
+    """The ends of the certifications of members and of links. With `member`, only the certifications that the numbers
+    of this member depend on.
+    """
     chains = [
         chain
         for chain in document.chains
@@ -109,7 +113,7 @@ def _replaces(later: Licence, licence: Licence) -> bool:
 
 
 def _of_chains(document: RegistryDocument, lasts: timedelta) -> Iterator[Expiry]:
-    """The check of each reseller by each wholesaler, once, however many ranges it is for: the oldest one."""
+    """The ends of the oldest check of each reseller by each wholesaler, however many ranges it concerns."""
     oldest: dict[tuple[str, str], datetime] = {}
     for chain in document.chains:
         for link, at in zip(chain.links, wholesale_chain(chain).checked, strict=True):

@@ -1,4 +1,6 @@
-"""Logs that the registry, a licence or a certification expires soon, or has expired: before, calls do not show it."""
+"""Warnings in the log that the registry, a licence or a certification expires soon, or has expired. Calls give no sign
+of it before the expiry.
+"""
 
 import logging
 from datetime import datetime, timedelta
@@ -14,7 +16,9 @@ from .licence_lapses import lapses, named, over_and_soon, remedies
 _log = logging.getLogger(__name__)
 
 SOON: Final = timedelta(days=1)
-"""The association signs well before the expiry; with so little time left, a newer version is missing."""
+"""Remaining validity for a warning. The association signs well before the expiry, so with so little left a newer
+version is missing.
+"""
 AGAIN: Final = timedelta(hours=1)
 """The interval at which an unchanged message is repeated."""
 DAILY: Final = timedelta(days=1)
@@ -26,9 +30,10 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-class Expiry:
+class ExpiryWarning:
     """Logs the expiry of the current registry, of the licences of `member`, and of the certifications that its numbers
-    depend on (None: all). `stale` is how long the registry's licences stay valid after the expiry.
+    depend on; with `member` None, of all certifications. `stale` is how long the registry's licences stay valid after
+    the expiry.
     """
 
     def __init__(self, stale: timedelta, member: str | None = None) -> None:
@@ -39,7 +44,9 @@ class Expiry:
         self._lapses: tuple[RegistryIndex, list[tuple[datetime, str]]] | None = None
 
     def review(self, registry: RegistryIndex | None, now: datetime) -> None:
-        """Log the expiry once an hour, the others once a day, and each at once when its message changes."""
+        """Log the expiry of the registry at most once an hour and the others at most once a day, but each at once when
+        its message changes.
+        """
         self._say("registry", self._text(registry, now) if registry else "", now, AGAIN)
         self._say("licence", self._licence(registry, now) if registry else "", now, DAILY)
         self._say("certification", self._certification(registry, now) if registry else "", now, DAILY)

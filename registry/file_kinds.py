@@ -1,4 +1,4 @@
-"""The registry's files by role: how each is parsed, and how two editions of it are compared. Pure."""
+"""The registry's files by role, each with its parser and the comparison of two editions. Pure."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from .validation_rules import never_originates_faults, signed_faults, suspension
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`differences` takes the old and the new document, and perhaps a `Say`. `head` returns the part of a document with
-    the fields `stamp`, which differ in each edition; `lists` names its lists.
+    """The functions for one kind of file. `differences` takes the old and the new document, and perhaps a `Say`. `head`
+    returns the part of a document with the fields `stamp`, which differ in each edition; `lists` names its lists.
     """
 
     model: type[Model]
@@ -28,8 +28,8 @@ class Kind:
     lists: tuple[str, ...]
 
     def parse(self, text: str, name: str) -> Any:
-        """Raises DocumentError with every fault; `name` is the file name in the faults. The last documents are
-        remembered: a publication looks at the same two files in several places, and they may be large.
+        """The document in a text. `name` is the file name in the faults. The last documents are cached: a publication
+        reads the same two files in several places, and they may be large. Raises DocumentError with every fault.
         """
         try:
             return _parsed(self, text)
@@ -37,15 +37,15 @@ class Kind:
             raise DocumentError(replace(fault, file=name) for fault in error.faults) from error
 
     def emptied(self, document: Any) -> Any:
-        """The document with empty lists, to which its first edition is compared."""
+        """The document with empty lists, for the comparison with its first edition."""
         return document.model_copy(update=dict.fromkeys(self.lists, ()))
 
     def checked(self, tree: Any, text: str, name: str) -> Any:
-        """The document as from `parse`, from the tree that `documents.read_tree` has read in the text."""
+        """The document from the tree that `documents.read_tree` has read in the text, checked as by `parse`."""
         return validate(tree, text, name, self.model, self.rules)
 
     def unchecked(self, tree: Any, text: str, name: str) -> Any:
-        """The document as from `checked`, without the rules between values, for a text that has already passed them."""
+        """The same as `checked`, without the rules between values, for a text that has passed them already."""
         return validate(tree, text, name, self.model)
 
 

@@ -1,4 +1,4 @@
-"""The numbers that the members of a registry hold, as arrays: what its rules and its look-ups are made of. Pure."""
+"""The numbers that the members of a registry hold, as arrays for the rules and the look-ups. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 
 class HeldNumbers:
-    """All entries of members' numbers, each read once, in the order of the file. Arrays, because a million tuples take
-    100 MB. `members` and `entries` are the positions of an entry in the document.
+    """All entries of members' numbers, each read once, in the order of the file. They are arrays, because a million
+    tuples take 100 MB. `members` and `entries` are the positions of an entry in the document.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class HeldNumbers:
         self.members, self.entries = array("i"), array("i")
         self.unreadable: list[ValidationFault] = []
         self.ids: Sequence[str] = ()
-        """Those of the members, in the order of the file."""
+        """Ids of the members, in the order of the file."""
         self._ported: dict[str, list[NumberSpan]] = {}
         self._joined: dict[str, tuple[list[int], list[int]]] = {}
 
@@ -46,7 +46,7 @@ class HeldNumbers:
         return held
 
     def add(self, member: int, entry: int, text: str) -> None:
-        """The next entry of the file."""
+        """Add the next entry of the file."""
         try:
             span = read_span(text)
         except NumberError as error:
@@ -58,17 +58,19 @@ class HeldNumbers:
         self.entries.append(entry)
 
     def place(self, members: Sequence[int]) -> None:
-        """The positions of the members that have entries, which were added as the first one, the second one, …"""
+        """Set the positions of the members with entries, which were added as member 0, 1, 2 …"""
         if any(at != place for at, place in enumerate(members)):
             self.members = array("i", map(members.__getitem__, self.members))
 
     @cached_property
     def places(self) -> Mapping[str, int]:
-        """The position of each member; after the last entry."""
+        """The position of each member, valid after the last entry was added."""
         return {member: at for at, member in enumerate(self.ids)}
 
     def ascending(self) -> Iterator[int]:
-        """The positions of the entries, by first number. Sorted area by area, since all at once takes 200 MB."""
+        """The positions of the entries, by first number. They are sorted area by area, because sorting all at once
+        takes 200 MB.
+        """
         areas: dict[int, array[int]] = {}
         for at, first in enumerate(self.firsts):
             area, number = divmod(first, _AREA)
@@ -77,13 +79,13 @@ class HeldNumbers:
             yield from (key & _POSITION_MASK for key in sorted(areas.pop(area)))
 
     def porting(self, members: Iterable[str], span: NumberSpan) -> None:
-        """Both members of a porting hold its numbers, one after the other."""
+        """Add a porting: both members hold its numbers, one after the other."""
         for member in members:
             self._ported.setdefault(member, []).append(span)
             self._joined.pop(member, None)
 
     def by(self, member: str, span: NumberSpan) -> bool:
-        """True if the member holds all numbers of the span at some time."""
+        """True if the member holds all numbers of the span, though perhaps at different times."""
         if member not in self._joined:
             self._joined[member] = self._joined_of(member)
         firsts, lasts = self._joined[member]
@@ -91,7 +93,7 @@ class HeldNumbers:
         return at >= 0 and span.last <= lasts[at]
 
     def _joined_of(self, member: str) -> tuple[list[int], list[int]]:
-        """The intervals of a member, ascending; entries that touch or overlap are one."""
+        """The intervals of a member, ascending. Entries that touch or overlap are joined."""
         at = self.places[member]
         begin, end = bisect_left(self.members, at), bisect_right(self.members, at)
         entries = [*zip(self.firsts[begin:end], self.lasts[begin:end], strict=True)]

@@ -1,4 +1,4 @@
-"""The registry for decisions: looks up the licences or the suspension of a number."""
+"""The registry for decisions: look-ups of the licences or the suspensions of a number."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from .suspended_numbers import SuspendedNumbers
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What the association signs separately from the members: the suspensions, the numbers that never originate (None:
-    there is no such list), and the expiry of the whole.
+    """The parts that the association signs separately from the members: the suspensions, the numbers that never
+    originate (None if there is no such list), and the expiry of the whole.
 
-    `sha256` is that of the suspensions' file, `origin` a digest of all files, `metadata` that of what was signed.
+    `sha256` is the digest of the suspensions' file, `origin` a digest of all files, `metadata` the digest of the signed
+    metadata.
     """
 
     suspensions: SuspensionsDocument
@@ -73,7 +74,7 @@ class RegistryIndex:
         return index
 
     def renewed(self, signed: Signed) -> RegistryIndex:
-        """A generation with the same members and other suspensions or another expiry; it costs almost no time."""
+        """A generation with the same members but other suspensions or another expiry, made in almost no time."""
         other = copy.copy(self)
         other._hold(self._compiled, (), signed)
         return other
@@ -131,7 +132,7 @@ class RegistryIndex:
         return self._never
 
     def never_originates(self, number: Number) -> Sequence[Period]:
-        """When the number never originates, past, current and future."""
+        """Periods in which the number never originates calls, past, current and future."""
         if number.e164[:BLOCK_DIGITS] not in self._never_blocks:
             return ()
         assert self._never is not None, "it has blocks"
@@ -156,17 +157,19 @@ class RegistryIndex:
         return bool(never) and (block in never or call.caller.e164[:BLOCK_DIGITS] in never)
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
-        """What is suspended, ascending by first number; if not `stocks`, without the stocks of suspended members."""
+        """Spans of suspended numbers, ascending by first number. With `stocks` False, the numbers of suspended members
+        are left out.
+        """
         return self._suspended.spans(self._held if stocks else lambda _: ())
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many members, licences, numbers, chains and portings the file has."""
+        """Counts for the whole file: members, licences, numbers, chains and portings."""
         return self._compiled.counts
 
     @property
     def listed_suspensions(self) -> int:
-        """How many entries of suspensions there are, of any kind."""
+        """Number of entries of suspensions, of any kind."""
         return self._suspended.entries
 
     @property
@@ -175,8 +178,8 @@ class RegistryIndex:
         return self._holdings.members.keys()
 
     def own_spans(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
-        """The numbers that the member holds, or that went through it, and when, ascending by first number; of None,
-        those of all members.
+        """Spans of numbers that the member holds, or that went through it; those of all members if `member` is None.
+        Each comes with its period, ascending by first number.
         """
         return self._held(member)
 
@@ -194,19 +197,19 @@ class RegistryIndex:
         )
 
     def _tenures(self, number: Number) -> Iterator[tuple[str, Period]]:
-        """The members through which the number went, and when."""
+        """The members through which the number went, each with its period."""
         holder = self._compiled.spans.holder(int(number.e164))
         if holder is not None:
             for holding, period in periods(self._holdings.of(holder)):
                 yield from ((member, period) for member in holding.members)
 
     def member(self, number: Number, now: datetime) -> str | None:
-        """The id of the member in charge of `number` then; None if no member holds it."""
+        """The id of the member in charge of `number` at that time; None if no member holds it."""
         holding = self.holding(number, now)
         return holding.member if holding else None
 
     def licensed_tones(self, member: str, direction: Direction, now: datetime) -> frozenset[str]:
-        """The sounds of the member's licences that are valid then for this direction."""
+        """The sounds of the member's licences that are valid at that time for this direction."""
         valid = Reason.LICENCE_VALID
         return frozenset(each.tone for each in self.licences(member) if judge(each, direction, now) is valid)
 
@@ -220,8 +223,8 @@ class RegistryIndex:
         return lapses(self.licences(member), now)
 
     def certification_lapses(self, member: str | None = None) -> Iterator[tuple[datetime, str]]:
-        """When each recorded certification lapses, with its member or its wholesale chain. With `member`, only those
-        that its numbers depend on.
+        """The time at which each recorded certification lapses, with its member or its wholesale chain. With `member`,
+        only certifications that the numbers of this member depend on.
         """
         of_chains = (one.chain for one in self._holdings.of_chains())
         chains = [chain for chain in of_chains if chain and (member is None or member in chain.members)]
@@ -235,7 +238,7 @@ class RegistryIndex:
                 yield at, words
 
     def holding(self, number: Number, now: datetime) -> Holding | None:
-        """Who is in charge of `number` then; None if no member holds it."""
+        """The member in charge of `number` at that time; None if no member holds it."""
         if not number.e164:
             return None
         held = self._holdings[self._find(int(number.e164))]  # int() takes the '+'; emergency numbers are the lowest
@@ -250,8 +253,8 @@ def interim_origin(earlier: str, newer: str) -> str:
 
 
 class InterimIndex(RegistryIndex):
-    """A generation, and the stops of a newer one whose members are not known yet. No stop is lifted before all of the
-    newer one is known: so each decision is that of one edition, which it names.
+    """A generation, with the suspensions of a newer one whose members are not known yet. No suspension is lifted before
+    the newer generation is known as a whole. So each decision is that of one edition, which it names.
     """
 
     __slots__ = ()
@@ -259,7 +262,9 @@ class InterimIndex(RegistryIndex):
 
     @classmethod
     def between(cls, earlier: RegistryIndex, signed: Signed) -> InterimIndex:
-        """`earlier` is a signed generation, `signed` what the newer one has besides its members."""
+        """The index between two generations: `earlier` is a signed generation, `signed` has the parts of the newer one
+        besides its members.
+        """
         assert earlier.signed is not None, "an unsigned file has no parts"
         stops = dict.fromkeys([*earlier.signed.suspensions.suspensions, *signed.suspensions.suspensions])
         both = signed.suspensions.model_copy(update={"suspensions": tuple(stops)})

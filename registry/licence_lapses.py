@@ -1,4 +1,4 @@
-"""The times from which a member's calls are without a valid licence. Pure."""
+"""The times from which a member's calls have no valid licence. Pure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from idtone.core.japan import JAPAN
 from idtone.core.translation import Message, joined
 
 LICENCE_SOON: Final = timedelta(days=30)
-"""Enough time to renew a licence."""
+"""Time that suffices to renew a licence."""
 LAPSED_FOR: Final = timedelta(days=90)
-"""For how long a lapse is told. A member that has let its licence end on purpose needs no more."""
+"""Time for which a lapse is reported. A member that ended its licence on purpose needs no longer reminder."""
 _DIRECTIONS: Final = {Direction.INCOMING: Message("incoming"), Direction.OUTGOING: Message("outgoing")}
 
 
 @dataclass(frozen=True, slots=True)
 class LicenceLapse:
-    """The time `at` from which no licence is valid for calls of this direction. `licence` is the id of the last one,
-    `suspended` that of one that would be valid then, or now, if it were not suspended; empty without one.
+    """The time `at` from which no licence is valid for calls of this direction. `licence` is the id of the last
+    licence. `suspended` is the id of a licence that would be valid if it were not suspended; empty if there is none.
     """
 
     direction: Direction
@@ -55,9 +55,9 @@ class LicenceLapse:
 
 
 def lapses(held: Iterable[Licence], now: datetime) -> list[LicenceLapse]:
-    """The lapse of each direction for which licences of one member are active, or were.
+    """The lapse of each direction for which one member's licences are, or were, active.
 
-    Licences that follow each other without a gap are as good as one. A lapse in the past, of the last `LAPSED_FOR`: no
+    Licences that follow each other without a gap count as one. A lapse of the last `LAPSED_FOR` is reported if no
     licence is valid now. A revoked or suspended licence does not lapse: the association has ended it.
     """
     terms = [_Term.of(each) for each in held if each.status is not LicenceStatus.REVOKED and each.pledged_from]
@@ -66,7 +66,7 @@ def lapses(held: Iterable[Licence], now: datetime) -> list[LicenceLapse]:
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """When a licence and the pledge that it needs are both in force."""
+    """The period in which a licence and the pledge that it needs are both in force."""
 
     licence: Licence
     begin: datetime
@@ -93,7 +93,7 @@ def _of(direction: Direction, terms: Iterable[_Term], now: datetime) -> Iterator
 
 
 def over_and_soon(found: Iterable[LicenceLapse], now: datetime) -> tuple[list[LicenceLapse], list[LicenceLapse]]:
-    """What has lapsed, and what lapses within 30 days; the first lapse first."""
+    """The lapses in the past, and those within the next 30 days; the first one first."""
     by_time = sorted(found, key=lambda each: each.at)
     over = [each for each in by_time if each.at <= now]
     return over, [each for each in by_time if now < each.at <= now + LICENCE_SOON]

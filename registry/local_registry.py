@@ -1,4 +1,4 @@
-"""The registry on this machine, for programs other than the service: the unsigned file, or the cached publication."""
+"""The registry on this machine, for programs other than the service: an unsigned file, or the cached publication."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from .sources import never_originating_of, origin_of, parse_document, read_unsig
 from .trust import tuf_roles
 
 if TYPE_CHECKING:
-    from .trust.client import Published
+    from .trust.publication_client import Published
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """`document` has the suspensions of either file. For an unsigned registry `signed` is None, and `origin` the digest
-    of its file. Of a published list of numbers that never originate, only `signed` has the numbers: it may be long.
+class LocalRegistry:
+    """A registry with its suspensions. `document` has the suspensions of either source. For an unsigned registry
+    `signed` is None, and `origin` is the digest of its file. If the list of numbers that never originate is published,
+    its numbers are only in `signed`, because it may be long.
     """
 
     source: str
@@ -35,16 +36,18 @@ class Known:
         return RegistryIndex(self.document, self.signed, self.origin)
 
 
-def known(registry: RegistrySettings) -> Known:
+def read_local_registry(registry: RegistrySettings) -> LocalRegistry:
     """The registry that the settings name. Raises DocumentError for faults, also in the settings, and TrustError if the
     cache is empty.
     """
     root = registry.root_file()
     if root is None:
         return from_file(registry.file())
-    from .trust.client import Repository  # here, because TUF takes longer to import than all the rest
+    from .trust.publication_client import (
+        PublicationClient,  # here, because TUF takes longer to import than all the rest
+    )
 
-    kept = Repository(root, registry.source, registry.cache).kept()
+    kept = PublicationClient(root, registry.source, registry.cache).kept()
     if kept is None:
         raise TrustError(
             "{source} was not fetched to this machine yet; run `idtone registry update`", source=registry.source
@@ -52,14 +55,14 @@ def known(registry: RegistrySettings) -> Known:
     return from_published(registry.source, kept)
 
 
-def from_file(path: Path) -> Known:
+def from_file(path: Path) -> LocalRegistry:
     """The registry in an unsigned file. Raises DocumentError."""
     text = read_unsigned_registry(path)
-    return Known(str(path), parse_document(text, str(path)), origin=origin_of(text))
+    return LocalRegistry(str(path), parse_document(text, str(path)), origin=origin_of(text))
 
 
-def from_folder(folder: Path) -> Known:
-    """The registry in the authority's folder as it is now, published or not. Raises DocumentError."""
+def from_folder(folder: Path) -> LocalRegistry:
+    """The registry in the authority's folder in its current state, published or not. Raises DocumentError."""
     registry, suspensions = folder / tuf_roles.REGISTRY_FILE, folder / tuf_roles.SUSPENSIONS_FILE
     known = _together(
         str(folder),
@@ -73,7 +76,7 @@ def from_folder(folder: Path) -> Known:
     return replace(known, document=known.document.model_copy(update={"never_originates": numbers}))
 
 
-def from_published(source: str, published: Published) -> Known:
+def from_published(source: str, published: Published) -> LocalRegistry:
     """The published registry in the cache. Raises DocumentError and TrustError."""
     suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
     document = parse_registry(published.read(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
@@ -87,5 +90,5 @@ def from_published(source: str, published: Published) -> Known:
 
 def _together(
     source: str, document: RegistryDocument, suspensions: SuspensionsDocument, signed: Signed | None = None
-) -> Known:
-    return Known(source, document.model_copy(update={"suspensions": suspensions.suspensions}), signed)
+) -> LocalRegistry:
+    return LocalRegistry(source, document.model_copy(update={"suspensions": suspensions.suspensions}), signed)

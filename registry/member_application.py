@@ -24,7 +24,7 @@ class IdentityCheck(Model):
 
 
 class Applicant(Model):
-    """`id` is the member's id in the registry: a new one, or that of a member that asks for more."""
+    """The applicant. `id` is the member's id in the registry: a new id, or that of a member that asks for more."""
 
     id: Id
     name: Name
@@ -46,7 +46,7 @@ class MemberApplication(Model):
 
 
 class ApplicationDocument(Model):
-    """The whole file."""
+    """The content of the whole file."""
 
     application: MemberApplication
 

@@ -1,4 +1,6 @@
-"""The registry file as types. Rules for single values are checked here; `validation_rules` checks the others."""
+"""The registry file as types. Rules for single values are checked here; `validation_rules` checks the rules between
+values.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +22,16 @@ from idtone.core.translation import Message
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TEXT_LIMIT: Final = 200
 _WIDE_SPACE: Final = "\N{IDEOGRAPHIC SPACE}"
-"""Between the parts of a Japanese name."""
+"""The space between the parts of a Japanese name."""
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _CORPORATE: Final = re.compile(r"[0-9]{13}", re.ASCII)
 _WEB: Final = re.compile(r"https://[A-Za-z0-9.-]{1,200}(/[!-~]{0,200})?")
 _MAIL: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,200}")
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _LARGEST: Final = 2**53 - 1
-"""The largest integer that all JSON readers agree on (RFC 7493, 2.2), and that the evidence of a call can hold."""
+"""The largest integer that all JSON readers agree on (RFC 7493, 2.2), and that the evidence of a call can contain."""
 CHAIN_LIMIT: Final = 16
-"""The most links of a wholesale chain."""
+"""Maximum number of links of a wholesale chain."""
 AnyDate = TypeVar("AnyDate", bound=date)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*", re.ASCII)
 
@@ -93,7 +95,9 @@ def _key_of(value: str, kind: str, remedy: Message) -> str:
 
 
 def _corporate_number(value: str) -> str:
-    """The first digit checks the others (order of the Ministry of Finance on 法人番号)."""
+    """The number of a legal person, if its first digit, a check digit, is right (order of the Ministry of Finance on
+    法人番号). Raises ValueError.
+    """
     digits = list(map(int, value)) if _CORPORATE.fullmatch(value) else []
     if not digits or digits[0] != 9 - sum(d * (1 + n % 2) for n, d in enumerate(reversed(digits[1:]))) % 9:
         raise ValueError(
@@ -113,7 +117,7 @@ def _matching(pattern: re.Pattern[str], problem: Message, remedy: Message) -> Af
 
 
 def _without_number(value: str) -> str:
-    """The value, which must hold no number: the public list shows it to everyone."""
+    """The value, if it contains no telephone number: the public list shows it to everyone. Raises ValueError."""
     if holds_number(value):
         raise ValueError(
             Message("contains a telephone number"), Message("Remove it: the public list shows this to everyone")
@@ -134,7 +138,7 @@ def _day(value: Any) -> Any:
 
 
 def _sensible(value: AnyDate) -> AnyDate:
-    """Keeps dates valid in every time zone and in date arithmetic."""
+    """The date, if it is valid in every time zone and in date arithmetic. Raises ValueError."""
     if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
         raise ValueError(
             Message("is not a plausible date"),
@@ -144,7 +148,7 @@ def _sensible(value: AnyDate) -> AnyDate:
 
 
 Id = Annotated[str, AfterValidator(_id)]
-"""Ids go into file names (a tone's), the ledger and the dialplan, hence the narrow alphabet."""
+"""An id. It goes into file names (a tone's), the ledger and the dialplan, hence the narrow alphabet."""
 Text = Annotated[str, AfterValidator(_text)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 NoteKey = Annotated[str, AfterValidator(_note_key)]
@@ -162,12 +166,12 @@ Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
 
 def day_begins(day: date) -> datetime:
-    """The moment, in UTC, at which a day begins in Japan."""
+    """The moment in UTC at which a day begins in Japan."""
     return datetime.combine(day, time(), JAPAN).astimezone(UTC)
 
 
 class Header(Model):
-    """The association, the version and the validity of the registry: from `issued` up to, but not at, `expires`."""
+    """The association, the version and the validity of the registry: from `issued` to `expires` (exclusive)."""
 
     association: Text
     version: Annotated[int, Field(ge=1, le=_LARGEST)]
@@ -176,7 +180,7 @@ class Header(Model):
 
 
 class ToneEntry(Model):
-    """A sound that may be licensed; for a recording, `sha256` is that of the master."""
+    """A sound that may be licensed. For a recording, `sha256` is the digest of the master."""
 
     id: Id
     title: Text
@@ -189,9 +193,9 @@ class Name(Model):
 
 
 class Pledge(Model):
-    """The member's pledge (誓約), in force from the day `signed` up to, but not on, the day `until` (in Japan).
+    """The member's pledge (誓約), in force from the day `signed` to the day `until` (exclusive, in Japan).
 
-    `document` is the version of the pledge's text, and `sha256` that of its file.
+    `document` is the version of the pledge's text, and `sha256` the digest of its file.
     """
 
     signed: Day
@@ -207,9 +211,9 @@ class Pledge(Model):
 class Certification(Model):
     """The certification (認定) of a member, or of the reseller of a link, and ETOC's mark, if there is one.
 
-    `document` proved it: the notice of the certification (認定通知書). Each of the three ends counts: the certification
-    is in force up to, but not on, the day `until` (in Japan), the mark before `mark_until`; and someone looks at both
-    again before the day `next_check`.
+    `document` proves it: the notice of the certification (認定通知書). Each of the three ends counts. The certification
+    ends as the day `until` begins (in Japan), and the mark as `mark_until` begins; both must be checked again before
+    the day `next_check`.
     """
 
     number: Text
@@ -221,7 +225,7 @@ class Certification(Model):
 
     @property
     def ends(self) -> tuple[tuple[str, date], ...]:
-        """Each field that is an end, with its day."""
+        """The fields that are ends, each with its day."""
         found = ("until", self.until), ("mark_until", self.mark_until), ("next_check", self.next_check)
         return tuple((name, day) for name, day in found if day is not None)
 
@@ -232,14 +236,14 @@ class Certification(Model):
 
 
 class Validity(Model):
-    """Valid from `start` (`from` in the file) up to, but not at, `until`."""
+    """The validity from `start` (`from` in the file) to `until` (exclusive)."""
 
     start: Moment = Field(alias="from")
     until: Moment
 
 
 class LicenceEntry(Model):
-    """The right of the member to one sound (利用許諾)."""
+    """The right of the member to use one sound (利用許諾)."""
 
     id: Id
     tone: Id
@@ -249,8 +253,8 @@ class LicenceEntry(Model):
 
 
 class LogEntry(Model):
-    """A key that signs a member's log of evidence. What it has signed is believed from `since` up to, but not at,
-    `until`: after that the key is replaced, or in other hands.
+    """A key that signs a member's log of evidence. Its signatures count from `since` to `until` (exclusive); after that
+    the key is replaced, or in other hands.
     """
 
     key: LogKey
@@ -259,7 +263,7 @@ class LogEntry(Model):
 
 
 class WitnessEntry(Model):
-    """A witness, whose cosignatures count from `since` up to, but not at, `until`."""
+    """A witness, whose cosignatures count from `since` to `until` (exclusive)."""
 
     key: WitnessKey
     since: Moment
@@ -267,21 +271,21 @@ class WitnessEntry(Model):
 
 
 class WitnessPolicy(Model):
-    """Which witnesses count, and how many of them, by name, must have cosigned a log."""
+    """The witnesses that count, and how many of them, by name, must have cosigned a log."""
 
     cosignatures: Annotated[int, Field(ge=1, le=32)]
     witnesses: Annotated[tuple[WitnessEntry, ...], Field(min_length=1)]
 
 
 class Contact(Model):
-    """How the public reaches a member: no telephone number."""
+    """The public contact of a member, without a telephone number."""
 
     web: WebAddress | None = None
     mail: MailAddress | None = None
 
 
 class Member(Model):
-    """A member carrier. `numbers` are written in the three ways of `notation`."""
+    """A member carrier. `numbers` are written in the three notations of `number_notation`."""
 
     id: Id
     name: Name
@@ -290,17 +294,17 @@ class Member(Model):
     licences: tuple[LicenceEntry, ...] = ()
     numbers: Annotated[tuple[str, ...], Field(repr=False)] = ()
     keys: tuple[NoteKey, ...] = ()
-    """The keys by which its nodes sign documents (`idtone-office document key`)."""
+    """The keys with which its nodes sign documents (`idtone-office document key`)."""
     corporate_number: CorporateNumber | None = None
     notification: Annotated[Text, AfterValidator(_without_number)] | None = None
     """The number of its notification or registration as a carrier (電気通信事業の届出番号・登録番号)."""
     contact: Contact | None = None
     logs: tuple[LogEntry, ...] = ()
-    """The keys of its logs of evidence (`idtone-evidence log key`)."""
+    """The keys of the member's logs of evidence (`idtone-evidence log key`)."""
 
 
 class Days(Model):
-    """The days from `start` (`from` in the file) up to, but not including, `until`."""
+    """The days from `start` (`from` in the file) to `until` (exclusive)."""
 
     start: Day = Field(alias="from")
     until: Day
@@ -312,8 +316,8 @@ class CriteriaReference(Model):
 
 
 class EvaluationEntry(Model):
-    """The evaluation of a member (優良事業者評価): `percent` of the points. `criteria`, `result` and `badge` have the
-    digests of files that stand beside the public list.
+    """The evaluation of a member (優良事業者評価); `percent` is its share of the points. `criteria`, `result` and
+    `badge` have the digests of files beside the public list.
     """
 
     member: Id
@@ -328,7 +332,7 @@ class EvaluationEntry(Model):
 
 
 class ResellerCheck(Model):
-    """Who checked the reseller of a link, on which day (in Japan), and by which document."""
+    """The check of the reseller of a link: the person, the day (in Japan) and the document."""
 
     by: Id
     day: Day
@@ -336,17 +340,17 @@ class ResellerCheck(Model):
 
 
 class ChainLink(Model):
-    """One member hands numbers to another (卸元 → 卸先); `from` and `to` in the file."""
+    """A link of the chain: one member hands numbers to another (卸元 → 卸先); `from` and `to` in the file."""
 
     wholesaler: Id = Field(alias="from")
     reseller: Id = Field(alias="to")
     checked: ResellerCheck | None = None
     certification: Certification | None = None
-    """That of the reseller, as the wholesaler has seen it."""
+    """The certification of the reseller, as the wholesaler has seen it."""
 
 
 class ChainEntry(Model):
-    """The wholesale chain of numbers (卸): the first link begins with the member that holds them, and the last one ends
+    """The wholesale chain of numbers (卸). The first link begins with the member that holds them, and the last one ends
     with the member in charge. `numbers` is one entry of `number_notation`.
     """
 
@@ -355,8 +359,8 @@ class ChainEntry(Model):
 
 
 class PortingEntry(Model):
-    """Numbers that one member hands over to another (番号ポータビリティ); `from` and `to` in the file. Before `at` the
-    first holds them, from `at` on the second. `numbers` is one entry of `number_notation`.
+    """Numbers that one member hands over to another (番号ポータビリティ); `from` and `to` in the file. The first member
+    holds them before `at`, the second from `at` on. `numbers` is one entry of `number_notation`.
     """
 
     numbers: Annotated[str, Field(repr=False)]
@@ -373,10 +377,10 @@ class SuspensionKind(StrEnum):
 
 
 class SuspensionEntry(Model):
-    """What is suspended at the request of the police (番号停止): exactly one of `number`, `numbers` (an entry in one of
-    the three ways of `number_notation`) and `member` (its whole stock, as the registry has it at any time).
+    """A suspension at the request of the police (番号停止). It has exactly one of `number`, `numbers` (an entry of
+    `number_notation`) and `member` (the whole stock of a member, as the registry has it at any time).
 
-    It is in force from `since` up to, but not at, `until`. `authority` is who made the request.
+    It is in force from `since` to `until` (exclusive). `authority` is the body that made the request.
     """
 
     number: Annotated[str | None, Field(repr=False)] = None
@@ -393,17 +397,17 @@ class SuspensionEntry(Model):
 
 
 class SuspensionsDocument(Model):
-    """The file of suspensions. Other people sign it than the registry, and more often."""
+    """The file of suspensions. It has other signers than the registry, who sign more often."""
 
     issued: Moment
     suspensions: tuple[SuspensionEntry, ...] = ()
 
 
 class NeverOriginatesEntry(Model):
-    """Numbers that make no calls, so that a call which presents one is spoofed: police stations, banks' inbound lines.
+    """Numbers that originate no calls, so a call that presents one is spoofed: police stations, banks' inbound lines.
 
-    Exactly one of `number` and `numbers` (an entry in one of the three ways of `number_notation`), with its holder and
-    the document by which the holder asked for the entry. It is in force from `since` up to, but not at, `until`.
+    An entry has exactly one of `number` and `numbers` (an entry of `number_notation`), with its holder and the document
+    in which the holder asked for the entry. It is in force from `since` to `until` (exclusive).
     """
 
     number: Annotated[str | None, Field(repr=False)] = None
@@ -419,7 +423,7 @@ class NeverOriginatesEntry(Model):
 
 
 class NeverOriginatesDocument(Model):
-    """The file of numbers that never originate. It may be missing: then there is no such list."""
+    """The file of numbers that never originate. It may be missing: there is no such list then."""
 
     issued: Moment
     never_originates: tuple[NeverOriginatesEntry, ...] = ()
@@ -427,7 +431,7 @@ class NeverOriginatesDocument(Model):
 
 class StoppingCondition(Model):
     """A ground on which a member ends the use of its numbers (利用停止条件). `finding` is a rule of `idtone-office
-    misuse`. Within so many days it leads to a question, a report, or the end of the use.
+    misuse`. The ground leads, within `within_days`, to a question, a report, or the end of the use.
     """
 
     id: Id
@@ -438,7 +442,7 @@ class StoppingCondition(Model):
 
 
 class RegistryDocument(Model):
-    """The whole file."""
+    """The content of the whole file."""
 
     registry: Header
     tones: tuple[ToneEntry, ...]
@@ -448,7 +452,7 @@ class RegistryDocument(Model):
     portings: tuple[PortingEntry, ...] = ()
     suspensions: tuple[SuspensionEntry, ...] = ()
     never_originates: tuple[NeverOriginatesEntry, ...] | None = None
-    """None: there is no list, which is not the same as an empty one."""
+    """The list of numbers that never originate. None means that there is no list, which differs from an empty list."""
     witness_policy: WitnessPolicy | None = None
     stopping_version: Text | None = None
     stopping_conditions: tuple[StoppingCondition, ...] = ()

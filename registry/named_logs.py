@@ -1,7 +1,8 @@
-"""The logs of evidence with their owners, and the witnesses that count: rules, and what the association signs. Pure.
+"""The logs of evidence with their owners, and the witnesses that count: rules, and the form that the association signs.
+Pure.
 
-The association signs it beside the registry's file (`custom.logs` of the target), so that evidence shows it without the
-numbers of members. docs/evidence-format.md, section 6.8, has the form.
+The association signs it beside the registry's file (`custom.logs` of the target), so that evidence can show it without
+the numbers of members. docs/evidence-format.md, section 6.8, has the form.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def named_logs(document: RegistryDocument) -> dict[str, Any] | None:
-    """The logs and witnesses in the form that is signed; None if the registry names neither."""
+    """The logs and witnesses in the signed form; None if the registry names neither."""
     policy = document.witness_policy
     members = [member for member in document.members if member.logs]
     if not members and policy is None:
@@ -46,7 +47,7 @@ def _term(entry: LogEntry | WitnessEntry) -> dict[str, str | None]:
 
 
 def named_logs_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
-    """What is wrong with the logs and the witnesses."""
+    """Faults of the logs and the witnesses."""
     owners: dict[bytes, str] = {}
     seen: set[str] = set()
     for m, member in enumerate(document.members):
@@ -96,5 +97,5 @@ def _dates(here: Location, entry: LogEntry | WitnessEntry) -> Iterator[Validatio
 
 
 def _names(witnesses: Iterable[WitnessEntry]) -> set[str]:
-    """A witness that replaces its key keeps its name."""
+    """The names of the witnesses. A witness that replaces its key keeps its name."""
     return {_key(each.key).name for each in witnesses}

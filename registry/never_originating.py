@@ -1,7 +1,7 @@
-"""Numbers that never originate as look-ups, and their binary form, as `compiled_registry` has the registry. Pure.
+"""Look-ups of numbers that never originate, and their binary form, like that of `compiled_registry`. Pure.
 
-Only the numbers and their times are kept: a hundred thousand entries take a few megabytes. Holders and references stay
-in the file.
+Only the numbers and their periods are kept: a hundred thousand entries take a few megabytes. Holders and references
+stay in the file.
 """
 
 import json
@@ -17,12 +17,12 @@ from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan, disjoint
 
 from .compiled_registry import moment_of, opened_spans, sealed_spans, text_of, utc
+from .holder_spans import HolderSpans, spans_of
 from .model import NeverOriginatesEntry
 from .number_notation import read_either
-from .spans import Spans, spans_of
 
 _MAGIC: Final = b"idtone numbers that never originate 3\n"
-"""Raise the number when the format changes, or the size of a block in `spans`."""
+"""The name of the format. Raise its number when the format or the size of a block in `holder_spans` changes."""
 NO_BLOCKS: Final = frozenset[str]()
 
 
@@ -35,28 +35,28 @@ def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
 
 @dataclass(frozen=True, slots=True)
 class NeverOriginating:
-    """The numbers of one edition."""
+    """The numbers that never originate, of one edition."""
 
-    spans: Spans
+    spans: HolderSpans
     periods: tuple[tuple[Period, ...], ...]
-    """By the holders of `spans`: many entries share their times."""
+    """Periods by the holders of `spans`. Many entries share their periods."""
     entries: int
-    """How many the file has."""
+    """Number of entries in the file."""
     issued: datetime | None = None
-    """When the file was issued; None in an unsigned registry, which has no such file."""
+    """The time at which the file was issued; None in an unsigned registry, which has no such file."""
     blocks: frozenset[str] = field(init=False, repr=False, compare=False)
-    """Those that have an entry: E.164 numbers without their last three digits."""
+    """Blocks that have an entry: E.164 numbers without their last three digits."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", frozenset(f"+{block}" for block in self.spans.touched_blocks()))
 
     def of(self, number: int) -> Sequence[Period]:
-        """When the number never originates, past, current and future."""
+        """Periods in which the number never originates calls, past, current and future."""
         at = self.spans.holder(number)
         return () if at is None else self.periods[at]
 
     def placed(self) -> Iterator[tuple[NumberSpan, Period]]:
-        """All of them, ascending by first number."""
+        """All spans with their periods, ascending by first number."""
         spans = self.spans
         for first, last, at in zip(spans.firsts, spans.lasts, spans.holders, strict=True):
             for period in self.periods[at]:
@@ -82,14 +82,14 @@ def compiled_never_originating(
 
 
 def pack(numbers: NeverOriginating) -> bytes:
-    """The octets that `unpack` reads on a machine with the same byte order."""
+    """The octets of the list, for `unpack` on a machine with the same byte order."""
     head = {"entries": numbers.entries, "issued": text_of(numbers.issued)}
     periods = ([[text_of(each.since), text_of(each.until)] for each in some] for some in numbers.periods)
     return sealed_spans(_MAGIC, head, periods, numbers.spans)
 
 
 def unpack(octets: bytes | mmap) -> NeverOriginating:
-    """The list that `pack` has packed. Raises TrustError if `octets` are not from `pack`."""
+    """The list in octets from `pack`. Raises TrustError for other octets."""
     try:
         head, lines, spans = opened_spans(_MAGIC, octets)
         periods = tuple(tuple(Period(*map(moment_of, each)) for each in json.loads(line)) for line in lines)

@@ -1,9 +1,10 @@
-"""What a registry's file says of one number, so that others can verify it without the rest of the file. Pure.
+"""The entries of a registry's file, so that the entry of one number can be verified without the rest of the file. Pure.
 
-A file is a row of entries, each for an interval of numbers, which together cover all numbers: so the entry of a number
-says all that the file says of it, also that it says nothing. The entries are the leaves of a Merkle tree (RFC 6962),
-and the association signs its root with the file. Each entry has a salt from the whole file: the hashes of a proof are
-those of other entries, and someone who lacks the file cannot guess these. docs/evidence-format.md has the form.
+A file is a row of entries, each for an interval of numbers; together they cover all numbers. So the entry of a number
+is all that the file says of it, also if the file says nothing. The entries are the leaves of a Merkle tree (RFC 6962),
+and the association signs its root with the file. Each entry has a salt derived from the whole file. A proof contains
+hashes of other entries, and with the salt nobody who lacks the file can guess their content. docs/evidence-format.md
+has the form.
 """
 
 import hashlib
@@ -22,17 +23,17 @@ from .suspended_numbers import SuspendedNumbers
 from .trust import tuf_roles
 
 END: Final = 10**15
-"""All numbers of E.164 are smaller."""
+"""The end of the number space. All E.164 numbers are smaller."""
 _SECRET: Final = b"idtone registry entries\n"
 _SALT_DIGITS: Final = 32
 _json: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _Row = tuple[int, int, str]
-"""First number, last number, and what the file says of them, as JSON."""
+"""First number, last number, and the file's statement about them, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProvenEntry:
-    """The entry of a number, and its place in the tree of `size` entries; `path` are the siblings from the leaf up."""
+    """The entry of a number, and its place in the tree of `size` entries. `path` has the siblings from the leaf up."""
 
     content: str
     index: int
@@ -40,7 +41,7 @@ class ProvenEntry:
     path: tuple[bytes, ...]
 
     def root(self) -> bytes | None:
-        """The root of the tree in which this entry is; None if it cannot be in one of this size."""
+        """The root of the tree that contains this entry; None if no tree of this size can contain it."""
         number, last, reached = self.index, self.size - 1, _leaf(self.content.encode())
         left = iter(self.path)
         if not 0 <= number <= last:
@@ -59,7 +60,7 @@ class NumberEntries:
     """The entries of one file."""
 
     def __init__(self, octets: bytes, head: Mapping[str, Any], rows: Iterable[_Row]) -> None:
-        """`octets` are those of the file. `rows` are ascending and do not overlap."""
+        """`octets` are the content of the file. `rows` are ascending and do not overlap."""
         secret = hashlib.sha256(_SECRET + octets).digest()
         about = _json(head)
         self._firsts: list[int] = []
@@ -90,7 +91,7 @@ class NumberEntries:
 
 
 def _covering(rows: Iterable[_Row]) -> Iterator[_Row]:
-    """The rows, with others that say nothing between them."""
+    """The rows, with empty ones for the numbers between them."""
     begin = 0
     for first, last, says in rows:
         if begin < first:
@@ -115,7 +116,7 @@ def _node(left: bytes, right: bytes) -> bytes:
 def entries_of(
     octets: bytes, document: RegistryDocument | SuspensionsDocument | NeverOriginatesDocument
 ) -> NumberEntries:
-    """The entries of a file with this content; `document` is what it says, and has passed the rules."""
+    """The entries of a file with the content `octets`. `document` is the same content, read and checked."""
     head: dict[str, Any]
     if isinstance(document, RegistryDocument):
         ready = compiled(document)
@@ -140,7 +141,7 @@ def entries_of(
 
 def unsigned_entries(octets: bytes, document: RegistryDocument) -> dict[str, NumberEntries]:
     """The entries of an unsigned registry, which is one file, by the names of the files that the association would
-    publish. Nobody signs their roots.
+    publish. Their roots are not signed.
     """
     issued = document.registry.issued
     suspensions = SuspensionsDocument(issued=issued, suspensions=document.suspensions)

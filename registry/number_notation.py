@@ -19,8 +19,9 @@ from idtone.core.numbers import LONG_AREA, ascii_form, national_length, parse_ja
 from idtone.core.translation import Message
 
 ENTRY_LIMIT: Final = 1_000_000
-"""The most numbers of one entry: a hundred allotments of ten thousand numbers each. A larger entry ("06*": all Osaka)
-is a mistake that would cover other carriers' customers."""
+"""Maximum number of numbers of one entry: a hundred allotments of ten thousand numbers each. A larger entry ("06*": all
+Osaka) is a mistake that would cover other carriers' customers.
+"""
 
 _CANONICAL: Final = re.compile(  # 010 is the international prefix
     rf"(?:\+81|0)((?!10)(?:{LONG_AREA}[0-9]{{8}}|(?!{LONG_AREA})[1-9][0-9]{{8}}))"
@@ -39,7 +40,9 @@ def read_single(text: str) -> int:
 
 
 def _usual(text: str) -> int | None:
-    """A single number as most registries write it; the full parser takes half a minute for a million of them."""
+    """A single number in the notation of most registries; None for another notation. The full parser takes half a
+    minute for a million of them.
+    """
     canonical = _CANONICAL.fullmatch(text)
     return int(f"81{canonical[1]}") if canonical else None
 
@@ -71,7 +74,7 @@ def read_span(text: str) -> NumberSpan:
 
 
 def read_either(number: str | None, numbers: str | None) -> NumberSpan | None:
-    """The numbers of an entry with either of the two keys; None if it has neither. Raises NumberError."""
+    """The numbers of an entry that has one of the two keys; None if it has neither. Raises NumberError."""
     if number is not None:
         single = read_single(number)
         return NumberSpan(single, single)
@@ -79,13 +82,13 @@ def read_either(number: str | None, numbers: str | None) -> NumberSpan | None:
 
 
 def written(span: NumberSpan) -> str:
-    """The entry of a registry that covers these numbers and no others."""
+    """The entry that covers exactly these numbers."""
     first, last = (f"0{str(end)[2:]}" for end in (span.first, span.last))
     return first if len(span) == 1 else f"{first}-{last}"
 
 
 def masked(span: NumberSpan) -> str:
-    """The last four digits of both ends, and how many numbers there are."""
+    """The last four digits of both ends, and the count of numbers."""
     ends = [str(parse_japanese(f"+{end}")) for end in (span.first, span.last)]
     return (
         ends[0]
@@ -118,7 +121,7 @@ def _prefix(text: str) -> NumberSpan:
 
 
 def _range(text: str) -> NumberSpan | None:
-    """The range in `text`; None where it is not two numbers with a hyphen between."""
+    """The range in `text`; None if it is not two numbers with a hyphen between."""
     for hyphen in re.finditer("-", text):
         left, right = text[: hyphen.start()].strip(), text[hyphen.end() :].strip()
         if not _complete(left):

@@ -24,7 +24,7 @@ def parse_registry(text: str, name: str) -> RegistryDocument:
 
 @dataclass(frozen=True, slots=True)
 class LargeRegistry:
-    """A registry without its members, these as its look-ups need them, and their numbers."""
+    """A registry in which the members are replaced by their form for look-ups and by their numbers."""
 
     document: RegistryDocument
     members: MemberLines
@@ -32,7 +32,7 @@ class LargeRegistry:
 
 
 def read_large_registry(path: Path, name: str) -> LargeRegistry:
-    """The registry in a large file, in a tenth of the memory. Raises DocumentError with every fault."""
+    """The registry in a large file, read in a tenth of the memory. Raises DocumentError with every fault."""
     members = _Members()
 
     def compact(keys: Sequence[str]) -> list[Any] | None:
@@ -54,18 +54,20 @@ def read_large_registry(path: Path, name: str) -> LargeRegistry:
 
 
 _AT_ONCE: Final = 1000
-"""Members: all of them at once, as the file has them, take 7 KB each."""
+"""Maximum number of members in memory at once. A member as the file has it takes 7 KB."""
 _member_list: Final = TypeAdapter(list[Member])
 
 
 class _Members(list[Any]):
-    """The list of members. It has the last ones only, and of the others what the registry needs."""
+    """A list that contains only the last members. The parts of the others that the registry needs are kept
+    elsewhere.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.lines, self.held = MemberLines(), HeldNumbers()
         self.numbered = count()
-        """Members whose numbers went to `held`."""
+        """Gives each member a number when its numbers go to `held`."""
         self.tones = set[str]()
         self._ids: dict[str, None] = {}
         self._licences = set[str]()
@@ -78,7 +80,7 @@ class _Members(list[Any]):
         super().append(member)
 
     def _take(self) -> None:
-        """Raises ValidationError, or LookupError where there is another fault."""
+        """Take over the members of the list. Raises ValidationError, or LookupError for another fault."""
         first = len(self._ids)
         self._places += [at for at, each in enumerate(self, first) if isinstance(each.get("numbers"), _Numbers)]
         members = _member_list.validate_python(self)
@@ -95,7 +97,9 @@ class _Members(list[Any]):
         self.clear()
 
     def end(self, read: object) -> list[Member]:
-        """The members that have logs, after the last one of `read`, the file's members, was read. Raises as `_take`."""
+        """The members that have logs, after the rest was taken. `read` is the file's value of `members`, which must be
+        this list. Raises as `_take` does.
+        """
         if read is not self:
             raise LookupError("it is no list")
         self._take()
@@ -107,7 +111,7 @@ class _Members(list[Any]):
 
 
 class _Numbers(list[str]):
-    """The numbers of one member, which go to `held` instead of this list."""
+    """The numbers of one member. They go to `held` instead of this list."""
 
     def __init__(self, held: HeldNumbers, member: int) -> None:
         super().__init__()

@@ -33,17 +33,19 @@ from .trust import tuf_roles
 Ready = TypeVar("Ready")
 
 LARGE: Final = 1_000_000
-"""Octets. Reading a smaller registry takes less time than starting a process."""
+"""Octets at which a registry is compiled in another process. A smaller one is read in less time than a process
+takes to start.
+"""
 WITHIN_S: Final = 1800.0
-"""A registry of five million numbers takes minutes on a busy machine."""
+"""Time limit in seconds. A registry of five million numbers takes minutes on a busy machine."""
 FAULTS: Final = 3
-"""Not 1, by which Python says that something else went wrong."""
+"""Exit code for faults. It differs from 1, which Python uses for other failures."""
 
 
 def compile_in_process(registry: Path, name: str) -> Compiled:
     """The registry in a verified file, compiled now or earlier, beside the file. The faults show `name` as the file.
 
-    Raises DocumentError with every fault, TrustError where it cannot be compiled.
+    Raises DocumentError with every fault, and TrustError if it cannot be compiled.
     """
     return compiled_earlier(registry) or Compilation(registry).wait(name)
 
@@ -63,10 +65,10 @@ def compiled_earlier(registry: Path) -> Compiled | None:
 
 
 class Compilation:
-    """A registry that another process compiles, while this one goes on. The file must be a verified one."""
+    """The compilation of a registry in another process. This process continues meanwhile. The file must be verified."""
 
     def __init__(self, registry: Path) -> None:
-        """Raises TrustError where it cannot begin."""
+        """Start the process. Raises TrustError if it cannot start."""
         self._process = _Process(tuf_roles.REGISTRY, registry)
         self.registry = registry
 
@@ -75,7 +77,7 @@ class Compilation:
         return self._process.is_over()
 
     def wait(self, name: str) -> Compiled:
-        """What `compile_in_process` gives, and raises."""
+        """The result of the process, as from `compile_in_process`, with the same errors."""
         return self._process.wait(name, registry_form.unpack)
 
     def cancel(self) -> None:
@@ -83,7 +85,7 @@ class Compilation:
 
 
 def never_originating_in_process(path: Path, name: str) -> NeverOriginating:
-    """The numbers that never originate, compiled as `compile_in_process` does it."""
+    """The numbers that never originate, compiled as by `compile_in_process`."""
     unpack = never_originating_form.unpack
     return _earlier(path, unpack) or _Process(tuf_roles.NEVER_ORIGINATES, path).wait(name, unpack)
 
@@ -100,7 +102,7 @@ def _earlier(registry: Path, unpack: Callable[[mmap], Ready]) -> Ready | None:
 
 
 def _mapped(registry: Path, unpack: Callable[[mmap], Ready]) -> Ready:
-    """Read what was compiled, without a second copy in memory. Raises OSError, TrustError."""
+    """The compiled form, read without a second copy in memory. Raises OSError and TrustError."""
     with _beside(registry).open("rb") as file:
         try:
             octets = mmap(file.fileno(), 0, access=ACCESS_READ)
@@ -179,8 +181,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _waited_for_another(file: BinaryIO) -> bool:
-    """True if another process compiled the same file, which is over now: the service and `idtone registry update` may
-    want it at once, and a small machine has the memory for one. The lock ends with this process.
+    """True if this call waited until another process had compiled the same file. The service and `idtone registry
+    update` may want it at once, and a small machine has the memory for one. The lock ends with this process.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""A registry as evidence shows it: of a few numbers all that it says, and of other numbers nothing. Pure."""
+"""An excerpt of a registry as evidence shows it: everything about a few numbers, and nothing about others. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ _FIELDS: Final = {"first", "head", "last", "salt", "says"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a file says of the numbers in `span`; `head` is what it says of itself."""
+    """A file's entry for the numbers in `span`. `says` is its statement about them, `head` its statement about
+    itself.
+    """
 
     span: NumberSpan
     head: Mapping[str, Any]
@@ -40,7 +42,7 @@ class Entry:
 
     @classmethod
     def parse(cls, content: str) -> Entry:
-        """The entry in the form that evidence has. Raises TrustError."""
+        """The entry from the form in evidence. Raises TrustError."""
         try:
             found = json.loads(content)
             is_entry = set(found) == _FIELDS and type(found["first"]) is type(found["last"]) is int
@@ -58,7 +60,8 @@ class RegistryExcerpt:
     newer = None
 
     def __init__(self, entries: Mapping[str, Sequence[Entry]], expires: datetime | None, sha256: str) -> None:
-        """`entries` by file. `expires` is the earliest expiry of the signatures; None: nobody has signed it.
+        """`entries` are grouped by file. `expires` is the earliest expiry of the signatures; None if the registry is
+        unsigned.
 
         Raises TrustError.
         """
@@ -78,7 +81,7 @@ class RegistryExcerpt:
             raise _unreadable() from error
 
     def _says(self, file: str, number: Number) -> Any:
-        """Raises TrustError if the entries do not cover the number."""
+        """The statement of a file about the number. Raises TrustError if the entries do not cover the number."""
         if not number.e164:
             return None
         for entry in self._entries.get(file, ()):

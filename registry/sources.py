@@ -26,13 +26,14 @@ from .used_registries import UNSIGNED, UsedRegistries, UsedRegistry
 from .validation_rules import registry_faults
 
 if TYPE_CHECKING:  # imports TUF, which an unsigned registry does not need
-    from .trust.client import Published, Repository
+    from .trust.publication_client import PublicationClient, Published
 
 log = logging.getLogger(__name__)
 
 WHOLE_S: Final = 60.0
-"""How long an unchanged timestamp suffices without verifying all files again. So expired signatures, and faults of
-other files, are logged within this time. Calls do not depend on it: each decision checks the expiry itself.
+"""Time for which an unchanged timestamp suffices without another verification of all files. Expired signatures and
+faults of other files are logged within this time. Calls do not depend on it, because each decision checks the expiry
+itself.
 """
 
 
@@ -73,35 +74,37 @@ def origin_of(text: str) -> str:
 
 
 class Source(Protocol):
-    """Keeps the last good generation of a registry."""
+    """A source, with the last good generation of its registry."""
 
     @property
     def current(self) -> RegistryIndex | None: ...
     @property
     def taken(self) -> datetime | None:
-        """When the current generation was taken into use; None without one."""
+        """The time at which the current generation was taken into use; None without one."""
         ...
 
     def refresh(self) -> bool:
-        """Look for a newer generation; True where one was taken. Blocks: call it from a worker thread."""
+        """Look for a newer generation; True if one was taken. Blocks, so call it from a worker thread."""
         ...
 
     def is_latest(self) -> bool:
-        """False where another program of this machine has taken a newer generation."""
+        """False if another program of this machine has taken a newer generation."""
         ...
 
 
 class SignedSource:
-    """Keeps the last good generation that the association has published.
+    """The source with the association's publications. It keeps the last good generation.
 
-    If a newer one is faulty, the last good one stays in use until its signatures expire; its suspensions stay in
-    force after that. It is kept in the cache for the next start, when the source may be unreachable.
+    If a newer one is faulty, the last good one stays in use until its signatures expire; its suspensions stay in force
+    after that. It is kept in the cache for the next start, when the source may be unreachable.
 
-    A large registry is compiled in the background. Until then the members before it count, and the new suspensions: a
-    stop does not wait for a registry of millions of numbers (`InterimIndex`).
+    A large registry is compiled in the background. Until that is done, the earlier members count, together with the new
+    suspensions: a suspension does not wait for a registry of millions of numbers (`InterimIndex`).
     """
 
-    def __init__(self, repository: Repository, poll_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, repository: PublicationClient, poll_s: float, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._repository = repository
         self._poll_s = poll_s
         self._clock_s = clock_s
@@ -109,15 +112,17 @@ class SignedSource:
         self._refreshing = threading.Lock()
         self._published: Published | None = None
         self._refused: Published | None = None
-        """Verified, but faulty."""
+        """A generation that was verified but is faulty."""
         self._kept: Published | None = None
         self._verify_all_s = 0.0
-        """When all files are verified again, even if the timestamp is unchanged."""
+        """The time of the next verification of all files, even if the timestamp is unchanged."""
         self._compiling: Compilation | None = None
         self._interim: Published | None = None
-        """Its suspensions, and numbers that never originate, are in use; its members are being compiled."""
+        """A generation whose suspensions and numbers that never originate are in use, and whose members are being
+        compiled.
+        """
         self._whole: RegistryIndex | None = None
-        """That of `_published`; `current` may have the stops of `_interim` too."""
+        """The index of `_published`. `current` may also have the suspensions of `_interim`."""
         self._logged = ""
         self._begun = False
         self.current: RegistryIndex | None = None
@@ -126,7 +131,7 @@ class SignedSource:
     def refresh(self) -> bool:
         """Look for a newer generation, at most every `poll_s` seconds; True if one was taken.
 
-        The first time the cached generation is enough, so that a start does not wait for an unreachable source.
+        For the first call the cached generation is enough, so that a start does not wait for an unreachable source.
         """
         with self._refreshing:
             if not self._begun:
@@ -190,7 +195,9 @@ class SignedSource:
         return False
 
     def _take_kept_stops(self) -> bool:
-        """Those that were in force before a restart: the source may be unreachable now."""
+        """Take the kept suspensions that were in force before a restart, because the source may be unreachable now.
+        True if there were any.
+        """
         newer = self._repository.kept_stops()
         return newer is not None and self._take_stops(newer)
 
@@ -210,7 +217,7 @@ class SignedSource:
         return False
 
     def _is_ready(self, published: Published) -> bool:
-        """False while its members are compiled and others are in use; begins to compile them."""
+        """True if the generation's members can be used now. Otherwise begins to compile them, and returns False."""
         path = published.path(tuf_roles.REGISTRY_FILE)
         if self._compiling and self._compiling.registry != path:  # a newer registry has come
             self._stop_compiling()
@@ -233,7 +240,7 @@ class SignedSource:
         return before is not None and published.sha256[file] == before.sha256[file]
 
     def _take_stops(self, published: Published) -> bool:
-        """Use the stops of a generation beside the one before it; False if they are in use already."""
+        """Use the suspensions of a newer generation together with the current one; False if they are in use already."""
         assert self._whole is not None, "else the members are waited for"
         assert self._published is not None, "as there are members"
         used = self._interim or self._published
@@ -276,7 +283,9 @@ class SignedSource:
         )
 
     def _never_originating(self, published: Published) -> NeverOriginating | None:
-        """The list that is in use, if it is unchanged: a large one takes time."""
+        """The list of numbers that never originate. An unchanged list is the one in use, because a large one takes time
+        to read.
+        """
         file, before, current = tuf_roles.NEVER_ORIGINATES_FILE, self._interim or self._published, self.current
         if before and current and current.signed and published.sha256.get(file) == before.sha256.get(file):
             return current.signed.never_originating
@@ -292,7 +301,7 @@ def _listed(numbers: NeverOriginating | None) -> str:
 def signed_by(
     published: Published, suspensions: SuspensionsDocument, never_originating: NeverOriginating | None
 ) -> Signed:
-    """The signed parts of a generation besides its members; `suspensions` is the file of them."""
+    """The signed parts of a generation besides its members. `suspensions` is the content of that file."""
     return Signed(
         suspensions,
         published.expires,
@@ -316,8 +325,8 @@ def never_originating_of(published: Published) -> NeverOriginating | None:
 
 
 def index_of(published: Published, stops_of: Published | None = None) -> RegistryIndex:
-    """A published generation, ready for look-ups; a large one is compiled once. `stops_of` is a newer one whose stops
-    count too. Raises DocumentError and TrustError.
+    """The look-up of a published generation. A large generation is compiled once. `stops_of` is a newer generation
+    whose suspensions count too. Raises DocumentError and TrustError.
     """
     index = _indexed(published, _signed_of(published))
     return index if stops_of is None else InterimIndex.between(index, _signed_of(stops_of))
@@ -329,13 +338,13 @@ def _signed_of(published: Published) -> Signed:
 
 
 def is_prepared(published: Published) -> bool:
-    """True if `index_of` is quick."""
+    """True if `index_of` will be quick."""
     path = published.path(tuf_roles.REGISTRY_FILE)
     return published.examine(tuf_roles.REGISTRY_FILE) <= LARGE or is_compiled(path)
 
 
 def prepare(published: Published) -> None:
-    """Compile a large registry, so that `index_of` is quick. Raises DocumentError and TrustError."""
+    """Compile a large registry, so that `index_of` will be quick. Raises DocumentError and TrustError."""
     compile_in_process(published.path(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
 
 
@@ -347,11 +356,11 @@ def _indexed(published: Published, signed: Signed) -> RegistryIndex:
 
 
 class FileSource:
-    """Keeps the last good generation of an unsigned registry file.
+    """The source with an unsigned registry file. It keeps the last good generation.
 
     If the file becomes faulty or disappears, this is only logged: the last good generation stays in use, with every
-    suspension. Writers must replace the file (write beside it, then rename); otherwise a half-written file is read
-    and reported as faulty.
+    suspension. Writers must replace the file (write beside it, then rename). Otherwise a half-written file is read and
+    reported as faulty.
     """
 
     def __init__(self, path: Path, used: UsedRegistries | None = None) -> None:
@@ -367,9 +376,9 @@ class FileSource:
         return identity(self._path) == self._seen
 
     def refresh(self) -> bool:
-        """Read the file if it has changed; True where a new generation was taken.
+        """Read the file if it has changed; True if a new generation was taken.
 
-        Without a change it costs one `stat`. Blocks while reading: call it from a worker thread.
+        Without a change it takes one `stat`. Blocks while reading, so call it from a worker thread.
         """
         with self._refreshing:
             seen = identity(self._path)
@@ -401,7 +410,7 @@ def _consequence(current: RegistryIndex | None) -> str:
 
 
 def identity(path: Path) -> tuple[int, ...]:
-    """A value that differs when the file was changed, replaced, removed or restored."""
+    """A value that differs after the file was changed, replaced, removed or restored."""
     try:
         status = path.stat()
     except OSError as error:

@@ -16,7 +16,7 @@ STEPS: Final = {
     "report": template("the member reports it to the police or the association"),
     "stop": template("the member ends the use of the number"),
 }
-"""To what a ground leads."""
+"""The step to which a ground leads."""
 
 
 def condition_words(condition: StoppingCondition) -> Message:
@@ -36,7 +36,7 @@ def condition_change(old: StoppingCondition, new: StoppingCondition) -> Iterator
 
 
 def condition_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
-    """A version belongs to the conditions, and each condition has an id of its own."""
+    """Faults of the conditions: they must have a version, and each needs a unique id."""
     conditions, seen = document.stopping_conditions, set[str]()
     if bool(conditions) != (document.stopping_version is not None):
         yield ValidationFault(

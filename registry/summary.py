@@ -1,6 +1,6 @@
 """Reports on a registry: plain values for JSON, and the same as lines of text.
 
-Of each number, only the last four digits are shown.
+Only the last four digits of a number are shown.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ class Counts(TypedDict):
 
 
 class CertificationReport(TypedDict):
-    """`counts`: none of its ends has come."""
+    """A certification in a report. `counts` is True if none of its ends has come."""
 
     number: str
     until: str
@@ -41,7 +41,9 @@ class CertificationReport(TypedDict):
 
 
 class LicenceReport(TypedDict):
-    """`state` is a reason code of the decision, regardless of direction: `licence-valid`, `licence-expired`, …"""
+    """A licence in a report. `state` is a reason code of the decision, regardless of direction: `licence-valid`,
+    `licence-expired`, …
+    """
 
     id: str
     tone: str
@@ -52,7 +54,9 @@ class LicenceReport(TypedDict):
 
 
 class MemberReport(TypedDict):
-    """`entries` counts the entries in `numbers` of the file; `numbers` counts the numbers that they cover."""
+    """A member in a report. `entries` counts the entries in `numbers` of the file; `numbers` counts the numbers that
+    they cover.
+    """
 
     id: str
     name_ja: str
@@ -70,7 +74,7 @@ class MemberReport(TypedDict):
 
 
 class LinkReport(TypedDict):
-    """`counts`: the reseller's check counts now."""
+    """A link in a report. `counts` is True if the reseller's check counts now."""
 
     wholesaler: str
     reseller: str
@@ -82,7 +86,7 @@ class LinkReport(TypedDict):
 
 
 class ChainReport(TypedDict):
-    """`member` is in charge of the numbers."""
+    """A wholesale chain in a report. `member` is in charge of the numbers."""
 
     numbers: str
     holder: str
@@ -91,7 +95,9 @@ class ChainReport(TypedDict):
 
 
 class PortingReport(TypedDict):
-    """`giver` holds the numbers before `at`, `taker` from `at` on; `done`: it is past."""
+    """A porting in a report. `giver` holds the numbers before `at`, `taker` from `at` on; `done` is True if `at` is
+    past.
+    """
 
     numbers: str
     giver: str
@@ -101,8 +107,8 @@ class PortingReport(TypedDict):
 
 
 class NumberReport(TypedDict):
-    """`member` is in charge of the number, by `links`. `numbers` are those of the chain; without one they are None.
-    `porting` is that of the number, past or to come.
+    """A number in a report. `member` is in charge of it, by way of `links`. `numbers` are those of its wholesale chain,
+    or None without a chain. `porting` is the number's porting, past or future.
     """
 
     number: str
@@ -114,7 +120,7 @@ class NumberReport(TypedDict):
 
 
 class SuspensionReport(TypedDict):
-    """Exactly one of `number`, `numbers` and `member` has a value."""
+    """A suspension in a report. Exactly one of `number`, `numbers` and `member` has a value."""
 
     kind: str
     number: str | None
@@ -143,7 +149,7 @@ class RegistryReport(TypedDict):
 
 
 def _iso(at: datetime) -> str:
-    """ISO 8601 in Japan's time, whatever time zone the file uses."""
+    """The time in ISO 8601 with Japan's offset, whatever time zone the file uses."""
     return at.astimezone(JAPAN).isoformat()
 
 
@@ -177,7 +183,7 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
 
 
 def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = None) -> ChainReport:
-    """The report of one wholesale chain. `lasts`: how long a check stays valid (`policy.chain_check`)."""
+    """The report of one wholesale chain. `lasts` is how long a check stays valid (`policy.chain_check`)."""
     return ChainReport(
         numbers=masked(read_span(chain.numbers)),
         holder=chain.links[0].wholesaler,
@@ -198,7 +204,7 @@ def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = Non
 
 
 def number_report(document: RegistryDocument, number: Number, now: datetime, lasts: timedelta | None) -> NumberReport:
-    """Who is in charge of one number; `lasts` as in `chain_report`."""
+    """The report of one number, with the member in charge of it; `lasts` as in `chain_report`."""
     wanted = int(number.e164)
     ported = next((entry for entry in document.portings if wanted in read_span(entry.numbers)), None)
     if ported:
@@ -228,7 +234,7 @@ def porting_report(entry: PortingEntry, now: datetime) -> PortingReport:
 
 
 def porting_words(report: PortingReport) -> str:
-    """`m-0001 > m-0002  at 2026-12-01T00:00:00+09:00`."""
+    """A porting in words: `m-0001 > m-0002  at 2026-12-01T00:00:00+09:00`."""
     done = Message(" (done)") if report["done"] else ""
     return Message(
         "{giver} > {taker}  at {at}{done}", giver=report["giver"], taker=report["taker"], at=report["at"], done=done
@@ -346,7 +352,7 @@ def _reseller(link: LinkReport) -> str:
 
 
 def link_words(link: LinkReport) -> str:
-    """How the reseller of a link was checked."""
+    """The check of the reseller of a link, in words."""
     words = Message("not checked")
     if link["checked_on"] is not None:
         words = Message(
@@ -443,7 +449,7 @@ def _pledge(report: MemberReport) -> str:
 
 
 def covered(member: Member) -> int:
-    """How many numbers the member holds. A number in two entries counts once."""
+    """Number of numbers that the member holds. A number in two entries counts once."""
     total, reached = 0, 0
     for span in sorted(map(read_span, member.numbers), key=lambda span: span.first):
         total += max(0, span.last - max(span.first, reached + 1) + 1)

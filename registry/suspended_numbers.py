@@ -1,4 +1,6 @@
-"""Suspensions as look-ups: what an entry of suspensions.yaml stops, and which suspensions a number has. Pure."""
+"""Suspensions as look-ups: the numbers that an entry of suspensions.yaml stops, and the suspensions of a number.
+Pure.
+"""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,9 +11,9 @@ from idtone.core.calls import Period, Suspension
 from idtone.core.number_spans import NumberSpan, disjoint
 
 from .compiled_registry import BLOCK_DIGITS, utc
+from .holder_spans import BLOCK
 from .model import SuspensionEntry, SuspensionKind
 from .number_notation import read_either
-from .spans import BLOCK
 
 
 def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:
@@ -21,13 +23,13 @@ def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:
 
 
 def stops(entries: Iterable[SuspensionEntry]) -> Iterator[SuspensionEntry]:
-    """The entries that stop calls."""
+    """The entries that refuse calls, without those that only forbid new numbers."""
     return (entry for entry in entries if entry.kind is SuspensionKind.STOP)
 
 
 class SuspendedNumbers:
-    """The suspensions of one edition. A look-up takes one access and a bisection inside a block,
-    and, only if a whole stock is suspended, the look-up of the number's holder.
+    """The suspensions of one edition. A look-up takes one access and a bisection inside a block. Only if a whole stock
+    is suspended, it also takes the look-up of the number's holder.
     """
 
     __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "all", "blocks", "entries", "stocks")
@@ -38,7 +40,7 @@ class SuspendedNumbers:
         stocks: dict[str, list[Suspension]] = {}
         found, entries = [], tuple(entries)
         self.entries = len(entries)
-        """Those of any kind."""
+        """Number of entries of any kind."""
         for entry in stops(entries):
             suspension = Suspension(utc(entry.since), entry.until and utc(entry.until), entry.reference)
             found.append(suspension)
@@ -48,15 +50,15 @@ class SuspendedNumbers:
             elif scope is not None:
                 stocks.setdefault(scope, []).append(suspension)
         self.all: Sequence[Suspension] = tuple(found)
-        """In the order of the file."""
+        """All suspensions, in the order of the file."""
         self.stocks: Mapping[str, Sequence[Suspension]] = stocks
-        """Of whole stocks, by member."""
+        """Suspensions of whole stocks, by member."""
         self._placed = sorted(placed, key=_first)
         self._firsts: list[int] = []  # a bisection in a list is faster than in an array
         self._lasts: list[int] = []
         self._covering: list[tuple[Suspension, ...]] = []
         self.blocks: dict[str, tuple[int, int]] = {}
-        """Those that a suspension touches, as text (`+81312345`): where their spans begin and end."""
+        """Blocks that a suspension touches, as text (`+81312345`), with the start and the end of their spans."""
         for at, (span, covering) in enumerate(disjoint(self._placed)):
             self._firsts.append(span.first)
             self._lasts.append(span.last)
@@ -75,8 +77,8 @@ class SuspendedNumbers:
         return self._covering[at] if at >= touching[0] and number <= self._lasts[at] else ()
 
     def of_stocks(self, members: Iterable[tuple[str, Period]]) -> Iterator[Suspension]:
-        """The suspensions of the stocks of these members: of the holder of a number and of the members of its wholesale
-        chain, each for the time in which it has the number.
+        """The suspensions of the stocks of these members. `members` are the holder of a number and the members of its
+        wholesale chain, each with the period in which it has the number.
         """
         return (each for member, period in members for each in self._of_stock(member, period))
 
@@ -93,7 +95,7 @@ class SuspendedNumbers:
     def spans(
         self, held: Callable[[str], Iterable[tuple[NumberSpan, Period]]]
     ) -> Iterator[tuple[NumberSpan, Suspension]]:
-        """All suspended spans, ascending by first number; `held` gives the spans of a member, ascending."""
+        """All suspended spans, ascending by first number. `held` gives the spans of a member, ascending."""
         return merge(self._placed, *(self._stock(member, held(member)) for member in self.stocks), key=_first)
 
     def _stock(self, member: str, held: Iterable[tuple[NumberSpan, Period]]) -> Iterator[tuple[NumberSpan, Suspension]]:

@@ -1,9 +1,10 @@
-"""The registries by which this node has decided, for evidence of later: their files, and what was signed.
+"""The registries by which this node has decided, kept for later evidence: their files and their signed metadata.
 
     DIGEST.json     the names of the files of one registry with their SHA-256, and its signed metadata
     SHA256.gz       a file; registries share those that did not change
 
-`DIGEST` is the detail `registry_sha256` of a decision. They stay for as long as the numbers of calls can be opened.
+`DIGEST` is the detail `registry_sha256` of a decision. A registry stays for as long as the numbers of calls can be
+opened.
 """
 
 import gzip
@@ -28,7 +29,7 @@ from idtone.core.files import draft, replace_durably
 log = logging.getLogger(__name__)
 
 FOLDER: Final = "used"
-"""In the cache of the registry."""
+"""Folder in the cache of the registry."""
 UNSIGNED: Final = "registry"
 """The name of the only file of an unsigned registry."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -37,14 +38,18 @@ _PIECE: Final = 2**18
 
 
 def metadata_digest(metadata: Mapping[str, bytes]) -> str:
-    """The digest of signed metadata (file name → octets): of the lines that `sha256sum` prints for these files."""
+    """The digest of signed metadata (file name → octets). It is the digest of the lines that `sha256sum` prints for
+    these files.
+    """
     lines = (f"{hashlib.sha256(octets).hexdigest()}  {name}\n" for name, octets in sorted(metadata.items()))
     return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class UsedRegistry:
-    """`files` has the SHA-256 of each file; `metadata`, what was signed, is empty for an unsigned registry."""
+    """One registry. `files` has the SHA-256 of each file; `metadata` is the signed metadata, empty for an unsigned
+    registry.
+    """
 
     sha256: str
     files: Mapping[str, str]
@@ -52,15 +57,17 @@ class UsedRegistry:
 
 
 class UsedRegistries:
-    """The folder. Several programs may write to it: each of them writes the same files for a registry."""
+    """The folder of used registries. Several programs may write to it, because each of them writes the same files for a
+    registry.
+    """
 
     def __init__(self, folder: Path, kept: timedelta | None = None) -> None:
-        """`kept`: for how long after its last use a registry stays; None: for good."""
+        """`kept` is how long a registry stays after its last use; None: without limit."""
         self._folder = folder
         self._kept = kept
 
     def put(self, used: UsedRegistry, read: Callable[[str], BinaryIO]) -> None:
-        """Keep a registry; `read` opens a file. A failure is logged: calls need the registry anyway."""
+        """Keep a registry; `read` opens one of its files. A failure is only logged: calls need the registry anyway."""
         try:
             self._put(used, read)
         except OSError as error:
@@ -75,7 +82,7 @@ class UsedRegistries:
             path = self._folder / f"{digest}.gz"
             if not path.exists():
                 with read(name) as file, draft(path) as new:
-                    # The lowest level: a large registry holds up a suspension in the meantime.
+                    # The lowest level, because a suspension waits for this if the registry is large.
                     with gzip.GzipFile("", "wb", 1, new.file, mtime=0) as packed:
                         shutil.copyfileobj(file, packed, _PIECE)
                     new.put()
@@ -84,7 +91,7 @@ class UsedRegistries:
         self._remove_old()
 
     def _remove_old(self) -> None:
-        """Remove registries whose successor came longer ago than `kept`, and files that no other one has."""
+        """Remove registries whose successor came longer ago than `kept`, and files that no other registry has."""
         if self._kept is None:
             return
         before = time.time() - self._kept.total_seconds()
@@ -107,8 +114,9 @@ class UsedRegistries:
         return self._read(sha256)
 
     def latest(self) -> UsedRegistry | None:
-        """The registry with the largest version and, among these, the one that came last, because a restored folder has
-        other times. None if there is none. Raises TrustError if one is damaged or cannot be read.
+        """The registry with the largest version; among equal versions, the one that came last. The version counts
+        first, because a restored folder has other times. None if there is none. Raises TrustError if one is damaged or
+        cannot be read.
         """
         try:
             came = {path.stem: path.stat().st_mtime_ns for path in self._folder.glob("*.json")}

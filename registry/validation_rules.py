@@ -1,6 +1,6 @@
-"""The rules between the values of a registry. Each rule yields its validation errors with their places.
+"""The rules between the values of a registry. Each rule yields its faults with their places.
 
-They contain no telephone numbers: the place in the file identifies them.
+The faults contain no telephone numbers: the place in the file identifies them.
 """
 
 import difflib
@@ -33,7 +33,7 @@ _Placed = Iterable[tuple[Location, Hashable]]
 
 
 def registry_faults(document: RegistryDocument, held: HeldNumbers | None = None) -> Iterator[ValidationFault]:
-    """All faults between the values of `document`. `held`: its members' numbers, if it was read without them."""
+    """All faults between the values of `document`. `held` has its members' numbers, if it was read without them."""
     for rule in (_dates, _tones, _ids):
         yield from rule(document)
     held = held or HeldNumbers.of(document)
@@ -58,7 +58,7 @@ def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
 
 
 def member_faults(members: Iterable[Member]) -> Iterator[ValidationFault]:
-    """The faults that a member has by itself."""
+    """The faults inside each of these members."""
     for m, member in enumerate(members):
         yield from pledge_faults(("members", m, "pledge"), member.pledge)
         yield from certification_faults(("members", m, "certification"), member.certification)
@@ -80,7 +80,7 @@ def pledge_faults(location: Location, pledge: Pledge | None) -> Iterator[Validat
 
 
 _NO_PROOF: Final = ("登記", "履歴事項", "現在事項", "register")
-"""What names an extract of the commercial register: it proves that a company exists, and no certification."""
+"""Words for an extract of the commercial register. It proves that a company exists, but no certification."""
 
 
 def certification_faults(location: Location, certification: Certification | None) -> Iterator[ValidationFault]:
@@ -168,8 +168,8 @@ def never_originates_faults(document: NeverOriginatesDocument) -> Iterator[Valid
 
 
 def signed_faults(document: RegistryDocument, held: HeldNumbers | None = None) -> Iterator[ValidationFault]:
-    """All faults of a registry for signing; its suspensions, and the numbers that never originate, must be in the other
-    files. `held` as of `registry_faults`.
+    """All faults of a registry for signing. Its suspensions and the numbers that never originate must be in the other
+    files. `held` as in `registry_faults`.
     """
     if document.never_originates is not None:
         yield ValidationFault(
@@ -223,7 +223,7 @@ _SAME: Final = {
     "numbers": template("is the same range as {field}"),
     "member": template("is the same member as {field}"),
 }
-"""What an entry may name → the fault if another one names the same."""
+"""Key that an entry may have → the fault if another entry has the same value."""
 
 
 def _never_originates(document: RegistryDocument | NeverOriginatesDocument) -> Iterator[ValidationFault]:
@@ -262,7 +262,7 @@ def _suspended_members(document: RegistryDocument, held: HeldNumbers) -> Iterato
 
 
 def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
-    """The place of each repeated value, with the place where the value was first."""
+    """The place of each repeated value, with the place of its first occurrence."""
     seen: dict[Hashable, Location] = {}
     for location, value in placed:
         first = seen.setdefault(value, location)
@@ -271,13 +271,13 @@ def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
 
 
 def _numbers(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
-    """Numbers that cannot be read, and numbers that are entered twice.
+    """Faults for numbers that cannot be read, and for numbers that are entered twice.
 
-    A number belongs to one member. An entry of a member may lie inside a wider one, but two equal or partly
-    overlapping entries are a mistake.
+    A number belongs to one member. An entry of a member may lie inside a wider one, but two equal or partly overlapping
+    entries are a mistake.
 
-    The entries are sorted by first number, and each is compared with the one that reaches furthest so far: O(n log
-    n). Each group of wrongly overlapping entries gets an error, not each pair.
+    The entries are sorted by first number, and each is compared with the one that reaches furthest so far: O(n log n).
+    A group of wrongly overlapping entries gets one error, not one for each pair.
     """
     yield from held.unreadable
     firsts, lasts, members, entries = held.firsts, held.lasts, held.members, held.entries
@@ -309,8 +309,8 @@ def _numbers(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validati
 
 
 def _chains(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
-    """Wholesale chains: their members, links and numbers. A number belongs to one chain, and all numbers of a chain to
-    the member with which it begins.
+    """Faults of the wholesale chains: their members, links and numbers. A number belongs to one chain. All numbers of a
+    chain belong to its first member.
     """
     known = held.places
     spans: list[tuple[NumberSpan, Location]] = []
@@ -336,8 +336,8 @@ def _chains(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validatio
 
 
 def _portings(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
-    """Portings between two members. One of the two has the numbers in its ranges, and each number is in one porting
-    only.
+    """Faults of the portings between two members. One of the two must have the numbers in its ranges, and each number
+    is in one porting only.
     """
     known = held.places
     spans: list[tuple[NumberSpan, Location]] = []
@@ -374,7 +374,7 @@ def _portings(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validat
 
 
 def _overlapping(spans: list[tuple[NumberSpan, Location]], remedy: str) -> Iterator[ValidationFault]:
-    """Spans that share numbers with another one."""
+    """Faults for spans that share numbers with another span."""
     spans.sort(key=lambda placed: placed[0].first)
     reached, other = 0, None
     for span, place in spans:
@@ -386,8 +386,8 @@ def _overlapping(spans: list[tuple[NumberSpan, Location]], remedy: str) -> Itera
 
 
 def _links(place: Location, chain: ChainEntry, known: Collection[str]) -> Iterator[ValidationFault]:
-    """Each link begins where the one before it ends, and no member is in the chain twice. A reseller is checked by a
-    member above it.
+    """Faults of a chain's links. Each link begins where the one before it ends, no member is in the chain twice, and a
+    reseller is checked by a member above it.
     """
     above: list[str] = []
     before: str | None = None

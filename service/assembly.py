@@ -1,4 +1,4 @@
-"""Loads and assembles the parts of an instance, as the settings say, before it begins to serve."""
+"""Loads and assembles the parts of an instance by the settings, before it begins to serve."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from idtone.call_control.braking import Braking
+from idtone.call_control.call_brake import CallBrake
 from idtone.call_control.call_control import CallControl
-from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import Usable, remembered
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.fallback_lines import FallbackLines
+from idtone.call_control.fallback_text import Usable, remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
@@ -23,7 +23,7 @@ from idtone.call_control.sound_files import SoundFiles
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.decision import NOTHING_REMEMBERED, Policy, time_by
 from idtone.core.errors import IdtoneError, ToneError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.settings.policy import SuspendedCalls
 from idtone.core.settings.settings import RegistrySettings, Settings
@@ -33,9 +33,9 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.registry.customer_lines.source import LinesSource
-from idtone.registry.expiry_warning import Expiry
-from idtone.registry.node_member import MemberWarning
+from idtone.registry.customer_lines.lines_source import LinesSource
+from idtone.registry.expiry_warning import ExpiryWarning
+from idtone.registry.node_member_check import MemberWarning
 from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.registry.used_registries import FOLDER, UsedRegistries
@@ -43,7 +43,7 @@ from idtone.tones.making.formats import SoundFormat
 from idtone.tones.making.sounds import Sound, put_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
-from idtone.tones.ready_sounds import ReadySounds
+from idtone.tones.sound_contents import SoundContents
 
 from . import canary_result
 from .brake_keeper import brake_of
@@ -52,9 +52,9 @@ from .hook_from_settings import hook_for
 log = logging.getLogger(__name__)
 
 REGISTRY_WITHIN_S: Final = 30.0
-"""How long the start waits for the registry's source."""
+"""Time for which the start waits for the registry's source, in seconds."""
 LINES_WITHIN_S: Final = 30.0
-"""How long the start waits for the table of lines."""
+"""Time for which the start waits for the table of lines, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -70,23 +70,26 @@ class Loaded:
     lines: LinesSource | None = None
     """The table of the customers' lines; None if their numbers are not checked."""
     stops: StopsInUse = field(kw_only=True)
-    """What the operator has stopped itself."""
+    """The suspensions by the operator."""
     restore: Callable[[], object] = field(kw_only=True, default=lambda: None)
-    """Puts damaged sound files in place again, all that it can. Raises ToneError that names the others."""
+    """Restores damaged sound files, as many as possible. Raises ToneError, which names the others."""
     hook: str | None = None
     """The digest of the hook that these settings need; None if it cannot be made."""
 
 
-def load(settings: Settings, config: Path | None = None) -> Loaded:
-    """The loaded parts of an instance. `config` is the file that the settings were read from, if one was named.
+def load(settings: Settings) -> Loaded:
+    """The loaded parts of an instance.
 
-    A profile whose files cannot be made is logged, and the notice replaces it. Raises ToneError if it is the notice.
+    If a profile's files cannot be made, this is logged, and the notice replaces it. Raises ToneError if that profile is
+    the notice.
     """
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
     library = load_library(settings.sounds.profiles)
     profiles = library.for_calls()
-    put = partial(put_each, settings.sounds.directory, content=ReadySounds(settings.sounds.directory, library).content)
+    put = partial(
+        put_each, settings.sounds.directory, content=SoundContents(settings.sounds.directory, library).content
+    )
     sounds, refused = put(profiles)
     if error := refused.pop(Policy().notice_profile, None):
         raise error
@@ -103,7 +106,7 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
     if settings.canary.exported:
         canary_result.make_folder(settings)
     key_ring, rules = KeyRing.of(settings.ledger, settings.node), DisclosureRules.of(settings.ledger)
-    hook = _hook(settings, config, library)
+    hook = _hook(settings, library)
 
     def restore() -> None:
         _, refused = put([profile for profile in profiles if profile.id in sounds])
@@ -119,7 +122,7 @@ def load(settings: Settings, config: Path | None = None) -> Loaded:
 def put_each(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> tuple[dict[str, Sound], dict[str, ToneError]]:
-    """The sounds by profile id, and by that id too why one cannot be put in place, which keeps no other from it."""
+    """The sounds by profile id, and the errors by profile id. A failure of one profile does not affect the others."""
     sounds: dict[str, Sound] = {}
     refused: dict[str, ToneError] = {}
     for profile in profiles:
@@ -130,16 +133,18 @@ def put_each(
     return sounds, refused
 
 
-def _hook(settings: Settings, config: Path | None, library: Library) -> str | None:
+def _hook(settings: Settings, library: Library) -> str | None:
     try:
-        return hook_for(settings, config, library).digest
+        return hook_for(settings, library).digest
     except IdtoneError as error:
         log.debug("%s", error)  # `idtone doctor` reports it
         return None
 
 
 def fleet_of(settings: Settings) -> FleetChain | None:
-    """The other nodes, if trunks lead to any. Raises DocumentError if there is no usable key."""
+    """The chain with other nodes, if trunks lead to any; otherwise None. Raises DocumentError if there is no usable
+    key.
+    """
     key = settings.fleet.key()
     return FleetChain(key, settings.node, frozenset(settings.fleet.trunks)) if key else None
 
@@ -183,23 +188,25 @@ def journal_of(settings: Settings) -> JournalFolder:
 
 
 def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> Source:
-    """The source of the registry. `used_for`: for how long evidence may show a registry after its last use; None: for
-    ever.
+    """The source of the registry. `used_for` is how long evidence may show a registry after its last use; None: without
+    limit.
     """
     root = registry.root_file()
     if root is None:
         log.warning("the registry is unsigned: anyone who can write %s can change it", registry.source)
         return FileSource(registry.file(), UsedRegistries(registry.cache / FOLDER, used_for))
-    from idtone.registry.trust.client import Repository  # imports TUF, which an unsigned registry does not need
+    from idtone.registry.trust.publication_client import (
+        PublicationClient,  # imports TUF, which an unsigned registry does not need
+    )
 
-    repository = Repository(root, registry.source, registry.cache, used_for=used_for)
+    repository = PublicationClient(root, registry.source, registry.cache, used_for=used_for)
     return SignedSource(repository, registry.poll.total_seconds())
 
 
 def assemble(
     settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, restored: RestoredCalls | None = None
-) -> tuple[CallControl, Fallback, Callable[[], None]]:
-    """Call control, the fallback file, and the function that reads a changed registry and puts it to use.
+) -> tuple[CallControl, FallbackKeeper, Callable[[], None]]:
+    """Call control, the fallback file, and a function that reads a changed registry and puts it to use.
 
     `restored` are the calls in progress, if the ledger was read for them.
     """
@@ -208,7 +215,7 @@ def assemble(
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     stops = loaded.stops
     usable = Usable.by(policy, lines is not None)
-    fallback = Fallback(settings.sounds.directory, usable, source.is_latest, lambda: stops.index)
+    fallback = FallbackKeeper(settings.sounds.directory, usable, source.is_latest, lambda: stops.index)
     brake = brake_of(settings)
     files = SoundFiles(loaded.sounds.values(), loaded.restore)
     calls = CallControl(
@@ -227,12 +234,12 @@ def assemble(
         emergency_trunks=settings.policy.emergency_trunks,
         lines=lambda: lines.current if lines else None,
         own_stops=lambda: stops.index or None,
-        braking=Braking(brake, acting()) if brake else None,
+        braking=CallBrake(brake, acting_person()) if brake else None,
     )
-    # Those whose channel is gone are closed when Asterisk is connected.
+    # Calls whose channel is gone are closed when Asterisk is connected.
     calls.recall((restored or RestoredCalls.of(ledger)).calls)
 
-    expiry = Expiry(policy.registry_stale, settings.association.member)
+    expiry = ExpiryWarning(policy.registry_stale, settings.association.member)
     member = MemberWarning(settings.association.member, policy.tones)
 
     def review() -> None:
@@ -255,7 +262,7 @@ def assemble(
 
 
 def refreshing(lines: LinesSource, settings: Settings) -> Callable[[], None]:
-    """The function that reads a changed table of lines, and writes it for the hook."""
+    """A function that reads a changed table of lines, and writes it for the hook."""
     left = FallbackLines(settings.sounds.directory)
 
     def refresh() -> None:

@@ -1,4 +1,4 @@
-"""The result of the last backup and of the last drill, in a file: `idtone backup` writes it, metrics, status and the
+"""The result of the last backup and of the last drill, as a file. `idtone backup` writes it; metrics, status and the
 doctor read it.
 """
 
@@ -17,7 +17,7 @@ from idtone.core.translation import Message
 
 _MODE: Final = 0o600
 _SLACK: Final = 1.5
-"""A result is too old after so many periods."""
+"""Number of periods after which a result is too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class MadeArchive:
-    """An archive of the present chain: a whole one, or one that continues the one before."""
+    """An archive of the current chain: one with the whole ledger, or one that continues the previous archive."""
 
     name: str
     sha256: str
@@ -41,10 +41,10 @@ class MadeArchive:
 
 @dataclass(frozen=True, slots=True)
 class BackupResult:
-    """What the last backup has made. `chain` are the archives that the next one continues, the whole one first;
-    `reached` says by the name of each tree how far they have it. `newest` is when the newest call in them was over.
-    `drilled` is when a drill was good last, and `drilled_newest` how new the newest call was that it restored;
-    `drill_failed` is when the last one failed, None if it was good.
+    """The result of the last backup. `chain` are the archives that the next one continues, the whole one first.
+    `reached` has, by the name of each tree, the end of that tree in the archives. `newest` is when the newest call in
+    the archives ended. `drilled` is the time of the last good drill, and `drilled_newest` the time of the newest call
+    that it restored. `drill_failed` is the time of the last drill if it failed, otherwise None.
     """
 
     at: datetime
@@ -57,7 +57,7 @@ class BackupResult:
     drill_failed: datetime | None = None
 
     def age_s(self, now: datetime) -> float:
-        """Negative if the clock was set back meanwhile."""
+        """Age in seconds; negative if the clock was set back meanwhile."""
         return (now - self.at).total_seconds()
 
     def after_drill(self, at: datetime, newest: datetime | None) -> BackupResult:
@@ -68,7 +68,7 @@ class BackupResult:
 
 
 def write(result: BackupResult, path: Path) -> None:
-    """Raises BackupError."""
+    """Write the file durably. Raises BackupError."""
     try:
         replace_durably(path, (json.dumps(asdict(result), default=_text) + "\n").encode(), _MODE)
     except OSError as error:
@@ -92,7 +92,9 @@ def _text(value: object) -> str:
 
 
 def read(path: Path) -> BackupResult | None:
-    """The last result; None if there is none, or if it cannot be read: then the next archive is a whole one."""
+    """The last result; None if there is none, or if it cannot be read. The next archive is then one with the whole
+    ledger.
+    """
     try:
         found = json.loads(path.read_bytes())
         return BackupResult(
@@ -119,5 +121,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def is_old(result: BackupResult | None, every_s: float, now: datetime) -> bool:
-    """True if the next backup is overdue: there is none, or its time is too long ago, or still to come."""
+    """True if the next backup is overdue, because there is no result or its time is too long ago; also if its time is
+    in the future.
+    """
     return result is None or not -60 <= result.age_s(now) <= _SLACK * every_s

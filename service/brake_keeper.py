@@ -1,6 +1,6 @@
 """Keeps the brake's steps over restarts, and shares its stops with the other nodes. No call waits for it.
 
-A thread writes the files (`brake.state_files`). The stops and releases of this node stand in its state in PostgreSQL
+A thread writes the files (`brake.state_files`). The stops and releases of this node are in its state in PostgreSQL
 (`node_state`), authenticated with the fleet's key; `OtherNodes` reads those of the other nodes there.
 """
 
@@ -30,7 +30,7 @@ from idtone.call_control.brake.state_files import (
     write_lines,
     write_state,
 )
-from idtone.call_control.braking import RELEASED
+from idtone.call_control.call_brake import RELEASED
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import UsageError
 from idtone.core.logs import in_words, unexpected
@@ -41,14 +41,14 @@ from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
 
-from .other_nodes import shares
+from .other_nodes import shares_with_nodes
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.25
 CALM_EVERY_S: Final = 5.0
 WINDOWS_EVERY_S: Final = 10.0
-"""How often the windows of marked and slowed subjects are written."""
+"""Interval in seconds at which the windows of marked and slowed subjects are written."""
 LINES_EVERY_S: Final = 600.0
 
 
@@ -58,7 +58,7 @@ def brake_of(settings: Settings) -> Brake | None:
     if chosen.highest is HighestStep.NOTHING:
         return None
     rules = load_limits(None)
-    shares = ShareLimits(
+    shares_with_nodes = ShareLimits(
         rules.false_alarm,
         ShareLimit(rules.short_calls.usual_share, rules.short_calls.at_least),
         rules.short_calls.shorter_than_s,
@@ -67,7 +67,7 @@ def brake_of(settings: Settings) -> Brake | None:
     )
     kinds = LineKinds(frozenset(chosen.extensions), frozenset(chosen.call_centres), frozenset(chosen.resellers))
     key = key_of(settings)
-    brake = Brake(key, settings.node, kinds, shares, BrakeStep[chosen.highest.upper()])
+    brake = Brake(key, settings.node, kinds, shares_with_nodes, BrakeStep[chosen.highest.upper()])
     try:
         kept = read_state(state_path(settings), key)
     except UsageError as error:
@@ -78,7 +78,7 @@ def brake_of(settings: Settings) -> Brake | None:
 
 
 class BrakeKeeper:
-    """Runs while the service does."""
+    """Keeps the brake's state written and shared, as long as the service runs."""
 
     def __init__(self, settings: Settings, brake: Brake, report_soon: Callable[[], None] = lambda: None) -> None:
         """`report_soon` lets the other nodes hear of a change at once."""
@@ -89,7 +89,7 @@ class BrakeKeeper:
         self._surges = False
 
     async def run(self) -> None:
-        """Keeps the brake's state written and reported, until cancelled."""
+        """Keep the brake's state written and reported, until cancelled."""
         self._loop = asyncio.get_running_loop()
         brake, now_s = self._brake, time.monotonic()
         calm_s, windows_s, lines_s = now_s, now_s, now_s
@@ -122,7 +122,7 @@ class BrakeKeeper:
             log.warning("the lines call as usual again: the brake has its ordinary limits")
 
     def write(self, lines_too: bool = True) -> None:
-        """Write the files; a failure is logged, and tried again with the next change. From any thread."""
+        """Write the files. A failure is logged, and tried again with the next change. Thread-safe."""
         changes = self._brake.changes
         try:
             write_state(state_path(self._settings), self._key, self._brake.state())
@@ -140,10 +140,9 @@ class BrakeKeeper:
 
     def told(self) -> dict[str, str] | None:
         """This node's stops and releases for the other nodes, authenticated; None if there is nothing to share.
-
-        Any thread may call it.
+        Thread-safe.
         """
-        if not shares(self._settings):
+        if not shares_with_nodes(self._settings):
             return None
         text = json.dumps(self._brake.told())
         return {"told": text, "mac": self._mac(self._settings.node, text)}
@@ -152,7 +151,7 @@ class BrakeKeeper:
         return hmac.new(self._key, f"{node}\0{text}".encode(), hashlib.sha256).hexdigest()
 
     def hear(self, reports: Sequence[NodeReport]) -> None:
-        """Take over what other nodes have stopped and released. Any thread may call it."""
+        """Take over the stops and releases of other nodes. Thread-safe."""
         holds: list[Hold] = []
         released: dict[str, float] = {}
         for report in reports:
@@ -181,7 +180,7 @@ class BrakeKeeper:
 
 
 class ReleasingEvidence:
-    """Evidence for the acts of commands: it passes them on, and obeys those that release a subject."""
+    """Evidence for the acts of commands. It passes them on, and carries out those that release a subject."""
 
     def __init__(self, evidence: Evidence, brake: Brake | None, loop: asyncio.AbstractEventLoop) -> None:
         self._evidence, self._brake, self._loop = evidence, brake, loop

@@ -1,7 +1,7 @@
 """Counts the calls by the steps that call control writes, on their way to the ledger.
 
-So no module on the path of a call counts for monitoring. The counts begin with this process; calls in progress then
-count with their ends.
+So no module on the path of a call counts for monitoring. The counts begin with this process; calls in progress at that
+time count with their ends.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import NUMBER_SUSPENDED, Step, StepKind
 
 CONNECT_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
-"""Classes of the time from the answer to the connection: a sound takes about half a second."""
+"""Classes of the time from the answer to the connection, in seconds. A sound takes about half a second."""
 NONE: Final = "none"
-"""The value of a label if the step does not have that detail."""
+"""The value of a label if the step lacks that detail."""
 LABELS: Final = ("outcome", "reason", "interface", "direction")
-"""The labels of `CallCounts.decisions`: names of details of a step."""
+"""Labels of `CallCounts.decisions`: names of details of a step."""
 
 # In Python 3.11 the look-up of an enumeration's member takes longer than everything else here.
 _FOREIGN: Final = Reason.NUMBER_OF_ANOTHER_MEMBER
@@ -40,44 +40,46 @@ _INTERRUPTED: Final = StepKind.INTERRUPTED
 
 @dataclass(slots=True)
 class _Call:
-    """What is known of a call in progress."""
+    """The state of a call in progress."""
 
     to_hear: frozenset[str]
     """The parties that are to hear a sound."""
     sent: set[str] = field(default_factory=set)
-    """Those to which it was sent."""
+    """The parties to which it was sent."""
     played: set[str] = field(default_factory=set)
-    """Those to which it was played to its end."""
+    """The parties to which it was played to its end."""
     confirmed: set[str] = field(default_factory=set)
     answered_at: datetime | None = None
     connected: bool = False
 
 
 class CallCounts:
-    """Evidence that counts what it passes on. Use it in one thread; its counts can be read from any thread."""
+    """Evidence that counts the steps that it passes on. Use it in one thread; its counts can be read from any
+    thread.
+    """
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self._calls: dict[str, _Call] = {}
         """The calls in progress."""
         self.decisions: Counter[tuple[str, ...]] = Counter()
-        """By `LABELS`; the interface of the hook's own decisions is `none`."""
+        """Decisions by `LABELS`. The interface of the hook's own decisions is `none`."""
         self.emergencies_of_suspended = 0
         """Emergency calls whose forwarding number was suspended."""
         self.foreign_numbers = 0
         """Calls whose forwarding number another member holds."""
         self.ended: Counter[tuple[str, ...]] = Counter()
-        """By status; `INTERRUPTED` if the end is not known."""
+        """Ended calls by status; `INTERRUPTED` if the end is not known."""
         self.connected = 0
         """Ended calls that were connected and on which a party was to hear a sound."""
         self.sent = 0
-        """Those of them on which each of these sounds was sent."""
+        """Calls among `connected` on which each of these sounds was sent."""
         self.confirmed = 0
-        """Those of these on which the phone's reports confirm each, if they came before the end."""
+        """Calls among `sent` on which the phone's reports confirm each sound, if they came before the end."""
         self.failed = 0
         """Ended calls that were connected although one of these sounds was not played to its end."""
         self.connecting = Durations(CONNECT_S)
-        """From the answer to the connection of the parties, if a sound was played."""
+        """Times from the answer to the connection of the parties, if a sound was played."""
 
     @property
     def full(self) -> bool:
@@ -116,7 +118,7 @@ class CallCounts:
             self.connecting.add((step.at - call.answered_at).total_seconds())
 
     def _follow(self, step: Step) -> None:
-        """Note what the step says of a call in progress."""
+        """Note the effect of the step on a call in progress."""
         kind, details = step.kind, step.details
         if kind is _DECIDED or kind is _FALLBACK:
             parties = str(details.get("parties", ""))

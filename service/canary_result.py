@@ -1,4 +1,4 @@
-"""The result of the last canary call, in a file: `idtone canary` writes it, metrics, status and the doctor read it."""
+"""The result of the last canary call, as a file. `idtone canary` writes it; metrics, status and the doctor read it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from idtone.core.translation import Message, template
 _MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o770
 _SLACK: Final = 1.5
-"""A result is too old after so many periods: the next call may wait for a lock, a trunk or a busy machine."""
+"""Number of periods after which a result is too old. The next call may wait for a lock, a trunk or a busy machine."""
 
 
 class CanaryFault(StrEnum):
-    """Why a canary call did not show what it is to show."""
+    """The reason why a canary call did not show the expected sound."""
 
     SUSPENDED = "number-suspended"
     REGISTRY = "registry"
@@ -62,11 +62,11 @@ _WORDS: Final[Mapping[CanaryFault, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class CanaryResult:
-    """What one canary call has shown. It holds no telephone number.
+    """The result of one canary call. It contains no telephone number.
 
-    `verdict` is the verifier's word on what arrived (`conforms`, `present`, `cannot-tell`, `absent`); `fault` is None
-    if all is well, and `detail` says more about it. `expected` is the profile that was to be heard, None if that is not
-    known. `call_id`, `outcome`, `reason` and `status` are those of the record; empty without one.
+    `verdict` is the verifier's verdict on the sound that arrived (`conforms`, `present`, `cannot-tell`, `absent`).
+    `fault` is None if all is well, and `detail` explains it. `expected` is the profile that was to be heard; None if
+    that is not known. `call_id`, `outcome`, `reason` and `status` are those of the record; empty without one.
     """
 
     at: datetime
@@ -87,7 +87,7 @@ class CanaryResult:
 
     @property
     def says(self) -> Message:
-        """Why it is good or not."""
+        """The result in words."""
         if self.fault is None:
             return Message("the expected sound {profile} arrived, and its record says so", profile=self.expected)
         return Message(_WORDS[self.fault], detail=self.detail)
@@ -101,12 +101,12 @@ class CanaryResult:
         }
 
     def age_s(self, now: datetime) -> float:
-        """Negative if the clock was set back meanwhile."""
+        """Age in seconds; negative if the clock was set back meanwhile."""
         return (now - self.at).total_seconds()
 
 
 def write(result: CanaryResult, path: Path) -> None:
-    """Raises UsageError."""
+    """Write the file durably. Raises UsageError."""
     try:
         replace_durably(path, (json.dumps(result.to_json(), ensure_ascii=False) + "\n").encode(), _MODE)
     except OSError as error:
@@ -142,12 +142,15 @@ _PLAIN: Final = ("detail", "expected", "call_id", "outcome", "reason", "status",
 
 
 def is_old(result: CanaryResult | None, every_s: float, now: datetime) -> bool:
-    """True if the next call is overdue: there is none, or its time is too long ago, or still to come."""
+    """True if the next call is overdue, because there is no result or its time is too long ago; also if its time is in
+    the future.
+    """
     return result is None or not -_SLACK * every_s <= result.age_s(now) <= _SLACK * every_s
 
 
 def make_folder(settings: Settings) -> None:
-    """Make the folder of the recordings, in which Asterisk can write: its user is in the group of the sounds' folder.
+    """Make the folder of the recordings, in which Asterisk can write, because its user is in the group of the sounds'
+    folder.
 
     Raises UsageError.
     """

@@ -1,4 +1,4 @@
-"""`idtone serve`."""
+"""`idtone serve`: runs the service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import typer
 from idtone.core import logs
 from idtone.core.decision import time_by
 from idtone.core.errors import IdtoneError, TrustError, UsageError
-from idtone.core.responsive_loop import loop_first
+from idtone.core.responsive_loop import prefer_event_loop
 from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.settings.settings import LedgerSettings, Settings, load_settings
 from idtone.core.terminal.command_line import UNUSABLE, ConfigOption
@@ -29,12 +29,12 @@ from idtone.ledger.keys.key_ring import continued_trees_of
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.index import RegistryIndex
-from idtone.registry.local_registry import known
-from idtone.registry.node_member import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
+from idtone.registry.local_registry import read_local_registry
+from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
 from idtone.tones.profile_library import load_library
-from idtone.tones.ready_sounds import ReadySounds
+from idtone.tones.sound_contents import SoundContents
 
 from . import used_settings
 from .assembly import load
@@ -44,7 +44,7 @@ from .service_user import read_as_service, refuse_root
 log = logging.getLogger(__name__)
 
 UNUSABLE_SETTINGS: Final = 78
-"""EX_CONFIG of sysexits.h: systemd does not restart the service, because it would fail again."""
+"""Exit code EX_CONFIG of sysexits.h. systemd does not restart the service then, because it would fail again."""
 
 TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Take over from the running instance, without losing a call.")
@@ -79,13 +79,13 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
             print(f"idtone: {translated(warning)}", file=sys.stderr)
         print(translated(Message("the settings can be used")))
         return
-    logs.begin(settings.log.format, settings.log.level)
+    logs.begin_logging(settings.log.format, settings.log.level)
     # Otherwise it logs each missing signature, even if enough keys signed.
     logging.getLogger("tuf").setLevel(logging.WARNING)
-    faulthandler.enable()  # shows where the event loop was blocked when systemd's watchdog ends the process
+    faulthandler.enable()  # shows the place where the event loop was blocked when systemd's watchdog ends the process
     with _reported(settings.log.format):
-        instance = Instance(settings, password, load(settings, config))
-        loop_first()
+        instance = Instance(settings, password, load(settings))
+        prefer_event_loop()
         try:
             asyncio.run(instance.live(take_over))
         except asyncio.CancelledError:
@@ -97,7 +97,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
 
 @contextmanager
 def _reported(form: logs.LogFormat) -> Iterator[None]:
-    """Report the error that ends the service in the form of its log; in text the command line prints it."""
+    """Report the error that ends the service in the form of its log. In text form the command line prints it."""
     try:
         yield
     except OSError as error:
@@ -116,13 +116,13 @@ def _reported(form: logs.LogFormat) -> Iterator[None]:
 
 
 def check_settings(settings: Settings) -> None:
-    """Read the files that the settings name, without changing anything: those of the operator, and the service's own,
-    if they are there. Raises IdtoneError.
+    """Read the files that the settings name, without changing anything: the operator's files, and the service's own if
+    they exist. Raises IdtoneError.
     """
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
     library = load_library(settings.sounds.profiles)
-    ready = ReadySounds(settings.sounds.directory, library)
+    ready = SoundContents(settings.sounds.directory, library)
     for profile in library.for_calls():
         for name in PBX_FORMATS:
             ready.content(profile, named_format(name))
@@ -135,18 +135,18 @@ def check_settings(settings: Settings) -> None:
         load_registry(settings.registry.file())
     else:
         # It imports TUF, which an unsigned registry does not need.
-        from idtone.registry.trust.client import Repository, trusted_root
+        from idtone.registry.trust.publication_client import PublicationClient, trusted_root
 
         try:
             trusted_root(root)
         except OSError as error:
             raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
-        Repository(root, settings.registry.source, settings.registry.cache).usable()
+        PublicationClient(root, settings.registry.source, settings.registry.cache).usable()
     _check_keys(settings.ledger, settings.node)
 
 
 def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[str]:
-    """The warnings: what calls will lack although the settings can be used."""
+    """The warnings about what calls will lack, although the settings can be used."""
     member = settings.association.member
     if trouble := member_trouble(member, registry):
         yield joined(". ", (trouble, REMEDY))
@@ -158,13 +158,13 @@ def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[st
 def _registry_here(settings: Settings) -> RegistryIndex | None:
     """The registry on this machine; None if it was not fetched yet."""
     try:
-        return known(settings.registry).index()
+        return read_local_registry(settings.registry).index()
     except IdtoneError:
         return None
 
 
 def _check_keys(ledger: LedgerSettings, node: str) -> None:
-    """The ledger's keys, if they were made yet. Raises LedgerError."""
+    """Check the ledger's keys, if they were made yet. Raises LedgerError."""
     for path in (ledger.key_file, *LogKeys(ledger, continued_trees_of(ledger, node)).files()):
         try:
             there = path.exists()
@@ -175,7 +175,9 @@ def _check_keys(ledger: LedgerSettings, node: str) -> None:
 
 
 def _check_lines(lines: LinesSettings) -> None:
-    """A database is not read: it may be away, and then the last good table stays in use."""
+    """Check the settings of the table of lines, and read a file. A database is not read: it may be away, and then the
+    last good table stays in use.
+    """
     lines.check()
     if lines.is_database():
         lines.secret()

@@ -1,6 +1,6 @@
-"""The texts of the feed as messages, so that `idtone status` shows them in Japanese too. Pure.
+"""The texts of the feed as messages, so that `idtone status` can show them in Japanese too. Pure.
 
-JSON has their English words alone: beside them the feed carries their templates and fields.
+JSON contains only their English words. Besides these the feed carries their templates and fields.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any, Final
 from idtone.core.translation import Message
 
 MESSAGES: Final = "messages"
-"""The key under which the feed carries them; the reader takes it out again."""
+"""Key under which the feed carries the messages. The reader removes it."""
 
 
 def with_messages(feed: dict[str, Any]) -> dict[str, Any]:
-    """The feed and, by their English words, all messages in it."""
+    """The feed with all its messages, which are found by their English words."""
     return {**feed, MESSAGES: {str.__str__(each): _written(each) for each in _messages(feed)}}
 
 
 def read_messages(feed: dict[str, Any]) -> dict[str, Any]:
-    """The feed with its messages in place of their words; a service of another version may send none."""
+    """The feed with its messages in place of their words. A service of another version may send none."""
     carried = feed.pop(MESSAGES, None)
     known: dict[str, Message] = {}
     for words, written in carried.items() if isinstance(carried, dict) else ():

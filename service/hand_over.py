@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 VERSION: Final = 1
 ANSWER_WITHIN_S: Final = 5.0
-"""How long one side waits for the other; each step takes milliseconds."""
+"""Time for which one side waits for the other, in seconds; each step takes milliseconds."""
 _PACKET: Final = 65536
 
 
 class Peer:
-    """The other instance."""
+    """The other instance, at the other end of the socket."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
@@ -54,7 +54,7 @@ class Peer:
         return fields
 
     async def next_message_with_descriptors(self) -> tuple[dict[str, Any], list[int]]:
-        """Like `next_message`, with the open files that came with the message."""
+        """The next message as from `next_message`, with the open files that came with it."""
         return await self._receive(lambda: socket.recv_fds(self._socket, _PACKET, 1)[:2])
 
     async def _receive(self, receive: Callable[[], tuple[bytes, list[int]]]) -> tuple[dict[str, Any], list[int]]:
@@ -83,8 +83,8 @@ def socket_path(ledger: Path) -> Path:
 
 
 @asynccontextmanager
-async def offered(path: Path, hand_over: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
-    """Context in which the next instance may ask for a hand-over, one at a time. The caller holds the ledger's lock."""
+async def offer_hand_over(path: Path, hand_over: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
+    """Accept a hand-over to the next instance during the block, one at a time. The caller holds the ledger's lock."""
     with listening(path, socket.SOCK_SEQPACKET) as listener:
         attending = asyncio.create_task(_attend(listener, hand_over))
         try:
@@ -107,6 +107,6 @@ async def _attend(listener: socket.socket, hand_over: Callable[[Peer], Awaitable
 
 @contextmanager
 def running_instance(path: Path) -> Iterator[Peer | None]:
-    """The instance that is running on this ledger; None if there is no such instance."""
+    """The instance that runs on this ledger; None if there is none."""
     with connected(path, socket.SOCK_SEQPACKET) as end:
         yield Peer(end) if end else None

@@ -1,4 +1,4 @@
-"""The hook that given settings need."""
+"""The hook for given settings."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import Library
 
 
-def hook_for(settings: Settings, config: Path | None, library: Library) -> dialplan.Hook:
-    """The hook of this version, for these profiles and settings, which were read from `config`.
+def hook_for(settings: Settings, library: Library) -> dialplan.Hook:
+    """The hook of this version for these profiles and settings.
 
     Raises UsageError if `agi.listen` is a Unix socket and `idtone-agi` is not installed.
     """
@@ -30,7 +30,7 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
     policy = settings.policy
     asking = dialplan.Asking(
         settings.interface,
-        _asking(settings, config),
+        _asking(settings),
         settings.agi_secret(),
         policy.waiting,
         policy.overload,
@@ -52,11 +52,13 @@ def hook_for(settings: Settings, config: Path | None, library: Library) -> dialp
 
 
 CANARY_AFTERWARDS_S: Final = 2
-"""How long the canary's answering leg records after the longest sound."""
+"""Time for which the canary's answering leg records after the longest sound, in seconds."""
 
 
 def canary_listens_s(library: Library) -> int:
-    """The time for which the canary's answering leg records: longer than every sound that a call can have."""
+    """The time for which the canary's answering leg records, in seconds. It is longer than every sound that a call can
+    have.
+    """
     longest_ms = max(profile.duration_ms for profile in library.for_calls())
     return math.ceil(longest_ms / 1000) + CANARY_AFTERWARDS_S
 
@@ -78,8 +80,10 @@ def hook_policy(settings: PolicySettings) -> dialplan.Alone:
     return dialplan.Alone(settings.fallback, policy.refuse_cause, incoming, outgoing, answer_first)
 
 
-def _asking(settings: Settings, config: Path | None) -> str:
-    """What is before the entry point in `AGI(…)`: an address; for a Unix socket, the program that connects to it."""
+def _asking(settings: Settings) -> str:
+    """The text before the entry point in `AGI(…)`: an address or, for a Unix socket, the program that connects to
+    it.
+    """
     if not isinstance(settings.agi.address(), Path):
         return f"agi://{settings.agi.listen}/"
     program = shutil.which("idtone-agi", path=os.pathsep.join((str(Path(sys.executable).parent), os.defpath)))
@@ -87,4 +91,4 @@ def _asking(settings: Settings, config: Path | None) -> str:
         raise UsageError(
             Message("agi.listen is a Unix socket, but idtone-agi, which Asterisk runs for it, is not installed")
         )
-    return f"{program},-c,{config.resolve()}," if config else f"{program},"
+    return f"{program},{settings.agi.listen},"

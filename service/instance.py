@@ -1,4 +1,4 @@
-"""One instance of the service: it can take over from the previous instance, and hand over to the next one."""
+"""One instance of the service. It can take over from the previous instance, and hand over to the next one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.connection import AriConnection, connect
 from idtone.ari_app.runner import ApplicationRunner, remedy
 from idtone.call_control.call_control import CallControl
-from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.journal_intake import JournalIntake
 from idtone.call_control.journal_reader import JournalReader
 from idtone.call_control.restored_calls import RestoredCalls, restored_calls
@@ -72,13 +72,13 @@ if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only me
 log = logging.getLogger(__name__)
 
 RETENTION: Final = "idtone.retention"
-"""The entry points of rooms that a call does not need, and that destroy what they keep when its time is over."""
+"""Entry points of rooms that a call does not need, and that destroy expired data."""
 
 AGI_DRAIN_S: Final = 1.0
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
-    """Log that a background task failed: calls continue without it, so nothing else would show it."""
+    """Log the failure of a background task. Calls continue without the task, so nothing else would show it."""
     error = None if task.cancelled() else task.exception()
     if error:
         log.error(
@@ -91,7 +91,7 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 @dataclass
 class HandedOver:
-    """What an instance gets from the previous one."""
+    """The parts that an instance takes over from the previous one."""
 
     listener: Listener | None = None
     ari: AriConnection | None = None
@@ -104,7 +104,7 @@ class Instance:
         self._settings = settings
         self._password = password
         self._refused = False
-        """Whether Asterisk refused it last."""
+        """True if Asterisk refused it at the last attempt."""
         self._loaded = loaded
         self._manager = ServiceManager.of(os.environ)
         self._socket = hand_over.socket_path(path_of(settings.ledger.own()))
@@ -113,11 +113,11 @@ class Instance:
         self._handing_over = False
         self._evidence: LedgerWriter | None = None
         self._calls: CallControl | None = None
-        self._fallback: Fallback | None = None
+        self._fallback: FallbackKeeper | None = None
         self._replicator: Replicator | None = None
         self._metrics: MetricsListener | None = None
         self._hand_overs = 0
-        """How many there have been since the service was started."""
+        """Number of hand-overs since the service was started."""
 
     @property
     def unwritten(self) -> bool:
@@ -165,10 +165,12 @@ class Instance:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[AriConnection]:
-        """Connects to Asterisk. If it refused the password before, the file is read again: it may have changed."""
+        """Connect to Asterisk. If it refused the password before, the file is read again, because it may have
+        changed.
+        """
         ari = self._settings.ari
         if self._refused:
-            with suppress(DocumentError):  # the one before may be the right one again
+            with suppress(DocumentError):  # the previous password may be right again
                 self._password = await asyncio.to_thread(ari.secret)
         try:
             async with connect(ari.url, ari.user, self._password, ari.transport) as connection:
@@ -263,7 +265,7 @@ class Instance:
                 self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
             self._begin_metrics(observed, bound)
             try:
-                async with hand_over.offered(self._socket, hand_over_to), status_feed.offered(observed):
+                async with hand_over.offer_hand_over(self._socket, hand_over_to), status_feed.serve_feed(observed):
                     async with self._answering(calls, listener):
                         await self._announce(peer)
                         awaited: set[asyncio.Future[Any]] = {serving, *watching, stopped, successor}
@@ -288,7 +290,9 @@ class Instance:
                 calls.call_log.write()
 
     def _watch_sources(self, refresh: Callable[[], None], calls: CallControl) -> list[asyncio.Task[None]]:
-        """The registry, the lines and the sounds, apart: a database may hang, and no suspension waits for it."""
+        """Watch the registry, the lines and the sounds in separate tasks: a database may hang, and no suspension must
+        wait for it.
+        """
         watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
         if lines := self._loaded.lines:
             watches.append(SourceWatch(refreshing(lines, self._settings), "the table of lines", "lines.source"))
@@ -339,7 +343,9 @@ class Instance:
         ).run()
 
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
-        """Where the operator keeps customers' forms when the service starts: it imports nothing beside a call."""
+        """The tasks that destroy customers' forms in time, if the operator keeps such forms at the start. Otherwise
+        nothing of that is imported.
+        """
         if self._settings.customers.directory.is_dir():
             for room in entry_points(group=RETENTION):
                 try:
@@ -386,7 +392,7 @@ class Instance:
         return tasks
 
     def _obeying(self, evidence: LedgerWriter) -> ReleasingEvidence:
-        """Evidence for the acts of commands, of which the brake obeys some."""
+        """The evidence for the acts of commands. The brake carries out some of them."""
         braking = None if self._calls is None else self._calls.braking
         return ReleasingEvidence(evidence, braking.brake if braking else None, asyncio.get_running_loop())
 
@@ -414,7 +420,7 @@ class Instance:
         loop.add_signal_handler(signal.SIGHUP, reload)
 
     def _status(self, application: AriApplication) -> str:
-        """The line that systemd shows. In English, like the log around it; `idtone status` is translated."""
+        """The line that systemd shows. It is in English, like the log around it; `idtone status` is translated."""
         if self._handing_over:
             return "handing over to the next instance"
         if self._stop.is_set():
@@ -489,7 +495,7 @@ class Instance:
         ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._log_reload_failed))
 
     def _log_reload_failed(self) -> None:
-        """The next instance has ended before this one, so it has not taken over."""
+        """Log that the reload failed: the next instance has ended before this one, so it has not taken over."""
         assert self._next
         log.error(
             "the reload has FAILED: the next instance ended with status %s, for the reason above. This instance "
@@ -506,8 +512,8 @@ class Instance:
     async def _hand_over(
         self, peer: hand_over.Peer, listener: Listener | None, application: AriApplication, runner: ApplicationRunner
     ) -> bool:
-        """Hand over up to the point where the next instance is ready; returns whether it is. If it fails before, this
-        instance continues to serve.
+        """Hand over up to the point where the next instance is ready; True if it is. If it fails before, this instance
+        continues to serve.
         """
         request = await peer.next_message()
         refusal = None

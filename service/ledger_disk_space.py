@@ -1,4 +1,4 @@
-"""How much room there is on the ledger's disk, and for how many days; by the rate of the last week."""
+"""The room on the ledger's disk, and the number of days for which it suffices at the rate of the last week."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Each is None if it is not known."""
+    """The room on the disk. A value is None if it is not known."""
 
     free_bytes: int | None = None
     days: float | None = None
 
 
 def set_aside(ledger: Path) -> list[Path]:
-    """Damaged ledgers that lie beside this one, the oldest first."""
+    """Damaged ledgers beside this one, the oldest first."""
     found = ledger.parent.glob(f"{ledger.name}.damaged-*")
     return sorted(each for each in found if not each.name.endswith(("-wal", "-journal", "-shm")))
 
 
 class LedgerDiskSpace:
-    """Reads the disk, which may block: not for the event loop."""
+    """The room on the ledger's disk. Reading it may block, so do not use it in the event loop."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""Shows a state on the terminal: once, or each second until it is interrupted."""
+"""Shows a state on the terminal, once or each second until it is interrupted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Show it each second,
 def show(
     look: Callable[[], T], screen: Callable[[T], Any], as_object: Callable[[T], Any], *, as_json: bool, watch: bool
 ) -> T:
-    """The last state. `screen` makes what rich prints of one, `as_object` what JSON is made of."""
+    """Show states until interrupted, or one state, and return the last one. `screen` turns a state into the form for
+    rich, `as_object` into the object for JSON.
+    """
     if watch:
         return _watch_as_json(look, as_object) if as_json else _watch(look, screen)
     found = look()

@@ -1,4 +1,4 @@
-"""Which hook Asterisk has loaded, and whether it is the one that this service's settings give; asked now and then."""
+"""The hook that Asterisk has loaded, compared from time to time with the one for this service's settings."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from idtone.dialplan import HOOK_GLOBAL
 
 LOOK_EVERY_S: Final = 1.0
 ASK_EVERY_S: Final = 10.0
-"""Status, alert and mail report a missing hook within two minutes."""
+"""Interval of asking in seconds. Status, alert and mail report a missing hook within two minutes."""
 
 _log = logging.getLogger(__name__)
 
 
 class LoadedHook:
-    """Used by the event loop; its values can be read from any thread."""
+    """The result of the comparison. Used by the event loop; its values can be read from any thread."""
 
     def __init__(self, expected: str | None) -> None:
         """`expected` is the digest of the hook for the settings; None if it is not known."""
         self._expected = expected
         self.digest: str | None = None
-        """That of the loaded hook; empty if none is loaded, None while it is not known."""
+        """The digest of the loaded hook; empty if none is loaded, None while it is not known."""
 
     @property
     def is_current(self) -> bool | None:
@@ -36,7 +36,7 @@ class LoadedHook:
         return self.digest == self._expected
 
     async def watch(self, runner: ApplicationRunner) -> None:
-        """Ask each new connection, and each of them again and again. Until cancelled."""
+        """Ask Asterisk for its loaded hook on each new connection, and repeatedly on the same one, until cancelled."""
         asked: Ari | None = None
         next_s = 0.0
         while True:

@@ -1,4 +1,4 @@
-"""Unix sockets that only the service's user and root can use, and a group if one is named."""
+"""Unix sockets that only the service's user, root and, if one is named, a group can use."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from idtone.core.translation import Message
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 WAITING: Final = 8
-"""How many connections may wait."""
+"""Maximum number of connections that may wait."""
 
 
 @contextmanager
 def listening(
     path: Path, kind: socket.SocketKind, group: int | None = None, waiting: int = WAITING
 ) -> Iterator[socket.socket]:
-    """A listening socket at this path, which replaces the one of an earlier instance.
+    """A listening socket at this path. It replaces that of an earlier instance.
 
-    Members of `group` may connect too. `waiting` is how many connections may wait. Raises OSError.
+    Members of `group` may connect too. `waiting` is the maximum number of connections that may wait. Raises OSError.
     """
     with socket.socket(socket.AF_UNIX, kind) as listener, _short(path) as name:
         path.unlink(missing_ok=True)
@@ -43,8 +43,8 @@ def listening(
 def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None) -> Iterator[socket.socket | None]:
     """A connection to the instance that listens there; None if there is no such instance.
 
-    `within_s` is how long each use of the connection may take. Raises UsageError, also if another user than the
-    service's listens there, or could.
+    `within_s` is the time limit of each use of the connection. Raises UsageError, also if another user than the
+    service's listens there, or could listen.
     """
     with socket.socket(socket.AF_UNIX, kind) as end:
         end.settimeout(within_s)
@@ -85,7 +85,7 @@ def _short(path: Path) -> Iterator[str]:
 
 
 def _owner(folder: Path) -> int:
-    """The user whose instance root may find in this folder: the folder's owner. Raises UsageError.
+    """The only user whose instance root accepts in this folder: the folder's owner. Raises UsageError.
 
     The threat: a user who can put a socket into this folder, or another folder in its place, would answer root in the
     service's name, and an upgrade of the fleet would continue over a node that does not serve. So nobody but this owner
@@ -110,7 +110,7 @@ def _owner(folder: Path) -> int:
 
 
 def is_ours(end: socket.socket, other: int = 0) -> bool:
-    """True if the same user, root, or the user `other` is at the other end."""
+    """True if the user at the other end is this process's user, root, or `other`."""
     return _peer(end) in (0, other, os.geteuid())
 
 

@@ -1,6 +1,7 @@
-"""The metrics for monitoring, as a table: name, kind, meaning, where the value comes from. It does not know Prometheus.
+"""The metrics for monitoring, as a table of name, kind, meaning and source of the value. It is independent of
+Prometheus.
 
-No metric holds a telephone number, a call id or a member. Names follow Prometheus' conventions.
+No metric contains a telephone number, a call id or a member. Names follow Prometheus' conventions.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from idtone.ari_app.runner import ApplicationRunner
 from idtone.call_control.brake.brake import Brake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
-from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.journal_reader import JournalReader
 from idtone.core.calls import Direction, Licence, Outcome, Reason
 from idtone.core.duration_histogram import Durations
@@ -32,10 +33,10 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.registry.customer_lines.source import LinesSource
+from idtone.registry.customer_lines.lines_source import LinesSource
 from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LicenceLapse, lapses
-from idtone.registry.node_member import member_trouble
+from idtone.registry.node_member_check import member_trouble
 from idtone.registry.sources import Source
 
 from . import backup_result, canary_result
@@ -45,7 +46,7 @@ from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
 from .ledger_disk_space import LedgerDiskSpace, set_aside
 from .loaded_hook import LoadedHook
-from .other_nodes import OtherNodes, shares
+from .other_nodes import OtherNodes, shares_with_nodes
 from .suspension_keeper import SuspensionKeeper
 
 _DAY_S: Final = 86400
@@ -53,14 +54,14 @@ _DAY_S: Final = 86400
 
 class MetricKind(StrEnum):
     COUNTER = "counter"
-    """Begins at 0 with each instance of the service."""
+    """A count that begins at 0 with each instance of the service."""
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
 
 
 @dataclass
 class Observed:
-    """The parts of an instance that the metrics and `idtone status` show. They are read from other threads."""
+    """The parts of an instance that the metrics and `idtone status` show. Other threads read them."""
 
     calls: CallControl
     counts: CallCounts
@@ -68,7 +69,7 @@ class Observed:
     evidence: LedgerWriter
     replicator: Replicator | None
     source: Source
-    fallback: Fallback
+    fallback: FallbackKeeper
     application: AriApplication
     runner: ApplicationRunner
     room: LedgerDiskSpace
@@ -78,7 +79,7 @@ class Observed:
     hook: LoadedHook | None = None
     lines: LinesSource | None = None
     keeper: BrakeKeeper | None = None
-    """None if the brake is off."""
+    """The keeper of the brake; None if the brake is off."""
     suspensions: SuspensionKeeper | None = None
     """This node's own suspensions."""
     timestamping: Timestamping | None = None
@@ -97,7 +98,7 @@ class Observed:
         return self._lapses[1]
 
     def licence_lapses(self, now: datetime) -> list[LicenceLapse]:
-        """The lapses of `association.member`."""
+        """The lapses of the licences of `association.member`."""
         registry, member = self.source.current, self.settings.association.member
         if registry is None or member is None:
             return []
@@ -155,7 +156,7 @@ def _unwritten(observed: Observed) -> float:
 
 
 def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[Observed], Values]:
-    """Reader of one value of the last canary call; it reads None if this node places no such calls, or has no result
+    """A reader of one value of the last canary call. It reads None if this node places no such calls, or has no result
     yet.
     """
 
@@ -182,7 +183,9 @@ def _stamped(observed: Observed) -> Values:
 
 
 def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[Observed], Values]:
-    """A moment; 0 if there is none yet, None if this node makes no backups."""
+    """A reader of one time of the last backup. It reads 0 if there is none yet, and None if this node makes no
+    backups.
+    """
 
     def value(observed: Observed) -> Values:
         backup = observed.settings.backup
@@ -197,7 +200,7 @@ def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[Observ
 
 @cache
 def _no_decisions(interface: Interface) -> dict[tuple[str, ...], float]:
-    """A zero for each combination of labels that may come: `increase()` does not see a counter that begins at 1."""
+    """A zero for each possible combination of labels, because `increase()` does not see a counter that begins at 1."""
     careful = (Outcome.NOTICE, Outcome.REFUSE)
     more = {Reason.LICENCE_VALID: (Outcome.PLAY,), Reason.EMERGENCY: (Outcome.BYPASS,)}
     return {
@@ -316,7 +319,8 @@ METRICS: Final = (
         "idtone_brake_shared", _GAUGE,
         "1 if the stops of the other nodes are known, else 0; nothing without PostgreSQL or fleet.key_file.",
         lambda observed: (
-            not observed.others.trouble if observed.keeper and observed.others and shares(observed.settings) else None
+            not observed.others.trouble if observed.keeper and observed.others and shares_with_nodes(observed.settings)
+            else None
         ),
     ),
     # Asterisk
@@ -514,4 +518,4 @@ METRICS: Final = (
         lambda observed: datetime.now(UTC).timestamp(),
     ),
 )  # fmt: skip
-"""All metrics that are idtone's own. The metrics `process_…` come from prometheus-client."""
+"""All metrics that idtone defines. The metrics `process_…` come from prometheus-client."""

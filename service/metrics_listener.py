@@ -1,7 +1,7 @@
-"""Answers requests for the metrics over HTTP, in a thread and an event loop of its own, so that no call waits for it.
+"""Answers requests for the metrics over HTTP, in a separate thread and event loop, so that no call waits for it.
 
-One text serves all requests of a second: a hundred scrapers cost little more processor time than one. Connections are
-few, and end after some seconds: they cannot use up the open files that evidence needs.
+One text serves all requests of a second: a hundred scrapers take little more processor time than one. Connections are
+few and end after some seconds, so they cannot use up the open files that evidence needs.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ log = logging.getLogger(__name__)
 
 PATH: Final = "/metrics"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-"""Prometheus' text format, which all scrapers read."""
+"""The type of Prometheus' text format, which all scrapers read."""
 FRESH_S: Final = 1.0
-"""How long a text serves further requests."""
+"""Time for which a text serves further requests, in seconds."""
 MOST_CONNECTIONS: Final = 32
-"""Further ones are closed. As many may wait in the kernel."""
+"""Maximum number of connections; further ones are closed. As many may wait in the kernel."""
 CONNECTION_S: Final = 30.0
-"""How long a connection may exist. A scraper makes a new one; a slow reader cannot keep one."""
+"""Longest time of a connection, in seconds. A scraper makes a new one, and a slow reader cannot keep one."""
 RETRY_S: Final = 5.0
-"""How often the address is tried if it is in use."""
+"""Interval in seconds at which the address is tried while it is in use."""
 CLOSE_WITHIN_S: Final = 2.0
-"""How long `close` waits. The thread may be held up by a hung disk."""
+"""Time for which `close` waits, in seconds. A hung disk may hold up the thread."""
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 _FAMILIES: Final[Mapping[MetricKind, type[Family]]] = {
@@ -78,7 +78,7 @@ def _buckets(durations: Durations) -> tuple[list[tuple[str, float]], float]:
 
 
 class _Refused(asyncio.Protocol):
-    """A connection too many."""
+    """A connection above the limit."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -86,7 +86,7 @@ class _Refused(asyncio.Protocol):
 
 
 class MetricsListener:
-    """Listens from `begin` to `close`. If the address is in use, it logs that and tries again."""
+    """The listener, from `begin` to `close`. If the address is in use, it logs that and tries again."""
 
     def __init__(self, address: tuple[str, int], observed: Observed) -> None:
         self._address = address
@@ -103,7 +103,7 @@ class MetricsListener:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, and free the address. Call it from another thread; it may be called again."""
+        """Stop, and free the address. Call it from another thread; repeated calls are allowed."""
         if self._thread.is_alive():
             with suppress(RuntimeError):  # the loop has just been closed
                 self._loop.call_soon_threadsafe(self._over.set)
@@ -164,6 +164,6 @@ class MetricsListener:
 
 
 def _cut(connection: Any) -> None:
-    """End a connection, also one whose peer does not read."""
+    """End a connection, even if its peer does not read."""
     if connection.transport is not None:
         connection.transport.abort()

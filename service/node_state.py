@@ -1,7 +1,7 @@
-"""The state of this node as other nodes see it: a JSON object, which the replicator puts into PostgreSQL each second.
+"""The state of this node for other nodes: a JSON object, which the replicator writes into PostgreSQL each second.
 
-`STATE` is its table of fields. Most are fields of the feed, with the same names. No field holds a telephone number, a
-call id or a member.
+`STATE` is its table of fields. Most are fields of the feed, with the same names. No field contains a telephone number,
+a call id or a member.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any, Final
 from idtone.ledger.replication.replica_connection import Exchange
 
 from .metrics import Observed
-from .status_feed import FEED, decided, placed
+from .status_feed import FEED, decided_calls, nested
 
 FORMAT: Final = 1
 """The version of the object. A new field does not change it."""
 RATE_S: Final = 10
-"""The rate of calls is that of the last reports, about one a second."""
+"""Period of the rate of calls. It is computed from the last reports, about one a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The contents of a report."""
+    """The values for one report."""
 
     observed: Observed
     running: bool
@@ -38,7 +38,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class StateField:
-    """`meaning` is empty for a field of the feed."""
+    """A field of the state. `meaning` is empty for a field of the feed."""
 
     name: str
     meaning: str
@@ -53,7 +53,7 @@ def _clock(moment: Moment) -> dict[str, float] | None:
 
 
 def _from_feed(*names: str) -> tuple[StateField, ...]:
-    """These fields of the feed."""
+    """These fields of the feed, as fields of the state."""
     by_name = {field.name: field.read for field in FEED}
 
     def reader(name: str) -> Callable[[Moment], Any]:
@@ -118,24 +118,24 @@ STATE: Final = (
 
 
 class NodeStateReport:
-    """Makes the object, one after the other. Reading the disk may block: not for the event loop."""
+    """Makes the objects, one after the other. Reading the disk may block, so do not use it in the event loop."""
 
     def __init__(self, observed: Observed, is_running: Callable[[], bool]) -> None:
         self._observed = observed
         self._is_running = is_running
         self._decided: deque[tuple[float, int]] = deque(maxlen=RATE_S + 1)
         self._writers: deque[str | None] = deque(maxlen=RATE_S)
-        """Whose report each of the last ones has replaced."""
+        """The writers of the reports that the last ones have replaced."""
 
     def __call__(self, exchange: Exchange | None) -> str:
-        """The object as text, of the exchange by the report before."""
-        self._decided.append((time.monotonic(), decided(self._observed)))
+        """The object as text. `exchange` is the result of the previous report."""
+        self._decided.append((time.monotonic(), decided_calls(self._observed)))
         if exchange is not None:
             self._writers.append(exchange.before)
         own = exchange.writer if exchange else None
         rivals = sum(each not in (own, None) for each in self._writers)
         moment = Moment(self._observed, self._is_running(), exchange, self._rate(), rivals)
-        return json.dumps(placed((field.name, field.read(moment)) for field in STATE), default=str)
+        return json.dumps(nested((field.name, field.read(moment)) for field in STATE), default=str)
 
     def _rate(self) -> float | None:
         (first_s, before), (last_s, now) = self._decided[0], self._decided[-1]

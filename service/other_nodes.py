@@ -1,6 +1,6 @@
 """Reads the reports of the fleet's other nodes from PostgreSQL (`node_state`) each second. No call waits for it.
 
-While PostgreSQL is away, each node acts by itself, and the stops that it took over stay in force.
+While PostgreSQL is away, each node acts alone, and the stops that it took over stay in force.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ log = logging.getLogger(__name__)
 
 READ_EVERY_S: Final = 1.0
 AGAIN_S: Final = 30.0
-"""How long to wait at most after a failure of PostgreSQL."""
+"""Longest pause after a failure of PostgreSQL, in seconds."""
 GONE_AFTER: Final = timedelta(days=30)
-"""A node that was not heard for so long is taken for one that is no longer used."""
+"""Time without a report after which a node counts as no longer used."""
 
 
 class OtherNodes:
-    """Runs while the service does."""
+    """Reads the reports of the other nodes, as long as the service runs."""
 
     def __init__(self, settings: Settings, hear: Sequence[Callable[[Sequence[NodeReport]], None]]) -> None:
-        """Each of `hear` gets the reports of all other nodes, in a thread."""
+        """`hear` are functions that get the reports of all other nodes, in a thread."""
         self._settings, self._hear = settings, hear
         self._reader: NodeReportsReader | None = None
         self.trouble = ""
-        """Why not all of them are known; empty if they are, or if there are no other nodes."""
+        """The reason why not all of them are known; empty if they are, or if there are no other nodes."""
         self._pause_s = READ_EVERY_S
 
     async def run(self) -> None:
-        """Reads until cancelled; returns at once if no other node shares with this one."""
-        while shares(self._settings):
+        """Read until cancelled. Returns at once if no other node shares with this one."""
+        while shares_with_nodes(self._settings):
             await asyncio.wrap_future(in_daemon(self._read, "reading what the other nodes say"))
             await asyncio.sleep(self._pause_s)
 
@@ -71,6 +71,6 @@ class OtherNodes:
             self.trouble = trouble
 
 
-def shares(settings: Settings) -> bool:
+def shares_with_nodes(settings: Settings) -> bool:
     """True if there may be other nodes to share with: a PostgreSQL, and a key that all nodes have."""
     return settings.ledger.is_shared() and settings.fleet.key_file is not None

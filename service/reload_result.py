@@ -1,7 +1,7 @@
-"""Tells `ExecReload=` of the unit what became of a reload, by a file in the service's runtime directory.
+"""Reports the result of a reload to `ExecReload=` of the unit, in a file in the service's runtime directory.
 
-The unit's line knows the process that it has asked, and waits for a file that begins with its id. It needs neither
-D-Bus, by which `systemctl` would have to ask, nor a time for which it waits for a failure.
+The unit's line knows the process that it has asked, and waits for a file that begins with the id of that process. It
+needs neither D-Bus, which `systemctl` would have to use, nor a time limit for a failure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Root acts as the service's user: files of root's would lock the service out. I/O."""
+"""Lets root act as the service's user, because root's files would lock the service out. I/O."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ServiceUser:
     groups: tuple[int, ...]
 
     def become(self) -> None:
-        """This process is the service's user from now on. It must be root's."""
+        """Turn this process, which must be root's, into one of the service's user."""
         os.setgroups(self.groups)
         os.setgid(self.gid)
         os.setuid(self.uid)
@@ -38,7 +38,7 @@ class ServiceUser:
 
 
 def unit_user(config: Path | None) -> ServiceUser | None:
-    """The user of idtone's unit; None without a unit, if it is root, or if the unit uses other settings."""
+    """The user of idtone's unit. None if there is no unit, if the user is root, or if the unit uses other settings."""
     shown = unit_properties(UNIT, ("LoadState", "User", "Group", "ExecStart"), SYSTEMD_S)
     if shown is None or shown.get("LoadState") != "loaded" or not shown.get("User"):
         return None
@@ -57,12 +57,13 @@ def unit_user(config: Path | None) -> ServiceUser | None:
 def act_as_service(
     config: Path | None, folder: Path, group_of: Path, *, whole: bool = False, make: bool = True
 ) -> None:
-    """Become the service's user, who can then write in `folder`, if this process is root's.
+    """Become the service's user if this process is root's, so that new files in `folder` are that user's.
 
-    That is the unit's user; without a unit for these settings the owner of `folder`, or of the nearest folder above
-    that exists, in the group of `group_of`. With `make` missing folders are made for this user. Raises UsageError with
-    the command that gives `folder` to the service's user, if it belongs to another one, or with `whole` something in
-    it.
+    This is the unit's user. If no unit has these settings, it is the owner of `folder`, or of the nearest existing
+    folder above, in the group of `group_of`. With `make`, missing folders are made for this user.
+
+    Raises UsageError if `folder` belongs to another user or, with `whole`, if something in it does. The error has the
+    command that gives it to the service's user.
     """
     if os.geteuid() != 0:
         return
@@ -87,13 +88,15 @@ def act_as_service(
 
 
 def read_as_service(config: Path | None) -> None:
-    """Become the user of the unit, and so see what the service can read, if this process is root's."""
+    """Become the user of the unit, if this process is root's, so that it sees what the service can read."""
     if os.geteuid() == 0 and (user := unit_user(config)):
         user.become()
 
 
 def refuse_root(config: Path | None) -> None:
-    """Raises UsageError if root would run the service beside the unit of another user: its files would lock it out."""
+    """Raise UsageError if root would run the service beside the unit of another user, because root's files would lock
+    that user out.
+    """
     if os.geteuid() == 0 and (user := unit_user(config)):
         raise UsageError(
             Message(
@@ -112,7 +115,7 @@ def _user(account: pwd.struct_passwd, group: str) -> ServiceUser | None:
 
 
 def _owner(folder: Path, group_of: Path) -> ServiceUser | None:
-    """The owner of the folder, in the group of the other one; None if that is root."""
+    """The owner of the folder, in the group of the other folder; None if the owner is root."""
     owner, gid = _existing(folder).stat().st_uid, _existing(group_of).stat().st_gid
     if owner == 0:
         return None
@@ -124,12 +127,12 @@ def _owner(folder: Path, group_of: Path) -> ServiceUser | None:
 
 
 def _existing(path: Path) -> Path:
-    """The path itself, or the nearest folder above that exists."""
+    """The path itself, or the nearest existing folder above."""
     return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
 
 
 def _foreign(folder: Path, uid: int, whole: bool) -> Iterator[Path]:
-    """What belongs to another user: the folder, and with `whole` all that is in it."""
+    """Paths that belong to another user: the folder, and with `whole` everything in it."""
     for path in (folder, *(folder.rglob("*") if whole else ())):
         if path.lstat().st_uid != uid:
             yield path

@@ -1,4 +1,6 @@
-"""Polls a source (the registry, the table of lines) and puts a changed one to use, even if it blocks or fails."""
+"""Polls a source (the registry, the table of lines) and puts a changed one to use, even if the source blocks or
+fails.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +16,21 @@ from idtone.core.log_throttle import LogThrottle
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.5
-"""Together with the time that reading takes, a suspended number is refused within two seconds."""
+"""Interval of polling in seconds. Together with the time for reading, a suspended number is refused within two
+seconds.
+"""
 SILENT_S: Final = 90.0
-"""How long reading may take before it is logged. A working source reaches its own time limits earlier."""
+"""Time of a reading after which it is logged, in seconds. A working source reaches its own time limits earlier."""
 LOG_EVERY_S: Final = 60.0
 
 
 class SourceWatch:
-    """Reads a source twice a second, until it is cancelled. It logs each IdtoneError; any other error ends it."""
+    """Reads a source twice a second, until cancelled. It logs each IdtoneError; any other error ends it."""
 
     def __init__(self, refresh: Callable[[], object], what: str, setting: str) -> None:
-        """`refresh` reads what has changed and puts it to use. It can block for ever, so it runs in a thread.
+        """`refresh` reads changes of the source and puts them to use. It may block for ever, so it runs in a thread.
 
-        `what` is read, for example "the registry", and `setting` names its source.
+        `what` names the source, for example "the registry", and `setting` the setting for its place.
         """
         self._refresh, self._what, self._setting = refresh, what, setting
 

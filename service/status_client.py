@@ -1,4 +1,6 @@
-"""The feed of the running service as a command reads it. It imports little: a timer of systemd reads it each minute."""
+"""Reads the feed of the running service for commands. It imports little, because a timer of systemd runs it each
+minute.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from .systemd import unit_properties
 FORMAT: Final = 1
 """The version of the feed. A new field does not change it."""
 ANSWER_WITHIN_S: Final = 5.0
-"""How long a command waits for the feed."""
+"""Time for which a command waits for the feed, in seconds."""
 
 
 def socket_path(ledger: Path) -> Path:
@@ -55,7 +57,7 @@ def ask(ledger: Path) -> dict[str, Any] | None:
 
 
 def answer(settings: Settings) -> dict[str, Any]:
-    """The feed; or, with `running` false, why there is none."""
+    """The feed; or, with `running` false, the reason why there is none."""
     try:
         found = ask(path_of(settings.ledger.own()))
         trouble = Message("no service runs; start it: systemctl start idtone")
@@ -65,6 +67,6 @@ def answer(settings: Settings) -> dict[str, Any]:
 
 
 def restarts() -> int:
-    """How often systemd has restarted the service by itself since it was started; 0 without systemd."""
+    """Number of automatic restarts by systemd since the service was started; 0 without systemd."""
     shown = unit_properties(UNIT, ("NRestarts",), SYSTEMD_S) or {}
     return int(shown.get("NRestarts") or 0)

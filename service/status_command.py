@@ -1,4 +1,4 @@
-"""`idtone status`: what the running service says of itself, or what its files say while it does not run."""
+"""`idtone status`: the feed of the running service, or the state of its files while it does not run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from idtone.core.errors import IdtoneError
 from idtone.core.japan import JAPAN
 from idtone.core.settings.settings import LedgerSettings, RegistrySettings, Settings, load_settings
-from idtone.core.terminal.command_line import ConfigOption, JsonOption, negative
+from idtone.core.terminal.command_line import ConfigOption, JsonOption, exit_negative
 from idtone.core.translation import Message, joined, translated
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = tuple[str, str]
-"""What it is, and its state."""
+"""A name, and its state."""
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False, watch: WatchOption = False) -> None:
@@ -38,23 +38,23 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
     or it does not answer; then it shows what the ledger and the registry say.
     """
     settings = load_settings(config)
-    found = show(lambda: whole(settings), table, lambda found: found, as_json=as_json, watch=watch)
+    found = show(lambda: status_with_troubles(settings), table, lambda found: found, as_json=as_json, watch=watch)
     if not found["running"]:
-        negative()
+        exit_negative()
 
 
-def whole(settings: Settings) -> dict[str, Any]:
-    """The result of `look` with `troubles`, which are wrong now, and `warnings`, which will be wrong unless someone
-    acts.
+def status_with_troubles(settings: Settings) -> dict[str, Any]:
+    """The result of `read_status`, with `troubles`, which are wrong now, and `warnings`, which will be wrong unless
+    someone acts.
     """
-    found = look(settings)
+    found = read_status(settings)
     known = troubles(found, restarts(), datetime.now(UTC))
     found["troubles"] = [each.to_json() for each in known if not each.is_warning]
     found["warnings"] = [each.to_json() for each in known if each.is_warning]
     return found
 
 
-def look(settings: Settings) -> dict[str, Any]:
+def read_status(settings: Settings) -> dict[str, Any]:
     """The service's feed; or, with `running` false, what is known without the service."""
     found = answer(settings)
     if found["running"]:
@@ -92,7 +92,7 @@ def _ledger(settings: LedgerSettings) -> dict[str, Any]:
 
 
 def _registry(settings: RegistrySettings) -> dict[str, Any]:
-    """The registry's facts: from the file of an unsigned one, from the cache of a signed one, without asking its
+    """The registry's facts, from the file of an unsigned registry or the cache of a signed one, without asking its
     source.
     """
     found: dict[str, Any] = {"path": settings.source, "version": None, "expires": None, "trouble": ""}
@@ -101,9 +101,11 @@ def _registry(settings: RegistrySettings) -> dict[str, Any]:
         if root is None:
             registry = load_registry(settings.file())
             return found | {"version": registry.version, "expires": registry.expires.isoformat()}
-        from idtone.registry.trust.client import Repository  # imports TUF, which an unsigned registry does not need
+        from idtone.registry.trust.publication_client import (
+            PublicationClient,  # imports TUF, which an unsigned registry does not need
+        )
 
-        kept = Repository(root, settings.source, settings.cache).kept()
+        kept = PublicationClient(root, settings.source, settings.cache).kept()
     except IdtoneError as error:
         return found | {"trouble": str(error)}
     if kept is None:
@@ -408,7 +410,7 @@ def _age(time: str | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`1:02:03`; from two days on, `2 days`."""
+    """A time as `1:02:03`; from two days on, as `2 days`."""
     lasted = timedelta(seconds=max(0, round(seconds)))
     return Message("{days:,} days", days=lasted.days) if lasted >= timedelta(days=2) else _clock(lasted)
 

@@ -1,7 +1,7 @@
 """The state of the running service as one JSON object, over a socket beside the ledger. `FEED` is its table of fields.
 
-A reader connects and gets the object, and the connection ends. Only the service's user and root can connect. No field
-holds a telephone number or a member. Counts and states come from the same functions as the metrics.
+A reader connects and gets the object; then the connection ends. Only the service's user and root can connect. No field
+contains a telephone number or a member. Counts and states come from the same functions as the metrics.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from idtone.core.settings.shared_settings import fleet_settings_report
 from idtone.ledger.keys.timestamp_store import is_overdue
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.registry.node_member import member_trouble, tones_trouble
+from idtone.registry.node_member_check import member_trouble, tones_trouble
 
 from . import backup_result, canary_result
 from .call_counts import LABELS
@@ -42,13 +42,13 @@ from .suspension_keeper import summary
 log = logging.getLogger(__name__)
 
 READ_WITHIN_S: Final = 1.0
-"""How long the service waits for a reader."""
+"""Time for which the service waits for a reader, in seconds."""
 
 OLDEST: Final = 100
-"""Calls in progress that the feed names."""
+"""Maximum number of calls in progress that the feed names: the oldest."""
 
 BRAKED: Final = 100
-"""Subjects with a step that the feed names."""
+"""Maximum number of subjects with a step that the feed names."""
 
 _METRICS: Final = {metric.name: metric.read for metric in METRICS}
 
@@ -56,7 +56,7 @@ _METRICS: Final = {metric.name: metric.read for metric in METRICS}
 @dataclass(frozen=True, slots=True)
 class Field:
     name: str
-    """Its path, with dots."""
+    """Its path, with dots between the parts."""
     meaning: str
     read: Callable[[Observed], Any]
 
@@ -107,8 +107,8 @@ def _decisions(observed: Observed) -> list[dict[str, Any]]:
     return [{"outcome": outcome, "reason": reason, "calls": n} for (outcome, reason), n in counted.most_common()]
 
 
-def decided(observed: Observed) -> int:
-    """How many calls this instance has decided, and its hook."""
+def decided_calls(observed: Observed) -> int:
+    """Number of calls that this instance and its hook have decided."""
     return sum(_metric("decisions_total")(observed).values())
 
 
@@ -274,7 +274,7 @@ FEED: Final = (
         "`answered`, `connected`, or `suspended` if Asterisk ends it because its number is suspended).",
         _oldest,
     ),
-    Field("calls.decided", "Decided calls, those that the hook decided by itself too.", decided),
+    Field("calls.decided", "Decided calls, those that the hook decided by itself too.", decided_calls),
     Field("calls.decisions", "They by outcome and reason: a list of outcome, reason and their number.", _decisions),
     Field(
         "calls.ended",
@@ -470,12 +470,12 @@ FEED: Final = (
 
 
 def snapshot(observed: Observed) -> dict[str, Any]:
-    """Make the object. This reads the disk, which may block: do not call it in the event loop."""
-    return placed((field.name, field.read(observed)) for field in FEED)
+    """The feed as one object. Making it reads the disk, which may block, so do not call it in the event loop."""
+    return nested((field.name, field.read(observed)) for field in FEED)
 
 
-def placed(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Objects in objects, of values by their paths with dots."""
+def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Nested objects, made from values by their paths with dots."""
     made: dict[str, Any] = {}
     for path, value in values:
         *above, name = path.split(".")
@@ -487,8 +487,8 @@ def placed(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def offered(observed: Observed) -> AsyncIterator[None]:
-    """Context in which the feed can be read, by one reader at a time. The caller holds the ledger's lock."""
+async def serve_feed(observed: Observed) -> AsyncIterator[None]:
+    """Offer the feed during the block, to one reader at a time. The caller holds the ledger's lock."""
     with listening(socket_path(path_of(observed.settings.ledger.own())), socket.SOCK_STREAM) as listener:
         attending = asyncio.create_task(_attend(listener, observed))
         try:

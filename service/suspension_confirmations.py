@@ -1,8 +1,9 @@
-"""Confirms to the association which suspensions this node has taken into use. No call waits for this.
+"""Confirms to the association the suspensions that this node has taken into use. No call waits for this.
 
-A confirmation is signed and kept in a folder beside the ledger before it is sent, so it survives an absent desk and the
-end of this process. `confirmed.json` has the digests of the confirmed entries with their references, so each is
-confirmed once, and so is its end. `ended.json` has the ended calls that an instance leaves to the next one to confirm.
+A confirmation is signed and kept in a folder beside the ledger before it is sent. So it survives an unreachable desk
+and the end of this process. `confirmed.json` has the digests of the confirmed entries with their references, so that
+each entry, and its end, is confirmed once. `ended.json` has the ended calls that an instance leaves to the next one to
+confirm.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ from idtone.registry.suspensions.own_suspension import OwnSuspension, OwnSuspens
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 15.0
-"""How long a confirmation waits at most until the calls have ended, which it counts."""
+"""Longest time that a confirmation waits for the ends of the calls that it counts, in seconds."""
 AGAIN_S: Final = (1.0, 60.0)
-"""How long to wait after a failure: at first, and at most."""
+"""First and longest pause after a failure, in seconds."""
 _SUFFIX: Final = ".note"
 _STATE: Final = "confirmed.json"
 _OWN_STATE: Final = "own.json"
@@ -57,16 +58,16 @@ class Confirmed:
 
     digests: frozenset[str]
     at: datetime | None
-    """When the newest confirmation was made; None: never."""
+    """The time of the newest confirmation; None if there was none."""
     waiting: int
-    """Confirmations that the desk does not have yet."""
+    """Number of confirmations that the desk does not have yet."""
 
     def has(self, entry: SuspensionEntry) -> bool:
         return _digest(entry) in self.digests
 
 
 def confirmed(ledger: Path) -> Confirmed:
-    """What the node with this ledger has confirmed. Raises LedgerError if this user cannot read it."""
+    """The confirmed suspensions of the node with this ledger. Raises LedgerError if this user cannot read them."""
     folder = folder_of(ledger)
     try:
         digests = frozenset(json.loads((folder / _STATE).read_bytes()))
@@ -86,7 +87,7 @@ def folder_of(ledger: Path) -> Path:
 
 
 class SuspensionConfirmations:
-    """Runs while the service does. For an unsigned registry it does nothing."""
+    """Confirms suspensions to the association, as long as the service runs. Does nothing for an unsigned registry."""
 
     def __init__(
         self,
@@ -97,27 +98,27 @@ class SuspensionConfirmations:
         send: Callable[[Settings, bytes], object] = desk_client.send,
         own: Callable[[], OwnSuspensions] = OwnSuspensions,
     ) -> None:
-        """`end_calls` ends the calls of suspended numbers, and returns after so many seconds at most: False if it
-        leaves some to the next instance. `ended` counts by reference those that have ended. `own` are this node's own
-        suspensions, which the desk hears of too.
+        """`end_calls` ends the calls of suspended numbers within a number of seconds; it returns False if it leaves
+        some to the next instance. `ended` counts the ended calls by reference. `own` are this node's own suspensions,
+        which are reported to the desk too.
         """
         self._settings = settings
         self._registry = registry
         self._end_calls = end_calls
         self._ended = ended
         self._told: Counter[str] = Counter()
-        """What earlier confirmations have said of `ended`."""
+        """Counts of `ended` that earlier confirmations contained."""
         self._send = send
         self._folder = folder_of(path_of(settings.ledger.own()))
         self._state = self._folder / _STATE
         self._seen: RegistryIndex | None = None
         self._unsent = True
-        """Whether there may be confirmations that the desk does not have yet."""
+        """True if there may be confirmations that the desk does not have yet."""
         self._own = own
         self._own_state = self._folder / _OWN_STATE
         self._own_seen: OwnSuspensions | None = None
         self._left: Counter[str] = Counter()
-        """What the instance before has ended and not confirmed."""
+        """Calls that the previous instance has ended and not confirmed."""
         self._confirming = threading.Lock()
 
     @property
@@ -126,7 +127,7 @@ class SuspensionConfirmations:
         return sorted(self._folder.glob(f"*{_SUFFIX}"))
 
     async def run(self) -> None:
-        """Sends confirmations until cancelled. Raises DocumentError if `association.member` is not set."""
+        """Send confirmations until cancelled. Raises DocumentError if `association.member` is not set."""
         desk_client.member_of(self._settings)
         self._take_left()
         throttle = LogThrottle(log, window_s=AGAIN_S[1])
@@ -150,7 +151,9 @@ class SuspensionConfirmations:
             await asyncio.to_thread(self._leave)
 
     def _take_left(self) -> None:
-        """The file goes first: no call is counted twice."""
+        """Take over the calls that the previous instance left. The file is removed first, so that no call is counted
+        twice.
+        """
         path = self._folder / _ENDED
         try:
             left = path.read_bytes()
@@ -178,8 +181,8 @@ class SuspensionConfirmations:
                 log.error("%s: ended calls will be missing in confirmations: %s", self._folder, error.strerror)
 
     async def _look(self) -> None:
-        """Keep a confirmation if the registry in use has new suspensions, or lacks one. Raises LedgerError; then it
-        tries again.
+        """Keep a confirmation if the registry in use has new suspensions, or lacks an earlier one. Raises LedgerError;
+        then it tries again.
         """
         own = self._own()
         if own is not self._own_seen:
@@ -229,7 +232,7 @@ class SuspensionConfirmations:
             raise self._not_written(error) from error
 
     def _keep_own(self, own: OwnSuspensions) -> None:
-        """Keep a report about each own suspension that is or was in force, if the desk has not heard of its state."""
+        """Keep a report about each own suspension that is or was in force, if the desk does not know its state yet."""
         told = self._read(self._own_state)
         reports = {
             hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(): content
@@ -256,7 +259,7 @@ class SuspensionConfirmations:
         return LedgerError(Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror))
 
     def _confirmed(self) -> dict[str, str]:
-        """Digest → reference."""
+        """The confirmed entries: digest → reference."""
         with contextlib.suppress(FileNotFoundError, ValueError):  # if it is lost, all are confirmed again
             return dict(json.loads(self._state.read_bytes()))
         return {}
@@ -267,7 +270,7 @@ class SuspensionConfirmations:
         return set()
 
     def _send_waiting(self) -> None:
-        """Raises TrustError if the desk cannot be reached or refuses one of them."""
+        """Send the waiting documents. Raises TrustError if the desk cannot be reached or refuses one of them."""
         for path in self.waiting:
             with contextlib.suppress(FileNotFoundError):  # the instance before this one has just sent it
                 self._send(self._settings, path.read_bytes())
@@ -287,5 +290,5 @@ def _report(one: OwnSuspension) -> dict[str, Any] | None:
 
 
 def _digest(entry: SuspensionEntry) -> str:
-    """Identifies an entry without its number."""
+    """A digest that identifies an entry without its number."""
     return hashlib.sha256(entry.model_dump_json().encode()).hexdigest()

@@ -1,10 +1,10 @@
-"""Puts this node's own suspensions (`idtone suspend`) to use, confirms it in their file, and records it.
+"""Puts this node's own suspensions (`idtone suspend`) to use, confirms this in their file, and records it.
 
-No call waits for it. Decisions look at `StopsInUse`; Asterisk gets the numbers by `fallback.conf`. A suspension is in
-force when both have it. The association's own suspension of a number takes over from then on.
+No call waits for it. Decisions use `StopsInUse`; Asterisk gets the numbers in `fallback.conf`. A suspension is in force
+when both have it. If the association suspends the number itself, its suspension takes over.
 
-The nodes of a fleet stop together: what this one knows stands sealed in its state in PostgreSQL (`node_state`), and
-what the others know is taken over into the file (`fleet_suspensions`).
+The nodes of a fleet stop together. This node's suspensions are sealed in its state in PostgreSQL (`node_state`), and
+those of the others are taken over into the file (`fleet_suspensions`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from idtone.call_control.fallback import Fallback
+from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.core.errors import FallbackError, IdtoneError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.log_throttle import LogThrottle
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.fleet import read_fleet_key
 from idtone.core.settings.policy import PolicySettings
 from idtone.core.settings.settings import Settings
@@ -32,44 +32,46 @@ from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
 from idtone.registry.index import RegistryIndex
-from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, taken_over, to_tell
+from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, suspensions_to_tell, taken_over
 from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, OwnSuspensions, covered, put_to_use
 from idtone.registry.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
 
-from .other_nodes import shares
+from .other_nodes import shares_with_nodes
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 1.0
-"""How long it waits at most until the calls have ended, which it counts. Those that end later it counts then."""
+"""Longest wait for the ends of the calls that are counted, in seconds. Later ends are counted when they happen."""
 AGAIN_S: Final = 30.0
-"""How often it looks again without a change: a suspension of the association may begin by its date."""
+"""Interval in seconds at which it looks again without a change, because a suspension by the association may begin at
+its date.
+"""
 
 
-def terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any]]:
-    """The duties that a stop brings, and by when they are due."""
+def duty_terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any]]:
+    """The duties that follow a stop, with their days."""
     given = (DutyKind.CONTRACTOR_REPORT, policy.contractor_report), (DutyKind.CONTRACT_END, policy.contract_end)
     return [(kind, (at + term).astimezone(JAPAN).date()) for kind, term in given]
 
 
 class SuspensionKeeper:
-    """Runs while the service does."""
+    """Puts this node's own suspensions to use, as long as the service runs."""
 
     def __init__(
         self,
         settings: Settings,
         stops: StopsInUse,
         registry: Callable[[], RegistryIndex | None],
-        fallback: Fallback,
+        fallback: FallbackKeeper,
         end_calls: Callable[[float], Awaitable[object]],
         ended: Mapping[str, int],
         evidence: Evidence,
         report_soon: Callable[[], None] = lambda: None,
     ) -> None:
-        """`end_calls` ends the calls of stopped numbers, and returns after so many seconds at most; `ended` counts by
-        the suspension's id those that have ended.
+        """`end_calls` ends the calls of stopped numbers within a number of seconds; `ended` counts the ended calls by
+        the suspension's id.
 
         `report_soon` lets the other nodes hear of a change at once. Raises DocumentError if the fleet's key cannot be
         used.
@@ -77,31 +79,31 @@ class SuspensionKeeper:
         self._settings, self._stops, self._registry, self._fallback = settings, stops, registry, fallback
         self._end_calls, self._ended, self._evidence = end_calls, ended, evidence
         self._told: dict[str, int] = {}
-        """What the file has of `ended`."""
+        """Counts of `ended` that the file has."""
         self._confirming = threading.Lock()
         self._known = read_suspensions(stops.path)
         self._report_soon = report_soon
-        key = settings.fleet.key_file if shares(settings) else None
+        key = settings.fleet.key_file if shares_with_nodes(settings) else None
         self._seal = SuspensionSeal(read_fleet_key(key)) if key else None
         self.told: str | None = None
-        """What the other nodes read of this one; None if there is nothing to share. From any thread."""
+        """This node's report for the other nodes; None if there is nothing to share. Thread-safe."""
         self._told_known = OwnSuspensions()
         self._tell()
 
     @property
     def known(self) -> OwnSuspensions:
-        """The suspensions as the file had them at the last reading."""
+        """The suspensions in the file at the last reading."""
         return self._known
 
     def _tell(self) -> None:
-        """Tell the other nodes what the file has."""
+        """Send the content of the file to the other nodes."""
         if self._seal and self._known != self._told_known:
             self._told_known = self._known
-            self.told = self._seal.sealed(self._settings.node, to_tell(self._known, self._settings.node))
+            self.told = self._seal.sealed(self._settings.node, suspensions_to_tell(self._known, self._settings.node))
             self._report_soon()
 
     def hear(self, reports: Sequence[NodeReport]) -> None:
-        """Take over what the other nodes know, and note what they have confirmed. From any thread."""
+        """Take over the suspensions of the other nodes, and note what they have confirmed. Thread-safe."""
         if not self._seal:
             return
         node = self._settings.node
@@ -119,7 +121,7 @@ class SuspensionKeeper:
                 log.warning("%s: %s has stopped %d numbers", one.id, one.home, one.count)
 
     async def run(self) -> None:
-        """Puts suspensions to use and records it, until cancelled."""
+        """Put suspensions to use and record it, until cancelled."""
         throttle = LogThrottle(log, window_s=60.0)
         seen: RegistryIndex | None = None
         again_s, is_due = 0.0, True
@@ -164,7 +166,7 @@ class SuspensionKeeper:
             log.error("ended calls will be missing in this node's own suspensions: %s", error)
 
     def _confirm(self, registry: RegistryIndex | None, at: datetime, ended: dict[str, int]) -> None:
-        """Raises FallbackError and UsageError."""
+        """Confirm the suspensions in use. Raises FallbackError and UsageError."""
         with self._confirming:
             self._confirm_all(registry, at, ended)
 
@@ -188,7 +190,7 @@ class SuspensionKeeper:
     def _changed(
         self, one: OwnSuspension, at: datetime, ended: Mapping[str, int], by_association: Iterable[NumberSpan]
     ) -> OwnSuspension:
-        after = self._counted(put_to_use(one, at, True, terms(self._settings.policy, at)), ended)
+        after = self._counted(put_to_use(one, at, True, duty_terms(self._settings.policy, at)), ended)
         if after.lifted and not after.over:
             after = after.model_copy(update={"over": at})
         return covered(after, by_association, at)
@@ -198,7 +200,7 @@ class SuspensionKeeper:
         return one.model_copy(update={"calls_ended": one.calls_ended + more}) if more else one
 
     def _steps(self, before: OwnSuspension, after: OwnSuspension) -> Iterator[Step]:
-        by = acting()
+        by = acting_person()
         node = self._settings.node
         if after.in_force and not before.in_force:
             log.warning("%s: the suspension of this node is in force (%d numbers)", after.id, after.count)

@@ -1,4 +1,4 @@
-"""The service's messages to systemd, sd_notify(3) and sd_watchdog_enabled(3); and what systemd says of a unit.
+"""The service's messages to systemd, sd_notify(3) and sd_watchdog_enabled(3); and systemd's properties of a unit.
 
 Each message is a datagram of NAME=value lines to the socket that NOTIFY_SOCKET names. Without that variable nothing is
 sent.
@@ -18,11 +18,11 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 STATUS_EVERY_S: Final = 1.0
-"""How often the status is checked if there is no watchdog."""
+"""Interval in seconds at which the status is checked if there is no watchdog."""
 
 
 class ServiceManager:
-    """systemd, or nothing if the service was started without it."""
+    """systemd; or an object that sends nothing, if the service was started without systemd."""
 
     def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
         """`address` is the value of NOTIFY_SOCKET; `watchdog_s` is the longest time between two signs of life."""
@@ -32,7 +32,7 @@ class ServiceManager:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> ServiceManager:
-        """The manager that the environment names. WATCHDOG_PID may say that the watchdog is for another process."""
+        """The manager that the environment names. WATCHDOG_PID may show that the watchdog is for another process."""
         ours = environment.get("WATCHDOG_PID") in (None, "", str(os.getpid()))
         allowed_us = environment.get("WATCHDOG_USEC", "")
         watchdog_s = int(allowed_us) / 1e6 if ours and allowed_us.isascii() and allowed_us.isdecimal() else None

@@ -1,4 +1,4 @@
-"""What is wrong with this node now, or soon, by its state: the same words for `idtone status` and the mail. Pure."""
+"""The present and coming troubles of this node, by its state: the same words for `idtone status` and the mail. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from idtone.core.translation import Message
 from idtone.registry.licence_lapses import LicenceLapse, over_and_soon
 
 RESTARTED_WITHIN: Final = timedelta(minutes=10)
-"""For how long a restart after a crash is shown."""
+"""Time for which a restart after a crash is shown."""
 JOURNAL_LAG_S: Final = 10.0
 NO_REGISTRY: Final = Message("there is no registry, so no licence is valid; the log says why")
 
@@ -19,19 +19,23 @@ NO_REGISTRY: Final = Message("there is no registry, so no licence is valid; the 
 @dataclass(frozen=True, slots=True)
 class Trouble:
     id: str
-    """Stable: a mail about it is sent once."""
+    """A stable id, so that a mail about the trouble is sent once."""
     text: str
     at_once: bool = False
-    """Whether it is no passing state: a restart that an operator makes looks like a service that is down."""
+    """True if it cannot be a passing state. A restart by the operator, for example, looks like a service that is
+    down.
+    """
     is_warning: bool = False
-    """Whether nothing is wrong yet, but will be unless someone acts."""
+    """True if nothing is wrong yet, but will be unless someone acts."""
 
     def to_json(self) -> dict[str, str]:
         return {"id": self.id, "text": str(self.text)}
 
 
 def troubles(found: Mapping[str, Any], restarts: int, now: datetime) -> list[Trouble]:
-    """All that is wrong by the object of `idtone status`; `restarts` are systemd's, since the unit was started."""
+    """All troubles that the object of `idtone status` shows. `restarts` counts systemd's restarts since the unit was
+    started.
+    """
     made = _without_service(found) if not found["running"] else _of_service(found, now)
     if restarts and _is_recent(found, now):
         crashed = Message(
@@ -43,7 +47,7 @@ def troubles(found: Mapping[str, Any], restarts: int, now: datetime) -> list[Tro
 
 
 def _is_recent(found: Mapping[str, Any], now: datetime) -> bool:
-    """True if the restart was lately; an instance that has taken over says nothing of it."""
+    """True if the restart was recent. An instance that has taken over does not report it."""
     if not found["running"]:
         return True
     instance = found["instance"]

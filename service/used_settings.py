@@ -1,7 +1,7 @@
 """The edition of the fleet's settings that this node used last, in a file beside its ledger.
 
-An older edition is refused, because it would put back what the operator has changed since: a forgotten copy, or one
-that somebody kept. To go back on purpose, sign the old content with a new version.
+An older edition, such as a forgotten or kept copy, is refused, because it would undo later changes by the operator. To
+go back on purpose, sign the old content with a new version.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UsedSettings:
-    """An edition: its version, and the SHA-256 of its text."""
+    """The edition of the fleet's settings that a node uses: its version, and the SHA-256 of its text."""
 
     version: int
     sha256: str
 
 
 def record_of(settings: Settings) -> Path:
-    """The file beside the ledger."""
+    """The file that records the last used edition, beside the ledger."""
     ledger = path_of(settings.ledger.own())
     return ledger.with_name(f"{ledger.name}.settings")
 
@@ -53,8 +53,8 @@ def last_used(settings: Settings) -> UsedSettings | None:
         ) from error
 
 
-def why_not(shared: SharedSettings, used: UsedSettings | None) -> Fault | None:
-    """Why this edition must not follow the one that was used last; None if it may. Pure."""
+def settings_objection(shared: SharedSettings, used: UsedSettings | None) -> Fault | None:
+    """The reason why this edition must not follow the last used one; None if it may. Pure."""
     if used is None or shared.version > used.version:
         return None
     if (shared.version, shared.sha256) == (used.version, used.sha256):
@@ -72,13 +72,15 @@ def why_not(shared: SharedSettings, used: UsedSettings | None) -> Fault | None:
 
 
 def refuse_older(settings: Settings) -> None:
-    """Raises DocumentError if the fleet's settings are older than those that this node used last, or LedgerError."""
-    if settings.shared and (fault := why_not(settings.shared, last_used(settings))):
+    """Raise DocumentError if the fleet's settings are older than those that this node used last. Also raises
+    LedgerError.
+    """
+    if settings.shared and (fault := settings_objection(settings.shared, last_used(settings))):
         raise DocumentError([fault])
 
 
 def record(settings: Settings) -> None:
-    """Record which edition of the fleet's settings this node uses. An error is logged: the node serves all the same."""
+    """Record the edition of the fleet's settings that this node uses. An error is logged, and the node still serves."""
     shared = settings.shared
     if shared is None:
         return

@@ -1,4 +1,4 @@
-"""The tests of idtone."""
+"""Tests of idtone."""
 
 import os
 

@@ -23,7 +23,7 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.call_control.evidence import MemoryEvidence
+from lab.call_control.memory_evidence import MemoryEvidence
 from lab.made_once import shared
 from lab.packages import find_or_get_ffmpeg, sodium
 from lab.postgresql import PostgreSQL, programs
@@ -79,14 +79,16 @@ def pytest_configure() -> None:
 
 
 def pytest_report_header() -> list[str]:
-    """The conditions of the calls, and what this machine cannot give to them."""
+    """Header lines of the report: the conditions of the calls, and what this machine cannot give to them."""
     site = chosen()
     return [f"site: {site}", *(f"LEFT OUT of the site: {each}" for each in site.left_out())]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """Imports and tests are lasting objects: garbage collection would take an eighth of the time of a collection."""
+    """Collect without garbage collection. Imports and tests are lasting objects: it would take an eighth of the time of
+    a collection.
+    """
     gc.disable()
     try:
         _import_beginning_elsewhere(session.config)
@@ -96,8 +98,8 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 
 def _import_beginning_elsewhere(config: pytest.Config) -> None:
-    """Each worker imports the tests beginning at another file. In a fresh clone all workers would otherwise compile the
-    same files at the same time; so another worker has compiled most of what one needs.
+    """Import the tests, beginning at another file in each worker. In a fresh clone all workers would otherwise compile
+    the same files at the same time; so another worker has compiled most of what one needs.
     """
     if not (worker := getattr(config, "workerinput", None)):
         return
@@ -109,7 +111,7 @@ def _import_beginning_elsewhere(config: pytest.Config) -> None:
 
 
 def _tests_in(path: Path, config: pytest.Config) -> Iterator[Path]:
-    """The files of tests at `path`, without those that are to be ignored."""
+    """Files of tests at `path`, without those that are to be ignored."""
     ignored = [ROOT / each for each in config.getoption("ignore") or ()]
     for file in path.rglob("test_*.py") if path.is_dir() else [path]:
         if not any(file.is_relative_to(each) for each in ignored):
@@ -118,8 +120,9 @@ def _tests_in(path: Path, config: pytest.Config) -> Iterator[Path]:
 
 @pytest.hookimpl(trylast=True)  # only of the tests that run
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Workers begin with the files that take longest: at the end none waits for another. Calls all take their time, so
-    after the longest these are the files of many calls. Of other tests, the long ones are mostly in files of few.
+    """Sort the files so that workers begin with those that take longest: at the end none waits for another. Calls all
+    take their time, so after the longest these are the files of many calls. Of other tests, the long ones are mostly in
+    files of few.
     """
     if hasattr(config, "workerinput"):
         assert not {path for path in LONGEST if not path.is_file()}
@@ -133,21 +136,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What is imported now stays, and the garbage collector need not look through it for each test."""
+    """Freeze the imported objects, so that the garbage collector need not look through them for each test."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def own_language() -> Iterator[None]:
-    """A test that chooses a language chooses it in a context of its own, so that no other test finds it."""
+    """Check that no test leaves a language chosen: a test that chooses one does so in a context of its own."""
     yield
     assert translation._CHOSEN.get() is None
 
 
 @pytest.fixture
 def in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The machine's time zone is Japan's."""
+    """Set the machine's time zone to Japan's."""
     with monkeypatch.context() as there:
         there.setenv("TZ", "JST-9")
         time.tzset()
@@ -157,7 +160,7 @@ def in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Path:
-    """A folder of the test's own, which the site's users reach too."""
+    """Temporary folder of the test that the site's users can reach too."""
     reach(tmp_path)
     return tmp_path
 
@@ -169,7 +172,7 @@ def installation() -> AsteriskInstallation:
 
 @pytest.fixture(scope="session")
 def ffmpeg() -> Iterator[Path]:
-    """An ffmpeg in PATH for the rest of the run, the machine's own or a fetched one; its program."""
+    """Program of an ffmpeg that is in PATH for the rest of the run: the machine's own or a fetched one."""
     folder = find_or_get_ffmpeg()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath))))
@@ -178,21 +181,21 @@ def ffmpeg() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """A real one, which tests may kill; they leave it running."""
+    """A real PostgreSQL. Tests may kill it; they leave it running."""
     with programs() as found, PostgreSQL(found) as running:
         yield running
 
 
 @pytest.fixture
 def server(postgresql: PostgreSQL) -> Iterator[Server]:
-    """A database of this test's own, which is empty."""
+    """An empty database of this test's own."""
     with postgresql.database() as url:
         yield Server.named(url, postgresql.password)
 
 
 @pytest.fixture(scope="module")
 def asterisk(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
-    """A PBX with the hook in its dialplan, which the tests of one file share. No file finds what another one left, in
+    """A PBX with the hook in its dialplan, shared by the tests of one file. No file finds what another one left, in
     whatever order they run.
     """
     with Asterisk(installation, tmp_path_factory.mktemp("pbx")) as running:
@@ -207,7 +210,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
 
 @pytest.fixture(scope="session")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make demo-authority` leaves in its folder; `out` and `err` hold what it printed. It is only read."""
+    """Folder of `make demo-authority`; `out` and `err` hold what it printed. It is only read."""
 
     def work_through(folder: Path) -> None:
         command = [sys.executable, "-m", "lab.office.year", "--json", folder]
@@ -226,7 +229,7 @@ def evidence() -> MemoryEvidence:
 
 @pytest.fixture(scope="session")
 def references() -> dict[str, Any]:
-    """What each shipped profile sounds like at 8 kHz."""
+    """Waveform of each shipped profile at 8 kHz."""
     return {name: synthesise(profile, 8000) for name, profile in load_library().items()}
 
 
@@ -239,7 +242,7 @@ def beside(asterisk: Asterisk) -> Iterator[Beside]:
 
 @pytest.fixture
 def serving(beside: Beside) -> Callable[..., Service]:
-    """Start the service with a registry, a policy or a transport of its own."""
+    """Function that starts the service with a registry, a policy or a transport of its own."""
     return beside.serving
 
 
@@ -251,6 +254,6 @@ def service(beside: Beside) -> Service:
 
 @pytest.fixture
 def away(beside: Beside) -> Asterisk:
-    """The service ran with the lab's registry, and is gone."""
+    """Asterisk after the service ran with the lab's registry and was stopped."""
     beside.left()
     return beside.asterisk

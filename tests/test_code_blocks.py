@@ -1,5 +1,5 @@
-"""What a reader copies out of the documents works: commands, settings. The tutorial is run as a whole (test_tutorial);
-`tests/calls` runs the dialplans.
+"""Code blocks that a reader copies out of the documents work: commands, settings. The tutorial is run as a whole
+(test_tutorial); `tests/calls` runs the dialplans.
 """
 
 import functools
@@ -19,7 +19,7 @@ from lab.repository import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = [*ROOT.glob("*.md"), *sorted(page for page in DOCS.rglob("*.md") if page.name != "evidence-format.md")]
-"""The blocks of the format are its bytes, which have tests of their own."""
+"""Pages with code blocks, without the evidence format: its blocks are its bytes, which have tests of their own."""
 PLACEHOLDERS = ("…",)
 AS_USER = re.compile(r"^(?:sudo(?: -u \S+)?|runuser -u \S+ --) ")
 
@@ -29,12 +29,12 @@ def blocks(page: Path) -> list[str]:
 
 
 def joined(block: str) -> list[str]:
-    """Its lines; one that ends with a backslash continues in the next."""
+    """Lines of the block; one that ends with a backslash continues in the next."""
     return re.sub(r"\\\n +", "", block).splitlines()
 
 
 def commands(block: str) -> list[list[str]]:
-    """The words of each line that calls a program of ours. What stands behind three spaces explains the line."""
+    """Words of each line that calls a program of ours. Text behind three spaces explains the line."""
     lines = [re.split(r" {3,}| *[#<>|&]+(?= |$)", AS_USER.sub("", line.strip()))[0] for line in joined(block)]
     lines = [line for line in lines if "$(" not in line]  # a shell writes the rest of it
     return [shlex.split(line) for line in lines if line.startswith(tuple(f"{program} " for program in PROGRAMS))]
@@ -72,7 +72,7 @@ def test_a_command_has_the_options_and_arguments_that_a_page_gives_it(words):
 
 
 def parsed(command: Any, rest: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """The options and arguments of a command, and what it does not take."""
+    """Options and arguments of a command, and the words that it does not take."""
     given, left, _ = command.make_parser(command.context_class(command)).parse_args(rest)
     return given, left
 
@@ -85,7 +85,7 @@ SPANS = [
     for verb, _, rest in [words.partition(" ")]
     if f"{noun} {verb}" in OFFICE_COMMANDS
 ]
-"""What sentences and tables say of the association's commands: where, noun and verb, the rest."""
+"""Mentions of the association's commands in sentences and tables: place, noun and verb, the rest."""
 
 
 def unusable(name: str, rest: list[str]) -> bool:
@@ -98,7 +98,7 @@ def unusable(name: str, rest: list[str]) -> bool:
 
 
 def values(command: Any, words: list[str]) -> list[str]:
-    """What a sentence leaves out that ends with an option: its value."""
+    """Value that a sentence leaves out because it ends with an option."""
     last = words[-1] if words else ""
     return ["x" for each in command.params if last in each.opts and not getattr(each, "is_flag", True)]
 
@@ -132,11 +132,11 @@ OUTSIDE = ["EXTEN", "CALLERID(num)", "FROM_DID", "OUTNUM", "DIAL_NUMBER", "TRUNK
 FILTERED = re.compile(r"\$\{FILTER\([^,{}]+,\$\{CUT\([\w()]+,(?:\\;,1|@,\$\{FIELDQTY\(\w+,@\)\})\)\}\)\}")
 ASKED = re.compile(r'\$\{REGEX\("[^"]+" \$\{\w+\}\)\}')
 DIGITS = re.compile(r"_?[0-9XZN+*#]+")
-"""A pattern that only digits match."""
+"""Pattern that only digits match."""
 
 
 def unfiltered(block: str) -> list[str]:
-    """Its lines that pass a value from outside on to an application as it came."""
+    """Lines of the block that pass a value from outside on to an application as it came."""
     found, clean, digits = [], set(), False
     for line in block.splitlines():
         if pattern := re.search(r"^\s*(?:exten\s*=>?\s*)?(_?[^\s,]+)(?:,1,|\s*=>\s*\{)", line):

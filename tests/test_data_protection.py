@@ -15,7 +15,7 @@ from lab.repository import ROOT, modules, parsed
 
 PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
 TOOLS = {"office/authority/shared_folder.py", "core/files.py", "ledger/keys/private_files.py"}
-"""By which the others write."""
+"""Modules by which the others write."""
 
 WRITTEN: dict[str, tuple[str, ...]] = {
     "agi/server.py": (),  # a socket
@@ -45,7 +45,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/desk/applicants/submissions.py": ("submissions/",),
     "office/evaluation/enter_criteria.py": ("evaluation.yaml",),
     "office/authority/night_keys.py": ("night-keys/",),
-    "office/refused/legal_basis.py": ("refusal-basis.json",),
+    "office/refused/refusal_basis.py": ("refusal-basis.json",),
     "office/site/site_package.py": ("public-package",),
     "office/commands/papers.py": ("idtone-office paper -o",),
     "console/pending_tasks_mail.py": ("console-mails.json",),
@@ -53,23 +53,23 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/refused/change_refusals.py": ("refusals.list",),
     "office/refused/refusal_key.py": ("refusals.key",),
     "office/refused/refusal_store.py": ("refusals.sqlite3",),
-    "office/authority/repository.py": ("repository/",),
+    "office/authority/signed_repository.py": ("repository/",),
     "office/signing/holders_root.py": ("idtone-office publication sign-page",),
     "office/signing/package_zip.py": ("idtone-office publication sign-page",),
     "office/signing/sign_command.py": ("idtone-office publication sign-page",),
     "office/signing/unpacked_start.py": (),  # the libraries of the zipapp
     "office/authority/suspension_requests.py": ("suspension-requests.json",),
-    "office/authority/turns.py": (),  # empty files that are locks
+    "office/authority/folder_lock.py": (),  # empty files that are locks
     "office/authority/workspace.py": ("registry.yaml", "suspensions.yaml"),
     "call_control/brake/state_files.py": ("….brake", "….brake-lines"),
-    "call_control/fallback.py": ("fallback.conf", "fallback-lines.conf"),
+    "call_control/fallback_keeper.py": ("fallback.conf", "fallback-lines.conf"),
     "call_control/journal_reader.py": ("journal.directory",),
     "console/access/users.py": ("console.users",),
     "console/counts_file.py": ("….counted",),
     "console/read_process.py": (),  # what the kernel keeps of a process
     "console/operator/played_sound.py": (),  # a WAVE file in memory, for the browser
     "console/uploads.py": ("idtone console",),
-    "console/verification.py": ("….verified",),
+    "console/ledger_verification.py": ("….verified",),
     "member/customers/commands/forms.py": ("idtone-office form print -o", "idtone-office form new -o"),
     "member/customers/record_store.py": ("customers.directory",),
     "dialplan/__init__.py": ("idtone.conf",),
@@ -97,9 +97,9 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/witness/witness.py": ("idtone-evidence witness --state",),
     "ledger/writing/missing_steps_file.py": ("….owed",),
     "ledger/writing/pending_decisions.py": ("….pending", "….pending-2"),
-    "ledger/writing/reserve.py": ("….reserve",),
+    "ledger/writing/disk_reserve.py": ("….reserve",),
     "registry/customer_lines/databases.py": (),  # a database, which it only reads
-    "registry/customer_lines/source.py": ("lines.cache",),
+    "registry/customer_lines/lines_source.py": ("lines.cache",),
     "member/misuse/drawing.py": ("idtone-office misuse plot",),
     "operations/backup/archive.py": ("idtone restore --into",),
     "operations/backup/commands.py": ("idtone backup --new-key",),
@@ -116,12 +116,12 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/suspensions_commands.py": ("idtone-evidence paper -o",),
     "operations/undo_changes.py": ("/var/backups/idtone",),
     "registry/registry_compiler.py": ("registry.cache",),
-    "registry/trust/client.py": ("registry.cache",),
+    "registry/trust/publication_client.py": ("registry.cache",),
     "registry/used_registries.py": ("registry.cache/used",),
     "service/backup_result.py": ("backup.result",),
     "service/canary_result.py": ("canary.result", "sounds.directory/canary"),
     "tones/ffmpeg.py": ("idtone tone",),
-    "member/reports/commands/reporting.py": ("idtone-office report new",),
+    "member/reports/commands/reports.py": ("idtone-office report new",),
     "service/suspension_confirmations.py": ("….confirmations",),
     "service/used_settings.py": ("….settings",),
     "core/terminal/command_line.py": (),  # /dev/null
@@ -132,9 +132,9 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "tones/master_import.py": ("sounds.profiles", "idtone tone"),
     "tones/making/sounds.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),
-    "tones/verification/folder.py": ("idtone tone verify --csv",),
+    "tones/verification/verify_folder.py": ("idtone tone verify --csv",),
 }
-"""Each module that writes files, and what the pages call them."""
+"""Modules that write files, each with the names of these files on the pages."""
 REGISTRY: dict[str, tuple[str, str] | None] = {
     "association": None, "badge": None, "criteria": None, "directions": None, "expires": None, "grade": None,
     "id": None, "issued": None, "keys": None, "kind": None, "licences": None, "percent": None, "period": None,
@@ -169,7 +169,7 @@ REGISTRY: dict[str, tuple[str, str] | None] = {
     "by": ("which member checked", "卸先の確認(会員"),
     "day": ("when", "確認日"),
 }  # fmt: skip
-"""Each field of the registry, and what its row calls it; None if it is not about a person or a member."""
+"""Fields of the registry, each with the name in its row; None if it is not about a person or a member."""
 DOCUMENTS = {
     "figures": ("figures", "数値"),
     "report": ("reports (the call and the reporter sealed)", "申告(通話と申告者は封じたまま)"),
@@ -179,7 +179,7 @@ DOCUMENTS = {
     "own-suspension": ("reports of their own ones (no numbers)", "事業者自身による停止の報告(番号なし)"),
     "refusal-check": ("blinded checks of customers", "利用者の照合(目隠しされた値)"),
 }
-"""Each kind of document that the desk keeps, and what its row calls it."""
+"""Kinds of documents that the desk keeps, each with the name in its row."""
 CALLS = {
     "draft", "make_private", "mkstemp", "open_private", "rename", "replace_durably", "replace_private", "write_bytes",
     "write_picture", "write_text", "NamedTemporaryFile", "TemporaryDirectory",
@@ -187,7 +187,7 @@ CALLS = {
 
 
 def writes(node: ast.AST) -> bool:
-    """Whether this is a call by which a file is made, changed or renamed."""
+    """True if this is a call by which a file is made, changed or renamed."""
     if not isinstance(node, ast.Call):
         return False
     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -206,7 +206,7 @@ def writes(node: ast.AST) -> bool:
 
 
 def cells(page: Path) -> list[str]:
-    """The first cell of each row."""
+    """First cell of each row."""
     return re.findall(r"^\| (.*?) \|", page.read_text("utf-8"), re.MULTILINE)
 
 
@@ -224,14 +224,14 @@ def test_the_page_names_everything_that_is_written(page):
 
 
 def row(page: Path, name: str) -> str:
-    """The second cell of the row of a file: the data of persons."""
+    """Second cell of the row of a file: the data of persons."""
     found = re.findall(rf"^\| [^|]*`{re.escape(name)}`[^|]* \| (.*?) \|", page.read_text("utf-8"), re.MULTILINE)
     assert len(found) == 1, name
     return str(found[0])
 
 
 def fields(kind: object) -> Iterator[str]:
-    """The names in a model and in the models in it, as the code has them."""
+    """Names in a model and in the models in it, as the code has them."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         for name, field in kind.model_fields.items():
             yield name

@@ -17,7 +17,7 @@ HEAD = re.compile(
     rf"|Superseded by {LINK.format('superseded')}, \d{{4}}-\d\d)\."
     r"(?P<more>[^#]*)\n\n## Context\n"
 )
-"""A title, and a status line that begins with one of these; what follows in that paragraph is free."""
+"""Pattern of a title, and of a status line that begins with one of these; the rest of that paragraph is free."""
 
 
 def head(path: Path) -> re.Match[str]:

@@ -1,4 +1,4 @@
-"""What the documentation says is there, and what is there is in the documentation."""
+"""The documentation agrees with the product: it names only what exists, and everything that exists."""
 
 import inspect
 import re
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from idtone.call_control import journal_lines
-from idtone.call_control.delivery import KnownBy
+from idtone.call_control.sound_delivery import KnownBy
 from idtone.core.settings.settings import Settings, locations
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.call_record import fold
+from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED
@@ -30,7 +30,7 @@ PAGES = [*TOP, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 INSTALL = (DOCS / "how-to" / "install.md").read_text("utf-8")
 HOOKS = [(folder / "reference" / "hook.md").read_text("utf-8") for folder in (DOCS, DOCS / "ja")]
 PATIENCE_LINES = 200
-"""Of a page that somebody reads from its beginning to its end."""
+"""Longest page, in lines, that somebody reads from its beginning to its end."""
 SECTIONS = set(Settings.model_fields)
 
 
@@ -40,7 +40,7 @@ def indented(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def made() -> Mapping[Path, str]:
-    """The pages that the code makes."""
+    """Pages that the code makes."""
     return pages()
 
 
@@ -63,7 +63,7 @@ def test_every_page_is_in_the_index():
 
 def test_both_languages_have_the_same_commands():
     def blocks(path: Path) -> list[str]:
-        """What stands between fences, without comments."""
+        """Text between fences, without comments."""
         fenced = re.findall(r"^ *```\n(.*?)^ *```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
         return [re.sub(r" *# .*$", "", block, flags=re.MULTILINE) for block in fenced]
 
@@ -97,7 +97,7 @@ def test_status_arguments_and_variables_of_the_hook_are_explained_to_operators()
 
 
 def test_every_word_of_the_evidence_is_explained_to_its_readers():
-    fields = fold("", [steps.answered("c", datetime.now(UTC))]).to_json()
+    fields = record_of_steps("", [steps.answered("c", datetime.now(UTC))]).to_json()
     for name, words in (
         ("reference/records.md", (*StepKind, *fields)),
         ("explanation/evidence.md", KnownBy),
@@ -182,7 +182,7 @@ def test_japanese_texts_use_the_words_of_the_terms_alone():
 
 
 def test_every_command_is_in_the_changelog():
-    """Until the first release the changelog names each command; a new one cannot be forgotten."""
+    """The changelog names each command until the first release; a new one cannot be forgotten."""
     changelog = " ".join((ROOT / "CHANGELOG.md").read_text("utf-8").split())
     for program in PROGRAMS:
         top = tree(program)

@@ -115,7 +115,9 @@ TRACES = (
     *("debian.", "pypi.", "pythonhosted.", "npmjs."),
     *(mark.lower() for mark in MARKS),
 )
-"""One of them, in lower case, is in all that the patterns find: a look for them costs a tenth of a search."""
+"""Substrings in lower case, one of which is in all that the patterns find: a look for them costs a tenth of a
+search.
+"""
 
 
 HOST_NAMES = (
@@ -152,7 +154,7 @@ def test_nothing_of_one_machine_and_nothing_unfinished():
 
 
 def modules_of_tests(path: Path, text: str) -> Iterator[str]:
-    """Each place at which a module imports from `tests`, or names a module of it to start."""
+    """Places at which a module imports from `tests`, or starts a module of `tests` by its name."""
     package = path.parent.relative_to(ROOT).parts
     if not (re.search(r"\btests(?:\.\w|\s+import\b)", text) or ("from ." in text and package[0] == "tests")):
         return  # to parse each module would take long
@@ -200,7 +202,7 @@ def test_a_docstring_begins_with_what_the_reader_gets():
 
 
 def test_no_test_changes_the_clock_of_all_threads():
-    """Another thread of the process may wait by it; `lab.one_module.change_library` changes it for one module."""
+    """Another thread of the process may wait by it; `lab.change_library.change_library` changes it for one module."""
     change = re.compile(r"setattr\((?:\w+\.)*(?:time|asyncio), ")
     for line, found in (('setattr(module.time, "sleep", x)', True), ('setattr(module, "time", x)', False)):
         assert bool(change.search(line)) is found

@@ -76,7 +76,7 @@ WELL = {
     'idtone_decision_seconds_bucket{interface="ari",le="1"}': "0+100x90",
     'idtone_decision_seconds_bucket{interface="ari",le="+Inf"}': "0+100x90",
 }
-"""The metrics of a service to which nothing happens, minute by minute."""
+"""Metrics of a service to which nothing happens, minute by minute."""
 CASES: list[tuple[dict[str, str], set[str]]] = [
     ({}, set()),
     ({'up{job="idtone"}': "1x70 0x20"}, {"IdtoneDown"}),
@@ -169,7 +169,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_clock_timestamp_seconds": "-8+60x90"}, {"IdtoneClockWrong"}),
     ({"idtone_clock_timestamp_seconds": "4+60x90"}, set()),
 ]
-"""Other series than in `WELL` → the alerts that fire after 85 minutes, and no others."""
+"""Series that differ from `WELL`, and the alerts that fire after 85 minutes, and no others."""
 COLD: list[tuple[str, str]] = [
     ('idtone_decisions_total{reason="service-unavailable"}', "IdtoneFallback"),
     ('idtone_decisions_total{reason="overload"}', "IdtoneOverload"),
@@ -233,7 +233,7 @@ def test_each_alert_fires_when_it_should_and_no_other(tmp_path: Path) -> None:
 
 
 def lapsed() -> dict[str, Any]:
-    """The words of an alert about a direction, in Japanese those of the law."""
+    """Words of an alert about a direction, in Japanese those of the law."""
     name = "idtone_licence_lapses_timestamp_seconds"
     directions = {"incoming": "着信転送", "outgoing": "発信転送"}
     [alert] = [each for each in ALERTS if each["alert"] == "IdtoneLicenceLapsed"]
@@ -285,7 +285,7 @@ def test_a_dashboard_is_what_its_table_says(path: Path) -> None:
 
 
 def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Each value of a JSON document that holds no others, by its path."""
+    """Values of a JSON document that hold no others, by their paths."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     if not items:
         yield path, value
@@ -294,7 +294,7 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 def wrong_types(value: object, path: str = "") -> Iterator[str]:
-    """The fields of a model, and of the models in it, whose values are not of the declared type."""
+    """Fields of a model, and of the models in it, whose values are not of the declared type."""
     if isinstance(value, list):
         for place, each in enumerate(value):
             yield from wrong_types(each, f"{path}/{place}")
@@ -310,7 +310,7 @@ def wrong_types(value: object, path: str = "") -> Iterator[str]:
 
 
 def faults(document: dict[str, Any]) -> set[str]:
-    """What Grafana's own model of a dashboard does not know, or knows with another type."""
+    """Fields that Grafana's own model of a dashboard does not know, or knows with another type."""
     register_default_plugins()
     read = Dashboard.from_json(document)
     known = dict(leaves(json.loads(json.dumps(read, cls=JSONEncoder))))

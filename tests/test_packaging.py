@@ -1,4 +1,4 @@
-"""What is distributed: its packages and its libraries. tests/packages/wheel.py makes and installs it."""
+"""The distribution: its packages and its libraries. tests/packages/wheel.py makes and installs it."""
 
 import re
 import sys
@@ -8,7 +8,7 @@ from lab.repository import ROOT, modules
 from lab.setup_cfg import package_folders, setup_cfg
 
 IMPORT = re.compile(r"^[ \t]*(?:import (\w+)|from (\w+)[\w.]* import )", re.MULTILINE)
-"""An absolute import: one library in a line, as the formatter and the linter keep it."""
+"""Pattern of an absolute import: one library in a line, as the formatter and the linter keep it."""
 BROUGHT = {"pydantic_core": "pydantic"}
 """Libraries that come with a declared one, in the one version that fits it."""
 
@@ -55,17 +55,17 @@ def test_the_lock_has_every_library_with_hashes_and_names_no_host():
 
 
 def normalised(name: str) -> str:
-    """A distribution's name as indexes compare it: upper case, `_` and `.` do not count."""
+    """Distribution's name as indexes compare it: upper case, `_` and `.` do not count."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def requirements() -> list[str]:
-    """All that the product may import: what is always there, and what its users can add."""
+    """Libraries that the product may import: those that are always there, and those that its users can add."""
     options = setup_cfg()
     extras = (lines for name, lines in options["options.extras_require"].items() if name not in TOOLS)
     return [line for lines in (options["options"]["install_requires"], *extras) for line in lines.strip().splitlines()]
 
 
 def imported() -> set[str]:
-    """First names of all absolute imports of the product, wherever they stand."""
+    """First names of all absolute imports of the product, wherever they are."""
     return {name for path in modules() for names in IMPORT.findall(path.read_text("utf-8")) for name in names} - {""}

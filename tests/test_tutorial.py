@@ -13,7 +13,7 @@ from lab.repository import ROOT
 
 PAGES = [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "ja" / "tutorial.md"]
 PORT = "18088"
-"""That of ARI, in the tutorial."""
+"""Port of ARI in the tutorial."""
 
 FIRST = """
 set -euo pipefail

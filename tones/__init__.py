@@ -1,1 +1,1 @@
-"""Tone profiles: profile → samples → files."""
+"""Tone profiles, and the way from a profile to samples and to files."""

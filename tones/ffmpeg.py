@@ -18,11 +18,13 @@ from idtone.core.translation import Message
 
 _ANSWER_S: Final = 20
 _REPRODUCIBLE: Final = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact", "-threads", "1")
-"""Keeps version names and random numbers out of the file."""
+"""Options that keep version names and random numbers out of the file."""
 
 
 def program(purpose: str) -> Path:
-    """The path of ffmpeg. Raises ToneError where it is missing; the message begins with `purpose`: "writing .m4a"."""
+    """The path of ffmpeg. Raises ToneError if it is missing; the message begins with `purpose`, such as "writing
+    .m4a".
+    """
     found = shutil.which("ffmpeg")
     if found is None:
         raise ToneError(
@@ -32,7 +34,7 @@ def program(purpose: str) -> Path:
 
 
 def encoder_program(encoder: str, purpose: str) -> Path:
-    """The path of an ffmpeg with this encoder. Raises ToneError as `program` does, and where the encoder is missing."""
+    """The path of an ffmpeg with this encoder. Raises ToneError as `program` does, and if the encoder is missing."""
     ffmpeg = program(purpose)
     if encoder not in _encoders(ffmpeg, ffmpeg.stat().st_mtime_ns):
         raise ToneError(
@@ -70,7 +72,9 @@ def encode(
 
 @functools.cache
 def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
-    """`changed_ns` belongs to the cache's key: an upgrade may replace the program."""
+    """The encoders of this ffmpeg. `changed_ns` is part of the cache's key, because an upgrade may replace the
+    program.
+    """
     try:
         listing = subprocess.run(  # noqa: S603  what PATH names as ffmpeg
             [ffmpeg, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=_ANSWER_S, check=True
@@ -95,7 +99,7 @@ def _scratch() -> Iterator[None]:
 
 
 def _pydub() -> Any:
-    """Import pydub without its warnings about Python's audioop, its own source and a missing ffmpeg.
+    """The module pydub, imported without its warnings about Python's audioop, its own source and a missing ffmpeg.
 
     pydub also needs PATH to be set; `program` does not.
     """

@@ -1,4 +1,4 @@
-"""Rules, as a table, for what may be unwise in a valid sound.
+"""A table of rules against unwise properties of a valid sound.
 
 A sound with findings can still be made and played.
 """
@@ -14,16 +14,20 @@ from .profile import CALL_LIMIT_MS, Profile, Segment
 BAND_HZ: Final = (300.0, 3400.0)
 """The band of a telephone line (ITU-T G.712)."""
 LEVELS_DBM0: Final = (-30.0, -10.0)
-"""The upper limit is the nominal level of the network's own tones (ITU-T E.180/Q.35, clause 2: -10 dBm0, within 5
-dB), which do not sound during a call. Below the lower limit, talkers and room noise cover the sound."""
+"""Lowest and highest usual level. The upper limit is the nominal level of the network's own tones (ITU-T E.180/Q.35,
+clause 2: -10 dBm0, within 5 dB), which do not sound during a call. Below the lower limit, speech and room noise cover
+the sound.
+"""
 SHORTEST_BURST_MS: Final = 40.0
-"""Two packets of 20 ms: one of them can be lost."""
+"""Shortest burst: two packets of 20 ms, because one of them can be lost."""
 LONGEST_BURST_MS: Final = 2000.0
-"""Receivers and people take a longer steady tone for a dial or answer tone (ITU-T V.25: 2.6 to 4 s)."""
+"""Longest burst. Receivers and people take a longer steady tone for a dial or answer tone (ITU-T V.25: 2.6 to 4 s)."""
 SHORTEST_RAMP_MS: Final = 3.0
-"""Measured on a burst of 400 Hz: beyond ±200 Hz it has -24 dB without ramps and -41 dB with ramps of 5 ms."""
+"""Shortest ramp, from a measurement on a burst of 400 Hz: beyond ±200 Hz it has -24 dB without ramps and -41 dB with
+ramps of 5 ms.
+"""
 MOST_FREQUENCIES: Final = 4
-"""Speech codecs keep few frequencies: they model one voice."""
+"""Maximum number of frequencies at a time. Speech codecs keep few, because they model one voice."""
 HEADROOM_DB: Final = 3.0
 """Reserve for the gain that gateways and telephones add."""
 
@@ -34,7 +38,7 @@ _Found = Iterator[tuple[int | None, Values]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`check` finds the places. A rule with `warning` False only informs."""
+    """A rule. `check` finds the places that break it. A rule with `warning` False only informs."""
 
     code: str
     check: Callable[[Profile], _Found]
@@ -44,7 +48,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class LintFinding:
-    """`segment` counts from 1; None is the whole sound."""
+    """A finding. `segment` counts from 1; None means the whole sound."""
 
     code: str
     segment: int | None

@@ -1,7 +1,7 @@
-"""A supplied master → its profile and all its sound files. Either all are put in place, or none.
+"""A supplied master → its profile and all its sound files. Either all of them are put in place, or none.
 
-The copy of the master is exact, and its name holds the beginning of its hash. So a new master never overwrites an old
-one; it takes effect in one step, when its profile replaces the old profile.
+The copy of the master is exact, and its name contains the first digits of its hash. So a new master never overwrites an
+old one. It takes effect in one step, when its profile replaces the old profile.
 """
 
 import hashlib
@@ -24,23 +24,25 @@ from .making.master_recording import LONGEST_MASTER_S
 from .making.sounds import Sound, ensure_sounds, named_format
 from .master_measurement import Master, decibels, examine
 from .measuring.levels import SILENCE_DB
-from .playable_profile import doubt
+from .playable_profile import play_objection
 from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile, sha256_of
 from .profile_library import namesake
-from .ready_sounds import list_of, list_path
-from .recordings.files import read_file
+from .recordings.audio_files import read_file
 from .recordings.leg import Leg
-from .recordings.opening import open_recording, warn
+from .recordings.open_recording import open_recording, warn
+from .sound_contents import list_of, list_path
 
 MASTER_SIZE_LIMIT: Final = 128 * 1024 * 1024
-"""Bytes; a minute of stereo at 192 kHz in 32 bits has 92 million."""
+"""Maximum number of bytes of a master. A minute of stereo at 192 kHz in 32 bits has 92 million."""
 _BLOCK: Final = 1024 * 1024
 _EXTENSION: Final = re.compile(r"\.[a-z0-9-]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What to make from a master. `registered` holds the registry's tones, as in `proof.doubt`."""
+    """The values for a new profile from a master. `registered` maps the registry's tones to the SHA-256 of their
+    masters (see `playable_profile.doubt`).
+    """
 
     profile_id: str
     title: str
@@ -63,11 +65,11 @@ class Imported:
 
 
 def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Path, formats: Iterable[str]) -> Imported:
-    """Write the profile and the master to `folder`, the sound files to `sounds`; missing folders are created.
+    """Write the profile and the master to `folder`, and the sound files to `sounds`; missing folders are created.
 
-    Raises ToneError with every fault of the master, or where a file cannot be written; RecordingError where the
-    master is not a sound; DocumentError for an invalid id, title or level; UsageError where the profile exists and
-    `replaces` is not set, or another profile has its id.
+    Raises ToneError with every fault of the master, or if a file cannot be written; RecordingError if the master is not
+    a sound; DocumentError for an invalid id, title or level. Raises UsageError if the profile exists and `replaces` is
+    not set, or if another profile has its id.
     """
     wanted = list(dict.fromkeys(formats))
     for name in wanted:
@@ -144,7 +146,7 @@ def render(profile: Profile, measured: Master, name: str) -> str:
 
 
 def report(made: Imported, request: ImportRequest) -> dict[str, Any]:
-    """The result as the command reports it; the level of silence is None."""
+    """The result of an import as JSON values for the command. The level of silence is None."""
     profile, measured = made.profile, made.measured
     named = (request.registered or {}).get(profile.id)
     return {
@@ -176,7 +178,7 @@ def _number(level_db: float) -> float | None:
 
 
 def _provisional(request: ImportRequest) -> Profile:
-    """The profile before its master is read."""
+    """The profile before its master was read."""
     tree: dict[str, Any] = {
         "id": request.profile_id,
         "title": request.title,
@@ -214,7 +216,7 @@ def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> 
         )
     if request.registered is None and not profile.standard:
         return
-    reason = doubt(profile, request.registered)
+    reason = play_objection(profile, request.registered)
     if reason:
         raise ToneError(
             "{master}: cannot be imported as {id!r}: {reason}. Get the association's master, and a "
@@ -226,7 +228,7 @@ def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> 
 
 
 def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
-    """The copy and its SHA-256. All later steps read the copy, since `master` may change meanwhile."""
+    """The copy and its SHA-256. All later steps read the copy, because `master` may change meanwhile."""
     digest, size = hashlib.sha256(), 0
     unnamed = folder / "master"
     with open_recording(master) as source, unnamed.open("wb") as target:
@@ -263,7 +265,7 @@ def _read(copy: Path, master: Path) -> tuple[Leg, ...]:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A temporary folder. Raises ToneError where it, or something in it, cannot be written."""
+    """A temporary folder. Raises ToneError if it, or something in it, cannot be written."""
     try:
         with tempfile.TemporaryDirectory(prefix="idtone-import.") as folder:
             yield Path(folder)

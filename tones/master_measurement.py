@@ -1,7 +1,7 @@
 """The measurements of a master, and the rules that it must meet.
 
-Level, noise and trim are judged at 8 kHz, as a telephone carries the sound; clipping, DC and the channels are judged
-as they are in the file.
+Level, noise and trim are judged at 8 kHz, as in a telephone; clipping, DC and the channels are judged in the file
+itself.
 """
 
 import math
@@ -19,36 +19,46 @@ from idtone.core.translation import Message, joined
 from .making.master_recording import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
 from .making.oscillation import Samples
 from .making.scale import LOWEST_RATE_HZ
+from .mask_runs import mask_runs
 from .measuring.levels import SILENCE_DB, dbm0, power_db
 from .profile import CALL_LIMIT_MS, Law, Trim
 from .recordings.leg import Leg
-from .runs import runs
 
 HIGHEST_RATE_HZ: Final = 192_000
 SHORTEST_MS: Final = 50.0
-"""Half the shortest pulse of a Japanese network tone: people cannot recognise a shorter sound."""
+"""Shortest sound in milliseconds: half the shortest pulse of a Japanese network tone. People cannot recognise a shorter
+one.
+"""
 SILENT_DB: Final = -60.0
-"""Relative to full scale. Below, amplification to a usual level makes the steps of 16 bits audible as noise."""
+"""Level relative to full scale, below which a recording is too quiet: amplified to a usual level, it makes the steps of
+16 bits audible as noise.
+"""
 NOISE_DB: Final = -30.0
-"""Relative to the sound: about the idle noise of a G.711 line at the usual levels."""
+"""Maximum noise relative to the sound: about the idle noise of a G.711 line at the usual levels."""
 NOISELIKE_DB: Final = -6.0
-"""A flatter spectrum is noise, however quiet the pauses are; voiced speech and tones lie far below."""
+"""Flatness of the spectrum at which a sound is noise, however quiet the pauses are. Voiced speech and tones are
+far below.
+"""
 DC_DB: Final = -30.0
-"""Relative to the sound. The mean of a valid burst that is cut inside a wave, 50 ms of 300 Hz, comes near it."""
+"""Maximum DC relative to the sound. A valid burst of 50 ms of 300 Hz that is cut inside a wave comes near it."""
 CHANNELS_DB: Final = -40.0
-"""Relative to the sound. Lossy coding makes equal channels differ by less."""
+"""Maximum difference of two channels relative to the sound. Lossy coding makes equal channels differ by less."""
 TRIM_DB: Final = -40.0
 ABOVE_NOISE_DB: Final = 12.0
-"""The loudest of a thousand 1 ms means of white noise at 8 kHz lies 6 to 7 dB above their mean."""
+"""Margin above the noise. The loudest of a thousand 1 ms means of white noise at 8 kHz is 6 to 7 dB above their
+mean.
+"""
 
 _FULL_SCALE: Final = 0.98
 """Full scale of µ-law, the lowest of all codings."""
 _CEILING: Final = 32767 / 32768
 _CLIPPED_RUN: Final = 3
-"""The fewest equal samples at full scale that are clipped: the crest of a sine from 300 Hz up has two at 192 kHz."""
+"""Minimum number of equal samples at full scale that are clipped. The crest of a sine from 300 Hz up has two at 192
+kHz.
+"""
 _SLOW_HZ: Final = 16_000
 _CLIPPED_RUN_SLOW: Final = 2
-"""Up to the rate `_SLOW_HZ`, two samples are long enough: a sine that just reaches the ceiling has one."""
+"""The same up to the rate `_SLOW_HZ`: two samples suffice, because a sine that just reaches the ceiling has one."""
 _QUIET_MS: Final = 20.0
 _EDGE_MS: Final = 1.0
 _BAND_HZ: Final = (300, 3400)
@@ -58,8 +68,8 @@ _BAND_HZ: Final = (300, 3400)
 class Master:
     """The measurements of a recording that may become a sound.
 
-    `rms` is that of the sounding part (1.0 is full scale); `noise_db` and `dc_db` are relative to it. `noise_db` is
-    an upper bound; it is infinite where the recording is too short.
+    `rms` is that of the sounding part (1.0 is full scale); `noise_db` and `dc_db` are relative to it. `noise_db` is an
+    upper bound; it is infinite if the recording is too short.
     """
 
     sample_rate_hz: int
@@ -156,7 +166,7 @@ def _channel_faults(legs: Sequence[Leg], power: float) -> Iterator[str]:
 
 
 def _clipping_faults(samples: Samples, rate: int) -> Iterator[str]:
-    """Equal samples in a row at full scale, on either side."""
+    """Faults for several equal samples in a row at full scale, on either side."""
     flat = _level_runs(samples)
     lengths = flat[:, 1] - flat[:, 0]
     heights = np.abs(samples[flat[:, 0]])
@@ -174,8 +184,8 @@ def _clipping_faults(samples: Samples, rate: int) -> Iterator[str]:
 
 
 def _level_runs(samples: Samples) -> NDArray[np.intp]:
-    """Runs of two or more equal samples, as rows like those of `runs`."""
-    equal = runs(np.diff(samples) == 0)
+    """Runs of two or more equal samples, as rows like those of `mask_runs`."""
+    equal = mask_runs(np.diff(samples) == 0)
     equal[:, 1] += 1
     return equal
 
@@ -216,7 +226,7 @@ def _faults(master: Master, between_db: float) -> Iterator[str]:
 
 
 def _quietest(heard: Samples) -> float:
-    """Mean square of the quietest 20 ms, without DC. Steady noise cannot be louder."""
+    """The mean square of the quietest 20 ms, without DC. Steady noise cannot be louder."""
     width = round(_QUIET_MS * LEVEL_RATE_HZ / 1000)
     if len(heard) < width:
         return math.inf
@@ -227,10 +237,10 @@ def _quietest(heard: Samples) -> float:
 
 
 def _between_partials(heard: Samples) -> float:
-    """An upper bound of steady noise from the spectrum of the sounding part, relative to the power of the sound.
+    """An upper bound of steady noise, relative to the power of the sound, from the spectrum of the sounding part.
 
-    In white noise, the median line of a spectrum has ln 2 of the mean power. The bound is the mean of the medians
-    over frames of 64 ms that overlap by half.
+    In white noise, the median line of a spectrum has ln 2 of the mean power. The bound is the mean of the medians over
+    frames of 64 ms that overlap by half.
     """
     size = round(0.064 * LEVEL_RATE_HZ)
     part = sounding(heard, LEVEL_RATE_HZ)
@@ -252,8 +262,8 @@ def _between_partials(heard: Samples) -> float:
 def _trim(heard: Samples, quiet: float, duration_s: float) -> Trim:
     """The part from the first to the last sound, rounded outwards to a tenth of a millisecond.
 
-    A sound begins where 1 ms is louder than the loudest part minus 40 dB, or than the noise plus a margin if that is
-    more.
+    A sound begins at the first millisecond that is louder than a threshold: 40 dB below the loudest part or, if that is
+    more, the noise plus a margin.
     """
     loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, 10.0)))
     noise = quiet * sounding_rms(heard, LEVEL_RATE_HZ) ** 2 / loudest
@@ -265,5 +275,5 @@ def _trim(heard: Samples, quiet: float, duration_s: float) -> Trim:
 
 
 def decibels(level_db: float) -> str:
-    """The level as text."""
+    """The level in dB, as text."""
     return "nothing" if level_db <= SILENCE_DB else f"{level_db:.1f} dB"

@@ -1,6 +1,6 @@
 """The tones of the telephone network that a sound must not resemble.
 
-A tone is recognised by its frequencies: a burst resembles it when enough of the burst's simultaneous frequencies lie
+A tone is recognised by its frequencies. A burst resembles it if enough of the burst's simultaneous frequencies are
 inside the tone's bands. A sweep resembles the tones that it passes slowly enough. A modulated tone also resembles the
 tones that its sidebands match. Cadence does not count, because receivers and people react before the second pulse.
 """
@@ -13,20 +13,21 @@ from typing import Final
 from .profile import Profile, Segment
 
 Band = tuple[float, float]
-"""Lowest and highest frequency in Hz, both inside."""
+"""Lowest and highest frequency in Hz; both belong to the band."""
 
 _DWELL_MS: Final = 10.0
-"""A sweep that passes a tone faster does not resemble it: receivers of DTMF ignore even twice that time (ITU-T
-Q.24)."""
+"""Time in which a sweep may pass a tone without resembling it. Receivers of DTMF ignore even twice that time (ITU-T
+Q.24).
+"""
 _STEP_HZ: Final = 15.0
-"""Half the narrowest band, so that no band is missed in a glide."""
+"""Step in which a glide is examined: half the narrowest band, so that no band is missed."""
 _SIDEBAND_DEPTH: Final = 0.1
-"""The sidebands of a shallower modulation are 26 dB and more below the tone."""
+"""Minimum depth of a modulation whose sidebands count. Those of a shallower one are at least 26 dB below the tone."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkTone:
-    """A tone of a network: a burst of it has a frequency in `from_each` bands of each group."""
+    """A tone of a network. A burst of it has a frequency in `from_each` bands of each group."""
 
     name: str
     groups: tuple[tuple[Band, ...], ...]
@@ -85,7 +86,9 @@ def resemblances(profile: Profile) -> Iterator[tuple[int, NetworkTone]]:
 
 
 def spectrum_hz(segment: Segment, fraction: float) -> tuple[float, ...]:
-    """All frequencies when `fraction` of the burst has passed, with the sidebands of modulation."""
+    """All frequencies at the moment when `fraction` of the burst has passed, in hertz, with the sidebands of
+    modulation.
+    """
     carriers = segment.frequencies_at(fraction)
     modulation = segment.modulation
     if modulation is None or modulation.depth < _SIDEBAND_DEPTH:

@@ -7,12 +7,11 @@ from idtone.core.translation import Message
 from .profile import Profile
 
 
-def doubt(profile: Profile, named: Mapping[str, str | None] | None) -> str | None:
-    """Why the profile may not be played as the licensed sound of its id; None where it may.
+def play_objection(profile: Profile, named: Mapping[str, str | None] | None) -> str | None:
+    """The reason why the profile must not be played as the licensed sound of its id; None if it may be.
 
-    `named` holds the registry's tones: id → SHA-256 of the master, or None for a tone without a master. `named`
-    itself is None without a registry; then a recording may not be played, since nothing proves that it is the right
-    one.
+    `named` has the registry's tones: id → SHA-256 of the master, or None for a tone without a master. `named` itself is
+    None without a registry; then a recording may not be played, because nothing proves that it is the right one.
     """
     if named is None:
         return Message("there is no registry to check the recording against") if profile.recording else None

@@ -1,8 +1,8 @@
-"""A tone profile: what a sound is, as data.
+"""A tone profile: the description of a sound, as data.
 
-A profile is a sequence of segments that is played `repeat` times; each segment is a burst of one or more sine waves
-(or of silence) and the pause after it. Or a profile is a recording, the supplied master. The association's own sound
-is not public and comes as a recording, so a synthesised profile must not be marked as the standard.
+A profile is a sequence of segments that is played `repeat` times; each segment is a burst of one or more sine waves (or
+of silence) and the pause after it. Or a profile is a recording, the supplied master. The association's own sound is not
+public and comes as a recording, so a synthesised profile must not be marked as the standard.
 """
 
 import errno
@@ -26,14 +26,14 @@ from idtone.core.errors import DocumentError, Fault
 from idtone.core.translation import Message
 
 DURATION_LIMIT_MS: Final = 3_600_000
-"""Test signals may last an hour; the limit for calls is `CALL_LIMIT_MS`."""
+"""Longest sound in milliseconds. Test signals may last an hour; the limit for calls is `CALL_LIMIT_MS`."""
 CALL_LIMIT_MS: Final = 10_000
-"""The longest sound that may delay a connection."""
+"""Longest sound that may delay a connection, in milliseconds."""
 RAMP_LIMIT_MS: Final = 1000
 FILE_SIZE_LIMIT: Final = 64 * 1024
-"""Bytes."""
+"""Maximum number of bytes of a profile's file."""
 RAMP_MS: Final = 5.0
-"""Long enough to avoid clicks at the edges of a burst."""
+"""Default length of a ramp in milliseconds: long enough to avoid clicks at the edges of a burst."""
 
 
 class Law(StrEnum):
@@ -61,7 +61,7 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 
 FrequencyHz = Annotated[float, Field(ge=300, le=3400, allow_inf_nan=False)]
-"""The telephone band."""
+"""A frequency in the telephone band, in hertz."""
 LevelDbm0 = Annotated[float, Field(ge=-40, le=0, allow_inf_nan=False)]
 
 
@@ -144,9 +144,9 @@ class Burst:
 
 
 class Tolerance(Model):
-    """How far a recorded sound may differ from the profile and still conform to it.
+    """The permitted difference of a recorded sound from the profile.
 
-    `time_percent` is relative to the whole cadence. The level is judged only where `level_db` is given: many networks
+    `time_percent` is relative to the whole cadence. The level is judged only if `level_db` is given: many networks
     change levels, and speech codecs do not keep them.
     """
 
@@ -204,7 +204,7 @@ class Profile(Model):
                 yield Burst(start, start + segment.on_ms, segment)
 
     def level_of(self, segment: Segment) -> float:
-        """The level in dBm0."""
+        """The level of the segment in dBm0."""
         return self.level_dbm0 if segment.level_dbm0 is None else segment.level_dbm0
 
     def _timeline(self) -> Iterator[tuple[float, Segment]]:
@@ -216,7 +216,7 @@ class Profile(Model):
 
 
 def load_profile(path: Path) -> Profile:
-    """Read a profile. Its recording must exist and have the hash that the profile names.
+    """The profile in a file. Its recording must exist and have the hash that the profile names.
 
     Raises DocumentError with every fault of the file.
     """
@@ -253,7 +253,7 @@ def parse_profile(text: str, name: str) -> Profile:
 
 
 def build_profile(tree: dict[str, Any], name: str) -> Profile:
-    """A profile from values that are not in a file, so that faults have no line. Its recording is not read."""
+    """The profile from values that are not in a file, so that faults have no line. Its recording is not read."""
     try:
         return documents.validate(tree, "", name, Profile, rules)
     except DocumentError as error:
@@ -261,7 +261,7 @@ def build_profile(tree: dict[str, Any], name: str) -> Profile:
 
 
 def rules(profile: Profile) -> Iterator[ValidationFault]:
-    """What must hold across the values of a profile."""
+    """The faults between the values of a profile."""
     yield from _recording_rules(profile) if profile.recording else _synthesis_rules(profile)
     if profile.duration_ms > DURATION_LIMIT_MS:
         yield ValidationFault(

@@ -17,7 +17,7 @@ _TOO_LONG = f"Shorten it to {CALL_LIMIT_MS} ms, because it delays the connection
 
 
 class Library(Mapping[str, Profile]):
-    """Profiles by their ids. Raises DocumentError where two profiles have the same id."""
+    """Profiles by their ids. Raises DocumentError if two profiles have the same id."""
 
     def __init__(self, sourced: Iterable[tuple[str, Profile]]) -> None:
         self._profiles: dict[str, Profile] = {}
@@ -43,11 +43,11 @@ class Library(Mapping[str, Profile]):
         return len(self._profiles)
 
     def source(self, profile_id: str) -> str:
-        """Where a profile comes from: its file, or `SHIPPED`."""
+        """The source of a profile: its file, or `SHIPPED`."""
         return self._sources[profile_id]
 
     def named(self, profile_id: str) -> Profile:
-        """One profile. Raises UsageError that lists all ids."""
+        """The profile with this id. Raises a UsageError that lists all ids."""
         try:
             return self._profiles[profile_id]
         except KeyError:
@@ -57,7 +57,7 @@ class Library(Mapping[str, Profile]):
             ) from None
 
     def for_calls(self) -> tuple[Profile, ...]:
-        """All profiles. Raises DocumentError where one is longer than `CALL_LIMIT_MS`."""
+        """All profiles. Raises DocumentError if one is longer than `CALL_LIMIT_MS`."""
         faults = [
             Fault(
                 source,
@@ -78,7 +78,7 @@ class Library(Mapping[str, Profile]):
 def load_library(extra: Path | None = None) -> Library:
     """The shipped profiles and those of the folder `extra`.
 
-    Raises DocumentError with every fault of every file, and where the folder cannot be read.
+    Raises DocumentError with every fault of every file, and if the folder cannot be read.
     """
     return Library([*_shipped(), *(_of_folder(extra) if extra else ())])
 
@@ -103,7 +103,7 @@ def _id_of(path: Path) -> str | None:
 
 @cache
 def _shipped() -> Sequence[tuple[str, Profile]]:
-    """They are parsed once: pages of sounds ask for them each time."""
+    """The shipped profiles. They are parsed once, because pages of sounds need them each time."""
     folder = resources.files("idtone.config") / "profiles"
     return tuple(
         (SHIPPED, parse_profile(file.read_text(encoding="utf-8"), f"profiles/{file.name}"))

@@ -18,7 +18,7 @@ from lab.processes import end_in_order
 
 WIDTH, HEIGHT = 1100, 960
 RATE, HOLD_S, AFTER_S = 0.25, 11.0, 60.0
-"""So many calls as the hours before had, and some in progress."""
+"""Rate of the calls, equal to that of the hours before; their duration; and the time until the pictures."""
 LANGUAGES: Final = {"en": "", "ja": ".ja"}
 
 
@@ -46,7 +46,7 @@ def main() -> int:
 
 def _picture(window: Browser, address: str, path: Path) -> None:
     window.open(address)
-    time.sleep(1.5)  # what comes each second
+    time.sleep(1.5)  # the updates of each second
     window.picture(path, whole=False)
     print(path, path.stat().st_size, file=sys.stderr)
 

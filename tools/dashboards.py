@@ -1,6 +1,6 @@
-"""The Grafana dashboards in config/monitoring, in English and Japanese, made of one table.
+"""The Grafana dashboards in config/monitoring, in English and Japanese, made from one table.
 
-python -m tools.dashboards     writes them; `make docs` does so
+python -m tools.dashboards writes them; `make docs` does so
 """
 
 import json
@@ -20,7 +20,9 @@ DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """`queries` are expressions with their legends; `limits` are where its colour turns to red, from below or above."""
+    """A panel. `queries` are expressions with their legends; its colour turns red below `red_below` or above
+    `red_above`.
+    """
 
     en: str
     ja: str
@@ -318,7 +320,7 @@ def _panel(panel: Panel, number: int, grid: dict[str, int], japanese: bool) -> d
 
 
 def dashboards() -> dict[Path, str]:
-    """Every dashboard, by its place."""
+    """Path → dashboard."""
     return {FOLDER / f"idtone-dashboard{'.ja' if japanese else ''}.json": dashboard(japanese) for japanese in (0, 1)}
 
 

@@ -25,7 +25,7 @@ LINTIAN: Final = (
 
 
 def build(release: str, into: Path, version: str = idtone.__version__) -> list[Path]:
-    """Build the packages of one release, check them with lintian, and return their paths in `into`, the node first."""
+    """Build the packages of one release and check them with lintian; returns their paths in `into`, the node first."""
     print(f"packages: building for {release} …", file=sys.stderr, flush=True)
     into.mkdir(parents=True, exist_ok=True)
     with Machine(image(release, *BUILD_NEEDS)) as machine:
@@ -40,7 +40,7 @@ def build(release: str, into: Path, version: str = idtone.__version__) -> list[P
 
 
 def changelog(version: str) -> str:
-    """Debian's changelog, which has the version and the time of the packages."""
+    """Debian's changelog, which gives the version and the time of the packages."""
     at = format_datetime(datetime.fromtimestamp(dist.commit_time(), UTC))
     return (
         f"idtone ({version}) stable; urgency=medium\n\n  * /usr/share/doc/idtone/changelog.gz says what is new.\n\n"
@@ -49,7 +49,7 @@ def changelog(version: str) -> str:
 
 
 def running() -> str:
-    """The release that runs here. Ends the program if there are no packages for it."""
+    """The release of this machine. Ends the program if there are no packages for it."""
     name = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if name not in RELEASES:
         sys.exit(f"packages: no packages for what runs here; name one: RELEASES='{' '.join(RELEASES)}'")

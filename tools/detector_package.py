@@ -18,11 +18,11 @@ SCRIPTS: Final = {
     "listen.js": ["--bundle", "--external:./detector.js"],
     "processor.js": [],
 }
-"""Each that a user loads, with what joins the modules that it needs."""
+"""Script that a user loads → code that joins its modules."""
 
 
 def build(folder: Path) -> Path:
-    """The archive, in `folder`. Raises PackagesUnavailable."""
+    """Build the archive in `folder`; returns its path. Raises PackagesUnavailable."""
     esbuild = npm.installed(f"esbuild@{NPM['esbuild']}") / "node_modules/.bin/esbuild"
     with tempfile.TemporaryDirectory() as temporary:
         made = Path(temporary)

@@ -16,12 +16,12 @@ from lab.repository import ROOT, files, links
 
 
 def commit_time() -> int:
-    """When the commit was made, in seconds since 1970: the time of everything in a package."""
+    """Time of the commit, in seconds since 1970: the time of all files in a package."""
     return int(_git("log", "-1", "--format=%ct"))
 
 
 def build(into: Path) -> list[Path]:
-    """Build both from the files of the repository, by way of the source archive. The two paths, sorted."""
+    """Build both from the files of the repository, by way of the source archive; returns the two paths, sorted."""
     into.mkdir(parents=True, exist_ok=True)
     for old in into.glob("idtone-*"):
         old.unlink()
@@ -42,7 +42,7 @@ def build(into: Path) -> list[Path]:
 
 
 def copy_source(into: Path) -> Path:
-    """Copy the repository's files, with the same modes whatever the umask was when they were checked out."""
+    """Copy the repository's files, with the same modes for any umask of the checkout."""
     for path in files():
         copied = into / path.relative_to(ROOT)
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def copy_source(into: Path) -> Path:
 
 
 def normalise(archive: Path, time_s: int) -> None:
-    """Write a .tar.gz anew with this time on everything. setuptools obeys SOURCE_DATE_EPOCH in wheels only."""
+    """Write a .tar.gz again with this time on all files. setuptools obeys SOURCE_DATE_EPOCH in wheels only."""
     content = archive.with_name(f"{archive.name}.new")
     with (
         tarfile.open(archive) as old,

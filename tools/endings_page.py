@@ -1,4 +1,6 @@
-"""docs/reference/endings.md in both languages, made of the table of endings; `tools/reference_pages.py` writes them."""
+"""docs/reference/endings.md in both languages, made from the table of endings; `tools/reference_pages.py`
+writes them.
+"""
 
 from collections.abc import Iterable, Iterator
 

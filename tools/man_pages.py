@@ -1,4 +1,4 @@
-"""The man pages in docs/man, made of the command line; `make docs` writes them (`tools/reference_pages.py`)."""
+"""The man pages in docs/man, made from the command line; `make docs` writes them (`tools/reference_pages.py`)."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -51,7 +51,7 @@ def man_pages(japanese: bool) -> dict[Path, str]:
 
 
 def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str], japanese: bool) -> str:
-    """One page in man(7)'s macros; `prefix` are the words that begin each of its commands. A program that is one
+    """One page in man(7)'s macros; `prefix` are the first words of each of its commands. A program that is a single
     command has no names of commands.
     """
     title = prefix.replace(" ", "-")
@@ -85,7 +85,7 @@ def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str]
 
 
 def description(stand_in: Any, said: Callable[[str], str]) -> Iterator[str]:
-    """What a command does, and its arguments and options."""
+    """A command's text, and its arguments and options."""
     loaded = _loaded(stand_in)
     arguments = [each for each in loaded.params if each.param_type_name == "argument"]
     options = [each for each in loaded.params if each.param_type_name == "option" and "--help" not in each.opts]
@@ -107,7 +107,7 @@ def _arguments(stand_in: Any) -> str:
 
 
 def argument(parameter: Any) -> str:
-    """The argument as the command's usage shows it."""
+    """The argument in the form of the command's usage."""
     name = _metavar(parameter) if parameter.required else f"[{_metavar(parameter)}]"
     return f"{name}…" if parameter.nargs == -1 else name
 
@@ -122,6 +122,6 @@ def _option(option: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """Text on one line in which troff reads nothing but text."""
+    """Text on one line, without a meaning for troff."""
     escaped = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-").replace("`", "")
     return re.sub(r"^([.'])", r"\\&\1", escaped) or "\\&"

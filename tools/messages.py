@@ -1,10 +1,10 @@
-"""The catalogue of translations, `config/locale`: what is to be translated, and the compiled file.
+"""The catalogue of translations, `config/locale`: the texts to translate, and the compiled file.
 
-python -m tools.messages     extracts the texts, updates idtone.po and compiles idtone.mo; `make messages` does so
+python -m tools.messages extracts the texts, updates idtone.po and compiles idtone.mo; `make messages` does so
 
 The texts of `--help` come from the command line itself, the others from `Message("…")`, `translated("…")` and our
 errors in the code, from `_("…")` in the console's templates, and from the tables below. A new text has an empty
-translation, for which the tests fail; the program shows it in English.
+translation: then a test fails, and the program shows the text in English.
 """
 
 import ast
@@ -43,8 +43,8 @@ msgstr ""
 DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEMPLATES: Final = ROOT / "console" / "templates"
-MARKS: Final = dict.fromkeys(("Message", "template", "translated", "say", "asked", "_asked_for"), 1) | {"_topic": 2}
-"""The functions whose first arguments are to be translated → how many; of an error it is one."""
+MARKS: Final = dict.fromkeys(("Message", "template", "translated", "say", "ask_line"), 1) | {"_topic": 2}
+"""The functions whose first arguments are texts to translate → how many; of an error it is one."""
 FOR_LOGS: Final = frozenset({"AgiError", "JournalError", "FormError"})
 """The errors whose texts are for logs, or are keys of texts."""
 FIELD: Final = re.compile(r"\{[^{}]*\}")
@@ -66,7 +66,7 @@ SYSTEM: Final = tuple(
         errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EBUSY, errno.EXDEV,
     )
 )  # fmt: skip
-"""What the system says of a file or an address, as the `reason` of a message."""
+"""The system's errors for a file or an address, as the `reason` of a message."""
 
 
 @cache
@@ -125,7 +125,7 @@ def marked(name: str) -> int:
 
 
 def column_texts(path: Path) -> Iterator[tuple[str, int]]:
-    """The columns of `Rows((…))` in a module, also where they have a name; a column that is computed is left out."""
+    """The columns of `Rows((…))` in a module, also through a name; computed columns are left out."""
     source = path.read_text("utf-8")
     if ".Rows(" not in source:
         return
@@ -145,7 +145,7 @@ def column_texts(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _behind(value: ast.expr, named: Mapping[str, list[ast.expr]]) -> Iterator[ast.Tuple | ast.List]:
-    """The tuples and lists that a value, a name, a choice or a sum of them stands for."""
+    """The tuples and lists behind a value, a name, a conditional expression or a sum of them."""
     if isinstance(value, ast.Tuple | ast.List):
         yield value
     elif isinstance(value, ast.IfExp):
@@ -158,13 +158,13 @@ def _behind(value: ast.expr, named: Mapping[str, list[ast.expr]]) -> Iterator[as
 
 
 def catalogue() -> Catalog:
-    """The translations as they are in the repository."""
+    """The present translations in the repository."""
     with PO.open("rb") as file:
         return read_po(file, locale="ja", domain="idtone")
 
 
 def catalogue_text(text: str) -> str:
-    """Its Japanese, or the text itself if it has none."""
+    """The Japanese translation of a text; the text itself if it has none."""
     found = _known().get(text)
     return str(found.string) if found and found.string else text
 
@@ -175,12 +175,12 @@ def _known() -> Catalog:
 
 
 def updated(old: Catalog) -> Catalog:
-    """The translations of the texts that the code has now; a new text has none."""
-    # With its own dates the same texts would make another file each time.
+    """The translations of the code's present texts; a new text has an empty one."""
+    # The same texts would make another file each time if it had its own dates.
     new = Catalog(locale="ja", domain="idtone", fuzzy=False, creation_date=DATED, revision_date=DATED)
     for text, places in sorted(texts().items()):
         known = old.get(text)
-        # File names without lines: a line that moves would change the catalogue.
+        # File names have no lines: a line that moves would change the catalogue.
         new.add(
             text, known.string if known else "", locations=[(name, None) for name in sorted({p for p, _ in places})]
         )

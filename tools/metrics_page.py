@@ -1,4 +1,4 @@
-"""docs/reference/metrics.md, made of the table of metrics; `tools/reference_pages.py` writes it."""
+"""docs/reference/metrics.md, made from the table of metrics; `tools/reference_pages.py` writes it."""
 
 from typing import Final
 

@@ -1,10 +1,10 @@
-"""The pages of docs/reference, and the man pages, that are made of the code.
+"""The pages of docs/reference, and the man pages, that are made from the code.
 
-python -m tools.reference_pages     writes them; `make docs` does so
+python -m tools.reference_pages writes them; `make docs` does so
 
 Settings come from `config/idtone.yaml`, whose comments have both languages; commands from the command line itself;
-reason codes from their enumeration, with the words of `decision_words`; metrics, status and endings from their
-tables (`tools/metrics_page.py`, `tools/status_page.py`, `tools/endings_page.py`).
+reason codes from their enumeration, with the words of `decision_words`; metrics, status and endings from their tables
+(`tools/metrics_page.py`, `tools/status_page.py`, `tools/endings_page.py`).
 """
 
 import re
@@ -36,7 +36,7 @@ Location = tuple[str, ...]
 
 @dataclass
 class Entry:
-    """One key of `config/idtone.yaml`; `default` None where it is a section."""
+    """One key of `config/idtone.yaml`; `default` is None for a section."""
 
     default: str | None
     values: str = ""
@@ -48,7 +48,7 @@ class Entry:
 
 
 def entries(text: str) -> dict[Location, Entry]:
-    """The keys of a settings file in their order, each with the comments that stand before it."""
+    """The keys of a settings file in order, each with the comments before it."""
     found: dict[Location, Entry] = {}
     path: list[tuple[int, str]] = []
     before: list[str] = []
@@ -95,12 +95,12 @@ def _entry(default: str | None, comments: Iterable[str], trailing: str) -> Entry
 
 
 def is_japanese(text: str) -> bool:
-    """Whether it is a Japanese sentence; a Japanese word in parentheses does not make it one."""
+    """True for a Japanese sentence; a Japanese word in parentheses is not enough."""
     return bool(re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", re.sub(r"\([^()]*\)", "", text)))
 
 
 def joined(lines: Iterable[str]) -> str:
-    """Lines as one text: with a space between them, but not within Japanese."""
+    """Lines as one text: with spaces between them, except within Japanese."""
     text = ""
     for line in lines:
         together = (
@@ -157,7 +157,9 @@ def settings_page(japanese: bool) -> str:
 
 
 def _place(location: Location, written: Mapping[Location, Entry]) -> tuple[int, int]:
-    """Sections in the order of the file, top-level keys first; in a section last what is not in the file."""
+    """Sort key: sections in the order of the file, top-level keys first; keys missing from the file come last in their
+    section.
+    """
     order = [*written]
     section = -1 if len(location) == 1 else order.index(location[:1])
     return section, order.index(location) if location in written else len(order)
@@ -216,7 +218,7 @@ OUTCOMES_OF: Final = {
     Reason.SUSPENSIONS_UNKNOWN: "REFUSE",
     Reason.OVERLOAD: "SHED",
 }
-"""The outcome that goes with each code; its words are those of `decision_words`."""
+"""Reason code → its outcome; its words are those of `decision_words`."""
 
 REASONS_HEAD: Final = """\
 # Outcomes and reasons
@@ -261,7 +263,7 @@ def reasons_page(japanese: bool) -> str:
 # -- commands ---------------------------------------------------------------------------------------------------------
 
 SHARED: Final = ("-c", "--json", "--csv", "--tsv")
-"""Options that mean the same everywhere, unless they take a value of their own."""
+"""Options with the same meaning everywhere, unless they take a value."""
 COMMANDS_HEAD: Final = """\
 # Commands: {title}
 
@@ -279,7 +281,7 @@ COMMANDS_HEAD_JA: Final = """\
 `--csv` と `--tsv` は 1 件を 1 行とする表です。
 """
 OWN_PAGE: Final = 4
-"""A group with so many commands has a page of its own."""
+"""Number of commands from which a group has its own page."""
 
 
 def command_pages(japanese: bool) -> dict[Path, str]:
@@ -351,7 +353,7 @@ def _help_of(parameter: Any, japanese: bool) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text for a table: angle brackets and bars would be read as something else."""
+    """Text for a table, with angle brackets and bars escaped."""
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
@@ -359,7 +361,7 @@ def escaped(text: str) -> str:
 
 
 def pages() -> Mapping[Path, str]:
-    """Every page that is made, by its place."""
+    """Path → generated page."""
     made: dict[Path, Callable[[], str]] = {
         REFERENCE / "settings.md": lambda: settings_page(japanese=False),
         REFERENCE_JA / "settings.md": lambda: settings_page(japanese=True),

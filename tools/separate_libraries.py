@@ -1,6 +1,7 @@
-"""Moves libraries and programs from the environment of the package `idtone` into those of the packages that bring them.
+"""Moves libraries and programs from the environment of the package `idtone` into those of the packages that contain
+them.
 
-python tools/separate_libraries.py STAGES     by the environment's Python, which has all libraries, pip and idtone
+python tools/separate_libraries.py STAGES by the environment's Python, which has all libraries, pip and idtone
 
 STAGES/PACKAGE has the files of a Debian package; debian/rules has installed all of them for the package `idtone`.
 """
@@ -35,7 +36,7 @@ def needed(extras: set[str]) -> set[str]:
 
 
 def owners() -> dict[str, str]:
-    """Library → its package. The node also has those that both the sounds and the office need."""
+    """Library → its package. Those that both the sounds and the office need belong to the node."""
     extras = {
         package: {extra for extra, named in PACKAGES.items() if named == package} for package in PACKAGES.values()
     }
@@ -59,7 +60,7 @@ def move(stages: Path, package: str, installed: Path) -> None:
 
 
 def files(library: Distribution) -> list[Path]:
-    """The files of a library that are installed; its programs are removed."""
+    """The installed files of a library; its programs are removed."""
     return [path for each in library.files or () if (path := Path(str(each.locate())).resolve()).is_file()]
 
 

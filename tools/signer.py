@@ -1,6 +1,6 @@
-"""Builds `idtone-sign` as one file for holders' own computers: `make signer`. It holds all libraries but Python.
+"""Builds `idtone-sign` as one file for holders' own computers: `make signer`. It contains all libraries except Python.
 
-python -m tools.signer [PLATFORM [PYTHON]]     dist/idtone-sign.pyz, or dist/idtone-sign-PLATFORM-pyPYTHON.pyz
+python -m tools.signer [PLATFORM [PYTHON]] dist/idtone-sign.pyz, or dist/idtone-sign-PLATFORM-pyPYTHON.pyz
 
 PLATFORM is a tag of wheels, as win_amd64; PYTHON a version, as 3.12. Each library has the digest of requirements.lock.
 """
@@ -24,7 +24,7 @@ NEEDED: Final = (
     "aiohttp", "cryptography", "phonenumberslite", "pydantic", "python-pkcs11", "PyYAML", "rfc8785", "securesystemslib",
     "tuf", "typer", "zxcvbn",
 )  # fmt: skip
-"""What the page imports; they bring others."""
+"""The libraries that the page imports; they need others."""
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -58,7 +58,7 @@ def _brought(name: str) -> Iterator[str]:
 
 
 def build(into: Path, platform: str = "", python: str = "") -> Path:
-    """The archive. Raises CalledProcessError if a library has no wheel for this platform."""
+    """Build the archive; returns its path. Raises CalledProcessError if a library has no wheel for this platform."""
     version = tuple(map(int, python.split("."))) if python else sys.version_info[:2]
     entries = locked()
     name = f"idtone-sign-{platform}-py{'.'.join(map(str, version))}.pyz" if platform else "idtone-sign.pyz"
@@ -78,7 +78,7 @@ def build(into: Path, platform: str = "", python: str = "") -> Path:
 
 
 def _write(path: Path, libraries: Path, version: list[int]) -> None:
-    """The same libraries give the same bytes."""
+    """Write the archive. The same libraries give the same bytes."""
     start = Path(unpacked_start.__file__).read_bytes()
     with path.open("wb") as file:
         file.write(b"#!/usr/bin/env python3\n")

@@ -21,7 +21,7 @@ def outside(page: Path, target: str) -> Path | None:
 
 
 def copy(source: Path) -> str:
-    """Its place on the site. Browsers show text; a page of its own is no page of the site."""
+    """The place of a file on the site. It is shown as text; a foreign HTML page must not become a page of the site."""
     return f"source/{source}" if source.suffix == ".zip" else f"source/{source}.txt"
 
 

@@ -1,4 +1,4 @@
-"""docs/reference/status.md, made of the tables of the feed and of the state; `tools/reference_pages.py` writes it."""
+"""docs/reference/status.md, made from the tables of the feed and of the state; `tools/reference_pages.py` writes it."""
 
 from typing import Final
 
@@ -15,8 +15,8 @@ member. New fields may be added; `format` changes if a field changes or goes.
 
 If no service runs, `running` is false, and the object has `trouble`, and in `ledger` and `registry` what their files
 say. In both cases the command adds `troubles`: all that is wrong, a list of `id` and `text`
-([How a failure is told](../how-to/when-something-fails.md#how-a-failure-is-told)); and `warnings`, the same for what
-will be wrong unless someone acts.
+([How you learn of a failure](../how-to/when-something-fails.md#how-you-learn-of-a-failure)); and `warnings`, the same
+for what will be wrong unless someone acts.
 
 | field | meaning |
 |---|---|
@@ -33,7 +33,7 @@ HEAD_JA: Final = """\
 サービスが動いていなければ `running` は false で、`trouble` と、
 `ledger`・`registry` のファイルから分かることを出力します。
 どちらの場合も、コマンドは異常の一覧 `troubles`(`id` と `text` のリスト。
-[障害の知らせ方](../how-to/when-something-fails.md#障害の知らせ方))と、
+[障害の通知](../how-to/when-something-fails.md#障害の通知))と、
 対応しなければ異常になるものの一覧 `warnings`(同じ形)を加えます。
 
 | 項目 | 意味 |

@@ -1,10 +1,10 @@
-"""What the hook costs over Asterisk's own Dial(…,A(file)), in one run.
+"""The cost of the hook over Asterisk's own Dial(…,A(file)), in one run.
 
     python -m bench.cost [--minutes M] [--json FILE] [--plot FILE]
 
-All ways of forwarding take turns at each rate, twice at those of which goals are judged. Callers, called phones,
-Asterisk and the service share the machine's processors, so the figures are those of the whole; only what is compared
-with the native way of the same run means anything elsewhere.
+All ways of forwarding take turns at each rate, twice at the rates of the goals. Callers, called phones, Asterisk and
+the service share the machine's processors, so the figures are those of all together; only comparisons with the native
+way of the same run are valid elsewhere.
 """
 
 import argparse
@@ -22,27 +22,27 @@ from typing import Any, Final
 
 from lab.processes import end_in_order
 
+from ..bench_output import PROGRESS, print_table
 from ..registry import text as large_registry
-from ..reporting import PROGRESS, print_table
+from .cost_plot import plot
 from .figures import Finding, Run, added, clean, together
-from .goals import ALONE, BUSY, HOOK, Table, findings, row
+from .goals import ALONE, BUSIER, BUSIEST, BUSY, HOOK, Table, findings, row
 from .measuring import Bench, bench
-from .showing import plot
 from .ways import COMPARED, Way
 
-RATES: Final = (20.0, BUSY, 80.0, 110.0, 140.0, 180.0, 220.0, 270.0)
+RATES: Final = (20.0, BUSY, BUSIER, BUSIEST, 180.0, 210.0, 240.0, 270.0)
 ROUNDS: Final = {ALONE: 2, BUSY: 2}
 MINUTES: Final = 10.0
 LATER_S: Final = 130.0
-"""For what is looked at after the ways: calls in progress, and a cold start."""
+"""Seconds in reserve for the measurements after the ways: calls in progress, and a cold start."""
 ALONE_SHARE: Final = 0.25
-"""Of the time goes to calls one at a time."""
+"""Share of the time for calls one at a time."""
 IN_PROGRESS: Final = 1_000
 COLD_NUMBERS: Final = 100_000
 
 
 class Pace:
-    """Shares `seconds` among runs, each of which takes longer than its load: what is around it is learnt by the way."""
+    """Divides `seconds` among runs. Each run takes longer than its load; this learns how much."""
 
     def __init__(self, seconds: float, least_s: float) -> None:
         self._ends_s = time.monotonic() + seconds
@@ -58,7 +58,9 @@ class Pace:
 
 
 def in_turns(bed: Bench, pace: Pace, ways: Iterable[Way], rate: float, rounds: int, to_come: int) -> dict[Way, Run]:
-    """So many rounds of the ways, the rounds of each as one; `to_come` runs share what is left of the time."""
+    """One run for each way, from `rounds` rounds in which the ways take turns. `to_come` runs share the
+    remaining time.
+    """
     runs: dict[Way, list[Run]] = {way: [] for way in ways}
     for turn, way in enumerate([*runs] * rounds):
         runs[way].append(pace.run(bed, way, rate, to_come - turn))
@@ -66,12 +68,12 @@ def in_turns(bed: Bench, pace: Pace, ways: Iterable[Way], rate: float, rounds: i
 
 
 def one_at_a_time(bed: Bench, seconds: float) -> dict[Way, Run]:
-    """Calls that do not overlap, the ways in turns."""
+    """Runs of calls that do not overlap, the ways in turns."""
     return in_turns(bed, Pace(seconds, 5.0), COMPARED, ALONE, ROUNDS[ALONE], ROUNDS[ALONE] * len(COMPARED))
 
 
 def rising(bed: Bench, seconds: float, tell: Callable[[Run], None]) -> Iterator[Run]:
-    """All ways at each rate in turns, until a way no longer bears it."""
+    """Runs of all ways at each rate in turns, until a way fails at it."""
     going = dict.fromkeys(COMPARED)
     native: Run | None = None
     pace = Pace(seconds, 3.0)
@@ -89,7 +91,7 @@ def rising(bed: Bench, seconds: float, tell: Callable[[Run], None]) -> Iterator[
 
 
 def in_progress(bed: Bench) -> Iterator[Finding]:
-    """The service's memory with many calls that go on at once."""
+    """The service's memory with many calls in progress."""
     hold_s = IN_PROGRESS / BUSY + 5
     run = bed.run_and_look(HOOK, BUSY, IN_PROGRESS / BUSY, hold_s)
     again = bed.run_and_look(HOOK, BUSY, IN_PROGRESS / BUSY, hold_s)
@@ -114,7 +116,7 @@ def cold(scratch: Path) -> Finding:
 
 
 def machine() -> dict[str, Any]:
-    """What it was measured on."""
+    """The machine and versions of the measurement."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {

@@ -1,4 +1,4 @@
-"""What is made of the single calls: percentiles, differences with their confidence, and the goals. Pure."""
+"""Figures from the single calls: percentiles, differences with their confidence, and the goals. Pure."""
 
 import math
 import random
@@ -9,26 +9,26 @@ from typing import Final
 from .ways import Way
 
 CLEAN_MS: Final = 50.0
-"""A rate is clean where nothing failed and the 95th percentile of what is added stays below this."""
+"""Limit of a clean rate: nothing failed, and the 95th percentile of the addition stays below this."""
 _DRAWS: Final = 400
 _SEED: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One call. Times in milliseconds; None where it did not come to that."""
+    """One call. Times in milliseconds; None if the call did not come to that."""
 
     post_dial_ms: float
-    """From the caller's INVITE to the called phone's."""
+    """Milliseconds from the caller's INVITE to the called phone's."""
     onset_ms: float | None
-    """From the answer to the first packet of the sound."""
+    """Milliseconds from the answer to the first packet of the sound."""
     connected_ms: float
-    """From the answer until the caller knows of it, less the sound's length."""
+    """Milliseconds from the answer until the caller gets it, less the sound's length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One way under one load, or several of them together."""
+    """Calls of one way of forwarding at one rate. They come from one load, or from several together."""
 
     way: Way
     rate: float
@@ -38,9 +38,9 @@ class Run:
     asterisk_ms_per_call: float
     service_ms_per_call: float
     resident_mb: float | None
-    """Of the service, at the end."""
+    """Resident memory of the service, at the end."""
     records: int | None
-    """Complete ones in the evidence, of this load; None where there is no service in the way."""
+    """Complete records of this load in the evidence; None without a service on this way."""
     left: int = 0
     """Channels that Asterisk still had long after the last call."""
 
@@ -54,7 +54,7 @@ class Run:
 
 
 def together(runs: Sequence[Run]) -> Run:
-    """Runs of one way at one rate as one."""
+    """Several runs of one way at one rate as one run."""
     first, offered = runs[0], sum(run.offered for run in runs)
     return Run(
         first.way,
@@ -71,14 +71,14 @@ def together(runs: Sequence[Run]) -> Run:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of them do not exceed; NaN of none."""
+    """The smallest value that at least this share of them do not exceed; NaN for no values."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The difference of a percentile over another way's, with where 95 of 100 resamplings lie."""
+    """Difference of a percentile from another way's, with the interval of 95 of 100 resamplings."""
 
     value: float
     low: float
@@ -89,7 +89,7 @@ class Added:
 
 
 def added(values: Sequence[float], native: Sequence[float], share: float) -> Added:
-    """By bootstrap; NaN of none."""
+    """The difference of a percentile, by bootstrap; NaN for no values."""
     value = percentile(values, share) - percentile(native, share)
     if not values or not native:
         return Added(math.nan, math.nan, math.nan)
@@ -102,7 +102,7 @@ def added(values: Sequence[float], native: Sequence[float], share: float) -> Add
 
 
 def clean(run: Run, native: Run) -> bool:
-    """Whether a way bears this rate; what is added is over the native way's median at its lowest rate."""
+    """True if a way is clean at this rate; the addition is over the native way's median at its lowest rate."""
     if run.failed or run.unrecorded or run.left:
         return False
     base = percentile([sample.connected_ms for sample in native.samples], 0.5)
@@ -111,13 +111,13 @@ def clean(run: Run, native: Run) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One goal: what it is about, what was found, what is asked."""
+    """One goal: its subject, the found figure, and the demanded one."""
 
     what: str
     found: float
     goal: float
     least: bool = False
-    """The goal is a lower bound."""
+    """True if the goal is a lower bound."""
     unit: str = "ms"
 
     @property

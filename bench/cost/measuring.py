@@ -23,7 +23,7 @@ from lab.sipp import Arrival, Load, Outcome, called
 from lab.site import BARE
 
 from .figures import Run, Sample
-from .sink import Sink
+from .packet_sink import Sink
 from .ways import ANSWERED_BY_REFERENCE, ANSWERER, EXTENSIONS, NOTIFY, REFERENCE, Way
 
 SOUND_MS: Final = 440.0
@@ -31,12 +31,12 @@ HOLD_S: Final = 0.2
 SETTLE_S: Final = 20.0
 ONSET_WITHIN_S: Final = 5.0
 MILLISECOND: Final = timedelta(milliseconds=1)
-"""To which the times of records are told."""
+"""Resolution of the times in records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was seen of the service while a load went on."""
+    """An observation of the service during a load."""
 
     failed: int
     most_mb: float
@@ -44,7 +44,7 @@ class Looked:
 
 @dataclass
 class Bench:
-    """Use `bench` to have one."""
+    """The bed of a measurement; get one from `bench`."""
 
     asterisk: Asterisk
     service: Service
@@ -55,7 +55,7 @@ class Bench:
     """Channels that no load will see the end of."""
 
     def run(self, way: Way, rate: float, seconds: float, hold_s: float = HOLD_S) -> Run:
-        """What became of a load, after the last of its calls has gone."""
+        """The results of a load, after the last of its calls has gone."""
         self.loads += 1
         folder = self.scratch / f"load-{self.loads}"
         pids = self._pids(way)
@@ -91,7 +91,7 @@ class Bench:
         )
 
     def run_and_look(self, way: Way, rate: float, seconds: float, hold_s: float) -> Looked:
-        """As `run`; and how much memory the service had at most meanwhile."""
+        """The observation of the service during a load, with its greatest memory."""
         (_, service) = self._pids(way)
         most_mb, over = 0.0, threading.Event()
 
@@ -110,7 +110,7 @@ class Bench:
         return Looked(run.failed, most_mb)
 
     def _pids(self, way: Way) -> list[int]:
-        """Of Asterisk, and of what stands beside it on this way."""
+        """The pids of Asterisk, and of the application of this way."""
         asterisk, service = self.asterisk.process, self.service.process
         assert asterisk
         assert service
@@ -118,7 +118,7 @@ class Bench:
         return [asterisk.pid, *beside]
 
     def records(self, since: datetime) -> int:
-        """Complete ones, of calls that came since then and were connected after their sounds."""
+        """Number of complete records of calls since then that were connected after their sounds."""
         return sum(
             record["complete"]
             and record["known_by"].keys() == record["profiles"].keys()
@@ -128,12 +128,12 @@ class Bench:
         )
 
     def _settle(self) -> int:
-        """Waits until the last call has gone. Hangs up the channels that stayed, and returns their number."""
+        """Wait until the last call has gone. Hangs up the channels that stayed, and returns their number."""
         left = self._left()
         if left:
             self.asterisk.command("channel request hangup all")
             self.left += self._left()
-        time.sleep(0.3)  # the evidence of the last
+        time.sleep(0.3)  # wait for the evidence of the last calls
         return left
 
     def _left(self) -> int:
@@ -147,7 +147,7 @@ class Bench:
 def _samples(
     way: Way, outcomes: Sequence[Outcome], arrivals: Sequence[Arrival], heard: Mapping[int, list[float]]
 ) -> Iterator[Sample]:
-    """Of the calls that were connected and, where there is a sound to it, heard it."""
+    """The samples of calls that were connected and, on a way with a sound, heard it."""
     came = {arrival.call: arrival for arrival in arrivals}
     for outcome in outcomes:
         arrival = came.get(f"c{outcome.call}")
@@ -170,7 +170,7 @@ def _first(streams: Sequence[float], answered_s: float) -> float | None:
 
 @contextmanager
 def bench(scratch: Path, registry: Path = LAB_REGISTRY) -> Iterator[Bench]:
-    """All of it, started; it ends with the context."""
+    """Context with all parts, started."""
     with (
         Asterisk(find_or_get(), scratch / "pbx", {"extensions.conf": EXTENSIONS}, site=BARE) as asterisk,
         Service(asterisk, registry, NOTIFY) as service,

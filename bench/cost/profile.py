@@ -1,11 +1,11 @@
-"""Where Asterisk's processor time goes in a call: its own way, what only has the hook's shape, and the hook.
+"""Asterisk's processor time in a call by its parts: native, an empty hook of the same shape, and the hook.
 
     python -m bench.cost.profile [--calls N] [--rate R] [--turns T] [--folder F] [--again] [--json] [--page]
 
-All ways take turns on one PBX. `perf` samples the stacks of native, floor and hook, with the kernel's; so Asterisk
-should be built with `-g -fno-omit-frame-pointer` and be named by `ASTERISK=`. In each turn a block of calls of each way
-comes without `perf`: they tell the processor time of a call, and its times. The folder gets what was measured, after
-each turn; `--again` makes the tables from it once more. `--page` puts the tables and the two flame graphs into the
+All ways take turns on one PBX. `perf` samples the stacks of these three, including the kernel's. For that, Asterisk
+should be built with `-g -fno-omit-frame-pointer` and be given in `ASTERISK=`. In each turn a block of calls of each way
+runs without `perf`: it gives the processor time of a call, and its times. The folder gets the measurements after each
+turn; `--again` makes the tables from them once more. `--page` puts the tables and the two flame graphs into the
 documentation.
 """
 
@@ -24,7 +24,7 @@ from typing import Any, Final
 from lab.processes import end_in_order
 from lab.repository import ROOT
 
-from ..reporting import PROGRESS, options, print_table
+from ..bench_output import PROGRESS, options, print_table
 from . import profile_page, stacks
 from .figures import Run, percentile
 from .goals import HOOK
@@ -44,12 +44,14 @@ FOLDER: Final = ROOT / "build" / "profile"
 MEASURED: Final = "measured.json"
 
 Times = dict[str, list[dict[str, Any]]]
-"""What was found of each way's blocks without `perf`, turn by turn."""
+"""Way → results of its blocks without `perf`, turn by turn."""
 
 
 @contextmanager
 def sampled(pid: int, into: Counter[Stack], scratch: Path) -> Iterator[None]:
-    """Add the stacks that the process has meanwhile. Raises CalledProcessError if `perf` cannot read its samples."""
+    """Context in which the process's stacks are sampled. Raises CalledProcessError if `perf` cannot read its
+    samples.
+    """
     data = scratch / "perf.data"
     command = ["perf", "record", "-q", "-e", "cpu-clock", "-F", f"{SAMPLES_S}", "-g", "-o", data, "-p", f"{pid}"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as perf:
@@ -64,7 +66,7 @@ def sampled(pid: int, into: Counter[Stack], scratch: Path) -> Iterator[None]:
 
 
 def measure(bed: Bench, calls: int, rate: float, turns: int, folder: Path) -> None:
-    """Measure all ways in turns, and write what was found into the folder after each of them."""
+    """Measure all ways in turns, and write the results into the folder after each of them."""
     times: Times = {way.value: [] for way in TIMED}
     found = {way: Counter[Stack]() for way in PROFILED}
     assert bed.asterisk.process
@@ -101,13 +103,14 @@ def _plain(run: Run) -> dict[str, Any]:
 
 
 def read_stacks(folder: Path, way: Way) -> Counter[Stack]:
-    """What `measure` wrote. Raises OSError."""
+    """The stacks that `measure` wrote. Raises OSError."""
     lines = (line.rpartition(" ") for line in (folder / f"{way}.folded").read_text().splitlines())
     return Counter({tuple(stack.split(";")): int(samples) for stack, _, samples in lines})
 
 
 def compared(times: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """A row for each way: over native, the fastest tenth of all calls, and the median of the differences in each turn.
+    """A row for each way. It has two differences from native: of the fastest tenth of all calls, and the median over
+    the turns.
 
     Other work of the machine makes some calls late, but not the fastest ones.
     """
@@ -142,12 +145,12 @@ def compared(times: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str,
 
 
 def _us(blocks: Sequence[Mapping[str, Any]], name: str) -> float:
-    """The mean of all calls."""
+    """The mean over all calls, in µs."""
     return 1000 * sum(block[name] * block["offered"] for block in blocks) / sum(block["offered"] for block in blocks)
 
 
 def parts(found: Mapping[Way, Mapping[Stack, int]], us: Mapping[Way, float]) -> dict[str, list[dict[str, Any]]]:
-    """µs of processor time a call of each part, by what is done and by where; and what the hook adds to native."""
+    """µs of processor time a call of each part, by what is done and by where; and the hook's addition to native."""
     tables = {}
     for title, of in (("what", stacks.what), ("where", stacks.where)):
         shares = {way: stacks.shares(each, of) for way, each in found.items()}

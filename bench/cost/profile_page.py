@@ -1,4 +1,4 @@
-"""What `make bench-profile` writes into its page of the documentation, in two languages, and the two flame graphs."""
+"""The text of `make bench-profile` on its page of the documentation, in two languages, and the two flame graphs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -37,7 +37,7 @@ _ENGLISH: Final = {
 }  # fmt: skip
 _JAPANESE: Final = {
     "summary": (
-        "`make bench-profile`: シンボル付きでビルドした Asterisk {asterisk}。負荷 {least:.0f}~{most:.0f} の機器で、"
+        "`make bench-profile`: シンボル付きでビルドした Asterisk {asterisk}。負荷 {least:.0f}~{most:.0f} のマシンで、"
         "`perf`(毎秒 {samples_s} 標本、カーネルを含む)の下で native {native:,} 通話、下限 {floor:,} 通話、"
         "フック {hook:,} 通話を、すべての方式を交互に、毎秒 {rate:g} 通話で測定しました。"
         "時間は、`perf` なしの各 {calls:,} 通話の値で、最も速い 1 割の通話どうしの、native との差です。"
@@ -100,7 +100,7 @@ def write(
     tables: Mapping[str, Sequence[Row]],
     found: Mapping[Way, Mapping[Stack, int]],
 ) -> None:
-    """Put the tables into both pages, and the flame graphs beside them."""
+    """Write the tables into both pages, and the flame graphs beside them."""
     write_texts(
         {page: text(measured, rows, tables, words) for page, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE))},
         BENCH,

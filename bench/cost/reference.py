@@ -1,7 +1,7 @@
-"""Two applications to compare with, which have no licence, no evidence and no way back when they fail.
+"""Two applications for comparison, without licence, evidence, or a way back after a failure.
 
-One does the same job as most ARI applications do it: both legs are created, dialled, sounded and bridged over HTTP. The
-other lets each channel continue at once, by the WebSocket as idtone does: what a Stasis() costs with nothing in it.
+One works like most ARI applications: it creates, dials, sounds and bridges both legs over HTTP. The other lets each
+channel continue at once, over the WebSocket as idtone does: this gives the cost of an empty Stasis().
 
     python -m bench.cost.reference URL PASSWORD_FILE SOUNDS
 """
@@ -36,7 +36,7 @@ class Reference:
     url: str
     sound: str
     calls: dict[str, _Call] = field(default_factory=dict)
-    """By either leg's channel, and by the playback."""
+    """The calls by either leg's channel, and by the playback."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def ask(self, method: str, path: str, **query: str) -> None:
@@ -44,7 +44,7 @@ class Reference:
             await answer.read()
 
     async def serve(self) -> None:
-        """Serves until the connection ends."""
+        """Serve until the connection ends."""
         query = {"app": REFERENCE, "subscribeAll": "false"}
         async with self.session.ws_connect(f"{self.url}/events", params=query) as events:
             _ready()

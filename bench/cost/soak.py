@@ -1,4 +1,4 @@
-"""Calls for a long time at a steady rate: what fails, what is not recorded, and what grows.
+"""Calls for a long time at a steady rate: failures, missing records, and growth.
 
 python -m bench.cost.soak [--minutes M] [--rate R] [--json FILE]
 """
@@ -18,7 +18,7 @@ import numpy as np
 
 from lab.processes import end_in_order, open_files, resident_mb
 
-from .. import reporting
+from .. import bench_output
 from .measuring import Bench, bench
 from .ways import Way
 
@@ -26,12 +26,12 @@ MINUTES: Final = 30.0
 RATE: Final = 50.0
 LOOK_S: Final = 5.0
 WARM_SHARE: Final = 0.25
-"""Of the time at the beginning is left out of the slopes: caches fill."""
+"""Share of the time at the beginning that the slopes leave out: caches fill."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen at one moment, in seconds since the beginning."""
+    """An observation at one moment, in seconds since the beginning."""
 
     at_s: float
     service_mb: float
@@ -60,7 +60,7 @@ def _looks(bed: Bench, over: threading.Event, into: list[Look]) -> None:
 
 
 def slopes(looks: Sequence[Look]) -> dict[str, float]:
-    """What each thing grows by in an hour, by least squares; empty of too few."""
+    """Growth of each figure in an hour, by least squares; empty for too few observations."""
     if len(looks) < 3:
         return {}
     warm = [look for look in looks if look.at_s >= WARM_SHARE * looks[-1].at_s]
@@ -70,7 +70,7 @@ def slopes(looks: Sequence[Look]) -> dict[str, float]:
 
 
 def soak(bed: Bench, minutes: float, rate: float) -> dict[str, Any]:
-    """Both interfaces in turns, a minute each."""
+    """The results of both interfaces in turns, a minute each."""
     looks: list[Look] = []
     over = threading.Event()
     looking = threading.Thread(target=_looks, args=(bed, over, looks))
@@ -81,7 +81,7 @@ def soak(bed: Bench, minutes: float, rate: float) -> dict[str, Any]:
         while (left_s := ends_s - time.monotonic()) > 1:
             way = (Way.ARI_CALLED, Way.AGI_CALLED, Way.ARI_BOTH, Way.AGI_BOTH)[len(runs) % 4]
             runs.append(bed.run(way, rate, min(60.0, left_s)))
-            reporting.PROGRESS.print(f"{way}: {runs[-1].offered} calls, {runs[-1].failed} failed")
+            bench_output.PROGRESS.print(f"{way}: {runs[-1].offered} calls, {runs[-1].failed} failed")
     finally:
         over.set()
         looking.join()
@@ -104,7 +104,7 @@ def main() -> int:
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1))
     del found["looks"]
-    reporting.report("calls for a long time", found, False)
+    bench_output.report("calls for a long time", found, False)
     return int(bool(found["failed"] or found["unrecorded"] or found["left"]))
 
 

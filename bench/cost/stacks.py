@@ -1,4 +1,4 @@
-"""Where a program's processor time goes, by sampled call stacks: its parts, and the picture of a flame graph. Pure.
+"""A program's processor time by sampled call stacks: its parts, and a flame graph. Pure.
 
 A stack is a tuple of functions from the thread's first one to the one that was running; each is `function` or, of the
 kernel, `function_[k]`.
@@ -14,11 +14,11 @@ Stack = tuple[str, ...]
 KERNEL: Final = "_[k]"
 _FRAME: Final = re.compile(r"\s+[0-9a-f]+ (.*?)(?:\+0x[0-9a-f]+)? \(([^()]*(?:\([^)]*\))?)\)$")
 _STARTS: Final = frozenset({"dummy_start", "start_thread", "clone3", "__clone3", "__libc_start_main", "_start"})
-"""What each thread begins with."""
+"""Functions at the beginning of each thread."""
 
 
 def folded(lines: Iterable[str]) -> Counter[Stack]:
-    """How often each stack was sampled, from the output of `perf script -F ip,sym,dso`."""
+    """Stack → number of its samples, from the output of `perf script -F ip,sym,dso`."""
     found, frames = Counter[Stack](), list[str]()
     for line in lines:
         if read := _FRAME.match(line):
@@ -99,14 +99,16 @@ WHAT: Final[Mapping[str, re.Pattern[str]]] = {
         int_parse_\w+ parse_\w*hdr\w* handle_\w*sdp\w* \w+_on_rx_\w+
     """),
 }  # fmt: skip
-"""In this order for each function. What none of them names (memory, strings, locks) belongs to its caller."""
+"""Activity → its functions, in order of precedence. A function that none of them names (memory, strings, locks) belongs
+to its caller.
+"""
 
 
 def what(stack: Stack) -> str:
-    """What was done at this sample: a name of `WHAT`, or threads, network, ELSE.
+    """The activity at this sample: a name of `WHAT`, or threads, network, ELSE.
 
-    The kernel's work belongs to threads or to the network by its system call, else to the function that called it. Of
-    Asterisk's functions, the nearest to the running one that `WHAT` names decides.
+    The kernel's work belongs to threads or to the network by its system call, otherwise to the function that called it.
+    Of Asterisk's functions, the nearest to the running one that `WHAT` names decides.
     """
     for name in reversed(stack):
         if name.endswith(KERNEL):
@@ -128,7 +130,7 @@ _OF_LIBC: Final = _any(r"""
     \w*(print|scan|str|mem)\w*(@.*)?
     __random_r clone3 __?poll\w*
 """)
-"""Functions of the C library, which keeps no frame pointers: a stack of only these does not show whom they served."""
+"""Functions of the C library, which keeps no frame pointers: a stack of only these does not show their callers."""
 
 
 # -- by where ---------------------------------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ _CALL: Final = (
     (HANGUP, _HANGUP_RUN), (U, "ast_app_exec_sub"), (STASIS, "stasis_app_exec"),
     (BRIDGE, "ast_bridge_call_with_flags"), (DIAL, "dial_exec_full"),
 )  # fmt: skip
-"""The steps in the thread that runs the dialplan, by a function of each: the first that is there counts."""
+"""The steps in the thread that runs the dialplan, each by a function: the first one found counts."""
 _THREADS_OF: Final = (
     (BRIDGED, "bridge_channel_ind_thread"), (BRIDGED, "bridge_channel_depart_thread"), (AUTOSERVICE, "autoservice_run"),
     (SIP_THREAD, "monitor_thread_exec"), (WEBSOCKET, "httpd_helper_thread"), (WEBSOCKET, "handle_tcptls_connection"),
@@ -159,7 +161,7 @@ _TASKS: Final = (
 
 
 def where(stack: Stack) -> str:
-    """In which step of the call, or in which other thread, it was."""
+    """The step of the call, or the other thread, of this sample."""
     inside = frozenset(stack)
     if "__ast_pbx_run" in inside or _HANGUP_RUN in inside:
         return next((step for step, function in _CALL if function in inside), PRIORITIES)
@@ -172,7 +174,7 @@ def where(stack: Stack) -> str:
 
 
 def shares(stacks: Mapping[Stack, int], of: Callable[[Stack], str]) -> dict[str, float]:
-    """The share of the samples of each part."""
+    """The share of each part in the samples."""
     counted = Counter[str]()
     for stack, samples in stacks.items():
         counted[of(stack)] += samples
@@ -184,7 +186,7 @@ def shares(stacks: Mapping[Stack, int], of: Callable[[Stack], str]) -> dict[str,
 
 _WIDTH, _ROW, _LETTER, _TOP = 1000.0, 13, 5.4, 30
 _LEAST: Final = 4.0
-"""Narrower functions are left out."""
+"""Functions below this share are left out."""
 _STYLE: Final = (
     "text{font:9px Verdana,sans-serif}#title{font-size:14px;text-anchor:middle}"
     "g>rect:hover{stroke:#000;stroke-width:.5}"
@@ -192,7 +194,7 @@ _STYLE: Final = (
 
 
 def flame_graph(stacks: Mapping[Stack, int], title: str) -> str:
-    """An SVG: a function is as wide as its share of the samples and lies on the one that called it."""
+    """An SVG: a function is as wide as its share of the samples, and is drawn on its caller."""
     whole, ordered = sum(stacks.values()), sorted(stacks.items())
     boxes = [*_boxes(ordered, 0, whole)]
     height = _TOP + _ROW * (1 + max((depth for depth, *_ in boxes), default=0)) + 10
@@ -217,7 +219,7 @@ def flame_graph(stacks: Mapping[Stack, int], title: str) -> str:
 def _boxes(
     stacks: list[tuple[Stack, int]], depth: int, whole: int, first: int = 0
 ) -> Iterator[tuple[int, float, float, str, int]]:
-    """Depth, left, width, function and samples of each box on these stacks, which share what lies below."""
+    """Depth, left, width, function and samples of each box on these stacks, which share the levels below."""
     groups: dict[str, list[tuple[Stack, int]]] = {}
     for stack, samples in stacks:
         if len(stack) > depth:
@@ -231,6 +233,6 @@ def _boxes(
 
 
 def _colour(name: str) -> str:
-    """The same for the same function."""
+    """The colour of a function, always the same."""
     number = sum(place * ord(letter) for place, letter in enumerate(name, 1))
     return f"rgb({225 + number % 30},{110 + number % 100},{30 + number % 25})"

@@ -7,10 +7,12 @@ SOUND: Final = "sample"
 
 
 class Way(StrEnum):
-    """`called` and `both` are who hears the sound, `ari` and `agi` how the service is asked."""
+    """Ways of forwarding. `called` and `both` are the parties that hear the sound, `ari` and `agi` the interface to the
+    service.
+    """
 
     DIAL = "dial"
-    """Dial() and nothing else: no sound."""
+    """Dial() alone: no sound."""
     NATIVE = "native"
     """Asterisk's own Dial(…,A(file)): no licence, no evidence."""
     STASIS = "stasis"
@@ -18,13 +20,13 @@ class Way(StrEnum):
     EMPTY_U = "empty-u"
     """NATIVE with a U() that only returns."""
     FLOOR = "floor"
-    """Both: what a hook of this shape costs if it does nothing."""
+    """Both: the cost of an empty hook of this shape."""
     ARI_CALLED = "ari-called"
     AGI_CALLED = "agi-called"
     ARI_BOTH = "ari-both"
     AGI_BOTH = "agi-both"
     BY_HTTP = "by-http"
-    """An ARI application that drives both legs itself, over HTTP, as most are written: no licence, no evidence."""
+    """An ARI application that controls both legs itself, over HTTP, as most are written: no licence, no evidence."""
 
     @property
     def ours(self) -> bool:
@@ -44,7 +46,7 @@ ANSWERER: Final = "bench-answerer"
 ANSWERED_BY_REFERENCE: Final = (Way.BY_HTTP, Way.STASIS, Way.FLOOR)
 """The ways whose application is `reference`, not the service."""
 NOTIFY: Final = "notify: {incoming: called, outgoing: both}"
-"""Of the service's policy: the direction chooses who hears the sound."""
+"""Notify of the service's policy: the direction chooses the party that hears the sound."""
 
 
 _EMPTY: Final = "bench-empty"
@@ -84,4 +86,4 @@ EXTENSIONS: Final = (
     + f"exten = {Way.BY_HTTP},1,Stasis({REFERENCE},caller,${{PHONE}})\n"
     " same = n,Hangup()\n" + "".join(_hook(way) for way in Way if way.ours) + f"[{_EMPTY}]\nexten = s,1,Return()\n"
 )
-"""extensions.conf."""
+"""The text of extensions.conf."""

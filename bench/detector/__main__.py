@@ -1,4 +1,4 @@
-"""How far the browser's detector agrees with Python's verifier, what it costs, and its false alarms.
+"""Agreement of the browser's detector with Python's verifier, its cost, and its false alarms.
 
 python -m bench.detector [--trials N] [--hours H] [--start N] [--json]
 
@@ -16,14 +16,14 @@ from typing import Any, Final
 from idtone.tones.profile import Profile
 from idtone.tones.verification.verify import Verifier
 
-from ..reporting import PROGRESS, options, report
-from ..verify import confidence, material
-from ..verify.chains import CHAINS, DAMAGES, chain_trial
+from ..bench_output import PROGRESS, options, report
+from ..verify import confidence, speech_and_music
 from ..verify.conditions import CONDITIONS, trials
-from ..verify.material import Part, Signal, speech_take, takes_in
 from ..verify.near_misses import CODINGS, near_miss_trials, near_misses
 from ..verify.profiles import profiles
-from .judge import RATE_HZ, Judge
+from ..verify.speech_and_music import Part, Signal, speech_take, takes_in
+from ..verify.transmission_chains import CHAINS, DAMAGES, chain_trial
+from .detector_process import RATE_HZ, DetectorProcess
 
 PART: Final = Part.HELD_OUT
 THERE: Final = ("conforms", "present")
@@ -35,7 +35,7 @@ SHOWN: Final = 20
 
 
 def legs(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal]]:
-    """Of every kind, without what is known to be lost: a browser does not know it."""
+    """Legs of every kind, without the positions of lost packets: a browser does not know them."""
     numbers = range(start, start + count)
     for condition in CONDITIONS.values():
         for trial in trials(profile, condition, start, count, PART):
@@ -47,7 +47,7 @@ def legs(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal
             yield f"{name}, {coding}", trial.samples
 
 
-def agreement(judge: Judge, start: int, count: int) -> dict[str, Any]:
+def agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
     """Both verdicts on each leg, counted, and the legs on which they differ."""
     both: Counter[str] = Counter()
     differing: list[str] = []
@@ -78,8 +78,8 @@ def agreement(judge: Judge, start: int, count: int) -> dict[str, Any]:
     }
 
 
-def false_alarms(judge: Judge, start: int, hours: float) -> dict[str, Any]:
-    """In speech that holds no sound, heard as a stream, for all profiles; and the processor time of each."""
+def false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, Any]:
+    """False alarms in a stream of speech without a sound, for all profiles; and the processor time of each."""
     seconds: Counter[str] = Counter()
     cpu: Counter[str] = Counter()
     alarms = left_open = 0
@@ -106,8 +106,8 @@ def false_alarms(judge: Judge, start: int, hours: float) -> dict[str, Any]:
     }
 
 
-def web_audio(judge: Judge) -> dict[str, Any]:
-    """One clean leg of each profile through an AudioWorklet at 48 kHz."""
+def web_audio(judge: DetectorProcess) -> dict[str, Any]:
+    """The results of one clean leg of each profile through an AudioWorklet at 48 kHz."""
     found = {}
     for profile in profiles().values():
         PROGRESS.print(f"Web Audio: {profile.id} …")
@@ -117,10 +117,10 @@ def web_audio(judge: Judge) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether every goal was reached."""
+    """Measure and print. The exit code is 0 if every goal was reached."""
     chosen = options(__doc__, trials=1, hours=1.0, start=0).parse_args()
-    material.base(PART)
-    with tempfile.TemporaryDirectory(prefix="idtone-detector-") as folder, Judge(Path(folder)) as judge:
+    speech_and_music.base(PART)
+    with tempfile.TemporaryDirectory(prefix="idtone-detector-") as folder, DetectorProcess(Path(folder)) as judge:
         found = agreement(judge, chosen.start, chosen.trials) if chosen.trials else {}
         if chosen.hours:
             found |= false_alarms(judge, chosen.start, chosen.hours)

@@ -1,10 +1,10 @@
-"""Parts of a fleet fail while calls come: what is lost, and how long it lasts.
+"""Failures of a fleet's parts during calls: the losses, and their duration.
 
     python -m bench.fleet [--rate 30] [--minutes 10] [--only TEXT] [--json]
 
 The goals: calls in progress on other parts are untouched, only calls in set-up on the dead part are lost, no record is
-lost or double, and a suspended number is never connected. Exit 1 if one was missed. `--minutes` is how long the network
-between a node and the database is cut.
+lost or double, and a suspended number is never connected. Exit 1 if one was missed. `--minutes` is the duration of the
+network cut between a node and the database.
 """
 
 import sys
@@ -19,7 +19,7 @@ from lab.kamailio import find_or_get as find_kamailio
 from lab.postgresql import programs
 from lab.processes import end_in_order
 
-from ..reporting import PROGRESS, options, print_table, report
+from ..bench_output import PROGRESS, options, print_table, report
 from .drills import Drill, Row, drill, drills
 from .ledger_drills import Cloned, Restored
 
@@ -27,7 +27,7 @@ DISK_MB: Final = 24
 
 
 def main() -> int:
-    """Drill, and print a table or JSON."""
+    """Run the drills, and print a table or JSON."""
     parser = options(__doc__, rate=30.0, minutes=10.0)
     parser.add_argument("--only", default="", help="only drills whose name has this in it")
     chosen = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Drills: a part of the fleet fails while calls come, and comes back; what the calls and the evidence show of it."""
+"""Drills: a part of the fleet fails during calls, and comes back; the effects on calls and evidence."""
 
 import os
 import signal
@@ -13,21 +13,21 @@ from lab.carrier import CarriedCall, Carrier
 from lab.fleet import Fleet, Node, until
 from lab.lab import LICENSED, SUSPENDED
 
-from .judging import Judged, judge
+from .call_fates import Judged, judge
 
 NUMBERS: Final = (LICENSED,)
 BEFORE_S, AFTER_S = 4.0, 5.0
 LONG_S, LONG_RATE = 10.0, 1.0
-"""Calls that are in progress when the part fails."""
+"""Duration and rate of the calls that are in progress at the failure."""
 BACK_S: Final = 60.0
 FILLING_S: Final = 6.0
 
 
 @dataclass(frozen=True)
 class Drill:
-    """`strike` lets a part fail, `mend` brings it back after `away_s`; `is_back` says whether it works again.
+    """A drill. `strike` makes a part fail, `mend` brings it back after `away_s`; `is_back` is true once it works again.
 
-    `dead_nodes` are those on which calls may be lost; `dead_proxy`: those by the first Kamailio may.
+    `dead_nodes` are those on which calls may be lost; `dead_proxy`: calls through the first Kamailio may be lost.
     """
 
     name: str
@@ -38,17 +38,17 @@ class Drill:
     dead_nodes: Collection[str] = ()
     dead_proxy: bool = False
     prepare: Callable[[Fleet], None] = lambda fleet: None
-    """Before the calls."""
+    """A preparation before the calls."""
     noticed: Callable[[Fleet], bool] | None = None
-    """Whether a node has reported that something is wrong; None if it need not report it."""
+    """True if a node has reported the fault; None if it need not report it."""
     splits: bool = False
     """Calls begin in one ledger and end in another one."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """`noticed_s` is from the strike until a node told of it, `back_s` from the repair until the part works again; None
-    if that did not come. `faults` are goals that were missed.
+    """The result of a drill. `noticed_s` is from the strike until a node's report, `back_s` from the repair until the
+    part works again; None if that did not come. `faults` are the missed goals.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Row:
 
 
 def drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> Row:
-    """Calls before, while and after the part is away."""
+    """The result of a drill, with calls before, during and after the failure."""
     one.prepare(fleet)
     away_s, noticed_s = one.away_s, None
     seconds = BEFORE_S + away_s + AFTER_S
@@ -107,7 +107,7 @@ def drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> Row:
 
 
 def faults(one: Drill, row: Row) -> list[str]:
-    """The goals that were missed."""
+    """The missed goals."""
     found = row.judged
     wanted = {
         "lost elsewhere": found.lost_elsewhere,
@@ -139,7 +139,7 @@ def active(fleet: Fleet, node: Node) -> bool:
 
 
 def replicates(fleet: Fleet) -> bool:
-    """All nodes do, and nothing waits."""
+    """True if all nodes replicate, and nothing waits."""
     told = [node.metrics() for node in fleet.nodes]
     return all(
         each.get("idtone_ledger_replicated") == 1 and each.get("idtone_ledger_unreplicated_steps") == 0 for each in told
@@ -151,7 +151,7 @@ def _ready(node: Node) -> bool:
 
 
 def _nothing(fleet: Fleet) -> None:
-    """systemd, or keepalived, does it."""
+    """Do nothing: systemd or keepalived mends it."""
 
 
 def _kill_service(fleet: Fleet) -> None:
@@ -159,7 +159,9 @@ def _kill_service(fleet: Fleet) -> None:
 
 
 def _restart(node: Callable[[Fleet], Node]) -> Callable[[Fleet], None]:
-    """Kill everything of a frozen node, so that it places none of the calls that wait in its sockets."""
+    """A function that kills all processes of a frozen node, so that it places none of the calls that wait in its
+    sockets.
+    """
 
     def restart(fleet: Fleet) -> None:
         frozen = node(fleet)
@@ -177,7 +179,7 @@ def _kill_proxy(fleet: Fleet) -> None:
 
 
 def _fill(fleet: Fleet) -> None:
-    """Again and again for a while: the database finds room in its own file first."""
+    """Fill the node's disk repeatedly for a while: at first the database finds room in its own file."""
     node = next(node for node in fleet.nodes if node.service.disk_mb)
     with node.service.seen_ledger.with_name("others").open("ab", buffering=0) as file:
         until_s = time.monotonic() + FILLING_S
@@ -201,7 +203,7 @@ def _fail_over(fleet: Fleet) -> None:
 
 
 def drills(cut_s: float) -> tuple[Drill, ...]:
-    """All, the lasting ones last; the network between a node and the database is cut for `cut_s`."""
+    """All drills, the lasting ones last; the network between a node and the database is cut for `cut_s`."""
     first, second = _node(0), _node(1)
     return (
         Drill(

@@ -1,6 +1,6 @@
 """Drills on a node's ledger: an old backup of it is restored, or the whole node is cloned.
 
-Both are repaired as docs/how-to/keep-evidence.md and docs/how-to/several-nodes.md say.
+Both are repaired by the steps in docs/how-to/keep-evidence.md and docs/how-to/several-nodes.md.
 """
 
 import shutil
@@ -16,11 +16,11 @@ from lab.kamailio import NODES
 from .drills import LONG_S, Drill, replicates
 
 FORKED: Final = ("is not the beginning of", "steps of this node, and")
-"""What a node logs whose ledger does not go on from its replica."""
+"""The log entry of a node whose ledger does not continue its replica."""
 
 
 class Restored:
-    """The service of a node begins with a backup of its ledger; what it signed last is on another disk."""
+    """A drill in which a node's service begins with a backup of its ledger; its last signed head is on another disk."""
 
     def __init__(self, folder: Path, place: int) -> None:
         self._folder, self._place = folder, place
@@ -65,7 +65,7 @@ class Restored:
 
 
 class Cloned:
-    """A copy of a node, with its name, keys and ledger, takes calls beside it."""
+    """A drill in which a copy of a node, with its name, keys and ledger, takes calls beside it."""
 
     def __init__(self, folder: Path, place: int, asterisk: AsteriskInstallation) -> None:
         self._folder, self._place, self._asterisk = folder, place, asterisk
@@ -94,7 +94,9 @@ class Cloned:
         return any(words in said for words in FORKED)
 
     def _mend(self, fleet: Fleet) -> None:
-        """The clone gets no more calls, and ends with its last one. The replica is made again if it is the clone's."""
+        """Take the clone out of the dispatchers, and end it after its last call. If the replica is the clone's, it is
+        made again.
+        """
         address = self._clone.asterisk.sip_address
         for proxy in fleet.proxies:
             proxy.set_state("dx", address)
@@ -109,7 +111,7 @@ class Cloned:
 
 
 def _move(ledger: Path, folder: Path) -> None:
-    """Its database and the files beside that."""
+    """Move a ledger's database and the files beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in ledger.parent.glob(f"{ledger.name}*"):
         shutil.move(path, folder / path.name)

@@ -1,7 +1,7 @@
-"""What a fleet needs, reckoned from what one call costs on this lab's fleet. Pure.
+"""The size of a fleet, calculated from the cost of one call on this lab's fleet. Pure.
 
-A part's processor time is what it takes each second without calls, for each node, and what each call adds; so is WAL.
-Rows and bytes come with the calls alone, transactions and witness requests with the time.
+A part's processor time is a constant for each node and second, plus a part for each call; the same holds for WAL. Rows
+and bytes depend on the calls alone, transactions and witness requests on the time.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ PARTS: Final = ("kamailio", "asterisk", "service", "postgresql")
 DAY_S, YEAR_DAYS = 86_400, 365
 PACKETS_PER_S: Final = 50
 WRITTEN_EVERY_S: Final = 1.0
-"""Each node writes its state in so long, and in another transaction new evidence, if there is any."""
+"""Interval at which each node writes its state and, in another transaction, new evidence, if there is any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +21,25 @@ class Cost:
 
     per_call_ms: float
     per_node_second_ms: float
-    """Without calls: probes, watchdogs, timers."""
+    """Processor time without calls, for probes, watchdogs and timers."""
 
     def processors(self, calls_per_s: float, nodes: int) -> float:
-        """Processors that are busy."""
+        """Number of busy processors."""
         return (self.per_call_ms * calls_per_s + self.per_node_second_ms * nodes) / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one call costs. Bytes in PostgreSQL are those of tables and indexes."""
+    """The cost of one call. Bytes in PostgreSQL include tables and indexes."""
 
     parts: Mapping[str, Cost]
     rows_per_call: float
     database_bytes_per_call: float
     wal_bytes_per_call: float
     wal_bytes_per_node_second: float
-    """Without calls: each node writes its state."""
+    """WAL without calls: each node writes its state."""
     ledger_bytes_per_call: float
-    """In the node's own file."""
+    """Bytes in the node's own file."""
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> Self:
@@ -49,17 +49,19 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """What a call in progress takes of its node, while both parties talk (`talking`)."""
+    """The cost of a call in progress on its node, while both parties talk (`talking_calls`)."""
 
     asterisk_ms_per_s: float
-    """Of processor time, in each second. For the service there is nothing to do."""
+    """Asterisk's processor time in each second. The service has nothing to do."""
     asterisk_mb: float
     open_files: float
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """`busy_share` is the busiest hour's part of the day's calls; the registered witnesses ask for nothing more."""
+    """The demand on a fleet. `busy_share` is the busiest hour's part of the day's calls; the witnesses are the
+    registered ones, with their usual interval.
+    """
 
     calls_per_day: float
     nodes: int
@@ -74,16 +76,16 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """What a fleet needs. Processors are those of the lab's machine, at the busiest hour."""
+    """The size of a fleet. Processors are counted in those of the lab's machine, at the busiest hour."""
 
     busy_calls_per_s: float
     busy_calls_per_s_of_node: float
     processors: Mapping[str, float]
-    """By part, of all of it together."""
+    """Part → busy processors, of all nodes together."""
     processors_of_node: float
-    """Asterisk and service of one node."""
+    """Busy processors of Asterisk and service on one node."""
     schemas: int
-    """In PostgreSQL: one for each node."""
+    """Schemas in PostgreSQL: one for each node."""
     transactions_per_s: float
     rows_per_s: float
     rows_per_year: float
@@ -96,7 +98,7 @@ class Sizing:
 
 @dataclass(frozen=True, slots=True)
 class MillionCalls:
-    """What a million calls cost."""
+    """The cost of a million calls."""
 
     processor_hours: Mapping[str, float]
     database_bytes: float
@@ -106,13 +108,13 @@ class MillionCalls:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What long calls take of a node in the busiest hour, processors as in `Sizing`."""
+    """The load of long calls on a node in the busiest hour. Processors are counted as in `Sizing`."""
 
     in_progress: float
-    """Calls, on all nodes."""
+    """Calls in progress on all nodes."""
     in_progress_of_node: float
     packets_per_s_of_node: float
-    """Which Asterisk takes, and sends: each party sends one in 20 ms."""
+    """Packets that Asterisk receives, and sends: each party sends one in 20 ms."""
     set_up_processors_of_node: float
     talk_processors_of_node: float
     asterisk_mb_of_node: float
@@ -120,7 +122,7 @@ class Carried:
 
 
 def carried(measured: Measured, talk: Talk, demand: Demand, talk_s: float) -> Carried:
-    """What a demand of calls of `talk_s` seconds takes of each node."""
+    """The load on each node from calls of `talk_s` seconds."""
     in_progress = demand.busy_calls_per_s * talk_s
     each = in_progress / demand.nodes
     return Carried(
@@ -135,7 +137,7 @@ def carried(measured: Measured, talk: Talk, demand: Demand, talk_s: float) -> Ca
 
 
 def nodes_for(measured: Measured, talk: Talk, demand: Demand, talk_s: float, processors: float) -> int:
-    """The fewest nodes that keep no more than so many processors of each one busy."""
+    """The fewest nodes that each keep at most this number of processors busy."""
     nodes = 1
     while True:
         needed = carried(measured, talk, replace(demand, nodes=nodes), talk_s)
@@ -146,18 +148,18 @@ def nodes_for(measured: Measured, talk: Talk, demand: Demand, talk_s: float, pro
 
 @dataclass(frozen=True, slots=True)
 class ServerSizing:
-    """One of several PostgreSQL servers, each with its share of the nodes; processors as in `Sizing`."""
+    """One of several PostgreSQL servers, each with its share of the nodes. Processors are counted as in `Sizing`."""
 
     nodes: float
     rows_per_s: float
     processors: float
     bytes_per_year: float
     replay_hours: float
-    """How long the evidence of a day takes after the server was away for that day, on one processor of it."""
+    """Hours to replay the evidence of a day after the server was down for that day, on one of its processors."""
 
 
 def server_of(measured: Measured, demand: Demand, servers: int, replay_ms_per_call: float) -> ServerSizing:
-    """What each of so many servers takes."""
+    """The load on each of `servers` servers."""
     whole = size(measured, demand)
     return ServerSizing(
         demand.nodes / servers,
@@ -169,7 +171,7 @@ def server_of(measured: Measured, demand: Demand, servers: int, replay_ms_per_ca
 
 
 def size(measured: Measured, demand: Demand) -> Sizing:
-    """What a demand needs."""
+    """The size of a fleet for a demand."""
     busy, nodes = demand.busy_calls_per_s, demand.nodes
     yearly = demand.calls_per_day * YEAR_DAYS
     processors = {name: measured.parts[name].processors(busy, nodes) for name in PARTS}
@@ -192,7 +194,7 @@ def size(measured: Measured, demand: Demand) -> Sizing:
 
 
 def million(measured: Measured) -> MillionCalls:
-    """What a million calls cost, without what a fleet takes while it has none."""
+    """The cost of a million calls, without the constant cost of a fleet."""
     return MillionCalls(
         {name: measured.parts[name].per_call_ms * 1e6 / 1000 / 3600 for name in PARTS},
         1e6 * measured.database_bytes_per_call,
@@ -202,7 +204,7 @@ def million(measured: Measured) -> MillionCalls:
 
 
 def predicted(measured: Measured, calls_per_s: float, nodes: int) -> dict[str, float]:
-    """What a measurement of this many nodes would find: processors by part, and rows, bytes and WAL each second."""
+    """The model's prediction for this number of nodes: processors by part, and rows, bytes and WAL each second."""
     return {
         **{name: measured.parts[name].processors(calls_per_s, nodes) for name in PARTS},
         "rows_per_s": calls_per_s * measured.rows_per_call,

@@ -1,10 +1,10 @@
-"""Calls phones of others in some seventy situations, and holds the record against what each phone received.
+"""Calls other makers' phones in some seventy situations, and compares the record with each phone's input.
 
     python -m bench.phones [--count 20] [--only TEXT] [--at_once 2] [--json]
 
 The phones are pjsua2, baresip, linphone, aiortc, JsSIP in Chromium, SIPp and the lab's own; rtpengine, a lossy network
-or a NAT may lie in between. Truth is what came to the phone's port, or else its recording. `--only` takes the
-situations whose phone or words have that text. All situations together also write the table of
+or a NAT may be in between. The reference is the packets at the phone's port, or otherwise its recording. `--only`
+selects the situations whose phone or words contain that text. All situations together also write the table of
 docs/explanation/phones.md. Exits with 1 if a record claims more than the phone received.
 """
 
@@ -24,18 +24,18 @@ from lab.debian import PackagesUnavailable
 from lab.phones.capture import Capture
 from lab.phones.kinds import KINDS
 from lab.phones.pbx import MEDIA, PhonesPbx
-from lab.phones.recorded import Judge
+from lab.phones.received_sound import Judge
 from lab.phones.rtpengine import Rtpengine
 from lab.processes import end_in_order
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BARE
 
-from ..reporting import PROGRESS, options, report
-from . import page
+from ..bench_output import PROGRESS, options, report
+from . import phones_page
 from .claims import Row, summary
 from .situations import SITUATIONS, Situation
-from .trying import POLICIES, Trial
+from .trial_calls import POLICIES, Trial
 
 INSIDE: Final = "10.99.0.1"
 """The address for ICE in the network namespace."""
@@ -45,7 +45,9 @@ STARTS_WITHIN_S: Final = 60.0
 
 
 def enter_namespace() -> None:
-    """Continue in a network of our own, where root may make one: with loopback and one more address, and no way out."""
+    """Continue in a separate network namespace, if root may create one. It has loopback and one more address, and no
+    route to the network.
+    """
     if os.environ.get(MEDIA) or os.geteuid() or not (shutil.which("unshare") and shutil.which("ip")):
         return
     lines = [
@@ -72,7 +74,7 @@ def fetch_all() -> None:
 
 
 async def tried(trial: Trial, situations: Sequence[Situation], count: int, at_once: int) -> dict[Situation, Row]:
-    """The rows of these situations, some of them at the same time."""
+    """The rows of these situations, some of them tried in parallel."""
     places = asyncio.Semaphore(at_once)
     rows: dict[Situation, Row] = {}
 
@@ -110,7 +112,7 @@ def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int
 
 
 def main() -> int:
-    """Try all, and print what came of it."""
+    """Try all situations, and print the results."""
     parser = options(__doc__, count=20, at_once=2)
     parser.add_argument("--only", default="", help="the situations whose phone or words have this text")
     chosen = parser.parse_args()
@@ -124,7 +126,7 @@ def main() -> int:
         rows = run(Path(folder), situations, chosen.count, chosen.at_once)
     found = summary(rows)
     if not chosen.only:
-        page.write(rows, chosen.count)
+        phones_page.write(rows, chosen.count)
     report("phones of others", {**found, "rows": rows} if chosen.json else found, chosen.json)
     return int(bool(found["claims_more"]))
 

@@ -1,4 +1,4 @@
-"""What the record claims of a sound, held against what the phone received. Pure."""
+"""Comparison of the record's claims about a sound with the phone's input. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from idtone.core.calls import Delivery, Party
-from lab.phones.recorded import Received
+from lab.phones.received_sound import Received
 
 FRAME_MS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Sounding:
-    """One sound for one party: what its phone received, and what the record says. `played_for`: the record has it as
-    played to its end. `astray`: by the situation's intention, packets get lost after Asterisk has sent them.
+    """One sound for one party: the phone's input, and the record's claim. `played_for`: the record says that it was
+    played to its end. `astray`: the situation loses packets on purpose after Asterisk has sent them.
     """
 
     party: Party
@@ -23,12 +23,12 @@ class Sounding:
     played_for: bool
     astray: bool = False
     played: Received | None = None
-    """What its recording has, if `received` are the octets that came to it; None if `received` is the recording."""
+    """The sound in the phone's recording, if `received` is from its packets; None if `received` is the recording."""
 
     @property
     def claims_more(self) -> bool:
-        """`confirmed` claims that the phone received all of it. `sent` claims that it was sent: on a way that loses
-        nothing, the phone then has it.
+        """True for a false claim. `confirmed` claims that the phone received all of the sound. `sent` claims that it
+        was sent: over a lossless path, the phone then has it.
         """
         if self.received.whole:
             return False
@@ -36,8 +36,8 @@ class Sounding:
 
     @property
     def claims_less(self) -> bool:
-        """The phone received all of it, and the record does not even say that it was sent; or, for the caller, whose
-        packets are not counted, that it was played.
+        """True if the phone received all of the sound, and the record does not even claim that it was sent. For the
+        caller, whose packets are not counted, the claim is that it was played.
         """
         if not self.received.whole:
             return False
@@ -46,7 +46,7 @@ class Sounding:
 
 @dataclass
 class Row:
-    """What the calls of one situation came to. `missing` says why there were none."""
+    """The results of one situation's calls. `missing` says why there were none."""
 
     name: str
     phone: str
@@ -55,7 +55,7 @@ class Row:
     missing: str = ""
     nat: bool = False
     unfinished: list[str] = field(default_factory=list)
-    """Why, for each call that did not come to its end; a fault of the test or of the phone."""
+    """The reason for each call that did not come to its end; a fault of the test or of the phone."""
 
     @property
     def more(self) -> int:
@@ -69,7 +69,7 @@ class Row:
         return [each for each in self.soundings if each.party is party]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain figures of the row."""
+        """The figures of the row as plain values."""
         parties = {}
         for party in Party:
             if found := self.of(party):

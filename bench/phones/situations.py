@@ -1,4 +1,4 @@
-"""The situations: which phone, what lies between it and the PBX, and what happens in the call."""
+"""The situations: the phone, the devices between it and the PBX, and the events of the call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from lab.called import IncomingCall
 from lab.g711 import Samples
+from lab.incoming_call import IncomingCall
 from lab.phone import Answer, Behaviour, EarlyMedia
 from lab.phones.between import Announced, Lossy, Media
 from lab.phones.pbx import REGISTERED
@@ -17,12 +17,12 @@ from lab.phones.program import Wanted
 from lab.phones.rtpengine import Rtpengine
 
 SILENCE: Final[Samples] = np.full(800, 8, np.int16)
-"""One step of the codec. What is loud at a phone is the sound."""
+"""One step of the codec. So loud parts at a phone are the sound."""
 ELSEWHERE: Final = "127.0.0.9"
 """The address that a phone behind NAT announces: nothing listens there."""
 OWN: Final = "lab"
 LONG_S: Final = 7.0
-"""Until each phone has sent a report (RTCP) of what it received after the sound, every five seconds."""
+"""Seconds until each phone has sent a report (RTCP) about the time after the sound; they come every five seconds."""
 
 PLAIN: Final = Wanted()
 ANSWERING: Final = Answer(after_ms=20)
@@ -32,7 +32,7 @@ BetweenFactory = Callable[[Path], Media]
 
 @dataclass(frozen=True, eq=False)
 class Situation:
-    """`what` and `japanese` are for the table. `phone` is a kind of `trying.KINDS`, and so is `caller`."""
+    """A situation. `what` and `japanese` are for the table; `phone` and `caller` are kinds of `trial_calls.KINDS`."""
 
     what: str
     japanese: str
@@ -45,27 +45,29 @@ class Situation:
     caller_endpoint: str = "phone"
     between: BetweenFactory | None = None
     during: str = ""
-    """What happens to rtpengine at the answer: `freeze` or `kill`."""
+    """Act on rtpengine at the answer: `freeze` or `kill`."""
     way: str = "hook"
     talk_s: float = 0.5
     astray: bool = False
     nat: bool = False
     behaviour: Behaviour = ANSWERING
     announced: str = ""
-    """What the lab's own phone announces as its address."""
+    """The address that the lab's own phone announces."""
     reports_s: float | None = None
     hangs_up: bool = False
     """The called phone ends the call before it is connected."""
     lacking: str = ""
-    """Why it cannot be tried, if it cannot."""
+    """The reason if it cannot be tried."""
     caller_offers: str = "sendrecv"
     """The direction in the caller's offer; empty for a late offer."""
     caller_silent: bool = False
-    """The caller sends nothing."""
+    """True if the caller sends nothing."""
 
     @property
     def alone(self) -> bool:
-        """No other may be tried beside it: the lab cannot name the calls, or two phones would register as one."""
+        """True if no other one may run beside it: the lab cannot name the calls, or two phones would register
+        as one.
+        """
         return self.way != "hook" or bool({self.endpoint, self.caller_endpoint} & {*REGISTERED})
 
 
@@ -73,7 +75,7 @@ class Situation:
 
 
 def holding(after_ms: int, for_ms: int, early_ms: int) -> Callable[[IncomingCall], Awaitable[None]]:
-    """Early media, and a hold in the middle of the sound."""
+    """The behaviour with early media, and a hold in the middle of the sound."""
 
     async def behave(call: IncomingCall) -> None:
         call.progress(SILENCE)
@@ -88,7 +90,7 @@ def holding(after_ms: int, for_ms: int, early_ms: int) -> Callable[[IncomingCall
 
 
 def just_before(before_ms: int, signalled: bool) -> Callable[[IncomingCall], Awaitable[None]]:
-    """Media that begin so long before the answer, with a 183 or without."""
+    """The behaviour with media that begin `before_ms` before the answer, with a 183 or without."""
 
     async def behave(call: IncomingCall) -> None:
         if signalled:
@@ -380,7 +382,7 @@ SITUATIONS: Final = (
     ),
     Situation(
         "attended transfer during the sound",
-        "鳴動中の相談転送",
+        "再生中の取次転送",
         behaviour=Answer(after_ms=20),
         during="transfer",
         talk_s=1.5,

@@ -1,4 +1,4 @@
-"""Starts the experiment; every process computes on one thread, so that times mean something."""
+"""Starts the experiment; every process computes on one thread, so that times are meaningful."""
 
 import os
 import sys

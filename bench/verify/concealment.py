@@ -1,6 +1,6 @@
-"""Codecs that lose packets of 20 ms, and what their decoders put in the place of each.
+"""Codecs with lost packets of 20 ms, and their decoders' concealment.
 
-A recording made after such a decoder does not show what was lost: it has the decoder's guess there.
+A recording made after such a decoder does not show the losses: it has the decoder's guess there.
 """
 
 import ctypes
@@ -15,11 +15,11 @@ import soxr
 
 from lab import packages
 
-from . import codings
-from .codings import RATE_HZ, Pcm
+from . import codecs
+from .codecs import RATE_HZ, Pcm
 
 Lost = npt.NDArray[np.bool_]
-"""For each packet of 20 ms, whether it is lost."""
+"""Flags of the packets of 20 ms: True if the packet is lost."""
 Line = Callable[[Pcm, Lost], Pcm]
 
 FRAME: Final = RATE_HZ // 50
@@ -28,20 +28,20 @@ _library = functools.cache(packages.library)
 
 
 def g711(samples: Pcm, lost: Lost) -> Pcm:
-    """µ-law. The receiver repeats the last period, as in ITU-T G.711 appendix I."""
-    return _repeated(codings.g711_mu(samples), lost)
+    """The samples through µ-law. The receiver repeats the last period, as in ITU-T G.711 appendix I."""
+    return _repeated(codecs.g711_mu(samples), lost)
 
 
 def g722(samples: Pcm, lost: Lost) -> Pcm:
-    return _repeated(codings.g722(samples), lost)
+    return _repeated(codecs.g722(samples), lost)
 
 
 def gsm(samples: Pcm, lost: Lost) -> Pcm:
-    return _repeated(codings.gsm(samples), lost)
+    return _repeated(codecs.gsm(samples), lost)
 
 
 def amr(samples: Pcm, lost: Lost) -> Pcm:
-    """3GPP AMR at 12.2 kbit/s, by OpenCORE, with the concealment of its decoder."""
+    """The samples through 3GPP AMR at 12.2 kbit/s, by OpenCORE, with the concealment of its decoder."""
     library = _library("libopencore-amrnb0", "libopencore-amrnb.so.0")
     frames, coded = _frames(samples, FRAME), (ctypes.c_ubyte * 64)()
     decoded = np.zeros_like(frames)
@@ -56,7 +56,7 @@ def amr(samples: Pcm, lost: Lost) -> Pcm:
 
 
 def amr_wb(samples: Pcm, lost: Lost, mode: int = 2) -> Pcm:
-    """3GPP AMR-WB (ITU-T G.722.2), by VisualOn and OpenCORE; mode 2 has 12.65 kbit/s."""
+    """The samples through 3GPP AMR-WB (ITU-T G.722.2), by VisualOn and OpenCORE; mode 2 has 12.65 kbit/s."""
     encoding = _library("libvo-amrwbenc0", "libvo-amrwbenc.so.0")
     decoding = _library("libopencore-amrwb0", "libopencore-amrwb.so.0")
     frames, coded = _frames(_resampled(samples, RATE_HZ, 16000), _WIDE), (ctypes.c_ubyte * 128)()
@@ -72,7 +72,7 @@ def amr_wb(samples: Pcm, lost: Lost, mode: int = 2) -> Pcm:
 
 
 def g729(samples: Pcm, lost: Lost) -> Pcm:
-    """ITU-T G.729 annex A, by bcg729: two frames of 10 ms in a packet."""
+    """The samples through ITU-T G.729 annex A, by bcg729: two frames of 10 ms in a packet."""
     library = _library("libbcg729-0", "libbcg729.so.0")
     frames, coded, length = _frames(samples, FRAME // 2), (ctypes.c_ubyte * 16)(), ctypes.c_ubyte()
     decoded = np.zeros_like(frames)
@@ -89,7 +89,9 @@ def g729(samples: Pcm, lost: Lost) -> Pcm:
 
 
 def opus(samples: Pcm, lost: Lost, *, bit_rate: int = 16000, dtx: bool = False) -> Pcm:
-    """Opus for speech at 16 kHz, with the concealment of its decoder; with `dtx` it stops sending in silence."""
+    """The samples through Opus for speech at 16 kHz, with the concealment of its decoder; with `dtx` it stops sending
+    in silence.
+    """
     library = _library("libopus0", "libopus.so.0")
     library.opus_encode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int32]
     library.opus_decode.argtypes = [
@@ -132,7 +134,7 @@ class _SpeexBits(ctypes.Structure):
 
 
 def speex(samples: Pcm, lost: Lost) -> Pcm:
-    """Speex narrowband at its default quality, with the concealment of its decoder."""
+    """The samples through Speex narrowband at its default quality, with the concealment of its decoder."""
     library = _library("libspeex1", "libspeex.so.1")
     library.speex_lib_get_mode.restype = ctypes.c_void_p
     mode = ctypes.c_void_p(library.speex_lib_get_mode(0))
@@ -155,15 +157,17 @@ def speex(samples: Pcm, lost: Lost) -> Pcm:
 
 
 def plain(samples: Pcm, lost: Lost) -> Pcm:
-    """µ-law, with silence for what is lost."""
-    heard = codings.g711_mu(samples).copy()
+    """The samples through µ-law, with silence for lost packets."""
+    heard = codecs.g711_mu(samples).copy()
     for index in np.flatnonzero(lost):
         heard[index * FRAME : (index + 1) * FRAME] = 0
     return heard
 
 
 def _repeated(samples: Pcm, lost: Lost) -> Pcm:
-    """The last period instead of what is lost, quieter from 10 ms on, silent from 60 ms on; then a short cross-fade."""
+    """The samples with the last period in place of lost ones, quieter from 10 ms on, silent from 60 ms on; then a short
+    cross-fade.
+    """
     shortest, longest, window, fade = RATE_HZ // 200, RATE_HZ * 15 // 1000, RATE_HZ // 50, RATE_HZ // 250
     heard = samples.astype(np.float64)
     index = 0

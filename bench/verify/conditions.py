@@ -1,4 +1,4 @@
-"""Call legs that hold a sound, and what is done to them on the way."""
+"""Call legs that contain a sound, and the impairments on their path."""
 
 import functools
 import zlib
@@ -11,22 +11,22 @@ import numpy as np
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, build_profile
 
-from . import codings
-from .codings import Coding
-from .material import RATE_HZ, Part, Signal, babble, gain, talker
+from . import codecs
+from .codecs import Coding
+from .speech_and_music import RATE_HZ, Part, Signal, babble, rms_of_level, talker
 
 PACKET: Final = RATE_HZ // 50
-"""20 ms."""
+"""Samples in a packet of 20 ms."""
 LOUDER_DB: Final = (-6.0, 3.0)
 _GUARD: Final = RATE_HZ // 4
-"""Between the legs of one row, longer than any codec's delay; a leg keeps the one behind it."""
+"""Silence between the legs of one row, longer than any codec's delay; a leg keeps the one after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A leg that holds the sound from `start_ms` on (a codec adds its delay), `gain_db` over the profile's level.
+    """A leg that contains the sound from `start_ms` on (a codec adds its delay), `gain_db` over the profile's level.
 
-    `lost` are the spans of samples that did not arrive; they are zero.
+    `lost` are the spans of missing samples; they are zero.
     """
 
     samples: Signal
@@ -37,10 +37,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What happens to a leg. Noise of a kind lies over all of it, `snr_db` below the sound while it sounds."""
+    """The impairments of a leg. Noise of a kind covers all of it, `snr_db` below the sound while it sounds."""
 
     name: str
-    coding: Coding | None = codings.g711_mu
+    coding: Coding | None = codecs.g711_mu
     noise: str | None = None
     snr_db: float = 0.0
     loss: float = 0.0
@@ -51,12 +51,12 @@ CONDITIONS: Final = {
     for condition in (
         Condition("clean", None),
         Condition("g711-mu"),
-        Condition("g711-a", codings.g711_a),
-        Condition("g722", codings.g722),
-        Condition("gsm", codings.gsm),
-        Condition("opus-12k", codings.opus_12k),
-        Condition("amr-12.2", codings.amr_12_2),
-        Condition("g729", codings.g729),
+        Condition("g711-a", codecs.g711_a),
+        Condition("g722", codecs.g722),
+        Condition("gsm", codecs.gsm),
+        Condition("opus-12k", codecs.opus_12k),
+        Condition("amr-12.2", codecs.amr_12_2),
+        Condition("g729", codecs.g729),
         *(Condition(f"white {snr:+d} dB", noise="white", snr_db=snr) for snr in (0, -5)),
         *(Condition(f"babble {snr:+d} dB", noise="babble", snr_db=snr) for snr in (10, 5, 0)),
         *(Condition(f"talker {snr:+d} dB", noise="talker", snr_db=snr) for snr in (10, 5, 0)),
@@ -66,7 +66,7 @@ CONDITIONS: Final = {
 
 
 def trials(profile: Profile, condition: Condition, first: int, count: int, part: Part) -> list[Trial]:
-    """The trials with the numbers from `first` on. Each depends on its number alone, but for what a codec remembers."""
+    """The trials with the numbers from `first` on. Each depends only on its number, and on the codec's memory."""
     sound, rms = sound_of(profile), sounding_rms(profile)
     chances = [_chance(profile, condition, part, first + n) for n in range(count)]
     return carry([leg_of(sound, rms, condition, chance, part) for chance in chances], condition.coding)
@@ -75,7 +75,7 @@ def trials(profile: Profile, condition: Condition, first: int, count: int, part:
 def carried(
     sounds: Sequence[Signal], coding: Coding | None, chances: Sequence[np.random.Generator], part: Part
 ) -> list[Trial]:
-    """Legs that hold these sounds, one each, through a codec."""
+    """Legs with these sounds, one each, through a codec."""
     condition = Condition("any", coding)
     return carry(
         [leg_of(sound, 0.0, condition, chance, part) for sound, chance in zip(sounds, chances, strict=True)], coding
@@ -88,13 +88,13 @@ def _synthesised(tree: str) -> Signal:
 
 
 def sound_of(profile: Profile) -> Signal:
-    """The profile at 8 kHz, without the pause at its end."""
+    """The profile's samples at 8 kHz, without the pause at its end."""
     samples = _synthesised(profile.model_dump_json())
     return samples[: int(np.flatnonzero(samples)[-1]) + 1]
 
 
 def sounding_rms(profile: Profile) -> float:
-    """Over the bursts, ramps included, without the pauses."""
+    """The RMS over the bursts, ramps included, without the pauses."""
     sound = sound_of(profile)
     sounding = np.zeros(len(sound), bool)
     for burst in profile.bursts():
@@ -103,7 +103,9 @@ def sounding_rms(profile: Profile) -> float:
 
 
 def shifted(sound: Signal, delay: float, phase: float) -> Signal:
-    """Later by a part of a sample, and every frequency turned by `phase`: as after filters and clocks of a line."""
+    """The sound, delayed by a part of a sample, with every frequency turned by `phase`, as by filters and clocks of a
+    line.
+    """
     size = 1 << (len(sound) + 128).bit_length()
     padded = np.zeros(size)
     padded[64 : 64 + len(sound)] = sound
@@ -113,7 +115,7 @@ def shifted(sound: Signal, delay: float, phase: float) -> Signal:
 
 
 def carry(legs: Sequence[Trial], coding: Coding | None) -> list[Trial]:
-    """All legs through one run of the codec; what was lost stays lost."""
+    """All legs through one run of the codec; lost samples stay lost."""
     if coding is None:
         return list(legs)
     guard = np.zeros(_GUARD, np.float32)
@@ -137,7 +139,7 @@ def _chance(profile: Profile, condition: Condition, part: Part, number: int) -> 
 
 
 def leg_of(sound: Signal, rms: float, condition: Condition, chance: np.random.Generator, part: Part) -> Trial:
-    """`rms` is the sound's while it sounds; a leg without noise asks for none."""
+    """A leg with this sound. `rms` is the sound's while it sounds; a leg without noise does not need it."""
     gain_db = float(chance.uniform(*LOUDER_DB))
     heard = shifted(sound, float(chance.uniform(-0.5, 0.5)), float(chance.uniform(0, 2 * np.pi)))
     heard *= np.float32(10 ** (gain_db / 20))
@@ -163,9 +165,11 @@ _NOISES: Final[dict[str, Callable[[Part, int, np.random.Generator], Signal]]] = 
 
 
 def _surround(samples: Signal, start: int, end: int, chance: np.random.Generator, part: Part) -> None:
-    """What a line carries before and after the sound, no nearer to it than 50 ms."""
+    """Add a line's usual signals before and after the sound, at least 50 ms away from it."""
     if chance.random() < 0.5:
-        samples += np.float32(gain(float(chance.uniform(-75, -50)))) * chance.standard_normal(len(samples), np.float32)
+        samples += np.float32(rms_of_level(float(chance.uniform(-75, -50)))) * chance.standard_normal(
+            len(samples), np.float32
+        )
     quiet_before, quiet_after = (int(seconds * RATE_HZ) for seconds in chance.uniform(0.05, 0.4, 2))
     before, after = start - quiet_before, len(samples) - end - quiet_after
     kind = chance.choice(["silence", "ring-back", "talker"])
@@ -174,9 +178,9 @@ def _surround(samples: Signal, start: int, end: int, chance: np.random.Generator
         place = int(chance.integers(len(ring)))
         samples[:before] += np.float32(10 ** (chance.uniform(-6, 3) / 20)) * np.resize(np.roll(ring, place), before)
     elif kind == "talker" and before > 0:
-        samples[:before] += np.float32(gain(float(chance.uniform(-28, -14)))) * talker(part, before, chance)
+        samples[:before] += np.float32(rms_of_level(float(chance.uniform(-28, -14)))) * talker(part, before, chance)
     if chance.random() < 0.5 and after > 0:
-        level = np.float32(gain(float(chance.uniform(-28, -14))))
+        level = np.float32(rms_of_level(float(chance.uniform(-28, -14))))
         samples[len(samples) - after :] += level * talker(part, after, chance)
 
 
@@ -194,7 +198,7 @@ def ring_back() -> Signal:
 
 
 def _lost(length: int, loss: float, chance: np.random.Generator) -> tuple[tuple[int, int], ...]:
-    """Each packet by itself, the packets' edges anywhere."""
+    """Spans of packets that are lost independently, at an arbitrary phase."""
     if not loss:
         return ()
     edges = np.arange(int(chance.integers(PACKET)), length - PACKET, PACKET)

@@ -1,6 +1,6 @@
-"""How sure a count is: one-sided bounds at 95 %, exact (Clopper and Pearson for trials, Garwood for events in hours).
+"""Confidence of counts: exact one-sided bounds at 95 % (Clopper and Pearson for trials, Garwood for events in hours).
 
-With no event at all both say the rule of three: at most 3 in n.
+Without any event both give the rule of three: at most 3 in n.
 """
 
 import math
@@ -13,17 +13,17 @@ _RISK: Final = 0.05
 
 
 def at_least(hits: int, trials: int) -> float:
-    """The rate that is reached at least, after so many hits."""
+    """The lower bound of the rate after `hits` hits."""
     return 0.0 if hits == 0 else _crossing(lambda rate: 1 - _binomial_up_to(hits - 1, trials, rate) - _RISK)
 
 
 def at_most(hits: int, trials: int) -> float:
-    """The rate that is not exceeded, after so many hits."""
+    """The upper bound of the rate after `hits` hits."""
     return 1.0 - at_least(trials - hits, trials)
 
 
 def events_at_most(events: int) -> float:
-    """The mean number of events in the same time that is not exceeded."""
+    """The upper bound of the mean number of events in the same time."""
 
     def up_to(mean: float) -> float:
         return sum(math.exp(n * math.log(mean) - mean - math.lgamma(n + 1)) for n in range(events + 1))
@@ -33,7 +33,7 @@ def events_at_most(events: int) -> float:
 
 
 def _crossing(rising: Callable[[float], float]) -> float:
-    """Where a function that rises over 0 … 1 passes 0."""
+    """The zero of a function that rises over 0 … 1."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -45,7 +45,7 @@ def _crossing(rising: Callable[[float], float]) -> float:
 
 
 def _binomial_up_to(hits: int, trials: int, rate: float) -> float:
-    """The chance of so many hits or fewer."""
+    """The probability of at most `hits` hits."""
     if rate <= 0 or rate >= 1:
         return 1.0 if rate <= 0 or hits >= trials else 0.0
     factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, trials + 1)))))

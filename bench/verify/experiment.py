@@ -1,4 +1,4 @@
-"""How well the verifier knows a sound, against its goals.
+"""The verifier's accuracy against its goals.
 
 python -m bench.verify [--hours H] [--trials N] [--only …] [--json FILE]
 """
@@ -17,29 +17,31 @@ from typing import Any, Final
 from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..reporting import PROGRESS
-from . import material, measurements, results
-from .chains import CHAINS, DAMAGES, WHOLE
+from ..bench_output import PROGRESS
+from . import measurements, results, speech_and_music
 from .conditions import CONDITIONS
-from .material import Part, takes_in
 from .measurements import FREQUENCY_CONDITION, Job, Key, Tally
 from .near_misses import CODINGS, near_misses
 from .profiles import profiles
 from .results import Row
+from .speech_and_music import Part, takes_in
+from .transmission_chains import CHAINS, DAMAGES, WHOLE
 
 PARTS_OF_IT: Final = ("throughput", "inspect", "detection", "chains", "near-misses", "frequency", "false-alarms")
 HOURS: Final = 4.0
 TRIALS: Final = 40
-"""What two processors do in about eight minutes. The goals ask for 300 hours and 3 000 trials."""
+"""Number of trials that two processors do in about eight minutes. The goals ask for 300 hours and 3 000 trials."""
 OTHER_SHARE: Final = 1 / 15
-"""Of the hours, for music and for the network's signals: 20 each for 300 of speech."""
+"""Share of the hours for music and for the network's signals: 20 each for 300 of speech."""
 NEAR_MISS_SHARE: Final = 1 / 10
-"""Of the trials, for each kind through each codec; there are a hundred of those for each profile."""
+"""Share of the trials for each kind through each codec; each profile has a hundred of those."""
 CHAIN_SHARE: Final = 3 / 8
-"""Of the trials, for each chain; a third of that with each damage. Of 40 trials, each chain has every loss and room."""
+"""Share of the trials for each chain; a third of that with each damage. With 40 trials, each chain has every loss and
+room.
+"""
 
 PART: Final = Part.HELD_OUT
-"""Of the material."""
+"""The part of the material."""
 
 _COLUMNS: Final = (
     TextColumn("{task.description:24}"),
@@ -53,7 +55,7 @@ _TAKES_AT_ONCE: Final = 2
 
 
 def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, start: int = 0) -> Iterator[Job]:
-    """All that the processes share, the longest work first. The first trial and take have the number `start`."""
+    """All jobs of the processes, the longest work first. The first trial and take have the number `start`."""
     everybody = tuple(names)
     near = max(1, round(count * NEAR_MISS_SHARE))
     split = partial(_split, start=start)
@@ -89,7 +91,7 @@ def _split(kind: str, names: tuple[str, ...], what: str, coding: str, count: int
 
 
 def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
-    """Everything that the processes find, added up, in the order of the jobs."""
+    """The sum of all processes' results, in the order of the jobs."""
     found: dict[Key, Tally] = {}
     with (
         Progress(*_COLUMNS, console=PROGRESS) as progress,
@@ -114,7 +116,7 @@ def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and say by the exit code whether every goal was reached."""
+    """Measure and print. The exit code is 0 if every goal was reached."""
     parser = argparse.ArgumentParser(prog="python -m bench.verify", description=__doc__.partition("\n")[0])
     parser.add_argument("--hours", type=float, default=HOURS, help="of speech for false alarms (default %(default)s)")
     parser.add_argument("--trials", type=int, default=TRIALS, help="of each kind and profile (default %(default)s)")
@@ -132,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("hours, trials and workers must be above zero")
     wanted, names = chosen.only or PARTS_OF_IT, chosen.profile or list(profiles())
 
-    material.base(PART)
+    speech_and_music.base(PART)
     found: list[Row] = []
     if "throughput" in wanted:
         with_numba = importlib.util.find_spec("numba") is not None

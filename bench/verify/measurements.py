@@ -1,4 +1,4 @@
-"""The verifier on the material: each piece of work by itself, so that several processes share them."""
+"""The verifier on the material, in independent pieces of work for several processes."""
 
 import functools
 import math
@@ -16,33 +16,33 @@ from idtone.tones.profile import Profile
 from idtone.tones.verification.report import Match, Report
 from idtone.tones.verification.verify import Verifier
 
-from . import material
-from .chains import chain_trial
+from . import speech_and_music
 from .conditions import CONDITIONS, Condition, Trial, sounding_rms, trials
-from .material import RATE_HZ, Part, Take
 from .near_misses import near_miss_trials, signals_take
 from .profiles import profiles
+from .speech_and_music import RATE_HZ, Part, Take
+from .transmission_chains import chain_trial
 
 FREQUENCY_CONDITION: Final = Condition("white +10 dB, no codec", None, noise="white", snr_db=10)
 BEFORE_MS: Final = 30.0
 AFTER_MS: Final = 130.0
-"""Where the sound must be found, from where it was put: a codec delays it by as much as 70 ms."""
+"""Latest place of a found sound after its true place: a codec delays it by up to 70 ms."""
 
 INSPECTED_S: Final = (5.8, 60.0)
-"""A short call and a long one."""
+"""Lengths of a short call and a long one."""
 
 _THROUGHPUT_TAKES: Final = 3
 
 Key = tuple[str, str, str]
-"""What was measured, on which profile, of what: ("detection", "sample", "gsm")."""
+"""The measure, the profile, and the object: ("detection", "sample", "gsm")."""
 Tally = Counter[str]
 
-_TAKES: Final = {"speech": material.speech_take, "music": material.music_take, "signals": signals_take}
+_TAKES: Final = {"speech": speech_and_music.speech_take, "music": speech_and_music.music_take, "signals": signals_take}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`count` trials or takes from number `first` on. False alarms are looked for with all of `profiles` at once."""
+    """`count` trials or takes from number `first` on. The search for false alarms uses all of `profiles` at once."""
 
     kind: str
     profiles: tuple[str, ...]
@@ -54,7 +54,7 @@ class Job:
 
 
 def run(job: Job) -> dict[Key, Tally]:
-    """Do one piece of work; tallies to be added to those of the others."""
+    """The tallies of one piece of work, to be added to those of the others."""
     found: dict[Key, Tally] = {}
     for name in job.profiles:
         tally: Tally = Counter()
@@ -65,12 +65,14 @@ def run(job: Job) -> dict[Key, Tally]:
 
 @functools.lru_cache(2)
 def _take(what: str, part: Part, index: int) -> Take:
-    """Kept for the next profile."""
+    """A take, cached for the next profile."""
     return _TAKES[what](part, index)
 
 
 def verdicts(profile: Profile, trial: Trial) -> tuple[bool, bool, tuple[str, ...]]:
-    """Whether the sound was found where it is as conforming, whether it was found there at all, and what failed."""
+    """True if the sound was found in its place as conforming; True if it was found there at all; and the failed
+    criteria.
+    """
     report = verifier(profile.id).verify(trial.samples, RATE_HZ, trial.lost)
     here = _here(trial, report)
     conforms = report.verdict == "conforms" and any(f.verdict == "conforms" for f in here)
@@ -92,7 +94,7 @@ def _profile(name: str) -> Profile:
 
 
 def _here(trial: Trial, report: Report) -> list[Match]:
-    """What was found where the sound is."""
+    """The matches in the place of the sound."""
     return [found for found in report.findings if -BEFORE_MS < found.start_ms - trial.start_ms < AFTER_MS]
 
 
@@ -139,7 +141,7 @@ def _frequency(job: Job, name: str, tally: Tally) -> str:
         errors = [found.frequency_error_percent for found in here if found.frequency_error_percent is not None]
         tally.update(trials=1, measured=len(errors[:1]))
         if errors:
-            # A tally counts; millionths keep what matters of a square.
+            # A tally counts; millionths keep enough of a square.
             tally["square_millionths"] += round(1e6 * (errors[0] / 100 / bound) ** 2)
     return job.what
 
@@ -151,19 +153,19 @@ _KINDS: Final[dict[str, Callable[[Job, str, Tally], str]]] = {
     "false-alarms": _false_alarms,
     "frequency": _frequency,
 }
-"""Each adds up one profile's, and says of what."""
+"""Kind → function that adds up one profile's results, and returns their object."""
 
 
 def steady(profile: Profile) -> bool:
-    """Whether the profile is made of sines alone, for which the bound holds."""
+    """True if the profile consists only of sines, for which the bound holds."""
     return not any(segment.modulation or segment.sweep for segment in profile.segments)
 
 
 def frequency_bound(profile: Profile, snr_db: float) -> float:
     """The Cramér–Rao bound of the relative frequency error: all sines are off by one factor, their phases unknown.
 
-    A sine of amplitude A in white noise of variance σ² tells A²/2σ² · Σ w² (n − n̄)² of its angular frequency, w
-    being its envelope.
+    A sine of amplitude A in white noise of variance σ² gives the information A²/2σ² · Σ w² (n − n̄)² about its angular
+    frequency, w being its envelope.
     """
     variance = sounding_rms(profile) ** 2 * 10 ** (-snr_db / 10)
     information = 0.0
@@ -183,7 +185,7 @@ def frequency_bound(profile: Profile, snr_db: float) -> float:
 
 
 def throughput(profile: str, what: str, part: Part) -> float:
-    """How many times faster than real time one processor verifies half an hour that is decoded."""
+    """The speed of verification on one processor as a multiple of real time, for half an hour of decoded audio."""
     takes = [_take(what, part, index) for index in range(_THROUGHPUT_TAKES)]
     verifier(profile).verify(takes[0].samples[: 10 * RATE_HZ], RATE_HZ)
     began_s = time.process_time()

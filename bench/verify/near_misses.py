@@ -1,4 +1,4 @@
-"""Sounds that are nearly a profile, and the signals of the network: none of them may be taken for it."""
+"""Sounds that are nearly a profile, and the signals of the network: the verifier may accept none of them."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -10,16 +10,16 @@ from idtone.core.errors import DocumentError
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, Segment, build_profile
 
-from . import codings
-from .codings import Coding
+from . import codecs
+from .codecs import Coding
 from .conditions import Trial, carried, ring_back, sound_of
-from .material import RATE_HZ, TAKE_S, Part, Signal, Take, gain
 from .profiles import profiles
+from .speech_and_music import RATE_HZ, TAKE_S, Part, Signal, Take, rms_of_level
 
-CODINGS: Final[dict[str, Coding | None]] = {"clean": None, "g711-mu": codings.g711_mu, "gsm": codings.gsm}
+CODINGS: Final[dict[str, Coding | None]] = {"clean": None, "g711-mu": codecs.g711_mu, "gsm": codecs.gsm}
 
 Sound = Callable[[np.random.Generator], Signal]
-"""Makes the signal; what is random in it comes from the generator."""
+"""Makes the signal; its random parts come from the generator."""
 
 _LEVEL_DBM0: Final = -16
 
@@ -32,7 +32,7 @@ def near_misses(profile: Profile) -> dict[str, Sound]:
 
 
 def near_miss_trials(profile: Profile, name: str, coding: str, first: int, count: int, part: Part) -> list[Trial]:
-    """Legs that hold the near miss, each by its number, through one of CODINGS."""
+    """Legs with the near miss, each by its number, through one of CODINGS."""
     make = near_misses(profile)[name]
     seed = zlib.crc32(f"{part.value} {profile.id} {name} {coding}".encode())
     chances = [np.random.default_rng([seed, first + n]) for n in range(count)]
@@ -47,10 +47,12 @@ def signals_take(part: Part, index: int) -> Take:
         level = np.float32(10 ** (chance.uniform(-14, 3) / 20))
         pieces.append(level * kinds[int(chance.integers(len(kinds)))](chance))
         between = chance.standard_normal(int(chance.uniform(0.1, 2) * RATE_HZ), np.float32)
-        pieces.append(between * np.float32(gain(float(chance.uniform(-70, -14)))))
+        pieces.append(between * np.float32(rms_of_level(float(chance.uniform(-70, -14)))))
         length += len(pieces[-2]) + len(pieces[-1])
     samples = np.concatenate(pieces)
-    samples += np.float32(gain(float(chance.uniform(-75, -38)))) * chance.standard_normal(len(samples), np.float32)
+    samples += np.float32(rms_of_level(float(chance.uniform(-75, -38)))) * chance.standard_normal(
+        len(samples), np.float32
+    )
     coding = list(CODINGS.values())[index % len(CODINGS)]
     if coding:
         decoded = coding(np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16))
@@ -107,14 +109,14 @@ def _scaled(segment: Segment, frequency: float, time: float) -> Segment:
 
 
 def _cadence(*segments: tuple[tuple[float, ...], float, float], repeat: int = 1) -> Sound:
-    """Frequencies, on and off in ms, `repeat` times."""
+    """A signal of frequencies, on and off in ms, `repeat` times."""
     plain = [{"frequencies_hz": hz, "on_ms": on_ms, "off_ms": off_ms, "ramp_ms": 0} for hz, on_ms, off_ms in segments]
     tree = {"id": "tone", "title": "tone", "level_dbm0": _LEVEL_DBM0, "segments": plain, "repeat": repeat}
     return _fixed(synthesise(build_profile(tree, "tone"), RATE_HZ).astype(np.float32))
 
 
 def _dtmf(on_ms: float) -> Sound:
-    """Ten random digits."""
+    """A signal of ten random digits."""
     rows, columns = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 
     def dial(chance: np.random.Generator) -> Signal:
@@ -125,7 +127,7 @@ def _dtmf(on_ms: float) -> Sound:
 
 
 def _fsk(rate: int, mark_hz: float, space_hz: float) -> Sound:
-    """Two seconds of random bits, the phase running on."""
+    """A signal of two seconds of random bits, with continuous phase."""
 
     def send(chance: np.random.Generator) -> Signal:
         bits = chance.integers(2, size=2 * rate)
@@ -137,7 +139,7 @@ def _fsk(rate: int, mark_hz: float, space_hz: float) -> Sound:
 
 
 def _ced(chance: np.random.Generator) -> Signal:
-    """ITU-T V.25 with its phase reversals each 450 ms."""
+    """The tone of ITU-T V.25 with its phase reversals each 450 ms."""
     samples = np.arange(int(3.3 * RATE_HZ))
     reversed_ = np.where(samples * 1000 // RATE_HZ // 450 % 2, -1, 1)
     return _loud(reversed_ * np.sin(2 * np.pi * 2100 * samples / RATE_HZ))

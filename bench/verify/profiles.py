@@ -6,7 +6,7 @@ from idtone.tones.profile import Profile, build_profile
 from idtone.tones.profile_library import load_library
 
 _OTHERS: Final[dict[str, list[dict[str, Any]]]] = {
-    # The "pu pu" that the field knows the sound by.
+    # The "pu pu" by which the field knows the sound.
     "two-pulses": [{"frequencies_hz": [400], "on_ms": 100, "off_ms": 100}] * 2,
     "two-tones-at-once": [
         {"frequencies_hz": [620, 860], "on_ms": 150, "off_ms": 80, "ramp_ms": 10},

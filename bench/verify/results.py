@@ -1,4 +1,4 @@
-"""What the experiment found, beside its goals: rows, their table and their JSON."""
+"""The experiment's results beside its goals: rows, their table and their JSON."""
 
 import json
 from collections import Counter
@@ -11,10 +11,10 @@ from typing import Any, Final
 from idtone.core.files import draft
 from idtone.tones import verification
 
-from ..reporting import print_table
+from ..bench_output import print_table
 from . import confidence
-from .chains import WHOLE
 from .measurements import Key, Tally
+from .transmission_chains import WHOLE
 
 CALIBRATION: Final = Path(verification.__file__).with_name("calibration.json")
 CONFORMS_GOAL: Final = {
@@ -29,16 +29,16 @@ ABSENT_GOAL: Final = 0.005
 DAMAGED_GOAL: Final = 0.001
 FREQUENCY_GOAL: Final = 1.3
 THROUGHPUT_GOAL: Final = {True: 15_000.0, False: 1_500.0}
-"""With numba and without, × real time."""
+"""Goals with numba and without, × real time."""
 INSPECT_GOAL: Final = 2.0
-"""Of a recording's own length."""
+"""Goal as a share of the recording's length."""
 
 HOURS_GOAL: Final = {"speech": 300, "music": 20, "signals": 20}
-"""Without a false alarm."""
+"""Goal of hours without a false alarm."""
 
 
 class Reached(StrEnum):
-    """The state of a goal. `SHOWN`: the 95 % bound reaches it too. `SO_FAR`: the figure does, on too few trials."""
+    """State of a goal. `SHOWN`: the 95 % bound reaches it too. `SO_FAR`: only the figure does, on too few trials."""
 
     SHOWN = "reached"
     SO_FAR = "reached so far"
@@ -48,7 +48,7 @@ class Reached(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `bound` is the one-sided 95 % bound towards the worse; `trials` and `hours` say what it rests on."""
+    """One figure. `bound` is the one-sided 95 % bound towards the worse; `trials` and `hours` are its basis."""
 
     measure: str
     profile: str
@@ -65,7 +65,7 @@ class Row:
 
 
 def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """The rows of all tallies, and over all profiles where there are several."""
+    """The rows of all tallies, and those over all profiles if there are several."""
     found: list[Row] = []
     for (kind, profile, what), tally in tallies.items():
         if kind == "detection":
@@ -115,7 +115,7 @@ def _alarm_row(profile: str, what: str, tally: Tally) -> Row:
 
 
 def _open_row(profile: str, what: str, tally: Tally) -> Row:
-    """What the caution costs: places of speech and music at which the verifier cannot tell."""
+    """The row of undecided places in speech and music, the cost of caution."""
     hours, count = tally["milliseconds"] / 3_600_000, tally["cannot-tell"]
     bound = confidence.events_at_most(count) / hours
     return Row("left open in other sounds", profile, what, count / hours, "/h", bound, count, None, hours)
@@ -134,7 +134,9 @@ def _frequency_row(profile: str, what: str, tally: Tally) -> Row:
 
 
 def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """Whole sounds called absent or left open, and damaged ones called conforming: of each profile, and of all."""
+    """Rows of complete sounds called absent or left open, and of damaged ones called conforming: for each profile, and
+    for all.
+    """
     found = []
     names = tuple(dict.fromkeys(key[1] for key in tallies))
     for profile in (*names, "all") if names else ():
@@ -172,7 +174,7 @@ def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
 
 
 def _near_miss_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """One row for each profile, with the near misses that were accepted in its notes."""
+    """One row for each profile, with the accepted near misses in its notes."""
     found = []
     for profile in dict.fromkeys(key[1] for key in tallies):
         mine = {key[2]: tally for key, tally in tallies.items() if key[1] == profile}
@@ -221,7 +223,7 @@ def _at_most(value: float, bound: float, goal: float) -> Reached:
 
 
 def print_tables(found: Sequence[Row]) -> None:
-    """Of each measure, the profiles together too, with the commonest reasons where a goal is not reached."""
+    """Print the rows of each measure, and of all profiles together, with the commonest reasons for a missed goal."""
     for measure in dict.fromkeys(row.measure for row in found):
         mine = [row for row in found if row.measure == measure]
         print_table(measure, [_shown(row) for row in (*mine, *_together(mine))])

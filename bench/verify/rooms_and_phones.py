@@ -1,4 +1,4 @@
-"""What a phone or a room does to a leg: adaptive playout, noise suppression, reverberation.
+"""Effects of a phone or a room on a leg: adaptive playout, noise suppression, reverberation.
 
 The responses of the rooms are synthetic, and so is the adaptive buffer: it repeats or leaves out periods like that of
 WebRTC (NetEq). The suppressors are the libraries themselves.
@@ -14,18 +14,18 @@ from webrtc_noise_gain import AudioProcessor
 
 from lab import packages
 
-from .codings import RATE_HZ, Pcm
-from .material import Signal
+from .codecs import RATE_HZ, Pcm
+from .speech_and_music import Signal
 
 _SHORTEST: Final = RATE_HZ // 400
 _LONGEST: Final = RATE_HZ * 15 // 1000
-"""The periods that an adaptive buffer repeats or leaves out: 2.5 to 15 ms."""
+"""Longest period that an adaptive buffer repeats or leaves out: they are 2.5 to 15 ms."""
 _BUSY: Final = 0.6
-"""The share of the places that it uses while it drains or fills."""
+"""Share of the places that the buffer uses while it drains or fills."""
 
 
 def played_out(samples: Signal, chance: np.random.Generator) -> Signal:
-    """Played by an adaptive buffer: now and then it repeats a period or leaves one out, once in 60 ms at most.
+    """The samples after an adaptive buffer: at times it repeats a period or leaves one out, at most once in 60 ms.
 
     It drains or fills for some hundred milliseconds, then rests.
     """
@@ -98,7 +98,7 @@ _library = functools.cache(packages.library)
 
 
 def suppressed_by_speex(samples: Pcm) -> Pcm:
-    """The noise suppression of libspeexdsp, in frames of 20 ms."""
+    """The samples after the noise suppression of libspeexdsp, in frames of 20 ms."""
     library, frame = _library("libspeexdsp1", "libspeexdsp.so.1"), RATE_HZ // 50
     library.speex_preprocess_state_init.restype = ctypes.c_void_p
     state = ctypes.c_void_p(library.speex_preprocess_state_init(frame, RATE_HZ))
@@ -113,7 +113,7 @@ def suppressed_by_speex(samples: Pcm) -> Pcm:
 
 
 def suppressed_by_webrtc(samples: Pcm, level: int = 2) -> Pcm:
-    """The noise suppression of WebRTC, at 16 kHz in frames of 10 ms."""
+    """The samples after the noise suppression of WebRTC, at 16 kHz in frames of 10 ms."""
     wide = np.clip(soxr.resample(samples.astype(np.float64), RATE_HZ, 16000, "HQ"), -32768, 32767).astype("<i2")
     processor = AudioProcessor(0, level)
     heard = b"".join(

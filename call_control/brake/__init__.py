@@ -1,1 +1,3 @@
-"""The brake: it marks, slows and stops a line, trunk, customer or number that calls as no ordinary one does."""
+"""The brake. It marks, slows and stops a line, trunk, customer or number whose calls are not those of an ordinary
+one.
+"""

@@ -1,14 +1,13 @@
-"""The brake: which calls it refuses, and what it learns from each call. Pure: `now_s` is an argument.
+"""The brake: the calls that it refuses, and what it learns from each call. Pure: `now_s` is an argument.
 
-Each call is counted for its number, endpoint, customer and trunks (`call_subjects`), in the order from the narrowest to
-the widest. If one of them is stopped by a call, the wider ones begin their minute anew: one line that was broken into
-must not stop its customer. A refused call never reached the trunk and presented no number, so it counts only for the
-endpoint and the customer, which have tried; a call of a stopped subject counts for none. Emergency calls are not looked
-at.
+Each call is counted for its number, endpoint, customer and trunks (`call_subjects`), from the narrowest to the widest.
+If a call stops one of them, the wider ones begin their minute anew: one line that was broken into must not stop its
+customer. A refused call never reached the trunk and presented no number. So it counts only for the endpoint and the
+customer, which have tried; a call of a stopped subject counts for none. Emergency calls are ignored.
 
-Memory is bounded whatever callers invent: each table has two generations of at most so many subjects, and forgets those
-that did not call since the generation before (as in the clock algorithm). A stop is kept by its token when its subject
-is forgotten.
+Memory is bounded whatever callers invent. Each table has two generations with limited numbers of subjects, and forgets
+those without a call since the previous generation (as in the clock algorithm). When a stopped subject is forgotten, its
+stop is kept by its token.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from .subject import CALM_S, Shares, Subject
 from .windows import Positions
 
 MOST_LINES: Final = 131_072
-"""Endpoints, and customers. Callers cannot invent them."""
+"""Maximum number of endpoints and of customers. Callers cannot invent them."""
 MOST_TRUNKS: Final = 4096
 MOST_NUMBERS: Final = 16_384
 LOOK_FOR_SURGE_S: Final = 60.0
@@ -79,7 +78,7 @@ class _Table:
         self._most = max(1, most // 2)
 
     def again(self, name: str) -> Subject | None:
-        """A subject of the old generation, moved into the young one."""
+        """A subject of the old generation, moved into the young one; None if there is none."""
         subject = self.old.pop(name, None)
         if subject is not None:
             self.add(name, subject)
@@ -91,13 +90,13 @@ class _Table:
         self.young[name] = subject
 
     def __iter__(self) -> Iterator[Subject]:
-        """The subjects; any thread may ask."""
+        """The subjects. Thread-safe."""
         yield from list(self.young.values())
         yield from list(self.old.values())
 
 
 class Brake:
-    """Use it in one thread; `state`, `holds` and `told` may be read from another one."""
+    """The state of the brake. Use it in one thread; `state`, `holds` and `told` may be read from another one."""
 
     def __init__(
         self,
@@ -109,7 +108,7 @@ class Brake:
         most_lines: int = MOST_LINES,
         most_numbers: int = MOST_NUMBERS,
     ) -> None:
-        """`key` makes the tokens and the positions in bitmaps; `highest` is the highest step that it takes."""
+        """`key` makes the tokens and the positions in bitmaps. `highest` is the highest step that the brake takes."""
         self._key, self._node, self._kinds, self._share_limits, self._highest = key, node, kinds, shares, highest
         self._positions = Positions(key[16:] + key[:16])
         self._tables = {kind: _Table(most_lines) for kind in SubjectKind}
@@ -121,25 +120,25 @@ class Brake:
             for kind in (SubjectKind.NUMBER, SubjectKind.ENDPOINT, SubjectKind.CUSTOMER, SubjectKind.TRUNK)
         )
         self._raised: dict[str, Subject] = {}
-        """By token: those with a step that this process has seen call."""
+        """Token → a subject with a step that has called since this process began."""
         self._awaited: dict[str, Hold] = {}
-        """By token: steps of subjects that have not called since this process knows of them."""
+        """Token → the step of a subject that has not called since this process learnt of it."""
         self._released: dict[str, float] = {}
-        """By token: when it was released last."""
+        """Token → the time of its last release."""
         self._kept: dict[str, dict[str, Any]] = {}
-        """By token: what the disk has of subjects that have not called since the start."""
+        """Token → the stored values of a subject that has not called since the start."""
         self._braked: frozenset[str] = frozenset()
-        """The names of what is slowed or stopped."""
+        """Names of the subjects that are slowed or stopped."""
         self.changes = 0
-        """It grows when a step or a release changes."""
+        """Counter that grows when a step or a release changes."""
         self._surge_until_s = self._look_for_surge_s = 0.0
         self.steps = dict.fromkeys((BrakeStep.MARK, BrakeStep.SLOW, BrakeStep.STOP), 0)
-        """How many subjects have come to a step since this process began."""
+        """Number of subjects that have come to each step since this process began."""
 
     # -- each call ------------------------------------------------------------------------------------------------
 
     def find(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Found:
-        """The subjects of a call, the narrowest first. `customer` is whose line it is, by the table of lines."""
+        """The subjects of a call, the narrowest first. `customer` is the customer of the line by the table of lines."""
         number, endpoint, whose, trunks = names_of(call, customer)
         found = []
         if number:
@@ -171,9 +170,9 @@ class Brake:
         return subject
 
     def refusal(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Reason | None:
-        """Why the brake refuses the call now; None if it does not. It counts nothing.
+        """The reason why the brake refuses the call now; None if it does not. The call is not counted.
 
-        `customer` is whose line it is, by the table of lines.
+        `customer` is the customer of the line by the table of lines.
         """
         if not (self._braked or self._awaited) or call.direction is not _OUTGOING:
             return None
@@ -193,8 +192,8 @@ class Brake:
     def count(
         self, call: ForwardedCall, reason: Reason, passed: bool, now_s: float, customer: str | None = None
     ) -> tuple[Found, Sequence[Hold]]:
-        """Count a decided call that is no emergency call. Returns its subjects, the narrowest first, and those that
-        have come to a higher step.
+        """Count a decided call that is no emergency call. Returns its subjects, the narrowest first, and the holds of
+        those that have reached a higher step.
         """
         if not passed and reason is not Reason.BRAKE_SLOW:
             return (), _NONE
@@ -223,7 +222,9 @@ class Brake:
     def count_late(
         self, call: ForwardedCall, passed: bool, at_s: float, now_s: float, customer: str | None = None
     ) -> Sequence[Hold]:
-        """Count a call that was decided without the service; but not for a subject that was released since then."""
+        """Count a call that was decided without the service, except for a subject that was released since then. Returns
+        the new holds.
+        """
         if not passed:
             return _NONE
         presented, called, risen = call.forwarding_number.e164, call.called.e164 or call.dialled, []
@@ -238,8 +239,8 @@ class Brake:
     def ended(
         self, found: Found, call_id: str, talked_s: float | None, rang_s: float | None, cancelled: bool, now_s: float
     ) -> Sequence[Hold]:
-        """Count the end of a call that was connected for `talked_s`, or rang for `rang_s` without an answer; both are
-        None for a call that failed, which says nothing of the line.
+        """Count the end of a call that was connected for `talked_s`, or rang for `rang_s` without an answer. Both are
+        None for a call that failed, which shows nothing about the line. Returns the new holds.
         """
         if talked_s is None and rang_s is None:
             return _NONE
@@ -261,7 +262,7 @@ class Brake:
         self.steps[subject.step] += 1
         self._raised[self._token(subject)] = subject
         self._changed()
-        # During a surge `calm` looks. To count all lines at each rise would take long where many rise.
+        # During a surge `calm` counts. Counting all lines at each rise would take long if many rise.
         if subject.kind is SubjectKind.ENDPOINT and subject.is_marked_by_volume and not self.is_surge(now_s):
             self._look_for_surge(now_s)
         return self._hold(subject)
@@ -269,11 +270,13 @@ class Brake:
     # -- surge ----------------------------------------------------------------------------------------------------
 
     def is_surge(self, now_s: float) -> bool:
-        """True if so many lines call more than usual that the cause lies elsewhere."""
+        """True if so many lines call more than usual that the cause must be elsewhere."""
         return now_s < self._surge_until_s
 
     def _look_for_surge(self, now_s: float) -> None:
-        """Begin or continue a surge if enough known lines are marked. It ends the slowing of lines that it allows."""
+        """Begin or continue a surge if enough known lines are marked. A surge ends the slowing of lines that it
+        allows.
+        """
         marked = sum(
             each.kind is SubjectKind.ENDPOINT and each.is_marked_by_volume and each.is_large(now_s)
             for each in self._raised.values()
@@ -288,7 +291,7 @@ class Brake:
             self._changed()
 
     def _changed(self) -> None:
-        """A step or a release has changed."""
+        """Note a change of a step or a release."""
         self.changes += 1
         self._braked = frozenset(each.name for each in self._raised.values() if each.step >= _SLOW)
 
@@ -311,7 +314,7 @@ class Brake:
         )
 
     def _attach(self, subject: Subject, hold: Hold, now_s: float) -> None:
-        """Another node, or this one before its restart, has raised the subject."""
+        """Set the step to which another node, or this one before its restart, has raised the subject."""
         subject.set_step(hold.step, hold.signal, hold.since_s, hold.node, hold.call_id, now_s)
         self._raised[hold.token] = subject
         self._changed()
@@ -319,7 +322,7 @@ class Brake:
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def calm(self, now_s: float) -> None:
-        """End the marks and slowings whose time is over. Call this every few seconds."""
+        """End the marks and slowings that are over. Call this every few seconds."""
         surge = self.is_surge(now_s)
         if surge and now_s >= self._look_for_surge_s:
             self._look_for_surge_s = now_s + LOOK_FOR_SURGE_S  # it looks at all lines
@@ -334,7 +337,7 @@ class Brake:
                 self._changed()
 
     def release(self, token: str, now_s: float) -> bool:
-        """Release a subject on all nodes, for an operator. Returns whether it had a step here."""
+        """Release a subject on all nodes, for an operator. True if it had a step here."""
         subject, hold = self._raised.pop(token, None), self._awaited.pop(token, None)
         since_s = max(subject.since_s if subject else 0.0, hold.since_s if hold else 0.0)
         if subject:
@@ -350,7 +353,7 @@ class Brake:
         self._changed()
 
     def adopt(self, holds: Iterable[Hold], released: Mapping[str, float], now_s: float) -> None:
-        """Take over what other nodes have stopped and released."""
+        """Take over the stops and releases of other nodes."""
         for token, at_s in released.items():
             if at_s > self._released.get(token, 0.0):
                 subject, hold = self._raised.get(token), self._awaited.get(token)
@@ -387,14 +390,14 @@ class Brake:
         return raised + list(self._awaited.values())
 
     def subjects(self) -> dict[BrakeStep, int]:
-        """How many subjects have each step."""
+        """Number of subjects at each step."""
         counts = dict.fromkeys((BrakeStep.MARK, BrakeStep.SLOW, BrakeStep.STOP), 0)
         for hold in self.holds():
             counts[hold.step] += 1
         return counts
 
     def told(self) -> dict[str, Any]:
-        """What other nodes need: stops and releases, without the ids of calls."""
+        """The stops and releases for other nodes, without the ids of calls."""
         stops = sorted((hold for hold in self.holds() if hold.step is _STOP), key=lambda hold: -hold.since_s)
         released = sorted(self._released.copy().items(), key=lambda each: -each[1])
         return {
@@ -405,7 +408,7 @@ class Brake:
     # -- over a restart -------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """The state for the disk, without telephone numbers and without names that hold one."""
+        """The state for the disk, without telephone numbers and without names that contain one."""
         raised = [subject for subject in list(self._raised.values()) if subject.step not in (BrakeStep.NOTHING, _STOP)]
         return {
             "holds": [hold.to_json() for hold in self.holds()],
@@ -414,7 +417,7 @@ class Brake:
         }
 
     def lines(self) -> dict[str, Any]:
-        """What is usual for each line, and the windows that matter, by token, as the disk keeps them."""
+        """The usual values of each line, and the windows that matter, by token, in the form for the disk."""
         found = dict(list(self._kept.items()))
         for table in self._tables.values():
             for subject in table:
@@ -434,14 +437,14 @@ class Brake:
         windows: Mapping[str, dict[str, Any]],
         lines: Mapping[str, dict[str, Any]],
     ) -> None:
-        """Take over the state that an earlier process has left. Call this before the first call is counted."""
+        """Take over the state of an earlier process. Call this before the first call is counted."""
         self._released = dict(list(released.items())[-MOST_STOPS:])
         allowed = [hold for hold in holds if BrakeStep.NOTHING < hold.step <= self._highest]
         self._awaited = {hold.token: hold for hold in allowed[:MOST_STOPS]}
         self._kept = dict(list(lines.items())[: self._most_lines])
         for token in (
             self._kept.keys() & self._released.keys()
-        ):  # what a released line did before must not stop it again
+        ):  # the calls before the release must not stop the line again
             self._kept[token] = {field: value for field, value in self._kept[token].items() if field != "windows"}
         for token, each in list(windows.items())[:MOST_STOPS]:
             self._kept[token] = self._kept.get(token, {}) | {"windows": each}

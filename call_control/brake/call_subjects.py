@@ -1,4 +1,4 @@
-"""The subjects for which the brake counts a call. Pure."""
+"""The subjects to which the brake counts a call. Pure."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from idtone.core.calls import Direction, ForwardedCall
 _OUTGOING: Final = Direction.OUTGOING
 
 UNNAMED: Final = "-"
-"""The endpoint of calls that name neither an endpoint nor a customer, as under the operator's own Dial() without
-account codes. Many customers may share it."""
+"""The endpoint of calls that name neither an endpoint nor a customer, as with the operator's own Dial() without account
+codes. Many customers may share it.
+"""
 
 Names = tuple[str, str, str, tuple[str, ...]]
-"""Number, endpoint, customer and trunks; each is empty if the call does not count for one."""
+"""Number, endpoint, customer and trunks. A name is empty if the call does not count for it."""
 
 
 def names_of(call: ForwardedCall, customer: str | None = None) -> Names:
-    """The names of the subjects of a call; no other function says whose call it is.
+    """The names of the subjects of a call. No other function decides whose call it is.
 
-    Without a `customer` of the table of lines, the account code is the customer. A call to a number of ours
-    (`incoming`) is not its customer's doing: it counts only for its trunks, among which is the one by which it came.
+    Without a `customer` from the table of lines, the account code is the customer. A call to one of our numbers
+    (`incoming`) is not its customer's doing. It counts only for its trunks, which include the one through which it
+    came.
     """
     endpoint, trunks = call.endpoint, call.trunks
-    if "@" in endpoint:  # a Local channel: a caller can choose what stands before the context
+    if "@" in endpoint:  # a Local channel: a caller can choose the text before the context
         endpoint = endpoint.rpartition("@")[2]
     if call.direction is not _OUTGOING:
         return "", "", "", (*trunks, endpoint) if endpoint and endpoint not in trunks else trunks

@@ -1,8 +1,8 @@
-"""The brake's limits, as tables: for each kind of line and each signal, from which count on it is stopped. Pure.
+"""The brake's limits, as tables: for each kind of line and each signal, the count at which it is stopped. Pure.
 
-A limit has three values. A line that is not known yet has `new`. A line with `LEARNED_AFTER` ordinary days has
-`TIMES` times what is usual for it, but never less than `floor`, and never more than `ceiling`: so an attacker cannot
-train a line up to any volume. A kind without a limit for a signal is never braked by it.
+A limit has three values. A line that is not known yet gets `new`. A line with `LEARNED_AFTER` ordinary days gets
+`TIMES` times its usual count, but at least `floor` and at most `ceiling`, so an attacker cannot train a line up to any
+volume. A kind without a limit for a signal is never braked by that signal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from idtone.core.tail_probabilities import usual
 
 
 class BrakeStep(IntEnum):
-    """What the brake does with a subject."""
+    """A step of the brake for a subject."""
 
     NOTHING = 0
     MARK = 1
@@ -40,13 +40,13 @@ class SubjectKind(StrEnum):
     CUSTOMER = "customer"
     """The caller's account code."""
     TRUNK = "trunk"
-    """A PJSIP endpoint by which calls leave, or by which calls to forward come."""
+    """A PJSIP endpoint through which calls leave, or through which calls to be forwarded come."""
     NUMBER = "number"
     """A presented number."""
 
 
 class LineKind(StrEnum):
-    """What kind of line a subject is."""
+    """The kind of line that a subject is."""
 
     EXTENSION = "extension"
     PBX = "pbx"
@@ -57,7 +57,7 @@ class LineKind(StrEnum):
 
 
 class Signal(IntEnum):
-    """What is counted. The first ones have windows of a minute, the others of an hour (`windows`)."""
+    """A counted quantity. The first ones have windows of a minute, the others of an hour (`windows`)."""
 
     CALLS = 0
     PRESENTED = 1
@@ -88,9 +88,9 @@ class Limit(NamedTuple):
 
 
 Counts = tuple[int, ...]
-"""A number for each signal."""
+"""A count for each signal."""
 NEVER: Final = 1 << 62
-"""The limit of a signal without one."""
+"""The limit in place of a missing one."""
 NO_COUNTS: Final[Counts] = (0,) * len(Signal)
 
 LIMITS: Final[Mapping[LineKind, Mapping[Signal, Limit]]] = {
@@ -127,8 +127,8 @@ LIMITS: Final[Mapping[LineKind, Mapping[Signal, Limit]]] = {
         Signal.HOUR_CALLS: Limit(10_000, NEVER, 60_000),
     },
 }  # fmt: skip
-"""From these counts on a subject is stopped. A line that is not known yet is braked by its presented numbers only,
-which no ordinary line changes so often: how much it ordinarily calls is not known. An extension is one that the
+"""Counts at which a subject is stopped. A line that is not known yet is braked only by its presented numbers,
+which no ordinary line changes so often; its usual number of calls is not known. An extension is a line that the
 operator has named.
 """
 PARTS: Final[Mapping[BrakeStep, tuple[int, int]]] = {
@@ -136,34 +136,34 @@ PARTS: Final[Mapping[BrakeStep, tuple[int, int]]] = {
     BrakeStep.SLOW: (3, 4),
     BrakeStep.STOP: (1, 1),
 }
-"""The part of a limit at which a step begins: numerator and denominator."""
+"""Fraction of a limit at which a step begins: numerator and denominator."""
 TIMES: Final = 4
-"""What is usual for a line, times this, is its limit; so a line is marked at twice what is usual."""
+"""Factor from a line's usual count to its limit. So a line is marked at twice its usual count."""
 LEARNED_AFTER: Final = 7
-"""Ordinary days with calls after which a line is known."""
+"""Number of ordinary days with calls after which a line is known."""
 LEARNED_DAYS: Final = 28
-"""The last ordinary days that count."""
+"""Number of last ordinary days that count."""
 VOLUME: Final = frozenset({Signal.CALLS, Signal.HOUR_CALLS, Signal.HOUR_CALLED})
-"""What rises on most lines at once when something has happened to everybody, as in an earthquake."""
+"""Signals that rise on most lines at once after an event that concerns everybody, such as an earthquake."""
 SURGE_TIMES: Final = 3
-"""In a surge the limits of `VOLUME` are so many times as high, but not above 3/2 of the ceiling (the bitmap of called
-numbers does not count further).
+"""Factor for the limits of `VOLUME` in a surge. The result is at most 3/2 of the ceiling, because the bitmap of called
+numbers does not count further.
 """
 SURGE_LINES: Final = 3
-"""So many known lines, and one in `SURGE_ONE_IN` of those that call, are marked by their `VOLUME` in a surge. On
-ordinary days none is.
+"""Number of known lines that must be marked by their `VOLUME` for a surge; also one in `SURGE_ONE_IN` of those that
+call. On ordinary days none is marked.
 """
 SURGE_ONE_IN: Final = 4
 SURGE_S: Final = 6 * 3600.0
-"""A surge lasts until so many lines were not marked for so long. In the evening few lines are left to say that it goes
-on.
+"""Time without enough marked lines after which a surge ends, in seconds. In the evening few lines are left to show that
+it continues.
 """
 LEAST_PACE: Final = 4
-"""A slowed line has at least this part of the floor of its calls in a minute."""
+"""Minimum pace of a slowed line, as a fraction of the floor of its calls in a minute."""
 
 
 def stops_at(line: LineKind, days: Sequence[Counts]) -> Counts:
-    """The counts from which on a subject is stopped. `days` has the greatest counts of each of its ordinary days."""
+    """The counts at which a subject is stopped. `days` has the greatest counts of each of its ordinary days."""
     if len(days) < LEARNED_AFTER:
         return _NEW[line]
     return tuple([_stop_at(LIMITS[line].get(signal), [day[signal] for day in days]) for signal in Signal])
@@ -183,7 +183,7 @@ _NEW: Final = {
 
 @lru_cache(maxsize=65536)
 def stops_in_surge(line: LineKind, stops: Counts) -> Counts:
-    """The counts from which on a subject is stopped in a surge."""
+    """The counts at which a subject is stopped in a surge."""
     limits = LIMITS[line]
 
     def of(signal: Signal, stop: int) -> int:
@@ -201,7 +201,7 @@ def begins_at(step: BrakeStep, stop_at: int) -> int:
 
 
 def step_of(counts: Counts, stops: Counts) -> tuple[BrakeStep, Signal | None]:
-    """The step that these counts ask for, and the signal that asks for it most."""
+    """The highest step that these counts require, and the signal that requires it most."""
     for step in (BrakeStep.STOP, BrakeStep.SLOW, BrakeStep.MARK):
         for signal in Signal:
             if counts[signal] >= begins_at(step, stops[signal]):
@@ -212,7 +212,7 @@ def step_of(counts: Counts, stops: Counts) -> tuple[BrakeStep, Signal | None]:
 @lru_cache(maxsize=65536)
 def thresholds(stops: Counts, step: BrakeStep) -> tuple[int, int, int]:
     """The counts at which the next step begins: calls in a minute, presented numbers in a minute, and the smallest
-    count of an hour. The count of calls always reaches that one first.
+    count of an hour. The count of calls always reaches that smallest count first.
     """
     if step is BrakeStep.STOP:
         return NEVER, NEVER, NEVER
@@ -221,7 +221,7 @@ def thresholds(stops: Counts, step: BrakeStep) -> tuple[int, int, int]:
 
 
 def pace_s(line: LineKind, days: Sequence[Counts]) -> float:
-    """Seconds between two calls of a slowed subject: the pace that is usual for it, or a quarter of the floor."""
+    """Seconds between two calls of a slowed subject: its usual pace, or a quarter of the floor."""
     limit = LIMITS[line][Signal.CALLS]
     least = max(1, limit.floor // LEAST_PACE)
     return 60 / max(least, round(usual([day[Signal.CALLS] for day in days])) if days else 0)
@@ -229,10 +229,10 @@ def pace_s(line: LineKind, days: Sequence[Counts]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ShareLimit:
-    """The share of ended calls that is usual, and how many such calls a mark needs (`at_least`).
+    """The usual share of ended calls, and the number of such calls that a mark needs (`at_least`).
 
-    The share of a known line marks, and slows at `SLOW_TIMES` as many; it stops nothing, because the failure of a
-    carrier looks the same.
+    The share of a known line marks it, and slows it at `SLOW_TIMES` as many calls. It stops nothing, because the
+    failure of a carrier looks the same.
     """
 
     usual_share: float
@@ -244,7 +244,9 @@ SLOW_TIMES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class ShareLimits:
-    """`false_alarm` is the probability by chance, for a window. The values are those of `config/misuse.yaml`."""
+    """Limits on shares. `false_alarm` is the probability of a mark by chance, for each window. The values are those of
+    `config/misuse.yaml`.
+    """
 
     false_alarm: float
     short: ShareLimit

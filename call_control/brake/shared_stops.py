@@ -1,7 +1,7 @@
-"""Stops as they travel between nodes and over a restart, and releases, which end them. Pure.
+"""Stops in the form for other nodes and for a restart, and releases, which end them. Pure.
 
 Each is about a token. A release ends the stops that began before it, on each node; a later stop counts again. So nodes
-may hear of stops and releases in any order, and as often as they like, and come to the same end.
+may learn of stops and releases in any order and repeatedly, and reach the same result.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from idtone.core.numbers import holds_number
 from .limits import BrakeStep, LineKind, SubjectKind
 
 MOST_STOPS: Final = 10_000
-"""Stops and releases that a node keeps."""
+"""Maximum number of stops, and of releases, that a node keeps."""
 MOST_TOLD: Final = 100
-"""Stops, and releases, that a node tells the others: the newest."""
+"""Maximum number of stops, and of releases, that a node sends to the others: the newest ones."""
 _LONGEST: Final = 200
 _TOKEN_BYTES: Final = 12
 
 
 def token_of(key: bytes, kind: SubjectKind, name: str) -> str:
-    """The token of a subject: a keyed hash instead of its name, the same on all nodes with the key."""
+    """The token of a subject: a keyed hash of its name, the same on all nodes with the key."""
     return hashlib.blake2b(f"{kind}\0{name}".encode(), key=key[:64], digest_size=_TOKEN_BYTES).hexdigest()
 
 
@@ -35,13 +35,15 @@ def brake_key(secret: bytes) -> bytes:
 
 
 def label_of(kind: SubjectKind, name: str) -> str:
-    """What may be shown of a subject; empty for a number, and for a name that holds one."""
+    """The part of a subject's name that may be shown; empty for a number, and for a name that contains one."""
     return "" if kind is SubjectKind.NUMBER or not name.isprintable() or holds_number(name) else name[:_LONGEST]
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A subject that the brake has raised. `call_id` is the call that did it, by which its number can be found."""
+    """A subject that the brake has raised to a step. `call_id` is the call that caused it, by which its number can be
+    found.
+    """
 
     token: str
     kind: SubjectKind
@@ -58,8 +60,8 @@ class Hold:
 
     @classmethod
     def of_json(cls, told: Any) -> Hold:
-        """The hold in JSON of another node. Raises LookupError, TypeError, ValueError or AttributeError if it holds
-        none.
+        """The hold in JSON from another node. Raises LookupError, TypeError, ValueError or AttributeError if there is
+        none in it.
         """
         token = str(told["token"])
         if len(bytes.fromhex(token)) != _TOKEN_BYTES:
@@ -79,12 +81,12 @@ class Hold:
 
 
 def _text(value: Any) -> str:
-    """Text of another node, which a terminal may show."""
+    """The text of another node in a form that a terminal may show."""
     return "".join(each if each.isprintable() else "�" for each in str(value)[:_LONGEST])
 
 
 def releases_of_json(told: Any) -> dict[str, float]:
-    """The releases in JSON of another node. Raises AttributeError, TypeError or ValueError."""
+    """The releases in JSON from another node. Raises AttributeError, TypeError or ValueError."""
     return {str(token)[: 2 * _TOKEN_BYTES]: float(at) for token, at in told.items()}
 
 

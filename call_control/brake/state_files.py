@@ -1,8 +1,8 @@
-"""What the brake keeps over a restart, in two files beside the ledger, for the service's user only.
+"""The brake's state that survives a restart, in two files beside the ledger that only the service's user can read.
 
-`LEDGER.brake` has the steps and the releases. It is small, and is written when they change. `LEDGER.brake-lines` has,
-a line each, what is usual for a subject and its windows; it is written seldom, and when the service ends. Neither has a
-telephone number: subjects are tokens (`holds.token_of`), and windows are counts and bitmaps.
+`LEDGER.brake` has the steps and the releases. It is small, and is written when they change. `LEDGER.brake-lines` has
+one line for each subject, with its usual counts and its windows. It is written seldom, and when the service ends.
+Neither file contains a telephone number: subjects are tokens (`holds.token_of`), and windows are counts and bitmaps.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class BrakeState:
-    """`windows`: by token, those of subjects that are marked or slowed."""
+    """The state in the first file. `windows` has those of marked or slowed subjects, by token."""
 
     holds: tuple[Hold, ...]
     released: Mapping[str, float]
@@ -40,8 +40,8 @@ class BrakeState:
 
 
 def key_of(settings: Settings) -> bytes:
-    """The brake's key: of the fleet's key if there is one, so that all nodes have the same tokens, else of the
-    ledger's. Raises DocumentError or LedgerError.
+    """The brake's key. It is derived from the fleet's key, so that all nodes have the same tokens; without one, from
+    the ledger's. Raises DocumentError or LedgerError.
     """
     shared = settings.fleet.key_file
     return brake_key(read_fleet_key(shared) if shared else read_key(settings.ledger.key_file))
@@ -57,15 +57,15 @@ def lines_path(settings: Settings) -> Path:
 
 
 def write_state(path: Path, key: bytes, state: Mapping[str, Any]) -> None:
-    """Replace the file of the steps and releases. If it raises OSError, nothing has changed."""
+    """Replace the file of the steps and releases. Raises OSError; then nothing has changed."""
     replace_private(path, json.dumps({"format": FORMAT, "key": _name_of(key), **state}).encode())
 
 
 def read_state(path: Path, key: bytes | None = None) -> BrakeState:
-    """The state in the file; an empty one if there is no file. With `key`, its tokens are made again if another key
-    made them.
+    """The state in the file; an empty one if the file is missing. If another key than `key` made its tokens, they are
+    made again.
 
-    Raises UsageError if it cannot be read.
+    Raises UsageError if the file cannot be read.
     """
     try:
         told = json.loads(path.read_bytes())
@@ -104,15 +104,15 @@ def _renamed(holds: Iterable[Hold], key: bytes) -> Iterator[Hold]:
 
 
 def write_lines(path: Path, key: bytes, lines: Mapping[str, Mapping[str, Any]]) -> None:
-    """Replace the file of the lines; other threads can run between two lines. Raises OSError."""
+    """Replace the file of the lines. Other threads can run between two lines. Raises OSError."""
     texts = [json.dumps({"format": FORMAT, "key": _name_of(key)})]
     texts += [json.dumps([token, kept], separators=(",", ":")) for token, kept in lines.items()]
     replace_private(path, "\n".join([*texts, ""]).encode())
 
 
 def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
-    """The lines in the file. Nothing if there is no file, if it is damaged, or if another key made it: then the brake
-    learns the lines anew.
+    """The lines in the file; none if the file is missing or damaged, or if another key made it. The brake then learns
+    the lines again.
     """
     try:
         head, *texts = path.read_text("utf-8").splitlines()
@@ -127,5 +127,5 @@ def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
 
 
 def _name_of(key: bytes) -> str:
-    """Tells keys apart, and says nothing of them."""
+    """A name that tells keys apart, and reveals nothing about them."""
     return hashlib.sha256(b"name\0" + key).hexdigest()[:16]

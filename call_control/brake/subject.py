@@ -1,4 +1,4 @@
-"""One subject of the brake: its counts, what is usual for it, and its step. Pure."""
+"""One subject of the brake: its counts, its usual counts, and its step. Pure."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from .limits import (
 from .windows import HALF_HOUR_S, HALF_MINUTE_S, MOST_DISTINCT, Halves, Positions, distinct
 
 CALM_S: Final = 600.0
-"""A mark or a slowing ends when the counts have asked for less for so long."""
+"""Time for which the counts must have required less, before a mark or a slowing ends, in seconds."""
 _JAPAN_S: Final = 9 * 3600
 _DAY_S: Final = 86_400
 _NONE: Final[frozenset[str]] = frozenset()
 _NOTHING: Final = BrakeStep.NOTHING
 _HEAVY: Final = 8
-"""Windows are kept over a restart from this part of a limit on."""
+"""Fraction of a limit at which windows are kept over a restart."""
 _VOLUME_WORDS: Final = frozenset(signal.word for signal in VOLUME)
 _JUDGED_SHARES: Final = frozenset({LineKind.EXTENSION, LineKind.PBX, LineKind.CALL_CENTRE, LineKind.NUMBER})
 
 
 @dataclass(slots=True)
 class Shares:
-    """What became of the calls that ended, in windows of an hour."""
+    """Counts of ended calls by their outcome, in windows of an hour."""
 
     connected: Halves
     short: Halves
@@ -63,7 +63,7 @@ class Shares:
 
 
 class Subject:
-    """`count` is called for each call, so it does the least that it can; `turn` does the rest, twice a minute."""
+    """A subject. `count` runs for each call and does as little as possible; `turn` does the rest, twice a minute."""
 
     __slots__ = (
         "_before", "_called", "_calls", "_calls_before", "_calls_next", "_day", "_fresh", "_half_begin_s",
@@ -84,16 +84,16 @@ class Subject:
     ) -> None:
         self.kind, self.name, self.line = kind, name, line
         self.token = ""
-        """Identifies it on disk and to other nodes; empty until it is needed."""
+        """The token that identifies it on disk and to other nodes; empty until it is needed."""
         self.days: Sequence[Counts] = days
         """The greatest counts of each ordinary day."""
         self.step, self.signal, self.since_s, self.reached_s = _NOTHING, "", 0.0, 0.0
         self.node = ""
-        """The node that has raised its step; empty: this one."""
+        """The node that has raised its step; empty for this one."""
         self.call_id = ""
         """The call that raised it."""
         self.pass_at_s = 0.0
-        """From then on a call of a slowed subject passes."""
+        """Time at which a call of a slowed subject passes."""
         self.shares: Shares | None = None
         self.stops = stops_at(line, days)
         self._positions = positions
@@ -117,7 +117,7 @@ class Subject:
     # -- each call ------------------------------------------------------------------------------------------------
 
     def count(self, presented: str, called: str, now_s: float) -> bool:
-        """Count a call. Returns whether `raised` has to look at the counts. An empty text is not counted."""
+        """Count a call. True if `raised` must examine the counts. An empty text is not counted."""
         if not self._half_begin_s <= now_s < self._half_end_s:
             self.turn(now_s)
         self._calls += 1
@@ -143,7 +143,7 @@ class Subject:
 
     @property
     def counts(self) -> Counts:
-        """The count of each signal. Distinct numbers of the hour are those until the last turn."""
+        """The count of each signal. Counts of distinct numbers in an hour are from the last `turn`."""
         return (
             self._calls + self._calls_before,
             len(self._before) + self._fresh + self._restored_count,
@@ -153,7 +153,7 @@ class Subject:
         )
 
     def turn(self, now_s: float) -> None:
-        """Begin the next half of a minute, after one or several have passed or the clock was set back."""
+        """Begin the next half of a minute, after one or more halves have passed or the clock was set back."""
         calls = self._calls
         if calls:
             self._hour_calls += calls
@@ -191,7 +191,7 @@ class Subject:
         self._hour_end_s = (self._hour_end_s if follows else now_s) + HALF_HOUR_S
 
     def _learn(self, now_s: float) -> None:
-        """The day is over: keep its greatest counts, if it was an ordinary one with calls."""
+        """End the day, and keep its greatest counts if it was an ordinary one with calls."""
         if self._peaks[Signal.HOUR_CALLS] and not self._was_slowed:
             limits = LIMITS[self.line]
             # Small counts make no limit, because there is a floor; so most lines have nothing to keep but the days.
@@ -203,7 +203,7 @@ class Subject:
         self._peaks, self._was_slowed = NO_COUNTS, self.step >= BrakeStep.SLOW
 
     def _set_next(self) -> None:
-        """What `count` and `turn` compare with: where the next step begins."""
+        """Set the counts at which the next step begins, for `count` and `turn`."""
         calls_next, presented_next, self._hour_next = thresholds(self.stops, self.step)
         self._calls_next = calls_next - self._calls_before
         self._presented_next = presented_next - len(self._before) - self._restored_count
@@ -211,13 +211,13 @@ class Subject:
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def raised(self, highest: BrakeStep, now_s: float, call_id: str = "", surge: bool = False) -> bool:
-        """Compare the counts with the limits. Returns whether the step is now higher."""
+        """Compare the counts with the limits. True if the step is higher now."""
         step, signal = self._asked_for(surge)
         return self._raise(min(step, highest), signal.word if signal is not None else "", now_s, call_id)
 
     def _asked_for(self, surge: bool) -> tuple[BrakeStep, Signal | None]:
-        """The step that the counts ask for. A surge raises the limits of the slowing and the stop, not those of the
-        mark: it says what is more than usual.
+        """The step that the counts require. A surge raises the limits of the slowing and the stop, but not of the mark,
+        which shows what is more than usual.
         """
         step, signal = step_of(self.counts, self.stops)
         if not surge or step <= BrakeStep.MARK:
@@ -227,11 +227,13 @@ class Subject:
 
     @property
     def is_marked_by_volume(self) -> bool:
-        """True if it has a step because of how much it calls."""
+        """True if it has a step because of the number of its calls."""
         return self.step is not _NOTHING and self.signal in _VOLUME_WORDS
 
     def is_large(self, now_s: float) -> bool:
-        """True if it is known, ordinarily calls so much that its limits are above the floor, and calls in this hour."""
+        """True if the subject is known, has called in this hour, and usually calls so much that its limits exceed the
+        floor.
+        """
         return (
             len(self.days) >= LEARNED_AFTER
             and now_s - self._half_begin_s < 2 * HALF_HOUR_S
@@ -239,7 +241,7 @@ class Subject:
         )
 
     def ease(self) -> bool:
-        """End a slowing by volume that a surge does not ask for. Returns whether it ended."""
+        """End a slowing by volume that is not required in a surge. True if it ended."""
         if self.step is not BrakeStep.SLOW or not self.is_marked_by_volume:
             return False
         step, _ = self._asked_for(surge=True)
@@ -250,7 +252,7 @@ class Subject:
         return True
 
     def raised_by_share(self, limits: ShareLimits, highest: BrakeStep, now_s: float, call_id: str) -> bool:
-        """Compare how the calls ended with what is usual. Returns whether the step is now higher."""
+        """Compare the outcomes of the calls with the usual ones. True if the step is higher now."""
         shares = self.shares
         if shares is None or self.line not in _JUDGED_SHARES or len(self.days) < LEARNED_AFTER:
             return False
@@ -285,8 +287,8 @@ class Subject:
         self._set_next()
 
     def calmed(self, now_s: float, surge: bool = False) -> bool:
-        """End a mark or a slowing that the counts have not asked for in a while. Returns whether it ended. A stop does
-        not end by itself.
+        """End a mark or a slowing that the counts have not required for a while. True if it ended. A stop never ends in
+        this way.
         """
         if self.step in (BrakeStep.NOTHING, BrakeStep.STOP) or now_s - self.reached_s < CALM_S:
             return False
@@ -301,7 +303,7 @@ class Subject:
         return True
 
     def release(self, now_s: float) -> None:
-        """Set the subject back: no step, and empty windows."""
+        """Reset the subject: no step, and empty windows."""
         self.step, self.signal, self.node, self.call_id, self.pass_at_s = BrakeStep.NOTHING, "", "", "", 0.0
         self._hour_calls = self._hour_calls_before = 0
         self._hour_presented = self._hour_presented_before = self._hour_called = self._hour_called_before = 0
@@ -309,7 +311,9 @@ class Subject:
         self._begin(now_s)
 
     def begin_anew(self, now_s: float) -> None:
-        """Empty the windows of a minute. A part of this subject was stopped, and its calls must not stop the rest."""
+        """Empty the windows of a minute, because a part of this subject was stopped, and the calls of that part must
+        not stop the rest.
+        """
         self._hour_calls += self._calls
         self._begin(now_s)
 
@@ -322,7 +326,7 @@ class Subject:
 
     @property
     def is_heavy(self) -> bool:
-        """True if its windows matter after a restart: they have reached a part of a limit."""
+        """True if its windows matter after a restart, because they have reached a fraction of a limit."""
         return any(count * _HEAVY >= stop for count, stop in zip(self.counts, self.stops, strict=True))
 
     def windows(self) -> dict[str, Any]:

@@ -1,10 +1,9 @@
-"""How often something happened lately: windows of a minute and of an hour, in bounded memory. Pure.
+"""Counts of recent events: windows of a minute and of an hour, in bounded memory. Pure.
 
-A window has two halves, the present one and the one before it. So it holds what happened in at least one half and at
-most two: the last 30 to 60 s, and the last 30 to 60 min. Distinct numbers of a minute are exact. Those of an hour are
-counted by a bitmap of `BITS` bits (linear counting, Whang et al. 1990), at positions that a secret key chooses: the
-standard error is 2 % up to 3000 numbers and 6 % at 10,000; one bit stands for thousands of numbers, so that
-no number can be read out of it.
+A window has two halves, the current one and the previous one. So it covers at least one half and at most two: the last
+30 to 60 s, and the last 30 to 60 min. Distinct numbers of a minute are exact. Those of an hour are counted by a bitmap
+of `BITS` bits (linear counting, Whang et al. 1990), at positions that a secret key chooses. The standard error is 2 %
+up to 3000 numbers and 6 % at 10,000. Each bit stands for thousands of numbers, so no number can be read from it.
 """
 
 from __future__ import annotations
@@ -18,14 +17,15 @@ HALF_MINUTE_S: Final = 30.0
 HALF_HOUR_S: Final = 1800.0
 BITS: Final = 2048
 MOST_DISTINCT: Final = 8192
-"""Distinct numbers that the half of a minute holds; more are not counted. It is more than any limit."""
+"""Maximum number of distinct numbers that are counted in half a minute. It is more than any limit."""
 _MASK: Final = (1 << 64) - 1
 _PART: Final = (1 << 64) // BITS
 
 
 class Positions:
-    """The positions of numbers in bitmaps, by a key of 24 octets or more: multiplications by odd secrets, and a shift
-    between them, so that numbers in a row are spread as others are (a sum alone would not do).
+    """The positions of numbers in bitmaps, by a key of 24 octets or more. They are made by multiplications with odd
+    secrets and a shift between them, so that consecutive numbers are spread like others (a sum alone would not do
+    that).
     """
 
     def __init__(self, key: bytes) -> None:
@@ -51,12 +51,12 @@ def _estimate(ones: int) -> int:
 
 
 def distinct(bits: int) -> int:
-    """Roughly how many different texts went into this bitmap; at most 15,615, when it is full."""
+    """Approximate number of different texts in this bitmap; at most 15,615, when it is full."""
     return _estimate(bits.bit_count())
 
 
 class Halves:
-    """A count over the present half of a window and the one before."""
+    """A count over the current half of a window and the previous one."""
 
     __slots__ = ("before", "now")
 
@@ -68,6 +68,6 @@ class Halves:
         return self.now + self.before
 
     def turn(self, halves: int) -> None:
-        """Begin the present half anew after this many halves have passed."""
+        """Begin the current half anew after this many halves have passed."""
         self.before = self.now if halves == 1 else 0
         self.now = 0

@@ -1,1 +1,1 @@
-"""Who may use the console, and what they may do."""
+"""Access to the console: sign-in, sessions, roles and rights."""

@@ -1,7 +1,7 @@
-"""How often somebody may try to sign in.
+"""Limits on the attempts to sign in.
 
-An attacker who tries a user's name must not keep that user out. So attempts from a browser in which the user has signed
-in before (`known_browser`) are counted for this browser alone; all others are counted for the name and for the network.
+An attacker who tries a user's name must not lock that user out. So attempts from a browser in which the user has signed
+in before (`known_browser`) are counted for this browser alone. All others are counted for the name and for the network.
 """
 
 import time
@@ -14,17 +14,17 @@ from idtone.core.http.visitor_network import network_of
 
 WITHIN_S: Final = 15 * 60.0
 MOST_OF_NAME: Final = 5
-"""Failures of a name from browsers that are not known, and of a known browser."""
+"""Most failures of a name from browsers that are not known, and of a known browser."""
 MOST_OF_ADDRESS: Final = 20
 MOST_KEPT: Final = 10_000
-"""Names, browsers and addresses; the oldest are forgotten."""
+"""Most names, browsers and addresses in memory; the oldest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`browser` is the known browser's, or empty; so is the address. A passkey has no name: its failures count
-    for the network alone, and not at all if the address is not known. A passkey cannot be guessed, so its failures need
-    not keep others out.
+    """An attempt to sign in. `browser` is the known browser's mark; it and the address may be empty. A passkey has no
+    name: its failures count for the network alone, and not at all if the address is not known. A passkey cannot be
+    guessed, so its failures need not lock others out.
     """
 
     name: str
@@ -43,14 +43,16 @@ class Attempt:
 
 
 class Attempts:
-    """Each attempt counts as a failure until it succeeds, so many at once gain nothing. For the event loop alone."""
+    """The recent failures of names, browsers and networks. Each attempt counts as a failure until it succeeds, so many
+    at once gain nothing. For the event loop alone.
+    """
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
         self._failures: dict[str, deque[float]] = {}
 
     def begins(self, attempt: Attempt) -> bool:
-        """True if it may be tried. It counts if so."""
+        """True if the attempt is allowed; then it counts as a failure until it succeeds."""
         if any(self._recent(key) >= most for key, most in attempt.limits):
             return False
         for key, most in attempt.limits:
@@ -60,11 +62,11 @@ class Attempts:
         return True
 
     def failures_of_network(self, attempt: Attempt) -> int:
-        """How many there are of the attempt's network."""
+        """Number of recent failures of the attempt's network."""
         return self._recent(f"address {network_of(attempt.address)}")
 
     def withdrawn(self, attempt: Attempt) -> None:
-        """It was not tried, and does not count."""
+        """Take back an attempt that was not made."""
         for key, _ in attempt.limits:
             if times := self._failures.get(key):
                 times.pop()

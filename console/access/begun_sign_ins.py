@@ -1,5 +1,5 @@
-"""Sign-ins that are under way at a provider. Each is in a cookie of its browser, sealed for this process, so that many
-that others begin push none out.
+"""Sign-ins in progress at a provider. Each is in a cookie of its browser, sealed for this process, so an attacker who
+begins many cannot displace others.
 """
 
 import hmac
@@ -17,19 +17,21 @@ from idtone.core.errors import IdtoneError
 
 LASTS_S: Final = 600.0
 MOST_ENDED: Final = 10_000
-"""Of one that is forgotten, the provider's code has served its one time too."""
+"""Most states of ended sign-ins in memory. When one is forgotten, the provider has already accepted its code once and
+accepts it no more.
+"""
 _NONCE: Final = 12
 _STATE: Final = 43
-"""Characters."""
+"""Length of a state, in characters."""
 
 
 class NotBegunError(IdtoneError):
-    """A browser comes back from the provider without having begun its sign-in here."""
+    """A browser comes back from the provider, but has not begun a sign-in here."""
 
 
 @dataclass(frozen=True, slots=True)
 class BegunSignIn:
-    """What one sign-in needs when it comes back."""
+    """The secrets of one sign-in, needed when the browser comes back."""
 
     began_s: float
     state: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -38,22 +40,24 @@ class BegunSignIn:
 
 
 class BegunSignIns:
-    """Used by the event loop alone. A restart ends those that are under way."""
+    """The sign-ins in progress. Used by the event loop alone. A restart ends them."""
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s
         self._seal = AESGCM(AESGCM.generate_key(256))
         self._ended: dict[str, float] = {}
-        """By state, when it came back: each serves once."""
+        """State → when its browser came back: each state counts once."""
 
     def begin(self) -> tuple[BegunSignIn, str]:
-        """A sign-in, and the cookie of its browser."""
+        """A new sign-in, and the cookie for its browser."""
         begun, nonce = BegunSignIn(self._clock_s()), secrets.token_bytes(_NONCE)
         sealed = self._seal.encrypt(nonce, json.dumps(asdict(begun)).encode(), None)
         return begun, urlsafe_b64encode(nonce + sealed).decode()
 
     def ended(self, cookie: str, state: str) -> BegunSignIn:
-        """The sign-in that comes back. No answer to it counts after that, not even this one. Raises NotBegunError."""
+        """The sign-in that this cookie and state belong to. It ends here: a second answer to it is refused, also after
+        an error. Raises NotBegunError.
+        """
         begun, now_s = self._opened(cookie), self._clock_s()
         self._ended = {each: at_s for each, at_s in self._ended.items() if now_s - at_s < LASTS_S}
         is_over = state in self._ended

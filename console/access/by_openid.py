@@ -39,7 +39,7 @@ _SCOPES: Final = {"email": "openid email", "preferred_username": "openid profile
 
 
 class ByOpenId:
-    """`public` is the console's address in the browser."""
+    """Sign-in at a provider. `public` is the console's address in the browser."""
 
     ends_here = True
     proof = None
@@ -91,7 +91,9 @@ class ByOpenId:
         return answer
 
     async def _back(self, visit: Visit) -> web.StreamResponse:
-        """The browser comes back with a code. Its session's cookie is Strict, so a page leads on, not a redirect."""
+        """Sign in the browser that comes back with a code. Its session's cookie is Strict, so a page leads on, not a
+        redirect.
+        """
         try:
             name = await self._name(visit)
         except IdtoneError as error:
@@ -107,7 +109,7 @@ class ByOpenId:
         return answer
 
     async def _name(self, visit: Visit) -> str:
-        """Raises IdtoneError."""
+        """The user's name, from the provider's answer. Raises IdtoneError."""
         begun = self._begun.ended(OPENID.of(visit.request), visit.query("state"))
         metadata = await self._provider.metadata()
         said = visit.request.query.get("iss")  # RFC 9207
@@ -129,7 +131,7 @@ class ByOpenId:
 
 
 def _name_in(claims: Mapping[str, Any], claim: str) -> str:
-    """Raises OpenIdError."""
+    """The user's name in a claim of the ID token. Raises OpenIdError."""
     if claim == "email" and claims.get("email_verified") is not True:
         raise OpenIdError("the provider has not verified the e-mail address")
     name = claims.get(claim)

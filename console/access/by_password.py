@@ -32,7 +32,7 @@ class ByPassword:
         )
         self._challenges = Challenges()
         self._attempts = Attempts()
-        """Of passkeys. They cannot be guessed, so their failures do not block the password."""
+        """Attempts by passkey. They cannot be guessed, so their failures do not block the password."""
 
     def name_in(self, request: web.Request) -> str | None:
         return None
@@ -73,7 +73,7 @@ class ByPassword:
         return visit.console.begin_session(visit, user.name)
 
     async def _signed(self, visit: Visit) -> tuple[User, Passkey, Passkey]:
-        """The user, and the passkey as it was known and after it has signed. Raises UsageError."""
+        """The user, and the passkey before and after its signature. Raises UsageError."""
         answer = (visit.entered or {}).get("credential", "")
         passkey, challenge = named(answer)
         owned = await visit.console.threads.admitting(visit.console.users.of_passkey, passkey)

@@ -1,4 +1,4 @@
-"""Sign-in by a proxy before the console, which names the user in a header of each request."""
+"""Sign-in by a proxy in front of the console, which names the user in a header of each request."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,9 @@ from ..page import Page
 
 
 class ByProxy:
-    """The console's Unix socket lets only the proxy's group connect, so that no other user can send the header."""
+    """The user by the proxy's header. Only the proxy's group can connect to the console's Unix socket, so no other user
+    can send the header.
+    """
 
     ends_here = False
     proof = None
@@ -18,6 +20,6 @@ class ByProxy:
         self.pages: Sequence[Page] = ()
 
     def name_in(self, request: web.Request) -> str:
-        """Empty, which is no user's name, if the header is missing or comes twice: then no user is signed in."""
+        """The user's name in the header; empty, which is nobody's name, if the header is missing or comes twice."""
         names = request.headers.getall(self._header, ())
         return names[0].strip() if len(names) == 1 else ""

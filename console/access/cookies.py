@@ -10,11 +10,13 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie of this host alone (`__Host-`): over TLS or on this machine, for no script and no other site."""
+    """A cookie of this host alone (`__Host-`): sent over TLS or on this machine, hidden from scripts and other
+    sites.
+    """
 
     name: str
     lasts_s: int | None
-    """None: until the browser is closed."""
+    """Lifetime in seconds; None: until the browser is closed."""
     same_site: Literal["Strict", "Lax"] = "Strict"
 
     def of(self, request: web.Request) -> str:
@@ -32,7 +34,7 @@ class Cookie:
 SESSION: Final = Cookie("__Host-idtone", None)
 KNOWN_BROWSER: Final = Cookie("__Host-known", 90 * 86400)
 OPENID: Final = Cookie("__Host-openid", 600, "Lax")
-"""It comes back from the provider's site with the browser."""
+"""The sign-in in progress; the browser sends it when it comes back from the provider's site."""
 WANTED: Final = Cookie("__Host-wanted", 600, "Lax")
 """The page for which a visitor had to sign in."""
 LANGUAGE: Final = Cookie("__Host-language", 365 * 86400)

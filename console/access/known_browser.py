@@ -1,6 +1,6 @@
-"""The mark of a browser in which a user has signed in by password. It is no sign-in: only attempts are counted by it.
+"""The mark of a browser in which a user has signed in by password. It gives no access: attempts are counted by it.
 
-The key comes from the user's password hash, so that another password makes each mark void, and nothing is stored.
+Its key is derived from the user's password hash. So a new password makes each mark void, and nothing is stored.
 """
 
 import hashlib
@@ -11,12 +11,12 @@ from .users import User
 
 
 def mark_for(user: User) -> str:
-    """A new mark of this user."""
+    """A new mark for this user."""
     return _signed(user, secrets.token_urlsafe(16))
 
 
 def browser_of(user: User | None, mark: str) -> str:
-    """The browser that this mark names; empty if it is none of this user's."""
+    """The browser that this mark names; empty if the mark is not this user's."""
     nonce = mark.partition(".")[0]
     if user is None or not nonce or not hmac.compare_digest(mark.encode(), _signed(user, nonce).encode()):
         return ""

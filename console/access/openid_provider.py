@@ -1,4 +1,4 @@
-"""The provider of OpenID Connect, as the console asks it: its metadata, its keys, and the token for a code.
+"""Requests to the provider of OpenID Connect: its metadata, its keys, and the token for a code.
 
 Needs the extra `openid`: authlib and joserfc.
 """
@@ -34,23 +34,25 @@ ALGORITHMS: Final = (
     "EdDSA",
     "Ed25519",
 )
-"""Signatures by a key that only the provider has; so neither `none` nor HMAC."""
+"""Accepted signature algorithms: those whose key only the provider has, so neither `none` nor HMAC."""
 LEEWAY_S: Final = 60
-"""How far the two clocks may differ."""
+"""Tolerated difference of the two clocks."""
 WITHIN_S: Final = 10.0
 FRESH_S: Final = 3600.0
-"""How long metadata and keys are kept."""
+"""Time for which metadata and keys are kept."""
 KEYS_EVERY_S: Final = 10.0
-"""A token of an unknown key makes us ask for the keys again, but not more often than this."""
+"""A token with an unknown key makes us fetch the keys again, but not more often than this."""
 
 
 class OpenIdError(IdtoneError):
-    """The provider cannot be reached, or what it or the browser sent does not prove who signs in."""
+    """The provider cannot be reached, or its answer or the browser's does not prove the user's identity."""
 
 
 @dataclass(slots=True)
 class Provider:
-    """`client_secret` gives the secret, or None for a public client; it may raise DocumentError."""
+    """A client of one provider. `client_secret` returns the secret, or None for a public client; it may raise
+    DocumentError.
+    """
 
     issuer: str
     client_id: str
@@ -62,7 +64,7 @@ class Provider:
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def metadata(self) -> Mapping[str, Any]:
-        """What the provider publishes of itself. Raises OpenIdError."""
+        """The provider's metadata document. Raises OpenIdError."""
         async with self._asking:
             if self._metadata is None or time.monotonic() - self._metadata[0] > FRESH_S:
                 found = await self._fetch("GET", f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
@@ -75,7 +77,7 @@ class Provider:
             return self._metadata[1]
 
     async def claims(self, code: str, verifier: str, redirect: str, nonce: str) -> Mapping[str, Any]:
-        """What the provider says about the person for whom it gave this code. Raises OpenIdError."""
+        """The verified claims of the ID token for this code. Raises OpenIdError."""
         metadata = await self.metadata()
         fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "code_verifier": verifier}
         secret, headers = self.client_secret(), {}
@@ -121,7 +123,7 @@ class Provider:
             return self._keys[1]
 
     async def _fetch(self, method: str, url: str, **more: Any) -> Mapping[str, Any]:
-        """Raises OpenIdError, without what was sent."""
+        """The JSON object that the provider answers. Raises OpenIdError, without the request's content."""
         try:
             status, found = await fetch(method, url, WITHIN_S, **more)
         except FetchError as error:
@@ -133,7 +135,7 @@ class Provider:
 
 
 def _public(found: Mapping[str, Any]) -> list[Any]:
-    """Keys for signatures of a kind that `ALGORITHMS` has; a symmetric one is none."""
+    """The public keys of a key set; symmetric ones are left out."""
     return [
         each for each in found.get("keys", ()) if isinstance(each, dict) and each.get("kty") in ("RSA", "EC", "OKP")
     ]

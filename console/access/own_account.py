@@ -1,5 +1,5 @@
 """A user's own account: the open sessions and, where the console has passwords, a new password or a new secret of the
-one-time codes. What could lock somebody out, or let somebody in, asks for the password and the code again.
+one-time codes. An act that could lock the user out, or let somebody else in, asks for the password and the code again.
 """
 
 import secrets
@@ -22,14 +22,14 @@ from .known_browser import mark_for
 from .passkeys import CHALLENGE_S, MOST, created, creation_options, relying_party
 from .password_prompt import PasswordProof, Refusal, as_entered
 from .password_rules import SHORTEST, common_passwords, objection
-from .passwords import new_secret, provisioning
+from .passwords import new_secret, provisioning_uri
 from .rights import Right
 from .shown_sessions import rows_of
 from .users import User, change_users
 
 PATH: Final = "/account"
 SECRET_S: Final = 600.0
-"""How long a new secret waits for its first code."""
+"""A new secret waits this long for its first code."""
 DONE: Final = {
     "sessions": template("The chosen sessions have ended."),
     "password": template("Your password is changed. Your other sessions have ended."),
@@ -42,7 +42,7 @@ DONE: Final = {
 _DIFFER: Final = Message("The new password was entered in two different ways.")
 _SAME: Final = Message("The new password is the one that you have.")
 FIRST_MAILS: Final = Rate(1 / 600, 3)
-"""Of a user, to addresses that the user names."""
+"""Most first mails of a user, to addresses that the user names."""
 _LATER: Final = Message("You have changed your mail address often. Try again in ten minutes.")
 _LATE: Final = Message("The new secret is too old. Begin again.")
 _NO_MORE: Final = Message("This address has no passkeys, or you have as many as there can be.")
@@ -51,7 +51,9 @@ _WRONG_CODE: Final = Message("This is not the code of the new secret. Wait for t
 
 
 class Account:
-    """`proof` is None if a proxy or a provider knows the users; then nothing can be asked again."""
+    """The pages of a user's account. `proof` is None if a proxy or a provider knows the users; then the console cannot
+    ask for a password again.
+    """
 
     def __init__(self, proof: PasswordProof | None) -> None:
         self._proof = proof
@@ -88,9 +90,9 @@ class Account:
         return visit.redirect(f"{PATH}?done=sessions")
 
     async def set_mail(self, visit: Visit) -> web.StreamResponse:
-        """Sets the address for mails about waiting tasks; none if the field is empty. A first mail tests it."""
+        """Set the address for mails about waiting tasks, or remove it if the field is empty. A first mail tests it."""
         assert visit.user is not None
-        if refusal := await self._asked(visit):  # who reaches a session for a minute must not get the user's mails
+        if refusal := await self._asked(visit):  # a guest at the session must not get the user's mails
             return self._page(visit, refusal)
         console, name = visit.console, visit.user.name
         try:
@@ -115,7 +117,7 @@ class Account:
         return await self._proof.asked_again(visit) if self._proof else None
 
     async def change_password(self, visit: Visit) -> web.StreamResponse:
-        """The user's other sessions end, because another password makes them void."""
+        """Change the password. The user's other sessions end, because they were proved by the old one."""
         assert visit.user is not None
         assert self._proof is not None
         new = as_entered(visit, "new")
@@ -124,13 +126,13 @@ class Account:
         hashed = await self._proof.hashed(visit, new)
 
         def changed(user: User) -> User:
-            passkeys = () if user.given_until else user.passkeys  # who else knew the password may have made them
+            passkeys = () if user.given_until else user.passkeys  # another who knew the password may have made them
             return user.model_copy(update={"password": hashed, "given_until": None, "passkeys": passkeys})
 
         return await self._changed(visit, "password", changed)
 
     async def begin_code(self, visit: Visit) -> web.StreamResponse:
-        """Show a new secret. It counts when the user has entered a code of it."""
+        """Show a new secret. It takes effect when the user has entered one of its codes."""
         assert visit.session is not None
         if refusal := await self._asked(visit):
             return self._page(visit, refusal)
@@ -142,7 +144,7 @@ class Account:
         assert visit.session is not None
         assert visit.session.new_secret is not None
         secret, _ = visit.session.new_secret
-        address = provisioning(visit.user.name, secret)
+        address = provisioning_uri(visit.user.name, secret)
         return visit.render(
             "account_code.html",
             HTTPStatus.FORBIDDEN if problem else HTTPStatus.OK,
@@ -165,7 +167,7 @@ class Account:
         )
 
     async def begin_passkey(self, visit: Visit) -> web.StreamResponse:
-        """Show the button by which the browser makes one."""
+        """Show the button by which the browser creates a passkey."""
         assert visit.user is not None
         assert visit.session is not None
         if refusal := await self._asked(visit):
@@ -236,7 +238,7 @@ WHAT: Final = {
 
 
 def _squares(text: str) -> list[list[bool]]:
-    """The rows of a QR code."""
+    """The rows of a QR code; True is dark."""
     from .terminal_qr_code import squares  # reportlab, which takes a while
 
     return squares(text)

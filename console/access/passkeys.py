@@ -1,5 +1,5 @@
-"""Passkeys (WebAuthn): what a browser is asked, and whether its answer is a user's. A passkey asks its owner for a
-finger, a face or a PIN, so that it is two factors in one.
+"""Passkeys (WebAuthn): requests to the browser, and the check of its answers. A passkey asks its owner for a finger, a
+face or a PIN, so it is two factors in one.
 """
 
 import hashlib
@@ -36,21 +36,21 @@ from .users import Passkey, User
 
 CHALLENGE_S: Final = 300.0
 MOST: Final = 10
-"""Passkeys of a user."""
+"""Most passkeys of a user."""
 ANSWER_LIMIT: Final = 20_000
 _NONCE: Final = 16
 _TIME: Final = 8
 WRONG: Final = (
     WebAuthnException, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, RecursionError
 )  # fmt: skip
-"""What the library raises for an answer that is damaged on purpose."""
+"""The exceptions that the library raises for an answer that was damaged on purpose."""
 REFUSED: Final = Message("The passkey was not accepted. Try again, or sign in with password and code.")
 
 
 class Challenges:
-    """Challenges that need no memory until one is used: each has its time and a code over both.
+    """Challenges. Nothing is stored for one before it is used: each holds its time and a code over its content.
 
-    Only the event loop uses them.
+    Used by the event loop alone.
     """
 
     def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
@@ -63,7 +63,7 @@ class Challenges:
         return body + self._code(body)
 
     def takes(self, challenge: bytes) -> bool:
-        """True if it is one of ours, young, and was not used before. It is used then."""
+        """True if the challenge is ours, recent and not used before. It is used up by that."""
         body, code = challenge[: _NONCE + _TIME], challenge[_NONCE + _TIME :]
         now_s = self._clock_s()
         made_s = int.from_bytes(body[_NONCE:], "big")
@@ -79,7 +79,8 @@ class Challenges:
 
 
 def relying_party(visit: Visit) -> str:
-    """The host name in the visitor's browser, to which a passkey belongs; empty for an IP address, which can have none.
+    """The host name in the visitor's browser, to which a passkey belongs; empty for an IP address, which can have no
+    passkeys.
 
     The request's host is one of our own: others were refused.
     """
@@ -92,7 +93,7 @@ def _origins(own: OwnAddress, host: str) -> list[str]:
 
 
 def request_options(visit: Visit, challenge: bytes) -> str:
-    """What `navigator.credentials.get` is given, as JSON: any passkey of this host."""
+    """The options for `navigator.credentials.get`, as JSON: any passkey of this host."""
     return options_to_json(
         generate_authentication_options(
             rp_id=relying_party(visit), challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED
@@ -101,7 +102,7 @@ def request_options(visit: Visit, challenge: bytes) -> str:
 
 
 def creation_options(visit: Visit, user: User, challenge: bytes) -> str:
-    """What `navigator.credentials.create` is given, as JSON."""
+    """The options for `navigator.credentials.create`, as JSON."""
     selection = AuthenticatorSelectionCriteria(
         resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
     )
@@ -119,7 +120,7 @@ def creation_options(visit: Visit, user: User, challenge: bytes) -> str:
 
 
 def created(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
-    """The passkey that the browser has made. Raises UsageError."""
+    """The passkey that the browser has created. Raises UsageError."""
     host = relying_party(visit)
     try:
         made = verify_registration_response(
@@ -140,7 +141,7 @@ def created(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
 
 
 def named(answer: str) -> tuple[str, bytes]:
-    """The id of the passkey that an answer names, and the challenge that it answers; nothing of it is verified yet.
+    """The id of the passkey that an answer names, and the challenge that it answers. Nothing of it is verified yet.
 
     Raises UsageError.
     """

@@ -1,4 +1,4 @@
-"""The question for a user's password and one-time code: at the sign-in, and again before what must be safe."""
+"""The check of a user's password and one-time code: at the sign-in, and again before acts on the account."""
 
 import logging
 from collections.abc import Callable
@@ -23,9 +23,9 @@ from .users import NAME_LIMIT, User
 
 COMPARED_WITHIN_S: Final = 60.0
 MIB: Final = 192
-"""Of memory: argon2id takes 64, its threads 32, and the process 40."""
+"""Memory: argon2id takes 64, its threads 32, and the process 40."""
 NICE: Final = {"password": 0, "password-new": 3, "password-failed": 15}
-"""One process for each."""
+"""Kind of attempt (known, new, failed) → niceness. Each kind has one process."""
 _WRONG: Final = Message("The name, the password or the code is wrong.")
 _BUSY: Final = Message("Many people try to sign in at the moment. Try again in a few seconds.")
 _NOT_COMPARED: Final = Message("The console could not compare the password. Try again in a few seconds.")
@@ -37,22 +37,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a form is not accepted."""
+    """The refusal of a form, with its reason."""
 
     status: HTTPStatus
     problem: Message | IdtoneError
 
 
 class _Comparing:
-    """A line, and the process in which passwords are compared: a thread of a low priority would hold Python's lock when
-    it loses the processor.
+    """A queue, and the process that compares its passwords. A thread of low priority would hold Python's lock when it
+    loses the processor.
     """
 
     def __init__(self, name: str, nice: int) -> None:
         self._line, self._thread, self._kind, self._nice = PasswordLine(), ThreadPoolExecutor(1, name), name, nice
 
     async def do(self, visit: Visit, rank: int, act: Callable[..., R], *given: str) -> R:
-        """Raises LineFullError, LedgerError."""
+        """The result of `act` when it is this attempt's turn. Raises LineFullError, LedgerError."""
         async with self._line.turn(rank):
             processes = visit.console.threads.processes
             compare = partial(
@@ -62,13 +62,13 @@ class _Comparing:
 
 
 class PasswordProof:
-    """Attempts are counted whether there is such a user or not."""
+    """The check of a password and a code. An attempt is counted for an unknown user too."""
 
     def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
         self.check = check or PasswordCheck()
         self._attempts = attempts or Attempts()
         self._known, self._new, self._failed = (_Comparing(*each) for each in NICE.items())
-        """`_new` is for networks without a failure: they do not wait for those who have failed."""
+        """`_new` is for networks without a failure: they do not wait for those that have failed."""
 
     async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
         """The refusal of the fields `password` and `code`; None if they are this user's. A failure is recorded."""
@@ -97,7 +97,7 @@ class PasswordProof:
         return None
 
     async def asked_again(self, visit: Visit) -> Refusal | None:
-        """The refusal of the signed-in user's password, or None; it is shown at the field of the password."""
+        """The refusal of the signed-in user's password, or None. The page shows it at the field of the password."""
         assert visit.user is not None
         refusal = await self.asked(visit, visit.user.name, visit.user)
         if refusal is None or refusal.status is not HTTPStatus.FORBIDDEN:
@@ -111,5 +111,5 @@ class PasswordProof:
 
 
 def as_entered(visit: Visit, field: str) -> str:
-    """A password with its spaces."""
+    """A password as entered, with its spaces."""
     return (visit.entered or {}).get(field, "")

@@ -1,7 +1,7 @@
-"""The line before the comparing of passwords: argon2 takes 64 MiB and a processor, so there is one at a time.
+"""The queue for the comparison of passwords: argon2 takes 64 MiB and a processor, so one runs at a time.
 
-Somebody from a known browser comes first, then those from whose network the fewest attempts have failed: many wrong
-ones do not hold up a right one. Between those who have failed is a rest, in which pages have the processor.
+Known browsers come first, then the networks with the fewest failed attempts: many wrong passwords do not delay a right
+one. Before each turn of a network with failures there is a pause, in which pages have the processor.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from typing import Final
 
 LONGEST: Final = 8
 KNOWN: Final = -1
-"""The rank of a known browser; others have the number of failures."""
+"""The rank of a known browser. The rank of others is their number of failures."""
 REST_S: Final = 0.25
 
 
 class LineFullError(Exception):
-    """Others wait who have failed less often."""
+    """The queue is full of attempts with fewer failures."""
 
 
 @dataclass(order=True, slots=True)
@@ -28,7 +28,7 @@ class _Waiting:
 
 
 class PasswordLine:
-    """Used by the event loop alone."""
+    """The queue of attempts. Used by the event loop alone."""
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
@@ -37,7 +37,9 @@ class PasswordLine:
 
     @asynccontextmanager
     async def turn(self, rank: int) -> AsyncIterator[None]:
-        """Raises LineFullError, also to somebody who waits already; never to a known browser."""
+        """Context of one turn. Raises LineFullError, also for an attempt that waits already, but never for a known
+        browser.
+        """
         if self._is_taken:
             await self._wait(rank)
         self._is_taken = True
@@ -67,7 +69,7 @@ class PasswordLine:
             raise
 
     def _next(self) -> None:
-        """Give the turn directly to the best one, so that no other can take it first."""
+        """Give the turn directly to the best rank, so that no other attempt can take it first."""
         if self._waiting and min(self._waiting).rank > 0:
             asyncio.get_running_loop().call_later(REST_S, self._give)
         else:

@@ -1,4 +1,4 @@
-"""What a new password must not be: short, long, one of the common ones, or made of words that everyone here knows."""
+"""Rules for a new password: its length, and no common passwords or words that everyone here knows."""
 
 import re
 from collections.abc import Container, Iterable
@@ -11,24 +11,24 @@ from idtone.core.translation import Message
 from .passwords import PASSWORD_LIMIT
 
 SHORTEST: Final = 12
-"""Characters of a password. NIST SP 800-63B asks for 8 of a password with a second factor."""
+"""Minimum length of a password, in characters. NIST SP 800-63B asks for 8 of a password with a second factor."""
 DIFFERENT: Final = 5
-"""Different characters of a password, at least."""
+"""Minimum number of different characters in a password."""
 SHORTEST_WORD: Final = 4
-"""Shorter words of the context are in many passwords by chance."""
+"""Shorter words of the context are not checked: they are in many passwords by chance."""
 PRODUCT: Final = "idtone"
 COMMON: Final = Path(__file__).with_name("common_passwords.txt")
 
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """The passwords that people choose most, in lower case. Only those that the other rules allow are among them."""
+    """The most common passwords, in lower case. The list holds only those that the other rules allow."""
     lines = COMMON.read_text("utf-8").splitlines()
     return frozenset(line for line in lines if not line.startswith("#"))
 
 
 def objection(password: str, context: Iterable[str], common: Container[str]) -> Message | None:
-    """Why this password cannot be used; None if it can. `context`: the names of the user and of the node."""
+    """The reason why this password cannot be used; None if it can. `context`: the names of the user and of the node."""
     if len(password) < SHORTEST:
         return Message("the password has fewer than {shortest} characters", shortest=SHORTEST)
     if len(password) > PASSWORD_LIMIT:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from .users import User
 
 STEP_S: Final = 30
-"""How long a one-time code lasts. The one before and the one after count too."""
+"""Lifetime of a one-time code. The codes before and after it count too."""
 DIGITS: Final = 6
 PASSWORD_LIMIT: Final = 1000
 
@@ -25,17 +25,19 @@ _hasher = PasswordHasher()
 
 @cache
 def _unknown_users_hash() -> str:
-    """Compared with for an unknown name, which then takes as long as a known one."""
+    """The hash for an unknown name, so that its comparison takes as long as a known user's."""
     return _hasher.hash("unknown")
 
 
 def hashed(password: str) -> str:
-    """Takes some tens of milliseconds and 64 MiB on purpose, as `is_password` does."""
+    """The argon2id hash of a password. It takes some tens of milliseconds and 64 MiB on purpose, as `is_password`
+    does.
+    """
     return _hasher.hash(password)
 
 
 def is_password(entered: str, expected: str) -> bool:
-    """True if it is the password of this hash. Raises MemoryError if that cannot be said."""
+    """True if this hash is of the entered password. Raises MemoryError if there is too little memory to compare."""
     try:
         return _hasher.verify(expected, entered if len(entered) <= PASSWORD_LIMIT else "")
     except (VerifyMismatchError, InvalidHashError):
@@ -45,29 +47,29 @@ def is_password(entered: str, expected: str) -> bool:
 
 
 def new_password() -> str:
-    """A password of 80 random bits, as an administrator can read it out on the telephone."""
+    """A password of 80 random bits that an administrator can read out on the telephone."""
     text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
     return "-".join(text[at : at + 4] for at in range(0, 16, 4))
 
 
 def new_secret() -> str:
-    """A secret of one-time codes (base32), of 160 random bits."""
+    """A secret for one-time codes (base32), of 160 random bits."""
     return base64.b32encode(secrets.token_bytes(20)).decode()
 
 
-def provisioning(name: str, secret: str) -> str:
-    """The address (otpauth:) that an app for one-time codes reads."""
+def provisioning_uri(name: str, secret: str) -> str:
+    """The URI (otpauth:) that an app for one-time codes reads."""
     return one_time_codes(secret).get_provisioning_uri(name, "idtone")
 
 
 def one_time_codes(secret: str) -> TOTP:
-    """The generator of the codes of this secret (base32). Raises ValueError."""
+    """The one-time codes of a secret (base32). Raises ValueError."""
     key = base64.b32decode(secret + "=" * (-len(secret) % 8), casefold=True)
     return TOTP(key, DIGITS, SHA1(), STEP_S, enforce_key_length=False)  # noqa: S303 — what authenticator apps use
 
 
 class PasswordCheck:
-    """Compares what a person entered with the user's hash and secret. A one-time code counts once."""
+    """Compares the entered password and code with the user's hash and secret. A one-time code counts once."""
 
     def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
         self._clock_s = clock_s
@@ -76,11 +78,11 @@ class PasswordCheck:
         """User and secret → the last step of the clock whose code was used."""
 
     def expected(self, user: User | None) -> str:
-        """The hash with which the password is compared."""
+        """The hash with which the entered password is compared."""
         return user.password if user and user.password else self._unknown_users_hash
 
     def is_right(self, user: User | None, matches: bool, code: str) -> bool:
-        """`matches`: whether the password is that of the `expected` hash."""
+        """True if password and code are right. `matches`: the password matched the `expected` hash."""
         if not matches or user is None or not user.password:
             return False
         if user.given_until is not None and self._clock_s() >= user.given_until.timestamp():
@@ -88,7 +90,7 @@ class PasswordCheck:
         return user.totp is None or self.takes(user.name, user.totp, code)
 
     def takes(self, name: str, secret: str, code: str) -> bool:
-        """True if it is a code of this user's secret that was not used before. It is used then."""
+        """True if the code is valid for this user's secret and was not used before. It is used up by that."""
         generator, now = one_time_codes(secret), int(self._clock_s()) // STEP_S
         for step in (now - 1, now, now + 1):
             expected = generator.generate(step * STEP_S)

@@ -6,7 +6,7 @@ from typing import Final
 
 
 class Right(StrEnum):
-    """A right: each page needs one, and a user's roles give some."""
+    """A right: each page needs one, and a user's roles give them."""
 
     ENTER = "enter"
     """Be signed in; each role has it."""
@@ -17,7 +17,7 @@ class Right(StrEnum):
     REQUEST_EXPORTS = "request-exports"
     APPROVE_EXPORTS = "approve-exports"
     STOP_NUMBERS = "stop-numbers"
-    """Stop a number on this node and its fleet, approve that, and lift it."""
+    """Stop a number on this node and its fleet, approve a stop, and lift it."""
     OFFICE = "office"
     """Do the work of the association's office."""
     ADMINISTER = "administer"
@@ -25,7 +25,7 @@ class Right(StrEnum):
 
 
 class Role(StrEnum):
-    """What a person is, in the file of users."""
+    """A role of a person, in the file of users."""
 
     VIEWER = "viewer"
     INVESTIGATOR = "investigator"

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 IDLE_S: Final = 30 * 60.0
-"""A session ends when it was not used for this long."""
+"""A session ends after this time without use."""
 LASTS_S: Final = 12 * 3600.0
 """A session ends this long after the sign-in."""
 MOST: Final = 1000
-"""Sessions at a time; the one that was not used for the longest time makes room."""
+"""Most sessions at a time; a new one replaces the one that was unused for the longest time."""
 MOST_OF_USER: Final = 20
-"""So does one of the same user, so that a user cannot end the sessions of others."""
+"""Most sessions of a user; a new one replaces one of the same user, so a user cannot end the sessions of others."""
 
 
 @dataclass(slots=True)
@@ -25,33 +25,33 @@ class Session:
     """One signed-in browser."""
 
     name: str
-    """The user's."""
+    """The user's name."""
     began_s: float
     used_s: float
     address: str
-    """From which the user signed in; empty if it is not known."""
+    """The IP address of the sign-in; empty if it is not known."""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
-    """By which an administrator ends it. It opens nothing."""
+    """The id by which an administrator ends the session. It gives no access."""
     proof: bytes | None = field(default=None, repr=False)
-    """Of the password with which it began; another password ends it. None until its first use."""
+    """Digest of the password hash at the first use; another password ends the session. None before its first use."""
     is_ended: bool = False
-    """By its user, an administrator or another password, before its time."""
+    """Ended before its time, by its user, an administrator or another password."""
     new_secret: tuple[str, float] | None = field(default=None, repr=False)
-    """The secret of one-time codes that the user is about to take, and when it was made, on the monotonic clock."""
+    """The secret of one-time codes that the user is about to confirm, and its time on the monotonic clock."""
     new_passkey: tuple[bytes, str, float] | None = field(default=None, repr=False)
-    """The challenge of a passkey that the user is about to make, its name, and when it was begun."""
+    """The challenge of a passkey that the user is about to create, its name, and its time."""
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    """What each form of this session sends back, so that no other site can send it."""
+    """The token in each form of this session, so that no other site can send the form."""
 
     def belongs_to(self, password: str | None) -> bool:
-        """True if the user's password hash is what it was when the session began."""
+        """True if the user's password hash is the same as at the beginning of the session."""
         now = _digest(password or "")
         if self.proof is None:
             self.proof = now
         return hmac.compare_digest(self.proof, now)
 
     def sent(self, token: str) -> bool:
-        """True if a form of this session was sent."""
+        """True if the token belongs to this session's forms."""
         return hmac.compare_digest(token.encode(), self.form_token.encode())
 
 
@@ -63,7 +63,7 @@ class Sessions:
         self._by_digest: dict[bytes, Session] = {}
 
     def begin(self, name: str, address: str = "") -> tuple[str, Session]:
-        """A new session and its token, which was never used before: a token from before the sign-in counts no more."""
+        """A new session and its new token. A token from before the sign-in no longer counts."""
         self._forget_old()
         self._make_room([digest for digest, each in self._by_digest.items() if each.name == name], MOST_OF_USER)
         self._make_room([*self._by_digest], MOST)
@@ -76,7 +76,7 @@ class Sessions:
             self.end(min((self._by_digest[digest] for digest in digests), key=lambda each: each.used_s))
 
     def find(self, token: str) -> Session | None:
-        """The session of a token, which this use prolongs; None if it is over."""
+        """The session of a token, prolonged by this use; None if the session is over."""
         self._forget_old()
         session = self._by_digest.get(_digest(token))
         if session:
@@ -84,13 +84,13 @@ class Sessions:
         return session
 
     def user_of(self, token: str) -> str | None:
-        """The user of a token's session, which is not prolonged by that; None if it is the token of none."""
+        """The user of a token's session, which is not prolonged; None if there is no such session."""
         session = self._by_digest.get(_digest(token))
         return session.name if session else None
 
     def is_open(self, session: Session) -> bool:
-        """True if it may go on with what it has begun, as a stream that its user watches without a click. It is not
-        prolonged by that.
+        """True if the session may continue a request in progress, such as a stream that its user watches without a
+        click. This does not prolong it.
         """
         return not session.is_ended and self._clock_s() - session.began_s < LASTS_S
 
@@ -107,7 +107,7 @@ class Sessions:
                 del self._by_digest[digest]
 
     def of(self, name: str) -> list[Session]:
-        """This user's."""
+        """The sessions of this user."""
         return [session for session in self.all() if session.name == name]
 
     def all(self) -> list[Session]:
@@ -115,7 +115,7 @@ class Sessions:
         return list(self._by_digest.values())
 
     def ages_s(self, session: Session) -> tuple[float, float]:
-        """The seconds since the session began, and since its last use."""
+        """Seconds since the session began, and since its last use."""
         now_s = self._clock_s()
         return now_s - session.began_s, now_s - session.used_s
 

@@ -10,7 +10,7 @@ from .sessions import Session
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """`id` ends the session; it opens nothing."""
+    """A session as a row. `id` ends the session; it gives no access."""
 
     id: str
     name: str
@@ -18,11 +18,11 @@ class SessionRow:
     since: datetime
     used: datetime
     is_own: bool
-    """It is the visitor's, in which the page is shown."""
+    """True for the visitor's session in which the page is shown."""
 
 
 def rows_of(visit: Visit, sessions: Iterable[Session]) -> list[SessionRow]:
-    """The newest first."""
+    """The sessions as rows, the newest first."""
     return sorted((_row(visit, each) for each in sessions), key=lambda row: row.since, reverse=True)
 
 

@@ -1,4 +1,4 @@
-"""How persons sign in: the settings choose one of three ways. A way gives a name; the file of users has its roles."""
+"""Sign-in: the settings choose one of three ways. Each gives a name, and the file of users has its roles."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,10 +12,10 @@ PATH = "/sign-in"
 
 
 class SignIn(Protocol):
-    """`pages` are its own pages: the form, or the way back from a provider.
+    """One way to sign in. `pages` are its own pages: the form, or the way back from a provider.
 
-    `ends_here`: signing out here ends the sign-in. A proxy signs the user in again with the next request.
-    `proof`: how users prove again who they are; None if the console cannot ask them.
+    `ends_here`: signing out here ends the sign-in. If not, a proxy signs the user in again with the next request.
+    `proof`: the check by which users prove their identity again; None if the console cannot ask them.
     """
 
     @property
@@ -28,5 +28,5 @@ class SignIn(Protocol):
     def proof(self) -> PasswordProof | None: ...
 
     def name_in(self, request: web.Request) -> str | None:
-        """Who sends the request by its own words, as a trusted proxy adds them; None: a session says it."""
+        """The user's name in the request itself, as a trusted proxy adds it; None if the session has it."""
         ...

@@ -1,4 +1,4 @@
-"""Who signed in and out, and which attempts failed: as lines of the log, and counted for the administrators' page."""
+"""Sign-ins, sign-outs and failed attempts, written to the log and counted for the administrators' page."""
 
 import logging
 from collections import Counter, deque
@@ -11,7 +11,7 @@ from .users import Administered
 
 DAY: Final = timedelta(days=1)
 MOST: Final = 10_000
-"""Failures that are kept; the oldest are forgotten."""
+"""Most failures in memory; the oldest are forgotten."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Failure:
 
     at: datetime
     name: str | None
-    """None: there is no such user. What was entered instead may be a password, and is kept nowhere."""
+    """The user's name; None if there is no such user. What was entered instead may be a password, and is not kept."""
     address: str
 
 
@@ -40,7 +40,7 @@ class SignInLog:
         _log.info("%s signed out, from %s", name, address or "an unknown address")
 
     def changed(self, name: str, what: str, address: str) -> None:
-        """Log that a user changed a password or another proof of who it is; `what` names it."""
+        """Log that a user changed a password or another proof of identity; `what` names it."""
         _log.warning("%s changed the %s, from %s", name, what, address or "an unknown address")
 
     def administered(self, name: str, by: str, what: str, address: str) -> None:
@@ -48,7 +48,7 @@ class SignInLog:
         _log.warning("%s %s the user %s, from %s", by, what, name, address or "an unknown address")
 
     def second(self, name: str, administered: Administered) -> None:
-        """Log an approval by a user whom an administrator may have made for it."""
+        """Log an approval by a user that an administrator may have created for it."""
         _log.warning(
             "%s has approved as a second person; %s made or reset the account, or changed its roles, last on %s",
             name,
@@ -60,7 +60,7 @@ class SignInLog:
         _log.warning("%s ended a session of %s", by, name)
 
     def failed(self, name: str | None, address: str, why: str = "") -> None:
-        """`name` is that of a user, else None; `why` is for the log."""
+        """Record a failed attempt. `name` is a user's, or None; `why` is for the log."""
         self._failures.append(Failure(self._now(), name, address))
         _log.warning(
             "a sign-in failed: %s, from %s%s",
@@ -75,6 +75,6 @@ class SignInLog:
 
 
 def counted(failures: list[Failure]) -> list[tuple[str | None, str, int]]:
-    """User (None: no user's name), address, and how often; the most frequent first. Pure."""
+    """User (None: unknown name), address, and number of failures; the most frequent first. Pure."""
     counts = Counter((each.name, each.address) for each in failures)
     return [(*who, number) for who, number in counts.most_common()]

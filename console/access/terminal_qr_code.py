@@ -1,4 +1,4 @@
-"""A QR code for a terminal: two rows of squares in a line, dark on light whatever the terminal's colours."""
+"""A QR code for a terminal: two rows of squares in a line, dark on light, independent of the terminal's colours."""
 
 from typing import Final
 

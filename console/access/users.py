@@ -23,12 +23,14 @@ from idtone.core.errors import UsageError
 from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import make_parents, replace_private
 
-from ..changed_files import Stamped
+from ..cached_files import CachedFiles
 from .rights import Right, Role, rights_of
 
 SIZE_LIMIT: Final = 2**20
 RESERVE: Final = SIZE_LIMIT // 16
-"""Bytes that more users, passkeys and searches leave, so that those who are there can still change something."""
+"""Bytes in reserve that new users, passkeys and searches cannot take, so that present users can still change their
+accounts.
+"""
 NAME_LIMIT: Final = 100
 
 
@@ -41,7 +43,9 @@ def _name(value: str) -> str:
 
 
 class Passkey(Model):
-    """A passkey of a user (WebAuthn): its id and public key (Base64url), and how often it has signed, if it counts."""
+    """A passkey of a user (WebAuthn): its id and public key (Base64url), and its counter of signatures, if it has
+    one.
+    """
 
     id: Annotated[str, Field(min_length=1, max_length=1400)]
     key: Annotated[str, Field(min_length=1, max_length=2000)]
@@ -50,24 +54,24 @@ class Passkey(Model):
 
 
 class SavedSearch(Model):
-    """A search for calls that a user has kept: the query of its address, which holds no number."""
+    """A search for calls that a user has saved: the query of its address, which holds no number."""
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
     query: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Administered(Model):
-    """Which administrator of the console has made or reset the account last, or changed its roles, and when."""
+    """The administrator who last created or reset the account or changed its roles, and the time."""
 
     by: str
     at: AwareDatetime
 
 
 class User(Model):
-    """One person. In sign-in by a proxy or by OpenID Connect the password is not used.
+    """One user. A sign-in by proxy or by OpenID Connect does not use the password.
 
-    `given_until` is there while the password is one that an administrator has given: it signs in until then, and its
-    user can do nothing before choosing another one. `code_due`: nor before taking a second factor.
+    `given_until` is set while the password is one that an administrator has given: it is valid until then, and its user
+    has to choose another one before any other act. `code_due`: the same for a second factor.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT), AfterValidator(_name)]
@@ -81,11 +85,11 @@ class User(Model):
     passkeys: Annotated[tuple[Passkey, ...], Field(repr=False)] = ()
     searches: tuple[SavedSearch, ...] = ()
     mail: Annotated[str, Field(min_length=3, max_length=255)] | None = None
-    """Gets mails of what waits for the user."""
+    """Address for mails about waiting tasks."""
 
     @property
     def is_new(self) -> bool:
-        """True if something has to be chosen first. Of a sign-in by password."""
+        """True if the user has to choose a password or a second factor first. Only for sign-in by password."""
         return self.given_until is not None or (self.code_due and self.totp is None)
 
     @property
@@ -106,8 +110,8 @@ def read_users(path: Path) -> UsersFile:
 
 
 def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
-    """Change the file at once and durably; no other user may read it. `change` gets the users by name, and changes
-    them; what it raises leaves the file as it was. Changes of several processes come one after the other.
+    """Change the file at once and durably; no other user may read it. `change` gets the users by name and changes them.
+    If it raises, the file stays as it was. Changes of several processes come one after the other.
 
     Raises DocumentError, UsageError.
     """
@@ -146,10 +150,10 @@ def _not_written(path: Path, error: OSError) -> UsageError:
 
 
 class Users:
-    """The users as the file has them now: a change counts from the next request on."""
+    """The users as the file has them now: a change counts from the next request."""
 
     def __init__(self, path: Path) -> None:
-        self._by_name = Stamped(lambda: [path], lambda: {user.name: user for user in read_users(path).users})
+        self._by_name = CachedFiles(lambda: [path], lambda: {user.name: user for user in read_users(path).users})
 
     def get(self, name: str) -> User | None:
         """The user with this name; None if there is no such user, or if it is locked. Raises DocumentError."""
@@ -158,11 +162,11 @@ class Users:
 
     @property
     def is_read(self) -> bool:
-        """True if the file is as it was read last: then `get` only looks at it."""
+        """True if the file has not changed since it was last read: then `get` only checks that."""
         return self._by_name.is_read
 
     def of_passkey(self, passkey: str) -> tuple[User, Passkey] | None:
-        """The user who may sign in by the passkey of this id. Raises DocumentError."""
+        """The user and the passkey of this id, if the user may sign in. Raises DocumentError."""
         return next(
             ((user, each) for user in self.all() if not user.locked for each in user.passkeys if each.id == passkey),
             None,

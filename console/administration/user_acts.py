@@ -1,5 +1,5 @@
-"""Administration: add a user, change roles, lock, reset, end all sessions, remove. Each act asks the administrator for
-the own password and code again, where the console has them.
+"""Administration: add a user, change roles, lock, reset, end all sessions, remove. Where the console has passwords,
+each act asks the administrator for the own password and code again.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ _ABSENT: Final = Message("There is no such user.")
 
 
 async def show(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
-    """One user, with the acts."""
+    """Show one user, with the acts."""
     console, name = visit.console, visit.part("name")
     user = next((each for each in await visit.in_thread(console.users.all) if each.name == name), None)
     if user is None:
@@ -84,7 +84,7 @@ async def remove(visit: Visit) -> web.StreamResponse:
 
 
 async def end_sessions(visit: Visit) -> web.StreamResponse:
-    """End all sessions of the user but this one."""
+    """End all sessions of the user except this one."""
     name = visit.part("name")
     if refusal := await _asked(visit):
         return await show(visit, refusal)
@@ -104,7 +104,9 @@ async def _done(
     *,
     ends: bool = True,
 ) -> web.StreamResponse:
-    """`ends`: the user's sessions end. None outlives a lock that is over again, or a reset before its first use."""
+    """Do the act and show the answer. `ends`: the user's sessions end, so that none outlives a lock that is lifted
+    later, or a reset.
+    """
     name = visit.part("name")
     if refusal := await _changed(visit, name, verb, change):
         return await show(visit, refusal)
@@ -131,14 +133,14 @@ async def _asked(visit: Visit) -> Refusal | None:
 
 
 async def _password(visit: Visit) -> tuple[str, str]:
-    """A new one and its hash; both are empty where a proxy or a provider knows the users."""
+    """A new password and its hash; both are empty if a proxy or a provider knows the users."""
     proof = visit.console.sign_in.proof
     password = new_password() if proof else ""
     return password, await proof.hashed(visit, password) if proof else ""
 
 
 def _given(visit: Visit, name: str, password: str) -> web.Response:
-    """The only page that shows the password."""
+    """The page with the new password; no other page shows it."""
     return visit.render(
         "administration_password.html", name=name, password=password, path=user_path(name), days=user_rules.GIVEN.days
     )

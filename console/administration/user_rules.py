@@ -1,7 +1,7 @@
-"""What an administrator may do with the console's users. Pure.
+"""Rules for an administrator's acts on the console's users. Pure.
 
-Nobody changes the own roles, or locks or removes the own account, and who acts is an administrator at that moment: so
-there is always an administrator left, also when two act against each other.
+Administrators cannot change their own roles, nor lock or remove their own accounts, and the one who acts must be an
+administrator at that moment. So there is always one left, also when two act against each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from ..access.users import Administered, User
 from ..form_errors import FormErrors
 
 GIVEN: Final = timedelta(days=3)
-"""How long a password signs in that an administrator has given."""
+"""Lifetime of a password that an administrator has given."""
 Users = dict[str, User]
 
 
 def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> None:
-    """Change them, if `by` still is an administrator who may sign in. Raises UsageError."""
+    """Make the change, if `by` still is an administrator who may sign in. Raises UsageError."""
     me = users.get(by)
     if me is None or me.locked or Role.ADMINISTRATOR not in me.roles:
         raise UsageError("you are no administrator any more")
@@ -30,7 +30,7 @@ def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> 
 
 
 def added(users: Users, name: str, roles: Sequence[Role], password: str | None, by: str, now: datetime) -> None:
-    """`password` is its hash; None where a proxy or a provider knows the users. Raises FormErrors."""
+    """Add a user. `password` is its hash; None if a proxy or a provider knows the users. Raises FormErrors."""
     errors = FormErrors()
     errors.read("name", lambda: _check_name(users, name))
     errors.read("roles", lambda: _need(roles))
@@ -69,7 +69,9 @@ def unlocked(users: Users, name: str) -> None:
 
 
 def reset(users: Users, name: str, password: str, by: str, now: datetime) -> None:
-    """Another password and no second factor, for somebody who has lost them. The user has to choose both anew."""
+    """Set another password and remove the second factor, for a user who has lost them. The user has to choose both
+    again.
+    """
     _other(name, by)
     administered = Administered(by=by, at=now)
     users[name] = _given(_of(users, name), password, now).model_copy(update={"administered": administered})

@@ -1,4 +1,4 @@
-"""Who uses the console: sessions, failed sign-ins, and the users with their roles."""
+"""The page of sessions, failed sign-ins, and the users with their roles."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -34,7 +34,7 @@ def user_path(name: str) -> str:
 
 
 async def visitors(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
-    """`refusal` is that of the form for a new user."""
+    """Show the page. `refusal` is the refusal of the form for a new user."""
     console = visit.console
     users = await visit.in_thread(console.users.all)
     failures = console.sign_ins.of_last_day()

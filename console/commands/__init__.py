@@ -1,4 +1,4 @@
-"""`idtone console`: the table of its commands."""
+"""The table of the commands of `idtone console`."""
 
 import typer
 

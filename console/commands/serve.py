@@ -1,4 +1,4 @@
-"""`idtone console` without a command."""
+"""`idtone console` without a command: serve the console."""
 
 import asyncio
 import logging
@@ -12,10 +12,12 @@ from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 
 from ..console import Console
-from ..server import attend, made
+from ..server import attend, make_console
 
 SWITCH_S: Final = 0.0005
-"""A thread that computes leaves Python to another after this time: Python's 5 ms would be a page's wait at each row."""
+"""A computing thread leaves Python to another after this time. With Python's 5 ms a page would wait that long at each
+row.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +25,9 @@ log = logging.getLogger(__name__)
 def serve(config: Path | None) -> None:
     """Serve the console's pages until SIGTERM or SIGINT."""
     settings = load_settings(config)
-    logs.begin(settings.log.format, settings.log.level)
+    logs.begin_logging(settings.log.format, settings.log.level)
     sys.setswitchinterval(SWITCH_S)
-    asyncio.run(_run(made(settings)))
+    asyncio.run(_run(make_console(settings)))
 
 
 async def _run(console: Console) -> None:

@@ -1,4 +1,4 @@
-"""`idtone console user`: who may use the console."""
+"""`idtone console user`: the users of the console."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.command_line import ConfigOption, JsonOption
-from idtone.core.terminal.prompts import asked
+from idtone.core.terminal.prompts import ask_line
 from idtone.core.translation import Message
 
 from ..access.password_rules import common_passwords, objection
-from ..access.passwords import hashed, new_secret, provisioning
+from ..access.passwords import hashed, new_secret, provisioning_uri
 from ..access.rights import Role
 from ..access.users import User, change_users, read_users
 from ..administration import user_rules
@@ -75,7 +75,7 @@ def _put(name: str, role: list[Role], password: bool, no_code: bool, config: Pat
 
     change_users(settings.console.users, changed)
     if secret:
-        address = provisioning(name, secret)
+        address = provisioning_uri(name, secret)
         print(address)
         if sys.stdout.isatty():
             from ..access.terminal_qr_code import lines  # reportlab, which takes a while
@@ -111,7 +111,7 @@ def _unlock(name: str, config: Path | None) -> None:
 
 
 def _new_password(name: str, node: str) -> str:
-    entered = asked(Message("Password"), hidden=True)
+    entered = ask_line(Message("Password"), hidden=True)
     if why := objection(entered, (name, node), common_passwords()):
         raise UsageError(why)
     return entered

@@ -1,1 +1,1 @@
-"""What the templates draw as SVG, computed here: points, ticks and words. Pure."""
+"""Drawings (SVG) of the templates, computed here: points, ticks and words. Pure."""

@@ -1,4 +1,4 @@
-"""The points of a member by criterion, as bars of the points that can be had. Pure."""
+"""Bars of a member's points by criterion, each out of the most that can be had. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ WIDTH: Final = 300
 ROW: Final = 44
 BAR: Final = 14
 LABEL: Final = 20
-"""From the upper edge of a row to its text, and from there to its bar."""
+"""Distance from the upper edge of a row to its text, and from there to its bar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`full` and `reached` are widths; `points` None: the criterion is not counted."""
+    """One criterion's bar. `full` and `reached` are widths; `points` is None if the criterion is not counted."""
 
     top: int
     name: str
@@ -35,7 +35,7 @@ class Points:
 
 
 def points_of(rows: Sequence[ScoreRow], language: str) -> Points:
-    """Each bar is as wide as the weight of its criterion: its area is what it counts."""
+    """The bars. Each is as wide as the weight of its criterion, so its area shows its part of the score."""
     heaviest = max((row.criterion.weight * row.criterion.most for row in rows), default=1)
     bars = []
     for n, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Counts by month, one kind on the other: the rectangles of its bars, and the words of its axes. Pure."""
+"""Counts by month, stacked by kind: the rectangles of the bars, and the words of the axes. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Final
 from .stacked_plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Tick
 
 GAP: Final = 0.3
-"""Between two bars, in widths of a month."""
+"""Gap between two bars, in widths of a month."""
 YEARS: Final = 18
-"""Height of the line of years under the months."""
+"""Height of the row of years under the months."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A part of a month's bar: its `number`, from 1, chooses its colour."""
+    """A part of a month's bar. Its `number`, from 1, chooses its colour."""
 
     number: int
     x: float
@@ -42,12 +42,12 @@ class MonthBars:
     series: tuple[BarSeries, ...]
     months: tuple[Tick, ...]
     years: tuple[Tick, ...]
-    """Under each January, and under the first month if its year does not reach that of the next."""
+    """The year under each January, and under the first month unless the next year's label would cover it."""
     counts: tuple[Tick, ...]
 
 
 def month_bars(months: Sequence[str], series: Mapping[str, Sequence[int]]) -> MonthBars:
-    """`months` as `2026-11`; `series`: as many counts under each name."""
+    """The bars. `months` have the form `2026-11`; `series` has, under each name, one count for each month."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     step = (right - LEFT) / len(months)
     top_count = max(*(sum(counts) for counts in zip(*series.values(), strict=True)), 1)

@@ -20,7 +20,7 @@ _AROUND: Final = (
     f"h{_BOX_WIDTH - 2 * _CORNER}{_ARC}{_CORNER} {_CORNER}v{_BOX - 2 * _CORNER}{_ARC}{-_CORNER} {_CORNER}"
     f"h{2 * _CORNER - _BOX_WIDTH}{_ARC}{-_CORNER} {-_CORNER}v{2 * _CORNER - _BOX}{_ARC}{_CORNER} {-_CORNER}z"
 )
-"""A box with round corners, from the left end of its upper edge."""
+"""Path of a box with round corners, from the left end of its upper edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class ProofTree:
     height: float
     nodes: tuple[Node, ...]
     boxes: Mapping[str, str]
-    """The boxes of the nodes, by their kind, as SVG's path takes them: a page writes them as one text each."""
+    """Kind → the boxes of its nodes, as the path data of SVG: a page writes them as one text each."""
     lines: str
-    """In the same form."""
+    """The lines, as path data of SVG."""
 
 
 def proof_tree(check: ProofCheck) -> ProofTree:
-    """The root is at the top, the leaf at the bottom; a sibling is at the side from which it was joined."""
+    """The drawing: root at the top, leaf at the bottom, each sibling at the side from which it was joined."""
     levels = len(check.path)
 
     def y(level: int) -> float:

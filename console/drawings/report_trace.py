@@ -1,4 +1,4 @@
-"""The trace of a report: the report, each member that was asked, and the end, as boxes one below the other. Pure."""
+"""The trace of a report: the report, each member that was asked, and the end, as a column of boxes. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The levels of a sound over frequency, as an open line. Pure."""
+"""The levels of a sound over frequency, as an open curve. Pure."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,15 +14,17 @@ RIGHT: Final = 30
 TOP: Final = 10
 BOTTOM: Final = 24
 TOP_HZ: Final = 4000
-"""The end of the telephone band, and a little more."""
+"""The highest frequency of the drawing: the end of the telephone band, and a little more."""
 _ROWS: Final = 500
 _MOMENTS: Final = 60
-"""Windows over the length of the sound."""
+"""Number of windows over the length of the sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """`points` are those of an SVG polyline: at each frequency, the loudest moment, relative to the loudest of all."""
+    """A spectrum. `points` draw an SVG polyline: for each frequency its loudest moment, relative to the loudest
+    of all.
+    """
 
     width: int
     height: int
@@ -35,7 +37,7 @@ class Spectrum:
 
 
 def spectrum(samples: Floats, sample_rate_hz: int) -> Spectrum:
-    """`samples`: one channel, 1.0 is full scale."""
+    """The spectrum of one channel of `samples`; 1.0 is full scale."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
     def x(hertz: float) -> float:

@@ -1,4 +1,4 @@
-"""Counts over time, one series on the other: the points of its areas, and the ticks of its axes. Pure."""
+"""Counts over time, stacked by series: the points of the areas, and the ticks of the axes. Pure."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +12,9 @@ LEFT: Final = 48
 RIGHT: Final = 12
 TOP: Final = 10
 BOTTOM: Final = 24
-"""The margins, in the drawing's own units."""
+"""The margins, in units of the drawing."""
 _STEPS: Final = (timedelta(minutes=10), timedelta(hours=4), timedelta(days=1), timedelta(days=7), timedelta(days=30))
-"""Between the ticks of time."""
+"""Possible steps between the ticks of time."""
 _MOST_TICKS: Final = 8
 
 
@@ -24,7 +24,7 @@ class Area:
 
     name: str
     points: str
-    """As SVG's polygon takes them."""
+    """The points of an SVG polygon."""
     total: int
 
 
@@ -42,14 +42,14 @@ class StackedPlot:
     height: int
     left: int
     right: int
-    """Where the plot itself begins and ends."""
+    """`left` and `right` are the edges of the plot."""
     top: int
     bottom: int
     areas: tuple[Area, ...]
     times: tuple[Tick, ...]
     counts: tuple[Tick, ...]
     unfinished: float | None = None
-    """Where the counts begin that are not over yet; None: all are over."""
+    """The place from which counts are incomplete; None: all are complete."""
 
 
 def stacked_plot(
@@ -58,10 +58,11 @@ def stacked_plot(
     step: timedelta | None = None,
     now: datetime | None = None,
 ) -> StackedPlot:
-    """`times`: at least two moments at equal distances, in local time; `series`: as many counts under each name.
+    """The plot. `times` are at least two moments at equal distances, in local time. `series` has, under each name, one
+    count for each moment.
 
-    With `step` there may be one moment, and each count is drawn as a step of this length, else as a point. The count
-    that `now` is in is not over yet; the line to its point is drawn so too.
+    If `step` is given, one moment is enough, and each count is drawn as a step of this length, otherwise as a point.
+    The count that contains `now` is incomplete; the line to its point is drawn as incomplete too.
     """
     first, last = times[0], times[-1] + (step or timedelta(0))
     span_s = (last - first).total_seconds()
@@ -106,7 +107,7 @@ def _edges(times: Sequence[datetime], counts: Sequence[int], step: timedelta | N
 
 
 def _round_up(count: int) -> int:
-    """The next of 1, 2, 5, 10, 20, 50, …"""
+    """The count, rounded up to 1, 2, 5, 10, 20, 50, …"""
     power = int(10 ** int(math.log10(count)))
     return next(power * step for step in (1, 2, 5, 10) if power * step >= count)
 

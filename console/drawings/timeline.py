@@ -1,4 +1,4 @@
-"""The timeline of a call, to scale: how it was set up, and as a whole. Pure."""
+"""The timeline of a call, to scale: the set-up, and the complete call. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ _LEFT: Final = 110
 _RIGHT: Final = WIDTH - 20
 _LANE: Final = 30
 _ABOVE: Final = 40
-"""Room for a band's title and for the numbers of the steps."""
+"""Height for a band's title and the numbers of the steps."""
 _BELOW: Final = 34
 _NUMBERS: Final = 8.0
-"""How far above the lanes the numbers of the steps stand."""
+"""Distance of the numbers of the steps from the lanes below."""
 _DIGIT: Final = 8.0
 _MUCH: Final = 4.0
-"""A call that lasted this much longer than its set-up has a band of its own for that."""
+"""A call that lasted this many times longer than its set-up has a second band."""
 
 
 class BarKind(StrEnum):
@@ -46,7 +46,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class StepMark:
-    """Steps whose numbers would cover each other: `xs` of each, and their numbers from 1, as `2` or `2–5`, at `x`."""
+    """One step, or several whose numbers would cover each other. `xs` are the places of the steps; `text` has their
+    numbers from 1, as `2` or `2–5`, and is at `x`.
+    """
 
     xs: tuple[float, ...]
     x: float
@@ -56,7 +58,7 @@ class StepMark:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """`party` is None for the call itself."""
+    """A lane of a band. `party` is None for the call itself."""
 
     y: float
     party: Party | None
@@ -84,9 +86,7 @@ class Timeline:
 
 
 def timeline(record: Record) -> Timeline:
-    """The timeline of a call, in at most two bands: until the parties were connected, and the whole call where it is
-    much longer.
-    """
+    """The timeline of a call, in one or two bands: the set-up, and the whole call if it is much longer."""
     zero = record.steps[0].at
     at_ms = [(step.at - zero) / timedelta(milliseconds=1) for step in record.steps]
     first, last = min(at_ms), max(at_ms)
@@ -104,7 +104,7 @@ def timeline(record: Record) -> Timeline:
 
 
 def _setup_ms(record: Record, zero: datetime, last: float) -> float:
-    """When the set-up was over, with a little room behind it."""
+    """End of the set-up, with a little room after it, in milliseconds."""
     times = record.times
     ends = [
         (at - zero) / timedelta(milliseconds=1)
@@ -134,7 +134,7 @@ def _band(title: str, top: float, record: Record, at_ms: Sequence[float], scale:
 
 
 def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: TimeScale) -> Iterable[Bar]:
-    """The bars of what lasted: the ringing and the talk of the call, the sound of a party."""
+    """The bars of a lane: ringing and talk of the call, or the sound of a party."""
     began: tuple[float, BarKind] | None = None
     for step, ms in zip(steps, at_ms, strict=True):
         ending, beginning = _edges(step, lane.party)
@@ -149,7 +149,7 @@ def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: Time
 
 
 def _edges(step: Step, party: Party | None) -> tuple[BarKind | None, BarKind | None]:
-    """What ends with this step in the lane, and what begins."""
+    """The bar that ends with this step in the lane, and the bar that begins."""
     if party is None:
         if step.kind in (StepKind.DECIDED, StepKind.FALLBACK):
             return None, BarKind.RINGING

@@ -21,7 +21,9 @@ _COLUMNS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """`points` are those of an SVG polygon. The highest point is the loudest sample, `peak_dbfs` below full scale."""
+    """A waveform. `points` draw an SVG polygon. The highest point is the loudest sample, `peak_dbfs` below full
+    scale.
+    """
 
     width: float
     height: float
@@ -36,7 +38,7 @@ class Wave:
 
 
 def wave(samples: NDArray[np.int16], sample_rate_hz: int) -> Wave:
-    """The drawing of samples of 16 bits."""
+    """The drawing of 16-bit samples."""
     floats: NDArray[Any] = samples.astype(np.float64) / 32768
     low, high = envelope(floats, _COLUMNS)
     peak = max(float(-low.min()), float(high.max()))

@@ -1,1 +1,1 @@
-"""The pages for the association's office."""
+"""The pages of the association's office."""

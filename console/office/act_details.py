@@ -11,7 +11,7 @@ from idtone.office.authority.duties import DUTY_WORDS
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS
 from idtone.office.desk.reports.traceback import Stage
 from idtone.office.evaluation.observations import OBSERVATION_WORDS
-from idtone.office.refused.legal_basis import FIELDS
+from idtone.office.refused.refusal_basis import FIELDS
 
 from ..drawings.report_trace import ANSWERS, FINDINGS
 from ..japan_time import last_day, shown_to_minute
@@ -74,7 +74,7 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "via": (template("How it came"), _WAYS),
     **{name: (label, {}) for name, label in FIELDS.items()},
 }
-"""Of each detail: its name, and the words for its codes. The others are shown as they are."""
+"""Detail → its name, and the words for its codes. Other details are shown as they are."""
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d")
 _PERIOD: Final = re.compile(r"(\d{4}-\d\d-\d\d)[/_](\d{4}-\d\d-\d\d)")
 
@@ -104,7 +104,7 @@ def _last_day(text: str) -> str:
 
 
 def _read(shown: Callable[[], str], text: str) -> str:
-    """The text as it is if its day does not exist: one strange line must not hide the others."""
+    """The text for display; unchanged if its day does not exist, so that one damaged line does not hide the others."""
     try:
         return shown()
     except (ValueError, OverflowError):

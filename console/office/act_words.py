@@ -1,4 +1,4 @@
-"""The words for what the office's pages show of its files: acts, the standing of a licence, answers."""
+"""Words on the office's pages: acts, the state of a licence, answers."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from idtone.core.calls import Reason
 from idtone.core.translation import template
 from idtone.member.evaluation.measures import NoValue
-from idtone.office.authority.moments import day
+from idtone.office.authority.typed_dates import day
 from idtone.office.desk.reports.number_holder import Basis
 
 from ..form_errors import Fields, FormField
@@ -98,7 +98,7 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "package-signed": template("package signed"),
     "package-published": template("package published"),
 }
-"""Acts that are not here are shown by their own name."""
+"""Act → its words. Other acts are shown by their own name."""
 
 
 def words_of(act: str) -> str:
@@ -111,7 +111,7 @@ NO_VALUE_WORDS: Final[Mapping[NoValue, str]] = {
     NoValue.NOT_WHOLE: template("a ledger does not hold the whole period"),
     NoValue.NONE: template("nothing of the kind"),
 }
-"""Why a measure has no value."""
+"""Reason why a measure has no value → its words."""
 LICENCE_WORDS: Final[Mapping[str, str]] = {
     Reason.LICENCE_VALID: template("valid"),
     Reason.LICENCE_EXPIRED: template("expired"),

@@ -1,4 +1,4 @@
-"""What the office's pages share: the folder, who acts and why, and what follows an act."""
+"""Common parts of the office's pages: the folder, the acting user with the reason, and the answer to an act."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -9,12 +9,12 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import acting
-from idtone.core.terminal.prompts import entries_of, line
+from idtone.core.persons import acting_person
+from idtone.core.terminal.prompts import entries_of, kept_line
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution
-from idtone.office.authority.moments import moment
-from idtone.office.authority.suspension_edits import said
+from idtone.office.authority.suspension_edits import scope_text
+from idtone.office.authority.typed_dates import moment
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import Member
 from idtone.registry.number_notation import read_span
@@ -23,12 +23,12 @@ from ..form_errors import Fields, FormField, at_its_field, errors_of
 from ..japan_time import with_zone
 from ..page import Visit
 from ..uploads import Upload, received
-from .parsed_folder import OfficeFiles
+from .office_files import OfficeFiles
 
 WHY: Final[Fields] = {"why": FormField(template("Reason"))}
 
 Shown = Callable[[Visit, HTTPStatus, IdtoneError | None], Awaitable[web.StreamResponse]]
-"""Renders the page of a form, with what was wrong with it."""
+"""Shows the page of a form again, with its errors."""
 Change = Callable[[Workspace, Mapping[str, str], Attribution], object]
 """An act in the office's folder by the fields of its form. Raises IdtoneError."""
 
@@ -40,15 +40,15 @@ def files_of(visit: Visit) -> OfficeFiles:
 
 
 def attributed(visit: Visit) -> Attribution:
-    """The user who acts, with the reason that the form gives. Raises UsageError."""
-    return Attribution(str(acting()), line(visit.field("why"), Message("Reason")), datetime.now(UTC))
+    """The acting user, with the reason from the form. Raises UsageError."""
+    return Attribution(str(acting_person()), kept_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
 
-async def acted(
+async def do_act(
     visit: Visit, act: Callable[[], object], show: Shown, path: str, fields: Fields | None = None
 ) -> web.StreamResponse:
-    """Do what a form asks for, and lead to `path`; if its fields or the act refuse it, show the page again with what is
-    wrong.
+    """Do the act of a form, and lead to `path`. If its fields or the act refuse it, show the page again with the
+    errors.
     """
     try:
         errors_of(fields or {}, visit.fields or {}).check()
@@ -58,7 +58,7 @@ async def acted(
     return visit.redirect(f"{path}?done=1")
 
 
-async def acted_on_file(
+async def do_act_on_file(
     visit: Visit,
     limit: int,
     act: Callable[[Upload], str],
@@ -66,8 +66,8 @@ async def acted_on_file(
     fields: Fields | None = None,
     needs: Message | None = None,
 ) -> web.StreamResponse:
-    """The same as `acted`, for a form with a file of at most `limit` octets: `act` returns the path. With `needs`,
-    which says what to choose, the form needs its file.
+    """The same as `do_act`, for a form with a file of at most `limit` octets; `act` returns the path. `needs` is the
+    error if no file was chosen; without it, the file may be missing.
     """
     try:
         async with received(visit, limit) as upload:
@@ -82,48 +82,48 @@ async def acted_on_file(
 
 
 def entries(text: str, label: str) -> list[str]:
-    """The numbers of a field with one entry a line. Raises UsageError."""
+    """The entries of a field with one number or range a line. Raises UsageError."""
     return entries_of(text.splitlines())
 
 
 def japanese_moment(text: str, label: str) -> datetime:
-    """What a field for a day and a time sends. Raises UsageError."""
+    """The moment in a field for a day and a time. Raises UsageError."""
     return moment(with_zone(text), label)
 
 
 def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, str]]:
-    """The choices of a field for a member: the ids, and what a person reads."""
+    """The choices of a field for a member: the ids, and the words for a person."""
     return [(each.id, f"{getattr(each.name, visit.language)} {each.id}") for each in members]
 
 
-async def changed(
+async def do_change(
     visit: Visit,
     changes: Mapping[str, Change],
     show: Shown,
     path: str,
     fields: Mapping[str, Fields] | None = None,
 ) -> web.StreamResponse:
-    """Do the act that the part `change` of the address names, as `acted` does it with the fields of that name."""
+    """Do the act that the part `change` of the address names, as `do_act` does, with the fields of that name."""
     name = visit.part("change")
     files, do = files_of(visit), changes.get(name)
     if do is None:
-        return absent(visit, Message("There is no such page."))
+        return not_found_page(visit, Message("There is no such page."))
 
     def act() -> None:
         do(files.workspace, {field: value.strip() for field, value in (visit.fields or {}).items()}, attributed(visit))
 
-    return await acted(visit, act, show, path, (fields or {}).get(name))
+    return await do_act(visit, act, show, path, (fields or {}).get(name))
 
 
-def absent(visit: Visit, what: Message | IdtoneError) -> web.Response:
-    """The page of what is not there."""
+def not_found_page(visit: Visit, what: Message | IdtoneError) -> web.Response:
+    """The page for something that does not exist."""
     return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=what)
 
 
 def spans_of(entries: Iterable[str]) -> list[str]:
-    """Entries of numbers in short: the last four digits of both ends, and how many numbers they are."""
+    """Entries of numbers in short: the last four digits of both ends, and the count of numbers."""
     return [span_text(read_span(entry)) for entry in entries]
 
 
 def span_text(span: NumberSpan) -> str:
-    return said(span) if len(span) == 1 else f"{said(span)} ({len(span):,})"
+    return scope_text(span) if len(span) == 1 else f"{scope_text(span)} ({len(span):,})"

@@ -1,4 +1,4 @@
-"""What members have agreed to besides the pledge, who uses the standard form, and the course with its test."""
+"""Agreements of members besides the pledge, members that use the standard form, and the course with its test."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -7,20 +7,20 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, joined, template
 from idtone.office.authority.acceptances import AGREEMENT_WORDS, accept, acceptances, end_acceptance
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, acted, files_of, member_choices
+from .acts import WHY, do_act, files_of, member_choices
 
 PATH: Final = "/office/agreements"
 SHOWN: Final = 50
-"""Members without an agreement that the page names."""
+"""Most members without an agreement that the page names."""
 _COLUMNS: Final = ("member", "agreement", "version", "since", "through", "document")
 _RECORD: Final[Fields] = {
     "member": FormField(template("Member"), any_text),
@@ -82,7 +82,7 @@ async def record(visit: Visit) -> web.StreamResponse:
             labels_of(_RECORD),
         )
 
-    return await acted(visit, act, agreements, PATH, _RECORD)
+    return await do_act(visit, act, agreements, PATH, _RECORD)
 
 
 async def end(visit: Visit) -> web.StreamResponse:
@@ -90,7 +90,7 @@ async def end(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         member, _, agreement = visit.field("which").partition(" ")
-        why = line(visit.field("why"), Message("Reason"))
+        why = kept_line(visit.field("why"), Message("Reason"))
         end_acceptance(
             workspace,
             member,
@@ -101,7 +101,7 @@ async def end(visit: Visit) -> web.StreamResponse:
             labels_of(_END),
         )
 
-    return await acted(visit, act, agreements, PATH, _END)
+    return await do_act(visit, act, agreements, PATH, _END)
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:

@@ -11,7 +11,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.translation import Message, template
 from idtone.office.authority import change_registry
 from idtone.office.authority.history import ReviewResult
-from idtone.office.authority.moments import end, in_japan, moment
+from idtone.office.authority.typed_dates import end, in_japan, moment
 from idtone.office.desk.applicants.submission import STATE_WORDS
 
 from ..access.rights import Right
@@ -19,11 +19,11 @@ from ..form_errors import Fields, FormField, one_of
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
 from .act_words import words_of
-from .acts import WHY, absent, acted, acted_on_file, attributed, files_of, spans_of
+from .acts import WHY, attributed, do_act, do_act_on_file, files_of, not_found_page, spans_of
 
 PATH: Final = "/office/applications"
 LIMIT: Final = 1_000_000
-"""Bytes of an application."""
+"""Most bytes of an application."""
 NUMBERS_SHOWN: Final = 100
 _REVIEW: Final[Fields] = {"result": FormField(template("Result"), one_of(set(ReviewResult))), **WHY}
 _GRANT: Final[Fields] = {
@@ -54,7 +54,7 @@ async def application(
     files, wanted = files_of(visit), visit.part("application")
     found = next((each for each in await visit.in_thread(files.applications) if each[0].id == wanted), None)
     if found is None:
-        return absent(visit, Message("There is no such application."))
+        return not_found_page(visit, Message("There is no such application."))
     history = await visit.in_thread(files.history)
     asked, handed = found[0], await visit.in_thread(files.submissions)
     return visit.render(
@@ -72,7 +72,7 @@ async def application(
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Take an application that a member has sent, a YAML file."""
+    """Receive an application that a member has sent, a YAML file."""
     workspace = files_of(visit).workspace
 
     def act(upload: Upload) -> str:
@@ -80,7 +80,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
         kept, _ = change_registry.apply(workspace, text, name, attributed(visit))
         return f"{PATH}/{kept.id}"
 
-    return await acted_on_file(visit, LIMIT, act, applications, WHY, Message("choose the file of the application"))
+    return await do_act_on_file(visit, LIMIT, act, applications, WHY, Message("choose the file of the application"))
 
 
 async def review(visit: Visit) -> web.StreamResponse:
@@ -89,7 +89,7 @@ async def review(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         change_registry.review(files.workspace, name, ReviewResult(visit.field("result")), attributed(visit))
 
-    return await acted(visit, act, application, f"{PATH}/{name}", _REVIEW)
+    return await do_act(visit, act, application, f"{PATH}/{name}", _REVIEW)
 
 
 async def grant(visit: Visit) -> web.StreamResponse:
@@ -101,7 +101,7 @@ async def grant(visit: Visit) -> web.StreamResponse:
         until = end(visit.field("until"), Message("Valid until"))
         change_registry.grant(files.workspace, name, start, until, attributed(visit))
 
-    return await acted(visit, act, application, f"{PATH}/{name}", _GRANT)
+    return await do_act(visit, act, application, f"{PATH}/{name}", _GRANT)
 
 
 PAGES = (

@@ -1,4 +1,4 @@
-"""The sounds of the association: which members may have them, and a new one with its master."""
+"""The association's sounds: the members that may use them, and a new one with its master."""
 
 from collections import Counter
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
-from .acts import WHY, acted_on_file, attributed, files_of
+from .acts import WHY, attributed, do_act_on_file, files_of
 
 PATH: Final = "/office/tones"
 _FIELDS: Final[Fields] = {
@@ -54,7 +54,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
         enter_tone(files.workspace, tone, title, upload.file.read_bytes(), attributed(visit), Message("Title"))
         return PATH
 
-    return await acted_on_file(visit, LIMIT, act, tones, _FIELDS, Message("choose the WAV file of the master"))
+    return await do_act_on_file(visit, LIMIT, act, tones, _FIELDS, Message("choose the WAV file of the master"))
 
 
 PAGES = (

@@ -1,4 +1,4 @@
-"""Wholesale chains of numbers (卸): who hands them on to whom, which resellers are checked, and changes of links."""
+"""Wholesale chains of numbers (卸): the members they pass through, the checks of resellers, and changes of links."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import template
 from idtone.office.authority.certifications import certification, certify_link
 from idtone.office.authority.change_registry import Attribution
-from idtone.office.authority.moments import day
+from idtone.office.authority.typed_dates import day
 from idtone.office.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import ChainEntry
@@ -23,7 +23,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION
-from .acts import WHY, Change, changed, entries, files_of, spans_of
+from .acts import WHY, Change, do_change, entries, files_of, spans_of
 
 PATH: Final = "/office/chains"
 _NUMBERS: Final[Fields] = {"numbers": FormField(template("Number, range or prefix of the chain"), entries)}
@@ -50,7 +50,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
 async def chains(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All chains, those of one member, or those with a reseller that is not checked yet."""
+    """Show all chains, those of one member, or those with a reseller that is not checked yet."""
     registered = await visit.in_thread(files_of(visit).registered)
     unchecked, member = bool(visit.query("unchecked")), visit.query("member")
     found = [
@@ -72,7 +72,7 @@ async def chains(
 
 
 def is_checked(chain: ChainEntry) -> bool:
-    """True if each reseller of the chain is."""
+    """True if each reseller of the chain is checked."""
     return all(link.checked for link in chain.links)
 
 
@@ -123,7 +123,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 
 
 async def change(visit: Visit) -> web.StreamResponse:
-    return await changed(visit, CHANGES, chains, PATH, FIELDS)
+    return await do_change(visit, CHANGES, chains, PATH, FIELDS)
 
 
 PAGES = (

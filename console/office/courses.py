@@ -1,4 +1,4 @@
-"""The course about the sound and the scheme: its text, the test of an attendee, and who took it when."""
+"""The course about the sound and the scheme: its text, the test of attendees, and their results."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from idtone.core.paper.content import Paper
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import registry_of
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.papers.office_papers import sender
 from idtone.office.training.attendances import attendance_of, attendances, record_attendance
 from idtone.office.training.course import Course, course_of
@@ -21,7 +21,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormErrors, FormField, any_text, at_its_field, errors_of, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import acted, files_of, member_choices
+from .acts import do_act, files_of, member_choices
 from .papers import pdf
 
 PATH: Final = "/office/course"
@@ -36,7 +36,7 @@ _AGREEMENT: Final[Fields] = {
     "version": FormField(template("Version")),
     "document": FormField(template("By which document")),
 }
-"""What else the rules name: the first pass is an agreement."""
+"""The fields of the agreement that the first pass gives."""
 _CERTIFICATE: Final[Fields] = {
     "test": FormField(template("Test"), any_text),
     "signer": FormField(template("Signed for it by"), any_text),
@@ -47,7 +47,7 @@ _CERTIFICATE: Final[Fields] = {
 async def course(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """The newest test first."""
+    """Show the course and the tests, the newest first."""
     folder = files_of(visit).folder
     taken = (await visit.in_thread(attendances, folder))[::-1]
     listed = listing(visit, taken, {"member": lambda each: each.member, "day": lambda each: each.day})
@@ -86,7 +86,7 @@ async def record(visit: Visit) -> web.StreamResponse:
         labels = labels_of({**_RECORD, **_AGREEMENT})
         record_attendance(workspace, member, person, taken, version, answers, datetime.now(UTC), labels)
 
-    return await acted(visit, act, course, PATH, _fields(present))
+    return await do_act(visit, act, course, PATH, _fields(present))
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
@@ -97,7 +97,7 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 
 async def text_as_pdf(visit: Visit) -> web.StreamResponse:
-    """The course with its test, to be given to members."""
+    """The course with its test as a PDF, for members."""
     folder = files_of(visit).folder
     return await pdf(visit, lambda: course_paper(course_of(folder), datetime.now(UTC)), "course")
 

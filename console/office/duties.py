@@ -1,4 +1,4 @@
-"""Duties with a day: what is open, what is overdue, and who has done what."""
+"""Duties with a day: the open ones, the overdue ones, and the acts on them."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -18,13 +18,13 @@ from idtone.office.authority.duties import (
     open_first,
     withdraw_duty,
 )
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, acted, files_of, member_choices
+from .acts import WHY, do_act, files_of, member_choices
 
 PATH: Final = "/office/duties"
 _DUTY: Final[Fields] = {"duty": FormField(template("Duty"), any_text)}
@@ -45,7 +45,7 @@ _WITHDRAW: Final[Fields] = {**_DUTY, **WHY}
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """The open duties, or all."""
+    """Show the open duties, or all."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     found = open_first(await visit.in_thread(duties, files.folder))
     listed = listing(visit, [each for each in found if visit.query("all") or not each.done], {})
@@ -74,7 +74,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
         kind, member, what, due = (visit.field(name) for name in ("kind", "member", "what", "due"))
         enter_duty(workspace, kind, member, what, due, labels_of(_ENTER))
 
-    return await acted(visit, act, show, PATH, _ENTER)
+    return await do_act(visit, act, show, PATH, _ENTER)
 
 
 async def finish(visit: Visit) -> web.StreamResponse:
@@ -84,12 +84,12 @@ async def finish(visit: Visit) -> web.StreamResponse:
         duty, done, by, document = (visit.field(name) for name in ("duty", "done", "by", "document"))
         finish_duty(workspace, duty, done, by, document, datetime.now(UTC), labels_of(_FINISH))
 
-    return await acted(visit, act, show, PATH, _FINISH)
+    return await do_act(visit, act, show, PATH, _FINISH)
 
 
 async def withdraw(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
-    return await acted(
+    return await do_act(
         visit,
         lambda: withdraw_duty(workspace, visit.field("duty"), visit.field("why"), labels_of(_WITHDRAW)),
         show,

@@ -1,4 +1,4 @@
-"""The evaluation of good operators: the figures that were handed in, points by criterion, grades and badges."""
+"""The evaluation of good operators: the figures of members, points by criterion, grades and badges."""
 
 from collections import Counter
 from http import HTTPStatus
@@ -18,13 +18,13 @@ from ..access.rights import Right
 from ..drawings.criterion_bars import points_of
 from ..page import Page, Section, Visit
 from .act_words import NO_VALUE_WORDS
-from .acts import absent, files_of
+from .acts import files_of, not_found_page
 
 PATH: Final = "/office/evaluations"
 
 
 async def evaluations(visit: Visit) -> web.StreamResponse:
-    """The newest period first, each with its members."""
+    """Show the newest period first, each with its members."""
     files = files_of(visit)
     kept = await visit.in_thread(files.evaluations)
     registered = await visit.in_thread(files.registered)
@@ -46,7 +46,7 @@ async def evaluations(visit: Visit) -> web.StreamResponse:
 
 
 async def evaluation(visit: Visit) -> web.StreamResponse:
-    """One member in one period: each criterion with its points."""
+    """Show one member in one period: each criterion with its points."""
     files, period, member = files_of(visit), visit.part("period"), visit.part("member")
     for criteria, results in await visit.in_thread(files.evaluations):
         for result in results:
@@ -66,7 +66,7 @@ async def evaluation(visit: Visit) -> web.StreamResponse:
                     name=registered.members.get(member),
                     exclusions=EXCLUSION_WORDS,
                 )
-    return absent(visit, Message("There is no such evaluation."))
+    return not_found_page(visit, Message("There is no such evaluation."))
 
 
 async def badge(visit: Visit) -> web.StreamResponse:

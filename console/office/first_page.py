@@ -1,4 +1,4 @@
-"""The office's first page: what waits for somebody today."""
+"""The office's first page: the tasks of today."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from idtone.core.calls import LicenceStatus
 from idtone.core.translation import Message, template
 from idtone.office.authority.duties import duties, is_overdue, is_soon
 from idtone.office.authority.history import ApplicationStatus
-from idtone.office.authority.moments import in_japan
+from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.applicants.submission import SubmissionState
 from idtone.office.desk.reports.traceback import Stage
 from idtone.office.papers.letters import SOON
@@ -23,14 +23,14 @@ from ..access.rights import Right
 from ..page import Page, Section, Visit
 from .acts import files_of
 from .chains import is_checked
-from .parsed_folder import OfficeFiles
+from .office_files import OfficeFiles
 
 PATH: Final = "/office/today"
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The number of waiting things of one kind, and where they are. `is_late`: their time is over."""
+    """The number of waiting tasks of one kind, and the address of their page. `is_late`: their time is over."""
 
     count: int
     what: Message
@@ -46,7 +46,7 @@ async def first_page(visit: Visit) -> web.StreamResponse:
 
 
 def waiting_in(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
-    """The late ones first. Raises IdtoneError."""
+    """The waiting tasks, the late ones first. Raises IdtoneError."""
     yield from sorted(_all(files, now), key=lambda each: not each.is_late)
 
 
@@ -83,7 +83,7 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
 
 
 def _terms(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
-    """Licences and pledges that end soon, or whose end is over."""
+    """Licences and pledges that end soon or have ended."""
     members = files.registered().document.members
     licences = [
         licence.valid.until
@@ -110,7 +110,9 @@ def _duties(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
 
 
 def _certifications(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
-    """The certifications of members and of links that end: one entry of the registry counts once, by its first end."""
+    """The certifications of members and of links that end soon: one entry of the registry counts once, by its first
+    end.
+    """
     document, path = files.registered().document, "/office/members?ending=1"
     links = {(link.reseller, link.certification) for chain in document.chains for link in chain.links}
     recorded = [each.certification for each in document.members] + [certification for _, certification in links]

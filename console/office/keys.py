@@ -1,4 +1,6 @@
-"""The keys that sign: who holds which, who still has to sign what waits, and when each set's signatures end."""
+"""The signing keys: their holders, the signatures that a waiting package still needs, and the end of each set's
+signatures.
+"""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -7,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message, template
 from idtone.office.authority.key_holders import NAMED, KeySetState, key_holders, key_states, name_holder
 from idtone.office.desk.office_ledger import OfficeLedger
@@ -15,8 +17,8 @@ from idtone.office.desk.office_ledger import OfficeLedger
 from ..access.rights import Right
 from ..form_errors import FormField
 from ..page import Method, Page, Visit
-from .acts import acted, files_of
-from .parsed_folder import OfficeFiles
+from .acts import do_act, files_of
+from .office_files import OfficeFiles
 
 PATH: Final = "/office/keys"
 SETS: Final = {
@@ -48,17 +50,17 @@ async def keys(
 
 
 async def name(visit: Visit) -> web.StreamResponse:
-    """Enter the holder of a key."""
+    """Record the holder of a key."""
     files, key_id = files_of(visit), visit.field("key")
 
     def act() -> None:
-        holder = line(visit.field("holder"), Message("Holder"))
+        holder = kept_line(visit.field("holder"), Message("Holder"))
         with files.workspace.locked():
             in_force = [each.key_id for group in _states(files) for each in group.holders]
             name_holder(files.folder, key_id, holder, in_force)
         OfficeLedger(files.folder).record(NAMED, key_id)
 
-    return await acted(visit, act, keys, PATH, {"holder": FormField(template("Holder"))})
+    return await do_act(visit, act, keys, PATH, {"holder": FormField(template("Holder"))})
 
 
 PAGES = (

@@ -1,4 +1,4 @@
-"""Members, their licences and numbers: their state and history, and what the office changes in the registry."""
+"""Members, their licences and numbers: state, history, and the office's changes in the registry."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -19,9 +19,9 @@ from idtone.office.authority.certifications import certification, certify_member
 from idtone.office.authority.change_registry import Attribution, assign, change_registry, describe, release
 from idtone.office.authority.edition_numbers import area_of, by_area, whole
 from idtone.office.authority.history import Action
-from idtone.office.authority.moments import day, end
 from idtone.office.authority.pledge_store import kept_pledge
 from idtone.office.authority.pledges import record_pledge
+from idtone.office.authority.typed_dates import day, end
 from idtone.office.authority.workspace import Workspace
 from idtone.office.papers.letters import SOON
 from idtone.registry.model import Member, day_begins
@@ -32,7 +32,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION, LICENCE_WORDS, words_of
-from .acts import WHY, absent, acted, attributed, entries, files_of, spans_of
+from .acts import WHY, attributed, do_act, entries, files_of, not_found_page, spans_of
 
 PATH: Final = "/office/members"
 NUMBERS_SHOWN: Final = 100
@@ -43,14 +43,14 @@ COLUMNS: Final[Mapping[str, Callable[[Member], object]]] = {
     "licence": lambda each: min((one.valid.until for one in each.licences), default=None),
     "pledge": lambda each: each.pledge and each.pledge.until,
 }
-"""The values by which members sort: their names, and the first end of their licences."""
+"""Column → sort key of a member. Licences sort by the first end."""
 
 
 async def members(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All members, those whose licence ends soon, or those that match a search. A number comes in a form, never in an
-    address.
+    """Show all members, those whose licence ends soon, or those that match a search. A number comes in a form, never in
+    an address.
     """
     registered, now = await visit.in_thread(files_of(visit).registered), datetime.now(UTC)
     found = list(registered.members.values())
@@ -81,7 +81,7 @@ async def members(
 
 
 def words_of_member(member: Member) -> str:
-    """The text of a member in which a search looks."""
+    """The text of a member that a search looks at."""
     licences = (licence.id for licence in member.licences)
     return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()
 
@@ -103,7 +103,7 @@ async def member(
     registered = await visit.in_thread(files.registered)
     found = registered.members.get(wanted)
     if found is None:
-        return absent(visit, problem or Message("There is no such member."))
+        return not_found_page(visit, problem or Message("There is no such member."))
     about = {wanted, *(licence.id for licence in found.licences)}
     about |= {asked.id for asked, _ in await visit.in_thread(files.applications) if asked.member.id == wanted}
     history = await visit.in_thread(files.history)
@@ -139,7 +139,7 @@ async def member(
 
 
 def _is_held(agreement: Acceptance, member: str) -> bool:
-    """True if the member has agreed, and still does."""
+    """True if the member has agreed and still holds to it."""
     return agreement.member == member and not agreement.through
 
 
@@ -150,11 +150,11 @@ def _has_paper(folder: Path, member: Member) -> bool:
 
 
 async def member_numbers(visit: Visit) -> web.StreamResponse:
-    """The numbers of a member in whole, with their area codes."""
+    """Show the numbers of a member in full, with their area codes."""
     registered, wanted = await visit.in_thread(files_of(visit).registered), visit.part("member")
     found = registered.members.get(wanted)
     if found is None:
-        return absent(visit, Message("There is no such member."))
+        return not_found_page(visit, Message("There is no such member."))
     spans = registered.spans[wanted]
     listed = listing(visit, spans, {"area": area_of})
     return visit.render(
@@ -173,7 +173,7 @@ Change = Callable[[Workspace, Mapping[str, str], Attribution, Member], object]
 
 
 def _licence(fields: Mapping[str, str], member: Member) -> str:
-    """Raises UsageError if the member has no such licence."""
+    """The id of a licence of the member. Raises UsageError if the member has no such licence."""
     wanted = fields.get("licence", "")
     if wanted not in {licence.id for licence in member.licences}:
         raise UsageError("member {member} has no licence {licence!r}", member=member.id, licence=wanted)
@@ -306,12 +306,12 @@ async def change(visit: Visit) -> web.StreamResponse:
     do = CHANGES.get(visit.part("change"))
     found = (await visit.in_thread(files.registered)).members.get(wanted)
     if found is None or do is None:
-        return absent(visit, Message("There is no such member."))
+        return not_found_page(visit, Message("There is no such member."))
 
     def act() -> Any:
         return do(files.workspace, visit.fields or {}, attributed(visit), found)
 
-    return await acted(visit, act, member, f"{PATH}/{wanted}", FIELDS[visit.part("change")])
+    return await do_act(visit, act, member, f"{PATH}/{wanted}", FIELDS[visit.part("change")])
 
 
 PAGES = (

@@ -1,4 +1,4 @@
-"""An application that came on paper, typed into a form; and the signed pledges, as PDF files."""
+"""An application on paper, typed into a form; and the signed pledges, as PDF files."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -8,10 +8,10 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
-from idtone.office.authority.moments import day, in_japan
 from idtone.office.authority.pledge_store import LIMIT, keeping_pledge, kept_pledge
 from idtone.office.authority.pledges import record_pledge
 from idtone.office.authority.typed_application import CHECKS, next_id, receive_typed
+from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.desk.applicants.submission import Submission, values_of
 from idtone.office.desk.applicants.submissions import Submissions
 
@@ -20,14 +20,14 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
 from . import applications, members
-from .acts import WHY, absent, acted_on_file, attributed, entries, files_of
+from .acts import WHY, attributed, do_act_on_file, entries, files_of, not_found_page
 from .submissions import seen_submission, stamp_of
 
 PATH: Final = "/office/new-application"
 _SHOWN: Final = 16_000
-"""Bytes that the field of numbers sends, with two for each end of a line. More of an applicant are not shown."""
+"""Most bytes of an applicant's numbers in the field, with two for each end of a line. Longer lists are not shown."""
 _FIRST: Final = CHECKS[0]
-"""The check of the identity that an application needs; the others may be missing."""
+"""The check of the identity that an application needs; the other checks may be missing."""
 _FIELDS: Final[Fields] = {
     "id": FormField(template("Application"), any_text),
     "received": FormField(template("Received"), day),
@@ -52,7 +52,7 @@ _LABELS: Final = labels_of({**members.PLEDGE, **_FIELDS})
 async def new_application(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """The form is empty, or begins with what an applicant has handed in, which is in the address."""
+    """Show the form: empty, or filled from the applicant's submission that the address names."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     registered = await visit.in_thread(files.registered)
     given = [asked.id for asked, _ in await visit.in_thread(files.applications)]
@@ -60,7 +60,7 @@ async def new_application(
     try:
         submission = await visit.in_thread(Submissions(files.folder).named, wanted) if wanted else None
     except UsageError as error:
-        return absent(visit, error)
+        return not_found_page(visit, error)
     begun = values_of(submission.handed) if submission else {}
     if submission and _is_long(submission):
         del begun["numbers"]
@@ -74,19 +74,19 @@ async def new_application(
         tones=[(tone.id, tone.id) for tone in registered.document.tones],
         members=list(registered.members.values()),
         submission=submission,
-        seen=visit.field("seen") or stamp_of(submission),  # a refused form is still what was read then
+        seen=visit.field("seen") or stamp_of(submission),  # a refused form keeps the stamp of its first reading
         begun=begun,
         hidden_entries=len(submission.handed.numbers) if submission and "numbers" not in begun else 0,
     )
 
 
 def _is_long(submission: Submission) -> bool:
-    """True if the form does not show the numbers. They count then, unless the person writes others."""
+    """True if the form does not show the numbers. Then the submission's count, unless the person writes others."""
     return sum(len(entry) + 2 for entry in submission.handed.numbers) > _SHOWN
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Receive it by the rules of a member's own file."""
+    """Receive the application by the same rules as a member's own file."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
@@ -99,11 +99,11 @@ async def receive(visit: Visit) -> web.StreamResponse:
         made = receive_typed(files.workspace, fields, octets, attributed(visit), _LABELS, submission)
         return f"{applications.PATH}/{made.id}"
 
-    return await acted_on_file(visit, LIMIT, act, new_application, _FIELDS)
+    return await do_act_on_file(visit, LIMIT, act, new_application, _FIELDS)
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
-    """Record a member's pledge by its PDF, whose SHA-256 the registry gets."""
+    """Record a member's pledge by its PDF; the registry gets its SHA-256."""
     files, wanted = files_of(visit), visit.part("member")
 
     def act(upload: Upload) -> str:
@@ -118,14 +118,14 @@ async def pledge(visit: Visit) -> web.StreamResponse:
         return f"{members.PATH}/{wanted}"
 
     needs = Message("choose the PDF of the signed pledge")
-    return await acted_on_file(visit, LIMIT, act, members.member, members.PLEDGE, needs)
+    return await do_act_on_file(visit, LIMIT, act, members.member, members.PLEDGE, needs)
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """The PDF of a pledge."""
+    """Send the PDF of a pledge."""
     octets = await visit.in_thread(kept_pledge, files_of(visit).folder, visit.part("sha256"))
     if octets is None:
-        return absent(visit, Message("This pledge is not kept here."))
+        return not_found_page(visit, Message("This pledge is not kept here."))
     headers = {"Content-Disposition": 'attachment; filename="pledge.pdf"'}
     return web.Response(body=octets, content_type="application/pdf", headers=headers)
 

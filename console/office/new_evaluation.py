@@ -1,4 +1,4 @@
-"""A new evaluation: the office names the period, sees how each point came about, and enters the result."""
+"""A new evaluation: the office names the period, sees the reason for each point, and enters the result."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
-from idtone.office.authority.moments import day
+from idtone.office.authority.typed_dates import day
 from idtone.office.evaluation.evaluate_members import period_over, read_folder
 from idtone.office.evaluation.evaluation_rules import EXCLUSION_WORDS
 
@@ -17,7 +17,7 @@ from ..event_stream import stream_work
 from ..form_errors import Fields, FormField, errors_of, labels_of
 from ..page import Method, Page, Visit
 from .act_words import NO_VALUE_WORDS
-from .acts import WHY, acted, attributed, files_of
+from .acts import WHY, attributed, do_act, files_of
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/new"
@@ -35,7 +35,7 @@ async def new_evaluation(
 
 
 def _shown(visit: Visit) -> dict[str, Any]:
-    """What `office_evaluated.html` shows."""
+    """The values for `office_evaluated.html`."""
     evaluating = visit.console.evaluating
     return {
         "task": evaluating.work.task,
@@ -47,7 +47,7 @@ def _shown(visit: Visit) -> dict[str, Any]:
 
 
 async def evaluate(visit: Visit) -> web.StreamResponse:
-    """Begin to evaluate all members in a period that is over. Faults are told at once."""
+    """Begin to evaluate all members in a period that has ended. Errors are shown at once."""
     workspace, evaluating = files_of(visit).workspace, visit.console.evaluating
     try:
         errors_of(_PERIOD, visit.fields or {}).check()
@@ -60,7 +60,7 @@ async def evaluate(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """The progress, then the result."""
+    """Stream the progress, then the result."""
 
     async def shown() -> str:
         return visit.fragment("office_evaluated.html", **_shown(visit))
@@ -76,7 +76,7 @@ async def cancel(visit: Visit) -> web.StreamResponse:
 async def enter(visit: Visit) -> web.StreamResponse:
     """Enter the result that the form showed; it waits for its publication."""
     files, evaluating = files_of(visit), visit.console.evaluating
-    return await acted(
+    return await do_act(
         visit,
         lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attributed(visit)),
         new_evaluation,

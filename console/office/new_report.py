@@ -1,4 +1,4 @@
-"""A report that came by telephone, by letter or in person: the office types it, and tells the reporter the receipt."""
+"""A report by telephone, by letter or in person: the office types it, and tells the reporter the receipt."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,7 +10,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.terminal.prompts import any_number_of
 from idtone.core.translation import template
 from idtone.member.reports.report_documents import new_receipt
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_page import WITHIN
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS, TakenBy, take_report
@@ -31,9 +31,9 @@ async def new_report(
     id_: str = "",
     receipt: str = "",
 ) -> web.StreamResponse:
-    """The form, or the receipt of a report that was just entered: it is shown only there.
+    """Show the form, or the receipt of a report that was just entered, which no other page shows.
 
-    Each form has a receipt of its own, so the report is entered once if the form is sent twice.
+    Each form has a receipt of its own, so a form that is sent twice enters the report once.
     """
     now = in_japan(datetime.now(UTC))
     within = {minutes: ja if visit.language == "ja" else en for minutes, (ja, en) in WITHIN.items()}
@@ -66,7 +66,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
 
 def _fields(visit: Visit) -> Fields:
-    """The fields of the sent form; those of a call count if no operator or service is named."""
+    """The fields of the form; those of a call are needed if no operator or service is named."""
     is_call = not visit.field("service")
     return {
         "by": FormField(template("How it came"), one_of(set(TakenBy))),

@@ -1,4 +1,4 @@
-"""Numbers of a member from a table that a spreadsheet has saved: assigned or taken back."""
+"""Numbers of a member from a spreadsheet's table: assigned or taken back."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -16,7 +16,7 @@ from ..form_errors import Fields, FormField, any_text, one_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
 from . import members
-from .acts import WHY, acted_on_file, attributed, files_of
+from .acts import WHY, attributed, do_act_on_file, files_of
 
 _DOES: Final[Mapping[str, Callable[[Workspace, str, list[str], Attribution], object]]] = {
     "assign": assign,
@@ -41,7 +41,7 @@ async def take(visit: Visit) -> web.StreamResponse:
         _DOES[upload.fields["act"]](files.workspace, wanted, entries, attributed(visit))
         return f"{members.PATH}/{wanted}"
 
-    return await acted_on_file(visit, LIMIT, act, members.member, _FIELDS, Message("choose the file of the numbers"))
+    return await do_act_on_file(visit, LIMIT, act, members.member, _FIELDS, Message("choose the file of the numbers"))
 
 
 PAGES = (Page(members.PATH + "/{member}/sheet", take, Right.OFFICE, Method.POST, uploads=True),)

@@ -1,4 +1,4 @@
-"""What the office observes of members for their evaluation, entered as it happens; and what the desk counts itself."""
+"""The office's observations of members for their evaluation, entered as they happen, and the desk's own counts."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,10 +8,10 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.translation import Message, joined, template
 from idtone.member.evaluation.period import Period
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.evaluation.evaluate_members import counted_by_desk
 from idtone.office.evaluation.observations import (
     GOOD_WORDS,
@@ -33,7 +33,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..japan_time import with_zone
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, absent, acted, files_of, japanese_moment, member_choices
+from .acts import WHY, do_act, files_of, japanese_moment, member_choices, not_found_page
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/observations"
@@ -72,7 +72,9 @@ _FORGET: Final[Fields] = {"before": FormField(template("Before the day"), day)}
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """The observations of a year, the newest first, and what the desk has counted in it; of one member, or of all."""
+    """Show the observations of a year, the newest first, and the desk's counts of that year, for one member or
+    for all.
+    """
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     members = (await visit.in_thread(files.registered)).members
     wanted, year = visit.query("member"), _year(visit.query("year"), today.year)
@@ -124,19 +126,21 @@ async def enter(visit: Visit) -> web.StreamResponse:
     workspace, kind = files_of(visit).workspace, visit.part("kind")
     fields = _ENTER.get(kind)
     if fields is None:
-        return absent(visit, Message("There is no such page."))
+        return not_found_page(visit, Message("There is no such page."))
 
     def act() -> None:
         given = {name: visit.field(name) for name in fields}
         given |= {name: with_zone(given[name]) for name in ("asked", "stopped") if name in given}
-        observe(workspace, kind, visit.field("member"), given, str(acting()), datetime.now(UTC), labels_of(fields))
+        observe(
+            workspace, kind, visit.field("member"), given, str(acting_person()), datetime.now(UTC), labels_of(fields)
+        )
 
-    return await acted(visit, act, show, PATH, fields)
+    return await do_act(visit, act, show, PATH, fields)
 
 
 async def withdraw(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
-    return await acted(
+    return await do_act(
         visit,
         lambda: withdraw_observation(workspace, visit.field("observation"), visit.field("why"), labels_of(_WITHDRAW)),
         show,
@@ -147,7 +151,7 @@ async def withdraw(visit: Visit) -> web.StreamResponse:
 
 async def forget(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
-    return await acted(
+    return await do_act(
         visit,
         lambda: forget_observations(workspace, visit.field("before"), labels_of(_FORGET)("before")),
         show,

@@ -1,28 +1,28 @@
-"""All pages of the association's office, in the order of the menu; of two that fit an address, the first serves it."""
+"""All pages of the association's office, in the order of the menu. If two match an address, the first serves it."""
 
 from typing import Final
 
 from ..page import Page
 from . import (
-    acts_done,
     agreements,
     applications,
     association_sounds,
     chains,
     contacts,
-    contractor_refusal,
     courses,
     criteria,
     duties,
     evaluations,
     first_page,
+    history,
     keys,
     logs_and_witnesses,
     members,
     new_application,
     new_evaluation,
+    new_refusal,
     new_report,
-    night,
+    night_stop,
     number_sheets,
     observations,
     papers,
@@ -52,8 +52,8 @@ PAGES: Final[tuple[Page, ...]] = (
     *portings.PAGES,
     *association_sounds.PAGES,
     *suspensions.PAGES,
-    *night.PAGES,
-    *contractor_refusal.PAGES,
+    *night_stop.PAGES,
+    *new_refusal.PAGES,
     *refusals.PAGES,
     *publication.PAGES,
     *keys.PAGES,
@@ -66,5 +66,5 @@ PAGES: Final[tuple[Page, ...]] = (
     *new_evaluation.PAGES,
     *evaluations.PAGES,
     *papers.PAGES,
-    *acts_done.PAGES,
+    *history.PAGES,
 )

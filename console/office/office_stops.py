@@ -1,4 +1,6 @@
-"""What the office's files say of each stop: in which of them it stands, since when, and who has confirmed it. Pure."""
+"""The state of each stop by the office's files: the files that hold it, since when, and the nodes that have confirmed
+it. Pure.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from idtone.registry.model import (
 )
 
 from ..stop_states import Stage, StopFacts, StopState, stages
-from .parsed_folder import HistoryLine, Stops
+from .office_files import HistoryLine, Stops
 
 E = TypeVar("E", bound=SuspensionEntry | NeverOriginatesEntry)
 _ENDS: Final = frozenset({Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING})
@@ -31,14 +33,14 @@ class OfficeStop(Generic[E]):
     entry: E
     stages: Sequence[Stage]
     began: HistoryEntry | None = None
-    """The line of the history that has its words; None if there is none."""
+    """The line of the history in the words of its begin; None if there is none."""
     ended: HistoryEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedEnd:
     """An end of a stop, or of an entry of numbers that never originate, in the words of the history. `is_partial`: the
-    rest of a range stayed suspended.
+    rest of a range stays suspended.
     """
 
     what: Sequence[str]
@@ -54,17 +56,17 @@ class OfficeStops:
         published: Stops | None,
         signed: Stops | None,
     ) -> None:
-        """`written` says when a version of a role was published; `signed` is a package that has all signatures."""
+        """`written` returns when a version of a role was published; `signed` is a package that has all signatures."""
         self._history = list(history)
         self._by_words = {words: line for line in self._history for words in line[0].what}
-        """The latest line that has the words of a change."""
+        """Words of a change → the latest line with them."""
         self._written = written
         self._published, self._signed = published, signed
 
     def suspensions(
         self, entries: Iterable[SuspensionEntry], confirmations: Iterable[Confirmation], now: datetime
     ) -> list[OfficeStop[SuspensionEntry]]:
-        """The suspensions in the order of the file, then those whose end waits."""
+        """The suspensions in the order of the file, then those whose end waits for its publication."""
         nodes: dict[str, list[datetime | None]] = {}
         for each in confirmations:
             nodes.setdefault(each.reference, []).append(each.in_use)
@@ -78,7 +80,7 @@ class OfficeStops:
     def never_originating(
         self, entries: Iterable[NeverOriginatesEntry], limit: int, now: datetime
     ) -> list[OfficeStop[NeverOriginatesEntry]]:
-        """The last `limit` numbers of the file that never originate, each with its states."""
+        """The last `limit` entries of numbers that never originate, each with its states."""
         published, signed = (
             each.never_originates.never_originates if each and each.never_originates else None
             for each in (self._published, self._signed)
@@ -88,7 +90,7 @@ class OfficeStops:
     def published_ends(
         self, since: datetime, confirmations: Iterable[Confirmation], now: datetime
     ) -> list[PublishedEnd]:
-        """The ends that were approved from `since` on, the newest first. What nodes have confirmed is about the newest
+        """The ends that were approved from `since` on, the newest first. Confirmations by nodes are about the newest
         end of a reference.
         """
         nodes: dict[str, list[datetime | None]] = {}
@@ -116,7 +118,9 @@ class OfficeStops:
         now: datetime,
         limit: int = 0,
     ) -> Iterator[OfficeStop[E]]:
-        """`words` are those of the history for the entry, and for its end; `limit` 0 is none."""
+        """The entries with their states. `words` returns the history's words for an entry, and for its end; `limit` 0
+        returns none.
+        """
         in_file: dict[E, None] = dict.fromkeys(entries)
         in_published, in_signed = set(published or ()), set(signed or ())
         signed_at = self._signed.at if self._signed else None

@@ -1,4 +1,4 @@
-"""What the office prints: the account of a period and the annual report, certificates, letters."""
+"""The office's papers: the account of a period and the annual report, certificates, letters."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -10,7 +10,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.paper.content import Paper
 from idtone.core.translation import Message, template
-from idtone.office.authority.moments import day, in_japan
+from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.papers.letters import LETTER_WORDS, Letter, Sender
 from idtone.office.papers.office_papers import account_of, letter_paper, licence_paper, sender, table_csv
 from idtone.office.papers.period_account import PeriodAccount, account_paper, fiscal_year
@@ -18,7 +18,7 @@ from idtone.office.papers.period_account import PeriodAccount, account_paper, fi
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, at_its_field, errors_of, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import absent, files_of, member_choices
+from .acts import files_of, member_choices, not_found_page
 
 PATH: Final = "/office/papers"
 _SENDER: Final[Fields] = {
@@ -32,7 +32,7 @@ _LETTER: Final[Fields] = {
     **_SENDER,
 }
 _YEARS: Final = 5
-"""Fiscal years that the page offers."""
+"""Number of fiscal years on the page."""
 
 
 async def papers(
@@ -76,18 +76,18 @@ def _account(visit: Visit) -> PeriodAccount:
 
 
 async def account(visit: Visit) -> web.StreamResponse:
-    """A table as CSV, or the whole account as PDF."""
+    """Send a table as CSV, or the whole account as PDF."""
     name = visit.part("file")
     try:
         made = await visit.in_thread(_account, visit)
     except IdtoneError as error:
-        return absent(visit, Message("{error}", error=error))
+        return not_found_page(visit, Message("{error}", error=error))
     if name == "account.pdf":
         is_annual = (made.since, made.through) == fiscal_year(made.since.year)
         return await pdf(visit, lambda: account_paper(made, is_annual), f"account-{made.since}-{made.through}")
     table = made.table(name.removesuffix(".csv"))
     if table is None:
-        return absent(visit, Message("There is no such page."))
+        return not_found_page(visit, Message("There is no such page."))
     headers = {"Content-Disposition": f'attachment; filename="{made.since}-{made.through}-{table.name}.csv"'}
     return web.Response(body=table_csv(table), content_type="text/csv", charset="utf-8", headers=headers)
 

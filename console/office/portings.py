@@ -1,4 +1,4 @@
-"""Portings (番号ポータビリティ): numbers that one member hands over to another on a day."""
+"""Portings (番号ポータビリティ): numbers that one member hands over to another on a given day."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution, registry_of
-from idtone.office.authority.moments import moment
 from idtone.office.authority.number_portings import port_number, remove_porting
+from idtone.office.authority.typed_dates import moment
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import PortingEntry, RegistryDocument
 
@@ -21,7 +21,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..japan_time import shown_to_minute
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, Change, changed, entries, files_of, member_choices, spans_of
+from .acts import WHY, Change, do_change, entries, files_of, member_choices, spans_of
 
 PATH: Final = "/office/portings"
 FIELDS: Final[Mapping[str, Fields]] = {
@@ -38,7 +38,9 @@ FIELDS: Final[Mapping[str, Fields]] = {
 
 @dataclass(frozen=True, slots=True)
 class ShownPorting:
-    """`name` is what a form sends for it: it has no whole number, and no longer fits once the list has changed."""
+    """A porting as a row. A form sends its `name`, which has no full number and no longer matches once the list has
+    changed.
+    """
 
     name: str
     numbers: str
@@ -65,7 +67,7 @@ async def portings(
 
 
 def shown_portings(document: RegistryDocument, now: datetime) -> list[ShownPorting]:
-    """The earliest first."""
+    """The portings, the earliest first."""
     found = [
         ShownPorting(
             f"{place} {entry.giver} {entry.taker} {entry.at.isoformat()} {words}", words, entry, entry.at <= now
@@ -96,7 +98,7 @@ CHANGES: Final[Mapping[str, Change]] = {"port": _port, "end": _end}
 
 
 async def change(visit: Visit) -> web.StreamResponse:
-    return await changed(visit, CHANGES, portings, PATH, FIELDS)
+    return await do_change(visit, CHANGES, portings, PATH, FIELDS)
 
 
 PAGES = (

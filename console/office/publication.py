@@ -1,4 +1,6 @@
-"""What is published, what waits for it, and the package that the holders of the keys sign on their own machines."""
+"""The published edition, the waiting changes, and the package that the holders of the keys sign on their own
+machines.
+"""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,9 +12,9 @@ from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import change_registry, record_edits
 from idtone.office.authority.history import Action, HistoryEntry
-from idtone.office.authority.moments import end
 from idtone.office.authority.prepared_package import LIMIT, PreparedPackage, take_copy
 from idtone.office.authority.registry_edits import prolonged
+from idtone.office.authority.typed_dates import end
 from idtone.office.authority.undo import undo, undoable
 from idtone.registry.trust import tuf_roles
 
@@ -21,12 +23,12 @@ from ..form_errors import FormField
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
 from .act_words import words_of
-from .acts import WHY, absent, acted, acted_on_file, attributed, files_of
-from .parsed_folder import OfficeFiles
+from .acts import WHY, attributed, do_act, do_act_on_file, files_of, not_found_page
+from .office_files import OfficeFiles
 
 PATH: Final = "/office/publication"
 NEW, CHANGED, GONE = template("new"), template("changed"), template("no more")
-"""What the next publication does to an operator in the public list."""
+"""Effects of the next publication on an operator in the public list."""
 ROLES: Final = {
     "root": template("which keys count"),
     "targets": template("which keys sign which file"),
@@ -39,7 +41,7 @@ ROLES: Final = {
 KEYS: Final = {
     "root": template("root keys"), "registry": template("registry keys"), "duty": template("duty keys"),
 }  # fmt: skip
-"""Roles and sets of keys, in words."""
+"""Role or set of keys → its words."""
 
 
 async def publication(
@@ -82,13 +84,13 @@ def _undoable(files: OfficeFiles) -> HistoryEntry | None:
 
 
 async def take_back(visit: Visit) -> web.StreamResponse:
-    """Take back the last change of the registry that is not published, if it is the one that the page has shown."""
+    """Take back the last unpublished change of the registry, if it is the one that the page has shown."""
     workspace = files_of(visit).workspace
-    return await acted(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY)
+    return await do_act(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY)
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
-    """The public list as the next publication makes it, and what that changes."""
+    """Show the public list as the next publication makes it, and its differences."""
     files = files_of(visit)
     coming, present = await visit.in_thread(files.operator_lists)
     rows = [(each, _mark(present.get(member), each)) for member, each in coming.items()]
@@ -101,7 +103,7 @@ def _mark(before: object, after: object) -> str:
 
 
 async def prolong(visit: Visit) -> web.StreamResponse:
-    """Extend the registry itself; licences keep their own terms."""
+    """Extend the registry; licences keep their own terms."""
     files = files_of(visit)
 
     def act() -> None:
@@ -115,28 +117,28 @@ async def prolong(visit: Visit) -> web.StreamResponse:
         )
 
     fields = {"until": FormField(template("Valid until"), end), **WHY}
-    return await acted(visit, act, publication, PATH, fields)
+    return await do_act(visit, act, publication, PATH, fields)
 
 
 async def note(visit: Visit) -> web.StreamResponse:
-    """Record in the history what was edited by hand."""
+    """Record in the history the edits made by hand."""
     workspace = files_of(visit).workspace
 
     def act() -> None:
         if not record_edits(workspace, attributed(visit), workspace.unrecorded()):
             raise UsageError("nothing was edited by hand")
 
-    return await acted(visit, act, publication, PATH, WHY)
+    return await do_act(visit, act, publication, PATH, WHY)
 
 
 async def prepare(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
     package = files.duty_package if visit.field("keys") == "duty" else files.package
-    return await acted(visit, lambda: package.prepare(datetime.now(UTC)), publication, PATH)
+    return await do_act(visit, lambda: package.prepare(datetime.now(UTC)), publication, PATH)
 
 
 def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
-    """The package that the form or the address names; without a name, the one that waits."""
+    """The package that the form or the address names, or the waiting one if there is no name."""
     files = files_of(visit)
     if wanted == "all" or (wanted != "duty" and files.package.folder.is_dir()):
         return files.package
@@ -144,45 +146,45 @@ def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
 
 
 async def download(visit: Visit) -> web.StreamResponse:
-    """The package as a ZIP."""
+    """Send the package as a ZIP."""
     try:
         octets = await visit.in_thread(_chosen(visit, visit.query("keys")).zipped, datetime.now(UTC))
     except IdtoneError as error:
-        return absent(visit, Message("{error}", error=error))
+        return not_found_page(visit, Message("{error}", error=error))
     headers = {"Content-Disposition": 'attachment; filename="package.zip"'}
     return web.Response(body=octets, content_type="application/zip", headers=headers)
 
 
 async def take(visit: Visit) -> web.StreamResponse:
-    """Take back a copy that a holder has signed, and publish if no signature is missing."""
+    """Accept a copy that a holder has signed, and publish if no signature is missing."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
         take_copy((files.package, files.duty_package), upload.file, datetime.now(UTC))
         return PATH
 
-    return await acted_on_file(visit, LIMIT, act, publication)
+    return await do_act_on_file(visit, LIMIT, act, publication)
 
 
 async def publish(visit: Visit) -> web.StreamResponse:
-    """Publish a package that has all signatures, after a first try that failed."""
+    """Publish a package that has all signatures, after a failed first try."""
     package = _chosen(visit, visit.field("keys"))
-    return await acted(visit, lambda: package.publish(datetime.now(UTC)), publication, PATH)
+    return await do_act(visit, lambda: package.publish(datetime.now(UTC)), publication, PATH)
 
 
 async def copy(visit: Visit) -> web.StreamResponse:
-    """Copy what is published to the folder that other computers read, after a publication that could not."""
+    """Copy the published files to the folder that other computers read, if the publication could not."""
     workspace = files_of(visit).workspace
 
     def act() -> None:
         with workspace.locked():
             workspace.copy_published()
 
-    return await acted(visit, act, publication, PATH)
+    return await do_act(visit, act, publication, PATH)
 
 
 async def discard(visit: Visit) -> web.StreamResponse:
-    return await acted(visit, _chosen(visit, visit.field("keys")).discard, publication, PATH)
+    return await do_act(visit, _chosen(visit, visit.field("keys")).discard, publication, PATH)
 
 
 PAGES = (

@@ -1,4 +1,4 @@
-"""Refused contractors (事業者渡り): which refusals are in force, and the end of one before its day."""
+"""Refused contractors (事業者渡り): the refusals in force, and the end of one before its day."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -7,15 +7,15 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message, template
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.legal_basis import BASIS_WORDS, decided_basis
+from idtone.office.refused.refusal_basis import BASIS_WORDS, decided_basis
 
 from ..access.rights import Right
 from ..form_errors import FormField, any_text
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, acted, files_of
+from .acts import WHY, do_act, files_of
 
 PATH: Final = "/office/refusals"
 
@@ -23,7 +23,7 @@ PATH: Final = "/office/refusals"
 async def refusals(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Their identities are sealed, and are not shown."""
+    """Show the refusals. Their identities are sealed, and are not shown."""
     folder = files_of(visit).folder
     store = Refusals(folder).store
     found = await visit.in_thread(store.refusals)
@@ -47,10 +47,10 @@ async def lift(visit: Visit) -> web.StreamResponse:
         found = next((each for each in one.store.refusals() if each.id == given), None)
         if found is None:
             raise UsageError("choose the refusal that ends")
-        one.lift(found.number, line(visit.field("why"), Message("Reason")), datetime.now(UTC))
+        one.lift(found.number, kept_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
     fields = {"refusal": FormField(template("Refusal"), any_text), **WHY}
-    return await acted(visit, act, refusals, PATH, fields)
+    return await do_act(visit, act, refusals, PATH, fields)
 
 
 PAGES = (

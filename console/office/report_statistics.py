@@ -1,4 +1,4 @@
-"""How many reports there were, as they may be published: small counts are hidden."""
+"""Counts of reports as they may be published: small counts are hidden."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from aiohttp import web
 
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message, template, translated
-from idtone.office.authority.moments import end, moment
+from idtone.office.authority.typed_dates import end, moment
 from idtone.office.desk.reports.report_desk import COUNTED_FOR
 from idtone.office.desk.reports.report_rules import read_rules
 from idtone.office.desk.reports.report_store import CountedBy
@@ -29,7 +29,7 @@ BY: Final = {
     CountedBy.FINDING: template("How the chain ended"),
 }
 WORDS: Final = {str(code): words for of in (RESULTS, FINDINGS, STAGES) for code, words in of.items()}
-"""Of what is counted apart; months stand for themselves."""
+"""Words for the counted groups; months stand for themselves."""
 
 
 async def report_statistics(visit: Visit) -> web.StreamResponse:
@@ -54,7 +54,7 @@ async def report_statistics(visit: Visit) -> web.StreamResponse:
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """The counts of the page as CSV. A hidden count is an empty field."""
+    """Send the counts of the page as CSV. A hidden count is an empty field."""
     by = _by(visit)
     try:
         counted = await visit.in_thread(_counted, visit, by)
@@ -70,7 +70,7 @@ def _by(visit: Visit) -> CountedBy:
 
 
 def _counted(visit: Visit, by: CountedBy) -> Published:
-    """The counts of the time in the address, or of a year. Raises UsageError."""
+    """The counts of the period in the address, or of a year. Raises UsageError."""
     now, desk = datetime.now(UTC), files_of(visit).reports()
     start, until = visit.query("since"), visit.query("until")
     begins = moment(start, Message("First day")) if start else now - COUNTED_FOR

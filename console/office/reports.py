@@ -9,10 +9,10 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.numbers import parse
-from idtone.core.terminal.prompts import any_number_of, line
+from idtone.core.terminal.prompts import any_number_of, kept_line
 from idtone.core.translation import Message, template
 from idtone.member.reports.report import ReportedCall, ReportedService
-from idtone.office.authority.moments import moment
+from idtone.office.authority.typed_dates import moment
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import KeptReport, KeptRequest, ReportOrder
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS
@@ -21,11 +21,11 @@ from idtone.office.desk.reports.traceback import ReportResult, Stage
 from ..access.rights import Right
 from ..drawings.report_trace import ANSWERS, trace_of
 from ..form_errors import Fields, FormField, errors_of, one_of
-from ..listing import ListRequest, asked_of, listing, listing_of_cut
+from ..listing import ListRequest, list_request, listing, listing_of_cut
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Section, Visit
 from .act_words import BASIS_WORDS
-from .acts import WHY, absent, acted, files_of
+from .acts import WHY, do_act, files_of, not_found_page
 
 PATH: Final = "/office/reports"
 SHOWN: Final = 100
@@ -44,7 +44,9 @@ RESULT_WORDS: Final = {
 async def reports(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All, those on which one party has to act, or those about a number, which comes in a form with the purpose."""
+    """Show all reports, those on which one party has to act, or those about a number, which comes in a form with the
+    purpose.
+    """
     desk = await visit.in_thread(files_of(visit).reports)
     stage, token = next((each for each in Stage if each == visit.query("stage")), None), None
     if visit.page.path == PATH and visit.page.method is Method.POST:
@@ -56,7 +58,7 @@ async def reports(
                 token = await visit.in_thread(_searched, desk, visit.field("number"), visit.field("purpose"))
             except UsageError as error:
                 desk, status, problem = None, HTTPStatus.BAD_REQUEST, error
-    asked = asked_of(visit, {each.value: each for each in ReportOrder}, size=SHOWN)
+    asked = list_request(visit, {each.value: each for each in ReportOrder}, size=SHOWN)
     listed, total, asked = await visit.in_thread(_page, desk, stage, token, asked) if desk else ([], 0, asked)
     late = await visit.in_thread(desk.store.overdue, datetime.now(UTC)) if desk else []
     rows = await visit.in_thread(lambda: [(each, subject_of(desk, each)) for each in listed] if desk else [])
@@ -74,7 +76,7 @@ async def reports(
 def _page(
     desk: ReportDesk, stage: Stage | None, token: str | None, asked: ListRequest
 ) -> tuple[list[KeptReport], int, ListRequest]:
-    """The rows, how many there are in all, and the page that they are."""
+    """The rows, the total count, and the page of the list."""
     total = desk.store.count(stage, token)
     asked = asked.within(total)
     order = ReportOrder(asked.column) if asked.column else None
@@ -82,12 +84,12 @@ def _page(
 
 
 def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
-    """The token of the number. The office's ledger records the search before it is done.
+    """The token of the number. The office's ledger records the search beforehand.
 
     Raises UsageError, LedgerError: then nothing is shown.
     """
     token = desk.key.token(any_number_of(number))
-    desk.searched(line(purpose, Message("Purpose")))
+    desk.searched(kept_line(purpose, Message("Purpose")))
     return token
 
 
@@ -117,7 +119,7 @@ async def overdue(
 
 
 async def remind(visit: Visit) -> web.StreamResponse:
-    """Remind one member, or all that are late."""
+    """Remind one member, or all members that are late."""
     files, wanted = files_of(visit), visit.field("request")
 
     def act() -> None:
@@ -129,7 +131,7 @@ async def remind(visit: Visit) -> web.StreamResponse:
         for each in chosen:
             desk.remind(each)
 
-    return await acted(visit, act, overdue, PATH + "/overdue")
+    return await do_act(visit, act, overdue, PATH + "/overdue")
 
 
 async def report(
@@ -138,11 +140,11 @@ async def report(
     problem: IdtoneError | None = None,
     matter: ReportedCall | ReportedService | None = None,
 ) -> web.StreamResponse:
-    """The page of a report with a masked number; `matter` is what the report says, if the visitor asked to see it."""
+    """Show a report with a masked number; `matter` is its content, if the visitor asked to see it."""
     desk = await visit.in_thread(files_of(visit).reports)
     kept = await visit.in_thread(desk.store.report, visit.part("report")) if desk else None
     if desk is None or kept is None:
-        return absent(visit, Message("There is no such report."))
+        return not_found_page(visit, Message("There is no such report."))
     requests = await visit.in_thread(desk.store.requests_of, kept.id)
     now = datetime.now(UTC)
     return visit.render(
@@ -163,7 +165,7 @@ async def report(
 
 
 async def open_report(visit: Visit) -> web.StreamResponse:
-    """Show the whole number and the words of the reporter. The office's ledger records it."""
+    """Show the full number and the words of the reporter. The office's ledger records it."""
     files, wanted = files_of(visit), visit.part("report")
 
     def opened() -> ReportedCall | ReportedService:
@@ -188,17 +190,17 @@ async def close(visit: Visit) -> web.StreamResponse:
     files, wanted = files_of(visit), visit.part("report")
 
     def act() -> None:
-        desk, why = files.reports(), line(visit.field("why"), Message("Reason"))
+        desk, why = files.reports(), kept_line(visit.field("why"), Message("Reason"))
         if desk is None:
             raise UsageError("There is no such report.")
         desk.close(wanted, ReportResult(visit.field("result")), why, datetime.now(UTC))
 
     fields = {"result": FormField(template("Result"), one_of(set(ReportResult))), **WHY}
-    return await acted(visit, act, report, f"{PATH}/{wanted}", fields)
+    return await do_act(visit, act, report, f"{PATH}/{wanted}", fields)
 
 
 async def forget(visit: Visit) -> web.StreamResponse:
-    """Erase what old reports say and who reported, as `forget-reports`."""
+    """Erase the content and the reporter of old reports, as `forget-reports` does."""
     files = files_of(visit)
 
     def act() -> None:
@@ -206,7 +208,7 @@ async def forget(visit: Visit) -> web.StreamResponse:
         if desk is None or desk.forget(before) == 0:
             raise UsageError("no report that can be erased was closed before then")
 
-    return await acted(visit, act, reports, PATH, {"before": FormField(template("Closed before"), moment)})
+    return await do_act(visit, act, reports, PATH, {"before": FormField(template("Closed before"), moment)})
 
 
 PAGES = (

@@ -1,4 +1,6 @@
-"""Stopping conditions (利用停止条件): which finding of a member leads to what, as the association publishes them."""
+"""Stopping conditions (利用停止条件): the consequence of each finding about a member, as published by the
+association.
+"""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -16,7 +18,7 @@ from idtone.registry.stopping_conditions import STEPS
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, Reader, any_text, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, acted, attributed, files_of
+from .acts import WHY, attributed, do_act, files_of
 
 PATH: Final = "/office/conditions"
 EMPTY_ROWS: Final = 2
@@ -26,9 +28,7 @@ _FIELDS: Final = ("id", "finding", "leads_to", "within_days", "ja", "en")
 async def conditions(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """The page of the conditions; its form begins with the registry's, or with idtone's sample if there are none. The
-    form begins with them, or with idtone's sample if there are none.
-    """
+    """Show the conditions; the form begins with the registry's, or with idtone's sample if there are none."""
     document = (await visit.in_thread(files_of(visit).registered)).document
     given = document.stopping_conditions or sample_conditions().stopping_conditions
     rows = [
@@ -53,7 +53,7 @@ async def conditions(
 
 
 def _sent(visit: Visit) -> list[tuple[int, dict[str, str]]]:
-    """The rows of the form with their places, as they came."""
+    """The rows of the form with their places, in the order in which they were sent."""
     sent = visit.fields or {}
     places = takewhile(lambda place: f"id_{place}" in sent, count())
     return [(place, {name: visit.field(f"{name}_{place}") for name in _FIELDS}) for place in places]
@@ -64,7 +64,7 @@ def _filled(visit: Visit) -> list[tuple[int, dict[str, str]]]:
 
 
 def _fields(visit: Visit) -> Fields:
-    """The fields of the sent form: an empty row needs nothing."""
+    """The fields of the form: an empty row needs nothing."""
     found = {"version": FormField(template("Version")), **WHY}
     for place, row in _filled(visit):
         for name, (label, read) in _IN_ROW.items():
@@ -74,7 +74,7 @@ def _fields(visit: Visit) -> Fields:
 
 
 def _days(text: str, label: str) -> int:
-    """Raises UsageError."""
+    """A number of days. Raises UsageError."""
     if not (text.isascii() and text.isdigit()):
         raise UsageError("{name}: write a number of days", name=label)
     return int(text)
@@ -96,14 +96,14 @@ async def enter(visit: Visit) -> web.StreamResponse:
         rows = [_row(each) for _, each in _filled(visit)]
         enter_conditions(workspace, conditions_of(visit.field("version"), rows, _FORM), attributed(visit))
 
-    return await acted(visit, act, conditions, PATH, _fields(visit))
+    return await do_act(visit, act, conditions, PATH, _fields(visit))
 
 
 _FORM: Final = Message("the form")
 
 
 def _row(sent: dict[str, str]) -> dict[str, Any]:
-    """A row as the file has it."""
+    """A row as the file holds it."""
     given = {"id": sent["id"], "leads_to": sent["leads_to"], "within_days": sent["within_days"]}
     finding = {"finding": sent["finding"]} if sent["finding"] else {}
     return {**given, **finding, "text": {"ja": sent["ja"], "en": sent["en"]}}

@@ -1,4 +1,4 @@
-"""An application that an applicant has handed in: it is unverified until the office has examined it."""
+"""An applicant's submission: it is unverified until the office has examined it."""
 
 import hashlib
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from idtone.office.desk.applicants.submissions import Submissions
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, labels_of
 from ..page import Method, Page, Visit
-from .acts import absent, acted, files_of
+from .acts import do_act, files_of, not_found_page
 
 PATH: Final = "/office/submissions"
 _NOTE: Final[Fields] = {"note": FormField(template("What the applicant reads"))}
@@ -28,7 +28,7 @@ async def submission(
     try:
         found = await visit.in_thread(Submissions(files_of(visit).folder).named, visit.part("submission"))
     except UsageError as error:
-        return absent(visit, error)
+        return not_found_page(visit, error)
     act = visit.request.path.rpartition("/")[2]
     return visit.render(
         "office_submission.html", status, problem=problem, found=found, seen=stamp_of(found), words=STATE_WORDS, act=act
@@ -36,12 +36,12 @@ async def submission(
 
 
 def stamp_of(found: Submission | None) -> str:
-    """Tells one state of it from another: a form acts on the one that a person has read."""
+    """A digest of the submission's state: a form acts only on the state that a person has read."""
     return hashlib.sha256(found.model_dump_json().encode()).hexdigest() if found else ""
 
 
 def seen_submission(folder: Path, id_: str, seen: str) -> Submission:
-    """The submission, as the page showed it. Raises UsageError if the applicant has changed it since."""
+    """The submission, if it is as the page showed it. Raises UsageError if the applicant has changed it since."""
     found = Submissions(folder).named(id_)
     if stamp_of(found) != seen:
         raise UsageError("the applicant has changed this application since you read it; read it again")
@@ -49,30 +49,30 @@ def seen_submission(folder: Path, id_: str, seen: str) -> Submission:
 
 
 async def answer(visit: Visit) -> web.StreamResponse:
-    """Send it back, or decline it."""
+    """Send the submission back, or decline it."""
     folder, id_, state = files_of(visit).folder, visit.part("submission"), _ANSWERS.get(visit.part("answer"))
     if state is None:
-        return absent(visit, Message("There is no such page."))
+        return not_found_page(visit, Message("There is no such page."))
 
     def act() -> None:
         found = seen_submission(folder, id_, visit.field("seen"))
         Submissions(folder).answer(found, state, visit.field("note"), labels_of(_NOTE)("note"))
 
-    return await acted(visit, act, submission, f"{PATH}/{id_}", _NOTE)
+    return await do_act(visit, act, submission, f"{PATH}/{id_}", _NOTE)
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
-    """The PDF that the applicant has sent: it is saved, and not shown."""
+    """Send the applicant's PDF: browsers save it, and do not show it."""
     kept, id_ = Submissions(files_of(visit).folder), visit.part("submission")
 
     def read() -> bytes:
-        with kept.turn():  # the applicant may be replacing it
+        with kept.locked():  # the applicant may be replacing it
             return kept.pdf(kept.named(id_))
 
     try:
         octets = await visit.in_thread(read)
     except IdtoneError as error:
-        return absent(visit, error)
+        return not_found_page(visit, error)
     headers = {"Content-Disposition": 'attachment; filename="pledge.pdf"'}
     return web.Response(body=octets, content_type="application/pdf", headers=headers)
 

@@ -1,4 +1,4 @@
-"""Suspensions: two persons enter each; what is suspended, and which nodes have not confirmed it."""
+"""Suspensions: two persons enter each; the present ones, and the nodes that have not confirmed them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, TrustError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.translation import template
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
-from idtone.office.authority.moments import end
 from idtone.office.authority.stopped_number_holders import names as held
 from idtone.office.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
+from idtone.office.authority.typed_dates import end
 from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.model import NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
@@ -28,9 +28,9 @@ from ..japan_time import with_zone
 from ..listing import listing, listing_of_cut
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
-from .acts import WHY, acted, attributed, files_of, japanese_moment, span_text
+from .acts import WHY, attributed, do_act, files_of, japanese_moment, span_text
+from .office_files import ENDS_SHOWN, HistoryLine, OfficeFiles
 from .office_stops import OfficeStop, OfficeStops, PublishedEnd
-from .parsed_folder import ENDS_SHOWN, HistoryLine, OfficeFiles
 
 PATH: Final = "/office/suspensions"
 WORDS: Final = {
@@ -57,12 +57,12 @@ _ENTERED: Final[Fields] = {
 }
 APPROVAL: Final[Fields] = {"entered": FormField(template("The same, from the request"), any_text), **WHY}
 SHOWN: Final = 200
-"""The most numbers that never originate on the page; `idtone-office never-originating list` lists all."""
+"""Most numbers that never originate on the page; `idtone-office never-originating list` lists all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBy:
-    """How many nodes have confirmed a reference or its end, and which have not."""
+    """The number of nodes that have confirmed a reference or its end, and the nodes that have not."""
 
     reference: str
     confirmed: int
@@ -84,7 +84,7 @@ async def suspensions(
 ) -> web.StreamResponse:
     files, now = files_of(visit), datetime.now(UTC)
     found = await visit.in_thread(_read, files, now)
-    me = acting()
+    me = acting_person()
     stops = listing(visit, found.stops, COLUMNS)
     return visit.render(
         "office_suspensions.html",
@@ -110,7 +110,7 @@ async def suspensions(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the page shows. `trouble`: why the history or the package does not say since when."""
+    """The content of the page. `trouble`: why the history or the package gives no times."""
 
     stops: Sequence[OfficeStop[SuspensionEntry]]
     never: Sequence[OfficeStop[NeverOriginatesEntry]]
@@ -122,7 +122,7 @@ class _Found:
 
 
 def _read(files: OfficeFiles, now: datetime) -> _Found:
-    """Raises IdtoneError."""
+    """The content of the page. Raises IdtoneError."""
     document, listed, confirmations = files.suspensions(), files.never_originates(), files.confirmations()
     history: Sequence[HistoryLine] = ()
     signed, trouble = None, None
@@ -153,7 +153,7 @@ def span_of_entry(entry: SuspensionEntry) -> str | None:
 
 
 def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
-    """The references, those with missing confirmations first, without the ends that all nodes have confirmed."""
+    """The references, those with missing confirmations first; ends that all nodes have confirmed are left out."""
     of: dict[str, list[Confirmation]] = {}
     for row in rows:
         of.setdefault(row.reference, []).append(row)
@@ -172,7 +172,7 @@ def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """The first of the two persons enters what the police ask for."""
+    """Enter the order of the police, as the first person."""
     files = files_of(visit)
 
     is_end = visit.field("action") in ENDS
@@ -193,22 +193,22 @@ async def request(visit: Visit) -> web.StreamResponse:
         is_unheld = bool(visit.field("no_holder"))
         files.requests.request(action, visit.field("entered"), terms, attribution, is_unheld)
 
-    return await acted(visit, act, suspensions, PATH, {**_ENTERED, **(WHY if is_end else TERMS)})
+    return await do_act(visit, act, suspensions, PATH, {**_ENTERED, **(WHY if is_end else TERMS)})
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """The second one enters it again."""
+    """Enter the order again, as the second person."""
     files = files_of(visit)
 
     def act() -> None:
         files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
 
-    return await acted(visit, act, suspensions, PATH, APPROVAL)
+    return await do_act(visit, act, suspensions, PATH, APPROVAL)
 
 
 async def withdraw(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
-    return await acted(visit, lambda: files.requests.withdraw(visit.field("request")), suspensions, PATH)
+    return await do_act(visit, lambda: files.requests.withdraw(visit.field("request")), suspensions, PATH)
 
 
 PAGES = (

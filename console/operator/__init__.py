@@ -1,1 +1,1 @@
-"""The pages for an operator."""
+"""The pages of an operator."""

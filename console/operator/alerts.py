@@ -1,4 +1,4 @@
-"""The alerts of the operator's Prometheus: a page, and the part of the health page that stays up to date."""
+"""The alerts of the operator's Prometheus: a page, and a part of the health page that stays up to date."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def alerts(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """A stream of the present alerts, every ten seconds: so the health page does not wait for Prometheus."""
+    """Stream the present alerts every ten seconds, so that the health page does not wait for Prometheus."""
 
     async def events() -> AsyncIterator[bytes]:
         while True:

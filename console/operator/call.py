@@ -1,4 +1,6 @@
-"""One call: its steps, what is known of its sounds, why it was decided so, the proof; with a purpose, its numbers."""
+"""One call: its steps, the delivery of its sounds, the reasons of its decision, the proof; and its numbers, if the
+visitor gives a purpose.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from aiohttp import web
 from idtone.core.calls import Delivery, Party, Reason
 from idtone.core.decision_words import RULES
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.persons import visiting
+from idtone.core.persons import console_person
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -70,14 +72,14 @@ class _StepLine:
 
 @dataclass(frozen=True, slots=True)
 class _SoundFor:
-    """The sound that one party was to hear, and what is known of it."""
+    """The sound for one party, and its delivery."""
 
     party: str
     profile: str
     delivery: str
     known_by: str
     failed: str
-    """Why it was not played to its end."""
+    """The reason why the sound did not play to its end."""
     sha256: str
     sound: PlayedSound | None
     wave: Wave | None
@@ -92,7 +94,7 @@ class _Proven:
 
 @dataclass(frozen=True, slots=True)
 class _Proofs:
-    """`problem`: why the leaves cannot be proven here."""
+    """The proofs of the call's leaves. `problem`: why they cannot be proven here."""
 
     leaves: tuple[_Proven, ...] = ()
     log: VerifierKey | None = None
@@ -107,7 +109,7 @@ class _Call:
     timeline: Timeline
     proofs: _Proofs
     node: str
-    """The other node whose call it is; empty: this one."""
+    """The other node whose call it is; empty: this node."""
 
 
 async def call(visit: Visit) -> web.StreamResponse:
@@ -194,7 +196,7 @@ def _leaves(ledger: ShownLedger, call_id: str) -> Sequence[ProvenLeaf]:
 
 
 def _sounds_for(console: Console, record: Record, language: str, node: str = "") -> tuple[_SoundFor, ...]:
-    """The sound of each party that was to hear one, or to which one was played."""
+    """The sound of each party for which one was intended or played."""
     started = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_STARTED}
     failed = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_FAILED}
     found = []
@@ -228,7 +230,7 @@ def _party(step: Step) -> str:
 
 
 async def proof(visit: Visit) -> web.StreamResponse:
-    """The file that `idtone ledger prove` prints; `leaf` chooses one of several leaves."""
+    """Send the file that `idtone ledger prove` prints; `leaf` chooses one of several leaves."""
     call_id = visit.part("call_id")
 
     def look() -> dict[str, ProvenLeaf]:
@@ -250,7 +252,7 @@ async def proof(visit: Visit) -> web.StreamResponse:
 
 
 async def sound(visit: Visit) -> web.StreamResponse:
-    """The sound that was played to a party, if its file is still the same."""
+    """Send the sound that was played to a party, if its file is unchanged."""
     call_id, party = visit.part("call_id"), visit.part("party")
 
     def look() -> PlayedSound | None:
@@ -266,7 +268,7 @@ async def sound(visit: Visit) -> web.StreamResponse:
 
 
 async def open_numbers(visit: Visit) -> web.StreamResponse:
-    """Show the numbers once. The act is recorded before."""
+    """Show the numbers once. The ledger records the act beforehand."""
     if is_other_node(visit.console.settings, visit.query("node")):
         problem = Message("Numbers are opened on the node of the call alone: its keys do not leave it.")
         return visit.render("problem.html", HTTPStatus.FORBIDDEN, problem=problem)
@@ -286,10 +288,10 @@ async def open_numbers(visit: Visit) -> web.StreamResponse:
 
 
 def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
-    """The words of the roles → the numbers, in the form of the country. Raises LedgerError if that is not recorded."""
+    """Role in words → number, in national form. Raises LedgerError if the act cannot be recorded."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
-    person, ledger = visiting(visit.user.name), console.settings.ledger
+    person, ledger = console_person(visit.user.name), console.settings.ledger
     record_act(
         ledger.own(),
         console.settings.node,

@@ -1,4 +1,4 @@
-"""A search for calls as it stands in an address, so that it can be kept as a bookmark. Pure.
+"""A search for calls as an address, so that it can be bookmarked. Pure.
 
 Telephone numbers are never part of it.
 """
@@ -33,9 +33,10 @@ FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CallQuery:
-    """`values`: what the visitor entered, by the names of the fields. `call`: the beginning of a call id.
+    """A search for calls. `values`: the visitor's entries, by the names of the fields. `call`: the beginning of a call
+    id.
 
-    `node` is another node; empty: this one. `before` and `after` are the places from which a page continues.
+    `node` is another node; empty: this node. `before` and `after` are the places from which a page continues.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class CallQuery:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> CallQuery:
-        """The conditions of a page's address. Raises UsageError."""
+        """The search that a page's address asks for. Raises UsageError."""
         values = {name: text for name in FIELDS if (text := query.get(name, "").strip())}
 
         def text_of(name: str) -> str | None:
@@ -77,12 +78,12 @@ class CallQuery:
         )
 
     def since(self, begin: datetime) -> str:
-        """The address of the same search of the calls from a time on."""
+        """The address of the same search for calls since a time."""
         values = {name: value for name, value in self.values.items() if name != "until"}
         return replace(self, values=values | {"from": begin.strftime("%Y-%m-%dT%H:%M")}).address()
 
     def address(self, path: str = PATH, **places: object) -> str:
-        """The same search from another place."""
+        """The address of the same search from another place."""
         parts = {**self.values, **{name: str(value) for name, value in places.items()}}
         return f"{path}?{urlencode(parts)}" if parts else path
 
@@ -92,13 +93,13 @@ def place_text(place: Place) -> str:
 
 
 def path_of(call_id: str, *more: str, **query: str) -> str:
-    """The address of a call's page, or of something that belongs to it. Empty values are left out of the query."""
+    """The address of a call's page, or of a part of it. Empty values are left out of the query."""
     asked = {name: value for name, value in query.items() if value}
     return "/".join((PATH, quote(call_id, safe=""), *more)) + (f"?{urlencode(asked)}" if asked else "")
 
 
 def local_moment(name: str, text: str) -> datetime | None:
-    """What a browser sends for a time of Japan; a day alone is its beginning. Raises UsageError."""
+    """The moment that a browser sends in Japanese time; a day alone means its beginning. Raises UsageError."""
     if not text:
         return None
     try:

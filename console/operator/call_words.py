@@ -1,4 +1,4 @@
-"""What the pages say of a call, from its record. Pure."""
+"""Words for a call on the pages, from its record. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +36,7 @@ EXPLAINED: Final = {
     CallState.INTERRUPTED: template("The service was down when the call ended, so its end is not known."),
     CallState.IN_PROGRESS: template("Its end is not in the ledger yet. Reload this page to see its next steps."),
 }
-"""What else there is to say of a state."""
+"""Further explanation of a state."""
 
 
 def state_of(record: Record) -> CallState:
@@ -48,7 +48,7 @@ def state_of(record: Record) -> CallState:
 
 @dataclass(frozen=True, slots=True)
 class CallLine:
-    """A call in the list."""
+    """A call as a row of the list."""
 
     path: str
     record: Record
@@ -70,7 +70,7 @@ class CallLine:
 
 
 def line_of(record: Record, node: str = "") -> CallLine:
-    """`node` is the other node whose call it is; empty: this one."""
+    """The row of a call. `node` is the other node whose call it is; empty: this node."""
     return CallLine(
         path_of(record.call_id, node=node),
         record,
@@ -81,7 +81,7 @@ def line_of(record: Record, node: str = "") -> CallLine:
 
 
 def direction_words(code: str | None) -> str:
-    """The code itself if this version does not know it."""
+    """The words for a direction; the code itself if this version does not know it."""
     return DIRECTIONS[Direction(code)] if code in set(Direction) else code or ""
 
 
@@ -94,7 +94,7 @@ def outcome_words(code: str | None) -> OutcomeWords | None:
 
 
 def in_language(words: Words | None, language: str, code: str = "") -> str:
-    """The words for a code in a language; the code itself without words for it."""
+    """The words for a code in a language; the code itself if it has none."""
     if words is None:
         return code
     return words.japanese if language == "ja" else words.english

@@ -1,4 +1,4 @@
-"""The search for calls: by what was decided, by call id; with a purpose that is recorded, by number or SIP Call-ID."""
+"""The search for calls by decision or call id, and with a recorded purpose by number or SIP Call-ID."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from idtone.core.decision_words import DIRECTIONS, REASONS
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.numbers import Number, NumberKind, parse
-from idtone.core.persons import visiting
+from idtone.core.persons import console_person
 from idtone.core.terminal.spreadsheet_csv import csv_lines
 from idtone.core.translation import Message, template, translated
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -30,7 +30,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 
 from ..access.rights import Right
 from ..application import protect
-from ..call_lines import COLUMNS, NO_CALLS, ShownCalls
+from ..call_rows import COLUMNS, NO_CALLS, ShownCalls
 from ..form_errors import FormErrors
 from ..long_reads import calls_by_id, calls_by_number, csv_part, searched
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
@@ -42,12 +42,12 @@ from .call_query import CSV_PATH, PATH, CallQuery, local_moment, path_of, place_
 
 PAGE_CALLS: Final = 50
 NUMBER_CALLS: Final = 50
-"""Calls of a number that are shown, the newest."""
+"""Most calls of a number on the page; the newest are shown."""
 CSV_CALLS: Final = 10_000
 CSV_PART: Final = 2000
 EXPORTS_OF_USER: Final = 1
 EXPORTS: Final = 16
-"""At a time, of all users. Their parts take turns."""
+"""Most exports at a time, for all users together. Their parts take turns."""
 
 
 _log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A page of the list. `older` is where the next page begins, `on` where the search continues, None if it ends."""
+    """A page of the list. `older` is where the next page begins, `on` where the search continues; None at the end."""
 
     shown: ShownCalls = NO_CALLS
     newer: str | None = None
@@ -116,7 +116,7 @@ def _page(
 
 
 def quick_ranges(now: datetime) -> list[tuple[str, datetime]]:
-    """The times from which people mostly look."""
+    """The usual periods of a search, each with its beginning."""
     return [
         (template("Last hour"), now - timedelta(hours=1)),
         (template("Since midnight"), now.replace(hour=0, minute=0)),
@@ -162,8 +162,8 @@ def _answer(query: CallQuery, shown: ShownCalls) -> _Found:
 
 
 async def by_number(visit: Visit) -> web.StreamResponse:
-    """The act is recorded before anything is shown. Recording waits for the disk and the service, so the calls are
-    looked for meanwhile.
+    """Show the calls of a number. The act is recorded before anything is shown. Recording waits for the disk and the
+    service, so the search runs meanwhile.
     """
     if not admits_number_search(visit):
         return _by_number_page(visit, NO_CALLS, TOO_MANY_NUMBERS, HTTPStatus.TOO_MANY_REQUESTS)
@@ -215,7 +215,7 @@ def _by_number_page(
 
 
 def _wanted(number_text: str, sip_call_id: str) -> Number | str:
-    """The number, or the SIP Call-ID, if only that is given. Raises NumberError, UsageError."""
+    """The number, or the SIP Call-ID if only that is entered. Raises NumberError, UsageError."""
     if kept := kept_sip_call_id(sip_call_id):
         if number_text.strip():
             raise UsageError("a number and a SIP Call-ID are two searches; leave out one of them")
@@ -227,17 +227,17 @@ def _wanted(number_text: str, sip_call_id: str) -> Number | str:
 
 
 def _purpose(text: str) -> str:
-    """Raises UsageError."""
+    """A valid purpose. Raises UsageError."""
     if objection := purpose_objection(text):
         raise UsageError(objection)
     return text
 
 
 def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
-    """Raises LedgerError if the search cannot be recorded; then nothing of it is shown."""
+    """Record the search. Raises LedgerError if that fails; then nothing is shown."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
-    person, ledger = visiting(visit.user.name), console.settings.ledger
+    person, ledger = console_person(visit.user.name), console.settings.ledger
     key_ring = KeyRing.of(ledger, console.settings.node)
     record_act(
         ledger.own(),
@@ -249,8 +249,8 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """What the search shows, as far as `CSV_CALLS`, without its pages. Its rows are sent when the search has ended: a
-    client that is slow holds up no other export.
+    """Send the calls of the search as CSV, up to `CSV_CALLS`, on one page. The rows are sent when the search has ended,
+    so a slow client delays no other export.
     """
     try:
         query = CallQuery.of(visit.request.query)
@@ -274,13 +274,15 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 
 def _wait(visit: Visit, problem: Message) -> web.Response:
-    """A page would cost more than the refusal is worth, if there are many."""
+    """A short refusal: if there are many, a page would cost more than they are worth."""
     headers = {"Retry-After": "60"}
     return web.Response(text=f"{translated(problem)}\n", status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
 
 
 async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) -> bytes:
-    """The rows; `answer` has begun with its head. Ends when the visitor leaves. Raises LedgerError, UsageError."""
+    """The rows of the search; the head is in `answer` already. Ends when the visitor leaves. Raises LedgerError,
+    UsageError.
+    """
     settings, opens = visit.console.settings, visit.may(Right.OPEN_NUMBERS)
     parts, count, place = list[str](), 0, query.before
     while True:

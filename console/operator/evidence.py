@@ -1,4 +1,4 @@
-"""The evidence itself: whether it is what was signed, who has cosigned it, and what others verify it with."""
+"""The evidence: its verification, the witnesses that have cosigned it, and the keys by which others verify it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from idtone.service.status_command import duration
 from ..access.rights import Right
 from ..event_stream import stream_work
 from ..files import TEXT, download
+from ..ledger_verification import Verified
 from ..page import Method, Page, Visit
-from ..verification import Verified
 
 PATH: Final = "/evidence"
 LOOK_EVERY_S: Final = 1.0
@@ -35,7 +35,7 @@ LOOK_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WitnessRow:
-    """A witness of the settings. `leaves`: of the tree that it has cosigned last, 0 if that is not known here."""
+    """A witness of the settings. `leaves`: size of the tree that it cosigned last; 0 if that is not known here."""
 
     name: str
     url: str
@@ -46,11 +46,12 @@ class WitnessRow:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The signed head of the tree, the head that witnesses have cosigned, and the key of both; `leaves`: of the tree.
+    """The signed head of the tree, the head that witnesses have cosigned, and the key of both; `leaves`: size of the
+    tree.
 
-    `stamped`: leaves of the largest tree with a timestamp, and since when it has it. `unsigned_ends`: the earlier logs
-    of this node whose end waits for its signature; `given_up`: those whose end was given up, and how
-    if this log says it.
+    `stamped`: size of the largest tree with a timestamp, and the time in it. `unsigned_ends`: earlier logs of this node
+    whose end waits for its signature. `given_up`: earlier logs whose end was given up, each with the words if this log
+    records it.
     """
 
     signed: Note | None
@@ -67,12 +68,12 @@ class Heads:
 
     @property
     def unsigned(self) -> int:
-        """Leaves that are not signed yet."""
+        """Number of leaves that are not signed yet."""
         return max(0, self.leaves - (self.checkpoint.size if self.checkpoint else 0))
 
     @classmethod
     def read(cls, settings: Settings) -> Heads:
-        """Raises LedgerError."""
+        """The heads of this node's ledger. Raises LedgerError."""
         ledger = settings.ledger
         with LedgerReader.open(ledger.own()).held() as reader:
             # In this order: a leaf that is signed meanwhile is not taken for an unsigned one.
@@ -95,7 +96,9 @@ class Heads:
 def witness_rows(
     witnesses: Sequence[str], cosigned: Note | None, told: Sequence[Mapping[str, Any]]
 ) -> list[WitnessRow]:
-    """`witnesses` as in the settings; `told`: what the running service says of them. Raises UsageError, ProofError."""
+    """The rows of the witnesses. `witnesses` as in the settings; `told`: the running service's report on them. Raises
+    UsageError, ProofError.
+    """
     by_name = {each["name"]: each for each in told}
     rows = []
     for text in witnesses:
@@ -143,7 +146,7 @@ def _heads(settings: Settings) -> Heads | IdtoneError | OSError:
 
 
 def _verification(visit: Visit, verified: Verified | None) -> dict[str, Any]:
-    """What `evidence_verification.html` shows."""
+    """The values for `evidence_verification.html`."""
     verification = visit.console.verification
     return {
         "task": verification.work.task,
@@ -164,7 +167,7 @@ async def cancel(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """The progress of the verification, then its result."""
+    """Stream the progress of the verification, then its result."""
 
     async def shown() -> str:
         verified = await visit.in_thread(visit.console.verification.last)

@@ -1,6 +1,6 @@
-"""Giving evidence out by two persons: request, approval, pack, receipt, confirmation; and all disclosures of a year.
+"""Disclosure of evidence by two persons: request, approval, pack, receipt, confirmation; and all disclosures of a year.
 
-The acts, and the rules by which the ledger takes them, are those of `idtone ledger`. No address holds a number.
+`idtone ledger` has the same acts and rules. No address holds a number.
 """
 
 import hashlib
@@ -18,20 +18,20 @@ from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template, translated
 from idtone.ledger.commands.options import answerable, discloser
-from idtone.ledger.disclosure.deliveries import made_by, record_delivery
+from idtone.ledger.disclosure.deliveries import disclosure_of_pack, record_delivery
 from idtone.ledger.disclosure.disclosure_index import COLUMNS, IndexEntry, all_entries, figures
 from idtone.ledger.disclosure.disclosure_papers import receipt_sheet
 from idtone.ledger.disclosure.disclosure_request import RequestState
+from idtone.ledger.disclosure.disclosures import Disclosure, disclosures_in
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT, load_legal_bases
 from idtone.ledger.disclosure.pack_file import zipped
-from idtone.ledger.disclosure.receipts import Export, exports
 from idtone.ledger.disclosure.request_approval import approval, record_answer, refusal
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.office.authority.moments import day
-from idtone.operations.pack_making import approved_pack, need_keys, request_pack
+from idtone.office.authority.typed_dates import day
+from idtone.operations.make_pack import approved_pack, need_keys, request_pack
 
 from .. import long_reads
 from ..access.rights import Right
@@ -41,13 +41,13 @@ from ..listing import listing
 from ..page import Method, Page, Visit
 from ..threads import Reads
 from ..uploads import Upload, received
-from .demand import facts_of, read_demand
+from .disclosure_form import facts_of, read_form
 from .masked_reader import reader_for
 
 PATH: Final = "/evidence/exports"
 DISCLOSURES: Final = "/evidence/disclosures"
 FILE_LIMIT: Final = 50_000_000
-"""Bytes of a pack or a scan that is sent here."""
+"""Most bytes of an uploaded pack or scan."""
 FIELDS: Final = {
     "case": template("Case"),
     "basis": template("Legal basis"),
@@ -63,7 +63,7 @@ FIELDS: Final = {
     "by": template("Received by"),
     "on": template("Day on the document"),
 }
-"""The options of the commands, by their names, as the pages call them."""
+"""Option of the commands → its name on the pages."""
 LABELS: Final = {name.replace("-", "_"): words for name, words in FIELDS.items()} | {
     "calls": template("Calls, by their ids")
 }
@@ -95,7 +95,7 @@ def _refused(visit: Visit) -> web.Response:
 
 
 async def list_exports(visit: Visit) -> web.StreamResponse:
-    """What waits for somebody, and the newest of the rest."""
+    """Show the disclosures that wait for an act, and the newest of the rest."""
     now, trouble = datetime.now(UTC), None
     try:
         entries = await visit.in_thread(_entries, visit, now)
@@ -156,7 +156,7 @@ def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None =
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """The form that asks for a disclosure; for a call its record fills the fields."""
+    """Show the form that requests a disclosure. If the address names a call, its record fills the fields."""
     call = visit.query("call")[:255]
     filled = await visit.in_thread(_of_call, visit, call) if call else {}
     return _asked(visit, {"sealed": "yes", **{name: translated(value) for name, value in filled.items()}})
@@ -180,7 +180,7 @@ def _request(settings: Settings, given: Mapping[str, str]) -> str:
     need_keys(settings)
     person = answerable(settings.ledger)
     with LedgerReader.open(settings.ledger.own()) as reader:
-        demand = read_demand(settings, reader, given, datetime.now(UTC))
+        demand = read_form(settings, reader, given, datetime.now(UTC))
     return str(request_pack(settings, person, demand.case, demand.calls, demand.sealed, demand.basis)["request"])
 
 
@@ -216,7 +216,7 @@ def _is_user(person: Any, name: str) -> bool:
 
 
 def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
-    """The entry of a disclosure, by its act or by that of its request. Raises HTTPNotFound."""
+    """The entry of a disclosure, by its own act or its request's. Raises HTTPNotFound."""
     for each in entries:
         if act in (each.act, each.request and each.request.act):
             return each
@@ -224,7 +224,7 @@ def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
 
 
 def _calls(visit: Visit, entry: IndexEntry) -> list[Any]:
-    """The calls of a request. The last digits of numbers are for those who may open numbers."""
+    """The calls of a request. Only a visitor who may open numbers sees their last digits."""
     with reader_for(visit) as reader:
         wanted = entry.request.calls if entry.request else ()
         return [record for call_id in wanted if (record := reader.record(call_id))]
@@ -265,7 +265,7 @@ async def refuse(visit: Visit) -> web.StreamResponse:
 
 
 async def make(visit: Visit) -> web.StreamResponse:
-    """Make the pack. It stays in memory for its download."""
+    """Make the pack, and keep it in memory for its download."""
     if not _person_may(visit):
         return _refused(visit)
     assert visit.user
@@ -285,7 +285,7 @@ async def make(visit: Visit) -> web.StreamResponse:
 
 
 async def pack(visit: Visit) -> web.StreamResponse:
-    """The pack, for the person who has made it."""
+    """Send the pack to the person who made it."""
     assert visit.user
     act = visit.part("act")
     octets = visit.console.made_packs.get(act, visit.user.name)
@@ -295,7 +295,7 @@ async def pack(visit: Visit) -> web.StreamResponse:
 
 
 async def sheet(visit: Visit) -> web.StreamResponse:
-    """The receipt that the receiving officer signs, of the pack that is sent here, or of the one in memory."""
+    """Make the receipt for the receiving officer's signature, for the uploaded pack or for the one in memory."""
     settings = visit.console.settings
 
     async def do(upload: Upload) -> web.StreamResponse:
@@ -310,7 +310,7 @@ async def sheet(visit: Visit) -> web.StreamResponse:
 
 def _sheet(settings: Settings, visit: Visit, act: str, upload: Upload, kept: bytes | None) -> bytes:
     with visit.console.reader() as reader:
-        known, key = exports(reader.acts()), own_key(settings.ledger, settings.node, reader.origin())
+        known, key = disclosures_in(reader.acts()), own_key(settings.ledger, settings.node, reader.origin())
     octets = upload.file.read_bytes()
     if octets:
         export, name = _made_by(upload, known, key), upload.name
@@ -323,17 +323,17 @@ def _sheet(settings: Settings, visit: Visit, act: str, upload: Upload, kept: byt
     return _pdf(receipt_sheet(export, name, hashlib.sha256(octets).hexdigest(), str(key), datetime.now(UTC)))
 
 
-def _made_by(upload: Upload, known: Mapping[str, Export], key: Any) -> Export:
-    """The same as `made_by`, whose errors name a temporary file. Raises UsageError."""
+def _made_by(upload: Upload, known: Mapping[str, Disclosure], key: Any) -> Disclosure:
+    """The same as `disclosure_of_pack`, but its errors do not name the temporary file. Raises UsageError."""
     try:
-        return made_by(upload.file, known, key, FILE_LIMIT)
+        return disclosure_of_pack(upload.file, known, key, FILE_LIMIT)
     except IdtoneError as error:
         raise UsageError(
             "This is not a pack that was made here, or it was changed. Choose the pack as it was made."
         ) from error
 
 
-def _known(known: Mapping[str, Export], act: str) -> Export:
+def _known(known: Mapping[str, Disclosure], act: str) -> Disclosure:
     if act not in known:
         raise UsageError("there is no disclosure {export}", export=act)
     return known[act]
@@ -346,7 +346,7 @@ def _pdf(paper: Paper) -> bytes:
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Record that an office has signed for the pack, with the scanned receipt if it is sent here."""
+    """Record that an office has signed for the pack, with the scanned receipt if it is uploaded."""
     settings, act = visit.console.settings, visit.part("act")
 
     def record(upload: Upload) -> None:
@@ -354,7 +354,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
         person, now, scan = discloser(settings.ledger), datetime.now(UTC), upload.file.read_bytes()
         proof = {"scan": hashlib.sha256(scan).hexdigest()} if scan else {}
         with visit.console.reader() as reader:
-            known = exports(reader.acts())
+            known = disclosures_in(reader.acts())
         export, by, day = _known(known, act), upload.fields["by"], date.fromisoformat(upload.fields["on"])
         record_delivery(
             settings,
@@ -370,7 +370,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
 
 
 async def _uploaded(visit: Visit, do: Callable[[Upload], Any]) -> web.StreamResponse:
-    """Take a form with a file from one of the persons who give evidence out."""
+    """Take a form with a file from a person who may disclose evidence."""
     if not _person_may(visit):
         return _refused(visit)
     try:
@@ -389,7 +389,7 @@ async def confirm(visit: Visit) -> web.StreamResponse:
     def do(settings: Settings) -> None:
         person, now, day = discloser(settings.ledger), datetime.now(UTC), date.fromisoformat(on)
         with visit.console.reader() as reader:
-            known = exports(reader.acts())
+            known = disclosures_in(reader.acts())
         record_delivery(settings, known, lambda id_: steps.export_confirmed(id_, now, person, act, reference, day))
 
     return await _act(visit, do, _CONFIRMATION)

@@ -1,4 +1,4 @@
-"""How many calls there were, by day, hour, outcome, reason, member and licence, in a period that the address names."""
+"""Numbers of calls by day, hour, outcome, reason, member and licence, in the period that the address names."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from ..statistics import Statistics
 PATH: Final = "/evidence/statistics"
 LOOK_EVERY_S: Final = 0.5
 PERIOD: Final = timedelta(days=29)
-"""Between the first and the last day, if the address names none."""
+"""Length of the period if the address names no days."""
 HOURS_WITHIN: Final = timedelta(days=7)
-"""So many days or fewer are drawn by the hour."""
+"""Longest period that is drawn by the hour."""
 MOST_DAYS: Final = 3700
 SHOWN: Final = 100
-"""Rows of a table on the page; the CSV has all."""
+"""Most rows of a table on the page; the CSV has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Period:
 
     @classmethod
     def of(cls, first: str, last: str, today: date) -> Period:
-        """The period between the days in an address; a day outside these centuries counts as missing."""
+        """The period between the days in an address; a day far from this century counts as missing."""
         end = _day(last) or today
         begin = _day(first) or end - PERIOD
         begin, end = min(begin, end), max(begin, end)
@@ -54,7 +54,7 @@ class Period:
 
     @property
     def days(self) -> dict[str, str]:
-        """The days as the address has them."""
+        """The days as parameters of an address."""
         return {"from": self.first.isoformat(), "to": self.last.isoformat()}
 
     @property
@@ -75,7 +75,7 @@ def _period(visit: Visit) -> Period:
 
 
 def plot_of(counts: Counts, period: Period, now: datetime) -> StackedPlot:
-    """The calls of each outcome by day, or by hour where the period is short."""
+    """The calls of each outcome by day, or by hour if the period is short."""
     first = day_begins(period.first).astimezone(JAPAN)
     step = timedelta(hours=1) if period.by_hour else timedelta(days=1)
     places = ((period.last - period.first).days + 1) * (24 if period.by_hour else 1)
@@ -90,7 +90,7 @@ def plot_of(counts: Counts, period: Period, now: datetime) -> StackedPlot:
 
 @dataclass(frozen=True, slots=True)
 class CountedPeriod:
-    """What a page shows of a period's counts, until they or the hour change."""
+    """The page's values for a period, kept until the counts or the hour change."""
 
     counts: Counts
     period: Period
@@ -99,7 +99,7 @@ class CountedPeriod:
 
     @classmethod
     def of(cls, counts: Counts, period: Period, now: datetime, before: CountedPeriod | None) -> CountedPeriod:
-        """The one `before` if it is the same: drawing it takes half of the page's time."""
+        """The values; `before` itself if nothing has changed, because drawing takes half of the page's time."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         if before and before.counts is counts and (before.period, before.hour) == (period, hour):
             return before
@@ -118,7 +118,7 @@ def _most(tallies: Sequence[Tally]) -> list[Tally]:
 
 
 def _counted(statistics: Statistics, period: Period) -> CountedPeriod | None:
-    """What is shown of the period; None if nothing is counted yet."""
+    """The values for the period; None before the first count."""
     if statistics.counts is None:
         return None
     before = statistics.shown if isinstance(statistics.shown, CountedPeriod) else None
@@ -127,7 +127,7 @@ def _counted(statistics: Statistics, period: Period) -> CountedPeriod | None:
 
 
 def _part(visit: Visit, period: Period, found: CountedPeriod | None) -> str:
-    """The tables and the plot."""
+    """The part of the page with the tables and the plot."""
     if found is None:
         return ""
 
@@ -142,13 +142,13 @@ def _query(visit: Visit, period: Period) -> str:
 
 
 def _node(visit: Visit) -> str:
-    """The other node in the address; empty: this one."""
+    """The other node in the address; empty for this node."""
     name = visit.query("node")
     return name if is_other_node(visit.console.settings, name) else ""
 
 
 def _statistics(visit: Visit) -> Statistics:
-    """The statistics of the node in the address. Of one that is not known they are not kept."""
+    """The statistics of the node in the address. Those of an unknown node are not kept."""
     node, console = _node(visit), visit.console
     return console.statistics_of(node) if node in ("", *console.statistics) else Statistics(console.settings, node)
 
@@ -186,7 +186,7 @@ async def statistics(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """The progress of the counting, then the counts."""
+    """Stream the progress of the counting, then the counts."""
     period, counted = _period(visit), _statistics(visit)
     work = counted.work
 
@@ -204,7 +204,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 async def table(visit: Visit) -> web.StreamResponse:
-    """One table as CSV; the counts are those that the page shows."""
+    """Send one table as CSV, with the counts that the page shows."""
     period, counts, name = _period(visit), _statistics(visit).counts or Counts(), visit.part("table")
     if name == "reason":
         rows = await visit.in_thread(counts.by_reason, period.first, period.last)

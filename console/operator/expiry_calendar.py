@@ -1,4 +1,4 @@
-"""What ends when, by month: the registry, licences, pledges and checks of resellers."""
+"""Ends of terms by month: the registry, licences, pledges and checks of resellers."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from ..japan_time import day, last_moment
 from ..page import Page, Visit
 
 MONTHS: Final = 12
-"""Months of the drawing, from this one on."""
+"""Months in the drawing, from the present one on."""
 SHOWN: Final = 1000
-"""Entries; the soonest."""
+"""Most entries in the list; the soonest are shown."""
 KINDS: Final = {
     ExpiryKind.REGISTRY: template("registry"),
     ExpiryKind.LICENCE: template("licence"),
@@ -34,17 +34,17 @@ KINDS: Final = {
     ExpiryKind.CERTIFICATION_CHECK: template("next check of a certification"),
 }
 _TOGETHER: Final = dict.fromkeys((ExpiryKind.MARK, ExpiryKind.CERTIFICATION_CHECK), ExpiryKind.CERTIFICATION)
-"""Kinds that the drawing shows as one."""
+"""Kind → the kind under which the drawing counts it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One end, as a row."""
+    """One end as a row."""
 
     expiry: Expiry
     kind: str
     days: int
-    """From now; negative if it is over."""
+    """Days from now; negative if the end has passed."""
     is_over: bool
     is_soon: bool
 
@@ -77,13 +77,13 @@ def entries(found: Sequence[Expiry], now: datetime) -> list[Entry]:
 
 
 def by_month(rows: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
-    """The entries that are not over, by the month in Japan."""
+    """The coming ends, by the month in Japan."""
     coming = (row for row in rows if not row.is_over)
     return [(month, [*of_month]) for month, of_month in groupby(coming, key=lambda row: ends(row.expiry)[:7])]
 
 
 def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
-    """The months from this one on. What is over is not in it."""
+    """The coming ends by month, from the present month on. Past ends are left out."""
     months, first = [], now.astimezone(JAPAN).replace(day=1)
     for _ in range(MONTHS):
         months.append(first.strftime("%Y-%m"))
@@ -94,7 +94,7 @@ def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
 
 
 def ends(expiry: Expiry) -> str:
-    """The last day in Japan on which it counts, or the moment of its end; of a check, the day for which it is due."""
+    """The last valid day in Japan, or the moment of the end. For a check it is the day on which the check is due."""
     return day(expiry.at) if expiry.kind is ExpiryKind.CERTIFICATION_CHECK else last_moment(expiry.at)
 
 

@@ -1,4 +1,6 @@
-"""The registry in use: members, licences and wholesale chains; and what a call of a number would get now, and why."""
+"""The registry in use: members, licences and wholesale chains; and the present decision for a number, with its
+reasons.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -40,15 +42,15 @@ class MemberRow:
     pledge_until: datetime | None
     pledge_in_force: bool
     licences: list[tuple[Licence, Reason]]
-    """Each with its state, whatever the direction."""
+    """Each licence with its state, for any direction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call of a number would get."""
+    """The decision that a call of a number would get."""
 
     number: str
-    """Its last four digits."""
+    """The last four digits of the number."""
     direction: Direction
     decision: Decision
     outcome: OutcomeWords
@@ -64,7 +66,9 @@ _FIELDS: Final[Fields] = {
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """What a call of a number would get. The form sends the number in its body: no address and no log has it."""
+    """Show the decision that a call of a number would get. The form sends the number in its body: no address and no log
+    has it.
+    """
     errors = errors_of(_FIELDS, visit.fields or {})
     if errors:
         return await _page(visit, HTTPStatus.BAD_REQUEST, problem=errors)

@@ -1,4 +1,6 @@
-"""The ledger as a visitor may see it: numbers are their kinds, or their last digits for who may open them."""
+"""The ledger for a visitor: numbers are replaced by their kinds, or by their last digits for a visitor who may open
+them.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +18,18 @@ if TYPE_CHECKING:
 
 
 def reader_for(visit: Visit) -> LedgerReader:
-    """The ledger for this visitor, with numbers only if the visitor may open them. Raises LedgerError without one."""
+    """The ledger for this visitor, with numbers only if the visitor may open them. Raises LedgerError if there is no
+    ledger.
+    """
     return reader_of(visit.console.settings, opens=visit.may(Right.OPEN_NUMBERS))
 
 
 def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
-    """`opens`: for a visitor who may open numbers. Raises LedgerError if there is no ledger."""
+    """The ledger; `opens`: the visitor may open numbers. Raises LedgerError if there is no ledger."""
     if opens:
         try:
             return opening_reader(settings)
-        except LedgerError:  # this console cannot read the keys; what it shows needs none
+        except LedgerError:  # this console cannot read the keys; its pages need none
             pass
     return LedgerReader.open(settings.ledger.own())
 

@@ -1,4 +1,4 @@
-"""The nodes of one PostgreSQL: their states, live, what is wrong or differs, and how far each replica has come."""
+"""The nodes of one PostgreSQL: their live states, faults and differences, and the progress of each replica."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -34,7 +34,7 @@ class NodeRow:
     lag: int
     heard: datetime
     newest: datetime | None
-    """The time of its newest step."""
+    """The time of the node's newest step."""
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -45,7 +45,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """The states each second."""
+    """Stream the states each second."""
 
     async def events() -> AsyncIterator[bytes]:
         while True:
@@ -57,7 +57,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 def _states(seen: FleetLook) -> dict[str, Any]:
-    """What `nodes_states.html` shows."""
+    """The values for `nodes_states.html`."""
     fleet = seen.fleet
     if fleet is None:
         return {"fleet": None, "fleet_trouble": seen.trouble}
@@ -71,7 +71,7 @@ def _states(seen: FleetLook) -> dict[str, Any]:
 
 
 def _ledgers(settings: LedgerSettings) -> Ledgers:
-    """Raises LedgerError if no PostgreSQL answers."""
+    """The ledgers in PostgreSQL. Raises LedgerError if no server answers."""
     return Ledgers.in_postgresql(Server.all_of(settings), {})
 
 

@@ -1,4 +1,4 @@
-"""What happens now: the service, the calls in progress, the calls of the last hour and day."""
+"""The present state: the service, the calls in progress, the calls of the last hour and day."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from ..live_state import Live, State
 from ..page import Page, Visit
 
 STUCK: Final = timedelta(hours=2)
-"""A call in progress for longer stands out."""
+"""A call in progress for longer than this is marked."""
 RINGS_TOO_LONG: Final = timedelta(minutes=5)
-"""So does one that was not connected within this time."""
+"""A call that is not connected within this time is marked."""
 STATES: Final = {
     "dialling": template("being dialled"),
     "answered": template("answered, hears the sound"),
@@ -42,14 +42,16 @@ class RunningCall:
 
 
 async def now(visit: Visit) -> web.StreamResponse:
-    """The page of what happens now. It does not wait for the first count of a day, which comes as the first change."""
+    """Show the present state. The page does not wait for the first count of a day, which follows as the first
+    change.
+    """
     plots = visit.console.plots
     counted = await plots.get() if plots.is_ready else DecidedPlots()
     return visit.render("now.html", plots=counted, **_state(visit, visit.console.live.newest))
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """The state each second, the plots less often."""
+    """Stream the state each second, and the plots less often."""
     console = visit.console
 
     def counted(plots: DecidedPlots) -> bytes:
@@ -69,7 +71,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 def _state(visit: Visit, state: State) -> dict[str, Any]:
-    """What `now_state.html` and `now_service.html` show."""
+    """The values for `now_state.html` and `now_service.html`."""
     feed = state.feed
     return {
         "state": state,
@@ -94,7 +96,7 @@ def running_call(call: Mapping[str, Any], at: datetime) -> RunningCall:
 
 
 def calls_a_second(live: Live) -> float | None:
-    """Decided calls, over the last seconds; None if the service did not run all the time."""
+    """Decided calls per second, over the last seconds; None if the service did not run all that time."""
     first, last = live.states[0], live.states[-1]
     if first is last or first.feed is None or last.feed is None:
         return None

@@ -1,4 +1,4 @@
-"""The file of a sound that was played, if the PBX still has it as it was: its SHA-256 is in the evidence."""
+"""The file of a played sound, if the PBX still has it unchanged: its SHA-256 is in the evidence."""
 
 import hashlib
 import io
@@ -13,8 +13,8 @@ import numpy as np
 from idtone.core.errors import RecordingError
 from idtone.core.translation import Message
 from idtone.tones.making.formats import FORMATS
-from idtone.tones.making.sounds import PBX_FORMATS, together
-from idtone.tones.recordings.files import read_file
+from idtone.tones.making.sounds import PBX_FORMATS, combined_digest
+from idtone.tones.recordings.audio_files import read_file
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIZE_LIMIT: Final = 4 * 2**20
@@ -23,7 +23,9 @@ _LONGEST_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PlayedSound:
-    """`content`: the samples (16 bit), if the file is the one that was played. `problem`: why there are none."""
+    """A played sound. `content`: the samples (16 bit), if the file is the one that was played. `problem`: why there are
+    none.
+    """
 
     content: bytes | None
     problem: Message | None = None
@@ -34,7 +36,7 @@ class PlayedSound:
         return np.frombuffer(self.content or b"", dtype="<i2").astype(np.int16)
 
     def as_wav(self) -> bytes:
-        """The sound as a WAV file, for the player of a browser."""
+        """The sound as a WAV file, for a browser's player."""
         file = io.BytesIO()
         with wave_file.open(file, "wb") as written:
             written.setnchannels(1)
@@ -45,8 +47,8 @@ class PlayedSound:
 
 
 def played_sound(directory: Path, profile: str, sha256: str, file_format: str = "") -> PlayedSound:
-    """The file in the folder of the sounds, compared with the evidence, from which the other arguments are. Without a
-    format all files of the sound are compared.
+    """The sound, if a file in the folder matches the evidence, which gives the other arguments. Without a format, all
+    files of the sound are compared.
     """
     if not _ID.fullmatch(profile) or file_format not in ("", *PBX_FORMATS):
         return PlayedSound(None, Message("The evidence names no profile that could have a file."))
@@ -59,7 +61,7 @@ def played_sound(directory: Path, profile: str, sha256: str, file_format: str = 
         except OSError as error:
             return _unreadable(path, error.strerror or str(error))
         digests[name] = hashlib.sha256(content).hexdigest()
-    found = digests[file_format] if file_format else together(digests)
+    found = digests[file_format] if file_format else combined_digest(digests)
     shown = directory / f"{profile}{FORMATS[file_format or PBX_FORMATS[0]].extension}"
     if found != sha256:
         return PlayedSound(

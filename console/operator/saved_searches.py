@@ -1,4 +1,4 @@
-"""Searches for calls that a user keeps under a name."""
+"""Searches for calls that a user has saved under a name."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 
 from ..access.rights import Right
@@ -23,8 +23,8 @@ NAME_LIMIT: Final = 60
 
 
 def with_search(user: User, name: str, query: str) -> User:
-    """The user with this search, which replaces one of the same name. `query` is that of a page's address; parameters
-    that are no fields of the search are left out.
+    """The user with this search, which replaces one of the same name. `query` is the query of a page's address;
+    parameters that are not fields of the search are left out.
 
     Raises UsageError.
     """
@@ -49,7 +49,7 @@ def without_search(user: User, name: str) -> User:
 async def save(visit: Visit) -> web.StreamResponse:
     query = visit.field("query")
     return await _changed(
-        visit, query, lambda user: with_search(user, line(visit.field("name"), Message("Name")), query)
+        visit, query, lambda user: with_search(user, kept_line(visit.field("name"), Message("Name")), query)
     )
 
 

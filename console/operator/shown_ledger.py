@@ -1,4 +1,4 @@
-"""The ledger whose calls a visitor looks at: this node's own, or the replica of another node's."""
+"""The ledger that a visitor looks at: this node's own, or the replica of another node's."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShownLedger:
-    """`replica` is None for this node's own ledger. The numbers of another node's calls stay sealed: its keys are not
-    here.
+    """A ledger for the pages. `replica` is None for this node's own. The numbers of another node's calls stay sealed:
+    its keys are not here.
     """
 
     settings: Settings
@@ -34,17 +34,17 @@ class ShownLedger:
 
     @property
     def node(self) -> str:
-        """The other node; empty for this one."""
+        """The other node; empty for this node."""
         return self.replica.node if self.replica else ""
 
     @contextmanager
     def held(self) -> Iterator[ShownLedger]:
-        """The same on one connection, for several short reads of one thread. Raises LedgerError."""
+        """The same ledger on one connection, for several short reads of one thread. Raises LedgerError."""
         with self.reader.held() as reader:
             yield replace(self, reader=reader)
 
     def log(self) -> VerifierKey:
-        """The key of the log; of another node, as PostgreSQL names it. Raises LedgerError."""
+        """The verifier key of the log; another node's is read from PostgreSQL. Raises LedgerError."""
         if self.replica and self.replica.key:
             return self.replica.key
         return own_key(self.settings.ledger, self.settings.node, self.reader.origin())
@@ -62,7 +62,9 @@ def ledger_for(visit: Visit) -> ShownLedger:
 
 
 def ledger_of(settings: Settings, node: str, *, opens: bool) -> ShownLedger:
-    """`opens`: for a visitor who may open numbers. Raises UsageError if there is no such node, LedgerError."""
+    """The ledger of a node; `opens`: the visitor may open numbers. Raises UsageError if there is no such node,
+    LedgerError.
+    """
     if not is_other_node(settings, node):
         return ShownLedger(settings, reader_of(settings, opens=opens))
     replica = replica_of(Server.all_of(settings.ledger), node)

@@ -1,4 +1,4 @@
-"""The sounds that calls hear: their files, compared with what they should be, to listen to and as drawings."""
+"""The sounds that calls hear: their files, compared with the expected ones, as audio and as drawings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,24 +23,26 @@ WAV: Final = "audio/wav"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One sound on the page. `measured` is None without a readable file; `trouble` says why."""
+    """One sound on the page. `measured` is None if there is no readable file; `trouble` says why."""
 
     state: SoundState
     measured: MeasuredSound | None
     drawn: str
-    """The format that is drawn."""
+    """The format of the drawn file."""
     trouble: object = None
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """All sounds. Each one's files come after the page, because making and measuring them takes longer at first."""
+    """Show all sounds. The files of a sound are loaded after the page, because making and measuring them takes longer
+    at first.
+    """
     settings, (tones, trouble) = visit.console.settings, await _tones(visit)
     profiles = await visit.in_thread(_profiles, settings, tones)
     return _page(visit, profiles, trouble)
 
 
 async def show_one(visit: Visit) -> web.StreamResponse:
-    """The parts of one sound for the page of all, or in a page of its own."""
+    """Show one sound, as a part of the page of all sounds, or as a page."""
     settings, (tones, trouble) = visit.console.settings, await _tones(visit)
     each = await visit.in_thread(_shown, settings, visit.part("sound"), tones)
     if each is None:
@@ -58,11 +60,11 @@ def _page(
 
 
 Tones = Mapping[str, str | None]
-"""The registry's: id → SHA-256 of the master."""
+"""The registry's sounds: id → SHA-256 of the master."""
 
 
 async def _tones(visit: Visit) -> tuple[Tones | None, IdtoneError | None]:
-    """And why there is no registry to compare the sounds with."""
+    """The registry's sounds; None and the reason if there is no registry."""
     try:
         return (await visit.console.registry.look()).index.tones, None
     except IdtoneError as error:
@@ -78,7 +80,7 @@ def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
 
 
 def _shown(settings: Settings, sound: str, tones: Tones | None) -> Shown | None:
-    """The sound and its files; None if a call can hear no such sound. Raises DocumentError for faulty profiles."""
+    """The sound and its files; None if no call can hear it. Raises DocumentError for faulty profiles."""
     library = load_library(settings.sounds.profiles)
     if sound not in library or library[sound].duration_ms > CALL_LIMIT_MS:
         return None
@@ -98,7 +100,7 @@ def _drawn(state: SoundState) -> Shown:
 
 
 async def play(visit: Visit) -> web.StreamResponse:
-    """A file as WAVE, whole or the part that the browser asks for."""
+    """Send a file as WAVE, complete or the range that the browser asks for."""
     path = await visit.in_thread(_file, visit.console.settings, visit.part("sound"), visit.part("format"))
     try:
         octets = await visit.in_thread(as_wav, path) if path else None
@@ -110,7 +112,9 @@ async def play(visit: Visit) -> web.StreamResponse:
 
 
 def _file(settings: Settings, sound: str, name: str) -> Path | None:
-    """The names come from the library and the table of formats, so that no path leads elsewhere."""
+    """The path of a sound's file. Sound and format must be in the library and the table of formats, so that no path
+    leads elsewhere.
+    """
     if sound not in load_library(settings.sounds.profiles) or name not in formats():
         return None
     return settings.sounds.directory / f"{sound}.{name}"

@@ -7,7 +7,7 @@ from idtone.registry.number_notation import read_span
 
 
 def span_words(entry: str | NumberSpan) -> str:
-    """One number or a range: an entry of the registry, or its span."""
+    """The words for a number or a range: an entry of the registry, or its span."""
     span = read_span(entry) if isinstance(entry, str) else entry
     first, last = (str(parse_japanese(f"+{end}")) for end in (span.first, span.last))
     if len(span) == 1:

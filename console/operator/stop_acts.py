@@ -1,7 +1,7 @@
-"""Stopping numbers in the console, by the rules of `idtone suspend` and `idtone suspensions`.
+"""Stops of numbers in the console, by the rules of `idtone suspend` and `idtone suspensions`.
 
-The record is the same, and names the user. No address holds a number: the form sends it in its body, first to be looked
-at, then with the digest of what was seen.
+The record is the same, and names the user. No address holds a number: the form sends it in its body, first to show the
+summary, then with the digest of that summary.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,11 +16,11 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import template
 from idtone.ledger.disclosure.pack_file import zipped
-from idtone.office.authority.moments import day
 from idtone.office.authority.stopped_number_holders import names
+from idtone.office.authority.typed_dates import day
+from idtone.operations.own_suspensions import SuspensionActs
 from idtone.operations.signed_suspension_paper import signed_paper
 from idtone.operations.suspend_command import not_recorded, of_customer
-from idtone.operations.suspending import SuspensionDesk
 from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import read_span
@@ -72,9 +72,9 @@ def _form(
 
 
 async def stop(visit: Visit) -> web.StreamResponse:
-    """Show what the order means; order it if the form has the digest of just this.
+    """Show the summary of the order; order it if the form has the digest of this summary.
 
-    Whose a number is can be asked as often as by a search; stops can be ordered without end.
+    Looking up a number's holder is limited like a search; stops are not limited.
     """
     if visit.field("change"):
         return _form(visit)
@@ -87,7 +87,7 @@ async def stop(visit: Visit) -> web.StreamResponse:
 
     def act() -> tuple[StopSummary, StopSummary]:
         nonlocal made
-        desk = SuspensionDesk(visit.console.settings)
+        desk = SuspensionActs(visit.console.settings)
         one = _ordered(visit, desk)
         bare = bare_summary([NumberSpan(*each) for each in one.numbers])
         summary = _summary(desk.settings, read, one, visit.language)
@@ -112,8 +112,8 @@ async def stop(visit: Visit) -> web.StreamResponse:
     return _form(visit, summary=summary, digest=summary.digest(key))
 
 
-def _ordered(visit: Visit, desk: SuspensionDesk) -> OwnSuspension:
-    """The suspension that the fields of the form order. Raises FormErrors with all that is wrong with them."""
+def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
+    """The suspension that the fields of the form order. Raises FormErrors with all their errors."""
     errors, customer = FormErrors(), visit.field("customer")
     is_customer = bool(customer) and not visit.field("entered") and desk.settings.lines.source is not None
     spans = errors.read(
@@ -135,7 +135,7 @@ def _ordered(visit: Visit, desk: SuspensionDesk) -> OwnSuspension:
 
 
 def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
-    """Raises UsageError."""
+    """The spans of the entered numbers, or of a customer's. Raises UsageError."""
     if bool(entered) == bool(customer):
         raise UsageError("give a number, range or prefix, or a customer")
     if customer:
@@ -147,7 +147,7 @@ def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
 
 
 def _moment(text: str, label: str) -> datetime:
-    """Raises UsageError."""
+    """A moment in the past. Raises UsageError."""
     try:
         at = typed(text)
     except (ValueError, OverflowError) as error:
@@ -172,7 +172,9 @@ def _summary(settings: Settings, read: ReadRegistry | None, one: OwnSuspension, 
 
 
 def lines_of(settings: Settings) -> Iterable[Entry] | None:
-    """The entries of the table of lines; None without a table, or if it cannot be read: a stop does not wait for it."""
+    """The entries of the table of lines; None if there is no table, or if it cannot be read: a stop does not wait for
+    it.
+    """
     if settings.lines.source is None:
         return None
     try:
@@ -193,16 +195,16 @@ async def approve(visit: Visit) -> web.StreamResponse:
 
 
 async def lift(visit: Visit) -> web.StreamResponse:
-    """Lift it, ask for that, or withdraw what was never approved."""
+    """Lift a stop, request its lift, or withdraw a stop that was never approved."""
 
-    def do(desk: SuspensionDesk, one: OwnSuspension) -> OwnSuspension:
+    def do(desk: SuspensionActs, one: OwnSuspension) -> OwnSuspension:
         errors_of({"why": _ORDER["why"]}, visit.fields or {}).check()
         return lifted(one, desk.act(visit.field("why")), desk.persons)
 
     return await _changed(visit, do)
 
 
-async def _changed(visit: Visit, do: Callable[[SuspensionDesk, OwnSuspension], OwnSuspension]) -> web.StreamResponse:
+async def _changed(visit: Visit, do: Callable[[SuspensionActs, OwnSuspension], OwnSuspension]) -> web.StreamResponse:
     return await _acted(visit, lambda desk, name: desk.finish(desk.change(name, lambda one: do(desk, one))))
 
 
@@ -214,9 +216,9 @@ _CLOSED: Final[Fields] = {
 
 
 async def close_duty(visit: Visit) -> web.StreamResponse:
-    """Close a duty that follows the stop, as `idtone-evidence duty close`."""
+    """Close a duty of the stop, as `idtone-evidence duty close` does."""
 
-    def act(desk: SuspensionDesk, name: str) -> None:
+    def act(desk: SuspensionActs, name: str) -> None:
         errors_of(_CLOSED, visit.fields or {}).check()
         kind, document, on = (
             DutyKind(visit.field("duty")),
@@ -230,11 +232,11 @@ async def close_duty(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """The signed paper for the police, with the numbers in full. The ledger records who has made it."""
+    """Send the signed paper for the police, with full numbers. The ledger records the user."""
     name = visit.field("id")
 
     def make() -> tuple[str, bytes]:
-        desk = SuspensionDesk(visit.console.settings)
+        desk = SuspensionActs(visit.console.settings)
         one = read_suspensions(desk.path).find(name)
         made, file = signed_paper(desk, one, datetime.now(UTC)), f"suspension-{one.id}.pdf"
         return one.id, zipped({file: made.pdf, f"{file}.note": made.note})
@@ -246,11 +248,11 @@ async def paper(visit: Visit) -> web.StreamResponse:
     return download(f"suspension-{found}.zip", octets, ZIP)
 
 
-async def _acted(visit: Visit, act: Callable[[SuspensionDesk, str], object]) -> web.StreamResponse:
-    """Do it, and lead to the stop's page; if it is refused, show that page with the reason."""
+async def _acted(visit: Visit, act: Callable[[SuspensionActs, str], object]) -> web.StreamResponse:
+    """Do the act, and lead to the stop's page; if it is refused, show that page with the reason."""
     name = visit.field("id")
     try:
-        await visit.in_thread(lambda: act(SuspensionDesk(visit.console.settings), name))
+        await visit.in_thread(lambda: act(SuspensionActs(visit.console.settings), name))
     except IdtoneError as error:
         if not await visit.in_thread(_is_kept, visit.console.settings, name):
             return await show(visit, HTTPStatus.BAD_REQUEST, error)

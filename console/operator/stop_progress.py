@@ -1,4 +1,4 @@
-"""One stop by this node's operator: from its order to what each node has confirmed, what follows, and its paper."""
+"""One stop by this node's operator: its order, each node's confirmation, the duties that follow, and its paper."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.translation import speak
 from idtone.office.authority.stopped_number_holders import names
 from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension
@@ -32,7 +32,7 @@ EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """What one node has said. `by_service` is False if Asterisk refuses the calls alone."""
+    """One node's report on a stop. `by_service` is False if only Asterisk refuses the calls."""
 
     node: str
     in_force: datetime | None
@@ -49,13 +49,13 @@ async def show_one(visit: Visit) -> web.StreamResponse:
 async def show_stop(
     visit: Visit, suspension: str, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Raises HTTPNotFound."""
+    """Show the stop. Raises HTTPNotFound."""
     found = await visit.in_thread(read_suspensions, suspensions_path(visit.console.settings))
     one = next((each for each in found.suspensions if each.id == suspension), None)
     if one is None:
         raise web.HTTPNotFound
     may_stop = visit.may(Right.STOP_NUMBERS)
-    asked, is_own = asked_of(one, acting())
+    asked, is_own = asked_of(one, acting_person())
     summary, spans = None, [NumberSpan(*each) for each in one.numbers]
     if may_stop and asked and not admits_number_search(visit):
         summary = bare_summary(spans)
@@ -90,7 +90,7 @@ def _state(visit: Visit, one: OwnSuspension) -> Mapping[str, Any]:
 
 
 def node_states(one: OwnSuspension, node: str) -> Sequence[NodeState]:
-    """This node first; those of the fleet that have said something, or are waited for."""
+    """The state of each node, this node first; others if they have reported, or are expected to."""
     others = (
         NodeState(each.node, each.in_force, each.by_service, each.over, each.taken_over, each.calls_ended)
         for each in one.elsewhere
@@ -99,7 +99,7 @@ def node_states(one: OwnSuspension, node: str) -> Sequence[NodeState]:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Its state as often as that changes; what a person can do stands on the page itself."""
+    """Stream the state of the stop at each change; the page itself has the forms."""
     wanted, path = visit.query("stop"), suspensions_path(visit.console.settings)
     if all(each.id != wanted for each in (await visit.in_thread(read_suspensions, path)).suspensions):
         raise web.HTTPNotFound

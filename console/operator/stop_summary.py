@@ -1,4 +1,4 @@
-"""What a person sees before a stop is ordered: whose numbers they are, and what is suspended of them already. Pure."""
+"""The summary before a stop is ordered: the holders of the numbers, and their present suspensions. Pure."""
 
 import hashlib
 import json
@@ -19,17 +19,17 @@ from idtone.registry.suspensions.own_suspension import OwnSuspension
 from ..registry_in_use import ReadRegistry
 
 SHOWN: Final = 50
-"""Numbers and ranges that the summary writes out."""
+"""Most numbers and ranges that the summary lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopSummary:
-    """`holders` is None if the registry cannot be read, `customers` if there is no table of lines that can be read.
-    With `is_bare` nothing of both was looked for.
+    """The summary. `holders` is None if the registry cannot be read, `customers` if there is no readable table of
+    lines. With `is_bare`, neither was looked up.
     """
 
     numbers: Sequence[str]
-    """In full: the person has typed them, or asked for the customer's."""
+    """Complete numbers: the person has typed them, or asked for the customer's."""
     count: int
     holders: Sequence[Holder] | None
     customers: Sequence[str] | None
@@ -39,11 +39,13 @@ class StopSummary:
 
     @property
     def more(self) -> int:
-        """Numbers and ranges that are not shown."""
+        """Count of numbers and ranges that are not shown."""
         return max(0, len(self.numbers) - SHOWN)
 
     def digest(self, key: str) -> str:
-        """Digest of the summary, so that an order is about what its person has seen; `key` is the session's secret."""
+        """Digest of the summary, so that the order covers exactly what the person has seen; `key` is the session's
+        secret.
+        """
         shown = [
             *self.numbers,
             None if self.holders is None else [str(each) for each in self.holders],
@@ -55,7 +57,7 @@ class StopSummary:
 
 
 def bare_summary(spans: Sequence[NumberSpan]) -> StopSummary:
-    """The numbers alone."""
+    """The numbers alone, without holders or suspensions."""
     return StopSummary([written(each) for each in spans], sum(map(len, spans)), None, None, (), (), is_bare=True)
 
 
@@ -106,7 +108,7 @@ def _customers(spans: Sequence[NumberSpan], lines: Iterable[Entry], now: datetim
 
 
 def _stops(entry: SuspensionEntry, spans: Sequence[NumberSpan], holders: Iterable[Holder], now: datetime) -> bool:
-    """True if it refuses, or will refuse, calls of some of the numbers."""
+    """True if the suspension refuses, or will refuse, calls of some of the numbers."""
     if entry.kind is not SuspensionKind.STOP or (entry.until is not None and entry.until <= now):
         return False
     scope = scope_of(entry)

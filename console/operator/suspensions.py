@@ -1,4 +1,4 @@
-"""The suspensions of the registry in use, and what this node has confirmed of them."""
+"""The suspensions of the registry in use, and this node's confirmations."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,26 +40,26 @@ KINDS: Final = {
 @dataclass(frozen=True, slots=True)
 class SuspensionRow:
     scope: str
-    """Its numbers, masked, or its member."""
+    """The numbers, masked, or the member."""
     kind: str
     since: datetime
     until: datetime | None
     reference: str
     authority: str
     stages: Sequence[Stage]
-    """On this node. The registry that it has is published."""
+    """The stages on this node. The registry that it has is published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What the running service has done because of suspensions, since it began."""
+    """Effects of suspensions since the running service began."""
 
     since: datetime
     ended: Mapping[str, int]
-    """Calls in progress, by the reference of the suspension."""
+    """Reference of a suspension → calls in progress that it ended."""
     refused: int
     spoofed: int
-    """Refused, because they came from a number that never originates."""
+    """Calls refused because their number never originates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,13 @@ class OwnRow:
     by: str
     calls_ended: int
     duties: tuple[tuple[str, str, bool], ...]
-    """Of each open duty: what, by when, whether it is overdue."""
+    """Each open duty: its words, its day, and whether it is overdue."""
     waiting: tuple[str, ...]
     """The other nodes that have not confirmed it."""
 
 
 def stop_path(suspension: str) -> str:
-    """The page of one of this node's own stops."""
+    """The address of one of this node's own stops."""
     return f"{STOPS}/{quote(suspension)}"
 
 
@@ -117,12 +117,12 @@ async def show(
 
 
 def _on_disk(settings: Settings) -> tuple[Confirmed, tuple[list[OwnRow], str]]:
-    """What this node has confirmed, and `_own`. Raises LedgerError."""
+    """This node's confirmations, and its own suspensions as `_own` reads them. Raises LedgerError."""
     return confirmed(path_of(settings.ledger.own())), _own(settings)
 
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:
-    """The newest first; and why they cannot be read."""
+    """The own suspensions, the newest first; and the reason if they cannot be read."""
     now = datetime.now(UTC)
     try:
         found = read_suspensions(suspensions_path(settings)).suspensions
@@ -144,7 +144,7 @@ def _own(settings: Settings) -> tuple[list[OwnRow], str]:
 
 
 def asked_of(one: OwnSuspension, me: Person) -> tuple[str, bool]:
-    """What waits for another person (`stop`, `lift`, or nothing), and whether this one has asked for it."""
+    """The act that waits for another person (`stop`, `lift`, or empty), and True if this user has asked for it."""
     if one.state is SuspensionState.ASKED:
         return "stop", not me.is_another_than(one.asked.person)
     if one.lift_asked and one.stops:
@@ -164,7 +164,7 @@ COLUMNS: Final[Mapping[str, Callable[[SuspensionEntry], object]]] = {
     "reference": lambda entry: entry.reference,
     "authority": lambda entry: entry.authority,
 }
-"""Not their numbers: their order would tell of them."""
+"""Column → sort key. The numbers are not among them: their order would reveal them."""
 OWN_COLUMNS: Final[Mapping[str, Callable[[OwnRow], object]]] = {
     "id": lambda row: row.id,
     "state": lambda row: row.stages[-1].state,
@@ -198,7 +198,7 @@ def rows(entries: Iterable[SuspensionEntry], told: Confirmed, now: datetime) -> 
 
 
 def _stages(entry: SuspensionEntry, told: Confirmed, now: datetime) -> tuple[Stage, ...]:
-    """The file of confirmations has no time for each entry."""
+    """The stages of a suspension. The file of confirmations has no time for each entry."""
     facts = StopFacts({StopState.PUBLISHED: None}, begins=entry.since, until=entry.until)
     found = stages(facts, now)
     if entry.kind is SuspensionKind.STOP and entry.in_force(now) and told.has(entry):

@@ -1,4 +1,4 @@
-"""The list of licensed operators, as the association has signed it, and the verification of a badge."""
+"""The signed list of licensed operators, and the verification of a badge."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -13,13 +13,13 @@ from idtone.core.translation import Message
 from idtone.office.authority.operator_table import table_of
 from idtone.registry.stopping_conditions import STEPS
 
-from ..office.parsed_folder import OfficeFiles
+from ..office.office_files import OfficeFiles
 from ..page import Method, Page, Visit
 from ..uploads import received
 
 PATH: Final = "/public/operators"
 BADGE_LIMIT: Final = 1_000_000
-"""Bytes."""
+"""Most bytes of a badge."""
 _KINDS: Final = {".json": "application/json", ".yaml": "text/yaml", ".svg": "image/svg+xml"}
 
 
@@ -45,14 +45,14 @@ async def operators(visit: Visit) -> web.StreamResponse:
 
 
 async def table(visit: Visit) -> web.StreamResponse:
-    """The list for a spreadsheet, with a byte order mark, by which Excel knows UTF-8."""
+    """Send the list for a spreadsheet, with a byte order mark, by which Excel recognises UTF-8."""
     rows = table_of((await visit.in_thread(_files(visit).published)).operators)
     headers = {"Content-Disposition": 'attachment; filename="operators.csv"'}
     return web.Response(text="\ufeff" + csv_lines(rows), content_type="text/csv", charset="utf-8", headers=headers)
 
 
 async def file(visit: Visit) -> web.StreamResponse:
-    """A signed file, as it was published."""
+    """Send a signed file, as published."""
     octets = (await visit.in_thread(_files(visit).published)).files.get(visit.part("name"))
     if octets is None:
         return web.Response(status=HTTPStatus.NOT_FOUND)
@@ -60,7 +60,7 @@ async def file(visit: Visit) -> web.StreamResponse:
 
 
 async def badge(visit: Visit) -> web.StreamResponse:
-    """Shows the operator whose badge was uploaded."""
+    """Show the operator whose badge was uploaded."""
     try:
         async with received(visit, BADGE_LIMIT) as upload:
             upload.need("badge", Message("choose the file of the badge"))

@@ -1,4 +1,4 @@
-"""Verification of an evidence pack that a visitor uploads. Nothing of it is kept."""
+"""Verification of an evidence pack that a visitor uploads. Nothing of it is stored."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -24,10 +24,10 @@ PATH: Final = "/public/pack"
 HERE: Final = "/verify"
 """The same page on an operator's node, for its users."""
 LIMIT: Final = 50_000_000
-"""Bytes of a pack, also when it is unpacked."""
+"""Most bytes of a pack, packed or unpacked."""
 AT_ONCE: Final = LIMITS[Reads.PUBLIC_PACK].count
 WAITING: Final = 8
-"""Further visitors are told to come again."""
+"""Most waiting visitors; others are asked to come again."""
 
 
 class PackVerification:
@@ -41,7 +41,7 @@ class PackVerification:
         return visit.render("pack.html", verdict=None, holder=None, problem=None)
 
     async def verify(self, visit: Visit) -> web.StreamResponse:
-        """Verifies an uploaded pack. A slow upload delays no other visitor: only a complete pack takes a place."""
+        """Verify an uploaded pack. Only a complete pack takes a place, so a slow upload delays no other visitor."""
         try:
             async with received(visit, LIMIT) as upload:
                 upload.need("pack", Message("choose the file of the pack"))
@@ -80,7 +80,7 @@ def holder_of(log: VerifierKey, registry: RegistryDocument) -> str | None:
 
 
 def pages(is_office: bool) -> Sequence[Page]:
-    """The pages: for everyone at the association, for signed-in users on an operator's node."""
+    """The pages. They are for everyone at the association, and for signed-in users on an operator's node."""
     verification = PackVerification(Reads.PUBLIC_PACK if is_office else Reads.PACK)
     if is_office:
         return (Page(PATH, verification.show, None), Page(PATH, verification.verify, None, Method.POST, uploads=True))

@@ -1,4 +1,4 @@
-"""What the association has published for everyone: the signed list of operators, and the files that belong to it."""
+"""Published files for everyone: the signed list of operators, and the files that belong to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from idtone.registry.trust import tuf_roles
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the association's site offers: the list, and the files that belong to it, by name."""
+    """The files of the association's site: the list, and the files that belong to it, by name."""
 
     listed: Mapping[str, Any]
     files: Mapping[str, bytes]
@@ -34,13 +34,13 @@ class Published:
 
     @classmethod
     def read(cls, office: Path) -> Published:
-        """Raises TrustError if nothing was published, or a file is not what was published."""
+        """The published files. Raises TrustError if nothing was published, or if a file has changed."""
         workspace = Workspace(office)
         octets = workspace.repository.listed()
         listed = json.loads(octets)
         stopped = workspace.stopped(datetime.now(UTC))
         files = {
-            tuf_roles.OPERATORS_FILE: operator_list.without(octets, stopped),
+            tuf_roles.OPERATORS_FILE: operator_list.without_stopped(octets, stopped),
             f"proof/{tuf_roles.OPERATORS_FILE}": octets,
         }
         files |= {f"proof/{name}": each for name, each in workspace.repository.proof().items()}
@@ -49,8 +49,8 @@ class Published:
         return cls(listed, files, stopped)
 
     def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
-        """The operator whose badge or mark in force this is, also if it is stopped; None if it is forged, changed or
-        out of date.
+        """The operator of a valid badge or mark, also if it is stopped; None if the badge is forged, changed or out of
+        date.
         """
         sha256, now = hashlib.sha256(octets).hexdigest(), datetime.now(UTC)
         for operator in self.listed["operators"]:

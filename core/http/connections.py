@@ -1,7 +1,7 @@
-"""Guards the connections of a server: how many there are, and how long a slow client may take.
+"""Limits on the connections of a server: their number, and the time that a slow client may take.
 
-aiohttp serves each connection by a protocol of its own. `Connections` makes them, and stands between them and the
-transport.
+aiohttp serves each connection by a separate protocol object. `Connections` makes these objects, and is placed between
+them and the transport.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from typing import Final
 from aiohttp import web
 
 MOST: Final = 512
-"""Connections at a time. One more than that takes the place of the one that has waited longest without a request."""
+"""Maximum number of connections at a time. One more replaces the connection that has waited longest without a
+request.
+"""
 HEAD_WITHIN_S: Final = 10.0
-"""A new connection sends its first request, without its body, within this time."""
+"""Time for a new connection to send its first request, without the body."""
 IDLE_S: Final = 30.0
-"""So does one that was used before."""
+"""Time for a connection that was used before to send its next request."""
 BODY_EVERY_S: Final = 10.0
 BODY_AT_LEAST: Final = 40_000
-"""Bytes of a body that come in each of these times, or the connection is cut."""
+"""Minimum number of bytes of a body in each `BODY_EVERY_S`, else the connection is cut."""
 BODY_WITHIN_S: Final = 300.0
-"""A body comes within this time, or the connection is cut: 50 MB do, at 1.4 Mbit/s."""
+"""Time for a whole body, else the connection is cut. 50 MB arrive in time at 1.4 Mbit/s."""
 TAKES_WITHIN_S: Final = 30.0
-"""A client that takes nothing of its answer for so long is cut off."""
+"""Time after which a client that takes nothing of its answer is cut off."""
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\nRetry-After: 5\r\n"
     b"Content-Length: 48\r\n\r\nThere are too many visitors at this very moment."
@@ -39,10 +41,12 @@ class Connections:
         self._most = most
         self._by_inner: dict[asyncio.BaseProtocol, _Connection] = {}
         self._waiting: dict[_Connection, None] = {}
-        """Those without a request; the one that has waited longest is the first."""
+        """Connections without a request; the first one has waited longest."""
 
     def guarded(self, make: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
-        """Makes the protocol of a new connection, around the one that `make` gives: aiohttp's."""
+        """A factory of guarded protocols, one for each new connection, around the protocols that `make` gives
+        (aiohttp's).
+        """
         return lambda: _Connection(self, make())
 
     def __len__(self) -> int:
@@ -50,12 +54,14 @@ class Connections:
 
     @property
     def answering_now(self) -> int:
-        """Connections with a request."""
+        """Number of connections with a request."""
         return len(self._by_inner) - len(self._waiting)
 
     @contextmanager
     def answering(self, request: web.Request) -> Iterator[None]:
-        """Context: the connection has a request, and is not cut while its client is at work."""
+        """Mark the connection as busy with a request during the block, so that it is not cut while its client is
+        served.
+        """
         connection = self._by_inner.get(request.protocol)
         if connection is None:  # its client has left
             yield
@@ -86,7 +92,7 @@ class Connections:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: it passes everything on to `inner`, and watches the clock."""
+    """One connection. It passes everything on to `inner`, and enforces the time limits."""
 
     def __init__(self, all_of_them: Connections, inner: asyncio.Protocol) -> None:
         self._all = all_of_them
@@ -94,7 +100,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._admitted = False
         self._octets = 0
-        """Received, since the watch began."""
+        """Octets received since the watch began."""
         self._body_until_s = 0.0
         self._deadline: asyncio.TimerHandle | None = None
         self._takes: asyncio.TimerHandle | None = None
@@ -136,11 +142,11 @@ class _Connection(asyncio.Protocol):
         self.inner.resume_writing()
 
     def wait(self, within_s: float) -> None:
-        """A request must come within this time."""
+        """Cut the connection unless a request arrives within this time."""
         self._set(within_s, self.cut)
 
     def watch_body(self, request: web.Request) -> None:
-        """A request's body must come, and not too slowly; without one there is no hurry."""
+        """Limit the time of a request's body. A request without a body has no limit."""
         if self._deadline:
             self._deadline.cancel()
         self._body_until_s = asyncio.get_running_loop().time() + BODY_WITHIN_S
@@ -158,7 +164,7 @@ class _Connection(asyncio.Protocol):
         is_slow = self._transport.is_reading() and self._octets < BODY_AT_LEAST
         if is_slow or asyncio.get_running_loop().time() >= self._body_until_s:
             self.cut()
-        else:  # it came, or the page has not yet taken what came before
+        else:  # the part came, or the page has not taken the previous one yet
             self._go_on(request)
 
     def _set(self, within_s: float, act: Callable[[], None]) -> None:

@@ -9,10 +9,10 @@ import urllib3
 
 
 def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urllib3.PoolManager:
-    """Connections for requests to `host`. A server may be silent for `silence_s`.
+    """Connections for requests to `host`, which may be silent for `silence_s`.
 
-    `left_s` returns the seconds that are left, and raises what the caller wants to see after the deadline. It does not
-    cover the look-up of host names.
+    `left_s` returns the seconds that are left, and after the deadline raises the error that the caller wants. It does
+    not cover the look-up of host names.
     """
     context = ssl.create_default_context()
     context.sslsocket_class = _punctual(silence_s, left_s)
@@ -22,8 +22,8 @@ def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urll
 
 
 def _punctual(silence_s: float, left_s: Callable[[], float]) -> type[ssl.SSLSocket]:
-    """A socket class that stops at the deadline. urllib3's timeout starts again with each octet, and a slow server
-    can send one every few seconds, in the header as in the body.
+    """A socket class that stops at the deadline. urllib3's timeout starts again with each octet, so a slow server could
+    send one every few seconds for ever, in the header or in the body.
     """
 
     class Punctual(ssl.SSLSocket):

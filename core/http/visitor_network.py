@@ -1,14 +1,17 @@
-"""The network of one customer, for limits: a visitor with an IPv6 network has more addresses than can be counted."""
+"""The network of one customer, as the unit of limits, because a customer with an IPv6 network has more addresses than
+can be counted.
+"""
 
 import ipaddress
 from typing import Final
 
 CUSTOMER: Final = 56
-"""Bits of the networks that providers give to a customer; with /64 one customer would be 256 visitors."""
+"""Prefix length in bits of the networks that providers give to customers. With /64 one customer would be 256 visitors.
+"""
 
 
 def network_of(address: str) -> str:
-    """An IPv4 address, or the network of an IPv6 address. A text that is no address is returned unchanged."""
+    """The IPv4 address itself, or the network of an IPv6 address. A text that is no address is returned unchanged."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

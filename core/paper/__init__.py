@@ -1,1 +1,1 @@
-"""Documents for people, in Japanese and English: one content, as a page for browsers and on paper."""
+"""Documents for people in Japanese and English: one content, shown as a page for browsers or on paper."""

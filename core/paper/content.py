@@ -1,4 +1,4 @@
-"""What a document for people says: a title, and sections with facts, paragraphs and a table. Pure."""
+"""The content of a document for people: a title, and sections with facts, paragraphs and a table. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of texts. `widths` are the columns' widths on paper, in mm; the columns with None share the rest.
+    """A table of texts. `widths` are the widths of the columns on paper, in mm; the columns with None share the rest.
 
     Without `widths` all columns are equally wide.
     """
@@ -19,8 +19,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`facts` are names and what they are; line breaks of a value are kept. `boxed`: as on a form, each fact in a box,
-    which may be empty, to be filled in by hand; the part of a name after ` / ` is small.
+    """A section of a document. `facts` are pairs of a name and a value; line breaks of a value are kept. With `boxed`,
+    each fact has a box, as on a form. An empty box is filled in by hand, and the part of its name after ` / ` is
+    printed small.
     """
 
     heading: str
@@ -32,13 +33,13 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """`made` has a time zone. The heading of the first section is the heading of the whole."""
+    """A document. `made` has a time zone. The heading of the first section is the heading of the whole."""
 
     title: str
     made: datetime
     sections: Sequence[Section]
 
 
-def known(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
-    """The facts for a section: those that are neither None nor empty."""
+def known_facts(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
+    """The facts that are neither None nor empty."""
     return [(name, value) for name, value in facts.items() if value]

@@ -1,4 +1,4 @@
-"""A document as one HTML page with nothing from elsewhere. Pure."""
+"""A document as one HTML page that loads nothing from elsewhere. Pure."""
 
 from collections.abc import Iterable, Iterator
 from html import escape

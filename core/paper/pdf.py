@@ -30,14 +30,14 @@ _FONT: Final = "BIZ UDPGothic"
 _MARGIN: Final = 18 * mm
 _WIDTH: Final = A4[0] - 2 * _MARGIN
 _PADDING: Final = 6
-"""What a frame leaves free at each side, in points."""
+"""Free space of a frame at each side, in points."""
 _INK, _PALE, _LINE = HexColor(0x222222), HexColor(0x666666), HexColor(0xBBBBBB)
 _NAMES: Final = 62 * mm
-"""The width of the names of facts."""
+"""Width of the names of facts, in points."""
 
 _TEXT: Final = ParagraphStyle("text", fontName=_FONT, fontSize=9, leading=13, textColor=_INK, spaceAfter=4)
 _JAPANESE: Final = ParagraphStyle("japanese", _TEXT, wordWrap="CJK")
-"""Which has no spaces to break lines at."""
+"""The style of texts without spaces at which lines could break."""
 _NAME: Final = ParagraphStyle("name", _TEXT, textColor=_PALE)
 _BOX_NAME: Final = ParagraphStyle("box name", _TEXT, leading=11)
 _SMALL: Final = ParagraphStyle("small", _TEXT, fontSize=8, leading=11)
@@ -100,7 +100,7 @@ def _font() -> ArchivedFont:
 
 
 def _known(font: ArchivedFont, text: str) -> str:
-    """Characters for private use say nothing outside the font."""
+    """The text with each character that the font lacks, or that is for private use, as its number `U+XXXX`."""
     return "".join(
         each if font.face.charToGlyph.get(ord(each)) and category(each) != "Co" else f"U+{ord(each):04X}"
         for each in text
@@ -163,7 +163,7 @@ def _widths(table: Table) -> list[float]:
 
 
 class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
-    """Pages that say at their foot which of how many they are, which is known when all are there."""
+    """Pages with "page n of m" at the foot. m is known when all pages exist."""
 
     def __init__(self, *arguments: Any, title: str, at: datetime, whole: Element, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "pdfVersion": VERSION})
@@ -174,7 +174,7 @@ class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
         self.setDateFormatter(lambda *_: self._made.strftime("D:%Y%m%d%H%M%S+09'00'"))
 
     def mark(self, element: Element) -> str:
-        """Begins content of the element on this page."""
+        """The operator that begins content of the element on this page."""
         marks = self._marks[-1]
         element.marks.append((len(self._pages), len(marks)))
         marks.append(element)

@@ -15,7 +15,7 @@ MAKER: Final = "idtone"
 _END: Final = b"endstream\n"
 _D50: Final = (0.9642, 1.0, 0.8249)
 _COLOURS: Final = {b"r": (0.436, 0.2225, 0.0139), b"g": (0.3851, 0.7169, 0.0971), b"b": (0.1431, 0.0606, 0.7141)}
-"""Red, green and blue of sRGB (IEC 61966-2-1) for the light D50."""
+"""Red, green and blue of sRGB (IEC 61966-2-1) for the illuminant D50."""
 _XMP: Final = """\
 <?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -33,7 +33,7 @@ _XMP: Final = """\
 
 
 class ArchivedFont(TTFont):  # type: ignore[misc]  # reportlab has no types
-    """A font in the file. A document writes it last, when all streams are there but those of the pages."""
+    """An embedded font. A document writes it last, when all streams exist except those of the pages."""
 
     def addObjects(self, document: Any) -> None:
         super().addObjects(document)
@@ -46,12 +46,12 @@ class ArchivedFont(TTFont):  # type: ignore[misc]  # reportlab has no types
 
 
 def _with_line_break(write: Callable[[Any], bytes], document: Any) -> bytes:
-    """A stream with the line break before its end that ISO 19005 demands."""
+    """A stream with the line break before its end that ISO 19005 requires."""
     return write(document).removesuffix(_END) + b"\n" + _END
 
 
 def add_archive_parts(document: Any, title: str, made: datetime) -> None:
-    """Write them into a document of reportlab's. `made` has the time zone in which it is shown."""
+    """Write colours and metadata into a document of reportlab's. `made` has the time zone in which it is shown."""
     metadata = _XMP.format(title=escape(title), maker=MAKER, made=made.isoformat(timespec="seconds"))
     stream = XMP(creator=lambda _: metadata.encode())
     document.Catalog.Metadata = document.Reference(stream)
@@ -69,7 +69,7 @@ def add_archive_parts(document: Any, title: str, made: datetime) -> None:
 
 
 def _colours() -> bytes:
-    """An ICC profile (version 2.1) of sRGB, whose curve is the power 2.2."""
+    """An ICC profile (version 2.1) of sRGB, with a curve of power 2.2."""
     words = b"sRGB\0"
     tags = {
         b"desc": b"desc" + bytes(4) + struct.pack(">I", len(words)) + words + bytes(78),

@@ -1,6 +1,7 @@
-"""The structure of a PDF (ISO 32000-1, 14.7 and 14.8): which headings, paragraphs and cells of tables its marks are.
+"""The structure of a PDF (ISO 32000-1, 14.7 and 14.8): its headings, paragraphs and cells of tables, each with its
+marked content.
 
-A screen reader reads it in this order, and a program can take the text out with its meaning.
+A screen reader reads it in this order, and a program can extract the text with its meaning.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from reportlab.pdfbase.pdfdoc import PDFArray, PDFDictionary, PDFName
 from reportlab.platypus import LongTable, Paragraph
 
 ARTIFACT: Final = "/Artifact BMC"
-"""Begins what says nothing: lines, backgrounds, and what is on each page again."""
+"""Operator that begins decoration: lines, backgrounds, and text that each page repeats."""
 END: Final = "EMC"
 
 
 @dataclass(eq=False)
 class Element:
-    """`tag` is a standard type: Sect, H1, P, Table, TR, TH, TD. `scope`: of what a TH is the heading, Row or Column.
-    `marks` are the pages, from 0 on, and the numbers of the marks on them that have its content.
+    """An element of the structure. `tag` is a standard type: Sect, H1, P, Table, TR, TH, TD. `scope` of a TH is Row or
+    Column. `marks` are pairs: a page, counted from 0, and the number of a mark on it that encloses content of the
+    element.
     """
 
     tag: str
@@ -34,7 +36,9 @@ class Element:
 
 
 class TaggedParagraph(Paragraph):  # type: ignore[misc]  # reportlab has no types
-    """A paragraph whose parts, also overleaf, are the content of its element. The canvas has `mark`."""
+    """A paragraph whose parts belong to one element, also if they are on different pages. Its canvas must have the
+    method `mark`.
+    """
 
     element: Element
     is_drawn = False
@@ -46,7 +50,7 @@ class TaggedParagraph(Paragraph):  # type: ignore[misc]  # reportlab has no type
         return parts
 
     def draw(self) -> None:
-        """The head of a table is drawn on each page again: then it is no content."""
+        """Draw the paragraph. The head of a table is drawn on each page again; the repetition is not content."""
         code = self.canv._code
         code.append(ARTIFACT if self.is_drawn else self.canv.mark(self.element))
         super().draw()
@@ -55,7 +59,7 @@ class TaggedParagraph(Paragraph):  # type: ignore[misc]  # reportlab has no type
 
 
 class TaggedTable(LongTable):  # type: ignore[misc]
-    """A table whose lines and backgrounds are no content."""
+    """A table whose lines and backgrounds are marked as decoration."""
 
     def _drawBkgrnd(self) -> None:
         self.canv._code.append(ARTIFACT)
@@ -69,7 +73,7 @@ class TaggedTable(LongTable):  # type: ignore[misc]
 
 
 def add_structure(document: Any, root: Element, pages: Sequence[Sequence[Element]]) -> None:
-    """Write the elements into a document of reportlab's. `pages` are the elements of the marks of each page."""
+    """Write the elements into a document of reportlab's. `pages` has, for each page, the elements of its marks."""
     objects: dict[int, Any] = {}
     top = PDFDictionary({"Type": PDFName("StructTreeRoot")})
     top.dict["K"] = _added(document, root, document.Reference(top), objects)
@@ -84,7 +88,7 @@ def add_structure(document: Any, root: Element, pages: Sequence[Sequence[Element
 
 
 def _added(document: Any, element: Element, parent: Any, objects: dict[int, Any]) -> Any:
-    """The reference to the element, which has been added with what is within it."""
+    """The reference to the element, after it and all elements within it have been added."""
     made = PDFDictionary({"Type": PDFName("StructElem"), "S": PDFName(element.tag), "P": parent})
     objects[id(element)] = made
     reference = document.Reference(made)

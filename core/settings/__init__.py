@@ -1,1 +1,1 @@
-"""The settings in `idtone.yaml`, a module for each part."""
+"""The settings in `idtone.yaml`, one module for each part."""

@@ -1,4 +1,4 @@
-"""The settings under `backup`: to whom archives are encrypted, where they are, and how often one is made."""
+"""The settings under `backup`: who can open the archives, where they are, and how often one is made."""
 
 import re
 from datetime import timedelta
@@ -13,7 +13,7 @@ from .values import COMMA_LIST
 
 
 def _public_key(value: str) -> str:
-    """A public key of age, or of SSH."""
+    """A public key of age or SSH, without its comment. Raises ValueError."""
     value = " ".join(value.split()[:2]) if value.startswith("ssh-") else value.strip()
     if not re.fullmatch(r"age1[02-9ac-hj-np-z]{58}|ssh-(ed25519|rsa) [A-Za-z0-9+/]+=*", value):
         raise ValueError(
@@ -27,20 +27,20 @@ PublicKey = Annotated[str, AfterValidator(_public_key)]
 
 
 class BackupSettings(Model):
-    """What `idtone backup` makes. Without recipients this node makes no backups."""
+    """The contents and times of the archives that `idtone backup` makes. Without recipients there are no backups."""
 
     recipients: Annotated[tuple[PublicKey, ...], COMMA_LIST] = ()
-    """Who can open the archives. The secret keys stay on other machines."""
+    """The public keys to which the archives are encrypted. The secret keys stay on other machines."""
     directory: Path = Path("/var/lib/idtone/backups")
     every: Annotated[timedelta, Field(ge=timedelta(minutes=5), le=timedelta(days=31))] = timedelta(hours=6)
     whole_every: Annotated[timedelta, Field(ge=timedelta(hours=1), le=timedelta(days=366))] = timedelta(days=7)
-    """How often an archive holds the whole ledger; the others hold what is new since the one before."""
+    """Interval of archives with the whole ledger. The others have only what is new since the previous one."""
     keep: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3660))] = timedelta(days=30)
-    """How long archives stay that no later one needs."""
+    """Time for which archives are kept that no later archive needs."""
     result: Path = Path("/var/lib/idtone/backup.json")
     """The file with the last result."""
 
     @property
     def wanted(self) -> bool:
-        """True if this node is to make backups."""
+        """True if this node makes backups."""
         return bool(self.recipients)

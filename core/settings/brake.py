@@ -1,4 +1,4 @@
-"""The settings under `brake`: what it may do, and which lines are no ordinary PBX."""
+"""The settings under `brake`: its highest step, and the lines that are not ordinary PBXs."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The settings under `canary`: a call of one's own by which the sound is checked."""
+"""The settings under `canary`: a test call that checks the sound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOT_CALLED: Final = frozenset({NumberKind.EMERGENCY, NumberKind.MALFORMED, Numb
 
 
 def _callable(value: str) -> str:
-    """A complete telephone number that a canary call may use: never that of the police or the fire brigade."""
+    """A complete telephone number that a canary call may use, never the police or fire brigade. Raises ValueError."""
     kind = parse(value).kind
     if kind is NumberKind.EMERGENCY:
         raise ValueError(
@@ -37,34 +37,34 @@ CanaryNumber = Annotated[str, AfterValidator(_callable)]
 
 
 class Answered(StrEnum):
-    """The party at the answering leg, whose recording is judged."""
+    """The answering side of the canary, whose recording is judged."""
 
     HERE = "here"
-    """This node's: its recording is what arrived."""
+    """This node answers: its recording has what arrived."""
     ELSEWHERE = "elsewhere"
-    """Another node's, which plays back what arrived there."""
+    """Another node answers, and plays back what arrived there."""
 
 
 class CanarySettings(Model):
-    """The call that `idtone canary` places: from which number, by which trunk, to which number, and how often."""
+    """The call that `idtone canary` places: its forwarding number, trunk, called number and interval."""
 
     forwarding_number: CanaryNumber | None = Field(default=None, repr=False)
     called_number: CanaryNumber | None = Field(default=None, repr=False)
     trunk: EndpointName | None = None
-    """The PJSIP endpoint by which the call leaves."""
+    """The PJSIP endpoint through which the call leaves."""
     direction: Direction = Direction.OUTGOING
     answered: Answered = Answered.HERE
     answers: bool = False
-    """This node has the answering leg for a canary of another node."""
+    """True if this node answers the canary of another node."""
     expect: Literal["licensed", "notice"] = "licensed"
-    """What the called party is to hear."""
+    """The sound that the called party is to hear."""
     timeout: Annotated[timedelta, Field(ge=timedelta(seconds=5), le=timedelta(minutes=2))] = timedelta(seconds=30)
-    """How long the trunk has time to answer."""
+    """Time for the trunk to answer."""
     every: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=7))] = timedelta(minutes=15)
     result: Path = Path("/var/lib/idtone/canary.json")
     """The file with the last result."""
     spool: Path = Path("/var/spool/asterisk/outgoing")
-    """Where Asterisk takes call files: for a node without ARI."""
+    """The folder from which Asterisk takes call files, for a node without ARI."""
 
     @property
     def missing(self) -> list[str]:
@@ -73,12 +73,12 @@ class CanarySettings(Model):
 
     @property
     def wanted(self) -> bool:
-        """True if this node is to place canary calls."""
+        """True if this node places canary calls."""
         return not self.missing
 
     @property
     def exported(self) -> bool:
-        """True if the hook has the contexts of the canary."""
+        """True if the exported hook has the contexts of the canary."""
         return self.wanted or self.answers
 
     @property
@@ -86,7 +86,9 @@ class CanarySettings(Model):
         return f"PJSIP/{self.called_number}@{self.trunk}"
 
     def numbers(self) -> tuple[Number, Number] | None:
-        """The forwarding and the called number, by which a canary's record is marked; None without a canary."""
+        """The forwarding and the called number, by which the record of a canary call is recognised; None without a
+        canary.
+        """
         if self.forwarding_number is None or self.called_number is None:
             return None
         return parse(self.forwarding_number), parse(self.called_number)

@@ -1,4 +1,4 @@
-"""The settings under `console`: where it listens, who may use it, and how persons sign in."""
+"""The settings under `console`: its address, its users, and the way they sign in."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ from .values import BrowserAddress, ConsoleAddress, IssuerUrl, PrometheusUrl, sp
 
 
 class SignInBy(StrEnum):
-    """How persons sign in to the console."""
+    """The way in which persons sign in to the console."""
 
     PASSWORD = "password"  # noqa: S105 — the name of a way
     PROXY = "proxy"
@@ -18,26 +18,26 @@ class SignInBy(StrEnum):
 
 
 class OpenIdSettings(Model):
-    """The provider that signs persons in to the console, and how it knows the console."""
+    """The provider at which persons sign in to the console, and the console's identity there."""
 
     issuer: IssuerUrl | None = None
     client_id: str | None = None
     client_secret_file: Path | None = None
-    """None: a public client."""
+    """The file with the client's secret; None for a public client."""
     claim: str = "sub"
-    """The claim of the ID token that is the user's name in the file of users."""
+    """The claim of the ID token with the user's name in the file of users."""
     acr: str | None = None
     """The authentication context class that the provider must confirm; None: any."""
 
 
 class ConsoleSettings(Model):
-    """Where the console listens, and who may use it."""
+    """The address of the console, and its users."""
 
     listen: ConsoleAddress = "127.0.0.1:8720"
     group: str | None = None
-    """Whose members may connect to a Unix socket; None: only the console's own user."""
+    """The group whose members may connect to a Unix socket; None: only the console's own user."""
     address: BrowserAddress | None = None
-    """The address in the browser, if a proxy is before the console."""
+    """The address in the browser, if there is a proxy in front of the console."""
     users: Path = Path("/var/lib/idtone/console-users.yaml")
     sign_in: SignInBy = SignInBy.PASSWORD
     proxy_header: str = "X-Remote-User"
@@ -55,7 +55,7 @@ class ConsoleSettings(Model):
         return split_port(self.listen)
 
     def check(self) -> None:
-        """Raises DocumentError if keys do not fit each other."""
+        """Check that the keys fit each other. Raises DocumentError."""
         is_unix = self.listen.startswith("unix:")
         proxy, openid = self.sign_in is SignInBy.PROXY, self.sign_in is SignInBy.OPENID
         faults = [

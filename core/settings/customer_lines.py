@@ -1,4 +1,4 @@
-"""The settings under `lines`: which line of the operator's customers may present which numbers."""
+"""The settings under `lines`: the numbers that each line of the operator's customers may present."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from ..errors import DocumentError, Fault
 from ..translation import Message
 
 DATABASES = ("sqlite", "postgresql", "mysql")
-"""The schemes of addresses of databases; `mysql` is MariaDB's too."""
+"""URL schemes of databases; `mysql` also stands for MariaDB."""
 
 
 def _source(value: str) -> str:
@@ -34,16 +34,16 @@ def _source(value: str) -> str:
 
 
 class LinesSettings(Model):
-    """Where the table of the customers' lines is; without `source` nothing is checked."""
+    """The place of the table of the customers' lines. Without `source` nothing is checked."""
 
     source: Annotated[str, AfterValidator(_source)] | None = None
     """A YAML file, or the address of a database."""
     query: Annotated[str, Field(min_length=1)] | None = None
-    """For a database: `freepbx`, `wazo`, or an SQL query of one's own."""
+    """The query for a database: `freepbx`, `wazo`, or an SQL query."""
     password_file: Path | None = None
     cache: Path = Path("/var/lib/idtone/lines")
     poll: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=1)
-    """How often a database is read. A changed file is noticed within a second."""
+    """Interval at which a database is read. A changed file is noticed within a second."""
 
     def is_database(self) -> bool:
         return self.source is not None and "://" in self.source
@@ -53,7 +53,7 @@ class LinesSettings(Model):
         return read_text(self.password_file, size_limit=4096).strip() if self.password_file else None
 
     def check(self) -> None:
-        """Raises DocumentError if `query` and `source` do not fit each other."""
+        """Check that `query` and `source` fit each other. Raises DocumentError."""
         if self.is_database() and self.query is None:
             problem = Message("is not set, and lines.source is a database")
             remedy = Message("Write freepbx, wazo, or an SQL query of your own")

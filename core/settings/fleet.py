@@ -1,4 +1,4 @@
-"""The settings under `fleet`: what this node shares with the other nodes of its fleet."""
+"""The settings under `fleet`, which this node shares with the other nodes of its fleet."""
 
 import os
 import stat
@@ -15,16 +15,16 @@ _DIGITS: Final = 2 * FLEET_KEY_BYTES
 
 
 class FleetSettings(Model):
-    """How calls between the nodes are recognised, and where the settings of all nodes are."""
+    """The means to recognise calls between the nodes, and the place of the settings of all nodes."""
 
     key_file: Path | None = None
-    """The file of the key that all nodes have."""
+    """The file with the key that all nodes share."""
     trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
-    """The PJSIP endpoints of this node that lead to other nodes, and by which their calls come."""
+    """The PJSIP endpoints of this node that lead to other nodes, and through which their calls arrive."""
     settings: Path | None = None
     """The signed file of settings; None if this node has only settings of its own."""
     trust: VerifierLine | None = None
-    """The verifier key of its signature."""
+    """The verifier key for the signature of that file."""
 
     def key(self) -> bytes | None:
         """The fleet key, `FLEET_KEY_BYTES` bytes; None if no trunk leads to another node.
@@ -43,7 +43,7 @@ class FleetSettings(Model):
 
 def read_fleet_key(path: Path) -> bytes:
     """The fleet key in a file. Raises DocumentError if the file cannot be read, if users other than its owner can read
-    it, or if it holds no such key.
+    it, or if it has no such key.
     """
     try:
         with path.open("rb") as file:

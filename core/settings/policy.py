@@ -1,4 +1,4 @@
-"""The settings under `policy`: what a call gets, and who hears it."""
+"""The settings under `policy`: the treatment of calls, and the parties that hear a sound."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from .values import COMMA_LIST, EndpointName, NumberPattern, TrunkName
 
 
 class HeardBy(StrEnum):
-    """Who hears the sound."""
+    """The parties that hear the sound."""
 
     CALLED = "called"
     CALLER = "caller"
@@ -26,23 +26,23 @@ class HeardBy(StrEnum):
 
 
 class CallerHears(StrEnum):
-    """How the caller hears a sound before the parties are connected."""
+    """The way in which the caller hears a sound before the parties are connected."""
 
     EARLY_MEDIA = "early-media"
-    """Like the ring-back tone: the caller's call is answered when the parties are connected."""
+    """Early media, like the ring-back tone: the caller's call is answered only when the parties are connected."""
     ANSWERED = "answered"
     """The caller's call is answered first, for networks that block early media."""
 
 
 class NotifySettings(Model):
-    """Who hears the sound, for each direction."""
+    """The parties that hear the sound, for each direction."""
 
     incoming: HeardBy = HeardBy.CALLED
     outgoing: HeardBy = HeardBy.CALLED
 
 
 class PartyTones(Model):
-    """Which licensed sound each party hears; None means the sound of the member's best licence."""
+    """The licensed sound that each party hears. None means the sound of the member's best licence."""
 
     called: str | None = None
     caller: str | None = None
@@ -54,7 +54,7 @@ class ToneSettings(Model):
 
 
 class Overload(StrEnum):
-    """What happens to a call while `policy.waiting` calls wait for a verdict."""
+    """The treatment of a call while `policy.waiting` calls wait for a verdict."""
 
     SHED = "shed"
     """The hook turns it away at once, so that the network can try another route, or again later."""
@@ -63,14 +63,14 @@ class Overload(StrEnum):
 
 
 class SuspendedCalls(StrEnum):
-    """What happens to calls in progress when their number is suspended."""
+    """The treatment of calls in progress when their number is suspended."""
 
     HANG_UP = "hang-up"
     LET_END = "let-end"
 
 
 class OwnSuspensions(StrEnum):
-    """How many persons it takes to stop a number here, or to lift that."""
+    """The number of persons needed to suspend a number here, or to lift such a suspension."""
 
     ONE_PERSON = "one-person"
     TWO_PERSONS = "two-persons"
@@ -84,24 +84,26 @@ class OwnSuspensions(StrEnum):
 class PolicySettings(Model):
     unlicensed: Unlicensed = Unlicensed.NOTICE
     fallback: Unlicensed = Unlicensed.NOTICE
-    """The fallback: what a call without a verdict gets while the service is down."""
+    """The treatment, by the hook alone, of a call without a verdict while the service is down."""
     unreadable: Unreadable = Unreadable.REFUSE
     emergency_trunks: Annotated[tuple[TrunkName, ...], COMMA_LIST] = ()
-    """PJSIP endpoints, resources of other technologies and contexts of Local channels; empty: all."""
+    """PJSIP endpoints, resources of other technologies and contexts of Local channels that are trunks for emergency
+    calls; empty: all.
+    """
     foreign_numbers: Unlicensed = Unlicensed.REFUSE
-    """What a call gets whose number another member holds."""
+    """The treatment of a call whose number another member holds."""
     unknown_numbers: Unlicensed = Unlicensed.REFUSE
-    """What an outgoing call gets whose number no member holds."""
+    """The treatment of an outgoing call whose number no member holds."""
     ledger_full: LedgerFull = LedgerFull.NOTICE_AND_CONNECT
     waiting: Annotated[int, Field(ge=1, le=1000)] = 20
-    """How many calls may wait for a verdict at once."""
+    """Maximum number of calls that may wait for a verdict at once."""
     overload: Overload = Overload.SHED
     suspended_calls: SuspendedCalls = SuspendedCalls.HANG_UP
     own_suspensions: OwnSuspensions = OwnSuspensions.ONE_PERSON
     contract_end: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=30)
-    """How long after a stop by `idtone suspend` the contract is to be ended; ours, no law names the term."""
+    """Time from a stop by `idtone suspend` until the contract must be ended. The term is ours; no law sets it."""
     contractor_report: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=14)
-    """How long after it the contractor is to be reported; ours too."""
+    """Time from such a stop until the contractor must be reported. This term is ours too."""
     refuse_cause: Annotated[int, Field(ge=1, le=127)] = CALL_REJECTED
     registry_stale: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     notify: NotifySettings = NotifySettings()
@@ -109,15 +111,15 @@ class PolicySettings(Model):
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
     chain: Chain = Chain.ONCE
     diversion_trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
-    """The PJSIP endpoints whose Diversion or History-Info is believed."""
+    """The PJSIP endpoints whose Diversion and History-Info headers are trusted."""
     identity_trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
-    """The PJSIP endpoints to which a forwarded call takes the signed Identity with which it came."""
+    """The PJSIP endpoints to which a forwarded call passes on the signed Identity header with which it came."""
     unchecked_chain: Unlicensed = Unlicensed.NOTICE
     chain_check: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
     silent: Annotated[tuple[NumberPattern, ...], COMMA_LIST] = Field(default=(), repr=False)
 
     def policy(self, member: str | None) -> Policy:
-        """The rules for the decision. `member` is this node's (`association.member`)."""
+        """The rules for the decision. `member` is this node's member (`association.member`)."""
         hearing = {direction: HeardBy(getattr(self.notify, direction)) for direction in Direction}
         tones = {
             (direction, party): getattr(getattr(self.tones, direction), party)

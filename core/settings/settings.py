@@ -55,11 +55,13 @@ if TYPE_CHECKING:  # imports cryptography, which a node with only settings of it
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
 PASSPHRASE: Final = "IDTONE_PASSPHRASE"  # noqa: S105  the name of a variable
-"""The environment variable with a passphrase, so that a command does not ask for it. A command line would show it."""
+"""The environment variable with a passphrase, so that a command does not ask for it. On a command line it would be
+visible.
+"""
 CONFIG: Final = "IDTONE_CONFIG"
 """The environment variable for the option --config."""
 MAIL_TO: Final = "IDTONE_MAIL_TO"
-"""The environment variable with the receiver of the mails about failures."""
+"""The environment variable with the recipient of mails about failures."""
 _NO_SETTINGS: Final = (CONFIG, PASSPHRASE, MAIL_TO)
 
 
@@ -93,7 +95,7 @@ class AriSettings(Model):
 
 
 class AgiSettings(Model):
-    """Where the service listens for requests over FastAGI."""
+    """The address at which the service listens for requests over FastAGI."""
 
     listen: AgiAddress = "127.0.0.1:4573"
 
@@ -119,7 +121,7 @@ class SoundsSettings(Model):
 
 
 UNSIGNED: Final = "unsigned"
-"""The value of `trust` for an unsigned registry: anyone who can write the file can change it."""
+"""The value of `trust` for an unsigned registry. Anyone who can write the file can change such a registry."""
 
 
 class JournalSettings(Model):
@@ -129,7 +131,7 @@ class JournalSettings(Model):
 
 
 class RegistrySettings(Model):
-    """Where the registry is, and how it is verified."""
+    """The place of the registry, and the way in which it is verified."""
 
     source: RegistrySource = "/etc/idtone/registry"
     trust: str | None = None
@@ -162,11 +164,11 @@ class RegistrySettings(Model):
 
 
 class Exports(StrEnum):
-    """How many persons an export of evidence takes."""
+    """The number of persons needed to export evidence."""
 
     ONE_PERSON = "one-person"
     TWO_PERSONS = "two-persons"
-    """One person requests it, another approves it."""
+    """One person requests it, and another approves it."""
 
 
 class TimestampSettings(Model):
@@ -175,7 +177,7 @@ class TimestampSettings(Model):
     url: TimestampUrl | None = None
     every: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=31))] = timedelta(hours=1)
     root: Path | None = None
-    """The authority's root certificates (PEM), by which each reply is verified before it is kept."""
+    """The authority's root certificates (PEM), with which each reply is verified before it is kept."""
     user: str | None = None
     password_file: Path | None = None
 
@@ -185,12 +187,12 @@ class TimestampSettings(Model):
 
 
 class TokenSettings(Model):
-    """The PKCS#11 token that holds the key of the log, instead of a file."""
+    """The PKCS#11 token with the log's key, as an alternative to a key file."""
 
     library: Path | None = None
     """The token's PKCS#11 library."""
     key: TokenKeyText | None = None
-    """None: the key is in a file."""
+    """The key in the token; None if the key is in a file."""
     pin_file: Path | None = None
 
     def pin(self) -> str:
@@ -200,24 +202,24 @@ class TokenSettings(Model):
 
 class LedgerSettings(Model):
     url: str = "sqlite:////var/lib/idtone/ledger.sqlite3"
-    """This node's file, or the PostgreSQL that several nodes share."""
+    """The address of this node's file, or of the PostgreSQL that several nodes share."""
     others: Annotated[tuple[PostgreSQLUrl, ...], COMMA_LIST] = ()
     """Other PostgreSQL servers with replicas of this fleet, which are only read; `url` may be among them."""
     spool: Path = Path("/var/lib/idtone/ledger.sqlite3")
-    """This node's file if `url` names PostgreSQL."""
+    """The address of this node's file if `url` names PostgreSQL."""
     password_file: Path | None = None
     password: str | None = Field(default=None, repr=False)
     key_file: Path = Path("/var/lib/idtone/ledger.key")
     reserve: Annotated[Octets, Field(ge=0, le=2**40)] = 64 * 10**6
-    """Bytes that are kept free for evidence on the ledger's disk."""
+    """Bytes that are kept free on the ledger's disk for evidence."""
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
-    """How long numbers can be opened; None means for ever."""
+    """Time for which numbers can be opened; None means for ever."""
     exports: Exports = Exports.ONE_PERSON
     approval: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=365))] = timedelta(days=7)
-    """How long a request waits for an approval, and how long an approval counts."""
+    """Time for which a request waits for an approval, and for which an approval counts."""
     legal_bases: Path | None = None
-    """What each legal basis of an export needs; None means `config/legal_bases.yaml`."""
+    """The file with the requirements of each legal basis of an export; None means `config/legal_bases.yaml`."""
     origin: LogName | None = None
     seen_file: Path | None = None
     witnesses: Annotated[tuple[WitnessLine, ...], COMMA_LIST] = ()
@@ -230,7 +232,7 @@ class LedgerSettings(Model):
         return self.url.partition(":")[0].partition("+")[0] == "postgresql"
 
     def own(self) -> str:
-        """The address of the file that this node writes. PostgreSQL has its replica."""
+        """The address of the file that this node writes. PostgreSQL has a replica of it."""
         return f"sqlite:///{self.spool}" if self.is_shared() else self.url
 
     def secret(self) -> str | None:
@@ -269,12 +271,12 @@ class LedgerSettings(Model):
 
 
 class MetricsSettings(Model):
-    """Where the service listens for requests of Prometheus."""
+    """The address at which the service listens for requests of Prometheus."""
 
     listen: MetricsAddress | None = None
 
     def address(self) -> tuple[str, int] | None:
-        """The IP address and the port at which Prometheus asks; None if there are no metrics."""
+        """The IP address and the port for Prometheus; None without metrics."""
         return split_port(self.listen) if self.listen else None
 
 
@@ -282,17 +284,17 @@ class AssociationSettings(Model):
     """This operator as a member of the association."""
 
     member: str | None = None
-    """Its id in the registry."""
+    """The member's id in the registry."""
     desk: DeskUrl | None = None
     """The address of the association's desk."""
 
 
 class CustomersSettings(Model):
-    """Where the customers' forms are kept, sealed, and by which rules they are checked."""
+    """The folder of the customers' forms, which are sealed, and the rules by which they are checked."""
 
     directory: Path = Path("/var/lib/idtone/customers")
     rules: Path | None = None
-    """None: the rules that are shipped."""
+    """The file with the rules; None means the shipped rules."""
 
     def key_file(self) -> Path:
         """The key that seals the records."""
@@ -306,7 +308,7 @@ class LogSettings(Model):
 
 class Settings(Model):
     node: str = Field(default_factory=platform.node)
-    """This PBX's name in the evidence; by default that of its ledger, else the host's."""
+    """The name of this PBX in the evidence; by default that of its ledger, else the host's."""
     interface: Interface = Interface.ARI
     ari: AriSettings = AriSettings()
     agi: AgiSettings = AgiSettings()
@@ -351,8 +353,8 @@ class Settings(Model):
         return self.sounds.directory / "canary"
 
     def agi_secret(self) -> str:
-        """The secret in each of the hook's requests over AGI on TCP. Empty for ARI, and for a Unix socket: there the
-        kernel names the peer.
+        """The secret in each request of the hook over AGI on TCP. It is empty for ARI, and for a Unix socket, where the
+        kernel identifies the peer.
 
         It is derived from the ARI password, so that the operator has only one secret. Raises DocumentError if the
         password cannot be read.
@@ -363,9 +365,10 @@ class Settings(Model):
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings. `path` None means the default file if it exists, else the defaults.
+    """Read the settings. A `path` of None means the default file if it exists, else the defaults.
 
-    Raises DocumentError with all faults, also those of environment variables, of unknown ones, and of the fleet's file.
+    Raises DocumentError with all faults, including those of environment variables, of unknown ones, and of the fleet's
+    file.
     """
     settings, tree = _own_settings(path, environment)
     if settings.fleet.settings is not None:
@@ -382,9 +385,10 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
 
 
 def node_of_ledger(ledger: LedgerSettings) -> str | None:
-    """The node's name in its ledger, by which its evidence is signed; None without a signed one that can be read here.
+    """The node's name in its ledger, by which its evidence is signed; None if there is no signed ledger that can be
+    read here.
 
-    So a machine with another host name continues its evidence by the same name.
+    With it, a machine with a new host name continues its evidence under the old name.
     """
     path = ledger.own().partition("sqlite:///")[2]
     if not path or not os.path.exists(path):
@@ -397,7 +401,7 @@ def node_of_ledger(ledger: LedgerSettings) -> str | None:
                 "SELECT node, (SELECT value FROM meta WHERE key = 'checkpoint') FROM steps ORDER BY id DESC LIMIT 1"
             ).fetchone()
     except sqlite3.Error:
-        return None  # what uses the ledger says what is wrong with it
+        return None  # the code that uses the ledger reports its fault
     if row is None or not all(isinstance(each, str) for each in row):
         return None
     node, checkpoint = row
@@ -406,7 +410,7 @@ def node_of_ledger(ledger: LedgerSettings) -> str | None:
 
 
 def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Settings, dict[str, Any]]:
-    """The settings of this node's files and of the environment, and their tree."""
+    """The settings of this node's files and of the environment, and the same as a tree."""
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
     files = [(read_text(each), str(each)) for each in settings_files(path)] if path else []
@@ -441,12 +445,12 @@ def settings_folder(path: Path) -> Path:
 
 
 def settings_files(path: Path) -> list[Path]:
-    """The settings file, and the files that override it, in this order: later ones count."""
+    """The settings file, followed by the files that override it. Later files take precedence."""
     return [path, *sorted(settings_folder(path).glob("*.yaml"))]
 
 
 def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of both; where both have one, the value above counts. A list counts as a whole."""
+    """The keys of both trees. If both have a key, the value of `above` counts. A list counts as a whole."""
     laid = dict(below)
     for key, value in above.items():
         under = laid.get(key)
@@ -455,12 +459,12 @@ def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def variable_name(location: tuple[str, ...]) -> str:
-    """`("ari", "url")` → `IDTONE_ARI_URL`."""
+    """The environment variable of a key: `IDTONE_ARI_URL` for `("ari", "url")`."""
     return PREFIX + "_".join(location).upper()
 
 
 def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """All keys of the settings, each as its path."""
+    """All keys of the settings, each with its path."""
     found: list[tuple[str, ...]] = []
     for name, field in model.model_fields.items():
         inner = field.annotation

@@ -1,4 +1,4 @@
-"""The settings that all nodes of a fleet share: one signed file, on which each node's own settings lie.
+"""The settings that all nodes of a fleet share: one signed file, which each node's own settings override.
 
 The file is a signed note (`signed_notes`). Its text is
 
@@ -8,7 +8,7 @@ The file is a signed note (`signed_notes`). Its text is
     ledger:                             a file of settings, from the fourth line on
       …
 
-so that the lines of faults are those of the signed file.
+So the line numbers of faults are those of the signed file.
 """
 
 import hashlib
@@ -40,29 +40,31 @@ Location = tuple[str, ...]
 NODE_ALONE: Final[frozenset[Location]] = frozenset(
     {("node",), ("ledger", "origin"), ("fleet", "settings"), ("fleet", "trust")}
 )
-"""Keys that make no sense for several nodes: names, and how a node verifies the fleet's settings."""
+"""Keys that only a single node can have: names, and how a node verifies the fleet's settings."""
 SECRET: Final[frozenset[Location]] = frozenset({("ari", "password"), ("ledger", "password")})
-"""Each has a key beside it that names a file."""
+"""Keys with secrets. Beside each is a key that names a file."""
 _MEMBERS: Final[frozenset[Location]] = frozenset({("association", "member")})
-"""Not shown where they differ, like numbers: nothing that a node reports names a member."""
+"""Keys that name a member. Their differences are hidden, like numbers, because a node's report names no member."""
 NOT_SHOWN: Final = "(not shown)"
 
 
 @dataclass(frozen=True, slots=True)
 class SharedSettings:
-    """A verified file of settings of a fleet; `settings` are they by themselves, on the defaults."""
+    """A verified file of settings of a fleet. `settings` are the defaults, overridden by the values of this file."""
 
     file: Path
     version: int
     signed: datetime
     sha256: str
-    """Of the text, in hexadecimal digits."""
+    """The digest of the text, in hexadecimal digits."""
     settings: Settings = field(repr=False)
     tree: Mapping[str, Any] = field(repr=False)
 
 
 class FleetSettingsReport(TypedDict):
-    """What a node says of the fleet's settings. `overrides`: what it sets otherwise, such as `policy.waiting: 100`."""
+    """A node's report about the fleet's settings. `overrides` are the keys that the node sets otherwise, such as
+    `policy.waiting: 100`.
+    """
 
     version: int
     sha256: str
@@ -71,7 +73,7 @@ class FleetSettingsReport(TypedDict):
 
 
 def laid_on_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
-    """A node's own settings on those of the fleet; `tree` has the keys that the node sets.
+    """A node's own settings, laid over those of the fleet. `tree` has the keys that the node sets.
 
     Raises DocumentError if the fleet's file cannot be used.
     """
@@ -96,7 +98,7 @@ def _of_trust(problem: str) -> DocumentError:
 
 
 def read_shared(path: Path, *keys: VerifierKey) -> SharedSettings:
-    """Read the signed file, and verify that one of the keys has signed it. Without keys it is not verified.
+    """Read the signed file, and verify that one of the keys has signed it. Without keys nothing is verified.
 
     Raises DocumentError with file, line and field.
     """
@@ -140,7 +142,7 @@ def _whole(path: Path, problem: str, remedy: str, line: int = 0) -> DocumentErro
 
 
 def check_shared(text: str, name: str) -> tuple[Settings, Mapping[str, Any]]:
-    """The settings that a file would give to a fleet, and their tree. Raises DocumentError."""
+    """The settings that the file would set for a fleet, and their tree. Raises DocumentError."""
     tree = read_tree(text, name)
     settings = validate(tree, text, name, Settings, lambda _: _unfit(tree or {}))
     return settings, tree or {}
@@ -168,7 +170,7 @@ def _unfit(tree: Mapping[str, Any]) -> Iterator[ValidationFault]:
 
 
 def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: Iterable[Signer]) -> Note:
-    """The signed file of these settings. Raises DocumentError if they cannot be used for all nodes."""
+    """The signed file with these settings. Raises DocumentError if not all nodes can use them."""
     yaml = yaml.rstrip("\n") + "\n"
     check_shared(yaml, name)
     if found := _NOT_IN_NOTES.search(yaml):
@@ -189,11 +191,11 @@ def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: I
     return Note(text, tuple(signer.sign(text) for signer in signers))
 
 
-# -- what differs ---------------------------------------------------------------------------------------------------
+# -- differences ----------------------------------------------------------------------------------------------------
 
 
 def differing(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
-    """The keys whose values differ, with both values as in JSON. The keys of one node alone are left out.
+    """The keys whose values differ, with both values as in JSON. Keys that belong to one node are left out.
 
     Both values are `NOT_SHOWN` if the key holds telephone numbers or a member.
     """
@@ -225,14 +227,14 @@ def value_text(value: Any) -> str:
 
 
 def overrides(settings: Settings) -> list[str]:
-    """What this node sets otherwise than its fleet, sorted: `policy.waiting: 100`."""
+    """The settings in which this node differs from its fleet, sorted: `policy.waiting: 100`."""
     shared = settings.shared
     found = differing(shared.settings, settings) if shared else {}
     return sorted(f"{name}: {value_text(own)}" for name, (_, own) in found.items())
 
 
 def _short(texts: list[str]) -> list[str]:
-    """The texts, limited to what other nodes read each second, although this node sets everything otherwise."""
+    """The first texts, shortened. Other nodes read them each second, and a node may override every key."""
     more = len(texts) - _OVERRIDES_LIMIT
     return [each[:_TEXT_LIMIT] for each in texts[:_OVERRIDES_LIMIT]] + ([f"… {more} more"] if more > 0 else [])
 

@@ -1,7 +1,8 @@
-"""The forms of a setting's text: addresses, sizes, lists. Each type raises ValueError with a problem and a remedy."""
+"""The text forms of a setting's value: addresses, sizes, lists. Each type raises ValueError with a problem and a
+remedy.
+"""
 
 import ipaddress
-import os
 import re
 from typing import Annotated, Final
 from urllib.parse import parse_qs, urlsplit
@@ -47,7 +48,7 @@ _PORT: Final = re.compile(r"(?P<host>[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{
 
 
 def _ip_address(value: str, remedy: Message) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The address of an IP address and a port. Raises ValueError."""
+    """The IP address in a text with an address and a port. Raises ValueError."""
     found = _PORT.fullmatch(value)
     try:
         address = ipaddress.ip_address(found["host"].strip("[]")) if found else None
@@ -58,13 +59,22 @@ def _ip_address(value: str, remedy: Message) -> ipaddress.IPv4Address | ipaddres
     return address
 
 
+_SOCKET: Final = re.compile(r"unix:/[A-Za-z0-9/._~@%+=-]+")
+"""A text that an application of the dialplan takes as one argument, unchanged."""
+
+
 def _listen_address(value: str) -> str:
-    """Allow only addresses that other machines cannot reach: a request carries its secret in clear."""
+    """The address, if other machines cannot reach it: a request carries its secret in clear. Raises ValueError
+    otherwise.
+    """
     remedy = Message("Write it like 127.0.0.1:4573, or unix:/run/idtone/agi.sock")
     if value.startswith("unix:"):
         # The kernel allows 107 bytes. The socket has a longer, temporary name until it is ready.
-        if not value.startswith("unix:/") or len(os.fsencode(value)) > 90 or "\0" in value:
-            raise ValueError(Message("is not the absolute path of a socket, or is too long"), remedy)
+        if not _SOCKET.fullmatch(value) or len(value) > 90:
+            raise ValueError(
+                Message("is not the absolute path of a socket in ASCII letters, digits and ._~@%+=-, or is too long"),
+                remedy,
+            )
         return value
     if not _ip_address(value, remedy).is_loopback:
         raise ValueError(Message("is not a loopback address, and AGI is not encrypted; use ARI over https"), remedy)
@@ -78,7 +88,7 @@ def _metrics_address(value: str) -> str:
 
 def _issuer(value: str) -> str:
     _desk_url(value)
-    return value  # as it stands: the provider's tokens have it letter by letter
+    return value  # unchanged: the provider's tokens have it letter by letter
 
 
 def _browser_address(value: str) -> str:
@@ -120,7 +130,7 @@ def split_port(value: str) -> tuple[str, int]:
 
 
 def _entries(value: object) -> object:
-    """A list, or a text with commas between its entries, as in an environment variable."""
+    """A list, made from a text with commas if needed, as in an environment variable."""
     return [entry.strip() for entry in value.split(",") if entry.strip()] if isinstance(value, str) else value
 
 
@@ -204,31 +214,31 @@ def _pattern(value: str) -> str:
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 TimestampUrl = HttpUrl
-"""Replies are signed, so http without TLS will do."""
+"""A URL of http or https. Replies are signed, so http without TLS is allowed."""
 DeskUrl = Annotated[str, AfterValidator(_desk_url)]
 RegistrySource = Annotated[str, AfterValidator(_source)]
-"""A path, or an address over https."""
+"""A path, or an https address."""
 AgiAddress = Annotated[str, AfterValidator(_listen_address)]
 """A loopback address with a port, or `unix:` and an absolute path."""
 BrowserAddress = Annotated[str, AfterValidator(_browser_address)]
 IssuerUrl = Annotated[str, AfterValidator(_issuer)]
 PrometheusUrl = Annotated[str, AfterValidator(_prometheus_url)]
 ConsoleAddress = Annotated[str, AfterValidator(_console_address)]
-"""As `AgiAddress`."""
+"""The same forms as `AgiAddress`."""
 TokenKeyText = Annotated[str, AfterValidator(_token_key)]
 MetricsAddress = Annotated[str, AfterValidator(_metrics_address)]
 WitnessLine = Annotated[str, AfterValidator(_witness)]
-"""Address, space, verifier key of the witness."""
+"""The address, a space, and the verifier key of a witness."""
 EndpointName = Annotated[str, AfterValidator(_endpoint)]
 """The name of an endpoint in pjsip.conf."""
 TrunkName = Annotated[str, AfterValidator(_trunk)]
 """A PJSIP endpoint, the resource of another technology, or the context of a Local channel."""
 VerifierLine = Annotated[str, AfterValidator(_verifier)]
-"""A verifier key as one line, NAME+ID+BASE64; whether it is one shows where it is used."""
+"""A verifier key as one line, NAME+ID+BASE64. It is checked where it is used."""
 PostgreSQLUrl = Annotated[str, AfterValidator(_postgresql_url)]
-"""In libpq's form, without a password."""
+"""An address in libpq's form, without a password."""
 LogName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_log_name)]
 Octets = Annotated[int, BeforeValidator(_octets)]
 NumberPattern = Annotated[str, AfterValidator(_pattern)]
 COMMA_LIST: Final = BeforeValidator(_entries)
-"""Before a tuple: a text with commas is a list too."""
+"""Marker before a tuple type: a text with commas is accepted as a list."""

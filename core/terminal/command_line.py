@@ -1,4 +1,4 @@
-"""What all commands share: options, tables, CSV and JSON, loading, exit codes.
+"""The parts that all commands share: options, tables, CSV and JSON, loading, exit codes.
 
 Exit codes: 0 good, 1 a negative verdict, 2 wrong use or unusable input. If the reader of the output ends early, as
 `head` does, the command finishes its work and keeps its exit code.
@@ -53,17 +53,19 @@ TsvOption = Annotated[bool, typer.Option("--tsv", help="Print tab-separated fiel
 
 
 STREAM: Final = Path("-")
-"""As a file's name: standard input or output. By them a command that sudo runs as another user reaches one's files."""
+"""The file name that means standard input or output. With it, a command that sudo runs as another user can reach one's
+files.
+"""
 
 
 StdoutOption = Annotated[
     bool, typer.Option("--stdout", help="Write it to standard output, like -o -; a sudo rule can allow this alone.")
 ]
-"""Has no value, because sudo joins arguments by blanks: a rule with `-o -` would also allow the file `- /x`."""
+"""An option without a value. sudo joins arguments by blanks, so a rule with `-o -` would also allow the file `- /x`."""
 
 
 def chosen_output(output: Path | None, to_stdout: bool) -> Path | None:
-    """Where a command writes, by its options -o and --stdout. Raises UsageError if both are given."""
+    """The path to which a command writes, by its options -o and --stdout. Raises UsageError if both are given."""
     if output is not None and to_stdout:
         raise UsageError("-o and --stdout cannot go together; choose one")
     return STREAM if to_stdout else output
@@ -76,20 +78,20 @@ def refuse_terminal() -> None:
 
 
 def write_out(octets: bytes) -> None:
-    """Write a file to standard output. Raises UsageError if that is a terminal."""
+    """Write the bytes of a file to standard output. Raises UsageError if that is a terminal."""
     refuse_terminal()
     sys.stdout.buffer.write(octets)
     sys.stdout.buffer.flush()
 
 
 def beside_output(output: Path) -> TextIO:
-    """Where a command reports what it has written: standard error if the file itself goes to standard output."""
+    """The stream for a command's report: standard error if the file itself goes to standard output."""
     return sys.stderr if output == STREAM else sys.stdout
 
 
 @contextmanager
 def given_file(path: Path) -> Iterator[Path]:
-    """The file of this name; for `-`, a private copy of standard input."""
+    """The file with this name; for `-`, a private copy of standard input."""
     if path != STREAM:
         yield path
         return
@@ -119,21 +121,21 @@ def listen_address(text: str) -> tuple[str, int]:
 
 
 _PLAIN: Final[Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
-"""For each Typer: `help_page` writes the help, and a bug is a plain traceback."""
+"""Arguments of each Typer object: `help_page` writes the help, and a bug gives a plain traceback."""
 
 
 def group(summary: str, lone: bool = False, order: Sequence[str] = ()) -> typer.Typer:
-    """A command group. Without a command it shows its help, or it is `lone`, a command by itself.
+    """A command group. Without a command it shows its help, unless it is `lone`, a command by itself.
 
-    `order` names its commands as the help lists them; without it they stand in the order in which they were added.
+    `order` names its commands in the order of the help; without it they appear in the order in which they were added.
     """
     kind = type(TranslatedGroup.__name__, (TranslatedGroup,), {"order": order}) if order else TranslatedGroup
     return typer.Typer(cls=kind, help=summary, no_args_is_help=not lone, **_PLAIN)
 
 
 def runs_alone(context: typer.Context) -> bool:
-    """True if a lone group runs without one of its commands. Raises UsageError for an option that stands before a
-    command, which would never get it.
+    """True if a lone group runs without one of its commands. Raises UsageError for an option before a command, which
+    would have no effect there.
     """
     if (command := context.invoked_subcommand) is None:
         return True
@@ -148,13 +150,13 @@ def runs_alone(context: typer.Context) -> bool:
 
 
 def is_written(context: typer.Context, name: str) -> bool:
-    """True if an option stands on the command line; its value may also come from the environment, or be the default."""
+    """True if an option is on the command line. Otherwise its value is from the environment, or the default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def program(summary: str, order: Sequence[str] = ()) -> typer.Typer:
-    """The root of a program's commands, with `--version`. `order` is that of `group`."""
+    """The root of a program's commands, with `--version`. `order` is as in `group`."""
     app = group(summary, order=order)
 
     @app.callback()
@@ -175,14 +177,14 @@ def _version(wanted: bool) -> None:
 
 @cache
 def lone_command(function: Callable[..., None], name: str | None = None) -> typer.Typer:
-    """A program that is one command."""
+    """A program with a single command."""
     app = typer.Typer(add_completion=False, **_PLAIN)
     app.command(name, cls=TranslatedCommand)(function)
     return app
 
 
 def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], panel: str | None = None) -> None:
-    """Add commands. The module of a command is imported when the command is used, because it needs few of the others.
+    """Add commands whose modules are imported only when used, because a command needs few of the other modules.
 
     `commands`: name → (`module:function`, summary). The group's help and the shell's completion show the summary, which
     is the first paragraph of the function's docstring.
@@ -192,7 +194,7 @@ def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], pa
 
 
 def _no_function() -> None:
-    """Typer needs a function for each command of a group."""
+    """Do nothing. Typer needs a function for each command of a group."""
 
 
 # Typer works out the parameters for each command at each start.
@@ -201,7 +203,7 @@ _no_function.__annotations__ = {}
 
 
 def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
-    """A command that imports its function when it is used."""
+    """A command class that imports its function when it is used."""
 
     class LazyCommand(typer.core.TyperCommand):
         def loaded(self) -> Any:
@@ -212,7 +214,9 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
             return typer.main.get_command(lone_command(found, self.name))
 
         def outlined(self) -> Any:
-            """The command for a help or the shell's completion, without the imports of its work. It does not run."""
+            """The command for help or the shell's completion, without the imports that its work needs. It does not
+            run.
+            """
             from .command_outline import outline
 
             return typer.main.get_command(lone_command(outline(*target.split(":")), self.name))
@@ -229,7 +233,9 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Imports make many lasting objects, and garbage collection takes a tenth of the time of an import."""
+    """Stop garbage collection during the block. Imports make many lasting objects, and garbage collection takes a tenth
+    of an import's time.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -240,7 +246,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-"""Python decodes the bytes of a file name that are not UTF-8 as these."""
+"""Characters by which Python represents bytes of a file name that are not UTF-8."""
 
 
 def say(text: str, /, **fields: Any) -> None:
@@ -249,7 +255,8 @@ def say(text: str, /, **fields: Any) -> None:
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:
-    """Print one JSON document. Text is not escaped on a UTF-8 output; a value of an unknown type becomes its `str`.
+    """Print one JSON document. Text is not escaped if the output is UTF-8. A value of an unknown type becomes its
+    `str`.
 
     `indent` None prints it on one line.
     """
@@ -260,11 +267,11 @@ def print_json(value: Any, indent: int | None = 2) -> None:
 
 
 _UNFOLDED: Final = 2**20
-"""Columns of a screen that is wide enough for every line: rich folds none."""
+"""Columns of a screen that is wide enough for every line, so that rich folds none."""
 
 
 def screen(highlight: bool = True) -> Console:
-    """Standard output for rich. If it is not a terminal, a program reads it, and no line is cut, folded or padded."""
+    """Standard output for rich. If it is not a terminal, a program reads it, so no line is cut, folded or padded."""
     from rich.console import Console  # not every command needs it
 
     if sys.stdout.isatty():
@@ -275,8 +282,8 @@ def screen(highlight: bool = True) -> Console:
 
 
 class _Unpadded:
-    """Standard output without the spaces that make all of rich's table lines equally long. Spaces at the end of a
-    write wait for the next one, which may go on with the line.
+    """Standard output without the padding that makes all lines of rich's tables equally long. Spaces at the end of a
+    write are held back until the next write, which may continue the line.
     """
 
     def __init__(self) -> None:
@@ -304,7 +311,7 @@ _PADDING: Final = re.compile(r" +$", re.MULTILINE)
 
 
 class Form(Enum):
-    """How rows are printed."""
+    """The form in which rows are printed."""
 
     TABLE = "table"
     JSON = "json"
@@ -322,13 +329,13 @@ def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
 
 
 class Rows:
-    """Prints rows under their columns, in one call of `print` or several: as a table for people, CSV, or TSV.
+    """Prints rows under their columns, in one call of `print` or several: as a table for people, as CSV or as TSV.
 
-    A table has the columns' names in the language of the environment.
+    The column names of a table are in the language of the environment.
     """
 
     def __init__(self, columns: Sequence[str], form: Form = Form.TABLE, whole: Sequence[str] = ()) -> None:
-        """`whole` names the columns that are not folded on a narrow terminal."""
+        """`whole` names the columns that are never folded, even on a narrow terminal."""
         self._columns, self._form, self._whole = columns, form, whole
         self._is_first = True
         self._widths = [0] * len(columns)
@@ -376,7 +383,7 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 
 def padded(text: str, width: int) -> str:
-    """The text with spaces up to a width in a terminal's cells. A Japanese character has two cells."""
+    """The text, padded with spaces to a width in a terminal's cells. A Japanese character takes two cells."""
     from .help_page import cells  # not every command needs it
 
     return text + " " * (width - cells(text))
@@ -399,13 +406,13 @@ _COUNTED: Final = {
 
 
 def counted(count: int, what: str) -> Message:
-    """`1 day`, `2 days`, `1,000 days`."""
+    """A count with its unit: `1 day`, `2 days`, `1,000 days`."""
     return Message(_COUNTED[what][count != 1], count=count)
 
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show on standard error that something is in progress, if that is a terminal."""
+    """Show on standard error, if that is a terminal, that work is in progress."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
@@ -415,14 +422,14 @@ def working(what: str) -> Iterator[None]:
         yield
 
 
-def negative() -> NoReturn:
-    """End with the exit code of a negative verdict."""
+def exit_negative() -> NoReturn:
+    """Exit with the code of a negative verdict."""
     raise typer.Exit(NEGATIVE)
 
 
 THREADS_OF_NUMPY: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""How many threads numpy has, for this program and those that it starts. Its matrices are small here: several threads
-spin while they wait for each other, and take processor time from calls.
+"""Variables that limit numpy's threads, for this program and its children. The matrices here are small; several threads
+would spin while they wait for each other, and take processor time from calls.
 """
 
 

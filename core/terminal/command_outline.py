@@ -1,7 +1,8 @@
-"""What a command's help and the shell's completion need of its function: name, parameters and docstring.
+"""The outline of a command's function for help and the shell's completion: name, parameters and docstring.
 
-The module of a command imports what its work needs, for instance pydantic, cryptography and a ledger: several times
-the time of a help. So a help reads the module's source instead, and evaluates only what the parameters name.
+The module of a command imports what its work needs, for instance pydantic, cryptography and a ledger. That takes
+several times as long as the help itself. So the help reads the module's source instead, and evaluates only what the
+parameters name.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from idtone import __name__ as PACKAGE
 
 @cache
 def outline(module: str, function: str) -> Callable[..., Any]:
-    """A function with the name, parameters and docstring of a module's function, for a help or completion: it does not
-    run. Functions that its parameters name do: they import their module then. It is the function itself if the module
-    has no source, only bytecode.
+    """An outline of a module's function for help or completion: its name, parameters and docstring. It and the
+    functions that its parameters name import their module only when they are called. Without source, if there is only
+    bytecode, the function itself is returned.
     """
     names = _Names(module)
     outlined: Callable[..., Any] = names[function] if names.statements else getattr(import_module(module), function)
@@ -29,8 +30,8 @@ def outline(module: str, function: str) -> Callable[..., Any]:
 
 
 class _Names(dict[str, Any]):
-    """The values of a module's names, each made when it is asked for: functions and enumerations as outlines, other
-    classes by an import.
+    """The values of a module's names, made on demand: functions and enumerations as outlines, other classes by an
+    import.
     """
 
     def __init__(self, module: str) -> None:
@@ -54,7 +55,7 @@ class _Names(dict[str, Any]):
                 value = eval(self._compiled(ast.Expression(expression), "eval"), {}, self)  # noqa: S307 — our own source
             case ast.FunctionDef() as definition:
                 value = self._outline(definition)
-            case ast.ClassDef(bases=[ast.Name(id="StrEnum" | "Word")]) as definition:
+            case ast.ClassDef(bases=[ast.Name(id="StrEnum" | "FastEnum")]) as definition:
                 definition.body = [each for each in definition.body if isinstance(each, ast.Assign)]
                 value = self._made(definition)
             case _:
@@ -77,12 +78,12 @@ class _Names(dict[str, Any]):
         return self[definition.name]
 
     def _compiled(self, tree: ast.Expression | ast.Module, mode: str) -> Any:
-        """The code of a tree, without this module's `annotations`: parameters need values, not texts."""
+        """The code of a tree, without this module's `annotations` feature: parameters need values, not texts."""
         return compile(tree, self._module, mode, dont_inherit=True)
 
 
 def _statements(source: ast.Module) -> dict[str, ast.stmt]:
-    """The statement that makes each name of a module, without those in blocks."""
+    """The top-level statement that defines each name of a module."""
     found: dict[str, ast.stmt] = {}
     for statement in source.body:
         match statement:
@@ -96,8 +97,8 @@ def _statements(source: ast.Module) -> dict[str, ast.stmt]:
 
 
 def _imported(module: str, name: str) -> Any:
-    """What `from module import name` gives. Of our own modules only those are imported that define a class or function
-    that a parameter needs.
+    """The object that `from module import name` gives. Of our own modules, only those are imported that define a class
+    or function that a parameter needs.
     """
     if module in sys.modules or module.partition(".")[0] != PACKAGE:
         imported = import_module(module)

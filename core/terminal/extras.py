@@ -1,4 +1,4 @@
-"""The extra of idtone with a library that a command or a setting needs and that is not installed."""
+"""The extra of idtone that contains a missing library of a command or a setting."""
 
 import sys
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
         "zxcvbn": "office",
     }
 )
-"""Library → extra. Other extras have messages of their own, where their libraries are imported."""
+"""Library → extra. Other extras have their messages where their libraries are imported."""
 PACKAGES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "mariadb": "idtone",
@@ -41,24 +41,24 @@ PACKAGES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Extra → the Debian package with its libraries."""
 DEBIAN_ENVIRONMENT: Final = "/opt/venvs/idtone"
-"""Where the Debian packages have the program and all libraries."""
+"""Folder in which the Debian packages install the program and all libraries."""
 
 
 def install_command(extra: str) -> str:
-    """The command that installs the libraries of an extra: with apt where idtone is a Debian package, else with pip."""
+    """The command that installs the libraries of an extra: with apt if idtone is a Debian package, else with pip."""
     if sys.prefix == DEBIAN_ENVIRONMENT and extra in PACKAGES:
         return f"apt install ./{PACKAGES[extra]}_{__version__}*.deb"
     return f"pip install 'idtone[{extra}]'"
 
 
 def not_installed(error: ModuleNotFoundError) -> UsageError | None:
-    """The error for the user; None if no extra brings the module."""
+    """The error for the user; None if no extra contains the module."""
     library = (error.name or "").partition(".")[0]
     return _missing(library) if library in EXTRAS else None
 
 
 def require(library: str) -> None:
-    """Raises UsageError that names the extra if a library of `EXTRAS` is not installed."""
+    """Raise a UsageError that names the extra if a library of `EXTRAS` is not installed."""
     if find_spec(library) is None:
         raise _missing(library)
 

@@ -1,4 +1,6 @@
-"""The help of a command as text for a terminal, without rich, whose import takes more time than all else of a help."""
+"""The help of a command as text for a terminal. It does without rich, whose import takes longer than the rest of a
+help.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -7,7 +9,7 @@ from unicodedata import east_asian_width
 from ..translation import paragraphs, template, translated
 
 _NAMES: Final = 24
-"""Cells for names. Behind a longer name the text begins on the next line."""
+"""Cells for names. The text beside a longer name begins on the next line."""
 _INDENT: Final = "  "
 _COMMANDS: Final = template("Commands")
 _ARGUMENTS: Final = template("Arguments")
@@ -36,9 +38,10 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def _pieces(word: str) -> Iterator[str]:
-    """The pieces that stay whole on a line: other writing, or a Japanese character with its brackets and stops.
+    """Pieces that must stay whole on a line: a run of other writing, or a Japanese character with its brackets and
+    stops.
 
-    It is no regular expression, because one with so many characters takes as long to compile as all else of a help.
+    This is no regular expression, because one with so many characters takes as long to compile as the rest of the help.
     """
     if word.isascii():
         yield word
@@ -58,7 +61,7 @@ def _is_japanese(character: str) -> bool:
 
 
 def help_page(command: Any, context: Any, usage: str, width: int) -> str:
-    """The usage, what the command does, the commands in it by their use, its arguments and its options."""
+    """The help of a command: usage, description, subcommands by purpose, arguments and options."""
     parts = ["\n".join(wrapped(usage, width))]
     parts += ["\n".join(wrapped(paragraph, width)) for paragraph in paragraphs(command.help or "")]
     panels: dict[str, list[Row]] = {}
@@ -77,7 +80,7 @@ def help_page(command: Any, context: Any, usage: str, width: int) -> str:
 
 
 def _table(rows: Sequence[Row], width: int) -> Iterator[str]:
-    """Names, and beside them their texts."""
+    """Lines with the names on the left and their texts on the right."""
     names = min(_NAMES, max(cells(name) for name, _ in rows))
     for name, text in rows:
         lines = wrapped(" ".join(text.split()), max(20, width - names - 2 * len(_INDENT)))

@@ -1,4 +1,4 @@
-"""Progress on standard error, if that is a terminal. Commands that show none do not import rich."""
+"""Progress bars on standard error, if that is a terminal. Commands without them do not import rich."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def progress() -> Progress:
-    """A display of bars that disappears at its end."""
+    """A display of progress bars that disappears at its end."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -21,7 +21,7 @@ def progress() -> Progress:
 
 @contextmanager
 def progress_bar(task: str) -> Iterator[Callable[[int, int], None]]:
-    """One bar. What is yielded takes how much is done, and of how much."""
+    """One progress bar. The yielded function takes the amount done and the total."""
     with progress() as bar:
         shown = bar.add_task(task, total=None)
         yield lambda done, total: bar.update(shown, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""Asks for what no command line may hold, and checks the words that a history or a ledger keeps."""
+"""Prompts for values that no command line may contain, and checks of words that a history or a ledger keeps."""
 
 import os
 import re
@@ -19,8 +19,8 @@ from ..settings.settings import PASSPHRASE
 from ..translation import Message, translated
 
 
-def line(text: str, option: str) -> str:
-    """One readable line without a telephone number, to be kept for ever. Raises UsageError."""
+def kept_line(text: str, option: str) -> str:
+    """One readable line without a telephone number, fit to be kept for ever. Raises UsageError."""
     text = readable(text).strip()
     character = unreadable(text)
     if character and "\n" not in text:
@@ -47,19 +47,20 @@ def day_given(text: str, option: str) -> date:
 
 
 def number_asked() -> Number:
-    """Asks for a telephone number, because a command line is in the shell's history and other users see it.
+    """A telephone number that the person types. It is not an argument, because the shell's history keeps a command line
+    and other users see it.
 
     Raises UsageError.
     """
-    return number_of(asked("Number"))
+    return number_of(ask_line("Number"))
 
 
 def entries_asked(file: Path | None) -> list[str]:
-    """Entries of `numbers`, separated by commas or line ends, from a file or asked for. Raises UsageError."""
+    """Entries of `numbers`, separated by commas or line ends, from a file or typed by the person. Raises UsageError."""
     if file is not None:
         lines = read_text(file).splitlines()
     elif sys.stdin.isatty():
-        lines = [asked("Numbers, separated by commas")]
+        lines = [ask_line("Numbers, separated by commas")]
     else:
         lines = sys.stdin.read().splitlines()
     return entries_of(lines)
@@ -67,7 +68,7 @@ def entries_asked(file: Path | None) -> list[str]:
 
 def entries_of(lines: Iterable[str]) -> list[str]:
     """Entries of `numbers` in lines, as people write or paste them; `#` begins a comment. Raises UsageError if there is
-    none, or if a space alone stands between two.
+    none, or if only a space separates two.
 
         03-1234-0100〜0199                  a range; the end may leave out what it has in common with the start
         03-1234-0100から0199まで             the same
@@ -80,7 +81,9 @@ def entries_of(lines: Iterable[str]) -> list[str]:
 
 
 def _entry(text: str) -> str:
-    """A range with both ends in whole; everything else as it is. Raises UsageError for numbers with spaces between."""
+    """The entry with both ends of a range in full; other entries unchanged. Raises UsageError for numbers that only
+    spaces separate.
+    """
     if two := _TWO_CELLS.fullmatch(ascii_form(text)):
         return f"{two[1]}-{two[2]}"
     if _SIDE_BY_SIDE.fullmatch(ascii_form(text)):
@@ -109,8 +112,8 @@ _MARK: Final = "\0"
 _NO_DIGIT: Final = re.compile("[^0-9]")
 
 
-def asked(what: str, hidden: bool = False) -> str:
-    """One line; if `hidden`, the terminal does not show it."""
+def ask_line(what: str, hidden: bool = False) -> str:
+    """One line that the person types. If `hidden`, the terminal does not show it."""
     what = translated(what)
     if hidden and sys.stdin.isatty():
         return str(typer.prompt(what, hide_input=True, err=True)).strip()
@@ -122,8 +125,8 @@ def asked(what: str, hidden: bool = False) -> str:
 
 
 def confirmed(question: str) -> bool:
-    """True if the person at the terminal answers with yes; an empty answer means no. Raises typer.Abort at the end of
-    the input.
+    """True if the person at the terminal answers yes. An empty answer means no. Raises typer.Abort at the end of the
+    input.
     """
     while True:
         print(f"{translated(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
@@ -139,9 +142,9 @@ def confirmed(question: str) -> bool:
 _ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": False, "いいえ": False, "": False}
 
 
-def secret(question: str, twice: bool = False) -> str:
-    """The text that a person types at a terminal, which does not show it. `twice`: typed again, until both are equal.
-    Raises typer.Abort without a terminal.
+def ask_secret(question: str, twice: bool = False) -> str:
+    """A text that the person types at a terminal, which does not show it. With `twice`, it is typed again until both
+    are equal. Raises typer.Abort without a terminal.
     """
     shown = translated(question)
     while True:
@@ -151,9 +154,9 @@ def secret(question: str, twice: bool = False) -> str:
         print(translated("the two differ; type both again"), file=sys.stderr)
 
 
-def passphrase(whose: str, twice: bool = False) -> str:
-    """The passphrase from the environment, otherwise asked for. `twice`: a new one, which the command also suggests.
-    Raises TrustError if there is no terminal to ask at.
+def ask_passphrase(whose: str, twice: bool = False) -> str:
+    """The passphrase from the environment, or else typed by the person. With `twice`, it is a new one, and the command
+    suggests one too. Raises TrustError without a terminal.
     """
     given = os.environ.get(PASSPHRASE)
     if given is not None:
@@ -162,7 +165,7 @@ def passphrase(whose: str, twice: bool = False) -> str:
         if twice and sys.stdin.isatty():
             offer = Message("made by chance, if you want it: {suggested}", suggested=suggested_passphrase())
             print(translated(offer), file=sys.stderr)
-        return secret(Message("Passphrase {whose}", whose=whose), twice)
+        return ask_secret(Message("Passphrase {whose}", whose=whose), twice)
     except typer.Abort as error:
         raise TrustError(
             "there is no passphrase {whose}; without a terminal, set {passphrase}", whose=whose, passphrase=PASSPHRASE
@@ -178,7 +181,7 @@ def number_of(text: str) -> Number:
 
 
 def any_number_of(text: str) -> Number:
-    """The same as `number_of`, also for a number abroad. Raises UsageError."""
+    """The same as `number_of`, but a foreign number is allowed too. Raises UsageError."""
     number = parse(text)
     if not number.known:
         raise UsageError("that is not a telephone number; write it like 0312345678 or +12025550123")

@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) that a spreadsheet shows, and does not calculate."""
+"""CSV (RFC 4180) whose texts a spreadsheet does not take for formulas."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> str:
-    """Rows of CSV. A text that a spreadsheet would calculate begins with an apostrophe."""
+    """Rows as CSV. A text that a spreadsheet would calculate gets an apostrophe in front."""
     made = io.StringIO()
     csv.writer(made).writerows(map(_no_formulas, rows))
     return made.getvalue()
@@ -29,7 +29,7 @@ _FIGURES: Final = re.compile(r"[+-]?[0-9.]+|-|")
 
 
 def field_text(value: object) -> str:
-    """A field of CSV."""
+    """The text of one CSV field."""
     if value is None:
         return ""
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)

@@ -23,7 +23,7 @@ def is_read(wait_s: float) -> bool:
 
 
 class _Output(io.TextIOWrapper):
-    """Standard output or error. If its reader has closed it, further text is dropped without an error."""
+    """Standard output or error. After its reader has closed it, further text is dropped without an error."""
 
     is_read = True
 
@@ -52,7 +52,7 @@ class _Output(io.TextIOWrapper):
 
 
 class _StandardOutput(_Output):
-    """Raises UsageError if text cannot be written for another reason, such as a full disk."""
+    """Standard output. Raises UsageError if text cannot be written for another reason, such as a full disk."""
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Typer's commands and groups with our help and our errors of use, in the language of the environment."""
+"""Typer's commands and groups with our help and our usage errors, in the language of the environment."""
 
 import shutil
 import sys
@@ -13,7 +13,7 @@ from ..translation import is_japanese, paragraphs, template, translated
 from .usage_errors import usage_message
 
 _OwnError: Any = typer.BadParameter.__base__
-"""Typer's base of all errors of use, which it does not export by a name."""
+"""Typer's base of all usage errors, which it does not export under a name."""
 
 
 _USAGE: Final = template("Usage:")
@@ -22,7 +22,7 @@ _ERROR: Final = template("Error: {problem}")
 
 
 class _UseError(_OwnError):  # type: ignore[misc]  # Typer exports no name of its base
-    """An error of use: the usage, where the help is, and the problem, in the language of the environment."""
+    """A usage error: the usage, the place of the help, and the problem, in the language of the environment."""
 
     def show(self, file: TextIO | None = None) -> None:
         lines = [translated(_ERROR, problem=translated(usage_message(self.message)))]
@@ -34,7 +34,7 @@ class _UseError(_OwnError):  # type: ignore[misc]  # Typer exports no name of it
 
 @contextmanager
 def _own_errors() -> Iterator[None]:
-    """Errors of use as `_UseError`; but a group without a command shows its help, which is an error of its own."""
+    """Turn usage errors into `_UseError`. A group without a command shows its help, which is an error of that group."""
     try:
         yield
     except _OwnError as error:
@@ -62,8 +62,8 @@ class _Translated:
         formatter.write_usage(ctx.command_path, pieces, prefix=f"{translated(_USAGE)} ")
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters. Typer's own flags, for help and completion, have no default. To read None as a flag, Typer
-        would import pydantic, which takes as long as all else of a group's help; so their default is False.
+        """The parameters, with the default False for Typer's own flags, for help and completion. Without a default
+        Typer would import pydantic to read None as a flag, which takes as long as the rest of a group's help.
         """
         above: Any = super()
         parameters: list[Any] = above.get_params(ctx)
@@ -87,11 +87,11 @@ class _Translated:
 
 
 class TranslatedCommand(_Translated, typer.core.TyperCommand):
-    """A command."""
+    """A command with help and usage errors in the language of the environment."""
 
 
 class TranslatedGroup(_Translated, typer.core.TyperGroup):
-    """A group of commands."""
+    """A group of commands with help and usage errors in the language of the environment."""
 
     order: Sequence[str] = ()
 
@@ -105,7 +105,7 @@ class TranslatedGroup(_Translated, typer.core.TyperGroup):
 
 
 def _translate(command: Any) -> None:
-    """Write the help of a command, its parameters and the commands in it in the language of the environment."""
+    """Translate the help of a command, its parameters and its subcommands into the language of the environment."""
     if not is_japanese():
         return
     if command.help:

@@ -1,4 +1,4 @@
-"""Typer's own errors of use as messages, because Typer writes them in English only. Pure."""
+"""Typer's own usage errors as translatable messages; Typer writes them in English only. Pure."""
 
 import re
 from functools import cache
@@ -33,11 +33,11 @@ _TEMPLATES: Final = (
     template("Input should be greater than {limit}"),
     template("Input should be less than {limit}"),
 )
-"""The first that fits counts."""
+"""Templates of Typer's errors. The first that fits counts."""
 
 
 def usage_message(text: str) -> str:
-    """Typer made this text from the returned message; an unknown text is returned unchanged."""
+    """The message from which Typer made this text. An unknown text is returned unchanged."""
     for known in _TEMPLATES:
         if found := _pattern(known).fullmatch(text):
             return Message(known, **{name: usage_message(value) for name, value in found.groupdict().items()})

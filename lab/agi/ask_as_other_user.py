@@ -1,7 +1,7 @@
-"""Asks over a Unix socket as another user; as root: `python -m lab.agi.ask_as_other_user SOCKET USER GROUP[,GROUP…]`.
+"""A client of a Unix socket as another user; as root: `python -m lab.agi.ask_as_other_user SOCKET USER GROUP[,GROUP…]`.
 
-Sends what it reads from standard input, as this user and in these groups, the first one being its own; writes what it
-gets until the other side ends the connection.
+Sends its standard input, as this user and in these groups (the first one is the primary group). Writes the answers
+until the other side ends the connection.
 """
 
 import os

@@ -37,7 +37,7 @@ CALL = {
 
 
 def fields(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> dict[str, bytes]:
-    """The fields that it sends over a network."""
+    """The fields that Asterisk sends over a network."""
     call = {"agi_network": b"yes", "agi_network_script": entry.encode()} | CALL | changes
     return call | {f"agi_arg_{number}": each.encode() for number, each in enumerate(arguments, 1)}
 
@@ -48,13 +48,13 @@ def presented(entry: str = "decide", arguments: Iterable[str] = (), **changes: b
 
 @dataclass
 class FakeAsterisk:
-    """Answers commands like Asterisk. `instead` maps the first words of a command to another response, used once."""
+    """Answers commands like Asterisk. `instead`: first words of a command → another response, used once."""
 
     reader: asyncio.StreamReader
     write: Callable[[bytes], object]
     instead: dict[str, bytes] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
-    """In the order of setting."""
+    """The variables in the order of setting."""
     commands: list[str] = field(default_factory=list)
 
     async def serve(self) -> None:
@@ -79,7 +79,7 @@ class FakeAsterisk:
 
 @asynccontextmanager
 async def calling(address: Path | tuple[str, int], environment: bytes) -> AsyncIterator[FakeAsterisk]:
-    """Connect as Asterisk does."""
+    """Context of a connection like Asterisk's."""
     if isinstance(address, Path):
         reader, writer = await asyncio.open_unix_connection(address)
     else:
@@ -93,7 +93,9 @@ async def calling(address: Path | tuple[str, int], environment: bytes) -> AsyncI
 
 @asynccontextmanager
 async def running() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamReader, int]]:
-    """Run a program over two pipes, as Asterisk does. Yields the fake, and the program's input and output."""
+    """Context of a program that runs over two pipes, as under Asterisk. Yields the fake, and the program's input and
+    output.
+    """
     loop = asyncio.get_running_loop()
     to_program, to_asterisk = os.pipe(), os.pipe()
     reader, program_reader = asyncio.StreamReader(limit=2**14), asyncio.StreamReader(limit=2**14)
@@ -114,14 +116,14 @@ async def running() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamReader, i
 
 
 class RecordingAnswer:
-    """A service's answer: it records the requests, and raises the exceptions that it was given."""
+    """A service's answer: it records the requests, and raises the given exceptions."""
 
     def __init__(self, *raises: Exception, takes_s: float = 0) -> None:
         self.requests: list[AgiRequest] = []
         self.raises = raises
         self.takes_s = takes_s
         self.may_end = asyncio.Event()
-        """A test may clear it, so that no answer ends before it is set."""
+        """A test may clear it: then no answer ends before it is set."""
         self.may_end.set()
 
     async def __call__(self, request: AgiRequest) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
-"""Feeds the readers of AGI with what atheris finds: `make fuzz SECONDS=60`.
+"""Fuzzes the readers of AGI with inputs from atheris: `make fuzz SECONDS=60`.
 
-Every environment and every response must be read, or refused with AgiError; what was read is written as it came.
+Every environment and every response must be read, or refused with AgiError; a value that was read must be written back
+unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lab.fuzzing import fuzz
 from .fake_asterisk import CALL, presented
 
 _NETWORK, _PROGRAM, _RESPONSE = range(3)
-"""The choice that the first octet of an input makes."""
+"""Targets that the first octet of an input chooses."""
 _RESPONSES: Final = (
     b"200 result=1 (a value)\n",
     b"200 result=0 endpos=8\n",

@@ -1,6 +1,6 @@
 """A fake Asterisk behind `Ari`, for failures that the real one does not produce on demand.
 
-`test_contract.py` tests both against the same contract.
+`test_contract.py` tests both with the same contract.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from idtone.core.errors import AriRefused, AriUnavailable
 
 
 class FakeAsterisk:
-    """Its channels exist only as names. `refusals` maps a part of a path to the status of the answer."""
+    """An Asterisk whose channels exist only as names. `refusals`: part of a path → status of the answer."""
 
     def __init__(self, refusals: Mapping[str, int] | None = None) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
-        """In the order of arrival."""
+        """The requests in the order of arrival."""
         self.channels: dict[str, dict[str, str]] = {}
-        """The place of each channel in its dialplan."""
+        """Channel → its place in the dialplan."""
         self.refusals = dict(refusals or {})
         self.unavailable: set[str] = set()
         """Parts of paths. A request with one of them breaks the connection."""
         self.answering = asyncio.Event()
-        """While this is not set, no request is answered."""
+        """No request is answered before this is set."""
         self.answering.set()
         self.left = False
         self._events: asyncio.Queue[events.Event | None] = asyncio.Queue()
@@ -77,12 +77,12 @@ class FakeAsterisk:
     # -- controlled by the test -----------------------------------------------------------------------------------
 
     def happens(self, *happenings: events.Event | None) -> None:
-        """None breaks the connection."""
+        """Send events; None breaks the connection."""
         for happening in happenings:
             self._events.put_nowait(happening)
 
     def enter(self, channel: str, *arguments: str) -> None:
-        """The channel's dialplan calls Stasis()."""
+        """Let the channel's dialplan call Stasis()."""
         self.channels[channel] = {"app_name": "Stasis", "app_data": ",".join((APPLICATION, *arguments))}
         if not self.left:
             self.happens(events.Entered(channel, arguments))
@@ -93,11 +93,11 @@ class FakeAsterisk:
     # -- for the test's assertions --------------------------------------------------------------------------------
 
     def continued(self, channel: str) -> list[dict[str, str]]:
-        """The places where the channel was continued; an empty entry stands for its own place."""
+        """The places at which the channel was continued; an empty entry means its own place."""
         return [query for method, path, query in self.requests if (method, path) == _continue(channel)]
 
     def resumed_at(self, channel: str) -> str | None:
-        """The extension at which the channel was continued, empty for the place where it was; None if it was not."""
+        """The extension at which the channel was continued, empty for its own place; None if it was not continued."""
         return next((query.get("extension", "") for query in self.continued(channel)), None)
 
 

@@ -17,7 +17,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes ano
 
 @contextmanager
 def acting_as(user: int, group: int) -> Iterator[None]:
-    """Run as this user, in this group only."""
+    """Context in which this process acts as this user, in this group only."""
     groups = os.getgroups()
     os.setgroups([])
     os.setegid(group)
@@ -32,7 +32,9 @@ def acting_as(user: int, group: int) -> Iterator[None]:
 
 @contextmanager
 def shared_folder() -> Iterator[Path]:
-    """A folder for the sounds as an operator makes it: the service's user, Asterisk's group, g+s."""
+    """Context with a folder for the sounds in the form that an operator makes: the service's user, Asterisk's group,
+    g+s.
+    """
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o711)
         folder = Path(place, "sounds")

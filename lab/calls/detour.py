@@ -1,4 +1,4 @@
-"""A way to Asterisk that can be cut, and a service that goes by it."""
+"""A connection to Asterisk that can be cut, and a service that uses it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.service import Service
 
 @dataclass
 class Detour:
-    """A way to Asterisk that can be cut, or go dead: then it swallows what comes, on the lines that there are."""
+    """A connection to Asterisk that can be cut, or go dead: then existing connections swallow all data."""
 
     port: int
     own_port: int = 0
@@ -57,7 +57,7 @@ class Detour:
 
 
 class Far(Service):
-    """A service that reaches Asterisk's ARI by a detour."""
+    """A service that reaches Asterisk's ARI through a detour."""
 
     ari_port = 0
 

@@ -1,4 +1,4 @@
-"""The member's own suspensions on the node of a running service: its commands, and what they leave."""
+"""The member's own suspensions on the node of a running service: its commands, and their effects."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from lab.service import Service
 
 
 def command(service: Service, *words: str, typed: str = "", code: int = 0) -> Any:
-    """What the installed command prints as JSON, run by the service's user."""
+    """The JSON output of the installed command, run as the service's user."""
     ended = subprocess.run(
         service.as_itself([IDTONE, *words, "--json", "-c", service.settings]),
         input=typed,

@@ -1,5 +1,5 @@
-"""Paths through a forwarded call, as data: what the parties do one after the other, and what befalls the service and
-Asterisk meanwhile. All of it is drawn from a seed, so that a path can be walked again.
+"""Paths through a forwarded call, as data: the acts of the parties in order, and the faults of the service and Asterisk
+meanwhile. All is drawn from a seed, so that a path can be repeated.
 """
 
 import random
@@ -61,10 +61,10 @@ POSSIBLE: Final[Mapping[Step, Mapping[Move | Event, int]]] = {
     Step.EARLY_MEDIA: {Move.ANSWER: 20, Event.CALLER_HANGS_UP: 1, **dict.fromkeys(_REFUSALS, 1)},
     Step.ANSWERED: {**dict.fromkeys(_TALK, 1), Event.CALLER_HANGS_UP: 4, Event.CALLED_HANGS_UP: 4},
 }
-"""Step → what may happen next, and how often beside the others. After an event there is no call."""
+"""Step → possible next acts, with their weights. After an event there is no call."""
 
 PAUSES_MS: Final[Mapping[int, int]] = {0: 2, 20: 3, 60: 3, 150: 3, 300: 3, 430: 2, 460: 2, 700: 2, 1200: 1}
-"""How long before a move, and how often: where the sound ends things are close together."""
+"""Pauses before a move, with their weights: around the end of the sound, moves are close together."""
 
 
 class Mishap(StrEnum):
@@ -96,9 +96,9 @@ class Path:
     """One call. The last leg ends it, if nothing else did before."""
 
     name: str
-    """Seed, round and path: by these it can be drawn again."""
+    """Seed, round and path, which reproduce it."""
     begins_s: float
-    """From the beginning of its round."""
+    """Seconds from the beginning of its round."""
     standing: str
     interface: str
     direction: str
@@ -111,18 +111,18 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Calls side by side, under one policy."""
+    """Simultaneous calls under one policy."""
 
     notify: Mapping[str, str]
-    """Direction → who hears the sound."""
+    """Direction → party that hears the sound."""
     answered_first: bool
     paths: tuple[Path, ...]
     mishaps: tuple[tuple[float, Mishap], ...]
-    """In order, and when: seconds from the beginning."""
+    """Time in seconds from the beginning, and mishap, in order."""
 
     @property
     def policy(self) -> str:
-        """For the settings (YAML)."""
+        """The policy as settings (YAML)."""
         who = ", ".join(f"{direction}: {party}" for direction, party in self.notify.items())
         return f"notify: {{{who}}}, caller_hears: {'answered' if self.answered_first else 'early-media'}"
 
@@ -132,7 +132,7 @@ class Round:
 
 
 def draw_round(seed: int, number: int, paths: int, within_s: float, mishaps: int) -> Round:
-    """Round `number` of a seed; what is drawn for it depends on nothing else but the other arguments."""
+    """Round `number` of a seed; it depends only on these arguments."""
     dice = random.Random(f"{seed}/{number}")
     return Round(
         {direction: dice.choice(HEARING) for direction in DIRECTIONS},

@@ -1,7 +1,7 @@
-"""One Asterisk with all dialplans of docs/how-to, each with exactly the text that stands there, and phones around it.
+"""One Asterisk with all dialplans of docs/how-to, each with exactly the text of the page, and phones around it.
 
-Beside them is what FreePBX and Wazo generate (lab/systems). The trunks lead to phones, which answer for every
-number at the far end.
+Beside them are the dialplans that FreePBX and Wazo generate (lab/systems). The trunks lead to phones, which answer for
+every number at the far end.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from typing import Any
 from lab import voices
 from lab.asterisk import MODULES, Asterisk, free_ports
 from lab.bootstrap import AsteriskInstallation
-from lab.called import IncomingCall
 from lab.heard import hear, hear_whole
+from lab.incoming_call import IncomingCall
 from lab.key_presses import Way, press
 from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
 from lab.phone import Answer, Behaviour, Phone
@@ -39,9 +39,9 @@ FREEPBX_DATABASE = (
     "DEVICE/103 dial PJSIP/103",
 )
 QUESTION = "notice"
-"""What asks the called party to press 1: a sound that the lab can tell from the licensed one."""
+"""The prompt that asks the called party to press 1: a sound that the lab can distinguish from the licensed one."""
 
-# Dialplans that no page recommends, for what the pages warn of.
+# Dialplans that no page recommends, for the dangers of which the pages warn.
 WARNINGS = """
 [next-trunk-without-hook]
 exten = _0X.,1,Dial(Local/${EXTEN}@suspended-members/n)
@@ -69,7 +69,7 @@ exten = suspended,1,Queue(suspended,r,,,1)
 exten = followme,1,FollowMe(me,l)
 """
 RECIPES = ("wazo", "members", "confirm", "together", "hunt", "office", "rooms", "parked-back")
-"""Those in extensions.conf."""
+"""Recipes in extensions.conf."""
 ALL_MODULES = """
     res_parking app_channelredirect app_followme app_queue app_read app_while pbx_ael pbx_lua res_ael_share
 """.split()
@@ -99,7 +99,7 @@ def recipes() -> dict[str, str]:
 
 
 def freepbx(recipe: str, *, macros: bool) -> dict[str, str]:
-    """FreePBX's dialplan with the recipe; the files are in FreePBX's order."""
+    """FreePBX's dialplan with the recipe, with the files in FreePBX's order."""
     additional, own = ((SYSTEMS / name).read_text("utf-8") for name in ("freepbx_additional.conf", "freepbx.conf"))
     if macros:
         additional, own = in_macros(additional), in_macros(own)
@@ -107,7 +107,7 @@ def freepbx(recipe: str, *, macros: bool) -> dict[str, str]:
 
 
 def in_macros(text: str) -> str:
-    """FreePBX 17's contexts as FreePBX 16 writes them: each macro is a Macro(), and Dial() is in it."""
+    """FreePBX 17's contexts in the form of FreePBX 16: each macro is a Macro(), and Dial() is in it."""
     (dial,) = re.findall(r"^exten = _X,1,(Dial.*DIAL_TRUNK_OPTIONS.*)$", text, re.MULTILINE) or [""]
     text = re.sub(r"Gosub\(trunk-dial-with-exten,.*", lambda _: dial, text)
     text = re.sub(r"Gosub\(macro-([a-z-]+),s,1\((.*)\)\)$", r"Macro(\1,\2)", text, flags=re.MULTILINE)
@@ -118,7 +118,9 @@ def in_macros(text: str) -> str:
 
 
 def _macro(context: str) -> str:
-    """Its steps of the extension `s` and those it goes to end by MacroExit(); what Gosub() calls ends by Return()."""
+    """A context as a macro: its steps of the extension `s` and those it goes to end with MacroExit(); those that
+    Gosub() calls end with Return().
+    """
     called = set(re.findall(r"[?:](\w+),1\(\)", context)) - {"ANSWER"}
     lines, exten = [], ""
     for each in context.splitlines(keepends=True):
@@ -164,7 +166,8 @@ class Pbx:
 
 @contextmanager
 def running(installation: AsteriskInstallation, scratch: Path, *, macros: bool = False) -> Iterator[Pbx]:
-    """Start the Asterisk and the service. With `macros`, FreePBX is FreePBX 16, and Asterisk needs `app_macro`.
+    """Context with the running Asterisk and service. With `macros`, FreePBX is FreePBX 16, and Asterisk needs
+    `app_macro`.
 
     Raises KeyError or AssertionError if the pages have other recipes.
     """
@@ -223,7 +226,7 @@ class Case:
 
     @property
     def caller_id(self) -> str:
-        """An extension calls FreePBX's inner contexts."""
+        """The caller's number: an extension for FreePBX's inner contexts."""
         return EXTENSION if self.context.startswith(("from-internal", "ext-")) else CALLER_NUMBER
 
 
@@ -280,7 +283,7 @@ def talk(placed: Placed) -> bool:
 
 @asynccontextmanager
 async def network(pbx: Pbx, **scripts: Behaviour) -> AsyncIterator[Network]:
-    """Phones, which answer; or do what `scripts` says for `_number`."""
+    """Context with phones that answer, or act by the `scripts` for `_number`."""
 
     async def behave(call: IncomingCall) -> None:
         await scripts.get(f"_{call.request.uri.user}", Answer(after_ms=20))(call)
@@ -300,7 +303,7 @@ Records = list[dict[str, Any]]
 
 @asynccontextmanager
 async def recorded(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterator[Records]:
-    """The evidence of so many calls that pass the hook meanwhile, or of at least as many, when it is whole."""
+    """Context with the records of `count` calls through the hook, or of at least as many, once they are complete."""
     new: Records = []
     yield new
 
@@ -322,7 +325,7 @@ def of(records: Records, number: str) -> Records:
 
 
 def presses(key: str, references: Mapping[str, Any]) -> Behaviour:
-    """Answer, hear the question to its end, and press a key."""
+    """The behaviour that answers, hears the question to its end, and presses a key."""
 
     async def behave(call: IncomingCall) -> None:
         call.answer()

@@ -1,27 +1,29 @@
-"""Calls at an even rate, and the sound that each of them heard."""
+"""Calls at an even rate, and the sound that each of them received."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import cycle
 
-from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.heard import identify
 from lab.lab import Forwarding, Lab, Placed
 
 CALLS_PER_S = 10
 UNANSWERED = 15
-"""How many calls wait for their answer at most. The hook lets 20 wait for a verdict, so that a machine on which all is
-slow refuses none.
+"""Most calls that wait for their answer. The hook lets 20 wait for a verdict, so even on a slow machine none is
+refused.
 """
 TALKS_S = 1.0
-"""Longer than the start of the next instance takes the processors from Asterisk and the phones."""
+"""Talk time, in seconds: longer than the start of the next instance takes the processors from Asterisk and the
+phones.
+"""
 
 
 @asynccontextmanager
 async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> AsyncIterator[list[Placed]]:
-    """Calls at an even rate while inside, by these interfaces in turn; they are over when it is left. What a slow
-    machine has missed it does not make up for by a burst.
+    """Context with calls at an even rate, over these interfaces in turn; they are over when it is left. Calls that a
+    slow machine has missed are not made up for by a burst.
     """
     placed: list[Placed] = []
     calls: set[asyncio.Task[None]] = set()
@@ -58,7 +60,7 @@ async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> As
 
 
 def profile_heard(placed: Placed, references) -> str:
-    """Which sound it was, after what must be true of every one of these calls: connected after one whole sound."""
+    """The profile that was heard. Asserts the rules for every such call: connected after one complete sound."""
     assert placed.called, f"{placed.name}: the called phone never rang"
     assert placed.caller.final_status == 200
     profile = identify(placed.called.packets, references)

@@ -1,4 +1,4 @@
-"""`idtone console` as a process of its own."""
+"""`idtone console` as a separate process."""
 
 import signal
 import subprocess
@@ -12,16 +12,16 @@ from lab.asterisk import IDTONE
 
 @dataclass(frozen=True, slots=True)
 class ConsoleProcess:
-    """A running one."""
+    """A running console."""
 
     address: str
-    """With a slash at its end."""
+    """Address with a slash at its end."""
     pid: int
 
 
 @contextmanager
 def console_process(config: Path) -> Iterator[ConsoleProcess]:
-    """With these settings; it logs into a file beside them."""
+    """Context with a console of these settings; it logs into a file beside them."""
     log = config.with_suffix(".log")
     with (
         log.open("wb") as said,

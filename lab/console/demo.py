@@ -2,7 +2,7 @@
 
     python -m lab.console.demo [--seconds N] [--rate R] [--hold S] [--year FOLDER]
 
-The calls of the last day are made up (`past_calls`); those from now on are real, though no person speaks. Everything
+The calls of the last day are invented (`past_calls`); those from now on are real, though no person speaks. Everything
 listens on 127.0.0.1 only. Stops everything that it started.
 """
 
@@ -67,8 +67,8 @@ def tell(line: str) -> None:
 def demo(
     folder: Path, seconds: float, rate: float = RATE, hold_s: float = HOLD_S, year: Path | None = None
 ) -> Iterator[Demo]:
-    """The console with calls for so long. `year` is the folder of a year that was worked through; else one is made.
-    Raises AsteriskMissing.
+    """Context with the console and calls for `seconds`. `year` is the folder of a finished year; without it a new one
+    is made. Raises AsteriskMissing.
     """
     installation = find_or_get()
     with ExitStack() as started:
@@ -92,7 +92,7 @@ def demo(
 
 
 def _write_past_calls(pbx: Path) -> None:
-    """Into the ledger of the service, before it starts."""
+    """Write past calls into the service's ledger, before it starts."""
     ledger = {"url": f"sqlite:///{pbx}/ledger/ledger.sqlite3", "key_file": str(pbx / "ledger" / "ledger.key")}
     settings = Settings.model_validate({"node": "lab", "ledger": ledger, "sounds": {"directory": str(pbx / "sounds")}})
     write_past_calls(settings, PAST_CALLS, PAST, datetime.now(UTC))
@@ -100,7 +100,7 @@ def _write_past_calls(pbx: Path) -> None:
 
 @contextmanager
 def _year(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The association's folder, made beside what else is started."""
+    """Context in which a process makes the association's folder, beside the other starts."""
     command = [sys.executable, "-m", "lab.office.year", folder]
     with (
         folder.with_suffix(".log").open("wb") as log,

@@ -1,4 +1,4 @@
-"""Reads in processes of their own that end when a test says so."""
+"""Reads in separate processes that end when a test says so."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from idtone.console import long_reads
 from idtone.console.access.passwords import is_password
-from idtone.console.call_lines import ShownCalls
+from idtone.console.call_rows import ShownCalls
 from idtone.console.long_reads import CsvPart
 from idtone.console.operator.call_query import CallQuery
 from idtone.console.read_process import others_wait
@@ -21,7 +21,7 @@ from idtone.ledger.store.sqlite import path_of
 
 
 class Held:
-    """Those in a folder."""
+    """The held reads of a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -32,7 +32,7 @@ class Held:
         return cls(path_of(settings.ledger.own()).parent)
 
     def begun(self) -> list[int]:
-        """The ids of their processes."""
+        """The ids of the held processes."""
         return [int(each.suffix[1:]) for each in self._folder.glob("read.*")]
 
     def running(self) -> list[int]:
@@ -58,26 +58,26 @@ def held_search(settings: Settings, *_: object) -> ShownCalls:
 
 
 def held_part(settings: Settings, *_: object) -> CsvPart:
-    """One of an export that does not end."""
+    """A part of an export that does not end."""
     Held.of(settings).wait()
     return CsvPart("", 0, NEWEST)
 
 
 def held_pack(file: Path, key: str, limit: int) -> None:
-    """In place of the key the form has the folder."""
+    """A held verification; the form has the folder in place of the key."""
     Held(Path(key)).wait()
     raise UsageError("late")
 
 
 def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
-    """Looks at a few steps."""
+    """A search that looks at only a few steps."""
     call_search.FIRST_STEPS = call_search.MOST_STEPS = 4  # type: ignore[misc]
     long_reads.SEARCH_S = 0.0  # type: ignore[misc]
     return long_reads.searched(settings, query, limit, opens, language)
 
 
 def held_password(entered: str, expected: str) -> bool:
-    """A password that begins with `hold ` names the folder."""
+    """A held comparison: a password that begins with `hold ` names the folder."""
     if entered.startswith("hold "):
         Held(Path(entered.removeprefix("hold "))).wait()
     return is_password(entered, expected)
@@ -98,7 +98,7 @@ def greedy() -> int:
 
 
 def busy() -> None:
-    """Computes without end, and catches every exception."""
+    """Compute without end, and catch every exception."""
     while True:
         with suppress(BaseException):
             sum(range(10_000))
@@ -109,7 +109,7 @@ def broken() -> None:
 
 
 def sockets() -> frozenset[str]:
-    """Those that the process holds."""
+    """The sockets of this process."""
     return sockets_of(os.getpid())
 
 
@@ -119,5 +119,5 @@ def sockets_of(pid: int) -> frozenset[str]:
 
 
 def priority() -> tuple[int, str]:
-    """Of the processor, and of what the kernel ends when memory ends."""
+    """Niceness, and the kernel's out-of-memory score."""
     return os.nice(0), Path("/proc/self/oom_score_adj").read_text().strip()

@@ -1,4 +1,4 @@
-"""Who sends the forms of the office's pages, what they enter, and what the pages and the history say of it."""
+"""Senders of the forms on the office's pages, their entries, and the results on the pages and in the history."""
 
 import re
 

@@ -3,18 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import Person, visiting
+from idtone.core.persons import Person, console_person
 from idtone.core.settings.settings import Settings
 from idtone.registry.suspensions.own_suspension import Act, NodeConfirmation, approved, lifted, ordered, put_to_use
 from idtone.registry.suspensions.suspension_file import changing, suspensions_path
-from idtone.service.suspension_keeper import terms
+from idtone.service.suspension_keeper import duty_terms
 
 HELD, OTHERS = NumberSpan(81312345678, 81312345678), NumberSpan(81312345600, 81312345649)
 
 
 def write_own_stops(settings: Settings) -> None:
     now = datetime.now(UTC)
-    first, second = visiting("duty"), visiting("sato")
+    first, second = console_person("duty"), console_person("sato")
 
     def act(hours: float, person: Person, why: str = "") -> Act:
         return Act.of(person, now - timedelta(hours=hours), why)
@@ -30,7 +30,7 @@ def write_own_stops(settings: Settings) -> None:
         requested=now - timedelta(hours=31),
     )
     two = put_to_use(
-        approved(two, act(29.8, second)), now - timedelta(hours=29.8), True, terms(settings.policy, now)
+        approved(two, act(29.8, second)), now - timedelta(hours=29.8), True, duty_terms(settings.policy, now)
     ).model_copy(
         update={
             "calls_ended": 2,

@@ -16,7 +16,7 @@ ODD: Final = {
     "a value of the code": re.compile(r"(?<![\w-])(?:None|True|False|null|uid \d+|[a-z]+_[a-z]+=\w+)(?![\w-])"),
 }
 ENGLISH: Final = re.compile(r"(?:\b[A-Za-z][a-z]+\b[ ,]+){4,}[a-z]+")
-"""A sentence; names have fewer words."""
+"""An English sentence; names have fewer words."""
 
 
 class _Texts(HTMLParser):
@@ -41,7 +41,7 @@ class _Texts(HTMLParser):
 
 
 def odd_words(page: str, language: str) -> Iterator[str]:
-    """What is odd, with the text around it."""
+    """The odd words, with the text around them."""
     parser = _Texts()
     parser.feed(page)
     for text in parser.found:

@@ -1,5 +1,5 @@
-"""Calls of the last hours for a ledger, as a small PBX has them: most were heard, some refused, some went without the
-service. No phone rang: the decisions are made up, but every step is written as the service writes it.
+"""Calls of the last hours for a ledger, as on a small PBX: most were heard, some refused, some went without the
+service. No phone rang: the decisions are invented, but every step is written as the service writes it.
 """
 
 import random
@@ -19,7 +19,7 @@ from lab.ledger.sample_evidence import BYPASS, NONCE, NOTICE, PLAY, REFUSE
 
 NOT_DECIDED = Decision(Outcome.NOTICE, Reason.NUMBER_UNKNOWN, None, {Party.CALLED: "notice"}, 42)
 KINDS = ((PLAY, 85), (NOTICE, 5), (NOT_DECIDED, 4), (REFUSE, 3), (BYPASS, 1), (None, 2))
-"""The outcome of calls, and their count; None: the hook decided without the service."""
+"""Outcome → number of calls; None: the hook decided without the service."""
 
 
 def past_calls(
@@ -79,7 +79,9 @@ def _call(
 
 
 def write_past_calls(settings: Settings, count: int, period: timedelta, until: datetime) -> None:
-    """Write them into the ledger of the settings, which no service uses now, and their sounds. Raises LedgerError."""
+    """Write past calls into the ledger of the settings, which no service uses now, and create their sounds. Raises
+    LedgerError.
+    """
     sounds = ensure_sounds(settings.sounds.directory, load_library().values())
     with LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)) as writer:
         told = sorted(

@@ -1,4 +1,6 @@
-"""The console on a free port, and visitors of each role: their requests as a browser sends them, without a browser."""
+"""The console on a free port, and visitors of each role: their requests have a browser's form, but no browser sends
+them.
+"""
 
 from __future__ import annotations
 
@@ -23,31 +25,31 @@ from idtone.console.access.cookies import SESSION
 from idtone.console.access.rights import Role
 from idtone.console.console import Console
 from idtone.console.read_process import ReadProcesses
-from idtone.console.server import attend, made
+from idtone.console.server import attend, make_console
 from idtone.core.settings.settings import Settings
 from lab.asterisk import LOOPBACK, free_ports
 
 PASSWORD = "correct horse battery"  # noqa: S105 — of users of a test
 HASHED = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-"""At the least cost, where it is not the matter how long a guess takes."""
+"""A password hash of the lowest cost, for tests that do not measure the cost of a guess."""
 
 
 class SharedReads(ReadProcesses):
-    """One server for all consoles of the tests, until their end."""
+    """One read server for all consoles of the tests, until their end."""
 
     def __init__(self) -> None:
         super().__init__()
         atexit.register(super().end)
 
     def end(self) -> None:
-        """Not with one console."""
+        """Do nothing: the server does not end with one console."""
 
 
 READS = SharedReads()
 
 
 def users_file(path: Path, users: Mapping[str, Iterable[Role]]) -> Path:
-    """Users with `PASSWORD` and without one-time codes."""
+    """A file with users who have `PASSWORD` and no one-time codes."""
     rows = [{"name": name, "roles": [*map(str, roles)], "password": HASHED} for name, roles in users.items()]
     path.write_text(yaml.safe_dump({"users": rows}), "utf-8")
     return path
@@ -55,7 +57,7 @@ def users_file(path: Path, users: Mapping[str, Iterable[Role]]) -> Path:
 
 @dataclass
 class Answer:
-    """What the console answered, read to its end."""
+    """The console's answer, read to its end."""
 
     status: int
     text: str
@@ -81,16 +83,16 @@ class Visitor:
         return await self._send("GET", path, headers)
 
     async def post(self, path: str, fields: Mapping[str, str] | None = None, **headers: str) -> Answer:
-        """Send a form as it stands, without a token of its own."""
+        """Send a form unchanged, without adding a token."""
         return await self._send("POST", path, {"Origin": self.site.address} | headers, data=dict(fields or {}))
 
     async def send(self, page: str, path: str, fields: Mapping[str, str] | None = None) -> Answer:
-        """Open a page and send a form of it."""
+        """Open a page and send one of its forms."""
         token = (await self.get(page)).form_token
         return await self.post(path, {"form_token": token, **(fields or {})})
 
     async def download(self, path: str, fields: Mapping[str, str]) -> bytes:
-        """The file that a form leads to."""
+        """The file that a form returns."""
         headers = {"Origin": self.site.address, "Cookie": f"{SESSION.name}={self.cookies[SESSION.name]}"}
         async with self.http.post(f"{self.site.address}{path}", headers=headers, data=dict(fields)) as answer:
             assert answer.status == HTTPStatus.OK, await answer.text(errors="replace")
@@ -127,9 +129,9 @@ class Site:
     stack: AsyncExitStack
 
     async def visitor(self, *roles: Role, language: str = "en") -> Visitor:
-        """A browser with a signed-in user of these roles; without roles, no user.
+        """A browser with a signed-in user of these roles. Without roles, nobody has signed in.
 
-        The sign-in itself is left out, because it takes long on purpose; `test_sign_in` has it.
+        The sign-in itself is left out, because it is slow on purpose; `test_sign_in` tests it.
         """
         http = await self.stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         visitor = Visitor(self, http, language=language)
@@ -145,11 +147,11 @@ def name_of(*roles: Role) -> str:
 
 @asynccontextmanager
 async def running(settings: Settings, *combined: tuple[Role, ...]) -> AsyncIterator[Site]:
-    """A console with a user for each role, and one for each of the `combined` ones."""
+    """Context with a console that has a user for each role, and one for each of the `combined` ones."""
     (port,) = free_ports(1)
     users_file(settings.console.users, {name_of(*roles): roles for roles in (*((role,) for role in Role), *combined)})
     console = settings.console.model_copy(update={"listen": f"{LOOPBACK}:{port}"})
-    made_of = made(settings.model_copy(update={"console": console}))
+    made_of = make_console(settings.model_copy(update={"console": console}))
     made_of.threads.processes = READS
     over, ready = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(attend(made_of, lambda _: ready.set(), over))
@@ -167,7 +169,7 @@ async def running(settings: Settings, *combined: tuple[Role, ...]) -> AsyncItera
 
 @contextmanager
 def in_a_thread(settings: Settings) -> Iterator[Site]:
-    """A console whose event loop runs beside the test."""
+    """Context with a console whose event loop runs in a thread beside the test."""
     begun: Future[tuple[Site, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def serve() -> None:
@@ -197,7 +199,7 @@ def in_a_thread(settings: Settings) -> Iterator[Site]:
 
 
 async def events(visitor: Visitor, path: str) -> str:
-    """The events that the page gets, up to the last one."""
+    """The events of a page's stream, up to the last one."""
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
     timeout = aiohttp.ClientTimeout(total=60)
     async with visitor.http.get(f"{visitor.site.address}{path}", headers=headers, timeout=timeout) as answer:

@@ -19,7 +19,7 @@ def speak(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """The exit code, standard output and standard error of a command."""
+    """A function that returns exit code, standard output and standard error of a command."""
 
     def run(*arguments: str, columns: str = "200", **environment: str) -> tuple[int, str, str]:
         speak(monkeypatch, **environment, COLUMNS=columns)

@@ -1,4 +1,4 @@
-"""The PBX under attack: a member's dialplan that is written as the README says, and others that are careless."""
+"""The PBX under attack: a member's dialplan by the README, and other, careless ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, until
 from lab.rtp import Address
 from lab.service import Service
 
-from .attack import Attacker, Counter, Parts, unique_name
+from .raw_sip import Attacker, Counter, Parts, unique_name
 
 DIALPLAN: Final = r"""
 #include idtone.conf
@@ -58,12 +58,12 @@ exten = _.,1,Set(DB(canary/sang)=yes)
 exten = s,1,Set(DB(canary/sang)=yes)
  same = n,Return()
 """
-"""The way is chosen by a header of the lab's own, as are the name and the called phone of each call."""
+"""The dialplan. A header of the lab selects the way, and gives the name and the called phone of each call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The parts of a call as Asterisk read them."""
+    """The parts of a call in Asterisk's reading."""
 
     extension: str
     caller: str
@@ -72,7 +72,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """One call that was made, and its final status, 0 where it got none."""
+    """One call, and its final status; 0 without a response."""
 
     name: str
     parts: Parts
@@ -107,13 +107,13 @@ def canary_sang(asterisk: Asterisk) -> bool:
 
 @dataclass
 class Pbx:
-    """The PBX and the service under attack, and what is known of both after a batch of calls."""
+    """The PBX and the service under attack, and their state after a batch of calls."""
 
     asterisk: Asterisk
     service: Service
 
     async def batch(self, calls: Sequence[tuple[Parts, str]], answering: bool = False) -> Batch:
-        """Make them all at once, and look at what became of them when Asterisk is empty again."""
+        """Place all calls at once, and collect the results when Asterisk is empty again."""
         async with Attacker() as attacker, Counter(answering) as called:
             attacks = await asyncio.gather(
                 *(attack(self.asterisk, attacker, called, parts, way) for parts, way in calls)
@@ -153,7 +153,7 @@ def assert_log_is_clean(log: str) -> None:
 
 
 def assert_no_number_is_logged(service: Service) -> None:
-    """Neither by the service nor by its Asterisk."""
+    """Assert that neither the service nor its Asterisk logs a number."""
     asterisk = service.asterisk
     for log in (service.log(), asterisk.log(), (asterisk.scratch / "console").read_text()):
         for number in (LICENSED, SUSPENDED, CALLED_NUMBER, CALLER_NUMBER):

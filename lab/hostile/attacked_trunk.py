@@ -1,4 +1,6 @@
-"""A PBX whose trunk is under attack: hostile INVITEs come by endpoints of their own, honest calls by the lab's."""
+"""A PBX whose trunk is under attack: hostile INVITEs come through separate endpoints, honest calls through the
+lab's.
+"""
 
 from dataclasses import replace
 from textwrap import dedent
@@ -33,8 +35,8 @@ _DIALPLAN: Final = f"""
 
 
 class AttackedTrunk(Asterisk):
-    """Takes calls over UDP and TCP, from a trunk that trusts nothing (`anonymous`) and one that trusts identities
-    (`trusting`). The global variable `ATTACKED_PORT` is still to be set: the port of the called phone.
+    """Accepts calls over UDP and TCP, from a trunk that trusts nothing (`anonymous`) and one that trusts identities
+    (`trusting`). A test still has to set the global variable `ATTACKED_PORT`: the port of the called phone.
     """
 
     def __post_init__(self) -> None:

@@ -1,7 +1,6 @@
-"""Feeds the readers of what comes through ARI, and of the operator's documents, with what atheris finds: `make fuzz`.
+"""Fuzzes the readers of ARI's data and of the operator's documents with inputs from atheris: `make fuzz`.
 
-Every input must be read, or refused with one of our errors or by a value that says so; what was read must be fit to be
-acted on.
+Every input must be read, or refused with one of our errors or a value for it; a value that was read must be usable.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ def read_journal(text: str) -> None:
     line = journal_lines.read(text)
     assert line.call_id.isprintable()
     assert line.at.utcoffset() is not None
-    assert "\n" not in journal_lines.blotted(text)
+    assert "\n" not in journal_lines.without_digits(text)
     hash(line.call_id)
 
 
@@ -101,7 +100,7 @@ TARGETS: Final[tuple[Callable[[str], None], ...]] = (
     read_registry,
     read_settings,
 )
-"""The first octet of an input chooses one."""
+"""Targets; the first octet of an input chooses one."""
 
 
 def texts() -> Iterator[tuple[Callable[[str], None], str]]:

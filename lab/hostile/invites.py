@@ -1,7 +1,7 @@
 """Hostile INVITEs by number: the same seed and number make the same octets.
 
-They vary each header that the hook or Asterisk's JSON reads: its length up to what a datagram carries, its octets, its
-escapes, and how often it comes. One in thirty is a torture message of `torture`.
+They vary each header that the hook or Asterisk's JSON reads: its length up to a datagram's, its octets, its escapes,
+and its repetitions. One in thirty is a torture message of `torture`.
 """
 
 import random
@@ -13,15 +13,15 @@ from typing import Final
 from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED
 from lab.rtp import Address
 
-from .attack import escaped, sdp
 from .metacharacters import META
+from .raw_sip import escaped, sdp
 from .torture import MESSAGES
 
 LONGEST: Final = 60_000
-"""Octets of all headers of a message."""
+"""Most octets of all headers of a message."""
 LENGTHS: Final = (79, 80, 81, 127, 128, 129, 255, 256, 257, 511, 1_024, 4_095, 4_097, 8_192, 20_000, LONGEST)
 TIMES: Final = (2, 3, 20, 100, 400)
-"""How often a header comes."""
+"""Numbers of repetitions of a header."""
 TORTURE_EVERY: Final = 30
 TCP_EVERY: Final = 12
 WAYS: Final = "iaovd"
@@ -60,7 +60,7 @@ PLACES: Final[dict[str, tuple[str, bytes]]] = {
     "Privacy": ("Privacy", b"@@"),
     "Accept-Language": ("Accept-Language", b"@@"),
 }  # fmt: skip
-"""Name → header, and its value: `@@` is what is drawn, MARK the INVITE's number, OWN and HOST the addresses."""
+"""Name → header and its value: `@@` is the drawn text, MARK the INVITE's number, OWN and HOST the addresses."""
 
 NOT_UTF_8: Final[dict[str, bytes]] = {
     "FF": b"\xff",
@@ -98,7 +98,7 @@ _RAW: Final = re.compile(rb"[\r\n\0](?![ \t])")
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """One message. `about` says what is hostile in it, without its octets."""
+    """One message. `about` describes its hostile part, without its octets."""
 
     number: int
     about: str
@@ -111,7 +111,7 @@ class Invite:
 
 
 def mark(number: int) -> bytes:
-    """Names an INVITE: its answers are found by it, which is in the branch, the tag and the Call-ID."""
+    """The mark of an INVITE in the branch, the tag and the Call-ID, by which its answers are found."""
     return b"hx%dy" % number
 
 
@@ -147,8 +147,8 @@ WEAPONS: Final[dict[str, tuple[str, Mapping[str, bytes]]]] = {
     "subject": ("Subject", {"60000 octets": b"x" * 59_700}),
     "harmless": ("Subject", {"a word": b"x"}),
 }
-"""Inputs that harm an unguarded Asterisk or service; they come more often than by chance.
-`harmless` is for comparison: what the load alone does.
+"""Inputs that harm an unguarded Asterisk or service; they are drawn more often than by chance. `harmless` is for
+comparison: the effect of the load alone.
 """
 WEAPON_EVERY: Final = 8
 
@@ -165,7 +165,7 @@ def _content(rng: random.Random) -> tuple[str, bytes]:
 
 
 def hostile_invite(seed: int, number: int, own: Address, to: Address, weapon: str = "") -> Invite:
-    """The INVITE of this number, from `own` to the PBX at `to`. With a weapon's name it is hostile by that alone."""
+    """The INVITE of this number, from `own` to the PBX at `to`. With a weapon's name only that part is hostile."""
     rng = random.Random(f"{seed}/{number}")
     tcp = rng.randrange(TCP_EVERY) == 0
     words = {
@@ -218,7 +218,7 @@ def hostile_invite(seed: int, number: int, own: Address, to: Address, weapon: st
 
 
 def _one_line(value: bytes) -> bytes:
-    """A line break would begin another header, which is not hostile: it becomes a folded line or goes."""
+    """The value without line breaks, which would begin another header, and so would not be hostile."""
     return _RAW.sub(b"", value).rstrip(b"\r\n")
 
 

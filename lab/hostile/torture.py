@@ -1,4 +1,4 @@
-"""The torture messages of RFC 4475, written anew from its description; as INVITEs where their fault allows it.
+"""Torture messages after RFC 4475, written from its descriptions; as INVITEs where their fault allows it.
 
 `MARK`, `OWN`, `HOST` and `OVER` are filled in as in `invites`.
 """

@@ -1,6 +1,6 @@
-"""The worked example of docs/evidence-format.md: a pack by two persons, made of fixed keys, times and random octets.
+"""The worked example of docs/evidence-format.md: a pack by two persons, made with fixed keys, times and random octets.
 
-python -m lab.ledger.example_pack     writes it to tests/ledger/example, and prints the blocks of the document
+python -m lab.ledger.example_pack writes it to tests/ledger/example, and prints the blocks of the document
 """
 
 import base64
@@ -21,7 +21,7 @@ from idtone.core.calls import Decision, Direction, ForwardedCall
 from idtone.core.numbers import parse
 from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.disclosure.legal_basis import LegalBasis
-from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal
+from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, pack_files, seal
 from idtone.ledger.disclosure.pack_file import write_zip
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.evidence import steps
@@ -56,7 +56,7 @@ WITNESS_SEED: Final = bytes(range(64, 96))
 WITNESS: Final = Signer("witness.example/w", WITNESS_SEED)
 COSIGNED_AT_S: Final = 1793498460
 CALLS: Final = ("pbx-1-1793491200.2", "pbx-1-1793491200.4")
-"""Those of the pack; a third one is in the tree alone."""
+"""The calls of the pack; a third one is only in the tree."""
 
 Files = dict[str, bytes]
 
@@ -82,7 +82,7 @@ def _calls() -> Iterator[Step]:
 
 
 def made(shown: LegalBasis = BASIS) -> tuple[Files, dict[str, str]]:
-    """The files of the pack, and what the document prints, by its names there. `shown` is the basis that the request
+    """The files of the pack, and the document's values by their names there. `shown` is the basis that the request
     shows to the second person.
     """
     draws = count(1)
@@ -113,7 +113,7 @@ def _made(url: str, shown: LegalBasis) -> tuple[Files, dict[str, str]]:
         approval = packed_calls(reader, ["act-1", "act-2"], note, sealed=True)
     profiles = {"sample": {"id": "sample", "title": "見本", "played_sha256": "5e" * 32}}
     reports = {REPORT: "<!doctype html>報告\n".encode(), PAPER: b"%PDF-1.4\n"}
-    files = packed(CASE, "act-3", asked + 2 * hour, chosen, profiles, signer.key, reports, BASIS, approval)
+    files = pack_files(CASE, "act-3", asked + 2 * hour, chosen, profiles, signer.key, reports, BASIS, approval)
     files[SEAL] = seal(files, CASE, signer)
     days = path_of(url).with_name("key.days").read_text()
     return files, _values(files, chosen, approval, note, days)
@@ -122,7 +122,7 @@ def _made(url: str, shown: LegalBasis) -> tuple[Files, dict[str, str]]:
 def _values(
     files: Files, chosen: list[PackedCall], approval: list[PackedCall], note: Note, days: str
 ) -> dict[str, str]:
-    """Keys and plaintext are made here by the document's words alone, and not by the code."""
+    """The values of keys and plaintext, computed by the document's text alone, independent of the code."""
     leaves = {one.proof.index: one.content for each in (*chosen, *approval) for one in each.proven}
     [record_key] = [each.record_key for each in chosen if each.call_id == CALLS[1]]
     assert record_key
@@ -182,18 +182,18 @@ def zip_values(octets: bytes) -> dict[str, str]:
 
 
 def blocks(values: dict[str, str]) -> str:
-    """The form that the document prints."""
+    """The values in the document's form."""
     return "\n".join(f"`{name}`:\n\n```\n{_folded(text)}\n```\n" for name, text in values.items())
 
 
 def _folded(text: str) -> str:
-    """Lines that are too long go on in the next one, behind two spaces."""
+    """The text with long lines continued on the next line, after two spaces."""
     lines = text.removesuffix("\n").split("\n")
     return "\n".join("\n  ".join([line[i : i + WIDTH] for i in range(0, len(line), WIDTH)]) for line in lines)
 
 
 def printed() -> dict[str, str]:
-    """The blocks that the document has."""
+    """Name → block in the document."""
     found = re.findall(r"^`([^`\n]+)`:\n\n```\n(.*?)\n```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return {name: text.replace("\n  ", "") for name, text in found}
 

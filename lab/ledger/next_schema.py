@@ -1,4 +1,4 @@
-"""The tables of a next version."""
+"""Tables of a future version."""
 
 NEXT = ("ALTER TABLE steps ADD COLUMN more {whole}", "CREATE INDEX ix_steps_more ON steps (more)")
-"""What a later version may bring."""
+"""Tables that a later version may add."""

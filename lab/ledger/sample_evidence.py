@@ -1,4 +1,4 @@
-"""The evidence of calls, and where tests keep a ledger."""
+"""The evidence of calls, and the places of tests' ledgers."""
 
 import time
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def decided(decision: Decision = PLAY, call_id: str = "c-1", ms: float = 0) -> S
 def fallback(
     outcome: Outcome | None, reason: Reason | None, *parties: Party, call_id: str = "c-1", ms: float = 0
 ) -> Step:
-    """What the hook decided by itself; `parties` are to hear the notice."""
+    """The step of a decision by the hook alone; the notice is for `parties`."""
     return steps.fallback(forwarded(call_id), at(ms), outcome, reason, dict.fromkeys(parties, "notice"), NONCE)
 
 
@@ -73,7 +73,7 @@ def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
 
 
 def played_to(known_by: dict[Party, str | None], call_id: str = "c-1") -> list[Step]:
-    """Steps of a call whose sound was played to these parties, and by what that is known."""
+    """Steps of a call whose sound was played to these parties, each with the source of that knowledge."""
     told = [
         decided(PLAY._replace(profiles=dict.fromkeys(known_by, "sample")), call_id),
         steps.answered(call_id, at(10)),
@@ -96,7 +96,7 @@ def cancelled_call(call_id: str, start_ms: float) -> list[Step]:
 
 
 def evidence(calls: int = 20) -> list[Step]:
-    """Calls that overlap; most are over. Of each four, one was sent its sound, and the second has two leaves."""
+    """Overlapping calls, most of them finished. Of each four, one was sent its sound, and the second has two leaves."""
     told: list[Step] = []
     for number in range(calls):
         name, ms = f"pbx-1-1793491200.{number}", number * 20_000
@@ -143,7 +143,7 @@ def put(writer: LedgerWriter, *told: Step, within_s: float = 60) -> None:
 
 
 def plain(step: Step) -> Step:
-    """A step that was read, without the tokens that only the key can make."""
+    """A step after reading, without the tokens that only the key can make."""
     return replace(step, details={name: value for name, value in step.details.items() if not name.endswith("_token")})
 
 

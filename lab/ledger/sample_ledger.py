@@ -1,4 +1,4 @@
-"""What tests do with a ledger's file: write it, read it, verify it, lock it, damage it."""
+"""Acts of tests on a ledger's file: write, read, verify, lock and damage it."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -22,12 +22,12 @@ from .sample_evidence import KEY, LOG, SEED, days_of, key_ring_of, wait_until
 
 
 def writer_of(url: str, *reserve_bytes: int) -> LedgerWriter:
-    """The node's writer, which is open. Raises LedgerError."""
+    """The node's open writer. Raises LedgerError."""
     return LedgerWriter.open(url, "pbx-1", key_ring_of(url), *reserve_bytes)
 
 
 def write(url: str, *calls: Iterable[Step]) -> None:
-    """Writes with a writer of its own, in few transactions."""
+    """Write calls with a separate writer, in few transactions."""
     with writer_of(url) as writer:
         futures = [writer.append(step) for call in calls for step in call]
     for future in futures:
@@ -42,7 +42,7 @@ def write_keys(folder: Path) -> None:
 
 
 def together(writer: LedgerWriter, group: Iterable[Step]) -> None:
-    """Write steps in one transaction, mostly."""
+    """Write steps, mostly in one transaction."""
     futures = [writer.append(step) for step in group]
     writer.hurry()
     for future in futures:
@@ -50,7 +50,7 @@ def together(writer: LedgerWriter, group: Iterable[Step]) -> None:
 
 
 def caught_up(writer: LedgerWriter) -> None:
-    """Wait until no step is late any more."""
+    """Wait until all steps are written."""
     wait_until(lambda: writer.unwritten is None)
 
 
@@ -61,7 +61,7 @@ def records_of(url: str) -> dict[str, Record]:
 
 
 def opened(url: str, days: DayKeys | None = None, server: Server | None = None) -> LedgerReader:
-    """Reads a ledger; with a server its replica there, which is made for it."""
+    """A reader of a ledger. With `server`, it reads the replica there, which is made for it."""
     if server is None:
         return LedgerReader.open(url, days)
     spool = path_of(url)
@@ -76,7 +76,7 @@ def opened(url: str, days: DayKeys | None = None, server: Server | None = None) 
 
 
 def faults(url: str, *notes: tuple[str, Note], log: Signer | None = None) -> list[str]:
-    """What `idtone ledger verify` tells, or that the database cannot be read."""
+    """The faults by `idtone ledger verify`, or the error that the database cannot be read."""
     try:
         seen = key_ring_of(url).seen.latest(LOG)
         with LedgerReader.open(url, days_of(url)) as reader:
@@ -87,14 +87,16 @@ def faults(url: str, *notes: tuple[str, Note], log: Signer | None = None) -> lis
 
 
 def query(file: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
-    """Read or change a ledger behind the back of its writer."""
+    """The rows of a statement that reads or changes a ledger without its writer's knowledge."""
     with closing(sqlite3.connect(file)) as connection, connection:
         return connection.execute(statement, values).fetchall()
 
 
 @contextmanager
 def held(file: Path, *statements: str) -> Iterator[sqlite3.Connection]:
-    """A ledger whose lock another program has, by these statements; a writer's where there are none."""
+    """Context in which another program locks the ledger with these statements. Without statements, it locks the ledger
+    like a writer.
+    """
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         for statement in statements or ("BEGIN IMMEDIATE",):
             other.execute(statement).fetchall()

@@ -1,4 +1,4 @@
-"""The acts of an operator's first month, and the commands that the pages have for them."""
+"""The acts of an operator's first month, and their commands on the pages."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Act:
     name: str
     page: str
     refused: tuple[str, ...] = ()
-    """Beginnings of commands that end with 1 here, because they say what is wrong."""
+    """Beginnings of commands that end with 1 here, because they report a fault."""
 
 
 ACTS: Final = (
@@ -51,7 +51,7 @@ ACTS: Final = (
     Act("backup-drill", "backup.md"),
     Act("month-end", "recurring.md", refused=("idtone-office misuse scan",)),
 )
-"""Those that any node can do at any time, in this order, on one node."""
+"""Acts that any node can do at any time, in this order, on one node."""
 LATER: Final = (
     Act("suspend", "suspensions.md"),
     Act("suspend-paper", "suspensions.md"),
@@ -67,20 +67,20 @@ LATER: Final = (
     Act("purge", "upgrade.md"),
     Act("restore", "backup.md", refused=("idtone setup",)),
 )
-"""Those that need a failure first, or end something."""
+"""Acts that need a failure first, or end something."""
 SECOND: Final = tuple(
     Act(f"second-{name}", "second-node.md") for name in ("database", "key", "name", "join", "look", "leave", "left")
 )
-"""A second node joins, serves and leaves: `tests/packages/second_node.py`."""
+"""Acts of a second node that joins, serves and leaves: `tests/packages/second_node.py`."""
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
-    """The marked blocks of a page in their order: the mark, and the commands."""
+    """The marked blocks of a page in order: the mark, and the commands."""
     return _BLOCK.findall(page.read_text("utf-8"))
 
 
 def commands(mark: str, page: str) -> list[str]:
-    """The lines of the Japanese page for an act, or `first day`."""
+    """The lines of the Japanese page for an act, or for `first day`."""
     found = [line for name, block in blocks(JAPANESE / page) if name == mark for line in block.splitlines()]
     assert found, f"docs/ja/how-to/{page} has no commands for {mark}"
     return found

@@ -1,6 +1,6 @@
-"""The reports of each failure of a node: by `idtone status`, by an alert and by mail, within two minutes.
+"""The reports of each failure of a node by `idtone status`, an alert and a mail, within two minutes.
 
-`first_month.py` makes each of them and measures. `when-something-fails.md` has the same table for operators.
+`first_month.py` causes each of them and measures. `when-something-fails.md` has the same table for operators.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SAMPLE: Final = "/usr/share/doc/idtone/examples/registry.yaml"
 LEDGER: Final = "/var/lib/idtone/ledger.sqlite3"
 LINES: Final = "/etc/idtone/numbers.yaml"
 NO_POSTGRESQL: Final = "postgresql://idtone@127.0.0.1:9/idtone"
-"""Nothing listens there."""
+"""An address at which nothing listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ FAILURES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Failures that happen at the same time, and how: lines that root types. `mend` takes them back."""
+    """Failures at the same time, and their cause: lines that root types. `mend` reverts them."""
 
     failures: tuple[str, ...]
     make: tuple[str, ...]
@@ -77,7 +77,7 @@ ledger:
 _HOOK: Final = "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan reload'"
 
 HAPPENINGS: Final = (
-    # First: its alert counts the restarts of the last three minutes, and other drills restart the service, too.
+    # This comes first: its alert counts restarts of the last three minutes, and other drills restart the service, too.
     Happening(
         ("restarts",),
         (
@@ -128,7 +128,7 @@ HAPPENINGS: Final = (
         (f"echo 'association: {{member: m-9999}}' > {_MEMBER}", "systemctl reload idtone"),
         (f"rm {_MEMBER}", "systemctl reload idtone"),
     ),
-    # What a node has that does more than the first month needs.
+    # Parts of a node that does more than the first month needs.
     Happening(
         ("fallback", "lines", "replication", "timestamp", "backup", "canary"),
         (
@@ -149,4 +149,4 @@ HAPPENINGS: Final = (
     ),
     Happening(("service",), ("systemctl stop idtone",), ("systemctl start idtone",)),
 )
-"""The full disk has a drill of its own, because the ledger moves to another disk first."""
+"""Happenings. The full disk has a separate drill, because the ledger moves to another disk first."""

@@ -1,7 +1,7 @@
-"""A Debian of its own, with a real systemd: to build packages in, and to install them.
+"""A separate Debian with a real systemd, in which packages are built and installed.
 
-Its processes, its files, its cgroups and its name are its own; the network is this machine's. It needs root. It ends
-with the Python that started it, and leaves no process and no mount. Two at a time must use different ports.
+Its processes, files, cgroups and name are separate; the network is this machine's. It needs root. It ends with the
+Python that started it, and leaves no process and no mount. Two at a time must use different ports.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lab import debian
 from lab.unpacked_packages import cache_directory
 
 RELEASES: Final = ("bookworm", "trixie")
-"""Debian 12 and 13: there is a package for each, because each has its own Python."""
+"""Debian 12 and 13: there is a package for each, because each has another Python."""
 CHOSEN = tuple(os.environ.get("RELEASES", "").split()) or RELEASES
 _ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
 _WITHOUT_CLOCK: Final = ("setpriv", "--bounding-set", "-sys_time", "--inh-caps", "-sys_time")
@@ -36,7 +36,9 @@ END_WITHIN_S: Final = 10
 COMMAND_S: Final = 1200.0
 """The limit of a command. The longest ones build a package, and download Debian."""
 UP: Final = ("running", "degraded")
-"""`degraded`: a unit failed that a machine of this kind cannot have, for example one that loads a kernel module."""
+"""States of a started machine. `degraded`: a unit failed that a machine of this kind cannot have, for example one that
+loads a kernel module.
+"""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 _IN_CGROUP: Final = 'echo $$ > "$1/cgroup.procs" && shift && exec "$@"'
@@ -73,7 +75,7 @@ and certificates."""
 
 
 class MachineFailed(Exception):
-    """A machine did not start, or a command in it failed; the text has what it wrote."""
+    """A machine did not start, or a command in it failed; the text has the output."""
 
 
 class Machine:
@@ -118,27 +120,27 @@ class Machine:
 
     @property
     def root(self) -> Path:
-        """Its files, as this machine sees them."""
+        """The folder of its files on this machine."""
         return Path(f"/proc/{self.leader}/root")
 
     def _is_up(self) -> bool:
-        """Whether systemd has started everything."""
+        """True if systemd has started everything."""
         return bool(self.leader) and self._run("systemctl", "is-system-running").stdout.strip() in UP
 
     @property
     def leader(self) -> int:
-        """The process id of its systemd, as this machine sees it; 0 if there is none."""
+        """The pid of its systemd on this machine; 0 if there is none."""
         assert self._started
         children = Path(f"/proc/{self._started.pid}/task/{self._started.pid}/children").read_text().split()
         return int(children[0]) if children else 0
 
     def inside(self, *namespaces: str) -> list[str]:
-        """The beginning of a command that runs in the machine, or only in these `namespaces` of it."""
+        """Prefix of a command that runs in the machine, or only in these `namespaces` of it."""
         entered = [f"--{name}" for name in namespaces or ("mount", "pid", "ipc", "uts", "cgroup")]
         return [*_WITHOUT_CLOCK, "nsenter", "--target", str(self.leader), *entered, "--root", "--wd"]
 
     def run(self, *command: str | Path, **environment: str) -> str:
-        """What a command prints, run as root. Raises MachineFailed if it fails."""
+        """The output of a command, run as root. Raises MachineFailed if it fails."""
         done = self._run(*command, **environment)
         if done.returncode:
             raise MachineFailed(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
@@ -146,7 +148,7 @@ class Machine:
 
     @contextmanager
     def shell(self, **environment: str) -> Iterator[Shell]:
-        """A shell in the machine, for several lines."""
+        """Context with a shell in the machine, for several lines."""
         started = subprocess.Popen(
             [*self.inside(), "bash"],
             env=_environment(environment),
@@ -187,13 +189,13 @@ class Machine:
 
 
 class Shell:
-    """A shell to which lines are typed. What one line sets, the next one has."""
+    """A shell that gets typed lines. The settings of one line last for the next ones."""
 
     def __init__(self, started: subprocess.Popen[bytes]) -> None:
         self._started = started
 
     def type(self, line: str, within_s: float) -> tuple[int, str]:
-        """The exit code of a line, and what it prints. Raises MachineFailed if it does not end within the time."""
+        """The exit code of a line, and its output. Raises MachineFailed if it does not end within the time."""
         end = f"end of {secrets.token_hex(8)}"
         assert self._started.stdin
         assert self._started.stdout
@@ -212,7 +214,7 @@ class Shell:
 
 @contextmanager
 def _cgroup(name: str) -> Iterator[Path]:
-    """A cgroup for one machine. Two machines in one would remove each other's: their units then fail."""
+    """Context with a cgroup for one machine. Two machines in one would remove each other's units, which then fail."""
     mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
     cgroup = next(Path(at) for _, at, kind, *_ in mounts if kind == "cgroup2") / name
     cgroup.mkdir()
@@ -232,7 +234,7 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _end_all(started: subprocess.Popen[Any]) -> None:
-    """End a command in the machine, and what it has started in its session."""
+    """End a command in the machine, and all that it has started in its session."""
     with suppress(ProcessLookupError):
         os.killpg(started.pid, signal.SIGKILL)
     with started:  # waits for it, and closes its pipes
@@ -240,7 +242,7 @@ def _end_all(started: subprocess.Popen[Any]) -> None:
 
 
 def image(release: str, *packages: str) -> Path:
-    """A tar archive of a fresh Debian with `packages` and systemd. Made once and kept in the user's cache."""
+    """A tar archive of a fresh Debian with `packages` and systemd. It is made once and kept in the user's cache."""
     base = image(release) if packages else None
     cache = cache_directory(os.environ, _tell)
     kept = cache / f"machine-{'-'.join((release, *packages))}-{debian.architecture()}.tar"

@@ -1,4 +1,4 @@
-"""A node as a Japanese operator has it: a fresh Debian 13 on which the commands of the pages were run."""
+"""A Japanese operator's node: a fresh Debian 13 on which the commands of the pages were run."""
 
 import email
 import json
@@ -13,20 +13,20 @@ from .acts import Act, commands
 from .machine import Machine, MachineFailed
 
 NUMBER: Final = "0312345678"
-"""It has a licence in the sample registry."""
+"""A number with a licence in the sample registry."""
 JAPAN: Final = {"LC_ALL": "", "LANG": "ja_JP.UTF-8", "LANGUAGE": "ja"}
 ANSWERS: Final = {
     "idtone setup --call": NUMBER,
     "sudo idtone-evidence hold place ": NUMBER,
     "sudo -u idtone idtone console": "a long pass phrase of mine",
 }
-"""What the operator types; to all other questions, yes."""
+"""The operator's answers; to all other questions, yes."""
 IDS: Final = {
     "s-1a2b3c4d": ("idtone suspensions list --json", "id"),
     "CALL_ID": ("idtone ledger list --limit 1 --until 0s --json", "call_id"),  # none of a clock that was ahead
     "h-1a2b3c4d": ("idtone-evidence hold list --json", "hold"),
 }
-"""What stands in a page for an id, which command has the one of this node, and in which field."""
+"""Placeholder of an id on a page → the command that prints this node's id, and its field."""
 MAILS: Final = "/var/mails"
 AS_SERVICE: Final = ("runuser", "-u", "idtone", "--")
 _DIALPLAN: Final = """
@@ -54,7 +54,7 @@ class OperatorNode:
     commands: int = 0
     took: dict[str, float] = field(default_factory=dict)
     _known: set[str] | None = None
-    """What the last look after an act has found, if the node was as good as before."""
+    """The result of the last look after an act, if the node was as good as before."""
 
     @property
     def root(self) -> Path:
@@ -67,15 +67,16 @@ class OperatorNode:
         file.chmod(mode)
 
     def resemble(self) -> None:
-        """Add what an operator's machine has, and this one has not: a mirror of today, a limit, a known name."""
+        """Add parts that an operator's machine has, and this one lacks: a current mirror, a limit, a known name."""
         self.write("/etc/apt/apt.conf.d/50old-mirror", 'Acquire::Check-Valid-Until "false";\n')
         self.write("/etc/systemd/system/asterisk.service.d/limit.conf", "[Service]\nLimitNOFILE=65536\n")
         with (self.root / "etc/hosts").open("a") as hosts:  # as Debian's installer writes it
             hosts.write(f"127.0.0.1 localhost\n127.0.1.1 {self.machine.run('hostname').strip()}\n")
 
     def type(self, lines: Iterable[str], refused: tuple[str, ...] = ()) -> str:
-        """Run lines as an operator types them, in one shell, and return what they print. A line that begins as
-        `refused` may fail. Each has `LINE_S`."""
+        """Type lines in one shell like an operator, and return their output. A line that begins as `refused` may fail.
+        The limit of each line is `LINE_S`.
+        """
         said = ""
         with self.machine.shell(**JAPAN) as shell:
             shell.type("cd /root", LINE_S)
@@ -104,7 +105,7 @@ class OperatorNode:
         return said
 
     def prepare_calls(self) -> None:
-        """The operator's own dialplan, which forwards by the hook; and a sendmail."""
+        """Install the operator's own dialplan, which forwards with the hook; and a sendmail."""
         plan = self.root / "etc/asterisk/extensions.conf"
         plan.write_text(plan.read_text() + _DIALPLAN)
         self.machine.run("asterisk", "-rx", "dialplan reload")
@@ -149,7 +150,7 @@ class OperatorNode:
             self.machine.run("sh", "-c", f"rm {part} && {restart}")
 
     def status(self) -> dict[str, Any]:
-        """What `idtone status --json` prints; it ends with 1 if no service runs."""
+        """The output of `idtone status --json`, which ends with 1 if no service runs."""
         printed = self.machine.run("sh", "-c", "idtone status --json || true")
         found: dict[str, Any] = json.loads(printed)
         return found
@@ -168,8 +169,9 @@ class OperatorNode:
         return bool(found["running"] and found["ari"]["connected"] and not found["troubles"])
 
     def bad(self) -> set[str]:
-        """The findings of the doctor that are not good. The look after an act is also the one before the next act, as a
-        look takes longer than most acts."""
+        """The doctor's findings that are not good. The look after an act is also the one before the next act, because a
+        look takes longer than most acts.
+        """
         known, self._known = self._known, None
         return self._look() if known is None else known
 
@@ -178,10 +180,11 @@ class OperatorNode:
         return {f"{each['id']}: {each['state']}" for each in found if each["state"] in ("bad", "warning")}
 
     def is_as_good(self, before: set[str], said: str) -> None:
-        """Raises AssertionError, with what the act `said`, unless the node is as good as before an act: it is well, the
-        doctor finds nothing new, a call gets the licensed sound, and the evidence verifies."""
+        """Assert that the node is as good as before an act: it is well, the doctor finds nothing new, a call gets the
+        licensed sound, and the evidence verifies. Raises AssertionError with the act's output `said`.
+        """
         self.wait(self.is_well, said, 60)
-        # On a busy machine, one look of the doctor can find a name that resolves slowly.
+        # One look of the doctor on a busy machine can find a name that resolves slowly.
         after: set[str] = set()
 
         def is_no_worse() -> bool:
@@ -203,7 +206,7 @@ class OperatorNode:
         return [f"To: {each['To']}\n{each['Subject']}\n{each.get_content()}" for each in read if each["To"]]
 
     def wait(self, condition: Callable[[], bool], what: str, within_s: float, every_s: float = 0.5) -> float:
-        """The seconds until it holds."""
+        """The seconds until a condition holds."""
         began_s = time.monotonic()
         while not condition():
             assert time.monotonic() - began_s < within_s, f"not within {within_s:.0f} s: {what}; {self.status()}"

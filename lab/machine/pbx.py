@@ -1,4 +1,4 @@
-"""An Asterisk that runs in a machine, as Asterisk's user there, and knows nothing of idtone before its setup."""
+"""An Asterisk that runs in a machine, as Asterisk's user there, and has nothing of idtone before its setup."""
 
 import shlex
 from dataclasses import replace
@@ -12,13 +12,15 @@ from .machine import Machine
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 _AS_ASTERISK = ("setpriv", "--reuid=asterisk", "--regid=asterisk", "--clear-groups", "--pdeathsig=KILL")
-"""It ends with the Python that started it, as the machine does, although it is none of the machine's processes."""
+"""Command prefix. Asterisk ends with the Python that started it, like the machine, although it is not one of the
+machine's processes.
+"""
 _PROGRAM = "usr/sbin/asterisk"
 
 
 class PbxInMachine(Asterisk):
     def __init__(self, installation: AsteriskInstallation, scratch: Path, machine: Machine) -> None:
-        # Of the machine it has only the files, so the lab can end it by its process id.
+        # It has only the files of the machine, so the lab can end it by its process id.
         inside = [*machine.inside("mount"), *_AS_ASTERISK, *installation.command]
         super().__init__(replace(installation, command=inside), scratch, site=BARE)  # the machine has its own users
         self.machine = machine

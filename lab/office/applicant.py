@@ -1,4 +1,4 @@
-"""An applicant who has handed in an application by the desk's public form: what the form keeps then."""
+"""An applicant's submission by the desk's public form, in its stored form."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""The computers of the pages about the office, as folders: what a page tells people to type runs there. The holders of
-the first day use one home; a successor has another one.
+"""The computers in the pages about the office, as folders: a page's commands run there. The holders of the first day
+use one home; a successor has another one.
 
 The commands stay those of the page. Only the folders that it names begin elsewhere, questions are answered with yes,
-`runuser` and `chown` change no user, and `systemctl` writes down what it would do.
+`runuser` and `chown` change no user, and `systemctl` only records its acts.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ systemctl() { echo "systemctl $*" >> "$UNITS"; }
 
 @dataclass
 class TwoComputers:
-    """`root` is the office's computer; the stick is in it, too. No private key of a person is ever on the stick."""
+    """The two computers. `root` is the office's; the stick is in it, too. No private key of a person is ever on the
+    stick.
+    """
 
     root: Path
     office: Office
 
     @classmethod
     def founded(cls, root: Path, office: Office) -> TwoComputers:
-        """After the first day, with keys and users as its page has them."""
+        """The computers after the first day, with keys and users by its page."""
         here = cls(root, office)
         for folder in (here.home, here.stick, here.officer, root / "etc/idtone-office", root / "etc/nginx/conf.d"):
             folder.mkdir(parents=True)
@@ -75,7 +77,7 @@ class TwoComputers:
 
     @property
     def own(self) -> Path:
-        """Where the holders keep their keys, and the root."""
+        """The folder in which the holders keep their keys, and the root."""
         return self.holder / "idtone-keys"
 
     @property
@@ -84,7 +86,7 @@ class TwoComputers:
 
     @property
     def units(self) -> Path:
-        """What `systemctl` was asked for."""
+        """The record of the requests to `systemctl`."""
         return self.root.with_name("units")
 
     def key(self, name: str) -> Path:
@@ -94,9 +96,9 @@ class TwoComputers:
         return [word for name in names for word in ("--key", self.key(name))]
 
     def type(self, page: str, *names: str, typed: str = "", home: Path | None = None, **changed: str) -> str:
-        """Run the commands of the page's blocks in the shell, and return what they print. `typed` is what OpenSSL asks
-        for; `home` is that of a holder with another computer; `changed` are other words in place of the page's. Raises
-        AssertionError if one fails.
+        """Run the commands of the page's blocks in the shell, and return their output. `typed` are the answers to
+        OpenSSL; `home` is the home of a holder with another computer; `changed` are other words in place of the page's.
+        Raises AssertionError if a command fails.
         """
         said = ""
         for name in names:
@@ -121,7 +123,7 @@ class TwoComputers:
         return said
 
     def private_keys(self) -> list[str]:
-        """The keys of persons on the stick: in files, and in what archives hold."""
+        """Private keys of persons on the stick, in files and in archives."""
         found = []
         for path in self.stick.rglob("*") if self.stick.exists() else ():
             if path.suffixes[-2:] == [".tar", ".gz"]:
@@ -136,9 +138,7 @@ class TwoComputers:
         return _FOLDER.sub(rf"{self.root}/\1", script).replace("--directory /", f"--directory {self.root}/")
 
     def as_member(self, node: Path, root: Path | None = None) -> Any:
-        """What a member's node says after it has looked for a new edition; `root` is another root than the one that
-        it has.
-        """
+        """The output of a member's node after looking for a new edition; `root` is another root than its own."""
         node.mkdir(exist_ok=True)
         if root or not (node / "root.json").exists():
             shutil.copy(root or self.own / "1.root.json", node / "root.json")

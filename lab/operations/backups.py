@@ -1,4 +1,4 @@
-"""A node with a ledger, of which tests make backups."""
+"""A node with a ledger, for tests of backups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRET = pyrage.x25519.Identity.generate()
 
 @dataclass
 class BackedNode:
-    """A node in a folder of its own: its settings, its ledger, and the folder of its archives."""
+    """A node in a separate folder: its settings, its ledger, and the folder of its archives."""
 
     folder: Path
 
@@ -71,7 +71,7 @@ class BackedNode:
         return LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node))
 
     def sign(self, *calls: str) -> tuple[str, int] | None:
-        """Write calls; the name and the leaves of what is signed then, None if nothing is."""
+        """Write calls; returns the name and the size of the signed tree, None if nothing is signed."""
         with self.writer() as writer:
             for number, call in enumerate(calls):
                 put(writer, *heard_call(call, number * 1000))
@@ -79,7 +79,7 @@ class BackedNode:
         return (note.text.split("\n")[0], int(note.text.split("\n")[1])) if note else None
 
     def next_tree(self) -> str:
-        """The name by which a service that is started now signs."""
+        """The name under which a newly started service would sign."""
         settings = self.settings
         return continued_trees_of(settings.ledger, settings.node).origin
 

@@ -1,4 +1,4 @@
-"""An Asterisk that knows nothing of idtone, and the commands that set it up."""
+"""An Asterisk without idtone, and the commands that set it up."""
 
 import json
 import os
@@ -18,18 +18,18 @@ from idtone.cli import app
 from idtone.operations.doctor.modules import DIALPLAN_VIEW
 from lab.asterisk import IDTONE, MODULES, Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.operations.doctor.examining import modules_conf
+from lab.operations.doctor.run_doctor import modules_conf
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.site import BARE
 
 FEW_MODULES = "pbx_config app_dial bridge_simple res_timing_timerfd codec_ulaw codec_resample".split()
 ALL_MODULES = modules_conf(*MODULES, *DIALPLAN_VIEW)
-"""So that setup loads none, which takes seconds."""
+"""All modules, so that setup loads none, which takes seconds."""
 EXTENSIONS = "[general]\n\n[incoming]\nexten = _X.,1,Hangup()\n"
 
 
 class BareAsterisk(Asterisk):
-    """An Asterisk that knows nothing of idtone: no ARI, no HTTP server, no hook, few modules."""
+    """An Asterisk without idtone: no ARI, no HTTP server, no hook, few modules."""
 
     def _write_configuration(self) -> None:
         self._write_files()
@@ -59,7 +59,7 @@ class Pbx:
         }
 
     def run(self, *arguments: str, text: str = "") -> tuple[int, str]:
-        """Exit code and output. Asserts that no secret is shown."""
+        """Exit code and output of a command. Asserts that no secret is shown."""
         return self._run(arguments[0], "-c", str(self.config), *arguments[1:], text=text)
 
     def _run(self, *arguments: str, text: str = "") -> tuple[int, str]:
@@ -120,7 +120,7 @@ NEW = ("--yes", "--registry", str(LAB_REGISTRY), "--trust", "unsigned", "--membe
 
 @contextmanager
 def bare(installation: AsteriskInstallation, scratch: Path, files: Mapping[str, str] | None = None) -> Iterator[Pbx]:
-    """A bare PBX, whose Asterisk is the program `asterisk` in PATH."""
+    """Context with a bare PBX, whose Asterisk is the program `asterisk` in PATH."""
     with pytest.MonkeyPatch.context() as patch, BareAsterisk(installation, scratch, files or {}, site=BARE) as asterisk:
         patch.setenv("PATH", asterisk.in_path(scratch))
         yield Pbx(asterisk)

@@ -1,6 +1,6 @@
-"""setup and doctor on a real Asterisk that is too old: `make test-asterisk SUITE=bullseye` (16.28), or an own build.
+"""setup and doctor on a real Asterisk that is too old: `make test-asterisk SUITE=bullseye` (16.28), or another build.
 
-Not a part of `make test`: tests/operations/setup/test_refusal.py has the same with a script.
+Not a part of `make test`: tests/operations/setup/test_refusal.py tests the same with a script.
 """
 
 import json
@@ -8,12 +8,12 @@ import json
 import pytest
 
 from idtone.core.errors import UsageError
-from lab.chosen_asterisk import chosen
+from lab.chosen_asterisk import chosen_asterisk
 from lab.operations.bare_asterisk import ALL_MODULES, NEW, USER, bare
 
 
 def test_it_is_refused_and_nothing_is_changed(tmp_path):
-    installation = chosen()
+    installation = chosen_asterisk()
     assert not installation.is_supported, "name an old Asterisk: make test-asterisk SUITE=bullseye"
     refused = f"Asterisk {installation.version}"
     ari = {"ari.conf": "[general]\nenabled = yes\n[idtone]\ntype = user\npassword = some-password-12345\n"}

@@ -1,1 +1,1 @@
-"""Telephones, clients and media relays of others, as test equipment beside the lab's own phones."""
+"""Phones, clients and media relays of other makers, as test equipment beside the lab's own phones."""

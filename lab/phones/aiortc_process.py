@@ -34,7 +34,7 @@ def tell(what: str, number: int | None = None, **more: Any) -> None:
 
 
 class Call:
-    """One call's media, and what is needed to end it."""
+    """One call's media, and the objects for its end."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -48,7 +48,7 @@ class Call:
         self.peer.on("track", lambda track: setattr(self, "writing", asyncio.create_task(self.record(track))))
 
     async def record(self, track: Any) -> None:
-        """Everything that the phone would play."""
+        """Record all that the phone would play."""
         file: wave.Wave_write | None = None
         try:
             while True:

@@ -1,4 +1,4 @@
-"""baresip, as Debian has it. It records what it plays, after its buffers; its module ctrl_tcp shows and leads it."""
+"""Debian's baresip. It records what it plays, after its buffers; the module ctrl_tcp shows and controls it."""
 
 import asyncio
 import contextlib
@@ -23,9 +23,9 @@ RATES: Final = {"G722": 16000, "opus": 48000}
 MODULES: Final = (
     "g711", "g722", "gsm", "opus", "srtp", "dtls_srtp", "ice", "stun", "aufile", "account", "menu", "ctrl_tcp",
 )  # fmt: skip
-"""An account may name only what was loaded before it."""
+"""Modules. An account may name only those that were loaded before it."""
 ROOMY: Final = ("jitter_buffer_type adaptive", "jitter_buffer_delay 2-10", "audio_buffer 40-160")
-"""Buffers that keep the sound."""
+"""Buffers that are large enough to keep the sound."""
 EVENTS: Final = {
     "CALL_INCOMING": ("incoming",),
     "CALL_ESTABLISHED": ("answered", "connected"),
@@ -35,7 +35,7 @@ WITHOUT: Final = (*DESKTOP, "libgl1-*")
 
 
 class Baresip(Program):
-    """`wanted.settings` are further lines of its configuration: its buffers."""
+    """A baresip. `wanted.settings` are further lines of its configuration: its buffers."""
 
     name = "baresip"
 
@@ -96,7 +96,7 @@ class Baresip(Program):
             await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
-        """Its events, which come as netstrings."""
+        """Read its events, which come as netstrings."""
         with contextlib.closing(self._writer):
             await self._heed(reader)
 

@@ -1,7 +1,6 @@
-"""What lies between the PBX and a phone: a NAT, a lossy network, a wrong address, a media relay.
+"""Devices between the PBX and a phone: a NAT, a lossy network, a wrong address, a media relay.
 
-A proxy for SIP over UDP before one phone. It changes the session descriptions as such a device would have them, and
-leaves the rest as it is.
+A proxy for SIP over UDP before one phone. It changes the session descriptions like such a device, and nothing else.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ _RTCP = re.compile(rb"a=rtcp:[^\r\n]*\r\n")
 
 
 class Media(Protocol):
-    """What happens to the session descriptions, by the call's Call-ID."""
+    """A change of the session descriptions, by the call's Call-ID."""
 
     async def offer(self, call: str, body: bytes) -> bytes:
-        """The PBX's offer, as the phone gets it."""
+        """The PBX's offer in the form for the phone."""
 
     async def answer(self, call: str, body: bytes, status: int) -> bytes:
-        """The phone's answer, as the PBX gets it."""
+        """The phone's answer in the form for the PBX."""
 
     async def close(self) -> None: ...
 
@@ -48,7 +47,9 @@ def moved(body: bytes, host: str | None = None, port: int | None = None) -> byte
 
 @dataclass
 class Announced:
-    """The phone announces another address than its own, `host` or `port`; with `early`, only before the answer."""
+    """A phone that announces another address than its own, `host` or `port`. With `early`, it does so only before the
+    answer.
+    """
 
     host: str | None = None
     port: int | None = None
@@ -66,13 +67,15 @@ class Announced:
 
 @dataclass
 class Lossy:
-    """A network that loses `percent` of the RTP packets in each direction, and no RTCP; it keeps what the phone got."""
+    """A network that loses `percent` of the RTP packets in each direction, and no RTCP; it records the packets that
+    reach the phone.
+    """
 
     percent: int
     announced: str = LOOPBACK
-    """The address that the phone announces through it: another than its own is behind NAT."""
+    """The address that the phone announces through it; a phone behind NAT announces another one than its own."""
     received: list[Packet] = field(default_factory=list)
-    """What came to the phone in the latest call."""
+    """The packets that reached the phone in the latest call."""
     _relays: dict[str, tuple[_Relay, _Relay]] = field(default_factory=dict)
     _random: random.Random = field(default_factory=lambda: random.Random(26))
 
@@ -118,7 +121,7 @@ class _Relay(asyncio.DatagramProtocol):
 
 
 async def _relays(lossy: Lossy) -> tuple[_Relay, _Relay]:
-    """For RTP and, at the next port, for RTCP."""
+    """Relays for RTP and, at the next port, for RTCP."""
     loop = asyncio.get_running_loop()
     while True:
         while (first := free_ports(1, socket.SOCK_DGRAM)[0]) % 2:
@@ -164,7 +167,7 @@ class Between(asyncio.DatagramProtocol):
         task.add_done_callback(self._tasks.discard)
 
     async def ended(self) -> None:
-        """Whatever is under way is cancelled, so that no media is made any more."""
+        """Cancel all that is in progress, so that no more media is created."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -209,7 +212,7 @@ class Between(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def between(phone: Address, media: Media) -> AsyncIterator[Between]:
-    """The proxy, until the end of the context."""
+    """Context with the proxy."""
     (port,) = free_ports(1, socket.SOCK_DGRAM)
     loop = asyncio.get_running_loop()
     transport, proxy = await loop.create_datagram_endpoint(

@@ -1,4 +1,4 @@
-"""A phone in a real Chromium: JsSIP over a WebSocket, WebRTC, and what WebAudio hears of it."""
+"""A phone in a real Chromium: JsSIP over a WebSocket, WebRTC, and the sound in WebAudio."""
 
 import asyncio
 import base64
@@ -69,7 +69,7 @@ agent.start();
 
 
 class Browser(Program):
-    """JsSIP in Chromium. What happens is looked up in the page."""
+    """JsSIP in Chromium. Its events are read from the page."""
 
     name = "chromium"
     driver: Any = None
@@ -120,7 +120,7 @@ class Browser(Program):
             await asyncio.sleep(LOOK_S)
 
     async def _run(self, script: str) -> Any:
-        """The result of a script in the page; one at a time."""
+        """The result of a script in the page. Only one runs at a time."""
         async with self._turn:
             return await asyncio.to_thread(self.driver.execute_script, script)
 

@@ -1,4 +1,4 @@
-"""What came to the ports of a phone, whatever the phone makes of it: the loopback interface, as root on Linux."""
+"""A capture of a phone's ports on the loopback interface, independent of the phone. It needs root on Linux."""
 
 import contextlib
 import ctypes
@@ -21,22 +21,24 @@ ANY: Final = "0.0.0.0"
 _IPV4: Final = 0x0800
 _UDP: Final = 17
 _RTCP: Final = range(64, 96)
-"""Payload types that RTP leaves free, because RTCP at the same port looks so (RFC 5761, 4)."""
+"""Payload types that RTP leaves free, because RTCP at the same port looks like them (RFC 5761, 4)."""
 _OCTETS: Final = 1 << 24
-"""Of the socket's buffer: some ten seconds of many calls."""
+"""Size of the socket's buffer in octets: some ten seconds of many calls."""
 _SO_RCVBUFFORCE: Final = 33
-"""Above the system's limit; asm-generic/socket.h, and Python has no name for it."""
+"""Socket option for a buffer above the system's limit; from asm-generic/socket.h, because Python has no name for it."""
 _SO_ATTACH_FILTER: Final = 26
 _ONLY_UDP: Final = b"".join(
     struct.pack("@HBBI", *each)
     for each in ((0x30, 0, 0, 9), (0x15, 0, 1, _UDP), (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0))
 )
-"""For the kernel (linux/filter.h). Segments of TCP would fill the buffer, and packets of phones would be dropped."""
+"""A filter for the kernel (linux/filter.h). Segments of TCP would fill the buffer, and packets of phones would be
+dropped.
+"""
 
 
 class Capture:
-    """The RTP packets on the loopback interface, by the port that they came to. Use it as a context manager, which
-    raises OSError if it missed some.
+    """The RTP packets on the loopback interface, by their destination port. Use it as a context manager, which raises
+    OSError if it missed some.
     """
 
     def __init__(self) -> None:
@@ -70,9 +72,9 @@ class Capture:
             raise OSError(f"the capture read too late: {lost} packets on the loopback interface were dropped")
 
     def take(self, sockets: Collection[Address], since_ns: int, until_ns: int) -> list[Packet]:
-        """The packets that came to these sockets between these times. It forgets what is older than two minutes.
+        """The packets that came to these sockets between these times. Packets older than two minutes are dropped.
 
-        The last packets of a call may come when the next one has begun, so a stream that came before is left out.
+        The last packets of a call may come when the next one has begun, so a stream that began earlier is left out.
         """
         oldest_ns = time.time_ns() - KEPT_NS
         with self._lock:
@@ -93,7 +95,7 @@ class Capture:
 
 
 def media(data: bytes) -> tuple[Address, Packet] | None:
-    """Where an RTP packet goes to, and the packet; None if the datagram is something else."""
+    """Destination of an RTP packet, and the packet; None if the datagram is something else."""
     start = (data[0] & 0x0F) * 4
     if data[9] != _UDP or len(data) < start + 8:
         return None
@@ -104,7 +106,7 @@ def media(data: bytes) -> tuple[Address, Packet] | None:
 
 
 def sockets(process: int) -> set[Address]:
-    """Where a process and its children listen on UDP."""
+    """The addresses on which a process and its children listen on UDP."""
     inodes = set()
     for each in _family(process):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Gets what phones of others need: Python packages in a folder of their own in the user's cache, and npm's.
+"""Requirements of other makers' phones: Python packages in a separate folder in the user's cache, and npm's.
 
 None of it is a part of idtone, nor needed to develop it. Versions are fixed, so that figures stay comparable.
 """
@@ -22,7 +22,7 @@ NPM: Final = {"jssip": "3.13.8", "tuf-js": "5.0.1", "esbuild": "0.28.2"}
 
 
 def python_with(*names: str) -> Path:
-    """The program of a Python with these packages: Debian's 3.11, for which each has a binary. Raises
+    """The path of a Python with these packages: Debian's 3.11, for which each has a binary. Raises
     PackagesUnavailable.
     """
     wanted = [f"{name}=={PYTHON[name]}" for name in names]
@@ -51,7 +51,7 @@ def python_with(*names: str) -> Path:
 
 
 def bundle(name: str, entry: str, variable: str, runs_in: str = "browser") -> Path:
-    """A package of npm with what it needs, as one script that sets `variable` in a page, or in `node`. Raises
+    """A package of npm with its dependencies, as one script that sets `variable` in a page, or in `node`. Raises
     PackagesUnavailable.
     """
     cache = cache_directory(os.environ, tell)

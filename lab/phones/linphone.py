@@ -1,4 +1,4 @@
-"""linphonec, as Debian has it, with files in place of a sound card."""
+"""Debian's linphonec, with files in place of a sound card."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ TOLD: Final = (
 
 
 class Linphone(Program):
-    """It answers by itself, and records each call in a file of its own, which it gets before the call."""
+    """A linphonec that answers by itself. It records each call in a separate file, which is set before the call."""
 
     name = "linphone"
     terminal = True
@@ -67,7 +67,7 @@ class Linphone(Program):
         return [loader, option, f"{self._own_grammars(root)}:{libraries}", program, "-c", settings, "-a"]
 
     def _own_grammars(self, root: Path) -> Path:
-        """A folder with a libbelr that finds the grammars in the working folder: it has only the path of an installed
+        """A folder with a libbelr that finds the grammars in the working folder: it knows only the path of an installed
         package.
         """
         (self.folder / "grammars").symlink_to(root / "usr/share/belr/grammars")
@@ -88,7 +88,7 @@ class Linphone(Program):
         await self._order(f"record {self.recording(0)}")
 
     async def _order(self, line: str) -> None:
-        """One command. It keeps only the last line of what comes before it has looked again."""
+        """Send one command. linphonec keeps only the last line that comes between two of its looks."""
         await self.write(line)
         await asyncio.sleep(LOOKS_EVERY_S)
 

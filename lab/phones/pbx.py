@@ -1,4 +1,4 @@
-"""An Asterisk that phones of others can reach: over UDP, TCP, TLS and WebSocket, with SRTP, DTLS and ICE."""
+"""An Asterisk for other makers' phones: over UDP, TCP, TLS and WebSocket, with SRTP, DTLS and ICE."""
 
 import os
 import re
@@ -29,9 +29,9 @@ ENDPOINTS: Final = {
 }
 """Name → its own settings. A phone that calls names its endpoint as the user of its From."""
 MEDIA: Final = "PHONES_INSIDE"
-"""The environment variable with an address that is not loopback, for ICE, whose agents leave loopback out."""
+"""Environment variable with a non-loopback address for ICE, whose agents leave loopback out."""
 REGISTERED: Final = ("webrtc", "webrtc-ulaw")
-"""Those whose phones register: Asterisk cannot open a WebSocket to them."""
+"""Endpoints whose phones register: Asterisk cannot open a WebSocket to them."""
 ICE: Final = (*REGISTERED, "phone-ice")
 
 DIALPLAN: Final = """
@@ -53,7 +53,9 @@ ALSO: Final = (
 
 
 class PhonesPbx(Asterisk):
-    """Use it as `Asterisk`. `tcp_port` and `tls_port` are there beside `sip_port`; the WebSocket is at `http_port`."""
+    """A PBX, used like `Asterisk`. It has `tcp_port` and `tls_port` beside `sip_port`; the WebSocket is at
+    `http_port`.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,7 +66,7 @@ class PhonesPbx(Asterisk):
         modules = [*MODULES, *(name for name in ALSO if name not in MODULES)]
         return files | {
             "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in modules),
-            # As an operator has it: only the lab's own phones are quicker without.
+            # The setting is an operator's: only the lab's own phones are quicker without it.
             "rtp.conf": "[general]\nrtpstart = 10000\nrtpend = 19999\nstrictrtp = yes\nicesupport = yes\n",
             "extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(DIALPLAN)}",
             "pjsip.conf": self._pjsip(),
@@ -72,13 +74,13 @@ class PhonesPbx(Asterisk):
 
     def _write_files(self) -> None:
         super()._write_files()
-        from lab.registry.trust.serving import write_certificate
+        from lab.registry.trust.publication_server import write_certificate
 
         write_certificate(self.key_and_certificate)
 
     @property
     def key_and_certificate(self) -> Path:
-        """A key and a certificate for SIP over TLS, at both ends."""
+        """A key and a certificate for SIP over TLS, for the PBX and for the phones."""
         return self.etc / "phones.pem"
 
     @property

@@ -1,4 +1,4 @@
-"""A phone of others as a program: what all of them have in common."""
+"""A program as a phone: the common part of all such phones."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LOOKS_EVERY_S: Final = 0.02
 DESKTOP: Final = (
     "mesa-*", "libllvm*", "libz3-*", "libgtk*", "adwaita-*", "fonts-*", "systemd*", "dbus*", "alsa-*",
 )  # fmt: skip
-"""Packages that a phone needs on a desktop alone."""
+"""Packages that a phone needs only on a desktop."""
 
 
 def two_ports() -> int:
-    """A port that is free for UDP and TCP, as is the next one: some phones take both, for SIP over TLS."""
+    """A port that is free for UDP and TCP, like the next one: some phones use both, for SIP over TLS."""
     while True:
         first, second = free_ports(2)
         if second == first + 1 and [first, second] == [_udp(first), _udp(second)]:
@@ -47,7 +47,9 @@ def _udp(port: int) -> int | None:
 
 
 async def written(path: Path, within_s: float = 3.0) -> bool:
-    """Wait until a WAV file is whole: its header says as much as the file has. False if there is none by then."""
+    """True once a WAV file is complete: the size in its header is the file's. False if there is none within the
+    time.
+    """
     for _ in range(round(within_s / LOOKS_EVERY_S)):
         if _is_whole(path):
             return True
@@ -66,34 +68,34 @@ def _is_whole(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How a phone is to be. What a kind of phone cannot have, it refuses when it is made (ValueError)."""
+    """The wanted properties of a phone. A kind of phone refuses unsupported ones when it is created (ValueError)."""
 
     codec: str = "PCMU"
     """`PCMU`, `PCMA`, `G722`, `GSM` or `opus`."""
     transport: str = "udp"
-    """Of SIP: `udp`, `tcp` or `tls`."""
+    """Transport of SIP: `udp`, `tcp` or `tls`."""
     srtp: str = ""
     """`sdes`, `dtls`, or empty for plain RTP."""
     ice: bool = False
     announced: str = ""
     """The address in its session descriptions; empty for its own."""
     early_ms: int = 0
-    """Early media before the answer, for so long."""
+    """Duration of early media before the answer."""
     hold: tuple[tuple[int, bool], ...] = ()
-    """When after the answer (ms) it holds the call, or resumes it."""
+    """Times after the answer (ms) at which it holds the call (True), or resumes it (False)."""
     settings: tuple[str, ...] = ()
-    """Further lines of its own configuration."""
+    """Further lines of the phone's own configuration."""
 
     def but(self, **others: Any) -> Wanted:
         return replace(self, **others)
 
 
 class Program:
-    """One phone's process. It answers by itself, and numbers the calls as they come. Use it with `async with`."""
+    """One phone's process. It answers by itself, and numbers the calls in order. Use it with `async with`."""
 
     name: str
     terminal = False
-    """Its output is a terminal, so that it does not keep lines back."""
+    """True if its output is a terminal, so that it does not hold lines back."""
     environment: dict[str, str] | None = None
 
     def __init__(self, wanted: Wanted, folder: Path, pbx: PhonesPbx, endpoint: str = "phone") -> None:
@@ -107,19 +109,19 @@ class Program:
         self.voice = self.voice_at(8000)
 
     def voice_at(self, rate_hz: int) -> Path:
-        """What it says: one step of the codec. Some phones take digital silence for a pause, and send nothing."""
+        """The phone's voice: one step of the codec. Some phones take digital silence for a pause, and send nothing."""
         path = self.folder / f"voice-{rate_hz}.wav"
         soundfile.write(path, np.full(rate_hz * 20, 8, np.int16), rate_hz)
         return path
 
     @classmethod
     def fetch(cls) -> object:
-        """Get what it needs, or find it; where. Raises PackagesUnavailable."""
+        """Get or find the phone's software; returns its place. Raises PackagesUnavailable."""
         return None
 
     @property
     def target(self) -> str:
-        """Its URI, as the PBX dials it."""
+        """The phone's URI for the PBX."""
         transport = "" if self.wanted.transport == "udp" else f";transport={self.wanted.transport}"
         return f"sip:phone@{LOOPBACK}:{self.port}{transport}"
 
@@ -130,14 +132,14 @@ class Program:
         return f"sip:{name}@{LOOPBACK}:{ports[self.wanted.transport]}{transport}"
 
     def command(self) -> Sequence[object]:
-        """Write what it reads, and return how it is started."""
+        """Write the phone's configuration, and return the start command."""
         return []
 
     async def ready(self) -> None:
-        """Wait until it takes calls."""
+        """Wait until the phone accepts calls."""
 
     def recording(self, number: int) -> Path:
-        """What it recorded of the call with this number."""
+        """The phone's recording of the call with this number."""
         return self.folder / f"{number}.wav"
 
     async def dial(self, name: str) -> None:
@@ -145,18 +147,18 @@ class Program:
         raise TypeError(f"{self.name} only takes calls")
 
     async def answered(self, number: int) -> None:
-        """Wait until it has answered the call with this number."""
+        """Wait until the phone has answered the call with this number."""
         await self.happened("answered", number + 1)
 
     async def connected(self, number: int) -> None:
-        """Wait until its own call with this number is connected."""
+        """Wait until the phone's own call with this number is connected."""
         await self.happened("connected", number + 1)
 
     async def hang_up(self) -> None:
         """End the present call."""
 
     async def over(self, number: int) -> None:
-        """Wait until the call with this number has ended, and its recording is whole."""
+        """Wait until the call with this number has ended, and its recording is complete."""
 
     async def __aenter__(self) -> Self:
         words = [str(each) for each in self.command()]
@@ -200,7 +202,7 @@ class Program:
             await asyncio.gather(self._reading, return_exceptions=True)
 
     def said(self) -> str:
-        """The end of what it wrote."""
+        """The end of the phone's output."""
         errors = (self.folder / "errors").read_text(errors="replace")[-2000:]
         return "\n".join([json.dumps(each) for each in self.told[-20:]] + [errors])
 
@@ -212,7 +214,7 @@ class Program:
         await self.process.stdin.drain()
 
     async def happened(self, what: str, count: int = 1, within_s: float = 10.0) -> dict[str, Any]:
-        """Wait until it has told `what` so often; the last of these."""
+        """The last event `what`, after waiting for `count` of them."""
 
         def found() -> list[dict[str, Any]]:
             return [each for each in self.told if each["what"] == what]
@@ -222,7 +224,7 @@ class Program:
         return found()[count - 1]
 
     def heed(self, line: str) -> dict[str, Any] | None:
-        """What a line of its output tells; None if that is nothing of interest."""
+        """The event in a line of the phone's output; None if the line has none."""
         try:
             told = json.loads(line)
         except ValueError:
@@ -246,14 +248,14 @@ class Program:
 
 
 class Scripted(Program):
-    """A program of our own around the library of others: it reads settings, and tells what happens as JSON lines."""
+    """Our own program around another maker's library: it reads settings, and writes events as JSON lines."""
 
     script: str
     packages: tuple[str, ...]
 
     @classmethod
     def fetch(cls) -> Path:
-        """The Python that has its library."""
+        """The Python that has the library."""
         return python_with(*cls.packages)
 
     def settings(self) -> dict[str, Any]:
@@ -288,7 +290,7 @@ class Scripted(Program):
 
 
 class Pjsua(Scripted):
-    """PJSUA2."""
+    """A phone of PJSUA2."""
 
     name = "pjsua2"
     script = "pjsua_process.py"
@@ -296,7 +298,7 @@ class Pjsua(Scripted):
 
 
 class Aiortc(Scripted):
-    """aiortc, with SIP over a WebSocket."""
+    """A phone of aiortc, with SIP over a WebSocket."""
 
     name = "aiortc"
     script = "aiortc_process.py"

@@ -32,7 +32,7 @@ STARTS_WITHIN_S: Final = 10.0
 
 @dataclass
 class Rtpengine:
-    """One daemon, which is `Media` for `between`. Use it with `with`."""
+    """One rtpengine, which is `Media` for `between`. Use it with `with`."""
 
     folder: Path
     process: subprocess.Popen[bytes] | None = None
@@ -61,7 +61,7 @@ class Rtpengine:
         self._control.setblocking(False)
 
     async def ready(self) -> None:
-        """Wait until it answers. Raises RuntimeError with what it logged."""
+        """Wait until it answers. Raises RuntimeError with its log."""
         for _ in range(round(STARTS_WITHIN_S / 0.1)):
             try:
                 await self._ask({"command": "ping"}, 0.1)

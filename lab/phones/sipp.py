@@ -1,4 +1,4 @@
-"""SIPp as a called phone that sends nothing; the packets go to a port of ours, where every octet is kept."""
+"""SIPp as a called phone that sends nothing; the packets go to a port of ours, where every octet is recorded."""
 
 import asyncio
 from contextlib import ExitStack
@@ -16,11 +16,11 @@ from lab.rtp import Media
 from .program import Program
 
 QUIET_S = 0.3
-"""How long no packet has come when a call is over."""
+"""Seconds without a packet after which a call is over."""
 
 
 class Sipp(Program):
-    """Debian's SIPp, by its scenario `called`."""
+    """Debian's SIPp with the scenario `called`."""
 
     name = "sipp"
 
@@ -37,7 +37,7 @@ class Sipp(Program):
         await asyncio.to_thread(self._life.close)
 
     async def over(self, number: int) -> None:
-        """Write what has come since the last call."""
+        """Write the packets since the last call."""
         had = -1
         while had != len(self._stream.packets):
             had = len(self._stream.packets)

@@ -4,5 +4,5 @@ from idtone.registry.compiled_registry import Compiled, pack_parts
 
 
 def octets_of(ready: Compiled) -> bytes:
-    """What the file of this compiled registry has."""
+    """The octets of this compiled registry's file."""
     return b"".join(pack_parts(ready))

@@ -62,7 +62,7 @@ def index_of(text: str) -> RegistryIndex:
 
 
 def faults_of(text: str) -> tuple[Fault, ...]:
-    """The faults of `text`; none where it is valid."""
+    """The faults of `text`; empty if it is valid."""
     try:
         parse_document(text, "registry.yaml")
     except DocumentError as error:
@@ -71,6 +71,6 @@ def faults_of(text: str) -> tuple[Fault, ...]:
 
 
 def valid_until_2096(sha256: str = "") -> str:
-    """A registry by which 0312345678 may have the sound `sample`; with `sha256`, of this master alone."""
+    """A registry in which 0312345678 may use the sound `sample`, or only this master of it if `sha256` is given."""
     text = GOOD.partition("  - id: m-0002")[0].replace("2036-12-01", "2096-12-01").replace("2037-01-10", "2096-01-10")
     return text.replace("Sample sound", f"Sample sound, sha256: {sha256}") if sha256 else text

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from idtone.tones.making.formats import Libsndfile, SoundFormat
 
 PEAK_0_DBM0 = 22827.06
-"""ITU-T G.711, A-law, in 16-bit linear PCM."""
+"""Peak value of 0 dBm0 by ITU-T G.711, A-law, in 16-bit linear PCM."""
 
 
 def level_dbm0(pcm: NDArray[Any]) -> float:

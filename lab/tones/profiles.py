@@ -15,6 +15,6 @@ def make(*segments: dict[str, Any], level_dbm0: float = -16, **more: Any) -> Pro
 
 
 def recording(**more: Any) -> Profile:
-    """The first tenth of a second of a master, which is not there."""
+    """A profile of the first tenth of a second of a missing master."""
     tree = {"id": "test", "title": "Test", "level_dbm0": -16, "trim": {"to_ms": 100}}
     return build_profile(tree | {"recording": "master.wav", "sha256": "0" * 64} | more, "test")

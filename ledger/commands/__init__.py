@@ -1,4 +1,4 @@
-"""`idtone ledger`: read the evidence, verify and prove it. `idtone-evidence` has what is done with it besides."""
+"""`idtone ledger`: reads, verifies and proves the evidence. `idtone-evidence` has the other commands for evidence."""
 
 from idtone.core.terminal import command_line
 

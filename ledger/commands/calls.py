@@ -1,4 +1,4 @@
-"""`idtone ledger list | show | find | stats`: read the evidence."""
+"""`idtone ledger list | show | find | stats`: reads the evidence."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .options import (
     NodeOption,
     ledgers_now,
     ledgers_of,
-    local,
+    local_time,
     parse_since,
     parse_until,
     whole_id,
@@ -45,9 +45,9 @@ from .plot import plot
 
 _COLUMNS: Final = ("time", "call", "direction", "number", "outcome", "reason", "sound", "status")
 _FOLLOW_S: Final = 0.5
-"""How often --follow looks for calls that have ended."""
+"""Interval in seconds at which --follow looks for calls that have ended."""
 _NEW_NODES_S: Final = 5.0
-"""How often --follow looks for nodes that have come."""
+"""Interval in seconds at which --follow looks for new nodes."""
 
 
 def list_calls(
@@ -141,7 +141,7 @@ def _print(records: Sequence[Record], form: command_line.Form, with_node: bool) 
 
 
 def _printer(form: command_line.Form, with_node: bool) -> Callable[[Sequence[Record]], None]:
-    """Prints records as they come: a line of JSON for each, or rows below one heading."""
+    """A function that prints records as they come: one line of JSON for each, or rows below one heading."""
 
     def lines(records: Sequence[Record]) -> None:
         for record in records:
@@ -214,7 +214,7 @@ def find(
             file=sys.stderr,
         )
     if not records:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def stats(
@@ -262,7 +262,7 @@ def stats(
 
 
 def _wanted_number(text: str | None) -> Number:
-    """Raises UsageError."""
+    """The number to search for, from the option or typed by the person. Raises UsageError."""
     wanted = parse(text if text is not None else _asked_for("telephone number"))
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
         raise UsageError("only telephone numbers can be found; write it like 0312345678")
@@ -270,7 +270,7 @@ def _wanted_number(text: str | None) -> Number:
 
 
 def _wanted_sip_call_id(text: str) -> str:
-    """The SIP Call-ID as the ledger keeps it. Raises UsageError."""
+    """The SIP Call-ID in the form of the ledger. Raises UsageError."""
     wanted = kept_sip_call_id(_asked_for("SIP Call-ID") if text == "-" else text)
     if not wanted:
         raise UsageError("the SIP Call-ID is empty; copy it from the header Call-ID")
@@ -307,7 +307,7 @@ def show(
     record = holder.reader.record(call_id) if holder else None
     if record is None:
         print(translated("the ledger holds no call {call_id}", call_id=call_id), file=sys.stderr)
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         steps = [
             {
@@ -322,7 +322,7 @@ def show(
         return
     command_line.Rows(("time", "ms", "step", "details")).print(
         (
-            local(step.at),
+            local_time(step.at),
             f"{_after_ms(record, step):+.1f}",
             step.kind.value,
             " ".join(f"{key}={value}" for key, value in _details(record, step).items()),
@@ -344,20 +344,22 @@ def _line(record: Record) -> tuple[str, ...]:
     else:
         status = f"{record.status or '…'}{' (fallback)' * record.fallback}"
     return (
-        local(record.steps[0].at),
+        local_time(record.steps[0].at),
         record.call_id,
         record.direction or "",
         str(record.numbers.get(NumberRole.FORWARDING, "")),
         record.outcome or "",
         record.reason or "",
         record.least or "-",
-        # `show` says what is odd about a call.
+        # `show` lists the contradictions of a call.
         f"{status} !" if record.anomalies else status,
     )
 
 
 def _details(record: Record, step: Step) -> dict[str, object]:
-    """The step's details for people: masked numbers instead of tokens, and no nonce, which means nothing to them."""
+    """The details of the step for people: masked numbers instead of tokens, and no nonce, which means nothing to
+    them.
+    """
     shown: dict[str, object] = {
         name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4", "nonce"))
     }

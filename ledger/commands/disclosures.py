@@ -1,4 +1,4 @@
-"""`idtone-evidence disclosure deliver | receipt | confirm | list`: what becomes of packs that were given out."""
+"""`idtone-evidence disclosure deliver | receipt | confirm | list`: the delivery of packs that were made."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import day_given
 
-from ..disclosure.deliveries import made_by, record_delivery
+from ..disclosure.deliveries import disclosure_of_pack, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
 from ..disclosure.disclosure_papers import index_paper, receipt_sheet
-from ..disclosure.receipts import exports
+from ..disclosure.disclosures import disclosures_in
 from ..disclosure.recipient_signature import office_key_digest
 from ..evidence import steps
 from ..evidence.steps import Scalar
 from ..keys.key_ring import own_key
 from ..keys.private_files import PRIVATE_FILE
 from ..store.ledger_reader import LedgerReader
-from .options import LedgerOption, discloser, listed
+from .options import LedgerOption, discloser, listed_time
 
 PackArgument = Annotated[
     Path, typer.Argument(metavar="PACK", help="The pack that was made here, a ZIP file; - reads standard input.")
 ]
 _PACK: Final = "pack.zip"
-"""The name of a pack that came by standard input."""
+"""Name of a pack that was read from standard input."""
 OnOption = Annotated[
     str, typer.Option("--on", metavar="DAY", help="The day in Japan, like 2026-12-01, that is on the document.")
 ]
@@ -64,7 +64,7 @@ def deliver(
     name = _PACK if pack == command_line.STREAM else pack.name
     with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
         key = own_key(settings.ledger, settings.node, reader.origin())
-        export = made_by(file, exports(reader.acts()), key)
+        export = disclosure_of_pack(file, disclosures_in(reader.acts()), key)
         sheet = receipt_sheet(export, name, _sha256(file), str(key), datetime.now(UTC))
     _write(output, sheet)
     with redirect_stdout(command_line.beside_output(output)):
@@ -108,8 +108,8 @@ def receipt(
         proof = {"scan": _sha256(scan)}
     settings, day = load_settings(config), day_given(on, "--on")
     with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
-        known = exports(reader.acts())
-        export = made_by(file, known, own_key(settings.ledger, settings.node, reader.origin()))
+        known = disclosures_in(reader.acts())
+        export = disclosure_of_pack(file, known, own_key(settings.ledger, settings.node, reader.origin()))
         if signature and office_key:
             try:
                 signer = office_key_digest(_read(file), _read(signature), _read(office_key))
@@ -145,7 +145,7 @@ def confirm(
     settings, day = load_settings(config), day_given(on, "--on")
     person, now = discloser(settings.ledger), datetime.now(UTC)
     with LedgerReader.open(settings.ledger.own()) as reader:
-        known = exports(reader.acts())
+        known = disclosures_in(reader.acts())
     act = record_delivery(
         settings, known, lambda act: steps.export_confirmed(act, now, person, disclosure, reference, day)
     )
@@ -204,10 +204,10 @@ def disclosures(
     else:
         digits = 12 if form is command_line.Form.TABLE else None
         command_line.Rows(COLUMNS, form, whole=("id",)).print(
-            each.row(listed(each.at, form), today, digits) for each in found
+            each.row(listed_time(each.at, form), today, digits) for each in found
         )
     if overdue and found:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _figures(each: BasisFigures) -> dict[str, object]:

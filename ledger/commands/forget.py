@@ -1,4 +1,4 @@
-"""`idtone-evidence forget`: destroy day keys, without which telephone numbers cannot be opened."""
+"""`idtone-evidence forget`: destroys day keys, without which telephone numbers cannot be opened."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def forget(
             last=doomed[-1],
         )
         if not confirmed(question):
-            command_line.negative()
+            command_line.exit_negative()
     if doomed:
         # First, so that it is recorded whatever happens in between.
         record_act(

@@ -1,4 +1,4 @@
-"""`idtone-evidence hold place | list | lift`: calls whose numbers are not forgotten while a case needs them."""
+"""`idtone-evidence hold place | list | lift`: calls whose numbers are kept while a case needs them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import day_given, number_asked
@@ -30,7 +30,7 @@ from ..keys.key_ring import KeyRing, need_keys
 from ..store.database import Database
 from ..store.given_up_acts import first_foreign
 from ..store.ledger_reader import LedgerReader
-from .options import complete_call, local, parse_since, whole_id
+from .options import complete_call, local_time, parse_since, whole_id
 
 _COLUMNS = ("hold", "basis", "reference", "calls", "by", "placed", "until", "lifted")
 
@@ -67,7 +67,7 @@ def hold(
     `idtone-evidence hold lift`. Exit 1: there is no such call.
     """
     settings, ring = _opened(config)
-    now, person = datetime.now(UTC), acting()
+    now, person = datetime.now(UTC), acting_person()
     last = day_given(until, "--until") if until else None
     checked_until(basis, last, now)
     with LedgerReader.open(settings.ledger.own(), ring.days) as reader:
@@ -81,7 +81,7 @@ def hold(
         keys = {call: key for call in dict.fromkeys(found) if (key := reader.record_key(call)) is not None}
     if not keys:
         command_line.say("no such call has numbers that can still be opened")
-        command_line.negative()
+        command_line.exit_negative()
     hold_id = new_hold_id()
     held = ring.days.held
     new = [call for call in keys if held.get(call) is None]
@@ -118,14 +118,14 @@ def list_holds(
     else:
         command_line.Rows(_COLUMNS, whole=("hold",)).print(
             (
-                each.id, each.basis, each.reference, len(each.calls), each.by.name, local(each.at),
+                each.id, each.basis, each.reference, len(each.calls), each.by.name, local_time(each.at),
                 f"{each.until}{'!' if each in due else ''}" if each.until else "",
-                local(each.lifted.at) if each.lifted else "",
+                local_time(each.lifted.at) if each.lifted else "",
             )
             for each in found
         )  # fmt: skip
     if due:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def lift_hold(
@@ -149,7 +149,7 @@ def lift_hold(
     if found.lifted:
         act = found.lifted.call_id
     else:
-        now, person, standing = datetime.now(UTC), acting(), found
+        now, person, standing = datetime.now(UTC), acting_person(), found
         act = record_act(
             settings.ledger.own(),
             settings.node,
@@ -179,8 +179,8 @@ def _holds(settings: Settings) -> dict[str, LegalHold]:
 
 
 def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
-    """Raises LedgerError if a step is gone, or somebody else wrote or changed one: what is left of the holds must
-    destroy no key.
+    """Raise LedgerError if a step is missing, or if anyone else wrote or changed one. The remaining holds must not lead
+    to the destruction of a key then.
     """
     ledger = settings.ledger.own()
     foreign = first_foreign(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continued_trees.origin))

@@ -1,4 +1,6 @@
-"""`idtone-evidence log replace-key | end | give-up`: another key, an end, and an end that nothing can sign."""
+"""`idtone-evidence log replace-key | end | give-up`: a new key for the log, its end, and an end that nothing can
+sign.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,11 @@ import typer
 
 from idtone.core.errors import LedgerError, LedgerInUseError, TokenError, UsageError
 from idtone.core.hardware_tokens import TokenKeyName
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed, line
+from idtone.core.terminal.prompts import confirmed, kept_line
 from idtone.core.translation import Message
 
 from ..disclosure.disclosure_request import DisclosureRules
@@ -30,11 +32,11 @@ from ..keys.log_keys import FILE, LogKey, LogKeys
 from ..store.given_up_acts import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..writing.group_writer import GroupWriter
 from ..writing.ledger_writer import LedgerWriter
 from ..writing.unsigned_log_ends import lost_end
-from .options import discloser, local, read_checkpoints
+from .options import discloser, local_time, read_checkpoints
 
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -69,7 +71,7 @@ def replace_key(
     the new tree names the old one. The old database is set aside beside the new one, and stays evidence. Give the new
     key to the association and to your witnesses. Exit 1: you answered no.
     """
-    settings, why = load_settings(config), line(why, "--why")
+    settings, why = load_settings(config), kept_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     with _writing(settings) as (writer, ring):
         before, origin = ring.signer.key, ring.continued_trees.following()
@@ -80,13 +82,15 @@ def replace_key(
                 Message("End the tree {log} and begin {next}, with another key?", log=before.name, next=origin)
             )
         ):
-            command_line.negative()
+            command_line.exit_negative()
         key = _new_key(ring, token, origin)
-        told = steps.key_replaced(acting(), why, str(before), compromised is not None)
+        told = steps.key_replaced(acting_person(), why, str(before), compromised is not None)
         if compromised is None and ring.keys:
             ring.keys.check(before.name)
         ending = (
-            None if compromised else steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why, str(key.public))
+            None
+            if compromised
+            else steps.log_ended(new_act_id(), datetime.now(UTC), acting_person(), why, str(key.public))
         )
         aside = writer.replace_key(key._replace(told=told), ending, trusted)
         if writer.stored_checkpoint:
@@ -111,16 +115,16 @@ def end(
     database, the keys and the backup as long as evidence may be demanded. If the key's token went away before it signed
     the end, run this again when it is back. Exit 1: you answered no.
     """
-    settings, why = load_settings(config), line(why, "--why")
+    settings, why = load_settings(config), kept_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     with _writing(settings, follows=False) as (writer, ring):
         name = ring.signer.key.name
         if not (yes or confirmed(Message("End the log {log} for good?", log=name))):
-            command_line.negative()
+            command_line.exit_negative()
         if ring.keys:
             ring.keys.check(name)
         if not writer.has_ended:
-            writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting(), why))
+            writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting_person(), why))
         elif writer.refusal:
             raise LedgerError("the end is written and not signed: {why}", why=writer.refusal)
         note = writer.stored_checkpoint
@@ -149,7 +153,7 @@ def give_up(
     (`ledger.exports`), another person has to confirm it with the same command. The service may run. Exit 1: you
     answered no.
     """
-    settings, why = load_settings(config), line(why, "--why")
+    settings, why = load_settings(config), kept_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     ring = KeyRing.of(settings.ledger, settings.node)
     following = _unsigned(ring, log)
@@ -167,7 +171,7 @@ def give_up(
     confirms = first.act if first and person.is_another_than(first.by[0]) else None
     persons = 2 if settings.ledger.exports is Exports.TWO_PERSONS else 1
     if first and confirms and not as_json:
-        said = Message("{name} gave it up on {at}: {why}", name=first.names, at=local(first.at), why=first.why)
+        said = Message("{name} gave it up on {at}: {why}", name=first.names, at=local_time(first.at), why=first.why)
         command_line.say(said)
     question = Message(
         "Give up the end of {log} for good? Of its {leaves:,} leaves the first {signed:,} are signed, and the others "
@@ -177,7 +181,7 @@ def give_up(
         signed=signed,
     )
     if not (yes or confirmed(question)):
-        command_line.negative()
+        command_line.exit_negative()
     act = record_act(
         settings.ledger.own(),
         settings.node,
@@ -191,14 +195,14 @@ def give_up(
 
 
 def _given_up(settings: Settings, ring: KeyRing, following: Continued) -> EndGivenUp | None:
-    """How it was given up before, also by a command that was killed then."""
+    """The end as it was given up earlier, also by a command that was killed afterwards; None if it was not."""
     ledger = settings.ledger
     found = None
     with suppress(LedgerError):  # a database between was lost; the present log is asked again before it records the act
         found = end_given_up(ring.continued_trees, following, ring.days.ledger_key, path_of(ledger.own()))
     if found and not following.given_up:
         with suppress(LedgerInUseError), LedgerWriter.open(ledger.own(), settings.node, ring):
-            pass  # as each start, it settles what the file beside the key says
+            pass  # like each start, it settles the file beside the key
     return found
 
 
@@ -213,7 +217,7 @@ def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
 
 
 def _unsigned(ring: KeyRing, log: str | None) -> Continued:
-    """The tree that follows the one whose end is given up. Raises UsageError."""
+    """The tree that follows the tree whose end is given up. Raises UsageError."""
     without = ring.continued_trees.without_end
     waiting = {each.after: each for each in (without if log else ring.continued_trees.unsigned or without)}
     if log is None and len(waiting) > 1:
@@ -230,7 +234,9 @@ def _unsigned(ring: KeyRing, log: str | None) -> Continued:
 
 @contextmanager
 def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWriter, KeyRing]]:
-    """A context as the only writer of an existing ledger; `follows` as in `GroupWriter.open`. Raises LedgerError."""
+    """Open an existing ledger as its only writer during the block. `follows` as in `GroupWriter.open`. Raises
+    LedgerError.
+    """
     ledger = settings.ledger
     path = path_of(ledger.own())
     if not path.exists():
@@ -249,7 +255,7 @@ def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWr
 
 
 def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
-    """A new one in a file, or the one in the token."""
+    """A new key in a file, or the key in the token."""
     keys = ring.keys
     assert isinstance(keys, LogKeys)
     if token is None:
@@ -266,9 +272,9 @@ def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
 
 
 def _trusted(compromised: str, log: VerifierKey) -> Note | None:
-    """The head that counts, which the old key has signed. Raises UsageError, ProofError."""
+    """The last trusted head that the old key has signed; None if there is none. Raises UsageError and ProofError."""
     if compromised == NONE:
         return None
     [(_, note)] = read_checkpoints([Path(compromised)])
-    believed(note, log)
+    verified_checkpoint(note, log)
     return note

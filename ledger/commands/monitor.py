@@ -1,4 +1,6 @@
-"""`idtone-evidence monitor` and `verify split-view`: follow others' logs, and prove that one has two histories."""
+"""`idtone-evidence monitor` and `verify split-view`: follows the logs of others, and proves that one has two
+histories.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ from ..monitor.monitor import Monitor
 from ..monitor.monitored_logs import read_monitored
 from ..monitor.split_view import LIMIT, SplitView
 from ..tree.checkpoints import Checkpoint
-from .options import parse_key, tell_given_up
+from .options import parse_key, print_given_up_ends
 
 
 def monitor(
@@ -50,8 +52,8 @@ def monitor(
     with Monitor(followed).held() as held, _ended_by_signal(over):
         if not once:
             log = load_settings(config).log
-            logs.begin(log.format, log.level)
-            logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it tries again is an alarm in the end
+            logs.begin_logging(log.format, log.level)
+            logging.getLogger("urllib3").setLevel(logging.ERROR)  # a lasting failure becomes an alarm anyway
             held.run(over)
             return
         reports = held.look(over.is_set)
@@ -61,12 +63,12 @@ def monitor(
         for each in reports:
             _tell(each)
     if over.is_set() or any(each.alarms or each.trouble for each in reports):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 @contextmanager
 def _ended_by_signal(over: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT set `over`: what was verified until then is kept."""
+    """Let SIGTERM and SIGINT set `over` during the block, so that everything verified until then is kept."""
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, lambda *_: over.set()) for number in numbers]
     try:
@@ -86,7 +88,7 @@ def _tell(report: LogReport) -> None:
     command_line.say(head)
     if report.trouble:
         print(f"  {translated(report.trouble)}")
-    tell_given_up(each.to_json() for each in report.known.ends_given_up.counted)
+    print_given_up_ends(each.to_json() for each in report.known.ends_given_up.counted)
     if report.given_up:
         print(f"  {translated(report.given_up)}")
     for each in report.alarms:
@@ -133,4 +135,4 @@ def verify_split_view(
             second=sizes[1],
         )
     if fault:
-        command_line.negative()
+        command_line.exit_negative()

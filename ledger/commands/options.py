@@ -1,4 +1,4 @@
-"""What the commands of `idtone ledger` share: their options, how they read times, and how they open the ledger."""
+"""The common parts of the commands of `idtone ledger`: options, reading of times, and opening of the ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typer
 
 from idtone.core.errors import IdtoneError, ProofError, UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.persons import Person, acting
+from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, LedgerSettings, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
@@ -58,13 +58,13 @@ CheckpointsOption = Annotated[
 ]
 
 _OFFERED: Final = 50
-"""Call ids that the shell shows."""
+"""Maximum number of call ids that the shell's completion shows."""
 _CANDIDATES: Final = 5
-"""Call ids that an error shows."""
+"""Maximum number of call ids that an error shows."""
 
 
 def complete_call(context: typer.Context, incomplete: str) -> list[str]:
-    """The newest call ids that begin like this, for the shell; none if the ledger cannot be read."""
+    """The newest call ids that begin with this text, for the shell's completion; none if the ledger cannot be read."""
     given = context.params
     # The command itself will report errors.
     with suppress(IdtoneError), redirect_stderr(io.StringIO()):
@@ -83,7 +83,7 @@ CallArgument = Annotated[
 
 
 def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
-    """The id of the only call whose id begins like this; the text itself if there is no such call.
+    """The id of the only call whose id begins with this text; the text itself if there is no such call.
 
     Raises UsageError if there are several.
     """
@@ -102,7 +102,7 @@ def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
 
 
 def parse_day(text: str, now: datetime) -> str:
-    """A day of UTC that is not in the future. Raises UsageError."""
+    """A day in UTC that is not in the future. Raises UsageError."""
     try:
         day = date.fromisoformat(text).isoformat()
     except ValueError as error:
@@ -118,13 +118,13 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_until(text: str, now: datetime) -> datetime:
-    """The moment as from `parse_since`; for a day, its end."""
+    """The moment as from `parse_since`, but the end of the day if a day is given."""
     return parse_since(text, now, "--until") + timedelta(days=bool(_DAY.fullmatch(text)))
 
 
 def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
-    """`2h` (s, m, h, d) before `now`, the beginning of a day in Japan, or a moment in ISO 8601 with its offset. Raises
-    UsageError.
+    """The moment in a text: `2h` (s, m, h, d) before `now`, the start of a day in Japan, or ISO 8601 with an offset.
+    Raises UsageError.
     """
     ago = _AGO.fullmatch(text)
     try:
@@ -143,7 +143,7 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
 
 
 def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None, keys: Sequence[str] = ()) -> Ledgers:
-    """The ledgers that these options name. Those that cannot be read are reported. Raises UsageError, LedgerError."""
+    """The ledgers that these options name. Reports those that cannot be read. Raises UsageError and LedgerError."""
     ledgers = ledgers_now(config, ledger, node, keys)
     for trouble in (*ledgers.unreadable, *ledgers.doubts):
         print(trouble, file=sys.stderr)
@@ -151,7 +151,7 @@ def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None,
 
 
 def ledgers_now(config: Path | None, ledger: str | None, node: str | None, keys: Sequence[str]) -> Ledgers:
-    """Like `ledgers_of`, but does not report those that cannot be read: for a command that looks again and again."""
+    """The same as `ledgers_of` without reports about unreadable ledgers, for a command that looks again and again."""
     whole = load_settings(config)
     settings = whole.ledger
     days = days_of(settings)
@@ -217,7 +217,7 @@ def _note(path: Path) -> Note:
 
 
 def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, str]:
-    """The key to verify a node's replica with, and where it comes from: `own` or `postgresql`. Raises LedgerError."""
+    """The key to verify a node's replica with, and its source: `own` or `postgresql`. Raises LedgerError."""
     trees = continued_trees_of(settings.ledger, settings.node)
     if ledger.origin in trees.origins and LogKeys(settings.ledger, trees).is_here(ledger.origin):
         return own_key(settings.ledger, settings.node, ledger.origin), "own"
@@ -225,7 +225,7 @@ def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, st
     return ledger.key, "postgresql"
 
 
-def tell_given_up(ends: Iterable[Mapping[str, Any]]) -> None:
+def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
     """Print the earlier logs whose ends a log has given up (`EndGivenUp.to_json`)."""
     for each in ends:
         said = Message(
@@ -237,8 +237,8 @@ def tell_given_up(ends: Iterable[Mapping[str, Any]]) -> None:
 
 
 def answerable(settings: LedgerSettings) -> Person:
-    """The person who runs this. Raises UsageError for an account that several persons use."""
-    person = acting()
+    """The person who runs this command. Raises UsageError for an account that several persons use."""
+    person = acting_person()
     if not person.is_by_console and person.uid in (0, settings.key_file.stat().st_uid):
         raise UsageError(
             "{name} is no person's own account, and exports take two persons here (ledger.exports); "
@@ -249,20 +249,22 @@ def answerable(settings: LedgerSettings) -> Person:
 
 
 def discloser(settings: LedgerSettings) -> Person:
-    """The person who runs this, one's own account if exports take two persons. Raises UsageError."""
-    return answerable(settings) if settings.exports is Exports.TWO_PERSONS else acting()
+    """The person who runs this command. If exports take two persons, it must be a person's own account. Raises
+    UsageError.
+    """
+    return answerable(settings) if settings.exports is Exports.TWO_PERSONS else acting_person()
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:
-    """The day keys of the ledger; None if this user has no key: then numbers stay sealed."""
+    """The day keys of the ledger; None if this user has no key, so numbers stay sealed."""
     return days_by(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 
-def local(at: datetime) -> str:
+def local_time(at: datetime) -> str:
     """The moment in the time zone of this machine."""
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")
 
 
-def listed(at: datetime, form: command_line.Form) -> str:
-    """A time in a list: for people in the time zone of this machine, for programs in UTC."""
-    return local(at) if form is command_line.Form.TABLE else iso_ms(at)
+def listed_time(at: datetime, form: command_line.Form) -> str:
+    """A time in a list: in the time zone of this machine for people, in UTC for programs."""
+    return local_time(at) if form is command_line.Form.TABLE else iso_ms(at)

@@ -1,4 +1,4 @@
-"""Statistics as a PNG: calls by day (or member, or licence), and the ratio of those whose sounds were sent."""
+"""Statistics as a PNG: calls by day, member or licence, and the share of calls whose sounds were sent."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,8 +22,8 @@ _OTHERS: Final = "#888888"
 def plot(path: Path, tallies: Sequence[Tally]) -> None:
     """Write the picture; an existing file is replaced in one step.
 
-    The horizontal axis shows days, or members or licences if calls are not counted by day. If calls are counted by
-    day and member, each of the members with the most calls has a line of its own.
+    The horizontal axis shows days, or members or licences if calls are not counted by day. If calls are counted by day
+    and member, each of the members with the most calls has a separate line.
 
     Raises UsageError if matplotlib is not installed or the file cannot be written.
     """
@@ -79,7 +79,7 @@ def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
 
 
 def _ratio(tallies: Iterable[Tally]) -> float:
-    """NaN, which is not drawn, if no party was to hear a sound."""
+    """The sent ratio; NaN, which is not drawn, if no party was to hear a sound."""
     sent, connected = 0, 0
     for each in tallies:
         sent, connected = sent + each.sent, connected + each.connected

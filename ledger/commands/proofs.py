@@ -1,4 +1,6 @@
-"""`idtone ledger verify | prove | key`: whether the evidence is what was signed, and proofs of that for others."""
+"""`idtone ledger verify | prove | key`: verifies that the evidence is unchanged, and makes proofs of that for
+others.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,9 @@ from .options import (
     LedgerOption,
     NodeOption,
     ledgers_of,
+    print_given_up_ends,
     read_checkpoints,
     replica_key,
-    tell_given_up,
     whole_id,
 )
 
@@ -79,17 +81,17 @@ def verify(
         for report in reports:
             _tell(report, ledgers.is_shared)
     if ledgers.unreadable or unused or not all(report["good"] for report in reports):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
-    """The key to verify a node's ledger with, and where it comes from."""
+    """The key to verify a node's ledger with, and its source."""
     given = next((key for key in keys if key.name == ledger.origin), None)
     return (given, "given") if given else replica_key(ledger, settings)
 
 
 def _of(ledger: NodeLedger, notes: Sequence[tuple[str, Note]]) -> list[tuple[str, Note]]:
-    """The checkpoints that are of this node."""
+    """The checkpoints of this node."""
     return [(source, note) for source, note in notes if _origin(note) == ledger.origin]
 
 
@@ -171,7 +173,7 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
         command_line.say("  ended        {at}, by {by}: {why}", at=ended["at"], by=ended["by"], why=ended["why"])
         if key := ended.get("next_key"):
             command_line.say("               it continues with the key {key}", key=key)
-    tell_given_up(report["gives_up"])
+    print_given_up_ends(report["gives_up"])
     command_line.say(
         "  in progress  {open_calls}, whose steps are in no leaf yet",
         open_calls=command_line.counted(report["open_calls"], "call"),
@@ -206,7 +208,7 @@ def prove(
             ),
             file=sys.stderr,
         )
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         command_line.print_json([{"leaf": each.proof.index, "proof": str(each.proof)} for each in proven])
     else:

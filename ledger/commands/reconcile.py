@@ -1,4 +1,4 @@
-"""`idtone-evidence reconcile`: which calls the ledger lacks, or the call detail records of others."""
+"""`idtone-evidence reconcile`: finds calls that the ledger or the call detail records of others lack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..evidence.call_record import iso_ms
 from ..replication.node_ledgers import without_keys
 from ..verification.cdr_file import CdrFile
 from ..verification.reconciliation import Compared, MissingCall, MissingRow, Reconciliation, extent
-from .options import KeysOption, LedgerOption, NodeOption, ledgers_of, local, parse_since
+from .options import KeysOption, LedgerOption, NodeOption, ledgers_of, local_time, parse_since
 
 
 def reconcile(
@@ -102,7 +102,7 @@ def reconcile(
     else:
         print(*_lines(file, compared, rows, calls), sep="\n")
     if compared.not_in_ledger or compared.not_in_csv:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _zone(name: str | None) -> ZoneInfo | None:
@@ -126,7 +126,7 @@ def _report(compared: Compared, rows: list[MissingRow], calls: list[MissingCall]
 def _lines(file: Path, compared: Compared, rows: list[MissingRow], calls: list[MissingCall]) -> list[str]:
     name = file.name
     said = [
-        Message("calls that began {first} … {last}", first=local(compared.since), last=local(compared.until)),
+        Message("calls that began {first} … {last}", first=local_time(compared.since), last=local_time(compared.until)),
         Message(
             "  in {file}: {calls:,} calls ({rows:,} rows)", file=name, calls=compared.calls_in_csv, rows=compared.rows
         ),
@@ -152,10 +152,10 @@ def _lines(file: Path, compared: Compared, rows: list[MissingRow], calls: list[M
         said += [Message(words, count=count)] * (count > 0)
     said.append(Message("the ledger lacks {count:,} calls of {file}", count=compared.not_in_ledger, file=name))
     lines = [translated(each) for each in said]
-    lines += [f"  {name}:{each.line}  {local(each.at)}" for each in rows]
+    lines += [f"  {name}:{each.line}  {local_time(each.at)}" for each in rows]
     lines += _more(compared.not_in_ledger - len(rows))
     lines.append(translated("{file} lacks {count:,} calls of the ledger", file=name, count=compared.not_in_csv))
-    lines += [f"  {each.call_id}  {local(each.at)}  {each.outcome}, {each.ends}" for each in calls]
+    lines += [f"  {each.call_id}  {local_time(each.at)}  {each.outcome}, {each.ends}" for each in calls]
     return [*lines, *_more(compared.not_in_csv - len(calls))]
 
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence log replicas`: how far the replica of each node's ledger has come."""
+"""`idtone-evidence log replicas`: the progress of the replica of each node's ledger."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from idtone.core.terminal import command_line
 
 from ..evidence.call_record import iso_ms
 from ..replication.node_ledgers import NodeLedger
-from .options import LedgerOption, ledgers_of, local
+from .options import LedgerOption, ledgers_of, local_time
 
 _FACTS: Final = ("node", "log", "key", "steps", "leaves", "signed", "lag", "heard")
 
@@ -43,12 +43,12 @@ def replicas(
             lines.append(
                 (
                     each.node, each.origin, f"{told.steps:,}", f"{told.leaves:,}", signed, f"{told.lag:,}",
-                    local(told.heard),
+                    local_time(told.heard),
                 )
             )  # fmt: skip
         command_line.Rows(columns).print(lines)
     if ledgers.unreadable:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _facts(ledger: NodeLedger) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`idtone-evidence disclosure approve | refuse | requests`: exports that a second person has to approve."""
+"""`idtone-evidence disclosure approve | refuse | requests`: exports that need the approval of a second person."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..evidence.call_record import Record
 from ..evidence.steps import NumberRole
 from ..keys.key_ring import KeyRing, need_keys
 from ..store.ledger_reader import LedgerReader
-from .options import LedgerOption, answerable, local
+from .options import LedgerOption, answerable, local_time
 
 RequestArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The request's id, as `export` and `disclosure requests` print it.")
@@ -47,12 +47,12 @@ def approve(
     if not as_json:
         _show(request, asked.records, now)
     if not yes and not confirmed(Message("Approve this export?")):
-        command_line.negative()
+        command_line.exit_negative()
     act = record_answer(settings, key_ring, asked.step)
     if as_json:
         command_line.print_json({"request": request.act, "approval": act, "until": asked.step.details["until"]})
     else:
-        until = local(asked.until)
+        until = local_time(asked.until)
         command_line.say(
             "approved by {person}; until {until}: idtone ledger export --request {act} -o FILE",
             person=person,
@@ -107,17 +107,20 @@ def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> N
     facts = {
         template("case"): request.case,
         **basis_lines(request.basis),
-        template("requested by"): f"{request.by}, {local(request.at)}",
+        template("requested by"): f"{request.by}, {local_time(request.at)}",
         template("calls"): Message(
-            "{count}, from {first} to {last}", count=len(records), first=local(min(began)), last=local(max(began))
+            "{count}, from {first} to {last}",
+            count=len(records),
+            first=local_time(min(began)),
+            last=local_time(max(began)),
         ),
         template("numbers"): Message("stay sealed") if request.sealed else Message("are opened"),
-        template("to approve"): Message("until {until}", until=local(request.until)),
+        template("to approve"): Message("until {until}", until=local_time(request.until)),
     }
     command_line.print_facts(facts)
     rows = [
         (
-            local(record.steps[0].at),
+            local_time(record.steps[0].at),
             record.call_id,
             *(str(record.numbers.get(role, "")) for role in NumberRole),
             record.outcome or "",

@@ -1,4 +1,4 @@
-"""`idtone-evidence log tiles` and `verify tiles`: write the evidence as static files, and verify such files."""
+"""`idtone-evidence log tiles` and `verify tiles`: writes the evidence as static files, and verifies such files."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from .options import (
     WitnessKeysOption,
     ledgers_of,
     parse_key,
+    print_given_up_ends,
     read_checkpoints,
     replica_key,
-    tell_given_up,
 )
 
 _PART: Final = re.compile(r"(?!\.{1,2}$)[^/\0]+")
@@ -77,13 +77,13 @@ def tiles(
     if as_json:
         command_line.print_json(reports)
     if failed:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _written(
     ledger: NodeLedger, directory: Path, settings: Settings, is_shared: bool, uncosigned: bool
 ) -> tuple[TilesWritten | None, int]:
-    """What was written of a ledger, None if it has no checkpoint, and how many leaves were signed.
+    """The files that were written of a ledger, or None if it has no checkpoint; and the number of signed leaves.
 
     Raises LedgerError.
     """
@@ -110,7 +110,7 @@ def _key_and_cosigned(
 
 
 def _folder(origin: str) -> str:
-    """The folder of a ledger below that of all. Raises LedgerError if the name would lead elsewhere."""
+    """The folder of a ledger below the common folder. Raises LedgerError if the name would lead elsewhere."""
     parts = origin.split("/")
     if not all(map(_PART.fullmatch, parts)) or {"tile", "checkpoint"} & set(parts):
         raise LedgerError("its name cannot be that of a folder; give it another one (ledger.origin)")
@@ -179,7 +179,7 @@ def verify_tiles(
     else:
         _tell_verdict(verdict)
     if verdict.faults:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _verdict_report(verdict: TilesVerdict, log: VerifierKey) -> dict[str, Any]:
@@ -208,5 +208,5 @@ def _tell_verdict(verdict: TilesVerdict) -> None:
     for witness in verdict.cosigners:
         command_line.say("  cosigned by  {name}", name=witness.name)
     command_line.say("  root         {root}", root=verdict.root.hex())
-    tell_given_up(each.to_json() for each in verdict.gives_up.counted)
+    print_given_up_ends(each.to_json() for each in verdict.gives_up.counted)
     command_line.say("  in progress  {awaited:,} steps between these are in no leaf yet", awaited=verdict.awaited)

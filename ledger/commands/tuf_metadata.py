@@ -1,4 +1,4 @@
-"""The association's metadata (TUF) that a verifier has: its root, and those of today."""
+"""The association's metadata (TUF) for a verifier: its root, and the current metadata."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_root(path: Path) -> Metadata[Root]:
 
 
 def read_metadata(folder: Path) -> dict[str, bytes]:
-    """The association's metadata about logs today: ROLE.json, or the latest N.ROLE.json, as in its repository. Raises
+    """The association's present metadata about logs: ROLE.json, or the latest N.ROLE.json, as in its repository. Raises
     UsageError if one is missing.
     """
     found: dict[str, tuple[int, Path]] = {}

@@ -1,4 +1,4 @@
-"""`idtone-evidence verify pack`: whether a pack is what its log has sealed."""
+"""`idtone-evidence verify pack`: verifies that a pack has the content that its log has sealed."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ def verify_pack(
     else:
         _tell(verdict, bool(stamp_roots))
     if verdict.faults:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def left_out(source: TileSource, verdict: PackVerdict) -> Iterator[Breach]:
-    """The leaves of the pack's calls that the published tree has and the pack lacks. Raises LedgerError if the tree
-    cannot be read.
+    """Breaches for leaves of the pack's calls that are in the published tree but not in the pack. Raises LedgerError if
+    the tree cannot be read.
     """
     assert verdict.log
     packed = {each.record.call_id: set(each.leaves) for each in verdict.told}
@@ -115,7 +115,7 @@ def left_out(source: TileSource, verdict: PackVerdict) -> Iterator[Breach]:
     missing: list[tuple[str, int]] = []
 
     def look(number: int, call_id: str) -> None:
-        # What was written after the pack's tree was signed could not be in it.
+        # Leaves written after the pack's tree was signed could not be in it.
         if number < verdict.leaves and number not in packed.get(call_id, {number}):
             missing.append((call_id, number))
 
@@ -224,7 +224,7 @@ def _numbers(told: PackRecord) -> dict[str, str]:
 
 
 def _print(line: str) -> None:
-    """Characters that are not printable, which a pack may contain, are shown as escapes."""
+    """Print a line. Unprintable characters, which a pack may contain, are shown as escapes."""
     print("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in translated(line)))
 
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence witness`: cosign the trees of other logs."""
+"""`idtone-evidence witness`: cosigns the trees of other logs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def witness(
     """
     host, port = command_line.listen_address(listen)
     log = load_settings(config).log
-    logs.begin(log.format, log.level)
+    logs.begin_logging(log.format, log.level)
     known = read_logs(logs_file)
     with WitnessState.held(state) as held:
         try:

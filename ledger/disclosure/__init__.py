@@ -1,1 +1,1 @@
-"""Giving evidence out: request, approval and pack."""
+"""Disclosure of evidence: request, approval and pack."""

@@ -1,4 +1,4 @@
-"""Deliveries of packs: which disclosure a pack is of, and the acts that say that it was received and confirmed."""
+"""Deliveries of packs: the disclosure that a pack belongs to, and the acts that record its receipt and confirmation."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -11,16 +11,18 @@ from idtone.core.signed_notes import VerifierKey
 from ..evidence.steps import Step
 from ..keys.key_ring import KeyRing, need_keys
 from .disclosure_request import DisclosureRules
+from .disclosures import Disclosure, receipt_objection
 from .pack import digest
 from .pack_file import BYTES_LIMIT, read_zip
 from .pack_verification import verified
-from .receipts import Export, receipt_objection
 from .record_act import record_act
 
 
-def made_by(pack: Path, known: Mapping[str, Export], key: VerifierKey, limit: int = BYTES_LIMIT) -> Export:
-    """The disclosure that has made this pack. Raises UsageError if the pack was changed or the ledger does not know it,
-    and LedgerError.
+def disclosure_of_pack(
+    pack: Path, known: Mapping[str, Disclosure], key: VerifierKey, limit: int = BYTES_LIMIT
+) -> Disclosure:
+    """The disclosure that has made this pack. Raises UsageError if the pack was changed or if the ledger does not know
+    it; also LedgerError.
     """
     files = read_zip(pack, limit)
     if faults := verified(files, key, now=datetime.now(UTC)).faults:
@@ -31,8 +33,8 @@ def made_by(pack: Path, known: Mapping[str, Export], key: VerifierKey, limit: in
     return found
 
 
-def record_delivery(settings: Settings, known: Mapping[str, Export], make: Callable[[str], Step]) -> str:
-    """Record a receipt or a confirmation; returns the id of the act. Raises UsageError, LedgerError."""
+def record_delivery(settings: Settings, known: Mapping[str, Disclosure], make: Callable[[str], Step]) -> str:
+    """Record a receipt or a confirmation, and return the id of the act. Raises UsageError and LedgerError."""
     need_keys(settings.ledger, settings.node)
     if why := receipt_objection(make("act"), known, datetime.now(UTC)):
         raise UsageError(why)

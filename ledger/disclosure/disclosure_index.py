@@ -9,11 +9,11 @@ from idtone.core.japan import JAPAN
 
 from ..evidence.steps import Step
 from .disclosure_request import DisclosureRequest, RequestState, requests
+from .disclosures import Disclosure, disclosures_in
 from .legal_basis import LegalBasis
-from .receipts import Export, exports
 
 SMALL: Final = 5
-"""A count from 1 to less than this could point at a person, and is not published."""
+"""Counts from 1 to below this are suppressed, because they could point at a person."""
 
 COLUMNS: Final = (
     "id", "time", "state", "case", "basis", "authority", "calls", "numbers", "persons", "pack", "received", "confirmed",
@@ -23,9 +23,9 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A disclosure that was made, or a request for one that was not (yet)."""
+    """A disclosure, or a request that led to none (yet)."""
 
-    export: Export | None
+    export: Disclosure | None
     request: DisclosureRequest | None
     state: RequestState
 
@@ -63,7 +63,7 @@ class IndexEntry:
         return self.request
 
     def persons(self) -> dict[str, str | None]:
-        """Who requested, approved or refused it, and made the pack."""
+        """The persons who requested, approved or refused it, and who made the pack."""
         asked = self.request
         return {
             "requested": asked.by.name if asked else None,
@@ -73,7 +73,9 @@ class IndexEntry:
         }
 
     def row(self, at: str, today: date, pack_digits: int | None = None) -> tuple[object, ...]:
-        """The entry's values in the order of `COLUMNS`. `pack_digits`: how many digits of the pack's digest."""
+        """The entry's values in the order of `COLUMNS`. `pack_digits` is the number of digits to show of the pack's
+        digest.
+        """
         export, basis = self.export, self.basis
         return (
             self.act, at, self.state, self.case, basis and basis.basis, basis and basis.authority, self.calls,
@@ -125,7 +127,7 @@ def all_entries(acts: Sequence[Step], now: datetime) -> list[IndexEntry]:
     asked = requests(acts)
     found = [
         IndexEntry(each, asked.get(each.request) if each.request else None, RequestState.EXPORTED)
-        for each in exports(acts).values()
+        for each in disclosures_in(acts).values()
     ]
     found += [IndexEntry(None, each, each.state(now)) for each in asked.values() if not each.export]
     return sorted(found, key=lambda each: each.at)
@@ -138,7 +140,9 @@ def disclosure_index(acts: Sequence[Step], year: int, now: datetime) -> list[Ind
 
 @dataclass(frozen=True, slots=True)
 class BasisFigures:
-    """How often evidence was given or refused on one basis, and of how many calls; None: too few to be published."""
+    """Counts for one legal basis: disclosures, refusals and calls. None means that the count is too small to be
+    published.
+    """
 
     basis: str
     disclosed: int | None
@@ -146,7 +150,7 @@ class BasisFigures:
     calls: int | None
 
     def row(self) -> tuple[str, str, str, str]:
-        """The figures as text, in the order of the fields. A total that is not published is empty."""
+        """The figures as text, in the order of the fields. A suppressed total is empty."""
         hidden = "" if self.basis == TOTAL else f"<{SMALL}"
         disclosed, refused, calls = (
             hidden if count is None else str(count) for count in (self.disclosed, self.refused, self.calls)
@@ -159,8 +163,8 @@ NO_BASIS: Final = "not recorded"
 
 
 def figures(entries: Iterable[IndexEntry]) -> list[BasisFigures]:
-    """The figures by legal basis. The total follows only if no count is suppressed: a reader could compute a suppressed
-    count from the total.
+    """The figures by legal basis. The total is added only if no count is suppressed, because a reader could compute a
+    suppressed count from it.
     """
     counts: dict[str, list[int]] = {}
     for each in entries:

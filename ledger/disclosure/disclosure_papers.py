@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Final
 
 from idtone.core.japan import JAPAN
-from idtone.core.paper.content import Paper, Section, Table, known
+from idtone.core.paper.content import Paper, Section, Table, known_facts
 
 from .disclosure_index import SMALL, BasisFigures, IndexEntry
 from .disclosure_request import RequestState
+from .disclosures import Disclosure, Receipt
 from .evidence_report import basis_facts, japanese_time
-from .receipts import Export, Receipt
 
 _STATES: Final = {
     RequestState.OPEN: "申請中 / open",
@@ -25,12 +25,12 @@ _BLANKS: Final = (
     "官職・氏名 / Officer",
     "署名又は記名押印 / Signature or seal",
 )
-"""Each is a section of its own, so that there is room to write on its line."""
+"""Lines to fill in. Each is a separate section, so that there is room to write on its line."""
 _LINE: Final = "＿" * 40
 
 
-def receipt_sheet(export: Export, file_name: str, file_sha256: str, log_key: str, now: datetime) -> Paper:
-    """The sheet that the receiving officer signs. `file_sha256` is that of the file that is handed over."""
+def receipt_sheet(export: Disclosure, file_name: str, file_sha256: str, log_key: str, now: datetime) -> Paper:
+    """The receipt for the signature of the receiving officer. `file_sha256` is the digest of the delivered file."""
     about = {
         "案件 / case": export.case,
         **basis_facts(export.basis),
@@ -47,7 +47,7 @@ def receipt_sheet(export: Export, file_name: str, file_sha256: str, log_key: str
         f"受領書 / Receipt {export.case}",
         now.astimezone(JAPAN),
         (
-            Section("受領書 / Receipt of an evidence pack", known(about)),
+            Section("受領書 / Receipt of an evidence pack", known_facts(about)),
             Section(
                 "受領 / Receipt",
                 paragraphs=(
@@ -70,7 +70,7 @@ def receipt_sheet(export: Export, file_name: str, file_sha256: str, log_key: str
 
 
 def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[BasisFigures], now: datetime) -> Paper:
-    """The index of a year; without entries the figures alone."""
+    """The index of a year; only the figures if there are no entries."""
     today = now.astimezone(JAPAN).date()
     overdue = [each for each in entries if each.export and each.export.overdue(today)]
     about = {
@@ -82,7 +82,7 @@ def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[Bas
         f"証跡の開示目録 / Disclosures of {year}",
         now.astimezone(JAPAN),
         (
-            Section("証跡の開示目録 / Index of disclosures", known(about)),
+            Section("証跡の開示目録 / Index of disclosures", known_facts(about)),
             Section(
                 "集計 / Figures",
                 paragraphs=(
@@ -122,7 +122,7 @@ def _entry(number: int, entry: IndexEntry, overdue: Sequence[IndexEntry]) -> Sec
         else None,
         "確認の期限 / confirmation": "期限超過 / overdue" if entry in overdue else None,
     }
-    return Section(f"{number}. {entry.act}", known(facts))
+    return Section(f"{number}. {entry.act}", known_facts(facts))
 
 
 def _numbers(sealed: bool) -> str:

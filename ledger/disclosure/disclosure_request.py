@@ -1,4 +1,4 @@
-"""Requests for disclosure, which a second person approves: their states, and which act is allowed. Pure.
+"""Requests for disclosure, which a second person approves: their states, and the acts that each state allows. Pure.
 
 One person requests, another approves, and one of the two makes the pack; each is an act in the ledger. The writer of
 the ledger refuses an act that is not allowed. If such an act is in the ledger all the same, it has no effect.
@@ -34,7 +34,9 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestAnswer:
-    """`until`: how long an approval is valid. `why`: the reason of a refusal."""
+    """The answer to a request. `until` is the time until which an approval is valid. `why` is the reason for a
+    refusal.
+    """
 
     act: str
     at: datetime
@@ -45,7 +47,7 @@ class RequestAnswer:
 
 @dataclass(slots=True)
 class DisclosureRequest:
-    """What was requested. `selection` is its digest (`pack.selection`)."""
+    """A request for disclosure. `selection` is the digest of the requested evidence (`pack.selection`)."""
 
     act: str
     at: datetime
@@ -56,7 +58,7 @@ class DisclosureRequest:
     selection: str
     until: datetime
     basis: LegalBasis | None = None
-    """None in a request by a version that did not ask for it."""
+    """The legal basis; None in a request by a version that did not ask for it."""
     approval: RequestAnswer | None = None
     refusal: RequestAnswer | None = None
     export: RequestAnswer | None = None
@@ -93,8 +95,9 @@ def requests(acts: Iterable[Step]) -> dict[str, DisclosureRequest]:
 class DisclosureRules:
     """The rules by which the writer of the ledger judges acts.
 
-    `two_persons`: an export needs the approval of another person. `term`: how long a request may wait, and an approval
-    be valid. `bases`: what the legal basis of an export needs; None judges no basis, as for acts of earlier times.
+    `two_persons`: an export needs the approval of another person. `term`: how long a request may wait, and how long an
+    approval is valid. `bases`: the requirements of each legal basis; None means that no basis is judged, as for acts of
+    earlier times.
     """
 
     two_persons: bool = False
@@ -111,9 +114,9 @@ class DisclosureRules:
 def objection(
     step: Step, known: Mapping[str, DisclosureRequest], rules: DisclosureRules, now: datetime | None = None
 ) -> str | None:
-    """Why this act is not allowed; None if it is. `known` are the requests before it.
+    """The reason why this act is not allowed; None if it is. `known` are the requests before it.
 
-    `now` is the time by the judge's clock, not by the actor's.
+    `now` is the time by the clock of the judging process, not by that of the acting person.
     """
     try:
         if step.kind is StepKind.EXPORT_REQUESTED:
@@ -144,7 +147,7 @@ def _too_long(until: datetime | None, rules: DisclosureRules, now: datetime) -> 
 
 
 def _basis_objection(step: Step, rules: DisclosureRules, now: datetime | None) -> str | None:
-    basis = LegalBasis.of(step.details)  # also of acts that are not judged: what is of another form has no effect
+    basis = LegalBasis.of(step.details)  # also of acts that are not judged: a basis of another form has no effect
     if rules.bases is None:
         return None
     return text_objection("case", str(step.details["case"])) or basis_objection(

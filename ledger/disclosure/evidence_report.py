@@ -1,4 +1,4 @@
-"""What the report of a pack says, in Japanese and English. Pure."""
+"""The report of a pack, in Japanese and English. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from idtone.core.japan import JAPAN
 from idtone.core.numbers import Number, NumberKind
-from idtone.core.paper.content import Paper, Section, Table, known
+from idtone.core.paper.content import Paper, Section, Table, known_facts
 
 from ..evidence.call_record import Record
 from ..evidence.masked_number import MaskedNumber
@@ -76,7 +76,9 @@ def report(
     request: DisclosureRequest | None = None,
     binding: LogBinding | None = None,
 ) -> Paper:
-    """Times are those of Japan. `request` is what another person has approved, `binding` what the pack shows."""
+    """The report. Times are in Japan Standard Time. `request` is the request that another person has approved,
+    `binding` the owner and the witnesses of the log as the pack shows them.
+    """
     binding = binding or LogBinding()
     approval = request.approval if request else None
     about = {
@@ -96,7 +98,7 @@ def report(
         f"再生証跡 / Evidence {case}",
         at.astimezone(JAPAN),
         (
-            Section("再生証跡 / Evidence of decisions and of the sounds sent", known(about)),
+            Section("再生証跡 / Evidence of decisions and of the sounds sent", known_facts(about)),
             Section("証明すること、しないこと / What this proves, and what it does not", paragraphs=_PROVES),
             *(_call(number, each) for number, each in enumerate(told, 1)),
             *(_profile(profile_id, profile) for profile_id, profile in profiles.items()),
@@ -105,7 +107,7 @@ def report(
 
 
 def basis_facts(basis: LegalBasis | None) -> dict[str, str | None]:
-    """The legal basis of a disclosure as facts of a section."""
+    """The legal basis of a disclosure, as facts for a section."""
     if basis is None:
         return {"法的根拠 / legal basis": "記録なし / not recorded"}
     texts = {name: str(text) for name, text in basis.details().items()}
@@ -145,7 +147,7 @@ def _call(number: int, told: PackRecord) -> Section:
     }
     columns = ("時刻 / time", "段階 / step", "詳細 / details")
     table = Table(columns, list(map(_step, record.steps)), (38, 42, None))
-    return Section(f"{number}. {record.call_id}", known(facts), table=table)
+    return Section(f"{number}. {record.call_id}", known_facts(facts), table=table)
 
 
 def _registry(record: Record) -> str | None:
@@ -170,9 +172,9 @@ def _step(step: Step) -> tuple[str, str, str]:
 def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
     as_in_file = json.loads(json.dumps(profile, sort_keys=True))  # from which the report is made again
     facts = {name: None if value is None else str(value) for name, value in as_in_file.items()}
-    return Section(f"音 / Sound: {profile_id}", known(facts))
+    return Section(f"音 / Sound: {profile_id}", known_facts(facts))
 
 
 def japanese_time(at: datetime) -> str:
-    """The moment by the clocks of Japan."""
+    """The moment in Japan Standard Time."""
     return at.astimezone(JAPAN).isoformat(sep=" ", timespec="milliseconds")

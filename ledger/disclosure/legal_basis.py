@@ -1,6 +1,6 @@
-"""The legal bases of a disclosure: what is recorded, and what each basis needs. Pure, but for loading.
+"""The legal bases of a disclosure: the recorded facts, and the requirements of each basis. Pure, but for loading.
 
-What a basis needs is data: `config/legal_bases.yaml`, or the file that `ledger.legal_bases` names.
+The requirements are data: `config/legal_bases.yaml`, or the file that `ledger.legal_bases` names.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from idtone.core.translation import Message, template
 from ..evidence.steps import Scalar
 
 TEXT_LIMIT: Final = 300
-"""Characters of each text."""
+"""Maximum number of characters of each text."""
 FILE: Final = "legal_bases.yaml"
 _SIZE_LIMIT: Final = 2**20
 
 
 class BasisFact(StrEnum):
-    """Facts of the demand that a basis may need. The values are the details' names in the ledger and in a pack."""
+    """Facts of the demand that a basis may require. The values are the names of the details in the ledger and in a
+    pack.
+    """
 
     AUTHORITY = "authority"
     REFERENCE = "reference"
@@ -51,7 +53,9 @@ def _word(text: str) -> str:
 
 
 class BasisRule(Model):
-    """The needs of one basis. `confirm` counts from the moment at which the demand was received."""
+    """The requirements of one legal basis. `confirm` is the time for a written confirmation, from the receipt of the
+    demand.
+    """
 
     ja: Annotated[str, Field(min_length=1, max_length=120)]
     en: Annotated[str, Field(min_length=1, max_length=160)]
@@ -61,18 +65,18 @@ class BasisRule(Model):
 
     @property
     def law(self) -> str:
-        """Its name in both languages, which is recorded."""
+        """The name of the basis in both languages, as it is recorded."""
         return f"{self.ja} / {self.en}"
 
 
 class LegalBases(Model):
-    """The rules by the word for `--basis`."""
+    """The rules of all legal bases, by the word for `--basis`."""
 
     bases: Annotated[dict[Annotated[str, AfterValidator(_word)], BasisRule], Field(min_length=1)]
 
 
 def load_legal_bases(path: Path | None) -> LegalBases:
-    """The rules in a file; None: those that idtone ships. Raises DocumentError."""
+    """The rules in a file; None means the rules that idtone ships. Raises DocumentError."""
     if path is not None:
         return load(path, LegalBases, size_limit=_SIZE_LIMIT)
     return parse((resources.files("idtone.config") / FILE).read_text("utf-8"), FILE, LegalBases)
@@ -82,8 +86,9 @@ def load_legal_bases(path: Path | None) -> LegalBases:
 class LegalBasis:
     """The basis of one disclosure, as the ledger and the pack have it.
 
-    `basis` is the word and `law` its name at that time. `received` is a moment; `deadline`, `valid_until` and
-    `confirm_by` are days of Japan, which count to their end.
+    `basis` is the word for `--basis`. `law` is the name of the basis in both languages, as it was when the act was
+    recorded. `received` is a moment. `deadline`, `valid_until` and `confirm_by` are days in Japan, which count to their
+    end.
     """
 
     basis: str
@@ -99,7 +104,7 @@ class LegalBasis:
     confirm_by: date | None = None
 
     def details(self) -> dict[str, Scalar]:
-        """The basis as text for a step and a manifest, without values that are not known."""
+        """The basis as texts for a step and a manifest, without unknown values."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             name: value if isinstance(value, str) else value.isoformat()
@@ -143,14 +148,14 @@ _NAMES: Final = {
 
 
 def basis_lines(basis: LegalBasis | None) -> dict[str, str]:
-    """The lines for a terminal: the facts of the basis by their names."""
+    """The legal basis for a terminal: the name of each fact, with its value."""
     if basis is None:
         return {template("legal basis"): Message("not recorded")}
     return {_NAMES[name]: str(text) for name, text in basis.details().items() if name != "basis"}
 
 
 BASIS_DETAILS: Final = frozenset(each.name for each in fields(LegalBasis))
-"""The names of what a step has of its basis."""
+"""Names of the details that a step has about its basis."""
 _TEXTS: Final = ("authority", "reference", "scope", "court", "why")
 _READ: Final = {
     "received": datetime.fromisoformat,
@@ -159,12 +164,12 @@ _READ: Final = {
 
 
 def fits(text: str) -> bool:
-    """True if a text can be recorded for ever, as far as its length and its characters go."""
+    """True if a text has a length and characters that allow it to be recorded for ever."""
     return text.isprintable() and bool(text.strip()) and len(text) <= TEXT_LIMIT
 
 
 def text_objection(name: str, text: str | None) -> Message | None:
-    """Why a text must not be recorded for ever; None if it may. `name` is its option."""
+    """The reason why a text must not be recorded for ever; None if it may be. `name` is its option."""
     if text is not None and (character := unreadable(text)):
         return Message(
             "--{name} needs 1 to {limit} printable characters; {character} is not printable",
@@ -184,7 +189,9 @@ def text_objection(name: str, text: str | None) -> Message | None:
 
 
 def completed(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
-    """The basis with what its rule adds: its name, and the day by which it has to be confirmed. Raises UsageError."""
+    """The basis with the parts that its rule adds: its name, and the day until which it must be confirmed. Raises
+    UsageError.
+    """
     rule = bases.bases.get(basis.basis)
     if rule is None:
         raise UsageError(
@@ -198,7 +205,9 @@ def completed(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
 
 
 def basis_objection(basis: LegalBasis | None, sealed: bool, bases: LegalBases, now: datetime) -> str | None:
-    """Why evidence must not be given on this basis; None if it may. `sealed`: the numbers stay sealed."""
+    """The reason why evidence must not be given on this basis; None if it may be. `sealed` means that the numbers stay
+    sealed.
+    """
     if basis is None:
         return Message("it names no legal basis; give --basis, and what it needs")
     rule = bases.bases.get(basis.basis)

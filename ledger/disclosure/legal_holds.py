@@ -1,7 +1,7 @@
-"""Legal holds: calls whose numbers are not forgotten while a case needs them. Pure.
+"""Legal holds: calls whose numbers are kept while a case needs them. Pure.
 
-A person places a hold, and a person lifts it; both are acts in the ledger, with a basis and a reference. A hold has no
-end by itself: after `until` it is due for a decision, and stands until then.
+One person places a hold, and a person lifts it; both are acts in the ledger, with a basis and a reference. A hold never
+ends by itself. After `until` it needs a decision, and it stays until that is made.
 """
 
 import json
@@ -18,19 +18,20 @@ from idtone.core.persons import Person
 
 from ..evidence import steps
 from ..evidence.act_persons import person_of
-from ..evidence.canonical import canonical
+from ..evidence.canonical_json import canonical
 from ..evidence.steps import REQUEST_LIMIT, Scalar, Step, StepKind
 from .legal_basis import text_objection
 
 PLACED, LIFTED = "hold-placed", "hold-lifted"
-"""The acts."""
+"""Names of the acts."""
 PRESERVATION_LIMIT: Final = timedelta(days=60)
-"""How long call history may have to be preserved at a request of the police, with its extension (Code of Criminal
-Procedure, article 197, paragraphs 3 and 4)."""
+"""Longest time for which call history may have to be preserved at a request of the police, with its extension (Code of
+Criminal Procedure, article 197, paragraphs 3 and 4).
+"""
 
 
 class HoldBasis(StrEnum):
-    """The basis on which calls are kept longer than others. These words are idtone's own; a lawyer confirms them."""
+    """The basis on which calls are kept longer than others. These words are idtone's; a lawyer must confirm them."""
 
     PRESERVATION = "preservation"
     DISPUTE = "dispute"
@@ -38,7 +39,7 @@ class HoldBasis(StrEnum):
 
     @property
     def law(self) -> str:
-        """Its name in both languages, which is recorded."""
+        """The name of the basis in both languages, as it is recorded."""
         return _LAWS[self]
 
 
@@ -52,7 +53,7 @@ _LAWS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LegalHold:
-    """`until`: the day in Japan after whose end someone has to decide about it; None: no such day."""
+    """A hold. `until` is the day in Japan at whose end it needs a decision; None: no such day."""
 
     id: str
     at: datetime
@@ -65,7 +66,7 @@ class LegalHold:
     lifted: Step | None = None
 
     def is_due(self, now: datetime) -> bool:
-        """True if it stands, and someone has to decide about it."""
+        """True if the hold is in force and needs a decision."""
         return self.lifted is None and self.until is not None and now.astimezone(JAPAN).date() > self.until
 
 
@@ -74,7 +75,7 @@ def new_hold_id() -> str:
 
 
 def checked_until(basis: HoldBasis, until: date | None, now: datetime) -> None:
-    """Raises UsageError unless the basis allows `until` as the last day of a hold."""
+    """Raise UsageError unless the basis allows `until` as the last day of a hold."""
     today = now.astimezone(JAPAN).date()
     if until is not None and until < today:
         raise UsageError("--until {until} is over; write a day that comes", until=until)
@@ -96,8 +97,8 @@ def placed_step(
     calls: Sequence[str],
     until: date | None,
 ) -> Step:
-    """The record that a person has placed a hold. Raises UsageError for a text that must not be recorded, LedgerError
-    for more calls than a leaf can name.
+    """The record that a person has placed a hold. Raises UsageError for a text that must not be recorded, and
+    LedgerError for more calls than a leaf can name.
     """
     for name, text in (("reference", reference), ("why", why)):
         if fault := text_objection(name, text):
@@ -120,7 +121,7 @@ def lifted_step(act_id: str, at: datetime, by: Person, hold: LegalHold, why: str
 
 
 def legal_holds(acts: Iterable[Step]) -> dict[str, LegalHold]:
-    """The holds by their ids, the oldest first, from all duties in the order of writing."""
+    """The holds by their ids, the oldest first. `acts` are all duties in the order of writing."""
     found: dict[str, LegalHold] = {}
     for step in acts:
         if step.kind is not StepKind.DUTY:
@@ -130,7 +131,7 @@ def legal_holds(acts: Iterable[Step]) -> dict[str, LegalHold]:
             try:
                 found[hold_id] = _hold(hold_id, step.details, step.at)
             except (ValueError, KeyError, TypeError, RecursionError):
-                continue  # what is of another form has no effect
+                continue  # an act of another form has no effect
         elif step.details.get("act") == LIFTED and hold_id in found and not found[hold_id].lifted:
             found[hold_id] = replace(found[hold_id], lifted=step)
     return found
@@ -152,5 +153,5 @@ def _hold(hold_id: str, details: Mapping[str, Scalar], at: datetime) -> LegalHol
 
 
 def held_calls(holds: Iterable[LegalHold]) -> set[str]:
-    """The calls of the holds that stand."""
+    """The calls of all holds that are in force."""
     return {call for hold in holds if hold.lifted is None for call in hold.calls}

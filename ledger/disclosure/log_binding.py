@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
 
 ROLES: Final = ("root", "targets", "registry")
-"""The metadata that lead from the association's root to what it says of logs."""
+"""Roles of the metadata that lead from the association's root to its statement about logs."""
 _FILE: Final = "registry.yaml"
 Registry = Mapping[str, bytes]
-"""The metadata of a registry by the names of their files."""
+"""The metadata of a registry, by file name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """The time of a key: what it signs counts from `since` up to, but not at, `until`."""
+    """The period of a key: its signatures count from `since` to `until` (exclusive)."""
 
     key: VerifierKey
     since: datetime
@@ -65,7 +65,9 @@ class SignedLogs:
     cosignatures: int
 
     def owner(self, log: VerifierKey) -> LogOwner | None:
-        """A tree that continues another with the same key has that one's name and a number."""
+        """The owner of the log; None if there is none. A tree that continues another one with the same key has the
+        other's name followed by a number.
+        """
         for each in self.owners:
             base, _, number = log.name.rpartition(".")
             named = each.term.key.name in (log.name, base if number.isdecimal() and number.isascii() else log.name)
@@ -76,11 +78,12 @@ class SignedLogs:
 
 @dataclass(frozen=True, slots=True)
 class LogBinding:
-    """`logs` is None if the pack has no registry that names logs, and `owner` if none of its members has this log.
+    """The owner and the witnesses of a pack's log. `logs` is None if the pack has no registry that names logs, and
+    `owner` if no member in it has this log.
 
     `cosigners` are the names of the witnesses that count and have cosigned each tree of the pack in time. `is_met`:
-    each tree has enough of them. `is_verified`: the association's signatures, by the root that was given. `is_read`:
-    what the registries say of logs could be read.
+    each tree has enough of them. `is_verified`: the association's signatures were verified by the given root.
+    `is_read`: the registries' statements about logs were readable.
     """
 
     logs: SignedLogs | None = None
@@ -126,12 +129,12 @@ def log_binding(
 ) -> tuple[LogBinding, list[Breach]]:
     """The owner of a pack's log, its witnesses, and the breaches, by the latest registry in the pack.
 
-    The verifier's registries of `today` replace the pack's: a pack made with a stolen key may hold any version. `heads`
-    are the signed heads to which the pack's proofs lead; `stamps` are the times that an authority gives for them. An
-    announced end of a key does not count before its time, by `now`.
+    The verifier's registries of `today` replace the pack's, because a pack made with a stolen key may contain any
+    version. `heads` are the signed heads to which the pack's proofs lead; `stamps` are the times that an authority
+    gives for them. An announced end of a key counts only from its time on, by `now`.
 
-    `root` is the association's, from another source than the pack. With it the registries' signatures are verified,
-    the registry must name the log, and enough of its witnesses must have cosigned.
+    `root` is the association's root from another source than the pack. If it is given, the registries' signatures are
+    verified, the registry must name the log, and enough of its witnesses must have cosigned.
     """
     try:
         if root is not None:
@@ -194,7 +197,9 @@ def _begun(binding: LogBinding, exported: datetime) -> Iterator[Breach]:
 def _ended(
     binding: LogBinding, counted: Iterable[tuple[Note, set[str]]], stamps: Mapping[int, datetime], now: datetime | None
 ) -> Iterator[Breach]:
-    """An expired key may have signed a head at any time, unless others have seen it before the end."""
+    """Breaches for heads that an expired key may have signed at any time, because nobody else has seen them before its
+    end.
+    """
     until = binding.owner.term.until if binding.owner else None
     if binding.owner is None or until is None or (now and until > now):
         return
@@ -213,7 +218,9 @@ def _ended(
 
 
 def _counted(note: Note, logs: SignedLogs, owner: LogOwner | None) -> set[str]:
-    """The names of witnesses that have cosigned in their term and in the log's. Raises ProofError for a bad line."""
+    """The names of the witnesses that have cosigned both in their period and in the log's. Raises ProofError for a bad
+    line.
+    """
     found: set[str] = set()
     for witness in logs.witnesses:
         note.signed_by([witness.key])
@@ -230,7 +237,7 @@ def _counted(note: Note, logs: SignedLogs, owner: LogOwner | None) -> set[str]:
 
 
 def _signed_logs(registry: Registry) -> SignedLogs | None:
-    """The logs that the registry names; None without any. Raises ProofError."""
+    """The logs that the registry names; None if it names none. Raises ProofError."""
     try:
         signed = json.loads(registry["registry.json"])["signed"]
         said = signed["targets"][_FILE].get("custom", {}).get("logs")
@@ -241,7 +248,7 @@ def _signed_logs(registry: Registry) -> SignedLogs | None:
 
 
 def _parsed(version: Any, said: Mapping[str, Any]) -> SignedLogs:
-    """Raises errors of reading."""
+    """The association's entries from parsed JSON. Raises the errors of reading."""
     owners = tuple(
         LogOwner(
             _text(member["member"]),
@@ -281,7 +288,7 @@ def _text(text: object) -> str:
 
 
 def _verify(registry: Registry, trusted: Metadata[Root]) -> None:
-    """Raises RuleError unless the association, whose root this is, has signed what the registry says of logs."""
+    """Raise RuleError unless the association with this root has signed the registry's statement about logs."""
     from idtone.core.signed_metadata import read_signed  # takes time that other commands do not need
 
     try:

@@ -1,4 +1,6 @@
-"""Acts that show telephone numbers to a person: of one call, or by a search. Each names its purpose. Pure."""
+"""Acts that show telephone numbers to a person: the numbers of one call, or a search. Each act names its purpose.
+Pure.
+"""
 
 from datetime import datetime
 
@@ -32,7 +34,7 @@ def purpose_objection(purpose: str) -> Message | None:
 
 
 def opening_objection(step: Step) -> str | None:
-    """Why this act is not allowed; None if it is, or if it is of another kind."""
+    """The reason why this act is not allowed; None if it is, or if it is of another kind."""
     if step.kind is not StepKind.NUMBERS_OPENED:
         return None
     try:
@@ -43,8 +45,8 @@ def opening_objection(step: Step) -> str | None:
 
 
 def search_act(act_id: str, at: datetime, by: Person, purpose: str, wanted: Number | str, days: DayKeys) -> Step:
-    """The act of a search for a number, or for a SIP Call-ID. With the key of the newest day one can later check
-    whether a certain number was searched; the act itself does not show it.
+    """The act of a search for a number or a SIP Call-ID. The act itself does not show what was searched for. With the
+    key of the newest day one can check later whether it was a certain number.
     """
     kept = days.days()
     key = days.get(kept[-1]) if kept else None

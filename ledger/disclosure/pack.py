@@ -1,4 +1,4 @@
-"""Evidence packs: sealed records with their proofs. A third party needs nothing but the pack to verify it. Pure.
+"""Evidence packs: sealed records with their proofs. A third party can verify a pack without anything else. Pure.
 
     manifest.json   what the pack holds, for which case, on which legal basis, and the SHA-256 of every other file
     manifest.note   the log's signature on it
@@ -10,7 +10,7 @@
     timestamps/N.tsr  when an authority says that the signed tree of N leaves was there (RFC 3161)
     registry/DIGEST.json  what the registries with these digests (`registry_sha256`) say of the numbers of the calls
 
-If exports take two persons, the pack has the leaves of the request and its approval too.
+If exports take two persons, the pack also has the leaves of the request and its approval.
 
 The leaves hold the numbers sealed. The manifest holds the key of each record, unless the numbers are to stay sealed; it
 opens the numbers of that record and of no other.
@@ -33,33 +33,33 @@ from idtone.core.numbers import Number
 from idtone.core.signed_notes import Note, NoteSigner, VerifierKey
 from idtone.core.translation import Message
 
-from ..evidence.call_record import Record, fold
+from ..evidence.call_record import Record, record_of_steps
 from ..evidence.format_rules import Rule, RuleError
 from ..evidence.steps import FIRST, SEALED_KEY, NumberRole, Step, StepKind
 from ..keys.sealing import open_with
 from ..store.proven_leaf import ProvenLeaf
-from ..store.rows import moment
+from ..store.step_rows import moment
 from .legal_basis import LegalBasis
 
 FORMAT: Final = "idtone-evidence/2"
 WITHOUT_BASIS: Final = "idtone-evidence/1"
-"""The format of packs that do not name their legal basis, which are not made any more."""
+"""The format of packs without a legal basis, which are no longer made."""
 ONE_PERSON, TWO_PERSONS = "one-person", "two-persons"
-"""The policy for making the pack."""
+"""The policies for making a pack."""
 MANIFEST, SEAL, REPORT, PAPER = "manifest.json", "manifest.note", "report.html", "report.pdf"
 SEAL_TEXT: Final = "idtone evidence pack v1\n{case}\n{digest}\n"
-"""The note that the log signs; the digest is that of the manifest."""
+"""The text of the note that the log signs. The digest is that of the manifest."""
 PROFILE: Final = re.compile(r"profiles/[a-z0-9][a-z0-9-]*\.json")
-"""The names of profiles in a pack."""
+"""Names of profiles in a pack."""
 TIMESTAMP: Final = re.compile(r"timestamps/([1-9][0-9]{0,18})\.tsr")
-"""The names of timestamps in a pack, by the size of the tree."""
+"""Names of timestamps in a pack, with the size of the tree."""
 REGISTRY: Final = re.compile(r"registry/([0-9a-f]{64})\.json")
-"""The names of registries in a pack."""
+"""Names of registries in a pack."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackedCall:
-    """One call of a pack: its leaves, and the key to its numbers; None if they stay sealed."""
+    """One call of a pack: its leaves, and the key to its numbers. The key is None if the numbers stay sealed."""
 
     call_id: str
     proven: Sequence[ProvenLeaf]
@@ -75,12 +75,12 @@ class PackRecord:
     numbers: Mapping[NumberRole, Number]
 
 
-def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) -> PackRecord:
+def read_record(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) -> PackRecord:
     """The record from the leaves of a call (index → content). Raises LedgerError if this version cannot read them."""
     try:
         rows = [row for index in sorted(leaves) for row in _rows(call_id, leaves[index])]
         steps = [Step(call_id, StepKind(row["kind"]), moment(row["at"]), row["details"]) for row in rows]
-        record = fold(str(rows[0]["node"]), steps)
+        record = record_of_steps(str(rows[0]["node"]), steps)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         unread = Message("a leaf of call {call_id} cannot be read", call_id=call_id)
         raise RuleError(Rule.LEAF_FORM, unread) from error
@@ -92,9 +92,9 @@ def told(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) ->
     return PackRecord(record, tuple(sorted(leaves)), numbers)
 
 
-def parsed(octets: bytes) -> Any:
-    """The content of JSON that each program reads alike: no object has a name twice, and all numbers are whole. Raises
-    ValueError.
+def parse_strict_json(octets: bytes) -> Any:
+    """The value of a JSON text that every program reads alike: no object has a name twice, and all numbers are
+    integers. Raises ValueError.
     """
     return json.loads(octets, object_pairs_hook=_once, parse_float=int, parse_constant=int)
 
@@ -107,7 +107,7 @@ def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
-    leaf = parsed(content)
+    leaf = parse_strict_json(content)
     if leaf["call"] != call_id:
         other = Message("a leaf that is said to be of call {call_id} is of {call}", call_id=call_id, call=leaf["call"])
         raise RuleError(Rule.LEAF_CALL, other)
@@ -116,8 +116,8 @@ def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
 
 
 def selection(case: str, sealed: bool, leaves: Mapping[str, Sequence[bytes]], basis: LegalBasis | None = None) -> str:
-    """The SHA-256, hexadecimal, of what a pack would hold: the case, whether numbers stay sealed, call → leaves, and
-    the legal basis.
+    """The SHA-256, in hexadecimal digits, over the content of a future pack: the case, whether numbers stay sealed,
+    call → leaves, and the legal basis.
     """
     calls = [[call_id, [hashlib.sha256(leaf).hexdigest() for leaf in each]] for call_id, each in leaves.items()]
     chosen: Any = {
@@ -129,7 +129,7 @@ def selection(case: str, sealed: bool, leaves: Mapping[str, Sequence[bytes]], ba
     return hashlib.sha256(rfc8785.dumps(chosen)).hexdigest()
 
 
-def packed(
+def pack_files(
     case: str,
     act_id: str,
     at: datetime,
@@ -145,9 +145,9 @@ def packed(
 ) -> dict[str, bytes]:
     """The files of a pack, except its seal. `act_id` is the record of the export.
 
-    `reports` are its files for people; `approval` the records of the request and of its approval, if there was one;
-    `registries` what the registries with these digests say; `timestamps` those of others on trees of these sizes;
-    `registry` the digest of the registry at the time of the export, if it is signed.
+    `reports` are the pack's files for people. `approval` are the records of the request and of its approval, if there
+    was one. `registries` has excerpts of registries, by digest. `timestamps` are the replies of authorities, by the
+    size of the tree. `registry` is the digest of the registry at the time of the export, if it is signed.
     """
     files = {**reports, **{f"registry/{digest}.json": content for digest, content in registries.items()}}
     files |= {f"timestamps/{size}.tsr": reply for size, reply in timestamps.items()}
@@ -179,7 +179,7 @@ def packed(
 
 
 def leaf_files(index: int) -> tuple[str, str]:
-    """The names of a leaf and its proof."""
+    """The file names of a leaf and of its proof."""
     return f"leaves/{index}.json", f"proofs/{index}.tlog-proof"
 
 
@@ -188,7 +188,7 @@ def _entry(call: PackedCall) -> dict[str, Any]:
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """The SHA-256 of the manifest, hexadecimal, which identifies the whole pack."""
+    """The SHA-256 of the manifest, in hexadecimal digits. It identifies the whole pack."""
     return hashlib.sha256(files[MANIFEST]).hexdigest()
 
 

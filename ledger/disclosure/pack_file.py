@@ -1,4 +1,4 @@
-"""Packs as ZIP files: the same pack gives the same file, and a hostile one cannot fill the memory."""
+"""Packs as ZIP files. The same pack always gives the same file, and a hostile file cannot fill the memory."""
 
 import io
 import struct
@@ -14,14 +14,14 @@ from idtone.core.files import draft, writing
 from ..keys.private_files import PRIVATE_FILE
 
 FILES_LIMIT: Final = 65_535
-"""A ZIP file can list so many without extensions."""
+"""Maximum number of files that a ZIP file can list without extensions."""
 BYTES_LIMIT: Final = 512 * 2**20
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a ZIP file can hold."""
+"""Earliest time that a ZIP file can contain."""
 _LOCAL, _LISTED, _END = 30, 46, 22
-"""Octets, besides names, of each file's header, of each entry in the directory, and of the end (APPNOTE 4.3)."""
+"""Octets, besides names, of each file's header, of each directory entry, and of the end (APPNOTE 4.3)."""
 _UTF8: Final = 0x800
-"""The flag that says how a name is written."""
+"""The flag for a name in UTF-8."""
 
 
 def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
@@ -38,7 +38,7 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:
-    """The octets of the file that `write_zip` writes."""
+    """The content of the file that `write_zip` writes."""
     made = io.BytesIO()
     _write(made, files)
     return made.getvalue()
@@ -51,7 +51,9 @@ def _write(file: IO[bytes], files: Mapping[str, bytes]) -> None:
 
 
 def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
-    """The files of a pack. `limit` is its largest size in bytes, also unpacked. Raises LedgerError if it is no pack."""
+    """The files of a pack. `limit` is the maximum size in bytes of the ZIP file, and of its unpacked content. Raises
+    LedgerError if it is no pack.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             entries, size = archive.infolist(), path.stat().st_size
@@ -71,7 +73,8 @@ def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
 
 
 def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes] | None:
-    """The files, if the ZIP holds nothing else: one behind the other, then their list, as `write_zip` writes them.
+    """The files of a ZIP that has nothing else: first each file, then the list, as `write_zip` writes them. None for
+    any other ZIP.
 
     Raises zipfile.BadZipFile if a file differs from the list.
     """
@@ -100,8 +103,8 @@ def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes
 
 
 def _header(entry: zipfile.ZipInfo) -> bytes:
-    """The header before the file, if it agrees with the list: a program that reads files one after the other must
-    not find others than one that reads the list.
+    """The header before the file, as the list requires it. Then a program that reads file by file finds the same files
+    as one that reads the list.
     """
     year, month, day, hour, minute, second = entry.date_time
     date, time = (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2
@@ -126,5 +129,5 @@ def _header(entry: zipfile.ZipInfo) -> bytes:
 
 
 def _octets(entry: zipfile.ZipInfo) -> bytes:
-    """Its name as it is written there."""
+    """The name of the entry, in the bytes of the file."""
     return entry.orig_filename.encode("utf-8" if entry.flag_bits & _UTF8 else "cp437")

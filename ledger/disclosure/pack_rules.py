@@ -1,4 +1,4 @@
-"""Rules for the leaves, the times and the legal basis of a pack, whatever key has sealed it. Pure."""
+"""Rules for the leaves, the times and the legal basis of a pack, independent of the key that has sealed it. Pure."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ from idtone.core.translation import Message
 from ..evidence.format_rules import SKEW, Breach, Rule, RuleError, breach
 from ..evidence.leaf_rules import LeafRules, read_leaf
 from ..evidence.steps import Scalar
-from ..store.rows import moment
+from ..store.step_rows import moment
 from ..tree.checkpoints import Checkpoint
 from ..tree.timestamps import stamped_at
 from .disclosure_request import DisclosureRequest
@@ -33,11 +33,11 @@ _LATIN: Final = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 _ALIKE: Final = re.compile(
     r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]"
 )
-"""Letters of Greek, Cyrillic, Armenian, Cherokee, Coptic and Lisu, which look like Latin ones."""
+"""Letters of Greek, Cyrillic, Armenian, Cherokee, Coptic and Lisu that look like Latin ones."""
 
 
 class PackedLeaf(NamedTuple):
-    """A leaf that is proven. `checkpoint` is the signed head of its proof."""
+    """A proven leaf. `checkpoint` is the signed head of its proof."""
 
     number: int
     content: bytes
@@ -45,7 +45,7 @@ class PackedLeaf(NamedTuple):
 
 
 def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Sequence[VerifierKey]) -> Iterator[Breach]:
-    """The faults of all leaves of a pack and of its acts, and of their times and checkpoints."""
+    """The faults of all leaves of a pack, of its acts, and of their times and checkpoints."""
     rules, last = LeafRules({}, has_all=False), -1
     roots: dict[int, bytes] = {}
     for leaf in sorted(leaves, key=lambda each: each.number):
@@ -85,7 +85,7 @@ def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Seq
 
 
 def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[str, datetime]]:
-    """The times of each witness's cosignatures. The signatures are verified elsewhere."""
+    """The witnesses of the cosignatures, with their times. The signatures are verified elsewhere."""
     for witness in witnesses:
         lines = [line for line in note.signatures if (line.name, line.key_id) == (witness.name, witness.key_id)]
         for line in lines:
@@ -98,7 +98,7 @@ def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[st
 def time_faults(
     exported: datetime, basis: LegalBasis | None, request: DisclosureRequest | None, now: datetime | None
 ) -> Iterator[Breach]:
-    """The faults in the times of a disclosure. `now`: the verifier's time, None if it has no clock."""
+    """The faults in the times of a disclosure. `now` is the verifier's time, or None without a clock."""
     if now and exported > now + timedelta(days=1):
         future = Message("the pack says that it was made in the future, at {exported}", exported=exported)
         yield breach(Rule.EXPORT_TIME, future)
@@ -112,7 +112,7 @@ def time_faults(
 
 
 def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
-    """Texts of a legal basis that look like others."""
+    """Breaches for texts of a legal basis that could be taken for other texts."""
     for name, value in details.items():
         text = str(value)
         alike = (name == "basis" and not text.isascii()) or unicodedata.normalize("NFC", text) != text
@@ -126,10 +126,10 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
 def stamps_of(
     files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
 ) -> tuple[dict[int, datetime], list[Breach]]:
-    """The times at which, by its timestamps, the trees of a pack existed, by their sizes; and what is wrong with the
+    """The times at which the trees of a pack existed by its timestamps, by the size of the tree; and the faults of the
     timestamps.
 
-    With `roots`, each tree needs one that leads to one of them.
+    With `roots`, each tree needs a timestamp that leads to one of them.
     """
     heads = {Checkpoint.parse(each.checkpoint.text).size: each.checkpoint.text for each in leaves}
     found: dict[int, datetime] = {}
@@ -168,8 +168,8 @@ def stamps_of(
 
 
 def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Scalar, Scalar]]) -> Iterator[Breach]:
-    """Registries of a pack that are not those by which it was decided: digests, each with how that one was trusted, if
-    it is known. What they say is looked at elsewhere.
+    """Breaches for registries of a pack that did not decide its calls. `decided_by` has digests, each with the trust in
+    that registry, if known. The content of the registries is checked elsewhere.
     """
     for name, content in files.items():
         if not (found := REGISTRY.fullmatch(name)):
@@ -189,7 +189,7 @@ def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Sca
 
 
 def trust_of(content: bytes) -> str | None:
-    """What a registry of a pack says of its trust, if its metadata does not contradict it."""
+    """The trust that a registry of a pack states; None if its metadata contradicts it."""
     is_signed = metadata_digest(content) is not None
     try:
         trust = json.loads(content)["trust"]
@@ -199,7 +199,9 @@ def trust_of(content: bytes) -> str | None:
 
 
 def metadata_digest(content: bytes) -> str | None:
-    """The digest of the signed metadata in a registry of a pack; None for an unsigned one, empty if unreadable."""
+    """The digest of the signed metadata in a registry of a pack; None for an unsigned registry, empty for an unreadable
+    one.
+    """
     try:
         shown = json.loads(content)
         metadata = {name: base64.b64decode(text, validate=True) for name, text in shown["metadata"].items()}
@@ -212,5 +214,5 @@ def metadata_digest(content: bytes) -> str | None:
 
 
 def _mixed(word: str) -> bool:
-    """Latin letters, and others that look like them."""
+    """True if the word mixes Latin letters with others that look like them."""
     return bool(_LATIN.search(word) and _ALIKE.search(word))

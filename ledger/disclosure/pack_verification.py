@@ -21,7 +21,7 @@ from ..evidence.format_rules import Breach, Rule, RuleError, breach
 from ..evidence.leaf_rules import strict_time
 from ..evidence.steps import Scalar, Step
 from ..keys.key_file import KEY_BYTES
-from ..tree.checkpoints import believed
+from ..tree.checkpoints import verified_checkpoint
 from ..tree.inclusion_proof import InclusionProof
 from .disclosure_request import DisclosureRequest, RequestState, requests
 from .legal_basis import LegalBasis
@@ -42,9 +42,9 @@ from .pack import (
     PackRecord,
     digest,
     leaf_files,
-    parsed,
+    parse_strict_json,
+    read_record,
     selection,
-    told,
 )
 from .pack_rules import PackedLeaf, basis_faults, leaf_faults, registry_faults, stamps_of, time_faults
 
@@ -56,10 +56,11 @@ _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 @dataclass
 class PackVerdict:
-    """`told` are the proven records; `cosigners` the witnesses that have signed the tree that holds them all.
+    """The result of a verification. `told` are the proven records; `cosigners` are the witnesses that have signed the
+    tree that contains them all.
 
-    `basis` is the legal basis; None in a pack of the first format.
-    `request` is the approved request, proven as well; None if the pack does not show an approval.
+    `basis` is the legal basis; None in a pack of the first format. `request` is the approved request, also proven; None
+    if the pack shows no approval.
     """
 
     case: str = ""
@@ -72,13 +73,13 @@ class PackVerdict:
     cosigners: tuple[VerifierKey, ...] = ()
     leaves: int = 0
     checkpoint: Note | None = None
-    """The signed head of the tree of so many leaves, the largest in the pack."""
+    """The signed head of the largest tree in the pack, which has `leaves` leaves."""
     stamps: Mapping[int, datetime] = field(default_factory=dict)
-    """By the size of the tree: when its timestamp says that it was there."""
+    """The time of existence of a tree by its timestamp, by the size of the tree."""
     heads: Sequence[Note] = ()
     """The signed heads that the proofs reach."""
     binding: LogBinding = field(default_factory=LogBinding)
-    """Whose log it is, and which witnesses count, as the association says."""
+    """The owner of the log and the witnesses that count, by the association's registry."""
     told: list[PackRecord] = field(default_factory=list)
     faults: list[Breach] = field(default_factory=list)
     not_compared: tuple[str, ...] = ()
@@ -99,8 +100,8 @@ def verified(
 
     `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
     have made. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp that leads to one of them.
-    With `root`, the association's, the registry must name the log and enough witnesses must have cosigned. `today` are
-    the registries of today: if there is one, those of the pack do not count.
+    With `root`, the association's root, the registry must name the log and enough witnesses must have cosigned. `today`
+    are the current registries; if there are any, those of the pack do not count.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
@@ -112,7 +113,7 @@ def verified(
         verdict.faults.append(breach(Rule.KEYS, other))
         return verdict
     try:
-        manifest = parsed(files[MANIFEST])
+        manifest = parse_strict_json(files[MANIFEST])
         if manifest["format"] not in (FORMAT, WITHOUT_BASIS):
             named = repr(manifest["format"])
             unknown = Message("the pack is {format}, which this version does not know", format=named)
@@ -191,7 +192,7 @@ def _rule(error: LedgerError, otherwise: Rule) -> Rule:
 
 
 def _shown(manifest: Mapping[str, Any], key: str) -> str:
-    """Text of a pack that people see. Raises ProofError if it would move the cursor, or is more than one line."""
+    """A text of the manifest for display. Raises ProofError if it would move the cursor, or if it has several lines."""
     text = manifest[key]
     if not isinstance(text, str) or not text.isprintable():
         raise ProofError("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text)
@@ -199,7 +200,7 @@ def _shown(manifest: Mapping[str, Any], key: str) -> str:
 
 
 def _basis(manifest: Mapping[str, Any]) -> LegalBasis | None:
-    """Raises ProofError if the manifest names no legal basis in the form of its format."""
+    """The legal basis of the manifest. Raises ProofError if it is missing, or not in the form of the pack's format."""
     try:
         given = manifest.get("basis", {})
         basis = LegalBasis.of(given)
@@ -213,7 +214,7 @@ def _basis(manifest: Mapping[str, Any]) -> LegalBasis | None:
 
 
 def _unsealed(files: Mapping[str, bytes], manifest: Mapping[str, Any], log: VerifierKey) -> Iterator[Breach]:
-    """What differs from what was sealed."""
+    """Breaches for every difference from the sealed content."""
     try:
         note = Note.parse(files.get(SEAL, b""))
         if note.text != SEAL_TEXT.format(case=manifest["case"], digest=digest(files)):
@@ -243,13 +244,13 @@ def _verify_record(
     log: VerifierKey,
     proven: list[PackedLeaf],
 ) -> Sequence[bytes]:
-    """Its proven leaves, which are added to `proven` as well."""
+    """The proven leaves of one record. They are added to `proven` as well."""
     call_id = str(entry["call"])
     leaves: dict[int, bytes] = {}
     try:
         for index, content, proof in _proven(files, entry, log):
             proven.append(PackedLeaf(index, content, proof.checkpoint))
-            size = believed(proof.checkpoint, log).size
+            size = verified_checkpoint(proof.checkpoint, log).size
             if size > verdict.leaves:
                 verdict.leaves, verdict.checkpoint = size, proof.checkpoint
             verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
@@ -257,7 +258,7 @@ def _verify_record(
         key = None if entry["key"] is None else decoded(entry["key"])
         if entry["key"] is not None and len(key or b"") != KEY_BYTES:
             raise RuleError(Rule.NUMBERS, Message("its record key is no base64 of {count} bytes", count=KEY_BYTES))
-        verdict.told.append(told(call_id, leaves, key))
+        verdict.told.append(read_record(call_id, leaves, key))
     except LedgerError as error:
         named = Message("call {call_id}: {error}", call_id=call_id, error=error)
         verdict.faults.append(breach(_rule(error, Rule.PROOF), named))
@@ -271,8 +272,8 @@ def _verify_approval(
     verdict: PackVerdict,
     proven: list[PackedLeaf],
 ) -> None:
-    """Check that one person has requested exactly this, and another approved it in time. The leaves of the acts are
-    added to `proven`.
+    """Check that one person has requested exactly this, and another person approved it in time. The leaves of the acts
+    are added to `proven`.
     """
     assert verdict.log
     try:
@@ -283,7 +284,7 @@ def _verify_approval(
                 proven.append(PackedLeaf(index, content, proof.checkpoint))
                 verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
                 leaves[index] = content
-            acts[min(leaves)] = told(str(entry["call"]), leaves, None).record.steps[0]
+            acts[min(leaves)] = read_record(str(entry["call"]), leaves, None).record.steps[0]
         known = requests(acts[index] for index in sorted(acts))
         request = next((each for each in known.values() if each.approval), None)
     except LedgerError as error:

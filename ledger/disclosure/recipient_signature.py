@@ -1,9 +1,10 @@
-"""The signature of a receiving office on a pack: a plain one, as any office with a key can make it by OpenSSL. Pure.
+"""The signature of a receiving office on a pack. It is a plain one, which any office with a key can make with OpenSSL.
+Pure.
 
     openssl dgst -sha256 -sign office.key -out pack.sig pack.zip
 
-A signed note (C2SP) would need our program at the office. CMS (RFC 5652) would need a library to verify it, and proves
-no more: the office's key comes by another way than the signature in either case.
+A signed note (C2SP) would need our program at the office. CMS (RFC 5652) would need a library to verify it, and would
+prove no more, because the office's key must come from another source in either case.
 """
 
 import hashlib
@@ -19,11 +20,12 @@ from cryptography.x509 import load_pem_x509_certificate
 from idtone.core.errors import ProofError
 
 _RSA_BITS: Final = 2048
-"""The least that is accepted."""
+"""Minimum length of an RSA key, in bits."""
 
 
 def office_key_digest(pack: bytes, signature: bytes, key: bytes) -> str:
-    """The SHA-256 of the office's public key (DER, SubjectPublicKeyInfo), if it has signed the pack's file.
+    """The SHA-256 of the office's public key (DER, SubjectPublicKeyInfo), after the check that it has signed the pack's
+    file.
 
     `key` is a public key or a certificate (PEM): RSA with PKCS #1 v1.5, or ECDSA, both over SHA-256. Raises ProofError.
     """

@@ -1,10 +1,10 @@
-"""Acts of the ledger's keepers (disclosing, forgetting) as records in the ledger. Its one writer records them.
+"""Records acts of the ledger's keepers, such as disclosing and forgetting, through the ledger's one writer.
 
-While the service runs, it is the writer: a command leaves the act as a file in a folder beside the ledger, and the
-service records it and removes the file. Only the service's own user may use the folder, and a file that another user
-has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`,
-`receipts.receipt_objection`, `number_openings.opening_objection`, `EndsGivenUp.objection`), and an act that gives up
-the end of a log also by what the logs themselves say.
+While the service runs, the service is the writer: a command leaves the act as a file in a folder beside the ledger, and
+the service records it and removes the file. Only the service's own user may use the folder, and a file that another
+user has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`,
+`disclosures.receipt_objection`, `number_openings.opening_objection`, `EndsGivenUp.objection`). An act that gives up the
+end of a log is also judged by the logs themselves.
 """
 
 import asyncio
@@ -34,13 +34,16 @@ from ..store.sqlite import path_of
 from ..writing.ledger_writer import LedgerWriter
 from ..writing.unsigned_log_ends import lost_end, signing_objection
 from .disclosure_request import DisclosureRules, objection, requests
+from .disclosures import disclosures_in, receipt_objection
 from .number_openings import opening_objection
-from .receipts import exports, receipt_objection
 
-LOOK_EVERY_S: Final = 0.05
+LOOK_EVERY_S: Final = 0.25
+"""Seconds between two looks of the service for an act. Each look wakes a machine that may have nothing else to do."""
+ASK_EVERY_S: Final = 0.02
+"""Seconds between two looks of a command for the record of its act; short, because a person waits."""
 LOOK_AGAIN_S: Final = 0.5
 RECORDED_WITHIN_S: Final = 10.0
-"""How long a command waits for the service."""
+"""Time that a command waits for the service, in seconds."""
 _SUFFIX: Final = ".act"
 _REFUSED: Final = ".refused"
 _UNUSABLE: Final = (LedgerError, OSError, ValueError, KeyError, TypeError)
@@ -52,7 +55,7 @@ def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Ste
     """Record an act durably, and return its id. `make` makes the step from the id.
 
     If the service runs, its own rules apply instead of `rules`. Raises LedgerError if the act is not allowed or cannot
-    be recorded. The caller must not carry out an act that is not recorded.
+    be recorded. Do not carry out an act that is not recorded.
     """
     step = make(new_act_id())
     try:
@@ -65,14 +68,14 @@ def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Ste
 
 
 def _write(step: Step, evidence: Evidence) -> None:
-    """Write the step at once, because a person waits for it. Raises LedgerError."""
+    """Write the step at once, because a person is waiting for it. Raises LedgerError."""
     written = evidence.append(step)
     evidence.hurry()
     written.result()
 
 
 def _admit(url: str, step: Step, rules: DisclosureRules, ring: KeyRing | None) -> bool:
-    """False if the ledger has it already. Raises LedgerError if it is not allowed."""
+    """True if the step must be written; False if the ledger has it already. Raises LedgerError if it is not allowed."""
     with LedgerReader.open(url) as reader:
         why, record = None, reader.record(step.call_id)
         if record is None and step.kind is StepKind.NUMBERS_OPENED:
@@ -82,7 +85,7 @@ def _admit(url: str, step: Step, rules: DisclosureRules, ring: KeyRing | None) -
             if step.kind is StepKind.END_GIVEN_UP:
                 why = EndsGivenUp.of(acts).objection(step, rules.two_persons) or _end_objection(url, step, ring)
             else:
-                why = objection(step, requests(acts), rules, now) or receipt_objection(step, exports(acts), now)
+                why = objection(step, requests(acts), rules, now) or receipt_objection(step, disclosures_in(acts), now)
     if record and record.steps != (step,):
         why = "there is another act by this id already"
     if why:
@@ -91,7 +94,9 @@ def _admit(url: str, step: Step, rules: DisclosureRules, ring: KeyRing | None) -
 
 
 def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
-    """Why this node has no such end to give up; None if it has. Raises LedgerError if that cannot be read."""
+    """The reason why this node has no such end to give up; None if it has. Raises LedgerError if that cannot be
+    read.
+    """
     origin, *said = (step.details[name] for name in ("origin", "leaves", "root", "signed"))
     following = next((each for each in ring.continued_trees.unsigned if each.after == origin), None) if ring else None
     if ring is None or following is None:
@@ -103,7 +108,7 @@ def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
 
 
 def _ending(step: Step, ring: KeyRing | None) -> AbstractContextManager[object]:
-    """Context from the judgement of the act to its record, in which no key signs what the act gives up."""
+    """A lock from the judgement of the act to its record, so that no key signs an end that the act gives up."""
     return ring.continued_trees.ending if ring and step.kind is StepKind.END_GIVEN_UP else nullcontext()
 
 
@@ -125,7 +130,7 @@ def _ask_the_service(url: str, step: Step) -> None:
         ) from error
     deadline_s = time.monotonic() + RECORDED_WITHIN_S
     while time.monotonic() < deadline_s:
-        time.sleep(LOOK_EVERY_S / 3)
+        time.sleep(ASK_EVERY_S)
         if _is_recorded(url, step.call_id):
             return
         if path.with_suffix(_REFUSED).exists():
@@ -142,13 +147,13 @@ def _ask_the_service(url: str, step: Step) -> None:
 
 
 async def record_acts(url: str, evidence: Evidence, rules: DisclosureRules, key_ring: KeyRing | None = None) -> None:
-    """The service's side: record the acts that commands leave, until cancelled. Only by the key ring of the ledger's
-    own log can it judge an act that gives up an end; without one it refuses such acts.
+    """Record the acts that commands leave, until cancelled; this is the service's side. An act that gives up an end can
+    only be judged with the key ring of the ledger's own log, and is refused without it.
     """
     folder, seen, looked_s = _folder(url), 0, -math.inf
     while True:
         changed = _changed_ns(folder)
-        # The time of a folder may be too coarse to tell two changes apart, and what was not recorded is tried again.
+        # The time of a folder may be too coarse to tell two changes apart, and unrecorded acts are tried again.
         if changed != seen or time.monotonic() - looked_s >= LOOK_AGAIN_S:
             seen, looked_s = changed, time.monotonic()
             await asyncio.to_thread(_record_all, url, evidence, rules, key_ring)
@@ -156,7 +161,7 @@ async def record_acts(url: str, evidence: Evidence, rules: DisclosureRules, key_
 
 
 def _changed_ns(folder: Path) -> int:
-    """When a file was last left in the folder or taken from it; 0 if there is no folder."""
+    """The time at which a file was last put into the folder or removed from it; 0 without a folder."""
     try:
         return os.stat(folder).st_mtime_ns
     except OSError:
@@ -191,7 +196,7 @@ def _record(path: Path, url: str, evidence: Evidence, rules: DisclosureRules, ri
 
 
 def _refuse(path: Path, error: Exception) -> None:
-    """Set it aside, so that it is not read again and again."""
+    """Set the file aside, so that it is not read again and again."""
     _log.error("%s: is not recorded: %s", path, error if isinstance(error, LedgerError) else type(error).__name__)
     with contextlib.suppress(FileNotFoundError):
         os.replace(path, path.with_suffix(_REFUSED))

@@ -1,4 +1,4 @@
-"""The report of a pack as its files, and whether they say what the leaves say."""
+"""The report of a pack as files, and the check that they agree with the leaves."""
 
 import json
 import re
@@ -27,16 +27,16 @@ _PLACES: Final = re.compile(rb"/Length \d+|^\d{10} \d{5} [nf]|startxref\n\d+", r
 
 
 def report_files(content: Paper) -> dict[str, bytes]:
-    """The report as HTML and PDF. Raises ModuleNotFoundError without the part `office`."""
+    """The report as HTML and PDF. Raises ModuleNotFoundError if the part `office` is not installed."""
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
     return {REPORT: as_html(content), PAPER: as_pdf(content)}
 
 
 def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[Breach]:
-    """The places where a pack's reports and profiles contradict its leaves. The pack has passed the checks before this.
+    """The places where a pack's reports and profiles contradict its leaves. The pack must have passed the other checks.
 
-    Without the part `office` the PDF is not compared, and the verdict says so.
+    If the part `office` is not installed, the PDF is not compared, and the verdict says so.
     """
     try:
         content = remade_report(files, verdict)
@@ -58,7 +58,7 @@ def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[
 
 
 def played_files(records: Iterable[Record]) -> dict[str, str | None]:
-    """Each profile that was played, with what is known of its files: `played_sha256` of a pack."""
+    """Each profile that was played, with the known digest and format of its files: `played_sha256` of a pack."""
     found: dict[str, set[str]] = {}
     for step in (step for record in records for step in record.steps):
         if step.kind is StepKind.SOUND_STARTED:
@@ -102,7 +102,7 @@ def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
 
 
 def _shown(pdf: bytes) -> str:
-    """The digest of a PDF as it is shown: libraries compress the same page differently."""
+    """The digest of a PDF's displayed content, because libraries compress the same page differently."""
     streams = [_unpacked(stream) for stream in _STREAM.findall(pdf)]
     rest = _PLACES.sub(b"", _STREAM.sub(b"stream", pdf))
     return sha256(repr((streams, rest)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Codes of a record in words for people. Pure."""
+"""The codes of a record in words for people. Pure."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ KNOWN_BY: Final[Mapping[str, Words]] = {
     "playback": Words("再生の完了による", "by playback"),
     "dial": Words("Dial() の続行のみによる", "by Dial() alone"),
 }
-"""The ways of knowing that a sound was played to its end."""
+"""The ways in which idtone knows that a sound was played to its end."""
 DELIVERY: Final[Mapping[str, Words]] = {
     Delivery.CONFIRMED: Words("相手側の報告で確認", "confirmed by the phone's reports"),
     Delivery.SENT: Words("送信済み", "sent"),
     Delivery.NOT_KNOWN: Words("不明", "not known"),
 }
-"""The scale of delivery: what is known of a sound at a party."""
+"""The scale of delivery, from confirmed to not known."""
 
 
 STEPS: Final[Mapping[str, Words]] = {
@@ -61,7 +61,7 @@ NOT_NAMED: Final = Words(
 
 
 def owner_in_both(binding: LogBinding) -> str:
-    """The owner of the log, by the association's registry."""
+    """The owner of the log by the association's registry, in both languages."""
     if binding.logs is None:
         return str(NOT_KNOWN)
     if (owner := binding.owner) is None:
@@ -71,7 +71,7 @@ def owner_in_both(binding: LogBinding) -> str:
 
 
 def policy_in_both(binding: LogBinding) -> str:
-    """The witnesses that the association demands, and whether enough of them have cosigned."""
+    """The witnesses that the association requires, and whether enough of them have cosigned, in both languages."""
     if binding.logs is None:
         return str(NOT_KNOWN)
     if not binding.required:
@@ -84,12 +84,14 @@ _HIDDEN: Final = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day", 
 
 
 def shown_details(step: Step) -> dict[str, Scalar]:
-    """The details of a step that mean something to people."""
+    """The details of a step that have a meaning for people."""
     return {name: value for name, value in step.details.items() if not name.endswith(_HIDDEN)}
 
 
 def delivery_in_english(record: Record) -> str:
-    """`called party: sent (by packets), caller: not known (by time)`; empty if no party was to hear a sound."""
+    """The delivery of each party's sound and its proof, such as `called party: sent (by packets), caller: not known (by
+    time)`; empty if no party was to hear a sound.
+    """
     return ", ".join(
         f"{PARTIES[party].english}: {_english(DELIVERY.get(word), word)}{_behind(_english(KNOWN_BY.get(code), code))}"
         for party, word, code in _deliveries(record)
@@ -97,7 +99,7 @@ def delivery_in_english(record: Record) -> str:
 
 
 def delivery_in_both(record: Record) -> str:
-    """What is known of the sound of each party, and by what, in Japanese and English."""
+    """The delivery of each party's sound and its proof, in Japanese and English."""
     return ", ".join(
         f"{PARTIES[party]}: {DELIVERY.get(word, word)}{_behind(str(KNOWN_BY.get(code, code)))}"
         for party, word, code in _deliveries(record)
@@ -105,12 +107,12 @@ def delivery_in_both(record: Record) -> str:
 
 
 def _deliveries(record: Record) -> list[tuple[str, str, str]]:
-    """Each party that was to hear a sound, its code of `delivery`, and that of `known_by`."""
+    """Each party that was to hear a sound, with its codes of `delivery` and `known_by`."""
     return [(party, word, record.known_by.get(party, "")) for party, word in record.delivery.items()]
 
 
 def _english(words: Words | None, code: str) -> str:
-    """The code itself if this version does not know it."""
+    """The English words for a code; the code itself if this version does not know it."""
     return words.english if words else code
 
 

@@ -1,4 +1,4 @@
-"""Answers to requested exports: what a person sees before, and the act that says what the person has decided."""
+"""Answers to requested exports: the information for the person who decides, and the act that records the decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from .record_act import record_act
 
 @dataclass(frozen=True, slots=True)
 class RequestApproval:
-    """An approval that is allowed, and not recorded yet. `records` are the calls, their numbers masked."""
+    """An approval that is allowed but not recorded yet. `records` are the calls, with masked numbers."""
 
     request: DisclosureRequest
     step: Step
@@ -31,7 +31,7 @@ class RequestApproval:
 
 def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: str, now: datetime) -> RequestApproval:
     """The approval of a request, not recorded yet. Raises UsageError if this person may not approve it, or if more was
-    recorded of its calls since; LedgerError.
+    recorded about its calls since the request; also LedgerError.
     """
     with LedgerReader.open(settings.ledger.own(), key_ring.days) as reader:
         known = requests(reader.acts())
@@ -45,7 +45,7 @@ def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: 
 
 
 def refusal(settings: Settings, person: Person, request_id: str, why: str, now: datetime) -> Step:
-    """The refusal of a request, not recorded yet. Raises UsageError if it is not allowed; LedgerError."""
+    """The refusal of a request, not recorded yet. Raises UsageError if it is not allowed; also LedgerError."""
     if character := unreadable(why):
         raise UsageError(
             "--why needs a reason, in printable characters; {character} is not printable", character=character
@@ -60,7 +60,7 @@ def refusal(settings: Settings, person: Person, request_id: str, why: str, now: 
 
 
 def record_answer(settings: Settings, key_ring: KeyRing, step: Step) -> str:
-    """Record an approval or a refusal, durably; returns its id. Raises LedgerError."""
+    """Record an approval or a refusal durably, and return its id. Raises LedgerError."""
     return record_act(
         settings.ledger.own(),
         settings.node,

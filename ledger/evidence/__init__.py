@@ -1,1 +1,1 @@
-"""What happened on a call, as steps; the leaf and the record that steps make. Pure."""
+"""Evidence of calls: the steps of a call, and the leaf and the record made from them. Pure."""

@@ -1,4 +1,4 @@
-"""Ids of records that are not calls: acts of the ledger's keepers, and what happened to the ledger itself."""
+"""Ids of records that are not calls: acts of the ledger's keepers, and events of the ledger itself."""
 
 import secrets
 

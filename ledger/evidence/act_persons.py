@@ -8,7 +8,9 @@ from .steps import Scalar
 
 
 def person_of(details: Mapping[str, Scalar]) -> Person:
-    """The person who did an act, from its details. Raises TypeError, ValueError, KeyError."""
+    """The person who did an act, from its details. Raises TypeError, ValueError or KeyError for details of another
+    form.
+    """
     uid, name = details["by_uid"], details["by"]
     if not isinstance(uid, int) or isinstance(uid, bool) or not isinstance(name, str):
         raise TypeError("not the number of an account, or not its name")

@@ -10,8 +10,8 @@ _OF_THE_DECISION: Final = ("direction", "outcome", "reason", "member", "licence"
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """A call has to meet each condition that is not None. `delivery` is the least that is known of one of its
-    sounds (`Delivery`). `odd`: its steps contradict each other.
+    """Conditions for a search. A call must meet each condition that is not None. `delivery` is the least certain
+    delivery that is accepted for its sounds (`Delivery`). `odd` means that its steps contradict each other.
     """
 
     direction: str | None = None
@@ -33,5 +33,5 @@ class CallFilter:
 
     @property
     def decided(self) -> dict[str, str]:
-        """The details that the decision of a wanted call has."""
+        """Details that the decision of a wanted call must have."""
         return {name: value for name in _OF_THE_DECISION if (value := getattr(self, name)) is not None}

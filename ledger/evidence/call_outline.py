@@ -1,6 +1,7 @@
-"""What the search for misuse needs of a call, from its steps in the order of writing. Pure. Canary calls are left out.
+"""The outline of a call for the search for misuse, from its steps in the order of writing. Pure. Canary calls are left
+out.
 
-It costs a tenth of a record (`call_record.fold`), and its fields say the same as those of the record.
+An outline takes a tenth of the time of a record (`call_record.fold`), and its fields have the same values.
 """
 
 import json
@@ -17,22 +18,23 @@ from .steps import CANARY, StepKind
 OUTLINED: Final = frozenset(
     {StepKind.DECIDED, StepKind.FALLBACK, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED}
 )
-"""The steps that an outline is made of."""
+"""Kinds of steps that an outline needs."""
 LATE: Final = timedelta(hours=6)
-"""Steps that are written longer than this after the end of their day are not in its outlines."""
+"""Delay after the end of a day. Steps that are written later are missing from the day's outlines."""
 _SECOND_US: Final = 1_000_000
 _DAY_S: Final = 86_400
 _END_US: Final = 253_402_300_800 * _SECOND_US
-"""The year 10000."""
+"""The year 10000, in µs since 1970."""
 _LATE_S: Final = LATE / timedelta(seconds=1)
 
 
 @dataclass(slots=True)
 class CallOutline:
-    """One call. Times are in seconds since 1970 (UTC), tokens lower-case hexadecimal; None for what is not known.
+    """The outline of one call. Times are in seconds since 1970 (UTC), tokens in lower-case hexadecimal digits. None
+    means not known.
 
-    `suspended`: the forwarding number was suspended during the call. `connected_s` and `ended_s` are None while the
-    call is in progress.
+    `suspended` means that the forwarding number was suspended during the call. `connected_s` and `ended_s` are None
+    while the call is in progress.
     """
 
     call_id: str
@@ -52,7 +54,9 @@ class CallOutline:
 
     @property
     def talk_s(self) -> float | None:
-        """Seconds from the connection to the end; None if the parties were not connected, or during the call."""
+        """Seconds from the connection to the end; None if the parties were not connected, or while the call is in
+        progress.
+        """
         return None if self.connected_s is None or self.ended_s is None else self.ended_s - self.connected_s
 
 
@@ -70,14 +74,14 @@ class Outlines:
     def __init__(self) -> None:
         self.left_out = 0
         self._given = 0
-        """The days since 1970 that are given."""
+        """The day, counted since 1970, up to which all days were yielded."""
         self._latest_s = 0.0
         self._days: dict[int, dict[str, CallOutline]] = {}
         self._in_progress: dict[str, CallOutline] = {}
 
     def days(self, steps: Iterable[StoredStep]) -> Iterator[OutlinedDay]:
-        """The days in order, each when it is over: so no more than two days are in memory. Steps of other kinds than
-        `OUTLINED` are passed over. Raises LedgerError if a step cannot be read.
+        """Days in order, each as soon as it is over, so at most two days are in memory. Steps of kinds outside
+        `OUTLINED` are skipped. Raises LedgerError if a step cannot be read.
         """
         for step in steps:
             if not isinstance(step.at, int) or not 0 <= step.at < _END_US:
@@ -126,7 +130,7 @@ class Outlines:
             call.status = _text(_details(step), "status")
 
     def _over(self, until: int) -> Iterator[OutlinedDay]:
-        """Give the days before `until`, in days since 1970."""
+        """Yield the days before `until`, which counts days since 1970."""
         if until <= self._given:
             return
         self._given = until

@@ -1,6 +1,6 @@
-"""The record of one call, from its steps. Pure: only this module of the ledger interprets evidence.
+"""The record of one call, from its steps. Pure. Only this module of the ledger interprets evidence.
 
-It refuses nothing: steps in an impossible order make a record too, and the record says what is odd about them.
+Steps in an impossible order are accepted; the record lists the contradictions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,9 +29,9 @@ from .steps import (
 )
 
 SENT_BY: Final = "packets"
-"""The only `known_by` of a sound that was sent: all its packets were counted."""
+"""The value of `known_by` that proves a sound was sent: all its packets were counted."""
 _PLAYED_MS_BEFORE: Final = "heard_ms"
-"""The name of `played_ms` in steps that nodes wrote before."""
+"""The older name of `played_ms`, in steps of earlier versions."""
 _DELIVERIES: Final = tuple(Delivery)
 _PARTIES: Final[Sequence[str]] = tuple(Party)
 _NUMBER_KINDS: Final = frozenset(NumberKind)
@@ -41,16 +41,15 @@ _NUMBER_KINDS: Final = frozenset(NumberKind)
 class Record:
     """The evidence of one call.
 
-    Codes (`direction`, `outcome`, `reason`, `status`) are the text that was written, equal to the members of
-    their enumerations, so that a code of a newer version can still be read. `profile` is the sound
-    that was decided on, and `profiles` says for each party which; `skip` why there is none. `delivery` is
-    what is known of each of these sounds (`Delivery`), and `known_by` the source of this for those that were played to
-    their end. `complete` means that the end of the call was seen, `fallback` that the hook decided it without the
-    service. `nonce` binds the lines of the journal to it. `chain_call` is the call on the node `chain_node` that
-    announces this one; `sip_call_id_token` is the token of the caller's SIP Call-ID. `customer` is the operator's
-    customer whose call it is, by the id of the table of lines.
-    `canary`: it is a canary call (`idtone canary`), and no customer's. `registry_sha256` is the digest of the registry
-    by which it was decided.
+    Codes (`direction`, `outcome`, `reason`, `status`) are texts as written, equal to the members of their enumerations,
+    so that codes of a newer version can still be read. `profile` is the sound that was decided on, `profiles` has it
+    for each party, and `skip` is the reason for no sound. `delivery` is the delivery of each of these sounds
+    (`Delivery`), and `known_by` its proof, for sounds that were played to their end. `complete` means that the end of
+    the call was seen, `fallback` that the hook decided without the service. `nonce` binds the lines of the journal to
+    the call. `chain_call` is the call on the node `chain_node` that announces this one. `sip_call_id_token` is the
+    token of the caller's SIP Call-ID. `customer` is the operator's customer whose call it is, by the id in the table of
+    lines. `canary` means a canary call (`idtone canary`), which is no customer's. `registry_sha256` is the digest of
+    the registry by which it was decided.
     """
 
     call_id: str
@@ -86,12 +85,12 @@ class Record:
 
     @property
     def opened(self) -> Mapping[NumberRole, Number]:
-        """The telephone numbers of the call, if their key was there."""
+        """The telephone numbers of the call, as far as their key was available."""
         return _opened(self.steps)
 
     @property
     def times(self) -> dict[StepKind, datetime]:
-        """When each kind of step happened first."""
+        """The time of the first step of each kind."""
         first: dict[StepKind, datetime] = {}
         for step in self.steps:
             first.setdefault(step.kind, step.at)
@@ -99,7 +98,7 @@ class Record:
 
     @property
     def least(self) -> str:
-        """The least that is known of one of its sounds (`Delivery`); empty if no party was to hear one."""
+        """The least certain delivery of its sounds (`Delivery`); empty if no party was to hear a sound."""
         return max(self.delivery.values(), key=_DELIVERIES.index, default="")
 
     @property
@@ -152,16 +151,16 @@ class Record:
 
     @property
     def first(self) -> Mapping[str, Scalar]:
-        """What its first step that decided says, as it was signed. Another one may have taken effect."""
+        """The details of its first deciding step, as signed. A later decision may have taken effect."""
         return next((step.details for step in self.steps if step.kind in FIRST), {})
 
 
 def iso_ms(at: datetime) -> str:
-    """`2026-11-01T00:00:00.123+00:00`."""
+    """The time in UTC with milliseconds: `2026-11-01T00:00:00.123+00:00`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def fold(node: str, steps: Sequence[Step]) -> Record:
+def record_of_steps(node: str, steps: Sequence[Step]) -> Record:
     """The record of one call from its steps (at least one), in the order of writing."""
     decision, opened = _decision(steps), _opened(steps)
     end = _details(steps, StepKind.ENDED)
@@ -209,7 +208,9 @@ def fold(node: str, steps: Sequence[Step]) -> Record:
 _ONCE: Final = FIRST | {StepKind.ANSWERED, StepKind.CONNECTED, StepKind.SUSPENDED, StepKind.ENDED}
 
 _AFTER_THE_END: Final = frozenset({StepKind.ENDED, StepKind.SOUND_REPORTED})
-"""`ended` twice is named as such. The called party's channel may report a moment later than the caller's ends."""
+"""Steps that may come after the end. The called party's channel may report a moment later than the caller's ends. A
+second `ended` has a name of its own.
+"""
 
 _BEFORE: Final = {
     StepKind.ANSWERED: StepKind.DECIDED,
@@ -222,7 +223,7 @@ _BEFORE: Final = {
     StepKind.ENDED: StepKind.DECIDED,
     StepKind.INTERRUPTED: StepKind.DECIDED,
 }
-"""Step → the step that must come somewhere before it."""
+"""Step → a step that must come before it."""
 
 _SOUNDS: Final = frozenset(
     {StepKind.SOUND_STARTED, StepKind.SOUND_ENDED, StepKind.SOUND_FAILED, StepKind.SOUND_REPORTED}
@@ -232,12 +233,12 @@ _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
     Outcome.SHED: _SOUNDS | {StepKind.ANSWERED, StepKind.CONNECTED},
     Outcome.BYPASS: _SOUNDS,
 }
-"""Outcome → the steps that it rules out."""
+"""Outcome → steps that contradict it."""
 
 _NOT_ITS_OWN: Final = frozenset({Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN})
-"""Reasons of calls that present a number without a right to it, as far as the table of lines knows."""
+"""Reasons for calls that present a number without a right to it, as far as the table of lines shows."""
 _APART: Final = timedelta(milliseconds=100)
-"""Two channels of a call report their events independently, so the order may differ."""
+"""Pairs of steps whose order may differ, because two channels of a call report their events independently."""
 
 _SOUND_FIRST: Final[frozenset[str | None]] = frozenset({Outcome.PLAY, Outcome.NOTICE})
 
@@ -321,14 +322,14 @@ def _confirms(step: Step) -> bool:
 
 
 def _delivery(known_by: str | None, confirmed: bool) -> Delivery:
-    """What is known of a sound, from by what it is known that it was played."""
+    """The delivery of a sound, by the proof that it was played."""
     if known_by != SENT_BY:
         return Delivery.NOT_KNOWN
     return Delivery.CONFIRMED if confirmed else Delivery.SENT
 
 
 def _party(step: Step) -> str:
-    """The party whose sound a step is about; the called party by default."""
+    """The party whose sound a step concerns; by default the called party."""
     return _text(step.details, "party") or Party.CALLED
 
 
@@ -342,7 +343,7 @@ def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
 
 
 def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
-    """The decision that took effect: the hook's own, if it acted before the service decided."""
+    """The decision that took effect: the hook's, if it acted before the service decided."""
     alone, decided = _details(steps, StepKind.FALLBACK), _details(steps, StepKind.DECIDED)
     return alone if "outcome" in alone or not decided else decided
 
@@ -350,7 +351,7 @@ def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
 def _acted_alone(steps: Sequence[Step]) -> bool:
     """True if the hook decided the call without the service.
 
-    Its line in the journal counts only with the nonce of the request, which no one else knows.
+    Its line in the journal counts only with the nonce of the request, which nobody else knows.
     """
     alone = _details(steps, StepKind.FALLBACK)
     return bool(alone) and ("outcome" in alone or not _details(steps, StepKind.DECIDED))

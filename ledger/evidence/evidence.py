@@ -7,7 +7,7 @@ from .steps import Step
 
 
 class Evidence(Protocol):
-    """Takes the steps of calls and of acts: the ledger's writer, and what passes steps on to it."""
+    """Takes the steps of calls and of acts: the ledger's writer, or an object that passes steps on to it."""
 
     @property
     def full(self) -> bool:
@@ -15,11 +15,11 @@ class Evidence(Protocol):
         ...
 
     def append(self, step: Step) -> Future[None]:
-        """Append a step. The future of a decision is done when the decision survives this process; the future of any
-        other step is done when the step is on the disk.
+        """Append a step. The returned future of a decision is done when the decision survives this process. That of
+        another step is done when the step is on the disk.
         """
         ...
 
     def hurry(self) -> None:
-        """Write the appended steps at once, because a caller waits for them."""
+        """Write the appended steps at once, because a caller is waiting for them."""
         ...

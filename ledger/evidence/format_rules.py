@@ -1,5 +1,5 @@
-"""The rules for leaves, proofs and packs by their names, as docs/evidence-format.md, section 7, and the vectors beside
-it have them. Pure.
+"""The named rules for leaves, proofs and packs, as in docs/evidence-format.md, section 7, and the test vectors beside
+it. Pure.
 """
 
 from datetime import timedelta
@@ -10,11 +10,11 @@ from idtone.core.errors import ProofError
 from idtone.core.translation import Message
 
 SKEW: Final = timedelta(minutes=5)
-"""The allowed difference between the clocks of a log, a witness and an authority."""
+"""Allowed difference between the clocks of a log, a witness and an authority."""
 
 
 class Rule(StrEnum):
-    """What a verifier checks."""
+    """A rule that a verifier checks."""
 
     LEAF_FORM = "leaf-form"
     """A leaf is the canonical JSON of an object of section 2.1."""
@@ -73,13 +73,13 @@ class Rule(StrEnum):
     KEYS = "keys"
     """The keys of log and witnesses are of their kinds."""
     REQUEST_FORM = "request-form"
-    """With two persons the acts are a request and its approval by another person."""
+    """The acts of a pack by two persons are a request and its approval by another person."""
     SELECTION = "selection"
-    """What was approved is this selection."""
+    """The approval is of this selection."""
     REQUEST_BASIS = "request-basis"
-    """What was approved is this legal basis."""
+    """The approval is of this legal basis."""
     REQUEST_NUMBERS = "request-numbers"
-    """Numbers are opened only if that was approved."""
+    """Numbers are opened only if the approval allows it."""
     REQUEST_TIME = "request-time"
     """The approval comes after the request and in time, and the pack was made in time."""
     REQUEST_ORDER = "request-order"
@@ -95,9 +95,9 @@ class Rule(StrEnum):
     LOG_MEMBER = "log-member"
     """The registry names the log for the member whose licences its calls have."""
     LOG_UNTIL = "log-until"
-    """Where the registry says that the log's key is over, others have seen each checkpoint before that."""
+    """Others have seen each checkpoint before the log's key ended, if the registry says that it has."""
     WITNESS_POLICY = "witness-policy"
-    """As many witnesses as the registry demands have cosigned each checkpoint."""
+    """Enough witnesses, by the registry, have cosigned each checkpoint."""
     TIMESTAMP = "timestamp"
     """A timestamp is of a checkpoint of the pack; no step is later, and it is not later than the pack."""
     PROFILE = "profile"
@@ -105,20 +105,20 @@ class Rule(StrEnum):
 
 
 class Breach(Message):
-    """What is wrong, and the rule that it breaks; made by `breach`."""
+    """A fault with the rule that it breaks; made by `breach`."""
 
     rule: Rule
 
 
 def breach(rule: Rule, text: Message) -> Breach:
-    """The same text, with its rule."""
+    """A breach of `rule` with this text."""
     self = Breach(text.template, **text.fields)
     self.rule = rule
     return self
 
 
 class RuleError(ProofError):
-    """A leaf is against a rule."""
+    """A leaf breaks a rule."""
 
     def __init__(self, rule: Rule, text: Message) -> None:
         super().__init__(text)

@@ -1,7 +1,7 @@
-"""What holds for the leaves of a ledger, one after the other: their form, and the order of their steps. Pure.
+"""Rules for the leaves of a ledger, in their order: the form of each, and the order of their steps. Pure.
 
-docs/evidence-format.md, section 2.1, has the rules. The tree shows that the leaves are what was signed, and these rules
-that a ledger could have written them.
+docs/evidence-format.md, section 2.1, has the rules. The tree shows that the leaves were signed. These rules show that a
+ledger could have written them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from idtone.core.errors import LedgerError
 from idtone.core.japan import JAPAN
 from idtone.core.translation import Message
 
-from .canonical import WHOLE_LIMIT, canonical
+from .canonical_json import WHOLE_LIMIT, canonical
 from .format_rules import SKEW, Rule, RuleError
 from .leaves import ACT_ID, ACTS, CLOSING, leaf, step_text
 from .steps import CALL_ID_LIMIT, StepKind
 
 AWAITED_LIMIT: Final = 1_000_000
-"""Steps between two leaves that may belong to calls in progress."""
+"""Maximum number of steps between two leaves that may belong to calls in progress."""
 ANSWERS: Final = frozenset({StepKind.EXPORT_APPROVED.value, StepKind.EXPORT_REFUSED.value, StepKind.EXPORTED.value})
 """Acts that may name a request."""
 GIVEN_UP: Final = StepKind.END_GIVEN_UP.value
@@ -32,28 +32,31 @@ _ON_A_BASIS: Final = frozenset({StepKind.EXPORT_REQUESTED.value, StepKind.EXPORT
 """Acts that name the legal basis of giving evidence."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SELECTED: Final = -1
-"""In the place of a count: a request has selected the call, and the call has no leaf yet."""
+"""Value in place of a count if a request has selected the call, and the call has no leaf yet."""
 _TEXT: Final = rb'"[^"\\\x00-\x1f]*+"'
 _WHOLE: Final = rb"(?:0|-?(?:[1-9][0-9]{0,14}|[1-8][0-9]{15}))"
 _VALUE: Final = re.compile(rb':(?<!"kind":)(?:%b|%b)(?=[,}])' % (_TEXT, _WHOLE))
-"""A text or a whole number that can be written in one way only. Kinds stay, because rules depend on them."""
+"""A text or an integer with only one spelling. Shapes keep the kinds of steps, because rules depend on them."""
 _ALIKE_LIMIT: Final = 30
-"""Of leaves that have as many quotes, so many shapes are known."""
+"""Maximum number of shapes for leaves with the same number of quotes."""
 _ALIKE_OCTETS: Final = 8_000
-"""Of a longer leaf no shape is made: to compile it takes longer than to read it, and few are like it."""
+"""Maximum number of octets of a leaf that gets a shape. For a longer one, compiling takes longer than reading it, and
+few leaves are like it.
+"""
 _SHAPES_OCTETS: Final = 1_000_000
-"""So long are all leaves together of which shapes are made; each octet takes some ten of memory."""
+"""Maximum number of octets of all leaves together that get shapes. Each octet takes about ten octets of memory."""
 
 
 _KIND: Final = re.compile("[a-z-]+")
-"""So no other word looks like one that ends a call."""
+"""The pattern of a kind, so that no other word looks like one that ends a call."""
 AFTER_END: Final = Message("it follows the leaf with which its log has ended")
 
 
 class ReadLeaf(NamedTuple):
-    """A leaf: its call, how many steps of the call come before, and the ids, kinds and times of its own steps.
+    """The content of a leaf: its call, the number of earlier steps of that call, and the ids, kinds and times of its
+    own steps.
 
-    `act` is what an act of `JUDGED_ACTS` says.
+    `act` has the details of an act of `JUDGED_ACTS`.
     """
 
     call_id: str
@@ -78,7 +81,7 @@ def read_leaf(content: bytes) -> ReadLeaf:
         ) and (
             type(after) is int and after >= 0 and 0 < len(call_id) <= CALL_ID_LIMIT and min(s["id"] for s in steps) > 0
         )
-        # Written again from what was read, it is the same only if it is in the form of a leaf.
+        # Writing the parsed content again gives the same octets only if they have the form of a leaf.
         is_same = leaf(call_id, texts, after) == content
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LedgerError) as error:
         raise odd from error
@@ -91,7 +94,7 @@ def read_leaf(content: bytes) -> ReadLeaf:
 
 
 def check_call(read: ReadLeaf, before: int) -> None:
-    """Raises RuleError unless the leaf can follow `before` steps of its call, which are in leaves."""
+    """Raise RuleError unless the leaf can follow `before` steps of its call, which earlier leaves have."""
     if read.after != before:
         raise RuleError(
             Rule.LEAF_AFTER,
@@ -112,22 +115,24 @@ def check_call(read: ReadLeaf, before: int) -> None:
 
 
 class LeafShapes:
-    """Accepts leaves of the ledger that are like one that was read, in a fraction of the time: of the same kinds of
-    steps, with the same details, and with other texts or whole numbers.
+    """Accepts leaves of the ledger quickly if they resemble a leaf that was read: they have the same kinds of steps and
+    the same details, with other texts or integers.
 
-    The leaf must have been made of rows (`leaves.leaf`), so its ids, `after` and call are those of rows, and of their
-    types.
+    The leaf must be made of rows (`leaves.leaf`), so its ids, `after` and call come from rows and have their types.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, bool], list[tuple[re.Pattern[bytes], bool]]] = {}
-        """How many quotes the leaf has, and whether the call has earlier leaves → what such leaves look like, each with
-        whether it is of an act."""
+        """(Number of quotes in the leaf, whether the call has earlier leaves) → the shapes of such leaves, each with
+        whether it is an act's.
+        """
         self._octets = 0
-        """Of the leaves of which shapes were made."""
+        """Octets of the leaves from which shapes were made."""
 
     def accept(self, content: bytes, call_id: str, before: int) -> bool:
-        """False if the leaf needs a closer look. `before`: steps of its call in earlier leaves."""
+        """True if the leaf is accepted; False if it needs a closer look. `before` is the number of the call's steps in
+        earlier leaves.
+        """
         alike = content.count(b'"'), before > 0
         known = self._known.get(alike, [])
         for shape, is_act in known:
@@ -146,7 +151,9 @@ class LeafShapes:
 
 
 def _shape(content: bytes) -> re.Pattern[bytes]:
-    """Matches this leaf with other values. One match takes a third of the time in which all values can be replaced."""
+    """A pattern that matches this leaf with other values. One match takes a third of the time of a replacement of all
+    values.
+    """
     parts, end = [], 0
     for value in _VALUE.finditer(content):
         parts += [re.escape(content[end : value.start()]), b":", _TEXT if b'"' in value[0] else _WHOLE]
@@ -155,14 +162,14 @@ def _shape(content: bytes) -> re.Pattern[bytes]:
 
 
 class Counts(Protocol):
-    """How many steps the leaves of each call have; a dict, or more than memory holds."""
+    """The number of steps in the leaves of each call: a dict, or a store larger than memory."""
 
     def get(self, call_id: str, default: int, /) -> int: ...
     def __setitem__(self, call_id: str, count: int, /) -> None: ...
 
 
 class Requests(Protocol):
-    """The ids of the requests of exports; a set, or more than memory holds."""
+    """The ids of the requests of exports: a set, or a store larger than memory."""
 
     def add(self, call_id: str, /) -> None: ...
     def __contains__(self, call_id: object, /) -> bool: ...
@@ -171,7 +178,8 @@ class Requests(Protocol):
 class LeafRules:
     """All rules for the leaves of a tree, which come in the order of their numbers.
 
-    `has_all`: each leaf of the tree comes. Else they are all leaves of some calls, and other steps may be missing.
+    `has_all` means that every leaf of the tree is added. Otherwise all leaves of some calls are added, and other steps
+    may be missing.
     """
 
     def __init__(
@@ -182,7 +190,7 @@ class LeafRules:
         order: StepOrder | None = None,
         has_ended: bool = False,
     ) -> None:
-        """`counts`, `requests`, `order` and `has_ended` keep what is known of the leaves before; without any they are
+        """`counts`, `requests`, `order` and `has_ended` describe the earlier leaves; without earlier leaves they are
         empty.
         """
         self._counts = counts
@@ -190,17 +198,17 @@ class LeafRules:
         self._order: StepOrder | SomeStepOrder = order or StepOrder() if has_all else SomeStepOrder()
         self._requests: Requests = set() if requests is None else requests
         self.has_ended = has_ended
-        """The last leaf ends the log."""
+        """True if the last leaf ends the log."""
         self.are_calls_whole = True
-        """Each leaf of each call could be read until now; else what comes before a leaf is not known."""
+        """True if each leaf of each call was readable so far. Otherwise the steps before a leaf are not known."""
 
     @property
     def awaited(self) -> int:
-        """Steps that are in no leaf yet, as far as is known: those of calls in progress."""
+        """Number of steps that are in no leaf yet, as far as known: those of calls in progress."""
         return self._order.awaited
 
     def add(self, content: bytes) -> ReadLeaf:
-        """The next leaf. Raises RuleError if it is against the rules."""
+        """Check the next leaf, and return its content. Raises RuleError if it breaks a rule."""
         read = read_leaf(content)
         if self._has_all and self.has_ended:
             raise RuleError(Rule.LOG_ENDED, AFTER_END)
@@ -232,19 +240,19 @@ class LeafRules:
 
 
 def as_request(kind: str, call_id: str, details: Mapping[str, Any]) -> str | None:
-    """The name by which later acts can refer to this one with `request`; None if none can."""
+    """The name by which later acts can refer to this one in `request`; None if they cannot."""
     if kind == GIVEN_UP and details.get("request") is None:
         return _given_up(call_id)
     return call_id if kind == StepKind.EXPORT_REQUESTED else None
 
 
 def _given_up(call_id: str) -> str:
-    """Acts of one kind must not be taken for requests of the other."""
+    """The name of an act that gives up an end, so that it is never taken for another kind of request."""
     return f"{GIVEN_UP} {call_id}"
 
 
 def check_request(kind: str, details: Mapping[str, Any], known: Requests | Collection[str]) -> None:
-    """Raises RuleError if an act names a request that does not come before it."""
+    """Raise RuleError if an act names a request that does not come before it."""
     request = details.get("request") if kind in ANSWERS or kind == GIVEN_UP else None
     if request is None:
         return
@@ -256,7 +264,7 @@ def check_request(kind: str, details: Mapping[str, Any], known: Requests | Colle
 
 
 def selected_by(kind: str, details: Mapping[str, Any]) -> list[str]:
-    """The calls that a request selects; empty for other acts. Raises RuleError for what is no list of call ids."""
+    """The calls that a request selects; empty for other acts. Raises RuleError if they are not a list of call ids."""
     text = details.get("selected") if kind == StepKind.EXPORT_REQUESTED else None
     if text is None:
         return []
@@ -270,12 +278,12 @@ def selected_by(kind: str, details: Mapping[str, Any]) -> list[str]:
 
 
 def selected_before() -> RuleError:
-    """The error for a call's first leaf, if an earlier request has already selected the call."""
+    """The error for a call's first leaf that comes after a request which selects the call."""
     return RuleError(Rule.ACT_CALLS, Message("its call was selected by a request before it was over"))
 
 
 def check_times(kind: str, at: int, details: Mapping[str, Any]) -> None:
-    """Raises RuleError if the legal basis of an act was not valid at its time, in µs since 1970, less than 2^53."""
+    """Raise RuleError if the legal basis of an act was not valid at its time `at`, in µs since 1970 below 2^53."""
     if kind not in _ON_A_BASIS:
         return
     received, until = details.get("received"), details.get("valid_until")
@@ -295,7 +303,7 @@ def check_times(kind: str, at: int, details: Mapping[str, Any]) -> None:
 
 
 def _day(text: str) -> date:
-    """Raises ValueError, TypeError."""
+    """A day in ISO 8601, in its only spelling. Raises ValueError and TypeError."""
     found = date.fromisoformat(text)
     if found.isoformat() != text:
         raise ValueError(text)
@@ -303,7 +311,7 @@ def _day(text: str) -> date:
 
 
 def strict_time(text: str) -> datetime:
-    """A time in the form of section 1. Raises ValueError, TypeError."""
+    """A time in the form of section 1. Raises ValueError and TypeError."""
     found = datetime.fromisoformat(text)
     offset = found.utcoffset()
     if offset is None or offset % timedelta(minutes=1) or found.isoformat() != text:
@@ -312,7 +320,7 @@ def strict_time(text: str) -> datetime:
 
 
 class SomeStepOrder:
-    """The same as `StepOrder`, where leaves are missing."""
+    """The same as `StepOrder` for an incomplete series of leaves."""
 
     awaited = 0
 
@@ -321,7 +329,7 @@ class SomeStepOrder:
         self._seen: set[int] = set()
 
     def add(self, ids: Sequence[int]) -> None:
-        """Add the ids of the next leaf. Raises RuleError if it cannot follow the ones before."""
+        """Add the ids of the next leaf. Raises RuleError if it cannot follow the earlier ones."""
         _check_last(ids, self._reached)
         self._reached = ids[-1]
         for before, step in zip((0, *ids), ids, strict=False):
@@ -331,25 +339,25 @@ class SomeStepOrder:
 
 
 class StepOrder:
-    """The ids of the steps: each is in one leaf, and the leaves are in the order of their last steps."""
+    """The order of the steps: each step is in one leaf, and the leaves are in the order of their last steps."""
 
     def __init__(self, reached: int = 0, missing: Iterable[int] = ()) -> None:
-        """`reached` is the last step of the leaves before, `missing` are the steps before it that are in none."""
+        """`reached` is the last step of the earlier leaves; `missing` are the steps before it that are in no leaf."""
         self.reached = reached
         self._awaited = set(missing)
 
     @property
     def awaited(self) -> int:
-        """Steps that are in no leaf yet: those of calls in progress."""
+        """Number of steps that are in no leaf yet: those of calls in progress."""
         return len(self._awaited)
 
     @property
     def missing(self) -> list[int]:
-        """Their ids, ascending."""
+        """Ids of the steps that are in no leaf yet, ascending."""
         return sorted(self._awaited)
 
     def add(self, ids: Sequence[int]) -> None:
-        """Add the ids of the next leaf. Raises RuleError if it cannot follow the ones before."""
+        """Add the ids of the next leaf. Raises RuleError if it cannot follow the earlier ones."""
         _check_last(ids, self.reached)
         if ids[-1] - self.reached + len(self._awaited) > AWAITED_LIMIT:
             missing = Message("the steps before its last one, {step}, are missing", step=ids[-1])

@@ -1,9 +1,9 @@
 """A leaf of the ledger's tree: the steps of a call that is over, as one canonical text (RFC 8785). Pure.
 
-A call is over with its first closing step, and its steps until then are its leaf. A step that is recorded later (mostly
-a sound that the hangup cut off) cannot change that leaf: it is a leaf of its own, which says how many steps of the call
-came before. A leaf holds all that the ledger has of a step. Numbers are sealed in it, so that they can be destroyed
-without a change of any leaf.
+A call is over with its first closing step, and the steps until then are its leaf. A step that is recorded later (mostly
+a sound that the hangup cut off) cannot change that leaf. It becomes a separate leaf, with the number of earlier steps
+of the call. A leaf contains everything that the ledger has about a step. The numbers in it are sealed, so that they can
+be destroyed without a change of any leaf.
 """
 
 import re
@@ -36,20 +36,22 @@ ACTS: Final = KEEPERS_ACTS | {
     StepKind.LOG_ENDED.value,
     StepKind.CLOCK.value,
 }
-"""Their acts, and what happened to the ledger itself; each is a record of its own."""
+"""Acts of the keepers, and events of the ledger itself. Each is a separate record."""
 ACT_ID: Final = "act-"
 """The beginning of an act's id."""
 AFTER_ACTS: Final = "act."
-"""The ids of all acts come before this, whatever characters are in them."""
+"""A text that sorts after the ids of all acts, whatever characters they contain."""
 CLOSING: Final = frozenset({StepKind.ENDED.value, StepKind.INTERRUPTED.value}) | ACTS
-"""A call is over with the first of these; acts are over at once."""
+"""Closing steps. The first of these ends a call; an act is over at once."""
 
 OPENING: Final = frozenset(each.value for each in FIRST)
-"""A call begins with one of these. They hold the numbers, and a search finds the call by their tokens."""
+"""Opening steps. A call begins with one of these. They contain the numbers, and a search finds the call by their
+tokens.
+"""
 
 _SIGN: Final = 2**63
 _TOKEN: Final = re.compile(r'_token":"([0-9a-f]{16})[0-9a-f]{16}"')
-"""In JSON text a quote inside a value has a backslash before it."""
+"""A token in JSON text. A quote inside a value would have a backslash before it."""
 
 
 class StoredStep(NamedTuple):
@@ -68,34 +70,34 @@ class StoredStep(NamedTuple):
 
 
 def step_text(number: int, node: str, kind: str, at: int, details: str) -> str:
-    """A step as text in a leaf; `number` is its place in the ledger, from 1."""
+    """A step as text for a leaf. `number` is its place in the ledger, counted from 1."""
     return f'{{"at":{at},"details":{details},"id":{number},"kind":{quoted(kind)},"node":{quoted(node)}}}'
 
 
 def leaf(call_id: str, steps: Sequence[str], after: int) -> bytes:
-    """The leaf of these steps (`step_text`), in their order; the call has `after` steps before them."""
+    """The leaf of these steps (`step_text`), in their order. The call has `after` earlier steps."""
     before = f'"after":{after},' if after else ""
     return f'{{{before}"call":{quoted(call_id)},"steps":[{",".join(steps)}]}}'.encode()
 
 
 def must_be_counted(kinds: Sequence[str]) -> bool:
-    """True if the call may have earlier steps than these: the first does not begin a call, or there is only one, which
+    """True if the call may have steps before these: the first one does not begin a call, or there is only one, which
     may have been recorded later.
     """
     return len(kinds) == 1 or kinds[0] not in OPENING
 
 
 def search_digits(text: str) -> set[str]:
-    """The search keys of a step in `OPENING`, as 16 hexadecimal digits, from its details or its whole text."""
+    """The search keys of a step in `OPENING`, as 16 hexadecimal digits. The text is its details or the whole step."""
     return set(_TOKEN.findall(text))
 
 
 def search_keys(kind: str, details: str) -> Iterable[int]:
-    """The search keys of a step: for each of its numbers the first 64 bits of the token."""
+    """The search keys of a step: the first 64 bits of the token of each of its numbers."""
     return map(search_key, _TOKEN.findall(details)) if kind in OPENING else ()
 
 
 def search_key(token: str) -> int:
-    """The first 64 bits of a token (hexadecimal), signed, as SQLite stores whole numbers."""
+    """The first 64 bits of a token (hexadecimal), as a signed integer for SQLite."""
     value = int(token[:16], 16)
     return value if value < _SIGN else value - 2 * _SIGN

@@ -1,7 +1,7 @@
-"""The ends of logs that were given up: by whom, when, why, and which acts count. Pure.
+"""The ends of logs that were given up: the persons, the time, the reason, and the acts that count. Pure.
 
-The lost key of an earlier log can never sign its end. A person gives that up by an act in the present log; where it
-takes two persons, the act of the second one names that of the first, and only both together count.
+If the key of an earlier log is lost, it can never sign that log's end. A person gives that end up by an act in the
+present log. If this takes two persons, the act of the second one names that of the first, and only both together count.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .leaf_rules import ReadLeaf
 from .steps import Scalar, Step, StepKind
 
 KINDS: Final = frozenset({StepKind.CONTINUED, StepKind.END_GIVEN_UP})
-"""The part of a log that has to be read."""
+"""Kinds of steps of a log that must be read."""
 LIMIT: Final = 100
-"""Such acts of one log: no node has so many logs, and readers of foreign ones take no more."""
+"""Maximum number of such acts of one log. No node has so many logs, and readers of foreign logs accept no more."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ROOT: Final = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class EndGivenUp:
-    """The end of the log `origin`, given up: its key signed the first `signed` of `leaves` leaves, which have this
-    root, and signs no more. `by` are the persons, `why` the first one's reason, `at` when the last one gave it up.
+    """The end of the log `origin` that was given up. Its key signed the first `signed` of `leaves` leaves with the root
+    `root`, and signs no more. `by` are the persons, `why` is the first one's reason, and `at` the time of the last act.
     """
 
     act: str
@@ -47,7 +47,7 @@ class EndGivenUp:
 
     @property
     def end(self) -> tuple[str, int, str, int]:
-        """The end that is given up, without the person who does it."""
+        """The end that is given up, without the persons."""
         return self.origin, self.leaves, self.root, self.signed
 
     @property
@@ -85,9 +85,9 @@ class EndsGivenUp:
     counted: list[EndGivenUp] = field(default_factory=list)
     waiting: dict[str, EndGivenUp] = field(default_factory=dict)
     continues: tuple[Scalar, ...] | None = None
-    """The end (origin, leaves, root) that the log itself continues, as its first leaf names it."""
+    """The end (origin, leaves, root) that the log itself continues, as in its first leaf."""
     counts_less: bool = False
-    """The key of that log is compromised: what follows this end does not count, and is no end."""
+    """True if the key of that log is compromised. Leaves after this end do not count then."""
 
     @classmethod
     def of(cls, acts: Iterable[Step]) -> EndsGivenUp:
@@ -98,7 +98,7 @@ class EndsGivenUp:
         return found
 
     def add(self, step: Step) -> None:
-        """Add an act. If it is not allowed, it has no effect."""
+        """Add an act. An act that is not allowed has no effect."""
         if step.kind is StepKind.CONTINUED and self.continues is None:
             self.continues = tuple(map(step.details.get, ("origin", "leaves", "root")))
             self.counts_less = bool(step.details.get("compromised"))
@@ -119,12 +119,14 @@ class EndsGivenUp:
             self.add_act(read.call_id, read.kinds[0], read.times[0], read.act)
 
     def add_act(self, act_id: str, kind: str, at: int, details: Mapping[str, Any]) -> None:
-        """`at` as in a leaf."""
-        with suppress(LedgerError, OverflowError):  # a step that no ledger could hold
+        """Add an act from its parts. `at` is in µs since 1970, as in a leaf."""
+        with suppress(LedgerError, OverflowError):  # a step that no ledger could contain
             self.add(Step(act_id, StepKind(kind), _EPOCH + timedelta(microseconds=at), details))
 
     def objection(self, step: Step, two_persons: bool = False) -> str | None:
-        """Why this act is not allowed after those before; None if it is. `two_persons`: it takes two here."""
+        """The reason why this act is not allowed after the earlier ones; None if it is allowed. `two_persons` means
+        that it takes two persons here.
+        """
         try:
             given = _read(step)
         except (ValueError, KeyError, TypeError) as error:
@@ -152,12 +154,14 @@ class EndsGivenUp:
         return next((each for each in self.counted if each.origin == origin), None)
 
     def waits_for(self, end: tuple[str, int, str, int]) -> EndGivenUp | None:
-        """The act of a first person that gives up this end, and that another person has to confirm."""
+        """The act of a first person that gives up this end, and that another person has to confirm; None if there is
+        none.
+        """
         return next((each for each in self.waiting.values() if each.end == end), None)
 
 
 def act_words(step: Step) -> str:
-    """What one such act says by itself; empty for another step."""
+    """The statement of one such act in words; empty for another step."""
     if step.kind is not StepKind.END_GIVEN_UP:
         return ""
     try:
@@ -177,13 +181,13 @@ def act_words(step: Step) -> str:
 
 
 def _read(step: Step) -> EndGivenUp:
-    """Raises ValueError, KeyError, TypeError."""
+    """The end that an act gives up. Raises ValueError, KeyError and TypeError."""
     details: Mapping[str, Scalar] = step.details
     root, why = details["root"], details["why"]
     origin, by = str(details["origin"]), (person_of(details),)
     if not (isinstance(root, str) and _ROOT.fullmatch(root) and isinstance(why, str)):
         raise ValueError(root)
-    if not f"{origin}{why}{by[0].name}".isprintable():  # a foreign log must not write on the terminal what it likes
+    if not f"{origin}{why}{by[0].name}".isprintable():  # a foreign log must not write arbitrary text on the terminal
         raise ValueError(origin)
     leaves, signed, persons = map(_whole, (details["leaves"], details["signed"], details["persons"]))
     if not (0 <= signed < leaves and persons in (1, 2)):

@@ -1,4 +1,4 @@
-"""Telephone numbers as records show them: masked. Pure."""
+"""Masked telephone numbers, as records show them. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from idtone.core.numbers import Number, NumberKind
 class MaskedNumber:
     """A number that may be shown.
 
-    `token` is lower-case hexadecimal; None if there is no number, or for an emergency number, which `last4` holds
-    whole. Without the ledger's key `last4` is empty.
+    `token` is in lower-case hexadecimal digits; None if there is no number, or for an emergency number, which `last4`
+    contains as a whole. Without the ledger's key `last4` is empty.
     """
 
     kind: NumberKind
@@ -22,5 +22,5 @@ class MaskedNumber:
 
 
 def masked(number: Number, token: str | None) -> MaskedNumber:
-    """The number as a person with the key sees it."""
+    """The number in the form for a person who has the key."""
     return MaskedNumber(number.kind, token, number.last4)

@@ -1,6 +1,6 @@
-"""Evidence is an append-only list of steps. Pure.
+"""Steps of evidence: an append-only list. Pure.
 
-An interface records what it has just seen as a step, by the constructor of that name, and nothing more;
+An interface records each event that it sees as a step, with the constructor of that name, and nothing more.
 `call_record.fold` interprets the steps of a call.
 """
 
@@ -18,7 +18,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.persons import Person
 
-from .canonical import canonical, check, is_plain
+from .canonical_json import canonical, check, is_plain
 
 Scalar = str | int | float | bool | None
 
@@ -26,12 +26,12 @@ Scalar = str | int | float | bool | None
 class StepKind(StrEnum):
     DECIDED = "decided"
     FALLBACK = "fallback"
-    """Instead of `decided`: the dialplan decided without the service, which read that in the journal."""
+    """Replaces `decided`: the dialplan decided without the service, which learnt it from the journal."""
     ANSWERED = "answered"
     """The called party has answered; the sound comes next."""
     SOUND_STARTED = "sound-started"
     SOUND_ENDED = "sound-ended"
-    """The sound was played to its end; what is known of its delivery stands in `known_by`."""
+    """The sound was played to its end. `known_by` is the proof of its delivery."""
     SOUND_FAILED = "sound-failed"
     """The sound could not be played, or not to its end."""
     SOUND_REPORTED = "sound-reported"
@@ -41,9 +41,9 @@ class StepKind(StrEnum):
     """The forwarding number was suspended during the call, and the service ended the call."""
     ENDED = "ended"
     INTERRUPTED = "interrupted"
-    """The service was down and lost sight of the call; its end is not known."""
+    """The service was down and lost sight of the call. Its end is not known."""
     EXPORT_REQUESTED = "export-requested"
-    """A person requests a disclosure. This and the kinds below are not steps of a call, but records of their own."""
+    """A person requests a disclosure. This and the kinds below are separate records, not steps of a call."""
     EXPORT_APPROVED = "export-approved"
     EXPORT_REFUSED = "export-refused"
     EXPORTED = "exported"
@@ -51,15 +51,15 @@ class StepKind(StrEnum):
     EXPORT_RECEIVED = "export-received"
     """The receiving office has signed for a pack."""
     EXPORT_CONFIRMED = "export-confirmed"
-    """The office that asked in an emergency has confirmed it in writing."""
+    """The office whose demand was an emergency has confirmed it in writing."""
     FORGOTTEN = "forgotten"
     """Day keys were destroyed."""
     NUMBERS_OPENED = "numbers-opened"
-    """A person has seen the numbers of a call, or searched the calls of a number."""
+    """A person has seen the numbers of a call, or has searched the calls of a number."""
     DUTY = "duty"
-    """A person, or a member's machine, did what the association's rules demand; `act` says what."""
+    """A person, or a member's machine, did something that the association's rules require; `act` names it."""
     GAP = "gap"
-    """Steps could not be written, and are not in the ledger."""
+    """Steps could not be written, and are missing from the ledger."""
     CONTINUED = "continued"
     """The ledger before this one was damaged and set aside."""
     QUARANTINED = "quarantined"
@@ -73,7 +73,7 @@ class StepKind(StrEnum):
 
 
 class CallStatus(StrEnum):
-    """How a call ended, in the words of the dialplan's IDTONE_STATUS."""
+    """The end of a call, in the words of the dialplan's IDTONE_STATUS."""
 
     CONNECTED = "CONNECTED"
     REFUSED = "REFUSED"
@@ -85,7 +85,7 @@ class CallStatus(StrEnum):
 
 
 class NumberRole(StrEnum):
-    """The party whose number it is."""
+    """The role of the party whose number it is."""
 
     FORWARDING = "forwarding"
     CALLER = "caller"
@@ -93,38 +93,41 @@ class NumberRole(StrEnum):
 
 
 FIRST: Final = frozenset({StepKind.DECIDED, StepKind.FALLBACK})
-"""A record begins with one of these; it has the numbers."""
+"""The first steps of a record; they contain the numbers."""
 DAY, SEALED, SEALED_KEY = "day", "numbers", "numbers_key"
-"""The details of the step that holds the sealed numbers: the day of their key, the numbers, and their own key."""
+"""Details of the step with the sealed numbers: the day of their key, the numbers, and their own key."""
 NUMBER_SUSPENDED: Final = "number_suspended"
-"""The detail of that step that an emergency call has if its forwarding number was suspended at the time."""
+"""A detail of that step for an emergency call whose forwarding number was suspended at the time."""
 SIP_CALL_ID_TOKEN: Final = "sip_call_id_token"  # noqa: S105  the name of a detail
-"""The detail of that step with the token of the caller's SIP Call-ID, by which a search finds the call."""
+"""A detail of that step: the token of the caller's SIP Call-ID, by which a search finds the call."""
 SUSPENDED_BY, OWN_SUSPENSION = "suspended_by", "own_suspension"
-"""The details of a step by which a call is refused or ended because its number is suspended: whose suspension it is,
-and the id of one that this node's operator has ordered."""
+"""Details of a step that refuses or ends a call because of a suspension: its origin, and its id if this node's operator
+has ordered it.
+"""
 CANARY: Final = "canary"
-"""The detail of that step that a canary call has (`idtone canary`). Statistics and `idtone-office misuse` skip it."""
+"""A detail of that step for a canary call (`idtone canary`). Statistics and `idtone-office misuse` skip such calls."""
 UNOPENED: Final = "cannot be opened"
-"""In the place of numbers that are not what was sealed."""
+"""Value in place of numbers that differ from the sealed ones."""
 UNSEALED: Final = "could not be sealed"
-"""In the place of numbers whose day key could not be made: they are not kept."""
+"""Value in place of numbers whose day key could not be made. They are not kept."""
 CALL_ID_LIMIT: Final = 255
-"""Characters."""
+"""Maximum number of characters of a call id."""
 SIP_CALL_ID_LIMIT: Final = 128
-"""Characters."""
+"""Maximum number of characters of a SIP Call-ID."""
 REQUEST_LIMIT: Final = 64_000
-"""Octets of the details of a request, which names its calls: its leaf is to fit into a bundle (`tree.tiles`)."""
+"""Maximum number of octets of the details of a request, which names its calls. Its leaf must fit into a bundle
+(`tree.tiles`).
+"""
 _WHY_LIMIT: Final = 200
 _DIALLED: Final = re.compile(r"[0-9](?:[ ().-]*[0-9]){5,}")
-"""Six digits and more, however they are grouped: in a text this may be a telephone number."""
+"""Six digits or more, in any grouping. In a text this may be a telephone number."""
 
 _NOTHING: Final[Mapping[str, Scalar]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One event of one call. `at` has a time zone; `details` holds JSON scalars.
+    """One event of one call. `at` has a time zone; `details` are JSON scalars.
 
     `numbers` are sealed when the step is written, and are written nowhere else. Of `sip_call_id`, the SIP Call-ID of
     the caller's channel, only a token is written.
@@ -176,7 +179,7 @@ def decided(
     canary: bool = False,
     suspended_by: SuspendedBy | None = None,
 ) -> Step:
-    """What was decided for the call, and why, and by which interface Asterisk asked; `nonce` is the request's.
+    """The decision for the call with its reason, and the interface of Asterisk's request; `nonce` is the request's.
 
     `number_suspended`: an emergency call is connected although its forwarding number is suspended. `canary`: it is a
     canary call.
@@ -223,7 +226,9 @@ def fallback(
     canary: bool = False,
     suspended_by: SuspendedBy | None = None,
 ) -> Step:
-    """What the dialplan decided by itself, and which party hears which sound; None if the call ended before that."""
+    """The decision of the dialplan without the service, and the sound of each party. The outcome is None if the call
+    ended before a decision.
+    """
     details: dict[str, Scalar] = {
         "direction": call.direction,
         "outcome": outcome,
@@ -239,7 +244,7 @@ def fallback(
 
 
 def kept_sip_call_id(text: str) -> str:
-    """A SIP Call-ID as the ledger knows it: its first `SIP_CALL_ID_LIMIT` characters."""
+    """The kept part of a SIP Call-ID: its first `SIP_CALL_ID_LIMIT` characters."""
     return text.strip()[:SIP_CALL_ID_LIMIT]
 
 
@@ -255,7 +260,7 @@ def _first(kind: StepKind, call: ForwardedCall, at: datetime, details: dict[str,
     for role, number in numbers.items():
         details[f"{role}_kind"] = number.kind
         if number.kind is NumberKind.EMERGENCY:
-            details[f"{role}_last4"] = number.e164  # whole: it is nobody's number
+            details[f"{role}_last4"] = number.e164  # in full, because it is no person's number
     return Step(
         call.id,
         kind,
@@ -278,8 +283,9 @@ def sound_started(
     party: Party = Party.CALLED,
     file_format: str | None = None,
 ) -> Step:
-    """`sha256` (64 lower-case hexadecimal digits) is that of the file in `file_format` that is played to the party;
-    without a format that of all files of the sound together. It is None if Asterisk plays tones and no file.
+    """The start of a sound. `sha256` (64 lower-case hexadecimal digits) is the digest of the file in `file_format` that
+    is played to the party. Without a format it is the digest of all files of the sound together. It is None if Asterisk
+    plays tones and no file.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise LedgerError("the SHA-256 of a sound has 64 lower-case hexadecimal digits")
@@ -298,10 +304,10 @@ def sound_ended(
     packets: int | None = None,
     instead: str | None = None,
 ) -> Step:
-    """The sound was played to its end, for `played_ms`; one that was not is `sound_failed`.
+    """The end of a sound that was played completely, for `played_ms`; for other sounds there is `sound_failed`.
 
-    `known_by` says how that is known, `packets` how many RTP packets were sent meanwhile; `instead` is the profile that
-    was played, if it is not the one that was decided on.
+    `known_by` is the proof of this, `packets` the number of RTP packets that were sent meanwhile. `instead` is the
+    profile that was played if it differs from the one that was decided on.
     """
     if played_ms <= 0:
         raise LedgerError("a sound that was played lasted longer than 0 ms; record what was not played as sound_failed")
@@ -316,15 +322,17 @@ def sound_ended(
 
 
 def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
-    """`why` may quote another program: digits that could be a telephone number are removed."""
+    """A sound that was not played completely. `why` may quote another program: digits that could be a telephone number
+    are removed.
+    """
     return Step(call_id, StepKind.SOUND_FAILED, at, {"party": party, "why": _without_numbers(why)})
 
 
 def sound_reported(
     call_id: str, at: datetime, confirmed: bool, lost: int, lost_back: int, party: Party = Party.CALLED
 ) -> Step:
-    """`lost` are the packets that the phone missed by its last report, `lost_back` those of the phone that did not
-    arrive; `confirmed` says whether that confirms that the party received its sound.
+    """The phone's report on a sound. `lost` are the packets that the phone missed by its last report, `lost_back` those
+    from the phone that did not arrive. `confirmed` is True if this confirms that the party received its sound.
     """
     details: dict[str, Scalar] = {"party": party, "confirmed": confirmed, "lost": lost, "lost_back": lost_back}
     return Step(call_id, StepKind.SOUND_REPORTED, at, details)
@@ -346,8 +354,8 @@ def suspended(
     registry_sha256: str | None = None,
     by: SuspendedBy | None = None,
 ) -> Step:
-    """`registry_version` is the version in use, with the suspension if it is the association's, `registry_sha256` its
-    digest.
+    """A suspension during the call. `registry_version` is the version in use, which contains the suspension if it is
+    the association's; `registry_sha256` is its digest.
     """
     known: dict[str, Scalar] = {"registry_version": registry_version, "registry_sha256": registry_sha256}
     details = {key: value for key, value in known.items() if value is not None}
@@ -355,7 +363,7 @@ def suspended(
 
 
 def cause(value: object) -> int | None:
-    """A Q.850 cause as Asterisk gives it; None for 0, which means no cause, and for anything else."""
+    """A Q.850 cause from Asterisk's value; None for 0, which means no cause, and for any other value."""
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() and 0 < int(text) <= 127 else None
 
@@ -363,9 +371,10 @@ def cause(value: object) -> int | None:
 def ended(
     call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None
 ) -> Step:
-    """`hangup_cause` is ITU-T Q.850's; 0, which means no cause in Asterisk, is left out like None.
+    """The end of the call. `hangup_cause` is from ITU-T Q.850; 0, which means no cause in Asterisk, is left out like
+    None.
 
-    `reason` is the one on which the hook acted, if it said so.
+    `reason` is the reason on which the hook acted, if it gave one.
     """
     if hangup_cause is not None and not 0 <= hangup_cause <= 127:
         raise LedgerError("a Q.850 cause lies between 1 and 127; {hangup_cause} does not", hangup_cause=hangup_cause)
@@ -388,10 +397,11 @@ def export_requested(
     until: datetime,
     basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """A person requests evidence of these calls, for a case; `selection` is the SHA-256 of it (`pack.selection`).
+    """A request of a person for evidence of these calls, for a case; `selection` is the SHA-256 of it
+    (`pack.selection`).
 
-    `until`: the end of the time in which another person can approve it. `basis`: `LegalBasis.details`.
-    Raises LedgerError for more calls than an entry of a tile can name.
+    `until` is the end of the time for an approval by another person. `basis` is `LegalBasis.details`. Raises
+    LedgerError for more calls than an entry of a tile can name.
     """
     details: dict[str, Scalar] = {
         **_by(by), **basis, "case": case, "calls": len(calls), "selected": json.dumps(list(calls), ensure_ascii=False),
@@ -403,13 +413,13 @@ def export_requested(
 
 
 def export_approved(act_id: str, at: datetime, by: Person, request: str, selection: str, until: datetime) -> Step:
-    """`until`: the end of the time in which the pack can be made."""
+    """An approval. `until` is the end of the time in which the pack can be made."""
     details: dict[str, Scalar] = {**_by(by), "request": request, "selection": selection, "until": until.isoformat()}
     return Step(act_id, StepKind.EXPORT_APPROVED, at, details)
 
 
 def export_refused(act_id: str, at: datetime, by: Person, request: str, why: str) -> Step:
-    """`why` as in `sound_failed`."""
+    """A refusal. `why` as in `sound_failed`."""
     return Step(act_id, StepKind.EXPORT_REFUSED, at, {**_by(by), "request": request, "why": _without_numbers(why)})
 
 
@@ -424,9 +434,9 @@ def exported(
     approved: tuple[str, str] | None = None,
     basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """Evidence of so many calls was disclosed for a case; `digest` is the SHA-256 of the pack.
+    """A disclosure of evidence of `calls` calls for a case; `digest` is the SHA-256 of the pack.
 
-    `approved`: the request that another person has approved, and the digest of its selection. `basis`:
+    `approved` is the request that another person has approved, and the digest of its selection. `basis` is
     `LegalBasis.details`.
     """
     details: dict[str, Scalar] = {
@@ -446,11 +456,11 @@ def export_received(
     received: date,
     proof: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """An office has signed for the pack of the act `export`; `digest` is the SHA-256 of the pack.
+    """The receipt of an office for the pack of the act `export`; `digest` is the SHA-256 of the pack.
 
-    `receiver` names the office and the officer, without telephone numbers. `received`: the day, in Japan. `proof`:
-    `scan`, the SHA-256 of the scanned receipt, or `signature` and `signature_key`, those of a signature on the pack and
-    of its public key (DER); nothing if only the paper is kept.
+    `receiver` names the office and the officer, without telephone numbers. `received` is the day, in Japan. `proof` is
+    `scan`, the SHA-256 of the scanned receipt, or `signature` and `signature_key`, the digests of a signature on the
+    pack and of its public key (DER); it is empty if only the paper is kept.
     """
     details: dict[str, Scalar] = {
         **_by(by), "export": export, "sha256": digest, "receiver": receiver, "received": received.isoformat(), **proof
@@ -459,7 +469,9 @@ def export_received(
 
 
 def export_confirmed(act_id: str, at: datetime, by: Person, export: str, reference: str, received: date) -> Step:
-    """The document `reference`, received on that day (in Japan), confirms the demand of the act `export`."""
+    """The confirmation of the demand of the act `export`, by the document `reference`, received on that day (in
+    Japan).
+    """
     details: dict[str, Scalar] = {**_by(by), "export": export, "reference": reference, "received": received.isoformat()}
     return Step(act_id, StepKind.EXPORT_CONFIRMED, at, details)
 
@@ -471,8 +483,8 @@ def _by(person: Person) -> dict[str, Scalar]:
 def numbers_opened(
     act_id: str, at: datetime, by: Person, purpose: str, call: str | None = None, token: tuple[str, str] | None = None
 ) -> Step:
-    """A person sees the numbers of `call`; or searches the calls of a number, of which the ledger keeps no more than
-    its `token` on a day: (day, token).
+    """A person's access to the numbers of `call`, or a search for the calls of a number. For a search the ledger keeps
+    only the number's token on a day: (day, token).
     """
     details: dict[str, Scalar] = {**_by(by), "purpose": purpose}
     if call is not None:
@@ -483,14 +495,15 @@ def numbers_opened(
 
 
 def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
-    """The keys of so many days were destroyed: all of days before `before` (UTC)."""
+    """The destruction of the keys of `days` days: of all days before `before` (UTC)."""
     return Step(act_id, StepKind.FORGOTTEN, at, {"before": before, "days": days})
 
 
 def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details: Mapping[str, Scalar]) -> Step:
-    """An act by the association's rules: a report answered, a form filed. `subject` is the id of what it is about.
+    """An act that the association's rules require, such as an answered report or a filed form. `subject` is the id of
+    the object that it concerns.
 
-    The details hold no telephone numbers: documents stay elsewhere, and the details name them by their SHA-256.
+    The details contain no telephone numbers. Documents are kept elsewhere, and the details name them by their SHA-256.
     Raises ValueError for a detail with the name of a sealed one, which readers leave out.
     """
     if reserved := details.keys() & {DAY, SEALED, SEALED_KEY}:
@@ -499,31 +512,32 @@ def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details:
 
 
 def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
-    """`missing` says how many steps could not be written, and from when to when they happened (`MissingSteps`)."""
+    """Steps that are missing. `missing` has their number, and the times of the first and the last (`MissingSteps`)."""
     return Step(act_id, StepKind.GAP, at, missing)
 
 
 def continued(
     act_id: str, at: datetime, origin: str, size: int, root: str, file: str, replaced: Mapping[str, Scalar] = _NOTHING
 ) -> Step:
-    """The tree of this `origin` ended with so many leaves and this root (hexadecimal), as far as known; its ledger is
-    now `file`. `replaced` says why this tree has another key, if it has (`key_replaced`).
+    """The previous tree of this ledger. It had the name `origin` and ended with `size` leaves and this root
+    (hexadecimal), as far as known; its database is now `file`. `replaced` has the reason for a new key, if there is one
+    (`key_replaced`).
     """
     details = {"origin": origin, "leaves": size, "root": root, "file": file, **replaced}
     return Step(act_id, StepKind.CONTINUED, at, details)
 
 
 def key_replaced(by: Person, why: str, key: str, compromised: bool) -> dict[str, Scalar]:
-    """Details of `continued`: the verifier key of the tree before. If the key was `compromised`, nothing that it signed
-    is trusted except the head that `continued` names.
+    """Details of `continued`: the verifier key of the previous tree. If the key was `compromised`, only one head that
+    it signed is trusted: the one that `continued` names.
     """
     told: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why), "key": key}
     return {**told, "compromised": True} if compromised else told
 
 
 def log_ended(act_id: str, at: datetime, by: Person, why: str, successor: str | None = None) -> Step:
-    """No leaf follows this one in its tree. `successor` is the verifier key of the tree that continues it, under its
-    name; None: the person names none. `why` as in `sound_failed`.
+    """The end of a tree: no leaf follows this one. `successor` is the verifier key of the tree that continues it, under
+    its name; None: the person names none. `why` as in `sound_failed`.
     """
     details: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why)}
     return Step(act_id, StepKind.LOG_ENDED, at, {**details, "next_key": successor} if successor else details)
@@ -541,8 +555,8 @@ def end_given_up(
 ) -> Step:
     """The log that `end` names (origin, leaves, root in hexadecimal) gets no signature after its first `signed` leaves.
 
-    `persons`: how many have to give it up; `request` is the act of the first, which this one confirms. `why` as in
-    `sound_failed`.
+    `persons` is how many persons must give it up; `request` is the act of the first, which this one confirms. `why` as
+    in `sound_failed`.
     """
     origin, leaves, root = end
     details: dict[str, Scalar] = {
@@ -553,10 +567,10 @@ def end_given_up(
 
 
 def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
-    """An act: `count` steps were set aside, and `missing` others were written but are gone."""
+    """Steps that were set aside (`count`), and steps that were written but are gone (`missing`)."""
     return Step(act_id, StepKind.QUARANTINED, at, {"steps": count, "missing": missing})
 
 
 def clock(act_id: str, at: datetime, known: Mapping[str, Scalar]) -> Step:
-    """What was `known` of the machine's clock (`clock_status`); nothing of it if that is empty."""
+    """The known state of the machine's clock (`clock_status`); empty if nothing is known."""
     return Step(act_id, StepKind.CLOCK, at, known)

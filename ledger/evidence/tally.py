@@ -16,7 +16,7 @@ from .steps import CANARY, FIRST, StepKind
 
 
 class Part(StrEnum):
-    """What calls can be counted by."""
+    """A part by which calls can be counted."""
 
     DAY = "day"
     MEMBER = "member"
@@ -30,19 +30,19 @@ COUNTED_BY: Final[Mapping[StepKind, tuple[str, ...]]] = {
     StepKind.SOUND_ENDED: ("party", "known_by", "played_ms", "heard_ms", "instead"),
     StepKind.SOUND_REPORTED: ("party", "confirmed"),
 }
-"""The details on which counting depends, two or more. Of steps of other kinds it is the kind alone."""
+"""Details on which counting depends, two or more. For other kinds of steps it depends on the kind alone."""
 
 
 @dataclass
 class Tally:
-    """The calls of one day, one member and one licence; each is None if calls are not counted by it.
+    """The calls of one day, one member and one licence. Each of the three is None if calls are not counted by it.
 
-    `member` is empty if the registry had no holder of the number. `licence` is empty if no licence decided.
-    `fallback` are the calls that the hook decided without the service; each is counted in another column too,
-    except one that ended before anything was decided.
+    `member` is empty if the registry had no holder of the number. `licence` is empty if no licence decided. `fallback`
+    are the calls that the hook decided without the service. Each of them is also counted in another column, except a
+    call that ended before a decision.
 
-    `connected` are the connected calls on which a party was to hear a sound; `sent` are those of them on which
-    each sound was sent, and `confirmed` those of these on which the phone's reports confirm each (`Delivery`).
+    `connected` are the connected calls on which a party was to hear a sound. `sent` are those of them on which each
+    sound was sent, and `confirmed` those of `sent` on which the phone's reports confirm each sound (`Delivery`).
     """
 
     day: date | None
@@ -60,7 +60,7 @@ class Tally:
     confirmed: int = 0
 
     def add(self, record: Record, times: int = 1) -> None:
-        """Count a call; -1 times takes it back."""
+        """Count a call. With `times` -1 it is taken back."""
         self.calls += times
         self.played += times * (record.outcome == Outcome.PLAY)
         self.noticed += times * (record.outcome == Outcome.NOTICE)
@@ -74,7 +74,7 @@ class Tally:
             self.confirmed += times * (record.least == Delivery.CONFIRMED)
 
     def include(self, other: Tally) -> None:
-        """Add what another one counts."""
+        """Add the counts of another tally."""
         for name in COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -89,16 +89,16 @@ class Tally:
 
 
 COUNTED: Final = tuple(each.name for each in fields(Tally) if each.name not in EACH)
-"""The names of its counts."""
+"""Names of the counts."""
 
 
 def columns(by: Collection[Part]) -> tuple[str, ...]:
-    """The names in `Tally.to_json`."""
+    """The names of the values in `Tally.to_json`."""
     return (*(each.name for each in fields(Tally) if each.name not in EACH or each.name in by), "sent_ratio")
 
 
 def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Collection[Part] = EACH) -> list[Tally]:
-    """The calls counted `by` these, in order. `day_of` gives the day of a moment.
+    """The calls, counted by the parts `by`, in order. `day_of` gives the day of a moment.
 
     Canary calls are left out.
     """
@@ -108,7 +108,7 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
 def tally_alike(
     calls: Iterable[tuple[datetime, Record, int]], day_of: Callable[[datetime], date], by: Collection[Part] = EACH
 ) -> list[Tally]:
-    """The counts as from `tally`, of calls that come with the moment at which they began and how many are alike."""
+    """The counts as from `tally`. Each call comes with the moment of its beginning and the number of calls like it."""
     tallies: dict[tuple[date | None, str | None, str | None], Tally] = {}
     for begun, record, times in calls:
         if record.canary or record.steps[0].kind in ACTS:

@@ -1,1 +1,1 @@
-"""Keys and the files beside the ledger that hold them: day keys, the key ring, sealed numbers, what was signed last."""
+"""Keys and the files beside the ledger: day keys, the key ring, sealed numbers, and the last signed checkpoints."""

@@ -1,4 +1,6 @@
-"""A file with the latest checkpoint that was signed or cosigned. By it the writer recognises an older database."""
+"""A file with the latest checkpoint that was signed or cosigned. The writer compares it with the database to recognise
+an older one.
+"""
 
 import hashlib
 from dataclasses import replace
@@ -8,15 +10,15 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
 
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from .private_files import replace_private
 
 
 class CheckpointFile:
-    """It need not exist yet."""
+    """The file of the latest checkpoint; it may be missing."""
 
     def __init__(self, path: Path, keeps_earlier: bool = False) -> None:
-        """`keeps_earlier`: the last checkpoint of a tree that another one continues stays, in a file of its own."""
+        """`keeps_earlier` keeps the last checkpoint of a tree that another one continues, in a separate file."""
         self.path = path
         self._keeps_earlier = keeps_earlier
 
@@ -25,9 +27,9 @@ class CheckpointFile:
         return self.path.with_name(f"{self.path.name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}")
 
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
-        """The latest checkpoint; None if nothing was signed under this name yet.
+        """The latest checkpoint; None if nothing has been signed under this name.
 
-        A checkpoint with another name belongs to another log. Raises LedgerError if the file holds anything else.
+        A checkpoint with another name belongs to another log. Raises LedgerError if the file contains anything else.
         """
         found = self._latest(self.path, log)
         return self._latest(self.of_tree(log.name), log) if found is None and self._keeps_earlier else found
@@ -52,19 +54,19 @@ class CheckpointFile:
             if origin != log.name:
                 note.signed_by([replace(log, name=origin)])  # by this key or another one, and unchanged
                 return None
-            checkpoint = believed(note, log)
+            checkpoint = verified_checkpoint(note, log)
         except ProofError as error:
             raise LedgerError("{path}: {error}; restore this file from a backup", path=path, error=error) from error
         return note, checkpoint
 
     def remember(self, note: Note) -> None:
-        """Replace what was there. Raises OSError."""
+        """Replace the checkpoint in the file. Raises OSError."""
         if self._keeps_earlier:
             self._keep_earlier(note)
         replace_private(self.path, str(note).encode())
 
     def _keep_earlier(self, note: Note) -> None:
-        """The checkpoint that is there, if it is another tree's. Raises OSError."""
+        """Keep the checkpoint in the file if it is another tree's. Raises OSError."""
         try:
             octets = self.path.read_bytes()
             origin = Note.parse(octets[: NOTE_LIMIT + 1]).text.partition("\n")[0]

@@ -1,10 +1,11 @@
-"""One ledger after the other: a damaged database is set aside, and the tree of the next one has a name of its own.
+"""The trees of one ledger, one after the other. If a database is damaged it is set aside, and the next tree gets a name
+of its own.
 
-A second tree by the same name would look like a fork of what was signed. So the next one is called NODE/idtone.2. A
+A second tree with the same name would look like a fork of what was signed. So the next one is called NODE/idtone.2. A
 file beside the key remembers this, and the first leaf of the new tree says which tree it continues.
 
-The ledger of a restored node follows in the same way, since the tree that was backed up may have been signed on. One
-backup may be restored twice, so its name has the time and a random number instead: NODE/idtone.202611010000001234.
+The ledger of a restored node follows in the same way, because the backed-up tree may have grown after the backup. A
+backup may be restored twice, so the new name has the time and a random number instead: NODE/idtone.202611010000001234.
 """
 
 import json
@@ -31,13 +32,14 @@ DAMAGED: Final = "damaged"
 RESTORED: Final = "restored"
 ENDED: Final = "ended"
 _COUNTED: Final = 9
-"""Digits of a number that counts trees, at most; a restored node's has more."""
+"""Maximum number of digits of a number that counts trees. The number of a restored node's tree has more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Continued:
-    """A tree that continues another. `base` is the first tree's name. `checkpoint` is the last one of the tree before;
-    empty if nothing was signed. `ledger` is the path of its database, `file` the path to which it was set aside.
+    """A tree that continues another one. `base` is the first tree's name. `checkpoint` is the last one of the previous
+    tree; empty if nothing was signed. `ledger` is the path of the database, `file` the path to which the previous
+    database was set aside.
     """
 
     base: str
@@ -49,19 +51,19 @@ class Continued:
     begun: bool = False
     """True if the new database exists."""
     key: str = ""
-    """The verifier key of this tree if the key was replaced; empty if it is that of the tree before."""
+    """The verifier key of this tree if the key was replaced; empty if the key is that of the previous tree."""
     key_at: str = ""
-    """Where that key is, as in `log_keys`."""
+    """The place of that key, as in `log_keys`."""
     told: dict[str, Scalar] = field(default_factory=dict)
     """Further details in the first leaf, about a replaced key."""
     unsigned: str = ""
-    """The text of the checkpoint of the whole tree before this one, while its key's token has not signed its end."""
+    """The text of the checkpoint of the whole previous tree, as long as its key's token has not signed its end."""
     given_up: str = ""
-    """The act of a later log by which that end was given up; empty if it waits for its signature."""
+    """The act of a later log that gave that end up; empty if it still waits for its signature."""
 
     @property
     def ended(self) -> tuple[str, int, bytes]:
-        """Name, leaves and root of the tree before this one."""
+        """Name, leaves and root of the previous tree."""
         if self.unsigned:
             whole = Checkpoint.parse(self.unsigned)
             return whole.origin, whole.size, whole.root
@@ -72,7 +74,9 @@ class Continued:
 
 
 class NextKey(NamedTuple):
-    """The key of the next tree, by any name; `told` is what the first leaf of that tree says of the replacement."""
+    """The key of the next tree, under any name. `told` are the details about the replacement for the first leaf of that
+    tree.
+    """
 
     public: VerifierKey
     place: str
@@ -83,12 +87,12 @@ class ContinuedTrees:
     """The file with the trees that followed the first one, whose name is `base`."""
 
     def __init__(self, path: Path, base: str) -> None:
-        """Raises LedgerError if the file cannot be read."""
+        """Read the file. Raises LedgerError if it cannot be read."""
         self._path = path
         self._base = base
         self._changing = threading.Lock()
         self.ending = threading.Lock()
-        """Who signs an end, or gives it up, holds this, so that nobody does both."""
+        """A lock for those who sign an end or give it up, so that nothing gets both."""
         self._all = self._read()
 
     @property
@@ -102,25 +106,25 @@ class ContinuedTrees:
 
     @property
     def origin(self) -> str:
-        """The name of the tree that is signed now."""
+        """The name of the tree that is signed at present."""
         return self.origins[-1]
 
     def unfinished(self, ledger: Path) -> Continued | None:
-        """The tree whose database does not exist yet."""
+        """The tree whose database does not exist yet; None if there is none."""
         return next((each for each in self.trees if not each.begun and each.ledger == str(ledger.absolute())), None)
 
     @property
     def unsigned(self) -> list[Continued]:
-        """The trees that follow a tree whose end waits for its signature."""
+        """The trees that follow a tree whose end still waits for its signature."""
         return [each for each in self.without_end if not each.given_up]
 
     @property
     def without_end(self) -> list[Continued]:
-        """The trees that follow a tree whose end is not signed, also if its signature was given up."""
+        """The trees that follow a tree whose end is not signed, including those whose signature was given up."""
         return [each for each in self.trees if each.begun and each.unsigned]
 
     def database_of(self, tree: Continued, present: Path) -> Path:
-        """Where the database of a tree is now; `present` is that of the present one."""
+        """The current path of a tree's database. `present` is the path of the current one."""
         return next((Path(each.file) for each in self.trees if each.after == tree.origin), present)
 
     def add(
@@ -132,7 +136,7 @@ class ContinuedTrees:
         key: NextKey | None = None,
         unsigned: str = "",
     ) -> None:
-        """Name the next tree. It is on the disk when this returns. Raises OSError."""
+        """Name the next tree, durably. Raises OSError."""
         after, following = self.origin, self.following(is_restored)
         text = str(checkpoint) if checkpoint else ""
         added = Continued(self._base, following, after, text, str(ledger.absolute()), str(file), unsigned=unsigned)
@@ -142,12 +146,12 @@ class ContinuedTrees:
             self._write([*self._all, added])
 
     def intend(self, key: NextKey) -> None:
-        """Remember the key of the next tree before the end of this one names it. Raises OSError."""
+        """Remember the key of the next tree, before the end of this one names it. Raises OSError."""
         kept = {"public": str(key.public), "place": key.place, "told": dict(key.told)}
         replace_private(self._intended(), json.dumps(kept).encode())
 
     def intended(self, public: str) -> NextKey | None:
-        """The key with this public half, if the end of a tree named it and the next one was not begun."""
+        """The key with this public half, if the end of a tree named it and the next tree was not begun."""
         try:
             kept = json.loads(self._intended().read_text("utf-8"))
             key = NextKey(VerifierKey.parse(kept["public"]), str(kept["place"]), dict(kept["told"]))
@@ -171,16 +175,16 @@ class ContinuedTrees:
         self._replace(begun, replace(begun, begun=True))
 
     def signed(self, following: Continued, end: Note) -> None:
-        """Record that the end of the previous tree is now signed. Raises OSError."""
+        """Record that the end of the previous tree is signed now. Raises OSError."""
         self._replace(following, replace(following, checkpoint=str(end), unsigned=""))
 
     def unsign(self, following: Continued, end: Checkpoint) -> None:
-        """Record that the previous tree ends with `end`, unsigned, whatever this file said. Raises OSError."""
+        """Record that the previous tree ends, unsigned, with `end`, whatever this file had. Raises OSError."""
         self._replace(following, replace(following, unsigned=end.text))
 
     def give_up(self, following: Continued, act: str) -> None:
-        """Record that the end of the previous tree waits for no signature; without an act it waits again. Raises
-        OSError.
+        """Record that the end of the previous tree no longer waits for a signature. Without an act it waits again.
+        Raises OSError.
         """
         self._replace(following, replace(following, given_up=act))
 
@@ -189,7 +193,7 @@ class ContinuedTrees:
             self._write([now if each == before else each for each in self._all])
 
     def read_again(self) -> None:
-        """Read the file again, for a new writer: until now another process may have added to it. Raises LedgerError."""
+        """Read the file again for a new writer, because another process may have added to it. Raises LedgerError."""
         self._all = self._read()
 
     def _read(self) -> list[Continued]:

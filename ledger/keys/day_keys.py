@@ -1,6 +1,6 @@
-"""The file of the day keys, each encrypted with the ledger's key. A key that is destroyed here is gone.
+"""The file of the day keys, each encrypted with the ledger's key. A key that is destroyed here is gone for ever.
 
-One line a day (`erasable_keys`): `2026-11-01 BASE64`. A damaged line costs the numbers of its day, and nothing else.
+One line a day (`erasable_keys`): `2026-11-01 BASE64`. A damaged line makes only the numbers of its day unreadable.
 """
 
 import base64
@@ -20,22 +20,22 @@ _log = logging.getLogger(__name__)
 
 
 class DayKeys:
-    """The day keys that are not destroyed. From any thread; several processes may use one file."""
+    """The day keys that are not destroyed. Thread-safe; several processes may use one file."""
 
     def __init__(self, path: Path, ring: LedgerKey) -> None:
         """`path` need not exist yet."""
         self._path = path
         self.ledger_key = ring
         self.held = LegalHoldKeys(path.with_name(f"{path.name}-held"), ring)
-        """The keys of single records that outlive the key of their day."""
+        """Keys of single records that outlive the key of their day."""
         self._keys: dict[str, DayKey] = {}
         self._file = KeyLines(path, r"\d{4}-\d\d-\d\d", _DAY_BYTES, self._unusable)
         self._seen: list[KeyLine | None] = []
-        """The lines whose damage was told."""
+        """Damaged lines that were logged already."""
         self._told: set[str] = set()
 
     def get(self, day: str) -> DayKey | None:
-        """The key of a day; None if there never was one, or it is destroyed or damaged.
+        """The key of a day; None if it never existed, or is destroyed or damaged.
 
         Raises LedgerError if the file cannot be read, or belongs to another ledger's key.
         """
@@ -60,11 +60,11 @@ class DayKeys:
             return False
 
     def _unwrapped(self, day: str, kept: str) -> DayKey:
-        """Raises LedgerError."""
+        """The day key from its stored form. Raises LedgerError."""
         return self.ledger_key.unwrap(day, base64.b64decode(kept))
 
     def _tell(self, what: str) -> None:
-        """Logs each failure once."""
+        """Log each failure once."""
         if what not in self._told:
             self._told.add(what)
             _log.error(
@@ -72,13 +72,13 @@ class DayKeys:
             )
 
     def knows(self, day: str) -> bool:
-        """True if there is a key of that day, or there was one that is destroyed."""
+        """True if there is a key of that day, or was one before it was destroyed."""
         return day in self._days()
 
     def writing(self, day: str) -> DayKey:
         """The key that seals numbers of this day. A new key is on the disk before this returns.
 
-        Raises LedgerError if it cannot be made or read, or is destroyed.
+        Raises LedgerError if the key cannot be made or read, or is destroyed.
         """
         if day in self._keys:
             return self._keys[day]
@@ -99,15 +99,15 @@ class DayKeys:
         return self._keys[day]
 
     def destroyed(self) -> set[str]:
-        """The days whose key is destroyed."""
+        """The days whose keys are destroyed."""
         return {day for day, kept in self._days().items() if kept == DESTROYED}
 
     def days(self) -> list[str]:
-        """The days whose key is there, in order."""
+        """The days whose keys exist, in order."""
         return sorted(day for day, kept in self._days().items() if kept != DESTROYED)
 
     def destroy(self, before: str) -> list[str]:
-        """Overwrite the keys of the days before this one, on the disk when this returns; returns these days.
+        """Overwrite the keys of the days before this one, durably, and return these days.
 
         Raises LedgerError if the file cannot be written.
         """
@@ -125,7 +125,7 @@ class DayKeys:
         return sorted(days)
 
     def _days(self) -> dict[str, str]:
-        """Day → its key as it is stored."""
+        """Day → its key in the stored form."""
         return dict(filter(None, self._lines()))
 
     def _lines(self) -> list[KeyLine | None]:

@@ -1,5 +1,5 @@
-"""A file of keys: a line for each, all of one length. A line is added, or its key is overwritten in place, and then it
-is gone; nothing else changes. I/O.
+"""A file of keys, one on each line, all of one length. Lines are added, and a key is destroyed by overwriting it in
+place; nothing else changes. I/O.
 
 The files are not part of the database, so no key is in the database's free pages, journals and backups.
 """
@@ -21,7 +21,7 @@ from idtone.core.files import sync_folder
 from .private_files import make_parents, open_private
 
 _KEY_CHARACTERS: Final = 80
-"""Base64 of nonce, key and tag."""
+"""Length of the Base64 text of nonce, key and tag."""
 DESTROYED: Final = "-" * _KEY_CHARACTERS
 
 
@@ -36,11 +36,11 @@ class _Content(NamedTuple):
 
 
 class KeyLines:
-    """The lines of a file of keys, which need not exist; any thread and several processes may use it."""
+    """The lines of a file of keys, which may be missing. Thread-safe; several processes may use it."""
 
     def __init__(self, path: Path, name: str, name_bytes: int, unusable: Callable[[OSError], LedgerError]) -> None:
-        """`name` is the pattern of a line's name, which has so many bytes. `unusable` makes the error that is raised if
-        the file cannot be used.
+        """`name` is the pattern of a line's name, which has `name_bytes` bytes. `unusable` makes the error for a file
+        that cannot be used.
         """
         self.path = path
         self._name_bytes = name_bytes
@@ -48,16 +48,16 @@ class KeyLines:
         self._line_bytes = name_bytes + 1 + _KEY_CHARACTERS + 1
         self._unusable = unusable
         self._read: tuple[tuple[int, int], _Content] | None = None
-        """Time and size of the file when it was read."""
+        """Time and size of the file at the last reading, with its content."""
 
     def read(self) -> list[KeyLine | None]:
-        """The lines of the file, None for a damaged one, without a last one that was cut off. The same list until the
-        file changes. Raises LedgerError.
+        """The lines of the file, None for a damaged line; a last line that was cut off is left out. The list stays the
+        same object until the file changes. Raises LedgerError.
         """
         return self._content().lines
 
     def by_name(self) -> dict[str, str]:
-        """Name → key as it is stored; a later line counts. Raises LedgerError."""
+        """Name → key in the stored form. If a name comes twice, the later line counts. Raises LedgerError."""
         return self._content().by_name
 
     def _content(self) -> _Content:
@@ -80,7 +80,7 @@ class KeyLines:
 
     @contextmanager
     def changing(self) -> Iterator[Change]:
-        """A context that keeps other processes from changing the file. The change is on the disk afterwards. Raises
+        """Keep other processes from changing the file during the block. The change is on the disk afterwards. Raises
         LedgerError.
         """
         try:
@@ -98,7 +98,7 @@ class KeyLines:
 
 
 class Change:
-    """What the holder of the lock does to the file. Raises OSError."""
+    """Adds and destroys keys in the file, which the caller has locked. Raises OSError."""
 
     def __init__(self, path: Path, descriptor: int, line_bytes: int, key_at: int) -> None:
         self._path = path
@@ -117,7 +117,7 @@ class Change:
             sync_folder(self._path.parent)
 
     def destroy(self, numbers: Iterable[int]) -> None:
-        """Overwrite the keys of these lines; the first line of the file is 0."""
+        """Overwrite the keys of these lines, counted from 0."""
         for number in numbers:
             os.pwrite(self._descriptor, DESTROYED.encode(), number * self._line_bytes + self._key_at)
         os.fsync(self._descriptor)

@@ -1,7 +1,7 @@
-"""The log's key in a hardware token: it signs in a process of its own, and no call waits for it.
+"""The log's key in a hardware token. A separate process signs, so no call waits for the token.
 
-While the token is away, each signature fails at once, and one is tried beside it now and then. A refused PIN is not
-tried again: tokens lock themselves after a few.
+While the token is away, each signature fails at once, and from time to time a new attempt is made in the background. A
+refused PIN is not tried again, because tokens lock themselves after a few attempts.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from idtone.core.translation import Message
 
 PROGRAM: Final = [sys.executable, "-m", "idtone.core.hardware_tokens"]
 WITHIN_S: Final = 1.0
-"""How long a signature is waited for, once; a slow token takes some 0.1 s."""
+"""Time limit of one signature, in seconds. A slow token takes some 0.1 s."""
 START_WITHIN_S: Final = 10.0
-"""The same for the first one: the process starts, and the token is opened."""
+"""Time limit of the first signature, in seconds: the process must start, and the token must be opened."""
 HUNG_S: Final = 30.0
-"""A process that has not answered for so long is killed."""
+"""Time without an answer after which the process is killed, in seconds."""
 AGAIN_AFTER_S: Final = 5.0
 _ANSWER_LIMIT: Final = 4096
 
 
 @dataclass
 class TokenProcess:
-    """The process that holds a session with the token. From any thread; starts with the first signature."""
+    """The process that has a session with the token. It starts with the first signature. Thread-safe."""
 
     library: Path
     name: str
-    """As `tokens.TokenKeyName` reads it."""
+    """The key in the token, as `hardware_tokens.TokenKeyName` reads it."""
     pin: Callable[[], str] = field(repr=False)
-    """Raises DocumentError if its file cannot be read."""
+    """The PIN. Raises DocumentError if its file cannot be read."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,18 +56,18 @@ class TokenProcess:
         self._again_s = 0.0
 
     def public(self) -> bytes:
-        """The public half, from the token. Raises TokenAwayError."""
+        """The public half of the key, from the token. Raises TokenAwayError."""
         self._signed(None)
         return self._public
 
     def sign(self, octets: bytes) -> bytes:
-        """The signature of the token. Raises TokenAwayError, after `WITHIN_S` or at once."""
+        """The token's signature. Raises TokenAwayError at once or after `WITHIN_S`."""
         return self._signed(octets)
 
     def close(self) -> None:
         """End the process; the next signature starts it again."""
         with self._lock:
-            # A process that is being started holds the ledger's lock until it is another program.
+            # A starting process keeps the ledger's lock until it has become another program.
             until_s = time.monotonic() + WITHIN_S
             while self._pending and not self._pending.done() and time.monotonic() < until_s:
                 if process := self._process:
@@ -122,7 +122,7 @@ class TokenProcess:
     # -- one at a time, in a thread beside --------------------------------------------------------------------------
 
     def _asked(self, octets: bytes | None) -> bytes:
-        """Raises TokenError."""
+        """The answer of the process. Raises TokenError."""
         try:
             process = self._process or self._started()
             if octets is None:
@@ -172,7 +172,7 @@ class TokenProcess:
 
 
 def _line_of(stream: IO[bytes], within_s: float) -> bytes:
-    """A line without its newline; empty at the end of the stream, `…` if none came in time."""
+    """A line without its newline; empty at the end of the stream, `…` if none arrived in time."""
     line, until_s = b"", time.monotonic() + within_s
     waiting = select.poll()
     waiting.register(stream, select.POLLIN)
@@ -194,14 +194,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             try:
                 stream.close()
             except OSError:
-                pass  # what was not sent to the process is not needed
+                pass  # unsent data is not needed
 
 
 class TokenSigner:
-    """Signs notes by one name with the key in a token; as `signed_notes.Signer`, except that it may fail."""
+    """Signs notes under one name with the key in a token. The same as `signed_notes.Signer`, but it may fail."""
 
     def __init__(self, name: str, public: bytes, process: TokenProcess) -> None:
-        """`public` is what the token must have. Raises ProofError if the name cannot be used in signatures."""
+        """`public` is the public key that the token must have. Raises ProofError if the name cannot be used in
+        signatures.
+        """
         self.key = VerifierKey(name, Algorithm.ED25519, public)
         self._process = process
 
@@ -210,7 +212,7 @@ class TokenSigner:
         return TokenSigner(name, self.key.public, self._process)
 
     def sign(self, text: str) -> SignatureLine:
-        """The signed note. Raises TokenAwayError."""
+        """The signature line for the text. Raises TokenAwayError."""
         signature = self._process.sign(text.encode())
         if not self.key.verifies(text, signature):
             raise TokenAwayError(
@@ -225,5 +227,5 @@ class TokenSigner:
         return SignatureLine(self.key.name, self.key.key_id, signature)
 
     def close(self) -> None:
-        """Let go of the token."""
+        """Release the token."""
         self._process.close()

@@ -1,7 +1,7 @@
-"""The files of keys: the ledger's are made at the first start. All are kept forever.
+"""The files of keys. The ledger's files are made at the first start, and all are kept for ever.
 
-Without them no number can be opened and nothing can be signed; anyone who reads them can do both. So they are never
-overwritten, and not accepted if others can read them.
+Without them no number can be opened and nothing can be signed; anyone who can read them can do both. So they are never
+overwritten, and refused if others can read them.
 """
 
 import os
@@ -18,10 +18,9 @@ KEY_BYTES: Final = 32
 
 
 def load_key(path: Path, mode: int = PRIVATE_FILE) -> bytes:
-    """The key in a file. A missing key is made with this mode, which may let its group read it.
+    """The key in a file. A missing key is made with this mode, which may allow its group to read it.
 
-    Raises LedgerError if it cannot be made or read, if others than its owner may use it, or if its size is
-    wrong.
+    Raises LedgerError if it cannot be made or read, if others than its owner may use it, or if its size is wrong.
     """
     try:
         make_parents(path)
@@ -36,7 +35,7 @@ def load_key(path: Path, mode: int = PRIVATE_FILE) -> bytes:
 
 
 def read_key(path: Path, allowed: int = PRIVATE_FILE) -> bytes:
-    """The existing key. Raises LedgerError as `load_key` does, and if there is none."""
+    """The existing key. Raises LedgerError as `load_key` does, and if the file is missing."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -62,7 +61,7 @@ def read_key(path: Path, allowed: int = PRIVATE_FILE) -> bytes:
 
 
 def _create(path: Path, mode: int) -> None:
-    """Make the key file unless there is one. It appears complete, or not at all."""
+    """Make the key file if it is missing. It appears complete, or not at all."""
     if path.exists():
         return
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")

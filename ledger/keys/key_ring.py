@@ -1,4 +1,4 @@
-"""The keys of a ledger, and the files beside its database: day keys, signing key, latest checkpoints, its trees."""
+"""The keys of a ledger, and the files beside it: day keys, signing key, latest checkpoints, and its trees."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ from .step_key import StepKey
 
 @dataclass(frozen=True)
 class KeyRing:
-    """`signer` signs with the log's origin as its name; its key is the log's key."""
+    """The keys of one ledger. `signer` signs with the log's origin as its name; its key is the log's key."""
 
     days: DayKeys
     signer: NoteSigner
     seen: CheckpointFile
-    """What was signed last."""
+    """The file of the last signed checkpoint."""
     cosigned: CheckpointFile
-    """What witnesses have cosigned last."""
+    """The file of the last cosigned checkpoint."""
     continued_trees: ContinuedTrees
     keys: LogKeys | None = None
-    """The keys of all trees; None: `signer` has the only one."""
+    """The keys of all trees; None if `signer` has the only one."""
 
     @property
     def step_key(self) -> StepKey:
-        """Makes the MACs of the steps of the present tree."""
+        """The key for the MACs of the steps of the current tree."""
         return self.days.ledger_key.step_key(self.signer.key.name)
 
     def go_on(
         self, checkpoint: Note | None, ledger: Path, file: Path, key: NextKey | None = None, unsigned: str = ""
     ) -> KeyRing:
-        """The key ring of the tree that follows this one, with its key if that is a new one. `checkpoint` was signed
-        last; `unsigned` is the text of that of the whole tree, if its end is not signed yet. Raises OSError,
+        """The key ring of the next tree, with its key if that is a new one. `checkpoint` is the last signed one.
+        `unsigned` is the text of the checkpoint of the whole tree, if its end is not signed yet. Raises OSError and
         LedgerError.
         """
         self.continued_trees.add(checkpoint, ledger, file, key=key, unsigned=unsigned)
         return replace(self, signer=self._signer(self.continued_trees.origin))
 
     def renewed(self) -> KeyRing:
-        """The key ring with the tree that another process may have begun meanwhile. Raises LedgerError."""
+        """The key ring with the tree that another process may have begun in the meantime. Raises LedgerError."""
         self.continued_trees.read_again()
         return replace(self, signer=self._signer(self.continued_trees.origin))
 
     def signer_of(self, origin: str | None) -> NoteSigner:
-        """The signer of the tree with this name if it is one of ours; else that of the present tree. Raises
+        """The signer of the tree with this name if it is one of ours; otherwise that of the current tree. Raises
         LedgerError.
         """
         return self._signer(origin) if origin in self.continued_trees.origins else self.signer
@@ -63,11 +63,11 @@ class KeyRing:
         return self.keys.signer(origin) if self.keys else self.signer.named(origin)
 
     def asked_anew(self) -> KeyRing:
-        """The key ring whose tokens of earlier trees are asked again although one was away. Close it."""
+        """A key ring that tries the tokens of earlier trees again, including one that was away. Close it after use."""
         return replace(self, keys=self.keys.asked_anew()) if self.keys else self
 
     def close(self) -> None:
-        """Let go of the tokens; the next signature opens them again."""
+        """Release the tokens. The next signature opens them again."""
         if self.keys:
             self.keys.close()
         elif isinstance(self.signer, TokenSigner):
@@ -75,7 +75,7 @@ class KeyRing:
 
     @classmethod
     def of(cls, settings: LedgerSettings, node: str) -> KeyRing:
-        """The key ring of a ledger; missing keys are made. Raises LedgerError if the keys cannot be used."""
+        """The key ring of a ledger. Missing keys are made. Raises LedgerError if the keys cannot be used."""
         ledger_key = LedgerKey(load_key(settings.key_file))
         continued_trees = continued_trees_of(settings, node)
         keys = LogKeys(settings, continued_trees)
@@ -105,13 +105,13 @@ def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> V
 
 
 def need_keys(settings: LedgerSettings, node: str) -> None:
-    """Raises LedgerError if a key of the present tree is missing: a command that only reads makes none."""
+    """Raise LedgerError if a key of the current tree is missing. A command that only reads must not make one."""
     read_key(settings.key_file)
     LogKeys(settings, continued_trees_of(settings, node)).need()
 
 
 def cosigned_note(settings: LedgerSettings, node: str, origin: str | None) -> Note | None:
-    """The last checkpoint of the tree by this name that witnesses have cosigned; None if there is none here.
+    """The last checkpoint, cosigned by witnesses, of the tree with this name; None if there is none here.
 
     Raises LedgerError if it cannot be used.
     """

@@ -1,8 +1,8 @@
 """The keys of single records under a legal hold, each encrypted with the ledger's key, in a file beside the day keys.
 
-A record's numbers are sealed under a key of their own, which the day key encrypts (`sealing`). While the day key is
-there, nothing here is needed. When it is destroyed, the record's key in this file still opens the numbers of that
-record and of no other. One line a record (`erasable_keys`): `SHA256-OF-THE-CALL-ID BASE64`.
+A record's numbers are sealed under a separate key, which the day key encrypts (`sealing`). This file is needed only
+after the day key is destroyed: the record's key in it still opens the numbers of that record and of no other. One line
+a record (`erasable_keys`): `SHA256-OF-THE-CALL-ID BASE64`.
 """
 
 import base64
@@ -20,7 +20,7 @@ _NAME_BYTES: Final = 64
 
 
 class LegalHoldKeys:
-    """The keys under a legal hold, in a file that need not exist; any thread and several processes may use it."""
+    """The keys under a legal hold, in a file that may be missing. Thread-safe; several processes may use it."""
 
     def __init__(self, path: Path, ring: LedgerKey) -> None:
         self.path = path
@@ -33,7 +33,7 @@ class LegalHoldKeys:
         return None if kept == DESTROYED else self._ring.unwrap_record(call_id, base64.b64decode(kept))
 
     def add(self, keys: Mapping[str, bytes]) -> None:
-        """Keep these keys of records, by call id. They are on the disk when this returns. Raises LedgerError."""
+        """Keep these keys of records, by call id, durably. Raises LedgerError."""
         with self._lines.changing() as change:
             there = self._lines.by_name()
             change.add(
@@ -43,7 +43,7 @@ class LegalHoldKeys:
             )
 
     def destroy(self, call_ids: Collection[str]) -> int:
-        """Overwrite the keys of these records; returns how many. Raises LedgerError."""
+        """Overwrite the keys of these records, and return how many there were. Raises LedgerError."""
         if not self.path.exists():
             return 0
         names = set(map(_name, call_ids))

@@ -1,6 +1,6 @@
-"""The keys that sign the trees of a node, one after the other: where each is, and its signer. I/O.
+"""The keys that sign the trees of a node, one after the other, each with its place and its signer. I/O.
 
-A place is text: `sign`, the ending of a file beside the ledger's key; `sign-2`, that of the key of the second tree;
+A place is a text: `sign`, the ending of a file beside the ledger's key; `sign-2`, that of the key of the second tree;
 `hsm:…`, a key in a token.
 """
 
@@ -25,7 +25,7 @@ FILE: Final = "sign"
 
 
 class LogKey(NamedTuple):
-    """The place of a key, and its public half; None: as the place says."""
+    """The place of a key, and its public half; None if the public half is not recorded."""
 
     place: str
     public: bytes | None = None
@@ -40,46 +40,46 @@ class LogKeys:
         self._tokens: dict[str, TokenProcess] = {}
 
     def of(self, origin: str | None) -> LogKey:
-        """The key of the tree with this name; for any other name, that of the present tree."""
+        """The key of the tree with this name; for an unknown name, that of the current tree."""
         trees = self.continued_trees.trees
         names = self.continued_trees.origins
         reached = names.index(origin) if origin in names else len(trees)
         for each in reversed(trees[:reached]):
             if each.key_at:
                 return LogKey(each.key_at, VerifierKey.parse(each.key).public)
-        # What the settings say of the first key may have changed since it was replaced.
+        # The settings for the first key may have changed since it was replaced.
         before = next((str(each.told["key"]) for each in trees[reached:] if each.key), None)
         return LogKey(self._settings.token.key or FILE, VerifierKey.parse(before).public if before else None)
 
     def is_here(self, origin: str) -> bool:
-        """True if the tree by this name can be verified with what this machine has."""
+        """True if this machine can verify the tree with this name."""
         key = self.of(origin)
         if key.public is not None:
             return True
         return (self._settings.token_public() if is_in_token(key.place) else self.file(key.place)).exists()
 
     def check(self, origin: str) -> None:
-        """Raises TokenAwayError if the key is in a token that is away."""
+        """Raise TokenAwayError if the key is in a token that is away."""
         if (place := self.of(origin).place).startswith(PREFIX):
             self.read_token(place)
 
     def file(self, place: str) -> Path:
-        """The file of a key that is not in a token."""
+        """The file of a key outside a token."""
         own = self._settings.key_file
         return own.with_name(f"{own.name}.{place}")
 
     def need(self) -> None:
-        """Raises LedgerError if the key of the tree is missing, so that none is made."""
+        """Raise LedgerError if the key of the tree is missing, so that none is made."""
         if not (place := self.of(None).place).startswith(PREFIX):
             read_key(self.file(place))
 
     def files(self) -> Iterable[Path]:
-        """The files of all keys that are in files."""
+        """The files of all keys outside tokens."""
         places = [self.of(origin).place for origin in self.continued_trees.origins]
         return [self.file(place) for place in dict.fromkeys(places) if not is_in_token(place)]
 
     def signer(self, origin: str, key: LogKey | None = None) -> NoteSigner:
-        """Signs the tree by this name; with `key`, if it is given. A missing file is made, unless its key is
+        """The signer of the tree with this name, with `key` if it is given. A missing file is made, unless its key is
         known. Raises LedgerError.
         """
         key = key or self.of(origin)
@@ -89,7 +89,7 @@ class LogKeys:
         return TokenSigner(origin, key.public or self._public(key.place), self._token(key.place))
 
     def verifier(self, origin: str) -> VerifierKey:
-        """The key that verifies the tree by this name. Raises LedgerError if it is not known here."""
+        """The key that verifies the tree with this name. Raises LedgerError if it is not known here."""
         key = self.of(origin)
         if key.public is None and not is_in_token(key.place):
             return Signer(origin, read_key(self.file(key.place))).key
@@ -100,7 +100,7 @@ class LogKeys:
         return self._token(place).public()
 
     def look_at_token(self, place: str) -> bytes:
-        """The public half as from `read_token`, without the PIN, because a wrong PIN would count. Raises
+        """The public half as from `read_token`, but without the PIN, because a wrong PIN would count. Raises
         TokenAwayError.
         """
         process = TokenProcess(self._library(place), place, lambda: "")
@@ -110,16 +110,16 @@ class LogKeys:
             process.close()
 
     def asked_anew(self) -> LogKeys:
-        """The same keys, whose tokens are asked again although one was away. Close it."""
+        """The same keys with new attempts at tokens that were away. Close them after use."""
         return LogKeys(self._settings, self.continued_trees)
 
     def close(self) -> None:
-        """Let go of the tokens."""
+        """Release the tokens."""
         for process in self._tokens.values():
             process.close()
 
     def _public(self, place: str) -> bytes:
-        """Public half of the key in the settings' token: the token is asked once, and its answer kept."""
+        """The public half of the key in the settings' token. The token is asked once, and its answer kept."""
         path = self._settings.token_public()
         try:
             name, _, digits = path.read_text("ascii").strip().partition(" ")
@@ -170,7 +170,7 @@ def _unusable(path: Path, error: Exception) -> LedgerError:
 
 
 def same_key(text: str, key: VerifierKey) -> bool:
-    """True if this text is the same verifier key."""
+    """True if this text is this verifier key."""
     try:
         return VerifierKey.parse(text) == key
     except ProofError:

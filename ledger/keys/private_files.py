@@ -1,7 +1,7 @@
-"""Files that only the service's own user may read, whatever the umask is.
+"""Files that only the service's own user may read, with any umask.
 
-If root makes them, by a command while the service is down, they get the owner of their folder, who could not use them
-otherwise.
+If root makes them, by a command while the service is down, they get the owner of their folder. Otherwise the service
+could not use them.
 """
 
 import os
@@ -37,16 +37,16 @@ def open_private(path: Path) -> int:
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file if there is none; an existing file stays as it is. Raises OSError."""
+    """Make an empty file if it is missing; an existing file is unchanged. Raises OSError."""
     os.close(open_private(path))
 
 
 def replace_private(path: Path, octets: bytes) -> None:
-    """Replace a file in one step, and make its directories. Raises OSError; then nothing has changed."""
+    """Replace a file in one step, and make its missing directories. Raises OSError; then nothing has changed."""
     make_parents(path)
     replace_durably(path, octets, PRIVATE_FILE, owner=owner_in(path.parent))
 
 
 def owner_in(folder: Path) -> int:
-    """The owner of files that are made in it: a user's id, or -1 for the present user. Raises OSError."""
+    """The owner for new files in the folder: a user's id, or -1 for the present user. Raises OSError."""
     return folder.stat().st_uid if os.geteuid() == 0 else -1

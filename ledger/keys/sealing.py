@@ -1,9 +1,9 @@
 """Telephone numbers as the ledger writes them: sealed under the key of their day. Pure, except for fresh keys.
 
-Each record's numbers are encrypted (AES-256-GCM) with a key of their own, which is encrypted with the day key. So the
-numbers of a day are gone when its key is destroyed, wherever copies of the ledger are. A search finds a record by
-tokens, without opening it. Tokens depend on the day key too: without it they reveal neither a number nor that two days
-had the same one.
+Each record's numbers are encrypted (AES-256-GCM) with a separate key, which is encrypted with the day key. So the
+destruction of a day's key makes its numbers unreadable in every copy of the ledger. A search finds a record by tokens,
+without opening it. Tokens depend on the day key too. Without it they reveal neither a number nor that the same number
+was used on two days.
 """
 
 import base64
@@ -22,24 +22,24 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from idtone.core.errors import LedgerError
 from idtone.core.numbers import Number, NumberKind
 
-from ..evidence.canonical import canonical
+from ..evidence.canonical_json import canonical
 from ..evidence.steps import DAY, SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Scalar
 from .key_file import KEY_BYTES
 from .step_key import StepKey
 
 NONCE_BYTES: Final = 12
 _ONCE: Final = bytes(NONCE_BYTES)
-"""A record's key encrypts once, so its nonce may be constant."""
+"""A constant nonce, because a record's key encrypts only once."""
 _PADDED: Final = 96
-"""Bytes: room for three numbers of the length that E.164 allows, so that the length reveals nothing."""
+"""Bytes of the padded text: room for three numbers of E.164's greatest length, so that the length reveals nothing."""
 _E164: Final = re.compile(r"\+[0-9]+")
 
 TOKEN_BYTES: Final = 16
-"""128 bits of HMAC-SHA-256: no two of a country's numbers meet by chance."""
+"""Bytes of a token: 128 bits of HMAC-SHA-256, so that no two numbers of a country have the same one by chance."""
 
 
 def day_of(at: datetime) -> str:
-    """The day in UTC whose key seals a record's numbers, `2026-11-01`."""
+    """The day in UTC, `2026-11-01`, whose key seals a record's numbers."""
     return at.astimezone(UTC).date().isoformat()
 
 
@@ -56,14 +56,14 @@ class DayKey:
         return hmac.digest(self._tokens, number.e164.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 
     def sip_call_id_token(self, sip_call_id: str) -> str:
-        """The token of a SIP Call-ID, which can hold a number or an address. No number has this token: a number begins
-        with +, and the text here does not.
+        """The token of a SIP Call-ID, which can contain a number or an address. It differs from the token of every
+        number: a number begins with +, the text here does not.
         """
         return hmac.digest(self._tokens, b"sip call-id\0" + sip_call_id.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 
     def seal(self, call_id: str, numbers: Mapping[NumberRole, Number], sip_call_id: str = "") -> dict[str, Scalar]:
-        """The numbers as details of a step of this call: a token of each, and all together encrypted. Of a SIP Call-ID,
-        which is empty if there is none, only a token.
+        """The numbers as details of a step of this call: a token of each, and all of them encrypted together. A SIP
+        Call-ID, which is empty if there is none, gives only a token.
         """
         key, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         text = canonical({role: number.e164 for role, number in numbers.items()}).ljust(_PADDED)
@@ -90,7 +90,7 @@ class DayKey:
 
 
 def open_with(record_key: bytes, call_id: str, details: Mapping[str, Scalar]) -> dict[NumberRole, Number]:
-    """The numbers of one record, opened with its own key. Raises LedgerError if this key has not sealed them."""
+    """The numbers of one record, opened with its own key. Raises LedgerError if they were not sealed with this key."""
     try:
         sealed = base64.b64decode(str(details[SEALED]), validate=True)
         plain = AESGCM(record_key).decrypt(_ONCE, sealed, call_id.encode())
@@ -110,7 +110,7 @@ class LedgerKey:
     """Makes, wraps and unwraps day keys. The ledger's key has `KEY_BYTES` bytes."""
 
     def __init__(self, key: bytes) -> None:
-        """Raises LedgerError if the key has the wrong size."""
+        """`key` must have `KEY_BYTES` bytes. Raises LedgerError if it has another size."""
         if len(key) != KEY_BYTES:
             raise LedgerError(
                 "the ledger's key has {count} bytes instead of {wanted}; restore it from a backup",
@@ -122,20 +122,20 @@ class LedgerKey:
         self._held = AESGCM(derived(key, b"idtone ledger held record key"))
 
     def step_key(self, origin: str) -> StepKey:
-        """Makes the MACs of the steps of the tree that is signed by this name."""
+        """The key for the MACs of the steps of the tree that is signed under this name."""
         return StepKey(derived(self._key, b"idtone ledger steps of " + origin.encode()))
 
     def pending_key(self) -> StepKey:
-        """Makes the MACs of decisions that are not in the ledger yet."""
+        """The key for the MACs of decisions that are not in the ledger yet."""
         return StepKey(derived(self._key, b"idtone ledger pending decisions"))
 
     def wrap_record(self, call_id: str, key: bytes) -> bytes:
-        """The stored form of a record's key that is kept without its day's."""
+        """The stored form of a record's key that is kept without the key of its day."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._held.encrypt(nonce, key, call_id.encode())
 
     def unwrap_record(self, call_id: str, kept: bytes) -> bytes:
-        """The key of a record from its stored form. Raises LedgerError if it was wrapped with another ledger's key or
+        """The key of a record from its stored form. Raises LedgerError if it was wrapped with another ledger's key, or
         for another call.
         """
         try:
@@ -148,7 +148,7 @@ class LedgerKey:
             ) from error
 
     def make(self, day: str) -> tuple[DayKey, bytes]:
-        """A fresh key, and its stored form."""
+        """A new day key, and its stored form."""
         secret, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         return DayKey(day, secret), nonce + self._wrap.encrypt(nonce, secret, day.encode())
 
@@ -163,7 +163,7 @@ class LedgerKey:
 
 
 def derived(secret: bytes, purpose: bytes) -> bytes:
-    """A key derived by HKDF-Expand of one block (RFC 5869, section 2.3), because the secret is already uniform."""
+    """A derived key: HKDF-Expand of one block (RFC 5869, section 2.3), because the secret is uniform already."""
     return hmac.digest(secret, purpose + b"\1", hashlib.sha256)
 
 

@@ -1,6 +1,7 @@
-"""MACs of steps: what a process without the ledger's key cannot write (docs/adr/0025). Pure.
+"""MACs of steps. A process without the ledger's key cannot make them (docs/adr/0025). Pure.
 
-Each MAC depends on the one before, so a step counts only at its own place, after the steps that were written before it.
+Each MAC depends on the previous one, so a step counts only at its own place, after the steps that were written before
+it.
 """
 
 import hashlib
@@ -18,8 +19,8 @@ class StepKey:
         self._secret = secret
 
     def mac(self, before: bytes, step: StoredStep, leaf: int | None) -> bytes:
-        """The MAC of a step and of the leaf that it closed; `before` is the MAC of the previous step, empty for the
-        first. Keyed BLAKE2b (RFC 7693): half the time of HMAC-SHA-256.
+        """The MAC of a step and of the leaf that it closed. `before` is the MAC of the previous step, empty for the
+        first one. Keyed BLAKE2b (RFC 7693) takes half the time of HMAC-SHA-256.
         """
         number, node, call_id, kind, at, details = step
         # No value that idtone writes has a newline, so no two steps have the same content.
@@ -27,5 +28,5 @@ class StepKey:
         return hashlib.blake2b(before + content.encode(), digest_size=MAC_BYTES, key=self._secret).digest()
 
     def line_mac(self, line: bytes) -> str:
-        """The MAC of a line in a file beside the ledger, as hexadecimal digits."""
+        """The MAC of a line in a file beside the ledger, in hexadecimal digits."""
         return hashlib.blake2b(line, digest_size=MAC_BYTES, key=self._secret).hexdigest()

@@ -1,10 +1,10 @@
-"""The checkpoints that have a timestamp of others (RFC 3161), in a folder beside the keys.
+"""The checkpoints with a timestamp of an authority (RFC 3161), in a folder beside the keys.
 
     ORIGIN/SIZE.checkpoint   the signed checkpoint of so many leaves, with its cosignatures
     ORIGIN/SIZE.tsr          the authority's reply
 
-`ORIGIN` is the beginning of the SHA-256 of the tree's name. All of them stay: the earliest one that holds a leaf says
-most about its time.
+`ORIGIN` is the beginning of the SHA-256 of the tree's name. All of them are kept, because the earliest one that
+contains a leaf says most about its time.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ from .private_files import replace_private
 
 _SLACK: Final = 1.5
 _MORE: Final = timedelta(minutes=10)
-"""A timestamp is overdue after so many periods, and this."""
+"""Further tolerance after these periods, before a timestamp is overdue."""
 _AHEAD: Final = timedelta(minutes=1)
-"""A later one says that the clock was set back."""
+"""Tolerated time of a timestamp in the future. A later one shows that the clock was set back."""
 
 
 def is_overdue(at: datetime | None, every: timedelta, now: datetime) -> bool:
-    """`at`: when the newest head had its timestamp last, None if none ever had one. The alert `IdtoneTimestampOverdue`
-    has the same limit.
+    """True if a timestamp is overdue. `at` is the time of the last timestamp of the newest head, or None if there never
+    was one. The alert `IdtoneTimestampOverdue` has the same limit.
     """
     return at is None or not -_AHEAD <= now - at <= _SLACK * every + _MORE
 
@@ -43,7 +43,7 @@ class Stamp:
 
 
 class Stamps:
-    """The folder, which need not exist yet."""
+    """The folder of timestamps, which may be missing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -52,12 +52,12 @@ class Stamps:
         return self.folder / hashlib.sha256(origin.encode()).hexdigest()[:16]
 
     def sizes(self, origin: str) -> list[int]:
-        """The sizes of the trees that have a timestamp, ascending."""
+        """Sizes of the trees that have a timestamp, ascending."""
         return sorted(int(path.stem) for path in self._of(origin).glob("*.checkpoint") if path.stem.isdecimal())
 
     def newest(self, origin: str) -> tuple[int, datetime] | None:
-        """The size of the largest tree with a timestamp, and when it got it by this machine's clock; None if no tree
-        has one.
+        """The size of the largest tree with a timestamp, and the time of its arrival by this machine's clock; None if
+        no tree has one.
         """
         sizes = self.sizes(origin)
         if not sizes:
@@ -73,7 +73,7 @@ class Stamps:
         replace_private(path.with_suffix(".checkpoint"), str(note).encode())
 
     def holding(self, origin: str, leaf: int) -> Stamp | None:
-        """The earliest timestamp whose tree has this leaf; None if there is none. Raises LedgerError."""
+        """The earliest timestamp whose tree contains this leaf; None if there is none. Raises LedgerError."""
         size = next((size for size in self.sizes(origin) if size > leaf), None)
         if size is None:
             return None

@@ -1,1 +1,1 @@
-"""A monitor: it follows the published trees of many logs, asks their witnesses, and raises alarms."""
+"""A monitor, which follows the published trees of many logs, asks their witnesses, and raises alarms."""

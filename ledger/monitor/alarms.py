@@ -16,32 +16,34 @@ class AlarmKind(StrEnum):
     SPLIT_VIEW = "split-view"
     """The log's key has signed two histories."""
     RULE = "rule"
-    """A leaf that was signed is against a rule for leaves, or a cosignature is not one."""
+    """A signed leaf breaks a rule for leaves, or a cosignature is malformed."""
     SHRUNK = "shrunk"
     """The log shows fewer leaves than before."""
     KEY = "key"
-    """What the log shows as its head is not signed by its key."""
+    """The head that the log shows is not signed by its key."""
     TILE = "tile"
-    """A file is not what was signed, or is missing."""
+    """A file differs from the signed content, or is missing."""
     UNREACHABLE = "unreachable"
     """The log's files cannot be read."""
     SILENCE = "silence"
-    """The log has not grown for too long, or withholds what a witness has cosigned."""
+    """The log has not grown for too long, or withholds leaves that a witness has cosigned."""
     LATE_COSIGNATURE = "late-cosignature"
-    """A witness has not cosigned for too long what the log shows."""
+    """A witness has not cosigned the log's head for too long."""
     WITNESS = "witness"
-    """A witness, or a copy of the log, cannot be asked, or shows something else than a head of the log."""
+    """A witness, or a copy of the log, does not answer, or shows something else than a head of the log."""
 
 
 LASTING: Final = frozenset({AlarmKind.SPLIT_VIEW, AlarmKind.RULE})
-"""What was signed stays signed: these alarms stay. The others end when what is wrong does."""
+"""Alarms that never end, because a signature cannot be undone. Other alarms end with their cause."""
 IN_FILES: Final = frozenset({AlarmKind.SHRUNK, AlarmKind.KEY, AlarmKind.TILE})
-"""Each ends only when a look has seen what it is about: else it is not known whether that is still wrong."""
+"""Alarms about files. They end only after a look at these files, because until then it is unknown whether the cause
+lasts.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """`since` is when the monitor has seen it first, `proof` the file that proves it to others."""
+    """One alarm. `since` is when the monitor first saw its cause; `proof` is the file that proves it to others."""
 
     kind: AlarmKind
     text: str
@@ -51,9 +53,10 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a witness has cosigned, as far as the monitor knows.
+    """The leaves that a witness has cosigned, as far as the monitor knows.
 
-    `size` leaves; and if the log has shown more: how many, when that was seen first.
+    `size` leaves are cosigned. If the log has shown more, `waiting` is their number, and `since` the time at which it
+    was first seen.
     """
 
     size: int = 0
@@ -84,7 +87,7 @@ def cosignature_alarm(witness: str, coverage: Coverage, within: timedelta, now: 
 
 
 def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) -> Alarm | None:
-    """`grown` is when the log has grown last; None if it was never read."""
+    """The alarm for a log that does not grow. `grown` is when it last grew; None if it was never read."""
     if grown is None or now - grown <= silent_for:
         return None
     return Alarm(AlarmKind.SILENCE, Message("no new leaf since {since}", since=second(grown)), now)
@@ -93,7 +96,9 @@ def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) 
 def withheld_alarm(
     place: str, shown: int, head: int, since: datetime, within: timedelta, now: datetime
 ) -> Alarm | None:
-    """The alarm if a witness or a copy has `shown` leaves since then, and the log itself does not show them."""
+    """The alarm for a log that withholds leaves: a witness or a copy has had a head of `shown` leaves since `since`,
+    longer than `within` ago. None before that.
+    """
     if now - since <= within:
         return None
     text = Message(

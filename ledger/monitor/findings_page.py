@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.core.paper.content import Paper, Section, Table, known
+from idtone.core.paper.content import Paper, Section, Table, known_facts
 from idtone.core.translation import Message, speak, translated
 
 from .alarms import Alarm, AlarmKind, second
@@ -35,7 +35,7 @@ _MEANS: Final = (
 
 @dataclass
 class LogReport:
-    """The findings about a log after a look at it; `trouble` says why they could not be kept."""
+    """The findings about a log after a look at it. `trouble` is the reason why they could not be kept."""
 
     origin: str
     place: str
@@ -43,7 +43,7 @@ class LogReport:
     alarms: Sequence[Alarm] = ()
     trouble: str = ""
     given_up: str = ""
-    """What a later log of the same node, which is followed too, says of the end of this one."""
+    """The statement of a later log of the same node, which is followed too, about the end of this one."""
 
     @property
     def leaves(self) -> int:
@@ -72,8 +72,8 @@ class LogReport:
 
 
 def report_given_up_ends(reports: Sequence[LogReport]) -> None:
-    """Add to the report of each log what later logs of the same node say about its end. Their names are its name and a
-    number.
+    """Add to the report of each log what later logs of the same node say about its end. The name of a later log is the
+    earlier name followed by a number.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
@@ -88,10 +88,10 @@ def _is_of_node(later: str, earlier: str) -> bool:
 
 
 def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[LogReport, Alarm]]:
-    """Each log whose first leaf continues another end of an earlier log than that one has shown, or gives up leaves
-    which are signed, with its alarm.
+    """Alarms for logs that contradict an earlier one, each with its log: the first leaf continues another end than the
+    earlier log has shown, or signed leaves are given up.
 
-    The text is the same at each look, however far the earlier log grows: by it the alarm is known again.
+    The text is the same at each look, however far the earlier log grows, so that the alarm is recognised again.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
@@ -124,7 +124,7 @@ def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[
 def findings_page(reports: Sequence[LogReport], now: datetime) -> Paper:
     alarms = sum(len(each.alarms) + bool(each.trouble) for each in reports)
     facts = {"確認 / last look": second(now), "台帳 / ledgers": str(len(reports)), "警報 / alarms": str(alarms)}
-    return Paper(_TITLE, now, [Section(_TITLE, known(facts), _MEANS), *map(_section, reports)])
+    return Paper(_TITLE, now, [Section(_TITLE, known_facts(facts), _MEANS), *map(_section, reports)])
 
 
 def _section(report: LogReport) -> Section:
@@ -144,11 +144,11 @@ def _section(report: LogReport) -> Section:
     }
     rows = [(KINDS[each.kind], _both(each.text), second(each.since), _file(each)) for each in report.alarms]
     table = Table(("警報 / alarm", "内容 / what was found", "検出 / since", "証拠 / proof"), rows) if rows else None
-    return Section(report.origin, known(facts), () if rows or report.trouble else ("異常なし / good",), table)
+    return Section(report.origin, known_facts(facts), () if rows or report.trouble else ("異常なし / good",), table)
 
 
 def _file(alarm: Alarm) -> str:
-    """Its name, and no path of the machine: others may read the page."""
+    """The name of an alarm's file, without a path of this machine, because others may read the page."""
     return Path(alarm.proof).name if alarm.proof else ""
 
 

@@ -1,4 +1,6 @@
-"""One look at a log: its head against all that was seen of it before and elsewhere, and its new leaves by the rules."""
+"""One look at a log: its head is compared with everything seen before and elsewhere, and its new leaves are judged by
+the rules.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,10 +17,10 @@ from idtone.core.translation import Message
 from ..evidence.format_rules import SKEW, RuleError
 from ..evidence.leaf_rules import LeafRules
 from ..keys.private_files import replace_private
-from ..store.rows import moment
+from ..store.step_rows import moment
 from ..tiles.tile_source import TileSource, tile_source
 from ..tiles.tiles_verification import entries_as_signed, not_as_signed, signed_tree
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import consistency_proof
 from ..tree.tiles import CHECKPOINT, WIDTH, Tile, TiledTree, tiles
 from .alarms import Alarm, AlarmKind, Coverage, cosignature_alarm, second, silence_alarm, withheld_alarm
@@ -34,9 +36,10 @@ TILES_A_STEP: Final = 32
 def follow(
     log: MonitoredLog, state: LogState, proofs: Path, now: datetime, is_over: Callable[[], bool] = lambda: False
 ) -> None:
-    """Look at the log once, and keep what was found in `state`, and what proves a split view in the folder `proofs`.
+    """Look at the log once. The findings are kept in `state`, and proofs of a split view in the folder `proofs`.
 
-    As soon as `is_over`, it ends; what was verified until then is kept. Raises LedgerError if nothing can be kept.
+    It ends as soon as `is_over` returns true; everything verified until then is kept. Raises LedgerError if nothing can
+    be kept.
     """
     try:
         _Look(log, state, proofs, now, is_over).run()
@@ -59,14 +62,14 @@ class _Look:
         self._is_new = self._known.head is None
         self._source: TileSource = tile_source(log.place)
         self._tree: TiledTree | None = None
-        """Of the head that is known."""
+        """The tree of the known head."""
         self._is_followed = False
         """True if the log shows the known head."""
         self._split_at: set[str] = set()
-        """Where another history was seen."""
+        """Places at which another history was seen."""
         self._alarms: list[Alarm] = []
         self._seen: set[AlarmKind] = set()
-        """Alarms that end unless they are raised anew."""
+        """Kinds of alarms that end unless they are raised again."""
 
     def run(self) -> None:
         note = self._read_head()
@@ -78,7 +81,7 @@ class _Look:
         if self._is_followed:
             self._judge_leaves(cosigned)
             self._read_again()
-            # Leaves are read from the one on that was wrong before; if the tree was not read, none was.
+            # Leaves are read again from the first wrong one on. Without the tree, none was read.
             if self._tree and all(each.kind is not AlarmKind.UNREACHABLE for each in self._alarms):
                 self._seen.add(AlarmKind.TILE)
         self._look_at_times(cosigned, shown)
@@ -91,13 +94,13 @@ class _Look:
             self._alarms.append(Alarm(kind, text, self._now, proof))
 
     def _alarm_of(self, error: LedgerError) -> None:
-        """Note the alarm about files that are missing, unreadable or not what was signed."""
+        """Note the alarm about files that are missing, unreadable or different from the signed content."""
         self._alarm(AlarmKind.TILE if isinstance(error, ProofError) else AlarmKind.UNREACHABLE, str(error))
 
     # -- the head -----------------------------------------------------------------------------------------------------
 
     def _read_head(self) -> Note | None:
-        """What the log shows, if its key has signed that."""
+        """The head that the log shows, if its key has signed it."""
         try:
             octets = self._source.read(CHECKPOINT, NOTE_LIMIT)
             if octets is None:
@@ -105,7 +108,7 @@ class _Look:
                 self._alarm(AlarmKind.UNREACHABLE, missing)
                 return None
             note = Note.parse(octets)
-            believed(note, self._log.log_key)
+            verified_checkpoint(note, self._log.log_key)
         except ProofError as error:
             self._alarm(AlarmKind.KEY, str(error))
             self._seen.add(AlarmKind.KEY)
@@ -117,7 +120,7 @@ class _Look:
         return note
 
     def _take(self, note: Note) -> None:
-        """Follow the head if it continues the one that is known."""
+        """Follow the head if it continues the known one."""
         head, held, known = Checkpoint.parse(note.text), self._known.head, self._known.checkpoint
         if held and known and head.size < known.size:
             text = Message("it shows {size:,} leaves; it has shown {known:,}", size=head.size, known=known.size)
@@ -135,7 +138,9 @@ class _Look:
                 self._alarm_of(error)
 
     def _grow(self, note: Note, head: Checkpoint) -> None:
-        """Raises ProofError if the files are not of this head, LedgerError if they cannot be read."""
+        """Follow the grown tree. Raises ProofError if the files do not belong to this head, and LedgerError if they
+        cannot be read.
+        """
         held, known = self._known.head, self._known.checkpoint
         tree = signed_tree(self._source, head)
         if held and known and (root := tree.root_at(known.size)) != known.root:
@@ -145,9 +150,9 @@ class _Look:
         self._is_followed = True
 
     def _check_continued(self, note: Note, place: str) -> bool:
-        """True if the known head continues this one, which has not more leaves; if not, the alarm is raised.
+        """True if the known head continues this one, which has no more leaves. Otherwise the alarm is raised.
 
-        Raises as `_grow`, if that cannot be seen.
+        Raises as `_grow` does, if it cannot be decided.
         """
         head, held, known = Checkpoint.parse(note.text), self._known.head, self._known.checkpoint
         assert held
@@ -159,7 +164,7 @@ class _Look:
         return root == head.root
 
     def _known_tree(self) -> TiledTree:
-        """Raises as `_grow`."""
+        """The tree of the known head. Raises as `_grow` does."""
         if self._tree is None:
             known = self._known.checkpoint
             assert known
@@ -167,7 +172,7 @@ class _Look:
         return self._tree
 
     def _split(self, first: Note, second_head: Note, root: bytes, tree: TiledTree | None, place: str) -> None:
-        """Keep the proof. `root` is that of the second head's tree at the size of the first."""
+        """Keep the proof of a split view. `root` is the root of the second head's tree at the size of the first."""
         old, new = Checkpoint.parse(first.text), Checkpoint.parse(second_head.text)
         proof = tuple(consistency_proof(old.size, new.size, tree.read)) if tree else ()
         view = SplitView(first, second_head, root, proof, (self._log.place, place))
@@ -188,7 +193,7 @@ class _Look:
     # -- witnesses and copies -----------------------------------------------------------------------------------------
 
     def _verified(self, note: Note) -> Note:
-        """The note with the signatures of the log and its witnesses alone, each verified."""
+        """The note with only the verified signatures of the log and its witnesses."""
         lines: list[SignatureLine] = []
         for key in (self._log.log_key, *(key for _, key in self._log.witness_keys())):
             try:
@@ -199,7 +204,7 @@ class _Look:
         return Note(note.text, tuple(dict.fromkeys(lines)))
 
     def _cosigned(self) -> dict[str, datetime]:
-        """The witnesses that have cosigned the known head, and when they say that they did."""
+        """The witnesses that have cosigned the known head, each with the time that it states."""
         found: dict[str, datetime] = {}
         for _, key in self._log.witness_keys() if self._known.head else ():
             assert self._known.head
@@ -212,7 +217,7 @@ class _Look:
         return found
 
     def _compare(self, shown: Sequence[ShownHead]) -> None:
-        """The heads that others show, with the one that is known and with each other."""
+        """Compare the heads that others show with the known one and with each other."""
         places = {each.place for each in shown}
         self._known.pending = {place: each for place, each in self._known.pending.items() if place in places}
         later: dict[int, Note] = {}
@@ -228,7 +233,7 @@ class _Look:
                 self._compare_later(later, each.note, each.place)
 
     def _is_compared(self, note: Note, place: str) -> bool:
-        """Compare it with the known head; False if that is not possible yet."""
+        """True if the head was compared with the known one; False if that is not possible yet."""
         known = self._known.checkpoint
         if known is None or Checkpoint.parse(note.text).size > known.size:
             return False
@@ -249,7 +254,7 @@ class _Look:
     # -- the leaves ---------------------------------------------------------------------------------------------------
 
     def _judge_leaves(self, cosigned: dict[str, datetime]) -> None:
-        """Judge the new leaves. It stops at a file that is not what was signed, until that is repaired."""
+        """Judge the new leaves. Stops at a file that differs from the signed content, until that is repaired."""
         known = self._known.checkpoint
         if known is None or self._known.checked >= known.size:
             return
@@ -280,7 +285,7 @@ class _Look:
             self._known.grown = min(self._now, newest)
 
     def _judge_tile(self, tree: TiledTree, tile: Tile, rules: LeafRules) -> list[tuple[int, datetime]] | None:
-        """The numbers and times of its new leaves; None if a file is not what was signed."""
+        """The numbers and times of the tile's new leaves; None if a file differs from the signed content."""
         times = []
         entries = self._entries(tree, tile)
         for number, entry in enumerate(entries or (), tile.number * WIDTH):
@@ -299,7 +304,7 @@ class _Look:
         return times
 
     def _entries(self, tree: TiledTree, tile: Tile) -> list[bytes] | None:
-        """All of them as they were signed; else the alarm is raised."""
+        """All entries of a tile, as they were signed. Otherwise the alarm is raised, and None returned."""
         try:
             found = entries_as_signed(self._source, tree, tile)
         except LedgerError as error:
@@ -325,7 +330,7 @@ class _Look:
         self._alarm(AlarmKind.RULE, text)
 
     def _read_again(self) -> None:
-        """A full tile that was verified before: a file may change later."""
+        """Read again a full tile that was verified before, because a file may change later."""
         known, count = self._known.checkpoint, self._known.checked // WIDTH
         if known is None or not count:
             return

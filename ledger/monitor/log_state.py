@@ -1,7 +1,8 @@
-"""What a monitor knows of one log: a file of SQLite, which changes as a whole with each step of the work.
+"""The file in which a monitor keeps what it knows about one log. It is an SQLite file, and each step of the work
+changes it completely or not at all.
 
-It grows by some 25 bytes for each call, because a later leaf of a call says how many steps come before it. All else is
-in memory, and small.
+It grows by some 25 bytes for each call, because a later leaf of a call has the number of the call's earlier steps.
+Everything else is in memory, and small.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ CREATE TABLE IF NOT EXISTS known (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 _PAGES_KB: Final = 8192
 _NAME_BYTES: Final = 16
 ALARMS_LIMIT: Final = 100
-"""Alarms of one kind that are kept of a log."""
+"""Maximum number of alarms of one kind that are kept for a log."""
 
 
 @dataclass
 class Pending:
-    """A head that a witness or a copy has shown, and that the log has not reached since then."""
+    """A head that a witness or a copy has shown, and that the log has not reached since."""
 
     note: Note
     since: datetime
@@ -56,18 +57,18 @@ class Known:
     """The verified part of a log."""
 
     head: Note | None = None
-    """The newest head whose tree continues all that was seen before."""
+    """The newest head whose tree continues everything seen before."""
     checked: int = 0
-    """So many leaves are as they were signed, and were judged by the rules."""
+    """Number of leaves that were compared with the signatures and judged by the rules."""
     audited: int = 0
-    """The full tile that is read again next."""
+    """Number of the full tile that is read again next."""
     grown: datetime | None = None
     looked: datetime | None = None
     order: StepOrder = field(default_factory=StepOrder)
     has_ended: bool = False
-    """Its last leaf ends it."""
+    """True if its last leaf ends it."""
     gives_up: list[tuple[str, str, int, dict[str, Any]]] = field(default_factory=list)
-    """Id, kind, time and details of its acts by which it gives up the ends of earlier logs, and continues one."""
+    """Id, kind, time and details of the acts in which it gives up the ends of earlier logs, and continues one."""
     coverage: dict[str, Coverage] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
 
@@ -95,7 +96,7 @@ class _DamagedError(Exception):
 
 
 class LogState:
-    """Counts and requests of `LeafRules`, `Known`, and the alarms. Use `opened`."""
+    """Counts and requests of `LeafRules`, the `Known` part, and the alarms of one log. Use `opened`."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -122,7 +123,7 @@ class LogState:
 
     @contextmanager
     def step(self, known: Known) -> Iterator[None]:
-        """A context whose changes, with `known` as it is at the end, are kept together or not at all."""
+        """Keep the changes of the block, with the final state of `known`, together or not at all."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -140,7 +141,7 @@ class LogState:
             raise _DamagedError from error
 
     def alarms(self) -> list[Alarm]:
-        """The alarms, the worst first."""
+        """The alarms, the worst kind first."""
         order = list(AlarmKind)
         rows = self._database.execute("SELECT kind, text, since, proof FROM alarms ORDER BY since").fetchall()
         found = [
@@ -150,9 +151,10 @@ class LogState:
         return sorted(found, key=lambda alarm: order.index(alarm.kind))
 
     def raise_alarms(self, alarms: Iterable[Alarm], seen: Collection[AlarmKind] = ()) -> None:
-        """Replace the alarms by those of this run, which has `seen` these kinds of what is `IN_FILES`.
+        """Replace the alarms by those of this run. `seen` are the kinds of `IN_FILES` whose subject this run has seen.
 
-        An alarm that continues keeps its `since`; the others end, except those whose kind was not seen.
+        A continuing alarm keeps its `since`. Other alarms end, except those of kinds in `LASTING`, and those of kinds
+        in `IN_FILES` whose subject was not seen.
         """
         now = {(str(each.kind), _text(each)): each for each in alarms}
         stay = LASTING | IN_FILES.difference(seen)
@@ -161,7 +163,7 @@ class LogState:
         self.add_alarms(now.values())
 
     def add_alarms(self, alarms: Iterable[Alarm]) -> None:
-        """Add further alarms of this run. An alarm that is there already keeps its `since`."""
+        """Add further alarms of this run. An existing alarm keeps its `since`."""
         now = {(str(each.kind), _text(each)): each for each in alarms}
         held = self._held()
         room = {kind: ALARMS_LIMIT - count for kind, count in Counter(kind for kind, _ in held).items()}
@@ -174,17 +176,17 @@ class LogState:
                 )
 
     def _held(self) -> list[tuple[str, str]]:
-        """Kinds and texts of the alarms."""
+        """Kinds and texts of the kept alarms."""
         return self._database.execute("SELECT kind, text FROM alarms").fetchall()
 
 
 def _name(call_id: str) -> bytes:
-    """Name of a call in the file. A log that makes two calls of one name would harm its own evidence alone."""
+    """Name of a call in the file. A log with two calls of one name would harm only its own evidence."""
     return sha256(call_id.encode(errors="surrogatepass")).digest()[:_NAME_BYTES]
 
 
 class _Counts:
-    """`leaf_rules.Counts` on the disk."""
+    """`leaf_rules.Counts` on disk."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -198,7 +200,7 @@ class _Counts:
 
 
 class _Requests:
-    """`leaf_rules.Requests` on the disk."""
+    """`leaf_rules.Requests` on disk."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -265,7 +267,7 @@ def _text(alarm: Alarm) -> str:
 
 
 def _parts(text: object) -> object:
-    """A message as its template and its fields, so that it can be shown in each language."""
+    """A message as its template and its fields, so that it can be shown in every language."""
     if not isinstance(text, Message):
         return text if isinstance(text, int | str) else str(text)
     return [text.template, {name: _parts(value) for name, value in text.fields.items()}]

@@ -1,4 +1,4 @@
-"""Looks at all logs, one after the other, and writes the page of the findings."""
+"""A monitor that looks at all logs, one after the other, and writes the page of the findings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.files import alone, replace_durably, writing
+from idtone.core.files import file_lock, replace_durably, writing
 from idtone.core.paper.html import as_html
 
 from ..keys.private_files import make_parents
@@ -24,22 +24,22 @@ from .log_state import LogState
 from .monitored_logs import MonitoredLog, MonitoredLogs
 
 PROOFS: Final = "proofs"
-"""The folder beside what is known of the logs, with what proves split views to others."""
+"""Folder beside the files of the logs, with the proofs of split views."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class Monitor:
-    """Use `held`."""
+    """The monitor of a folder. Use `held`."""
 
     logs: MonitoredLogs
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @contextmanager
     def held(self) -> Iterator[Monitor]:
-        """The only monitor on this folder. Raises UsageError if another monitor uses the folder, or if it cannot be
-        used.
+        """The monitor of this folder; there is only one at a time. Raises UsageError if another monitor uses the
+        folder, or if it cannot be used.
         """
         lock = self.logs.state / "lock"
         busy = UsageError("{folder}: another monitor keeps its state here", folder=self.logs.state)
@@ -47,7 +47,7 @@ class Monitor:
             make_parents(lock)
         except OSError as error:
             raise _unusable(lock, error) from error
-        with alone(lock, busy, _unusable):
+        with file_lock(lock, busy, _unusable):
             yield self
 
     def look(self, is_over: Callable[[], bool] = lambda: False) -> list[LogReport]:
@@ -65,7 +65,7 @@ class Monitor:
         return reports
 
     def run(self, over: threading.Event) -> None:
-        """Look at all logs again and again until `over` is set. Each alarm is logged when it is raised and when it
+        """Look at all logs again and again until `over` is set. Each alarm is logged when it begins and when it
         ends.
         """
         before: dict[str, set[str]] = {}
@@ -99,7 +99,7 @@ class Monitor:
         return report
 
     def _keep(self, report: LogReport, alarm: Alarm) -> None:
-        """One that was found by comparing logs, beside those of this log alone."""
+        """Keep an alarm from the comparison of logs, together with the alarms of this log alone."""
         if any((each.kind, each.text) == (alarm.kind, alarm.text) for each in report.alarms):
             return
         try:

@@ -1,4 +1,4 @@
-"""The file that says which logs a monitor follows (`config/monitor.yaml`)."""
+"""The file with the logs that a monitor follows (`config/monitor.yaml`)."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,7 +27,9 @@ def _witness_line(value: str) -> str:
 
 
 def _over_tls(url: str) -> str:
-    """A witness on another machine could answer for ever, octet by octet, if it were not for the deadline of HTTPS."""
+    """The address of a witness, if it is on this machine or uses HTTPS. Only the deadline of HTTPS ends an answer that
+    comes octet by octet. Raises ValueError otherwise.
+    """
     parts = url.partition("://")
     if parts[0] != "https" and parts[2].rpartition(":")[0] not in ("127.0.0.1", "[::1]", "localhost"):
         raise ValueError(Message("is not an address that begins with https://"))
@@ -48,14 +50,14 @@ Limit = Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=36
 
 
 class MonitoredLog(Model):
-    """A log, who else knows its heads, and how late it may be."""
+    """A log, the witnesses and copies that know its heads, and its permitted delays."""
 
     place: RegistrySource
     """The folder with the file `checkpoint`, or its address."""
     key: Annotated[str, AfterValidator(_log_key)]
     witnesses: tuple[Annotated[WitnessLine, AfterValidator(_witness_line)], ...] = ()
     copies: tuple[RegistrySource, ...] = ()
-    """Further places of the same log, and what other monitors keep of it: their file `checkpoint` is compared."""
+    """Further places of the same log, and the copies that other monitors keep. Their file `checkpoint` is compared."""
     silent_for: Limit = timedelta(hours=3)
     cosigned_within: Limit = timedelta(hours=1)
 
@@ -74,7 +76,7 @@ class MonitoredLog(Model):
 
 
 class MonitoredLogs(Model):
-    """What a monitor follows, and where it keeps what it knows."""
+    """The logs that a monitor follows, and the place of its files."""
 
     state: Path
     page: Path | None = None

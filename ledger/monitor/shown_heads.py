@@ -9,7 +9,7 @@ from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message
 
 from ..tiles.tile_source import TileSite, TileSource, tile_source
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.tiles import CHECKPOINT
 from ..witness.add_checkpoint import log_digest
 from .monitored_logs import MonitoredLog
@@ -17,8 +17,8 @@ from .monitored_logs import MonitoredLog
 
 @dataclass(frozen=True, slots=True)
 class ShownHead:
-    """The head that a witness or a copy shows, which the log's key has signed, and what is wrong with it. `witness` is
-    the name of a witness, which has cosigned that head unless there is trouble.
+    """The head that a witness or a copy shows. The log's key has signed it. `trouble` is the fault of it, if there is
+    one. `witness` is the name of the witness that has cosigned it, unless there is trouble.
     """
 
     place: str
@@ -32,7 +32,9 @@ class ShownHead:
 
 
 def shown_heads(log: MonitoredLog) -> Iterator[ShownHead]:
-    """What each witness and each copy shows now. A witness may have no such page (HTTP 404): then it shows nothing."""
+    """The current head of each witness and each copy. A witness may have no such page (HTTP 404), and shows nothing
+    then.
+    """
     for url, key in log.witness_keys():
         yield _shown(TileSite(url), f"checkpoint/{log_digest(log.origin)}", url, log.log_key, key)
     for place in log.copies:
@@ -46,7 +48,7 @@ def _shown(source: TileSource, path: str, place: str, log: VerifierKey, witness:
         octets = source.read(path, NOTE_LIMIT)
         note = Note.parse(octets) if octets is not None else None
         if note:
-            believed(note, log)
+            verified_checkpoint(note, log)
     except ProofError as error:
         return ShownHead(place, trouble=Message("{place}: {error}", place=place, error=error), witness=name)
     except LedgerError as error:
@@ -66,9 +68,9 @@ def _is_cosigned(note: Note, witness: VerifierKey) -> bool:
 
 
 def cosigners(note: Note, witness: VerifierKey) -> dict[str, datetime]:
-    """The witness, and when it cosigned the head, by its latest cosignature; empty if it did not.
+    """The witness, and the time of its latest cosignature on the head; empty if it has not cosigned.
 
-    Raises ProofError if a line names the witness and is not by it, or has no such time.
+    Raises ProofError if a line names the witness but is not its cosignature, or has no usable time.
     """
     if not note.signed_by([witness]):
         return {}

@@ -1,8 +1,8 @@
 """The proof that a log has shown two histories: two heads that its key has signed, and that cannot both be true. Pure.
 
-A third party needs this file, `format` 1, and the log's key. If the heads are of one size, their roots differ. Else the
-consistency proof (RFC 6962, section 2.1.2) leads from `root`, that of the first leaves of the second tree, to the
-second head; and `root` is not that of the first head.
+A third party needs this file, `format` 1, and the log's key. If the heads are of one size, their roots differ.
+Otherwise the consistency proof (RFC 6962, section 2.1.2) leads from `root` to the second head. `root` is the root of
+the second tree at the size of the first head, and differs from the root of that head.
 """
 
 from __future__ import annotations
@@ -16,34 +16,36 @@ from typing import Any, Final
 from idtone.core.errors import ProofError
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey, decoded
 
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import check_consistency
 
 FORMAT: Final = 1
 LIMIT: Final = 4 * NOTE_LIMIT
-"""Octets of the file: two notes, with JSON's escapes, and a proof."""
+"""Maximum number of octets of the file: two notes, with JSON's escapes, and a proof."""
 _HASHES_LIMIT: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class SplitView:
-    """`first` has not more leaves than `second`. `root` is that of the second tree at the size of the first."""
+    """Two contradicting heads. `first` has no more leaves than `second`. `root` is the root of the second tree at the
+    size of the first.
+    """
 
     first: Note
     second: Note
     root: bytes
     proof: tuple[bytes, ...] = ()
     places: Sequence[str] = ()
-    """Where each head was seen; that proves nothing."""
+    """The place at which each head was seen. It proves nothing."""
 
     @property
     def size(self) -> int:
-        """The number of leaves where the histories differ."""
+        """Size, in leaves, at which the histories differ."""
         return Checkpoint.parse(self.first.text).size
 
     def check(self, log: VerifierKey) -> None:
-        """Raises ProofError unless this proves that `log` has signed two histories."""
-        first, second = believed(self.first, log), believed(self.second, log)
+        """Raise ProofError unless this proves that `log` has signed two histories."""
+        first, second = verified_checkpoint(self.first, log), verified_checkpoint(self.second, log)
         if first.size > second.size:
             raise ProofError("the first head has more leaves than the second")
         check_consistency(first.size, self.root, second.size, second.root, self.proof)

@@ -1,1 +1,1 @@
-"""The replica of each node's ledger in PostgreSQL, and reading the ledgers of all nodes together."""
+"""The replica of each node's ledger in PostgreSQL, and readers for the ledgers of all nodes together."""

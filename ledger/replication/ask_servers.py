@@ -1,4 +1,6 @@
-"""Asks several PostgreSQL servers at once. One that accepts a connection and never answers holds the others up once."""
+"""Asks several PostgreSQL servers at once. A server that accepts a connection and never answers delays the others only
+once.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
@@ -13,15 +15,15 @@ from ..store.postgresql import Server
 T = TypeVar("T")
 
 WITHIN_S: Final = 10
-"""How long a reader waits for any answer of PostgreSQL."""
+"""Time for which a reader waits for any answer of PostgreSQL, in seconds."""
 HOLDS_UP_S: Final = 12.0
-"""How long a server without any answer is waited for: longer than libpq connects, so that libpq's error is shown. A
-limit of PostgreSQL's own does not help if that process hangs.
+"""Time for which a silent server is awaited, in seconds. It is longer than libpq's time to connect, so that libpq's
+error is shown. A limit in PostgreSQL would not help if its process hangs.
 """
 
 
 def ask_all(servers: Sequence[Server], ask: Callable[[Server], T]) -> tuple[list[tuple[Server, T]], list[LedgerError]]:
-    """The servers that answer, with what `ask` got from each, and the errors of the others."""
+    """The servers that answer, with the results of `ask`, and the errors of the others."""
     asked = [(server, in_daemon(partial(ask, server), f"asking {server}")) for server in servers]
     await_all(answer for _, answer in asked)
     answers: list[tuple[Server, T]] = []
@@ -38,12 +40,12 @@ def ask_all(servers: Sequence[Server], ask: Callable[[Server], T]) -> tuple[list
 
 
 def await_all(answers: Iterable[Future[Any]]) -> None:
-    """Return when all are done, and after `HOLDS_UP_S` at the latest."""
+    """Wait until all are done, at most `HOLDS_UP_S`."""
     wait(list(answers), HOLDS_UP_S)
 
 
 def not_answered(server: Server) -> LedgerError:
-    """The error of a server that gave no answer at all."""
+    """The error for a server that gave no answer at all."""
     return LedgerError(
         "{server}: no answer within {seconds:.0f} s; see that PostgreSQL runs, and that its machine does not hang",
         server=server,

@@ -1,4 +1,4 @@
-"""The ledgers that one address names: a node's own file, or the replicas of all nodes in a PostgreSQL."""
+"""The ledgers at one address: a node's own file, or the replicas of all nodes in a PostgreSQL."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,18 +21,18 @@ from ..keys.sealing import LedgerKey
 from ..store.ledger_reader import LedgerReader, newest
 from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STEPS, ORIGIN, facts
 from ..store.postgresql import Server, schema_of
-from ..store.rows import moment
+from ..store.step_rows import moment
 from ..tree.checkpoints import Checkpoint
 from .ask_servers import WITHIN_S, ask_all
-from .batch import position_of
 from .node_reports import NodeReportsReader
+from .replica_batch import replica_position
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaProgress:
-    """How far a node's replica has come; `lag` is how many more steps the node had when it was `heard` last.
+    """The progress of a node's replica. `lag` is how many more steps the node had when it was last `heard`.
 
-    `signed` are the leaves of the signed head, None if there is none yet.
+    `signed` is the number of leaves of the signed head, or None if there is none yet.
     """
 
     steps: int
@@ -53,15 +53,15 @@ class NodeLedger:
     reader: LedgerReader
     key: VerifierKey | None = None
     has_keys: bool = False
-    """The keys of its numbers are here."""
+    """True if the keys of its numbers are here."""
     cosigned: Note | None = None
     progress: ReplicaProgress | None = None
 
 
 @dataclass
 class Ledgers:
-    """Use `of_file` or `in_postgresql`. `unreadable` says which ledgers cannot be read, and why; `doubts` says which
-    nodes may be others than they say.
+    """The ledgers of one address. Use `of_file` or `in_postgresql`. `unreadable` names ledgers that cannot be read,
+    with the reasons. `doubts` names nodes that may not be the ones they claim to be.
     """
 
     nodes: list[NodeLedger]
@@ -71,14 +71,14 @@ class Ledgers:
 
     @classmethod
     def of_file(cls, url: str, node: str, origin: str, days: DayKeys | None) -> Self:
-        """A node's own ledger, in its file. Raises LedgerError if it cannot be read."""
+        """The ledger of a node in its own file. Raises LedgerError if it cannot be read."""
         return cls([NodeLedger(node, origin, LedgerReader.open(url, days), has_keys=days is not None)], False)
 
     @classmethod
     def in_postgresql(cls, servers: Sequence[Server], days: Mapping[str, DayKeys], node: str | None = None) -> Self:
-        """The ledgers of all nodes, or of one; `days` are the day keys that are here, by node.
+        """The ledgers of all nodes, or of one. `days` has the day keys that are here, by node.
 
-        Raises LedgerError if no server answers, UsageError if they have no such node.
+        Raises LedgerError if no server answers, and UsageError if they have no such node.
         """
         found = cls([], True)
         answers, silent = ask_all(servers, lambda server: server.schemas(WITHIN_S))
@@ -138,7 +138,7 @@ class Ledgers:
         )
 
     def with_call(self, call_id: str) -> NodeLedger | None:
-        """The ledger that knows the call. Raises UsageError if several do."""
+        """The ledger that knows the call; None if none does. Raises UsageError if several do."""
         knowing = [ledger for ledger in self.nodes if ledger.reader.knows(call_id)]
         if len(knowing) > 1:
             names = " and ".join(ledger.node for ledger in knowing)
@@ -149,8 +149,8 @@ class Ledgers:
 
 
 def _furthest(replicas: Iterable[NodeLedger]) -> Iterable[NodeLedger]:
-    """The replica with the most steps, of each ledger: after a node has moved to another server, the first server has
-    its old replica until someone drops that.
+    """The replica with the most steps, of each ledger. If a node has moved to another server, the first server has its
+    old replica until someone drops it.
     """
     by_ledger: dict[tuple[str, str], NodeLedger] = {}
     for each in sorted(replicas, key=_come):
@@ -159,13 +159,15 @@ def _furthest(replicas: Iterable[NodeLedger]) -> Iterable[NodeLedger]:
 
 
 def _come(replica: NodeLedger) -> tuple[int, datetime]:
-    """The replica's progress."""
+    """The replica's progress: its steps, and the time of the last report."""
     assert replica.progress is not None, "each ledger in PostgreSQL is a replica"
     return replica.progress.steps, replica.progress.heard
 
 
 def _doubts(ledgers: Iterable[NodeLedger]) -> Iterator[str]:
-    """A ledger that follows a damaged one has the same key, and another name."""
+    """Doubts about nodes whose ledgers have different keys. A ledger that follows a damaged one has the same key under
+    another name.
+    """
     for node, group in groupby(ledgers, key=lambda ledger: ledger.node):
         found = list(group)
         if len({ledger.key.public for ledger in found if ledger.key}) > 1:
@@ -191,7 +193,7 @@ def ledger_in(
                 name=database.name,
                 origin=held.get(ORIGIN),
             )
-        position = position_of(connection)
+        position = replica_position(connection)
     keys = days.get(held.get(NODE, ""))
     reader = LedgerReader(database, keys, held.get(NODE))
     try:
@@ -215,7 +217,7 @@ def ledger_in(
 
 
 def replica_of(servers: Sequence[Server], node: str) -> NodeLedger:
-    """The replica that this node fills now. Raises UsageError if there is none, LedgerError."""
+    """The replica that this node fills at present. Raises UsageError if there is none; also LedgerError."""
     answers, silent = ask_all(servers, lambda server: _replicas_in(server, node))
     if found := list(chain.from_iterable(replicas for _, replicas in answers)):
         return max(found, key=_come)
@@ -223,7 +225,7 @@ def replica_of(servers: Sequence[Server], node: str) -> NodeLedger:
 
 
 def _replicas_in(server: Server, node: str) -> list[NodeLedger]:
-    """The replica that this node fills in one server, or filled last; empty if there is none. Raises LedgerError."""
+    """The replica on one server that this node fills, or filled last; empty if there is none. Raises LedgerError."""
     with NodeReportsReader(server) as reader:
         origins = [each.origin for each in reader.read().reports if each.node == node]
     for origin in origins:
@@ -241,7 +243,7 @@ def _names(servers: Sequence[Server]) -> str:
 
 
 def days_by(key_file: Path) -> DayKeys:
-    """The day keys beside a copy of a node's key file. Raises LedgerError if it cannot be used."""
+    """The day keys beside a copy of a node's key file. Raises LedgerError if they cannot be used."""
     return DayKeys(LedgerSettings(key_file=key_file).day_keys(), LedgerKey(read_key(key_file)))
 
 

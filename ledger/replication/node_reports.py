@@ -1,4 +1,4 @@
-"""What the nodes have reported of themselves to the PostgreSQL servers that they share: read for all at once."""
+"""The reports of the nodes about themselves in the PostgreSQL servers that they share, read for all nodes at once."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from idtone.core.translation import Message
 from ..store.database import literals, scalar
 from ..store.meta import HEARD_AT, LOG_KEY, NODE, ORIGIN, STATE
 from ..store.postgresql import PostgreSQLConnection, Server, schema_of
-from ..store.rows import moment
+from ..store.step_rows import moment
 from .ask_servers import WITHIN_S, await_all, not_answered
 
 AT_ONCE: Final = 100
-"""Schemas that one statement reads."""
+"""Maximum number of schemas that one statement reads."""
 AGAIN_S: Final = 30.0
-"""How long one of several servers is left alone after a failure, so that the others are read each second meanwhile."""
+"""Time for which one of several servers is skipped after a failure, so that the others are read each second
+meanwhile.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """The last report of one node, and its ledger's name. `heard` is by PostgreSQL's clock; None if it never was.
+    """The last report of one node, and its ledger's name. `heard` is by PostgreSQL's clock; None if the node was never
+    heard.
 
-    `state` is the object of `service.node_state`, unexamined; None if the node has not reported one.
+    `state` is the unchecked object of `service.node_state`; None if the node has not reported one.
     """
 
     node: str
@@ -43,8 +46,8 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class NodeReports:
-    """`now` is by PostgreSQL's clock. `unreadable` says which schemas and servers cannot be read, and why; `silent`
-    are the servers.
+    """The reports of all nodes. `now` is by PostgreSQL's clock. `unreadable` names schemas and servers that cannot be
+    read, with the reasons; `silent` are those servers.
     """
 
     now: datetime
@@ -54,16 +57,16 @@ class NodeReports:
 
 
 class NodeReportsReader:
-    """Reads all servers, and keeps its connections from one reading to the next. For one thread at a time."""
+    """Reads all servers, and keeps its connections between the readings. For one thread at a time."""
 
     def __init__(self, *servers: Server) -> None:
-        """Raises LedgerError if the library is missing."""
+        """Prepare the readers. Raises LedgerError if the library is missing."""
         self._readers = [_ServerReader(server) for server in servers]
 
     def read(self) -> NodeReports:
-        """Raises LedgerError if no server can be read. The next call connects anew then.
+        """The reports from all servers. Raises LedgerError if no server can be read; the next call connects anew then.
 
-        A server that does not answer holds it up once, for some seconds; then it is asked again beside the others.
+        A server that does not answer delays the reading once, for some seconds. Later it is asked in the background.
         """
         waited = [(each, begun) for each in self._readers if (begun := each.begin()) is not None]
         await_all(begun for _, begun in waited)
@@ -87,7 +90,7 @@ class NodeReportsReader:
 
 
 def _together(read: Iterable[NodeReports], silent: tuple[str, ...]) -> NodeReports:
-    """The reports of several servers, by the clock of the first one."""
+    """The reports of several servers, in the time of the first one's clock."""
     first, *others = read
     reports, unreadable = [*first.reports], [*first.unreadable]
     for each in others:
@@ -101,17 +104,19 @@ class _ServerReader:
     """Reads one server, in a thread that may never end. For one thread at a time."""
 
     def __init__(self, server: Server) -> None:
-        """Raises LedgerError if the library is missing."""
+        """Prepare the reader. Raises LedgerError if the library is missing."""
         self._server = server
         self._database = server.database("pg_catalog", str(server), WITHIN_S)
         self._connection: PostgreSQLConnection | None = None
         self._reading_now: Future[NodeReports] | None = None
         self._again_s = 0.0
         self.trouble: LedgerError | None = None
-        """Why the server could not be read last."""
+        """The error of the last reading; None if it succeeded."""
 
     def begin(self) -> Future[NodeReports] | None:
-        """Begin a reading that is worth waiting for. None: the last one is not over, failed lately, or is repeated."""
+        """Begin a reading that is worth waiting for. None if the last one is not over, if it failed lately, or if it is
+        repeated.
+        """
         if self._reading_now is not None:
             if not self._reading_now.done():
                 return None
@@ -136,7 +141,7 @@ class _ServerReader:
         return reports
 
     def forgive(self) -> None:
-        """Ask a server that has failed at once, unless its answer is still awaited."""
+        """Allow an immediate new attempt at a server that has failed, unless its answer is still awaited."""
         if self._reading_now is None:
             self.trouble = None
 
@@ -147,7 +152,7 @@ class _ServerReader:
             self._reading_now.add_done_callback(lambda _: self._disconnect())
 
     def _read(self) -> NodeReports:
-        """Raises LedgerError. The next call connects anew then."""
+        """The reports of the server. Raises LedgerError; the next call connects anew then."""
         try:
             with self._database.explaining(), self._reading() as connection:
                 schemas = connection.execute(_SCHEMAS).fetchall()
@@ -178,7 +183,7 @@ class _ServerReader:
 
     @contextmanager
     def _reading(self) -> Iterator[PostgreSQLConnection]:
-        """One transaction."""
+        """One transaction for reading."""
         if self._connection is None:
             self._connection = self._server.connect()
         self._connection.execute(self._database.begin)
@@ -187,7 +192,7 @@ class _ServerReader:
 
 
 def _reports(held: Mapping[str, Mapping[str, str]], server: Server) -> tuple[list[NodeReport], list[Message]]:
-    """The reports by the facts of each schema, and what is wrong with the other schemas."""
+    """The reports from the facts of each schema, and the faults of the other schemas."""
     found: list[NodeReport] = []
     damaged: list[Message] = []
     for schema, facts in held.items():
@@ -208,7 +213,7 @@ def _reports(held: Mapping[str, Mapping[str, str]], server: Server) -> tuple[lis
 
 
 def _heard(facts: Mapping[str, str]) -> tuple[datetime | None, object | None]:
-    """When the node was heard last, and its state."""
+    """The time at which the node was last heard, and its state."""
     try:
         reported: Any = json.loads(facts[STATE])
         return moment(int(reported["heard"])), reported["state"]
@@ -221,7 +226,7 @@ def _heard(facts: Mapping[str, str]) -> tuple[datetime | None, object | None]:
 
 
 def _newest(reports: Iterable[NodeReport]) -> list[NodeReport]:
-    """The last one of each node and key, by node: a ledger that follows a damaged one has the same key."""
+    """The last report of each node and key, by node. A ledger that follows a damaged one has the same key."""
     by_node: dict[tuple[str, str], NodeReport] = {}
     for each in sorted(reports, key=lambda report: report.heard.timestamp() if report.heard else 0):
         by_node[each.node, each.key.split("+", 2)[-1]] = each

@@ -1,4 +1,4 @@
-"""What PostgreSQL has of this node's own ledger."""
+"""The state of this node's own ledger in PostgreSQL."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,20 +10,21 @@ from ..keys.key_ring import own_key
 from ..store.database import Database
 from ..store.meta import HEARD_AT, LOG_KEY, facts
 from ..store.postgresql import PostgreSQLConnection, Server, schema_of
-from ..store.rows import moment
-from .batch import position_of
+from ..store.step_rows import moment
+from .replica_batch import replica_position
 from .replica_connection import lost_leaves
 
 ASKED_WITHIN_S: Final = 10
-"""How long an examination of this node waits for any answer of PostgreSQL."""
+"""Time for which an examination of this node waits for any answer of PostgreSQL, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnReplica:
-    """`behind` steps are not there yet. `lost_leaves` are of ledgers that were set aside, and never came there.
+    """The replica of this node's ledger. `behind` is the number of steps that are not there yet. `lost_leaves` counts
+    leaves of ledgers that were set aside and never arrived there.
 
-    `is_own` is false if another node replicates by this one's name; `is_private`: the connection
-    cannot be read on its way.
+    `is_own` is False if another node replicates under this one's name. `is_private` is True if nobody can read the
+    connection on its way.
     """
 
     is_own: bool
@@ -41,11 +42,11 @@ def own_replica(server: Server, settings: LedgerSettings, node: str) -> OwnRepli
     schema = schema_of(key.name)
     if schema not in server.schemas(ASKED_WITHIN_S):
         return None
-    # One after the other: reading the own ledger while PostgreSQL is waited for would hold up the writer's commit.
+    # One after the other: reading the own ledger while waiting for PostgreSQL would delay the writer's commit.
     with server.database(schema, str(server), ASKED_WITHIN_S).reading() as there:
         assert isinstance(there, PostgreSQLConnection)
-        held, arrived, unseen = facts(there), position_of(there).steps, there.is_private()
+        held, arrived, unseen = facts(there), replica_position(there).steps, there.is_private()
         lost = lost_leaves(there, settings, node)
     with Database.in_file(settings.own()).reading() as here:
-        behind = position_of(here).steps - arrived
+        behind = replica_position(here).steps - arrived
     return OwnReplica(held.get(LOG_KEY) == str(key), behind, moment(int(held.get(HEARD_AT, "0"))), unseen, lost)

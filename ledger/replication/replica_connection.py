@@ -1,6 +1,6 @@
-"""A connection to PostgreSQL that writes the replica of a node's ledger: it compares before it writes (docs/adr/0015).
+"""A connection to PostgreSQL that writes the replica of a node's ledger, and compares before it writes (docs/adr/0015).
 
-Nothing of the ledger is locked while PostgreSQL is waited for: the evidence of calls is written there meanwhile.
+Nothing in the ledger is locked while it waits for PostgreSQL, because the evidence of calls is written there meanwhile.
 """
 
 import logging
@@ -26,18 +26,20 @@ from ..store.meta import CHECKPOINT, COSIGNED, HEARD_AT, LOG_KEY, NODE, NODE_STE
 from ..store.postgresql import PostgreSQLConnection, Server, begin_writing, schema_of
 from ..store.schema import make_or_upgrade
 from ..store.sqlite import path_of
-from .batch import Batch, Position, ReplicaDiffersError, batch_after, check_replica, position_of
+from .replica_batch import Batch, ReplicaDiffersError, ReplicaPosition, batch_after, check_replica, replica_position
 
 ANSWER_WITHIN_S: Final = 45.0
-"""After this the connection is given up: longer than PostgreSQL itself waits for anything."""
+"""Time without an answer after which the connection is given up, in seconds. It is longer than any wait inside
+PostgreSQL.
+"""
 ENCODINGS: Final = ("UTF8", "SQL_ASCII")
-"""Of databases that give back whatever a ledger holds."""
+"""Encodings of databases that return everything that a ledger contains."""
 
 _log = logging.getLogger(__name__)
 
 
 def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
-    """The key of the log in this node's database. Raises LedgerError while one ledger follows another."""
+    """The key of the log in this node's database. Raises LedgerError during the change from one ledger to the next."""
     key = own_key(settings, node)
     # In this order: the ledger that follows another one is named first, and then its database is begun.
     path = path_of(settings.own())
@@ -49,7 +51,7 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
 
 
 def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> int:
-    """The number of signed leaves that never came to PostgreSQL, in ledgers that were damaged and set aside."""
+    """Number of signed leaves that never arrived in PostgreSQL, in ledgers that were damaged and set aside."""
     lost = 0
     for tree in continued_trees_of(settings, node).trees:
         origin, size, _ = tree.ended
@@ -64,8 +66,9 @@ def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a report of the node's state has shown: by how much PostgreSQL's clock is ahead of this machine's, at least
-    and at most; who wrote it, and who had written the state that it replaced (None: it was the first).
+    """The result of a report of the node's state. PostgreSQL's clock is ahead of this machine's by at least
+    `ahead_least_s` and at most `ahead_most_s`. `writer` wrote the report. `before` wrote the previous one; None if
+    there was none.
     """
 
     ahead_least_s: float
@@ -75,26 +78,28 @@ class Exchange:
 
 
 class ReplicaConnection:
-    """A connection to the replica for one thread. It compares before it writes, and waits for a limited time."""
+    """A connection to the replica for one thread. It compares before it writes, and waits only for a limited time."""
 
     def __init__(self, settings: LedgerSettings, node: str) -> None:
-        """Raises LedgerError if the settings cannot be used. PostgreSQL need not be there."""
+        """Check the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
         self._settings = settings
         self._server = Server.of(settings)
         self._ledger = Database.in_file(settings.own())
         self._node = node
         self._connection: PostgreSQLConnection | None = None
         self._is_entered = False
-        """The schema is there, and is of this log."""
-        self._left_at: Position | None = None
-        """Where this connection left the replica: nothing needs to be compared while it is still there."""
+        """True if the schema exists and belongs to this log."""
+        self._left_at: ReplicaPosition | None = None
+        """The position at which this connection left the replica. If the replica is still there, nothing needs to be
+        compared.
+        """
         self.lost_leaves = 0
-        """As it was when the connection was made."""
+        """Number of lost leaves at the time of the connection."""
         self._turn_to(own_key(settings, node))
 
     @property
     def key(self) -> VerifierKey:
-        """The key of the log that is replicated, which changes after a damaged ledger was set aside."""
+        """The key of the replicated log. It changes after a damaged ledger was set aside."""
         return self._key
 
     def _turn_to(self, key: VerifierKey) -> None:
@@ -123,12 +128,12 @@ class ReplicaConnection:
         return batch
 
     def report(self, writer: str, state: str) -> Exchange:
-        """Put the node's state, a JSON object, beside its replica, with PostgreSQL's time and the name of the writer,
-        which is of letters and digits. The replica may be behind or differ. After a LedgerError the next call connects
+        """Write the node's state, a JSON object, beside its replica, with PostgreSQL's time and the name of the writer,
+        which has only letters and digits. The replica may lag or differ. After a LedgerError the next call connects
         anew.
         """
         try:
-            # What a crash of PostgreSQL loses of it comes again a second later, so the commit does not wait for a disk.
+            # A report lost in a crash of PostgreSQL comes again a second later, so the commit does not wait for a disk.
             with (
                 self._server.explaining(),
                 self._answering(),
@@ -146,7 +151,7 @@ class ReplicaConnection:
         return Exchange(at_s - answered_s, at_s - sent_s, writer, before)
 
     def cut(self) -> None:
-        """Break off whatever is waited for. From any thread."""
+        """Abort every wait. Thread-safe."""
         connection = self._connection
         if connection is None or connection.driver.closed:
             return
@@ -174,7 +179,7 @@ class ReplicaConnection:
 
     @contextmanager
     def _writing(self, begin: str = "") -> Iterator[PostgreSQLConnection]:
-        """One transaction. If something is raised in it, `close` ends it."""
+        """One transaction for writing. After an error in the block, `close` ends it."""
         if self._connection is None:
             self._connection = self._server.connect()
         with self._connection.writing(begin_writing(self._schema) + begin):
@@ -206,7 +211,7 @@ class ReplicaConnection:
             self._check_key(scalar(connection, _LOG_KEY))
 
         def upgrading() -> None:
-            """Called before an upgrade, whose time grows with the size of the ledger."""
+            """Lift the time limits for an upgrade, whose time grows with the size of the ledger."""
             timer.cancel()
             connection.execute("SET LOCAL statement_timeout = 0")
 
@@ -220,7 +225,7 @@ class ReplicaConnection:
     def _add(self, connection: PostgreSQLConnection) -> Batch:
         # The row is locked, so that one transaction follows the other, of whichever process.
         self._check_key(scalar(connection, f"{_LOG_KEY} FOR UPDATE"))
-        position = position_of(connection)
+        position = replica_position(connection)
         if position != self._left_at:
             try:
                 check_replica(connection, self._ledger, position)
@@ -262,13 +267,13 @@ class ReplicaConnection:
             )
 
     def _cosigned_note(self) -> str:
-        """Empty if no witness has cosigned."""
+        """The note that witnesses have cosigned; empty if there is none."""
         try:
             return self._settings.cosigned().read_text("utf-8")
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
-            _log.debug("%s: %s", self._settings.cosigned(), type(error).__name__)  # what needs it there reports it
+            _log.debug("%s: %s", self._settings.cosigned(), type(error).__name__)  # the code that needs it reports it
             return ""
 
 
@@ -288,4 +293,6 @@ FROM clock, meta AS own WHERE own.key = 'log_key' AND own.value = ?
 ON CONFLICT (key) DO UPDATE SET value = excluded.value
 RETURNING (SELECT at FROM clock), (SELECT writer FROM before)
 """
-"""An UPDATE of this row changes no index, so PostgreSQL writes it beside the old one (HOT)."""
+"""The statement of a report. An UPDATE of this row changes no index, so PostgreSQL writes it beside the old one
+(HOT).
+"""

@@ -1,7 +1,7 @@
 """Keeps the replica of this node's ledger in PostgreSQL up to date (docs/adr/0015).
 
-No call waits for it: the evidence is durable in the node's own file. Each transaction reads in PostgreSQL how far the
-replica has come and adds what follows, so that each step arrives once, whichever side dies at whatever moment.
+No call waits for it: the evidence is durable in the node's own file. Each transaction reads the replica's progress in
+PostgreSQL and adds the following steps. So each step arrives exactly once, even if either side dies at any moment.
 """
 
 import logging
@@ -24,12 +24,14 @@ from .replica_connection import Exchange, ReplicaConnection, key_of_own_ledger
 
 LOOK_EVERY_S: Final = 1.0
 ALMOST: Final = 0.9
-"""Of this time a wait may fall short, so that a report is not put off until the next one."""
+"""Share of the interval after which a report is due. A wait may fall short, and without this the report would be put
+off until the next one.
+"""
 HEARD_EVERY_S: Final = 10.0
-"""How often the node asks PostgreSQL how far the replica is while nothing happens on it."""
+"""Interval at which the node asks PostgreSQL for the replica's progress while nothing else happens, in seconds."""
 BACK_OFF_S: Final = 30.0
 CLOSE_WITHIN_S: Final = 3.0
-"""How long a stop waits until the last steps are replicated."""
+"""Time for which a stop waits for the replication of the last steps, in seconds."""
 TELL_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -37,9 +39,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """How far the replica has come: `behind` steps are not there yet, None if unknown; `trouble` says why not.
+    """The state of the replication. `behind` is the number of steps that are not there yet, or None if unknown;
+    `trouble` is the reason for a failure.
 
-    `lost_leaves` never came there: they are in ledgers that were damaged and set aside.
+    `lost_leaves` counts leaves that never arrived: they are in ledgers that were damaged and set aside.
     """
 
     behind: int | None = None
@@ -59,10 +62,10 @@ class ReplicaStatus:
 
 
 class Replicator:
-    """Works in a thread of its own, from `begin` to `close`."""
+    """Replicates in a separate thread, from `begin` to `close`."""
 
     def __init__(self, settings: LedgerSettings, node: str) -> None:
-        """Raises LedgerError if the settings cannot be used. PostgreSQL need not be there."""
+        """Check the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
         self._settings = settings
         self._node = node
         self._connection = ReplicaConnection(settings, node)
@@ -70,38 +73,39 @@ class Replicator:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="idtone-replicator", daemon=True)
         self._arrived: tuple[VerifierKey, int] | None = None
-        """The last step that PostgreSQL has, and of which log."""
+        """The last step that PostgreSQL has, with the key of its log."""
         self._failures = 0
         self._is_new = True
-        """No batch was replicated since the start, or since the last failure."""
+        """True if no batch was replicated since the start or the last failure."""
         self._heard_at_s = self._told_at_s = monotonic()
         self._arrived_steps = 0
-        """Since the start or the last failure."""
+        """Number of steps replicated since the start or the last failure."""
         self._woken = threading.Event()
         self._state: Callable[[Exchange | None], str] | None = None
         self._writer = secrets.token_hex(4)
         self._exchange: Exchange | None = None
         self._reports_arrive = False
         self._report_at_s = 0.0
-        """When the next report is due."""
+        """Time of the next report."""
         self.status = ReplicaStatus()
-        """From any thread."""
+        """The current state. Thread-safe."""
 
     def begin(self) -> None:
         self._thread.start()
 
     def report(self, state: Callable[[Exchange | None], str] | None) -> None:
-        """Put the node's state beside the replica each second from now on, also while nothing is replicated. `state`
-        makes it, in this object's thread, of the previous exchange; None: no more. From any thread.
+        """Write the node's state beside the replica each second from now on, even while nothing is replicated. The
+        function `state` makes it from the previous exchange, in this object's thread. None ends the reports.
+        Thread-safe.
         """
         self._state = state
 
     def report_soon(self) -> None:
-        """Do not wait a second with the next report. From any thread."""
+        """Send the next report at once, not after a second. Thread-safe."""
         self._woken.set()
 
     def close(self) -> None:
-        """Replicate what was written last, as far as a short time allows."""
+        """Replicate the last steps, as far as a short time allows."""
         self._over.set()
         self._woken.set()
         self._thread.join(CLOSE_WITHIN_S)
@@ -110,7 +114,9 @@ class Replicator:
             self._thread.join(CLOSE_WITHIN_S)
 
     def _run(self) -> None:
-        """Replicates until `close`. It also reports the state while a replica is in trouble, for example differs."""
+        """Replicate until `close`. It also reports the state while the replica is in trouble, for example if it
+        differs.
+        """
         again_s = 0.0
         while True:
             is_last, is_behind = self._over.is_set(), False
@@ -127,7 +133,7 @@ class Replicator:
                 self._woken.wait(LOOK_EVERY_S)
 
     def _replicate(self) -> bool:
-        """Replicate a batch if there is something to tell; whether more is to follow at once."""
+        """Replicate a batch if there is something to write. True if more must follow at once."""
         if not (self._is_new or monotonic() - self._heard_at_s >= HEARD_EVERY_S or self._has_more()):
             return False
         batch = self._connection.replicate()
@@ -143,7 +149,7 @@ class Replicator:
         return bool(batch.behind)
 
     def _tell_failure(self, error: Exception) -> float:
-        """Log it, unless this is the end; how many seconds to wait until the next attempt."""
+        """Log the failure, unless this is the end. Returns the seconds until the next attempt."""
         self._is_new, self._arrived_steps = True, 0
         if self._over.is_set():
             _log.info("the steps that are not replicated yet are replicated after the next start")
@@ -155,9 +161,9 @@ class Replicator:
         return spread * min(BACK_OFF_S, LOOK_EVERY_S * 2.0 ** min(self._failures, 10))
 
     def _report(self, is_last: bool) -> None:
-        """Put the state beside the replica, if it is time."""
+        """Write the state beside the replica, if it is time."""
         make, is_soon = self._state, self._woken.is_set()
-        if is_soon:  # what is asked for between the two is asked for still
+        if is_soon:  # a request between these two lines is kept
             self._woken.clear()
         is_due = self._reports_arrive if is_last else is_soon or monotonic() >= self._report_at_s
         if make is None or not is_due:
@@ -182,17 +188,17 @@ class Replicator:
             return False
 
     def _waiting(self) -> int | None:
-        """How many steps PostgreSQL does not have; None if it has not answered yet. Raises LedgerError."""
+        """Number of steps that PostgreSQL lacks; None if it has not answered yet. Raises LedgerError."""
         if self._arrived is None:
             return None
         key, last = self._arrived
         if key_of_own_ledger(self._settings, self._node) != key:
-            last = 0  # the one before was set aside
+            last = 0  # the previous ledger was set aside
         with self._ledger.reading() as connection:
             return newest_id(connection) - last
 
     def _tell(self, error: Exception) -> None:
-        """Log each trouble once, not at every attempt."""
+        """Log each trouble once, and not at every attempt."""
         trouble = in_words(error)
         if trouble != self.status.trouble:
             _log.error("evidence is not replicated, and kept here: %s", trouble, exc_info=unexpected(error))

@@ -1,8 +1,9 @@
-"""Searches the calls of a ledger by time, as long as somebody has patience: a rare call is found by going on.
+"""The search for calls of a ledger by time. It can be continued for as long as the caller wants, so it finds rare calls
+too.
 
 Calls are in the order of their first steps. (If the hook acted although the service had decided, the call has two
-decisions, both dated by the request: the call stands at the first one with the sought words.) The ledger has no index
-of what was decided, so that a search reads it from the newest call to the oldest. Python interprets only calls whose
+decisions, both with the time of the request. Its place is that of the first one with the sought words.) The ledger has
+no index of decisions, so a search reads it from the newest call to the oldest. Python interprets only calls whose
 decision has the sought words (`CallFilter.decided`).
 """
 
@@ -20,18 +21,18 @@ from ..evidence.leaves import ACTS
 from ..evidence.steps import FIRST, Step, StepKind
 from .database import Connection, literals
 from .ledger_reader import LedgerReader
-from .rows import microseconds, moment
+from .step_rows import microseconds, moment
 
 FIRST_STEPS: Final = 320
-"""Steps that are looked at first: those of a page of calls, mostly."""
+"""Number of steps for the first look, mostly those of a page of calls."""
 MOST_STEPS: Final = 2500
-"""Steps that are looked at in one transaction: some ten milliseconds."""
+"""Maximum number of steps for one transaction, which takes some ten milliseconds."""
 AT_ONCE: Final = 25
-"""Calls that are read at once."""
+"""Maximum number of calls that are read at once."""
 
 
 class Place(NamedTuple):
-    """A place between the calls: at the first step of one. `at` is in µs since 1970."""
+    """The place of a call in the order of calls, given by its first step. `at` is in µs since 1970."""
 
     at: int
     step: int
@@ -47,7 +48,9 @@ OLDEST: Final = Place(-(2**62), 0)
 
 @dataclass(slots=True)
 class FoundCalls:
-    """Calls, the newest first, with their places. `reached`: all calls up to here were looked at; None: all."""
+    """Calls, the newest first, with their places. `reached` is the place up to which all calls were examined; None
+    means all of them.
+    """
 
     records: list[Record] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
@@ -72,10 +75,10 @@ def search_calls(
     limit: int,
     enough: Callable[[], bool] = lambda: False,
 ) -> FoundCalls:
-    """The `limit` next wanted calls that began before `place`; or after it, if `newer`. They began from `start` on and
-    before `end`.
+    """The next wanted calls that began before `place`, or after it if `newer`; at most `limit`. They began from `start`
+    on and before `end`.
 
-    The search ends early as soon as `enough`, which is called again and again, returns true. Raises LedgerError.
+    The search ends early as soon as `enough` returns true; it is called again and again. Raises LedgerError.
     """
     first = OLDEST if start is None else Place(microseconds(start), 0)
     last = NEWEST if end is None else Place(microseconds(end), 0)
@@ -107,7 +110,7 @@ def search_calls(
 
 
 def _sought(record: Record, wanted: CallFilter) -> Step:
-    """The step by which the search finds the call: its first one, or the first decision with the sought words."""
+    """The step by which the search finds the call: its first step, or the first decision with the sought words."""
     words = wanted.decided.items()
     decisions = (step for step in record.steps if step.kind in FIRST and step.details.items() >= words)
     return next(decisions, record.steps[0]) if words else record.steps[0]
@@ -122,7 +125,7 @@ def _newest_first(found: FoundCalls, newer: bool) -> FoundCalls:
 
 @dataclass(slots=True)
 class _Looking:
-    """Goes from `place` to `stop`."""
+    """The progress of a search from `place` to `stop`."""
 
     wanted: CallFilter
     place: Place
@@ -130,7 +133,7 @@ class _Looking:
     newer: bool
 
     def windows(self, reader: LedgerReader) -> Iterator[tuple[Place | None, Sequence[_Candidate]]]:
-        """Candidates, each with the place up to which they were sought; None is the end."""
+        """Candidates, each with the place up to which they were sought; None for the end."""
         count, reached = FIRST_STEPS, self.place
         while True:
             with reader.database.reading() as connection:
@@ -164,7 +167,9 @@ class _Looking:
 
 
 def _conditions(wanted: CallFilter, is_sqlite: bool) -> tuple[str, list[Any]]:
-    """What the first step of a wanted call has; other steps may have it too, and calls that are not wanted."""
+    """SQL conditions on the first step of a wanted call. Other steps, and calls that are not wanted, may meet them
+    too.
+    """
     has = f"{'instr' if is_sqlite else 'strpos'}(details, ?) > 0"  # which takes a third of the time of LIKE
     # Canonical JSON writes a member in one way only.
     texts = [f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}" for name, value in wanted.decided.items()]
@@ -177,7 +182,7 @@ def _conditions(wanted: CallFilter, is_sqlite: bool) -> tuple[str, list[Any]]:
 
 
 def _has(kind: StepKind, *more: str) -> str:
-    """The call has a step of this kind."""
+    """The SQL condition that the call has a step of this kind."""
     conditions = " AND ".join(("other.call_id = steps.call_id", f"other.kind = '{kind}'", *more))
     return f"EXISTS (SELECT 1 FROM steps AS other WHERE {conditions})"  # noqa: S608 - of our own words
 
@@ -187,7 +192,7 @@ _BEGINNING: Final = (
     f"(kind IN ({_FIRST}) OR (kind NOT IN ({literals(ACTS)}) AND NOT EXISTS (SELECT 1 FROM steps AS opening "  # noqa: S608
     f"WHERE opening.call_id = steps.call_id AND opening.kind IN ({_FIRST}))))"
 )
-"""The first step of a call; or any step of one whose beginning is missing."""
+"""The SQL condition for the first step of a call, or for any step of a call whose beginning is missing."""
 _SOUND: Final = (
     'other.details LIKE \'%"party":"called"%\'',
     f'other.details LIKE \'%"known_by":"{SENT_BY}"%\'',
@@ -196,4 +201,4 @@ _SOUND: Final = (
 _SENT: Final = (
     f'details LIKE \'%"parties":"called"%\' AND {_has(StepKind.SOUND_ENDED, *_SOUND)} AND NOT {_has(StepKind.FALLBACK)}'
 )
-"""Most of the calls whose sounds were sent: only the called party was to hear one."""
+"""The SQL condition for most of the calls whose sounds were sent: only the called party was to hear one."""

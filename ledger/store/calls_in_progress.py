@@ -1,7 +1,7 @@
 """The table `in_progress`: the calls whose end is not recorded.
 
-Calls can last for days, and to look for those without an end would mean to look at every call. So who writes steps also
-updates this table, in the same transaction.
+Calls can last for days, and a search for those without an end would have to look at every call. So everyone who writes
+steps also updates this table, in the same transaction.
 """
 
 from collections.abc import Set
@@ -23,7 +23,9 @@ _OVER: Final = (
 
 
 def update_calls_in_progress(connection: Connection, after: int, kinds: Set[str]) -> None:
-    """Update the table for the steps after this place, which have these kinds and were written in this transaction."""
+    """Update the table for the steps that this transaction has written after the place `after`. `kinds` are their
+    kinds.
+    """
     if kinds & OPENING:
         connection.execute(_BEGUN, (after,))
     if kinds & CLOSING:

@@ -1,7 +1,9 @@
-"""Calls for counting: those that began in one quarter of an hour and count alike come as one record, and how many.
+"""Calls for statistics. Calls that began in the same quarter of an hour and count alike come as one record, with their
+number.
 
-The database reads of each step only what counting depends on (`evidence.tally.COUNTED_BY`), so a call takes some eight
-microseconds, and no number is opened. What a call is follows from the same rules as everywhere (`call_record.fold`).
+For each step the database reads only the details on which counting depends (`evidence.tally.COUNTED_BY`). So a call
+takes some eight microseconds, and no number is opened. The calls follow from the same rules as everywhere
+(`call_record.fold`).
 """
 
 import json
@@ -12,27 +14,31 @@ from typing import Any, Final, NamedTuple
 
 from idtone.core.errors import LedgerError
 
-from ..evidence.call_record import Record, fold
+from ..evidence.call_record import Record, record_of_steps
 from ..evidence.leaves import ACTS
 from ..evidence.steps import Step, StepKind
 from ..evidence.tally import COUNTED_BY
 from .database import Connection, literals, scalar
 from .ledger_reader import LedgerReader
-from .rows import microseconds, moment
+from .step_rows import microseconds, moment
 
 QUARTER_US: Final = 15 * 60 * 1_000_000
-"""The clocks of all time zones differ by whole quarters of an hour, so a quarter is in one day and in one hour."""
+"""A quarter of an hour in µs. The clocks of all time zones differ by whole quarters, so a quarter lies in one day and
+in one hour.
+"""
 PAGE_ROWS: Final = 600
-"""Steps that are read in one transaction: so long it can hold up the writer's commit."""
+"""Steps that are read in one transaction. It can delay the writer's commit for that long."""
 _BEFORE_ALL: Final = (-(2**62), 0)
 _AFTER_ALL: Final = (2**62, 0)
 _LAST_STEP: Final = 2**62
 _ANY: Final = "any"
-"""Replaces a name that does not matter."""
+"""Value in place of a name that does not matter."""
 
 
 class CallGroup(NamedTuple):
-    """`times` calls that began within a quarter of an hour from `begun` on. `record` has what counts of each."""
+    """A group of `times` calls that began within a quarter of an hour from `begun` on. `record` has the details that
+    count, which all of them share.
+    """
 
     begun: datetime
     record: Record
@@ -46,9 +52,9 @@ def calls_to_count(
     last: int = _LAST_STEP,
     progress: Callable[[int], None] = lambda steps: None,
 ) -> Iterator[CallGroup]:
-    """The calls that began from `start` on and before `end`, as they were at the step `last`.
+    """The calls that began from `start` on and before `end`, in their state at the step `last`.
 
-    `progress` gets how many steps were passed. Raises LedgerError.
+    `progress` gets the number of steps that were passed. Raises LedgerError.
     """
     counted: Counter[tuple[int, str]] = Counter()
     first: dict[str, int] = {}
@@ -70,8 +76,8 @@ def calls_to_count(
 def _pages(
     connection: Connection, start: datetime | None, end: datetime | None, last: int, is_sqlite: bool
 ) -> Iterator[list[tuple[int, str, int]]]:
-    """(the first step's time, what counts of the call's steps, the first step) of the calls that begin in each page of
-    steps.
+    """For the calls that begin in each page of steps: the first step's time, the details that count, and the first
+    step.
     """
     reached = _BEFORE_ALL if start is None else (microseconds(start), 0)
     stop = _AFTER_ALL if end is None else (microseconds(end), 0)
@@ -83,7 +89,9 @@ def _pages(
 
 
 def _record(reader: LedgerReader, text: str, first: int) -> Record:
-    """`first` is the first step of a call that counts like this. Raises LedgerError, which names the step."""
+    """The record for the text of a call's details that count. `first` is the first step of such a call. Raises
+    LedgerError, which names the step.
+    """
     try:
         return _folded(text)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
@@ -103,17 +111,17 @@ def _folded(text: str) -> Record:
         found: list[Any] = json.loads(bracket + values) if bracket else []
         details = {name: value for name, value in zip(names, found, strict=True) if value is not None}
         steps.append(Step(_ANY, StepKind(kind), moment(0), details))
-    return fold(_ANY, steps)
+    return record_of_steps(_ANY, steps)
 
 
 def _counted(array: Callable[[tuple[str, ...]], str]) -> str:
-    """What counts of a step: its kind, and an array of the values of its details. `array` makes that."""
+    """SQL for the details of a step that count: its kind, and an array of values. `array` makes that array."""
     cases = (f"WHEN {literals([kind])} THEN {array(names)}" for kind, names in COUNTED_BY.items())
     return f"step.kind || CASE step.kind {' '.join(cases)} ELSE '' END"
 
 
 def _array(names: tuple[str, ...]) -> str:
-    """The values as an array; null for details that are missing."""
+    """SQL for the values as an array, with null for missing details."""
     paths = ", ".join(f"'$.{name}'" for name in names)
     return f"json_extract(step.details, {paths})"
 

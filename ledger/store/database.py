@@ -1,4 +1,4 @@
-"""A database that holds one ledger, and how it is read: SQLite and PostgreSQL differ here and nowhere above."""
+"""A database with one ledger, for reading. The differences between SQLite and PostgreSQL are all here."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,9 @@ from . import sqlite
 
 
 class Connection(Protocol):
-    """Takes queries in the SQL that both databases share, with `?` for values. `sqlite3.Connection` is one."""
+    """Takes queries in the SQL that both databases share, with `?` for values. `sqlite3.Connection` is such a
+    connection.
+    """
 
     def execute(self, query: str, values: Sequence[Any] = (), /) -> Any:
         """A cursor with `fetchone` and `fetchall`."""
@@ -45,19 +47,21 @@ def scalar(connection: Connection, query: str, values: Sequence[Any] = ()) -> An
     return row[0] if row else None
 
 
-def marks(values: Sequence[object]) -> str:
-    """The text of this many question marks for `IN (…)`."""
+def placeholders(values: Sequence[object]) -> str:
+    """One question mark for each value, for `IN (…)`."""
     return ", ".join("?" * len(values))
 
 
 def literals(words: Sequence[str] | frozenset[str]) -> str:
-    """Words of our own for `IN (…)`."""
+    """These words, which must come from the program itself, as SQL literals for `IN (…)`."""
     return ", ".join("'" + word.replace("'", "''") + "'" for word in sorted(words))
 
 
 @dataclass(frozen=True)
 class Database:
-    """`name` is what people know it by, without any password. `explain` says what an error of the driver means."""
+    """A database. `name` is its name for people, without a password. `explain` turns an error of the driver into a
+    LedgerError.
+    """
 
     name: str
     connect: Callable[[], Connection]
@@ -106,8 +110,8 @@ class Database:
 
     @contextmanager
     def paged(self) -> Iterator[Connection]:
-        """A connection for reading much in many queries. In SQLite each query is a short transaction, which does not
-        hold up the writer; in PostgreSQL all see one state. Raises LedgerError for errors of the database.
+        """A connection for long reading by many queries. In SQLite each query is a short transaction, which does not
+        delay the writer; in PostgreSQL all queries see one state. Raises LedgerError for errors of the database.
         """
         with self.connected() as connection:
             if not self.is_sqlite:
@@ -116,15 +120,15 @@ class Database:
 
     @contextmanager
     def held(self) -> Iterator[Self]:
-        """The same database on one connection, for several short reads of one thread: SQLite reads the schema anew for
-        each connection, which takes longer than they do. Raises LedgerError for errors of the database.
+        """The same database on one connection, for several short reads of one thread. SQLite reads the schema anew for
+        each connection, which takes longer than such reads. Raises LedgerError for errors of the database.
         """
         with self.connected() as connection:
             yield replace(self, connect=lambda: _Lent(connection))
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Raises LedgerError for errors of the database."""
+        """Turn errors of the database into LedgerError."""
         try:
             yield
         except (self.error, UnicodeDecodeError) as error:  # the driver raises both for text that is not UTF-8

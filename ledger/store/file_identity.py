@@ -1,5 +1,5 @@
-"""Which file a ledger is in: the machine and the file itself. A copy is another file, although its content is the same.
-I/O.
+"""The identity of a ledger's file: the machine and the file itself. A copy is another file, although its content is the
+same. I/O.
 """
 
 import fcntl
@@ -14,16 +14,17 @@ from .sqlite import connect_for_writing
 
 _MACHINE: Final = Path("/etc/machine-id")
 _GET_GENERATION: Final = 0x80087601
-"""FS_IOC_GETVERSION (linux/fs.h): a number that a file system gives to each new file, so that a file with the inode
-number of a removed one differs from it.
+"""FS_IOC_GETVERSION (linux/fs.h). It reads a number that a file system gives to each new file, so that a file with the
+inode number of a removed one can be told from that.
 """
 
 
 def home_of(descriptor: int) -> str:
-    """A text that differs for every copy of an open file, and stays the same when the file is written or renamed on its
-    disk.
+    """An identity of an open file. Writing the file, or renaming it on its disk, does not change it. A copy of the file
+    has another identity.
 
-    A copy that was written over this very file has its home, and so has the copy of a whole disk. Raises OSError.
+    Two kinds of copies cannot be recognised: one that was written over this very file, and the copy of a whole disk.
+    Raises OSError.
     """
     machine = ""
     with suppress(OSError, ValueError):
@@ -34,8 +35,8 @@ def home_of(descriptor: int) -> str:
     return f"{machine} {os.fstat(descriptor).st_ino} {generation[0] & 0xFFFFFFFF}"
 
 
-def settle(path: Path) -> None:
-    """Make this file the home of a ledger: the original is gone, and nothing writes to it. Raises OSError,
+def make_home(path: Path) -> None:
+    """Make this file the home of a ledger whose original is gone, while nothing writes to it. Raises OSError and
     sqlite3.Error.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""The acts by which ends of earlier logs were given up, and whether a log is as its service wrote it. I/O."""
+"""The acts that gave up ends of earlier logs, and the check that a log is unchanged since its service wrote it. I/O."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +11,8 @@ from ..keys.continued_trees import Continued, ContinuedTrees
 from ..keys.sealing import LedgerKey
 from ..keys.step_key import StepKey
 from .database import Database, literals, scalar
-from .rows import step_of
 from .step_macs import StepMacs
+from .step_rows import step_of
 from .stored_tree import STEP
 
 _ACTS: Final = (
@@ -23,7 +23,7 @@ _PAGE: Final = f"SELECT {STEP}, leaf FROM steps WHERE id > ? ORDER BY id LIMIT 1
 
 
 def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
-    """The ends that were given up, without acts that the service did not write or that were changed. Raises
+    """The ends that were given up, without acts that were changed or that the service did not write. Raises
     LedgerError.
     """
     with database.reading() as connection:
@@ -34,9 +34,10 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
 
 
 def first_foreign(database: Database, key: StepKey) -> int | None:
-    """The first step that is gone, or that somebody else wrote or changed; None: there is none. Raises LedgerError.
+    """The first step that is missing, was changed, or was written by anyone but the service; None if there is none.
+    Raises LedgerError.
 
-    It looks at every step: an act that was made to look like a call is not among the acts any more.
+    It looks at every step, because an act that was changed to look like a call is no longer among the acts.
     """
     with database.paged() as connection:
         macs, reached = StepMacs(connection, key), 0
@@ -52,13 +53,14 @@ def first_foreign(database: Database, key: StepKey) -> int | None:
 def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
     try:
         return macs.vouch_for(step, leaf)
-    except (TypeError, ValueError, AttributeError, OverflowError):  # a cell may hold anything
+    except (TypeError, ValueError, AttributeError, OverflowError):  # a cell may contain anything
         return False
 
 
 def end_given_up(trees: ContinuedTrees, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
-    """How the end of the log before `following` was given up, by that log or a later one. `ledger` is the database of
-    the present one. Raises LedgerError if none says it, and one that may say it cannot be read.
+    """The act that gave up the end of the log before `following`; None if there is no such act. It may be in the log
+    `following` or in a later one. `ledger` is the current database. Raises LedgerError if no act is found and a log
+    that may contain one cannot be read.
     """
     all_trees = trees.trees
     later = all_trees[all_trees.index(following) :]

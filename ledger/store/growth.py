@@ -1,4 +1,4 @@
-"""How fast a ledger grows."""
+"""The rate at which a ledger grows."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,13 +12,13 @@ RATE_OVER: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Steps a day at the rate of the last week, and the bytes of one step on the disk."""
+    """The growth: steps a day at the rate of the last week, and bytes of one step on the disk."""
 
     steps_a_day: float
     bytes_a_step: float
 
     def days(self, free_bytes: float) -> float | None:
-        """The number of days until the free space is used up; None if the ledger does not grow."""
+        """Number of days until the free space is used up; None if the ledger does not grow."""
         bytes_a_day = self.steps_a_day * self.bytes_a_step
         return free_bytes / bytes_a_day if bytes_a_day > 0 else None
 

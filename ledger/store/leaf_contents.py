@@ -11,11 +11,11 @@ from .database import Connection
 from .stored_tree import STEP, leaf_closed_by, newest_id, open_call
 
 PAGE_ROWS: Final = 500
-"""Rows that are read in one transaction: so long it can hold up the writer's commit."""
+"""Rows that are read in one transaction. It can delay the writer's commit for that long."""
 
 
 class LeafContent(NamedTuple):
-    """A leaf of the tree, from 0. `content` is what is hashed."""
+    """A leaf of the tree; `number` counts from 0. `content` are the octets that are hashed."""
 
     number: int
     call_id: str
@@ -48,7 +48,7 @@ def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[Lea
                 else:  # the call has steps before `first`, or in a leaf before
                     call = open_call(connection, step.call_id, step.id + 1, closed)
                     content = leaf_closed_by(call.steps, call.before)
-            except (TypeError, ValueError) as error:  # a value of another type, which SQLite would hold
+            except (TypeError, ValueError) as error:  # a value of another type, which SQLite would accept
                 raise LedgerError("step {step} is damaged; run: idtone ledger verify", step=step.id) from error
             yield LeafContent(index, step.call_id, content)
             index += 1
@@ -58,8 +58,8 @@ def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[Lea
 
 
 def _closing_step(connection: Connection, index: int) -> int:
-    """The id of the step that closed this leaf: by halving, as leaves are in the order of these steps, and no index
-    leads to them.
+    """The id of the step that closed this leaf. It is found by bisection, because leaves are in the order of these
+    steps and no index leads to them.
     """
     low, high = 0, newest_id(connection)
     while low < high:

@@ -14,7 +14,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.numbers import Number
 from idtone.core.signed_notes import Note, VerifierKey
 
-from ..evidence.call_record import Record, fold
+from ..evidence.call_record import Record, record_of_steps
 from ..evidence.leaves import ACT_ID, ACTS, AFTER_ACTS, CLOSING, StoredStep, search_digits, search_key
 from ..evidence.steps import DAY, FIRST, Step, StepKind
 from ..keys.day_keys import DayKeys
@@ -22,22 +22,22 @@ from ..keys.sealing import DayKey, day_of
 from ..keys.step_key import StepKey
 from ..tree.checkpoints import Checkpoint
 from ..tree.merkle import consistency_proof
-from .database import Database, literals, marks
+from .database import Database, literals, placeholders
 from .meta import CHECKPOINT, facts
 from .proven_leaf import ProvenLeaf, prove
-from .rows import microseconds, moment, step_of
-from .schema import check_version, tell_strange
+from .schema import check_version, log_unexpected_entries
+from .step_rows import microseconds, moment, step_of
 from .stored_tree import STEP, count_leaves, read_hashes, signed_leaves
 
 OF_THE_LEDGER: Final = frozenset(map(StepKind, ACTS)) - {StepKind.DUTY}
-"""What its keepers do with the ledger, and what happens to it."""
+"""Acts of its keepers with the ledger, and events of the ledger itself."""
 PAGE_ROWS: Final = 500
-"""Rows that a reader fetches in one transaction: so long it can hold up the writer's commit."""
+"""Rows that a reader fetches in one transaction. It can delay the writer's commit for that long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The ledger's size in steps: in all, and since a moment; `first_at` is the first one since then."""
+    """The ledger's size in steps: in all, and since a moment. `first_at` is the time of the first step since then."""
 
     steps: int
     recent: int
@@ -48,7 +48,7 @@ class Extent:
 class OpenCalls:
     """The calls without a recorded end, by call id, in the order of their beginning.
 
-    Their records hold all steps up to the id `place`; later steps may be missing.
+    Their records contain all steps up to the id `place`; later steps may be missing.
     """
 
     place: int
@@ -56,8 +56,8 @@ class OpenCalls:
 
 
 def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
-    """The first `limit` of `records`, which come with the latest first; here ordered by their beginnings, the newest
-    last.
+    """The first `limit` records, in the order of their beginning, the newest last. `records` come with the latest
+    first.
     """
     found = list(islice(records, limit))
     found.reverse()  # calls of one instant stay in the order of their writing
@@ -65,11 +65,11 @@ def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
 
 
 class LedgerReader:
-    """Reads a ledger, also while it is being written, and holds nothing open between two reads. From any thread."""
+    """Reads a ledger, also while it is being written, and keeps nothing open between two reads. Thread-safe."""
 
     def __init__(self, database: Database, days: DayKeys | None = None, node: str | None = None) -> None:
-        """Open the ledger; without `days` the numbers stay sealed. `node` is the node of all records; None: each step
-        names its node.
+        """Open the ledger. Without `days` the numbers stay sealed. `node` is the node of all records; None means that
+        each step names its node.
 
         Raises LedgerError if this version cannot read it.
         """
@@ -78,11 +78,11 @@ class LedgerReader:
         self._node = node
         with database.reading() as connection:
             check_version(connection, database.name)
-            tell_strange(connection, database.name)
+            log_unexpected_entries(connection, database.name)
 
     @classmethod
     def open(cls, url: str, days: DayKeys | None = None) -> Self:
-        """A node's own ledger. Raises LedgerError if there is none, or this version cannot read it."""
+        """The reader of a node's own ledger. Raises LedgerError if there is none, or if this version cannot read it."""
         return cls(Database.in_file(url), days)
 
     @contextmanager
@@ -106,9 +106,10 @@ class LedgerReader:
         return [step_of(StoredStep._make(row), self._key_of) for row in self._all(query, ACT_ID, AFTER_ACTS)]
 
     def decided_by_minute(self, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:
-        """The calls decided from `since` on and before `until`: minute, outcome, how many. Of a node's own ledger.
+        """The numbers of calls decided from `since` on and before `until`: minute, outcome and count. Only for a node's
+        own ledger.
 
-        Calls that ended before they were decided have the outcome ''.
+        Calls that ended before a decision have the outcome ''.
         """
         query = (
             "SELECT at / 60000000, coalesce(json_extract(details, '$.outcome'), ''), count(*) FROM steps "  # noqa: S608
@@ -127,24 +128,24 @@ class LedgerReader:
 
     @property
     def days(self) -> DayKeys | None:
-        """The keys of the days; None if this reader has none."""
+        """The day keys; None if this reader has none."""
         return self._days
 
     def step_key(self, origin: str) -> StepKey | None:
-        """Makes the MACs of the steps of the tree by this name; None if this reader has no keys."""
+        """The key for the MACs of the steps of the tree with this name; None if this reader has no keys."""
         return self._days.ledger_key.step_key(origin) if self._days else None
 
     def call_ids(self, beginning: str, limit: int) -> list[str]:
-        """The call ids that begin with `beginning`: the last `limit` in sorted order, which are the newest if Asterisk
-        made them.
+        """The last `limit` call ids, in sorted order, that begin with `beginning`. They are the newest if Asterisk made
+        them.
         """
         query = "SELECT DISTINCT call_id FROM steps WHERE call_id >= ? AND call_id <= ? ORDER BY call_id DESC LIMIT ?"
         return [call_id for (call_id,) in self._all(query, beginning, f"{beginning}\U0010ffff", limit)]
 
     def over_since(self, place: int) -> tuple[int, list[Record]]:
-        """The calls that ended after `place`, in order, each once; and the place to continue from.
+        """The place to continue from; and the calls that ended after `place`, in order, each once.
 
-        A place that the ledger has not reached belongs to one that was set aside.
+        A place that the ledger has not reached belongs to a ledger that was set aside, so it counts as 0.
         """
         last = self.newest_place()
         rows = self._all(_OVER_BETWEEN, (place if place <= last else 0) + 1, last)
@@ -163,30 +164,30 @@ class LedgerReader:
         return newest or 0
 
     def place_before(self, at: datetime) -> int:
-        """The id of the step before the first one since then; `newest_place` if there is none since then."""
+        """The id of the step before the first one since `at`; `newest_place` if there is no step since then."""
         since = self.extent(at)
         return since.steps - since.recent if since else self.newest_place()
 
     def in_order(self, after: int, until: int, kinds: frozenset[StepKind]) -> Iterator[StoredStep]:
-        """The steps of these kinds after the place `after` up to `until`, as stored, in the order of writing."""
+        """The stored steps of these kinds, after the place `after` up to `until`, in the order of writing."""
         query = f"SELECT {STEP} FROM steps WHERE id > ? AND id <= ? AND kind IN ({literals(kinds)}) ORDER BY id LIMIT ?"  # noqa: S608
         while rows := self._all(query, after, until, PAGE_ROWS):
             yield from map(StoredStep._make, rows)
             after = rows[-1][0]
 
     def changed_records(self, after: int, until: int) -> Iterator[tuple[Record | None, Record]]:
-        """The calls with a step after the place `after` up to `until`: as they were at `after`, None if they were not
-        there yet, and as they were at `until`.
+        """The calls with a step after the place `after` up to `until`. Each comes in its state at `after`, or None if
+        it did not exist yet, and in its state at `until`.
         """
         calls = iter(dict.fromkeys(call_id for (call_id,) in self._all(_CALLS_BETWEEN, after, until)))
         while part := list(islice(calls, PAGE_ROWS // 5)):
-            query = f"SELECT call_id, {_UP_TO}, {_UP_TO} FROM steps WHERE call_id IN ({marks(part)}) GROUP BY 1"  # noqa: S608
+            query = f"SELECT call_id, {_UP_TO}, {_UP_TO} FROM steps WHERE call_id IN ({placeholders(part)}) GROUP BY 1"  # noqa: S608
             counts = {name: (old, new) for name, old, new in self._all(query, after, until, *part)}
             for record in self.records_of(part):
                 old, new = counts[record.call_id]
                 steps = record.steps
-                now = record if new == len(steps) else fold(record.node, steps[:new])
-                yield (fold(record.node, steps[:old]) if old else None), now
+                now = record if new == len(steps) else record_of_steps(record.node, steps[:new])
+                yield (record_of_steps(record.node, steps[:old]) if old else None), now
 
     def records(
         self,
@@ -198,15 +199,15 @@ class LedgerReader:
     ) -> list[Record]:
         """Whole calls with a step from `since` on and before `until`, if `keep` accepts the record.
 
-        The `limit` newest, newest last.
+        Only the `limit` newest, with the newest last.
         """
         return newest(filter(keep, self.each(call_id, since, until)), limit)
 
     def each(
         self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Record]:
-        """The calls as from `records`, one by one, the one with the latest step first. Records of the clock come only
-        as their ids.
+        """The calls as from `records`, one by one. The call with the latest step comes first. Records of the clock are
+        left out unless their id is given.
         """
         conditions = [] if call_id else [f"kind <> '{StepKind.CLOCK}'"]
         values: list[object] = []
@@ -233,9 +234,10 @@ class LedgerReader:
         end: datetime | None = None,
         limit: int | None = None,
     ) -> list[Record]:
-        """Calls of this number that began from `start` on and before `end`, the newest last; the `limit` newest.
+        """Calls of this number that began from `start` on and before `end`, with the newest last; only the `limit`
+        newest.
 
-        Calls of days whose key is destroyed are not found. Raises LedgerError if there are no keys here.
+        Calls of days whose key is destroyed are not found. Raises LedgerError without keys.
         """
         return self._find(
             lambda key: key.token(number), lambda record, _: number in record.opened.values(), start, end, limit
@@ -244,9 +246,7 @@ class LedgerReader:
     def find_sip_call_id(
         self, sip_call_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
-        """The calls in which the caller's channel had this SIP Call-ID. The period and the order are those of
-        `find`.
-        """
+        """The calls in which the caller's channel had this SIP Call-ID. The period and the order are as in `find`."""
         return self._find(
             lambda key: key.sip_call_id_token(sip_call_id),
             lambda record, tokens: record.sip_call_id_token in tokens,
@@ -262,7 +262,7 @@ class LedgerReader:
         end: datetime | None,
         limit: int | None = None,
     ) -> list[Record]:
-        """`token_of` makes the token of a day; `has` says whether a record that may have one of them is wanted."""
+        """The calls with one of the tokens. `token_of` makes the token of a day; `has` is True for a wanted record."""
         if self._days is None:
             raise LedgerError("numbers can be found with the ledger's key only: run this as a user who may read it")
         keys = [
@@ -286,19 +286,20 @@ class LedgerReader:
         return ordered if limit is None else ordered[-limit:]
 
     def _in_progress_with(self, tokens: Sequence[str]) -> list[str]:
-        """The calls in progress that may have one of these tokens."""
+        """Ids of calls in progress that may have one of these tokens."""
         query = f"SELECT call_id, details FROM steps WHERE call_id IN ({_IN_PROGRESS}) AND kind IN ({_FIRST})"  # noqa: S608
         digits = {token[:16] for token in tokens}
         return [call_id for call_id, details in self._all(query) if not digits.isdisjoint(search_digits(details))]
 
     def _over_with(self, tokens: Sequence[str], limit: int | None) -> Iterator[list[str]]:
-        """The calls that are over with one of these tokens, which are in the order of their days: the newest first, in
-        parts. `limit` is how many are wanted, mostly.
+        """Ids of calls that are over and have one of these tokens, in parts, the newest first. The tokens are in the
+        order of their days. `limit` is the usual number of wanted calls.
         """
         days, calls = (PAGE_ROWS, PAGE_ROWS // 5) if limit is None else (_WEEK, min(limit, PAGE_ROWS // 5))
         for last in range(len(tokens), 0, -days):
             part = [search_key(token) for token in tokens[max(last - days, 0) : last]]
-            within = f"SELECT step FROM sought WHERE token IN ({marks(part)}) AND step < ? ORDER BY step DESC LIMIT ?"  # noqa: S608
+            tokens_here = placeholders(part)
+            within = f"SELECT step FROM sought WHERE token IN ({tokens_here}) AND step < ? ORDER BY step DESC LIMIT ?"  # noqa: S608
             query = f"SELECT id, call_id FROM steps WHERE id IN ({within}) ORDER BY id DESC"  # noqa: S608
             before = _NO_STEP
             while rows := self._all(query, *part, before, calls):
@@ -308,7 +309,7 @@ class LedgerReader:
     def open_calls(self, earlier: OpenCalls | None = None) -> OpenCalls:
         """The calls whose end is not recorded, however old they are.
 
-        Takes from an `earlier` answer the calls without a step since then, because a record takes 0.2 ms to read.
+        Calls without a step since an `earlier` answer are taken from that, because a record takes 0.2 ms to read.
         """
         place = self.newest_place()
         known = dict(earlier.records) if earlier and earlier.place <= place else {}
@@ -322,12 +323,12 @@ class LedgerReader:
         return OpenCalls(place, {record.call_id: record for record in begun})
 
     def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
-        """The time at which each kind of step first happened, for each of these calls."""
+        """The time of the first step of each kind, for each of these calls."""
         found: dict[str, dict[str, datetime]] = {name: {} for name in call_ids}
         wanted = list(found)
         for first in range(0, len(wanted), PAGE_ROWS):
             part = wanted[first : first + PAGE_ROWS]
-            query = f"SELECT call_id, kind, at FROM steps WHERE call_id IN ({marks(part)}) ORDER BY id"  # noqa: S608
+            query = f"SELECT call_id, kind, at FROM steps WHERE call_id IN ({placeholders(part)}) ORDER BY id"  # noqa: S608
             for call_id, kind, at in self._all(query, *part):
                 found[call_id].setdefault(kind, moment(at))
         return found
@@ -341,23 +342,23 @@ class LedgerReader:
         return Extent(newest, newest - number + 1, moment(at))
 
     def signed_leaves(self, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-        """The number of leaves of the tree, if all are signed and it begins with the checkpoints in `kept`.
+        """The number of leaves of the tree, if all are signed and the tree begins with the checkpoints in `kept`.
 
-        A quick look at its head alone. Raises LedgerError if that is not so.
+        This is a quick look at its head alone. Raises LedgerError if the condition is not met.
         """
         with self.database.reading() as connection:
             return signed_leaves(connection, log, kept)
 
     def consistency(self, old: int, size: int) -> Sequence[bytes]:
-        """The proof that the tree of `old` leaves is the beginning of that of `size`. Raises LedgerError."""
+        """The proof that the tree of `old` leaves is the beginning of the tree of `size` leaves. Raises LedgerError."""
         with self.database.reading() as connection:
             return consistency_proof(old, size, lambda places: read_hashes(connection, places))
 
     def proofs(self, call_id: str, cosigned: Note | None = None) -> list[ProvenLeaf]:
         """The proof of each leaf of a call, its record first; empty if the tree has no leaf of it yet.
 
-        They lead to the `cosigned` checkpoint if it holds them all, else to the ledger's own.
-        Raises LedgerError if the ledger has no signed checkpoint that holds them.
+        They lead to the `cosigned` checkpoint if it contains all of them, otherwise to the ledger's own. Raises
+        LedgerError if no signed checkpoint contains them.
         """
         with self.database.reading() as connection:
             return prove(connection, call_id, cosigned)
@@ -378,7 +379,7 @@ class LedgerReader:
             return facts(connection).get(CHECKPOINT)
 
     def continues(self) -> Step | None:
-        """What the ledger's first step says about the previous ledger; None if there was none. Raises LedgerError."""
+        """The ledger's first step, about the previous ledger; None if there was none. Raises LedgerError."""
         rows = self._all(f"SELECT {STEP} FROM steps WHERE id = 1 AND kind = ?", StepKind.CONTINUED.value)  # noqa: S608
         return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
 
@@ -404,7 +405,7 @@ class LedgerReader:
         self.close()
 
     def _newest_calls(self, conditions: Sequence[str], values: Sequence[object]) -> Iterator[str]:
-        """The distinct call ids of the steps that meet these conditions, the latest step's first."""
+        """The distinct call ids of the steps that meet these conditions, with the latest step's first."""
 
         def page(*conditions: str) -> str:
             where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
@@ -421,7 +422,7 @@ class LedgerReader:
             rows = self._all(page(*conditions, "(at, id) < (?, ?)"), *values, at, number, PAGE_ROWS)
 
     def records_of(self, call_ids: Iterable[str]) -> list[Record]:
-        """The evidence of these calls, by their beginnings; those that the ledger does not know are left out."""
+        """The evidence of these calls, ordered by their beginning. Unknown calls are left out."""
         wanted = list(call_ids)
         found: dict[str, list[StoredStep]] = {}
         for start in range(0, len(wanted), PAGE_ROWS // 5):
@@ -429,7 +430,7 @@ class LedgerReader:
             # By their ids: else SQLite has the call's id from the index, whatever the step says.
             query = (
                 f"SELECT {STEP} FROM steps WHERE id IN "  # noqa: S608 - of our own words
-                f"(SELECT named.id FROM steps AS named WHERE named.call_id IN ({marks(part)})) ORDER BY id"
+                f"(SELECT named.id FROM steps AS named WHERE named.call_id IN ({placeholders(part)})) ORDER BY id"
             )
             for row in map(StoredStep._make, self._all(query, *part)):
                 if row.call_id not in part:
@@ -437,7 +438,7 @@ class LedgerReader:
                 found.setdefault(row.call_id, []).append(row)
         calls = sorted(found.values(), key=lambda rows: (rows[0].at, rows[0].id))
         return [
-            fold(self._node or rows[0].node, [step_of(row, self._key_of, self._held_key) for row in rows])
+            record_of_steps(self._node or rows[0].node, [step_of(row, self._key_of, self._held_key) for row in rows])
             for rows in calls
         ]
 
@@ -450,10 +451,10 @@ class LedgerReader:
         )
 
     def record_key(self, call_id: str) -> bytes | None:
-        """The key that opens the numbers of this call alone; None if there is none, or its day key is destroyed
-        and the call is not held.
+        """The key that opens the numbers of this call alone; None if there is none, or if its day key is destroyed and
+        the call is not held.
 
-        Raises LedgerError if the numbers are not what was sealed.
+        Raises LedgerError if the numbers differ from the sealed ones.
         """
         query = f"SELECT details FROM steps WHERE call_id = ? AND kind IN ({_FIRST}) ORDER BY id LIMIT 1"  # noqa: S608
         for (text,) in self._all(query, call_id):
@@ -477,12 +478,12 @@ class LedgerReader:
 _UP_TO: Final = "count(CASE WHEN id <= ? THEN 1 END)"
 _WEEK: Final = 7
 _NO_STEP: Final = 2**62
-"""Larger than the id of any step."""
+"""A number larger than the id of any step."""
 _FIRST: Final = literals(FIRST)
 _CLOSING: Final = literals(CLOSING)
 _IN_PROGRESS: Final = "SELECT call_id FROM in_progress"
 _CALLS_BETWEEN: Final = "SELECT call_id FROM steps WHERE id > ? AND id <= ? ORDER BY id"
-"""With DISTINCT, SQLite would read the index of all calls that there are."""
+"""Statement for call ids. With DISTINCT, SQLite would read the index of all existing calls."""
 _OVER_BETWEEN: Final = (
     f"SELECT call_id FROM steps WHERE id BETWEEN ? AND ? AND kind IN ({_CLOSING}) AND NOT EXISTS "  # noqa: S608
     f"(SELECT 1 FROM steps AS earlier WHERE earlier.call_id = steps.call_id AND earlier.kind IN ({_CLOSING}) "

@@ -5,7 +5,7 @@ from typing import Final
 from .database import Connection
 
 SCHEMA, CHECKPOINT = "schema_version", "checkpoint"
-"""In each database; `checkpoint` is the signed head of the tree."""
+"""Keys in every database; `checkpoint` is the signed head of the tree."""
 ORIGIN, LOG_KEY, NODE, NODE_STEPS, HEARD_AT, COSIGNED = (
     "origin",
     "log_key",
@@ -14,13 +14,16 @@ ORIGIN, LOG_KEY, NODE, NODE_STEPS, HEARD_AT, COSIGNED = (
     "heard_at",
     "cosigned",
 )
-"""In a replica too: the log's origin, its verifier key, and what the node has reported: its name, how many steps
-it has, when (µs since 1970, by PostgreSQL's clock), and the head that witnesses have cosigned."""
+"""Keys that a replica has too: the log's origin, its verifier key, and the node's reports. These are its name, its
+number of steps, their time (µs since 1970, by PostgreSQL's clock), and the head that witnesses have cosigned.
+"""
 
 HOME: Final = "home"
-"""In a node's own database: the file in which it was made (`home`)."""
+"""Key in a node's own database: the file in which it was made (`home`)."""
 STATE: Final = "state"
-"""In a replica: what the node's service says of itself, a JSON object: `heard` (as HEARD_AT), `writer`, `state`."""
+"""Key in a replica: the report of the node's service about itself, a JSON object with `heard` (as HEARD_AT), `writer`
+and `state`.
+"""
 
 SET_META: Final = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 

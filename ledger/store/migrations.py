@@ -1,16 +1,18 @@
-"""The tables of the ledger, as the scripts that make them. Pure.
+"""The scripts that make the tables of the ledger. Pure.
 
 A ledger of schema version n has run the first n scripts. A script works in SQLite and in PostgreSQL; the words in
-braces are the types that they write differently. Never change a script that was released.
+braces are types with different names. Never change a script that was released.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 SQLITE: Final = {"whole": "INTEGER", "name": "TEXT", "octets": "BLOB", "keyed": " WITHOUT ROWID"}
-"""SQLite's whole numbers have 64 bits by any name, and only an INTEGER is the row's own number."""
+"""Types of SQLite. Its integers have 64 bits under any name, and only an INTEGER is the row's own number."""
 POSTGRESQL: Final = {"whole": "BIGINT", "name": 'TEXT COLLATE "C"', "octets": "BYTEA", "keyed": ""}
-"""With COLLATE "C", names are compared octet by octet, as in SQLite, whatever the language of the database is."""
+"""Types of PostgreSQL. With COLLATE "C", names are compared octet by octet, as in SQLite, whatever the language of the
+database.
+"""
 
 _FIRST: Final = (
     "CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
@@ -40,5 +42,5 @@ MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _MACS)
 
 
 def scripts(after: int, types: Mapping[str, str]) -> list[str]:
-    """The statements that lead from schema version `after` (0: an empty database) to the latest."""
+    """The statements that lead from schema version `after` (0 for an empty database) to the latest."""
     return [statement.format_map(types) for script in MIGRATIONS[after:] for statement in script]

@@ -1,6 +1,6 @@
-"""A PostgreSQL that holds the replicas of several nodes' ledgers: how it is reached, and what its errors mean.
+"""A PostgreSQL with the replicas of several nodes' ledgers: connections, and the meaning of its errors.
 
-Each replica is a schema of its own, with the tables that a ledger has in SQLite (docs/adr/0015).
+Each replica is a separate schema, with the same tables as a ledger in SQLite (docs/adr/0015).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 CONNECT_WITHIN_S: Final = 10
 STATEMENT_WITHIN_S: Final = 30
 ORPHANED_AFTER_S: Final = 30
-"""How long PostgreSQL keeps a transaction, and its locks, when its node has gone without a word."""
+"""Time for which PostgreSQL keeps a transaction and its locks after its node has disappeared, in seconds."""
 
 PREFIX: Final = "idtone_"
 _EXAMPLE: Final = Message("write it like postgresql://idtone@db.example/idtone?sslmode=verify-full")
 
 
 class PostgreSQLConnection:
-    """A `store.database.Connection`."""
+    """A connection to PostgreSQL that works as a `store.database.Connection`."""
 
     def __init__(self, driver: psycopg.Connection) -> None:
         self.driver = driver
@@ -46,7 +46,7 @@ class PostgreSQLConnection:
 
     @contextmanager
     def writing(self, begin: str) -> Iterator[None]:
-        """One transaction. If something is raised in it, close the connection: nothing is written then."""
+        """One transaction for writing. After an error in the block, close the connection; nothing is written then."""
         self.execute(begin)
         yield
         self.driver.commit()
@@ -60,7 +60,7 @@ class PostgreSQLConnection:
                 copy.write_row(row)
 
     def is_private(self) -> bool:
-        """True if the connection cannot be read on its way."""
+        """True if nobody can read the connection on its way."""
         pgconn, info = self.driver.pgconn, self.driver.info
         return bool(pgconn.ssl_in_use) or info.host.startswith("/") or _is_loopback(info.hostaddr)
 
@@ -73,14 +73,16 @@ class PostgreSQLConnection:
 
 @dataclass(frozen=True)
 class Server:
-    """A database of PostgreSQL, by libpq's URI without a password. Its text shows neither password nor parameters."""
+    """A PostgreSQL database, by libpq's URI without a password. Its text shows neither password nor parameters."""
 
     url: str
     password: str | None = field(default=None, repr=False)
 
     @classmethod
     def named(cls, url: str, password: str | None = None) -> Server:
-        """The server at an address. Raises LedgerError, which never shows the address: it may hold a password."""
+        """The server at an address. Raises LedgerError, which never shows the address, because it may contain a
+        password.
+        """
         try:
             parsed = urlsplit(url)
         except ValueError as error:
@@ -102,7 +104,7 @@ class Server:
 
     @classmethod
     def all_of(cls, settings: LedgerSettings) -> list[Server]:
-        """The server of `ledger.url`, and those of `ledger.others`: all that have replicas of this fleet."""
+        """All servers with replicas of this fleet: those of `ledger.url` and of `ledger.others`."""
         urls = dict.fromkeys((settings.url, *settings.others))
         return [cls.of(settings, url) for url in urls]
 
@@ -111,14 +113,13 @@ class Server:
         return urlunsplit((parsed.scheme, parsed.netloc, parsed.path, "", ""))
 
     def connect(self) -> PostgreSQLConnection:
-        """Raises LedgerError if the library is missing, else psycopg's errors."""
+        """A new connection. Raises LedgerError if the library is missing, otherwise psycopg's errors."""
         return PostgreSQLConnection(_psycopg().connect(self.url, **self._arguments()))
 
     def database(self, schema: str, name: str, within_s: int = 0) -> Database:
-        """The database to read. Each transaction sees one state, and waits for a lock for a limited time.
+        """The database for reading. Each transaction sees one state, and waits for locks only a limited time.
 
-        `within_s` is how long a statement may take; 0: as long as it takes.
-        Raises LedgerError if the library is missing.
+        `within_s` is the time limit of a statement; 0 means none. Raises LedgerError if the library is missing.
         """
         return Database(
             name,
@@ -131,20 +132,20 @@ class Server:
         )
 
     def schemas(self, within_s: int = 0) -> list[str]:
-        """The schemas that hold ledgers. Raises LedgerError if PostgreSQL does not answer."""
+        """The schemas that contain ledgers. Raises LedgerError if PostgreSQL does not answer."""
         with self.database("pg_catalog", str(self), within_s).reading() as connection:
             return [name for (name,) in connection.execute(_SCHEMAS).fetchall()]
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Raises LedgerError for errors of the database."""
+        """Turn errors of the database into LedgerError."""
         try:
             yield
         except _psycopg().Error as error:
             raise self.explained(error) from error
 
     def explained(self, error: psycopg.Error) -> LedgerError:
-        """An error in words for the operator of the PBX, without statements, and without rows that it may quote."""
+        """The error in words for the operator of the PBX, without statements, and without rows that it may quote."""
         state = error.sqlstate or ""
         first = str(error).strip().partition("\n")[0]
         if not state:  # without a connection the driver has none
@@ -183,7 +184,7 @@ def _psycopg() -> Any:
 
 
 def begin_writing(schema: str) -> str:
-    """The statements that begin a transaction for writing to one replica. It waits for a limited time."""
+    """The statements that begin a transaction for writing to one replica. Its waits are limited in time."""
     return (
         f"SET LOCAL search_path TO {_quoted(schema)}; SET LOCAL lock_timeout = '{STATEMENT_WITHIN_S}s'; "
         f"SET LOCAL statement_timeout = '{STATEMENT_WITHIN_S}s'; "
@@ -199,7 +200,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def schema_of(origin: str) -> str:
-    """The name of the schema for the ledger that signs under this name: readable and unique."""
+    """The name of the schema for the ledger that signs under this name. It is readable and unique."""
     readable = re.sub(r"[^a-z0-9]+", "_", origin.lower()).strip("_")[:40]
     return f"{PREFIX}{readable}_{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
 
@@ -231,4 +232,4 @@ _REMEDIES: Final = {
     "57014": Message("PostgreSQL took too long; pg_stat_activity shows what it does"),
     "57P": _UNREACHABLE,
 }
-"""The beginning of an SQLSTATE → what to do."""
+"""Beginning of an SQLSTATE → the remedy."""

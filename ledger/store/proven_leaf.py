@@ -16,15 +16,15 @@ from .stored_tree import leaf_closed_by, open_call, read_hashes
 
 @dataclass(frozen=True, slots=True)
 class ProvenLeaf:
-    """A leaf of a call, and the proof that it is in the tree. `content` is what is hashed."""
+    """A leaf of a call, and the proof that the tree contains it. `content` are the octets that are hashed."""
 
     content: bytes
     proof: InclusionProof
 
 
 def prove(connection: Connection, call_id: str, cosigned: Note | None) -> list[ProvenLeaf]:
-    """The leaves of a call with their proofs, in order, in the tree of the ledger's own checkpoint or, if it holds them
-    all, of the `cosigned` one.
+    """The leaves of a call with their proofs, in order. The proofs lead to the `cosigned` checkpoint if it contains all
+    of them, otherwise to the ledger's own.
 
     Others have seen the `cosigned` checkpoint. Raises LedgerError.
     """

@@ -1,6 +1,7 @@
-"""Steps that the service did not write, or that were changed: they are set aside, and named, and never signed.
+"""Steps that were changed, or that the service did not write. They are set aside and named, and never signed.
 
-In a node's own file. Rows of `steps` go to the table `quarantine` as they are; what was derived of them goes away.
+Only in a node's own file. Rows of `steps` go to the table `quarantine` unchanged; everything derived from them is
+removed.
 """
 
 from __future__ import annotations
@@ -14,23 +15,25 @@ from idtone.core.errors import LedgerError
 
 from ..evidence.leaves import CLOSING, StoredStep
 from ..keys.step_key import MAC_BYTES
-from ..tree.merkle import stored
+from ..tree.merkle import stored_hashes
 from .database import Connection, literals, scalar
 from .step_macs import StepMacs
 from .stored_tree import STEP, newest_id
 
 PAGE_ROWS: Final = 200
 CHANGED_LIMIT: Final = 1000
-"""So many of the last signed steps may have been changed; if all of them were, the key is probably another one."""
+"""Number of last signed steps that may have been changed. If all of them were, the key is probably another one."""
 
 
 FAR: Final = 1_000_000_000
-"""Between two steps that follow each other nobody else wrote so many."""
+"""Distance of two consecutive steps that is too large for steps of someone else between them."""
 
 
 @dataclass(slots=True)
 class SetAside:
-    """Steps that were set aside: how many, and of which calls. `missing` steps at the end were written and are gone."""
+    """Steps that were set aside: their number, and the ids of their calls. `missing` is the number of last steps that
+    were written and are gone.
+    """
 
     steps: int = 0
     missing: int = 0
@@ -51,10 +54,10 @@ class _Row(NamedTuple):
 
 
 def set_aside_end(connection: sqlite3.Connection, macs: StepMacs, signed: int | None, found: int) -> SetAside:
-    """Set aside what follows the last step that the service wrote. `signed` leaves were signed, as far as is known;
-    None: nothing was ever signed. `found` is the time, in µs since 1970.
+    """Set aside all steps after the last one that the service wrote. `signed` is the number of signed leaves, as far as
+    known; None means that nothing was ever signed. `found` is the time, in µs since 1970.
 
-    Raises LedgerError if none of the latest steps has the MAC of this key: then nothing is set aside.
+    Raises LedgerError if none of the latest steps has the MAC of this key; then nothing is set aside.
     """
     last = _last_of_ours(connection, macs, signed)
     if last is None:
@@ -63,7 +66,7 @@ def set_aside_end(connection: sqlite3.Connection, macs: StepMacs, signed: int | 
     aside.missing = max(0, _cut_macs(connection, last) - aside.steps)
     if aside.steps:
         leaves = scalar(connection, _NEWEST_LEAF, (last,))
-        connection.execute("DELETE FROM hashes WHERE place >= ?", (stored(0 if leaves is None else leaves + 1),))
+        connection.execute("DELETE FROM hashes WHERE place >= ?", (stored_hashes(0 if leaves is None else leaves + 1),))
         connection.execute("DELETE FROM sought WHERE step > ?", (last,))
     return aside
 
@@ -77,7 +80,7 @@ def set_aside_steps(connection: Connection, steps: Iterable[StoredStep], found: 
 
 
 def _last_of_ours(connection: Connection, macs: StepMacs, signed: int | None) -> int | None:
-    """The last step that the service wrote; None if that cannot be known, and nothing has to be set aside."""
+    """The last step that the service wrote; None if it cannot be found, and nothing must be set aside."""
     if not newest_id(connection):
         return None
     ours: int | None = None
@@ -112,7 +115,7 @@ def _backwards(connection: Connection) -> Iterator[_Row]:
 
 
 def _move(connection: Connection, which: str, values: Sequence[object], found: int) -> SetAside:
-    """Move the rows of `steps` that the SQL condition `which` selects to the table `quarantine`, in the order of their
+    """Move the rows of `steps` that meet the SQL condition `which` to the table `quarantine`, in the order of their
     ids.
     """
     # With DISTINCT, SQLite would read the index of all calls that there are, at each start.
@@ -129,7 +132,7 @@ def _move(connection: Connection, which: str, values: Sequence[object], found: i
 
 
 def _cut_macs(connection: Connection, last: int) -> int:
-    """Leave the MACs of the steps up to `last`; returns how many others there were."""
+    """Remove the MACs of all steps after `last`, and return how many there were."""
     others = 0
     for end, macs in connection.execute("SELECT last, macs FROM macs WHERE last > ?", (last,)).fetchall():
         count = len(macs) // MAC_BYTES if isinstance(macs, bytes) else 0
@@ -147,4 +150,6 @@ _STILL_IN_PROGRESS: Final = (
     "INSERT INTO in_progress SELECT DISTINCT call_id FROM steps WHERE call_id = ? AND NOT EXISTS "  # noqa: S608 - our words
     f"(SELECT 1 FROM steps WHERE call_id = ? AND kind IN ({literals(CLOSING)}))"
 )
-"""Also a call whose decision was set aside: its other steps are still to become a leaf."""
+"""Statement for calls that are still in progress, including calls whose decision was set aside: their other steps must
+still become a leaf.
+"""

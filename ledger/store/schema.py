@@ -1,4 +1,6 @@
-"""The ledger's tables in a database: made, brought up to this version, or found not to be idtone's."""
+"""The ledger's tables in a database: makes them, upgrades them to this version, or refuses tables that are not
+idtone's.
+"""
 
 import logging
 import re
@@ -16,7 +18,9 @@ from .database import Connection, scalar
 from .meta import SCHEMA, SET_META
 
 CATALOGUE: Final = "SELECT type, name, sql FROM sqlite_master WHERE name NOT IN ('sqlite_stat1', 'sqlite_stat4')"
-"""Of a SQLite file. What ANALYZE leaves there changes how fast rows are found, and not which."""
+"""The query for the catalogue of an SQLite file. The results of ANALYZE are left out: they change how fast rows are
+found, not which.
+"""
 _TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table'"
 _TABLES_IN_POSTGRESQL: Final = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 
@@ -38,7 +42,7 @@ def make_or_upgrade(connection: Connection, name: str, upgrading: Callable[[], N
 
 
 def check_version(connection: Connection, name: str) -> None:
-    """Raises LedgerError if this is not a ledger that this version can read."""
+    """Raise LedgerError if this is not a ledger that this version can read."""
     version = _version(connection, name)
     if version < _latest():
         raise LedgerError(
@@ -50,17 +54,17 @@ def check_version(connection: Connection, name: str) -> None:
         )
 
 
-def tell_strange(connection: Connection, name: str) -> None:
-    """Log what is `strange` in a SQLite file. PostgreSQL has no index that leads to some rows only."""
+def log_unexpected_entries(connection: Connection, name: str) -> None:
+    """Log the `unexpected_entries` parts of an SQLite file. PostgreSQL has no index that leads to some rows only."""
     if _is_sqlite(connection):
         for odd in _strange(tuple(map(tuple, connection.execute(CATALOGUE).fetchall()))):
             _log.error("%s: %s; calls can be missing in what is shown: run `idtone ledger verify`", name, odd)
 
 
-def strange(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
-    """The entries of `CATALOGUE` that idtone does not make, and those that idtone makes and that are missing.
+def unexpected_entries(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
+    """The entries of `CATALOGUE` that idtone does not make, and missing ones that it makes.
 
-    An index that leads to some steps only, a column of another type or a trigger makes readers miss calls, although
+    An index that leads to some steps only, a column of another type, or a trigger makes readers miss calls, although
     each step is there.
     """
     found = {(kind, name): _words(made or "") for kind, name, made in catalogue}
@@ -73,18 +77,18 @@ def strange(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
     ]
 
 
-_strange: Final = lru_cache(8)(strange)
-"""Each read of a ledger asks."""
+_strange: Final = lru_cache(8)(unexpected_entries)
+"""The cached result, because each read of a ledger needs it."""
 
 
 def _words(made: str) -> str:
-    """The statement without the spaces that people may write as they like."""
+    """The statement without the spaces that do not matter."""
     return re.sub(r" ?([(),]) ?", r"\1", " ".join(made.split()))
 
 
 @cache
 def _made(version: int) -> dict[tuple[str, str], str]:
-    """Kind and name → the statement that makes it; empty for the index that SQLite makes for a key of texts."""
+    """(Kind, name) → the statement that makes it; empty for the index that SQLite makes for a key of texts."""
     assert version == _latest()
     with closing(sqlite3.connect(":memory:")) as connection:
         for statement in migrations.scripts(0, migrations.SQLITE):
@@ -110,7 +114,7 @@ def _tables(connection: Connection) -> list[str]:
 
 
 def _version(connection: Connection, name: str) -> int:
-    """The schema that the ledger has. Raises LedgerError if it is newer than ours, or none."""
+    """The version of the ledger's schema. Raises LedgerError if it is newer than ours, or missing."""
     tables = _tables(connection)
     if not tables:
         raise LedgerError("{name}: the ledger is still empty; start `idtone serve` first", name=name)

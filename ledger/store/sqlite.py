@@ -1,6 +1,6 @@
-"""The SQLite file of a node's ledger: who may use it, its journal, its connections, and what its errors mean.
+"""The SQLite file of a node's ledger: its permitted users, its journal, its connections, and the meaning of its errors.
 
-docs/adr/0001-sqlite-journal.md says why this journal.
+docs/adr/0001-sqlite-journal.md has the reasons for this journal.
 """
 
 import fcntl
@@ -22,16 +22,18 @@ from .migrations import TABLES
 
 Error = sqlite3.Error
 VALUE_LIMIT: Final = 16 * 2**20
-"""Bytes of a row that readers take."""
+"""Maximum number of bytes of a row that readers accept."""
 
 BUSY_TIMEOUT_S: Final = 5.0
-"""How long a connection waits for a lock of another one."""
+"""Time for which a connection waits for the lock of another one, in seconds."""
 ROOM: Final = 2**20
-"""A disk with so many bytes free is not full: more than a group of steps and its journal take."""
+"""Free bytes at which a disk does not count as full: more than a group of steps and its journal take."""
 
 
 def path_of(url: str) -> Path:
-    """The file that `ledger.url` names. Raises LedgerError; never shows the address, which may hold a password."""
+    """The file that `ledger.url` names. Raises LedgerError, which never shows the address, because it may contain a
+    password.
+    """
     example = Message("write it like sqlite:////var/lib/idtone/ledger.sqlite3")
     scheme, separator, place = url.partition("://")
     if not separator or not re.fullmatch("[a-z0-9+]+", scheme):
@@ -57,14 +59,14 @@ def wal_is_safe(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
 
 
 def journal_mode() -> str:
-    """The fastest journal that is safe in this version of SQLite; both survive a power failure."""
+    """The fastest journal mode that is safe in this version of SQLite. Both modes survive a power failure."""
     return "wal" if wal_is_safe() else "persist"
 
 
 def lock_for_writing(path: Path) -> int:
     """Become the one writer of `path`, until the returned descriptor is closed.
 
-    Raises LedgerError if another process is the writer, OSError if the lock file cannot be made.
+    Raises LedgerError if another process is the writer, and OSError if the lock file cannot be made.
     """
     descriptor = open_private(path.with_name(path.name + ".lock"))
     try:
@@ -81,20 +83,20 @@ def lock_for_writing(path: Path) -> int:
 
 
 def mark(lock: int, origin: str) -> None:
-    """Note in the lock file that the database beside it is a ledger of this name."""
+    """Note in the lock file that the database beside it is a ledger with this name."""
     os.pwrite(lock, f"{origin}\n".encode(), 0)
     os.ftruncate(lock, len(origin.encode()) + 1)
 
 
 def is_marked(lock: int, origins: Collection[str]) -> bool:
-    """True if the lock file says that the database was a ledger of one of these names when it was opened last."""
+    """True if, by the lock file, the database was a ledger with one of these names when it was last opened."""
     return os.pread(lock, 1024, 0).decode(errors="replace").rstrip("\n") in origins
 
 
 def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
-    """A connection for `writing`. What it commits is on the disk when the commit returns.
+    """A connection for `writing`. Its commits are on the disk when they return.
 
-    `patience_s`: how long it waits for a lock of another one. Raises OSError if the file cannot be made.
+    `patience_s` is how long it waits for the lock of another one. Raises OSError if the file cannot be made.
     """
     make_private(path)  # SQLite gives the journals the mode of the file itself.
 
@@ -114,8 +116,8 @@ def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlit
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing: neither rows nor, by a checkpoint, the journal. A row that is larger than any
-    of idtone's is an error, and does not fill the memory.
+    """A connection that changes nothing: neither rows nor, by a checkpoint, the journal. A row larger than any of
+    idtone's is an error, so it cannot fill the memory.
     """
 
     def harmless(connection: sqlite3.Connection) -> None:
@@ -127,7 +129,7 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction, which locks the database from its beginning: all of it is written, or nothing."""
+    """One transaction that locks the database from its beginning. Everything in it is written, or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -158,22 +160,22 @@ def _connect(
 
 
 def _authorize(action: int, _one: str | None, _other: str | None, _database: str | None, within: str | None) -> int:
-    """SQLITE_DENY for what reads a view in the place of a table: someone else made it, and it may have no end."""
+    """SQLITE_DENY for reading a view in place of a table: such a view is someone else's, and may have no end."""
     is_endless = action == sqlite3.SQLITE_RECURSIVE
     return sqlite3.SQLITE_DENY if is_endless or within in TABLES else sqlite3.SQLITE_OK
 
 
 class Trouble(Enum):
-    """The next act after a group of steps could not be written."""
+    """The kind of failure after which a group of steps could not be written. It decides what happens next."""
 
     FULL = auto()
     """There is no room on the disk."""
     BLOCKED = auto()
-    """They cannot be written now, and perhaps later."""
+    """The steps cannot be written now, but perhaps later."""
     DAMAGED = auto()
-    """The file is no database any more."""
+    """The file is no longer a database."""
     OTHER = auto()
-    """They will never be written, as far as is known."""
+    """The steps will never be written, as far as known."""
 
 
 def trouble(error: sqlite3.Error, path: Path) -> Trouble:
@@ -191,7 +193,7 @@ def code_of(error: Exception) -> int:
 
 
 def _is_not_utf8(error: Exception) -> bool:
-    """The driver gives no code for this, and shows the text that it could not decode."""
+    """True if a text is not UTF-8. The driver gives no code for this, and shows the text that it could not decode."""
     is_told = isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_UTF8)
     return is_told or isinstance(error, UnicodeDecodeError)
 
@@ -200,7 +202,9 @@ _NOT_UTF8: Final = "Could not decode to UTF-8"
 
 
 def _has_room(path: Path) -> bool:
-    """SQLite reports an error of the disk also if the file system looks for blocks only at a flush, and finds none."""
+    """True if the disk has room. SQLite reports a disk error also if the file system looks for blocks only at a flush,
+    and finds none.
+    """
     found = os.statvfs(path.parent)
     return found.f_bavail * found.f_frsize >= ROOM
 
@@ -231,7 +235,7 @@ _TROUBLES: Final = {
 
 
 def explain_error(error: Exception, path: Path) -> LedgerError:
-    """The meaning of a database error for the operator of the PBX."""
+    """The error in words for the operator of the PBX."""
     code = code_of(error)
     said: str = Message("a text in it is not UTF-8")
     if code == sqlite3.SQLITE_AUTH:

@@ -1,4 +1,4 @@
-"""The table `macs`: by it a step is known to be one that the service wrote, at the place where it stands."""
+"""The table `macs`. Its MACs show that the service wrote a step, at its current place."""
 
 import hmac
 from typing import Final
@@ -8,16 +8,16 @@ from ..keys.step_key import MAC_BYTES, StepKey
 from .database import Connection
 
 NO_MAC: Final = bytes(MAC_BYTES)
-"""In the place of one that is not there."""
+"""Value in place of a missing MAC."""
 INSERT_MACS: Final = "INSERT INTO macs (last, macs) VALUES (?, ?)"
 _GROUP: Final = "SELECT last, macs FROM macs WHERE last >= ? ORDER BY last LIMIT 1"
 
 
 class StepMacs:
-    """Reads MACs within one transaction, and keeps those of the group that was read last."""
+    """Reads MACs within one transaction, and keeps those of the last group."""
 
     def __init__(self, connection: Connection, key: StepKey | None) -> None:
-        """Take the key; without one, nothing can be vouched for."""
+        """`key` checks the MACs. Without a key, no step can be confirmed."""
         self._connection = connection
         self._key = key
         self._first = self._last = 0

@@ -1,4 +1,4 @@
-"""The tree as the database holds it: hashes, calls and their leaves, and whether it is what was signed."""
+"""The tree in the database: hashes, calls and their leaves, and the comparison with what was signed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -8,28 +8,30 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Note, VerifierKey
 
 from ..evidence.leaves import StoredStep, leaf, must_be_counted
-from ..tree.checkpoints import Checkpoint, believed
-from ..tree.merkle import Frontier, root, stored
-from .database import Connection, marks, scalar
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
+from ..tree.merkle import Frontier, root, stored_hashes
+from .database import Connection, placeholders, scalar
 from .meta import CHECKPOINT, facts
 
 STEP: str = "id, node, call_id, kind, at, details"
-"""The columns of a `StoredStep`."""
+"""Columns of a `StoredStep`."""
 
 
 class OpenCall(NamedTuple):
     """The state of a call before its next step."""
 
     steps: tuple[StoredStep, ...] = ()
-    """Those that are in no leaf yet."""
+    """Steps that are in no leaf yet."""
     before: int = 0
-    """How many of its steps are in leaves."""
+    """Number of its steps in leaves."""
     over: bool = False
-    """It has a leaf."""
+    """True if the call has a leaf."""
 
 
 def open_call(connection: Connection, call_id: str, until: int | None = None, closing: int | None = None) -> OpenCall:
-    """The state of a call in the database, now, or before the step `until` and before the leaf `closing` was closed."""
+    """The state of a call in the database: at present, or before the step `until` and before the leaf `closing` was
+    closed.
+    """
     query = f"SELECT {STEP}, leaf FROM steps WHERE call_id = ?"  # noqa: S608 - of our own words
     values: tuple[object, ...] = (call_id,)
     if until is not None:
@@ -41,13 +43,13 @@ def open_call(connection: Connection, call_id: str, until: int | None = None, cl
 
 
 def leaf_closed_by(unclosed: Sequence[StoredStep], before: int) -> bytes:
-    """The leaf that the last of these steps closes. The call has `before` other steps before them."""
+    """The leaf that the last of these steps closes. The call has `before` earlier steps."""
     after = before if must_be_counted([step.kind for step in unclosed]) else 0
     return leaf(unclosed[-1].call_id, [step.text for step in unclosed], after)
 
 
 def count_leaves(connection: Connection) -> int:
-    """The number of leaves, by the newest leaf: a search for the largest number would read every step."""
+    """Number of leaves, by the newest leaf. A query for the largest number would read every step."""
     newest = scalar(connection, "SELECT leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id DESC LIMIT 1")
     return 0 if newest is None else int(newest) + 1
 
@@ -59,7 +61,7 @@ def newest_id(connection: Connection) -> int:
 
 def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, bytes]:
     """The hashes at these places. Raises ProofError if one is missing."""
-    query = f"SELECT place, hash FROM hashes WHERE place IN ({marks(places)})"  # noqa: S608 - only question marks
+    query = f"SELECT place, hash FROM hashes WHERE place IN ({placeholders(places)})"  # noqa: S608 - only question marks
     found: dict[int, bytes] = dict(connection.execute(query, tuple(places)).fetchall()) if places else {}
     if len(found) < len(set(places)):
         raise ProofError("hashes of the tree are missing")
@@ -69,18 +71,18 @@ def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, b
 def read_frontier(connection: Connection, size: int) -> Frontier:
     """The right edge of the tree. Raises LedgerError if the tree does not fit its leaves."""
     count = scalar(connection, "SELECT coalesce(max(place) + 1, 0) FROM hashes")
-    if count != stored(size):
+    if count != stored_hashes(size):
         raise LedgerError(
             "its tree has {count} hashes, and {wanted} belong to its {size} leaves",
             count=count,
-            wanted=stored(size),
+            wanted=stored_hashes(size),
             size=size,
         )
     return Frontier.read(size, partial(read_hashes, connection))
 
 
 def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> None:
-    """Raises LedgerError unless the tree of `size` leaves begins with the one that was signed."""
+    """Raise LedgerError unless the tree of `size` leaves begins with the signed one."""
     if size < signed.size:
         raise LedgerError(
             "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
@@ -92,14 +94,14 @@ def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> No
 
 
 class UnsignedError(LedgerError):
-    """The last leaves are not signed; nothing else is wrong with the tree, as far as was looked."""
+    """The last leaves are not signed. As far as was checked, nothing else is wrong with the tree."""
 
 
 def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
     """The number of leaves of the tree, if the log has signed all and the tree begins with each checkpoint in `kept`.
 
-    Raises LedgerError if that is not so: UnsignedError if only signatures are missing. Reads a few hashes, and no step;
-    `verification` looks at all.
+    Raises LedgerError if that is not so, and UnsignedError if only signatures are missing. Reads a few hashes, and no
+    step; `verification` reads everything.
     """
     size = count_leaves(connection)
     read_frontier(connection, size)
@@ -108,7 +110,7 @@ def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Check
     if size:
         signed = 0
         if held := facts(connection).get(CHECKPOINT):
-            checkpoint = believed(Note.parse(held.encode()), log)
+            checkpoint = verified_checkpoint(Note.parse(held.encode()), log)
             check_beginning(connection, size, checkpoint)
             signed = checkpoint.size
         if signed < size:

@@ -1,4 +1,4 @@
-"""Reads a published tree from a folder, or from a web server over HTTPS. `tiles_verification` believes neither."""
+"""Reads a published tree from a folder, or from a web server over HTTPS. `tiles_verification` trusts neither."""
 
 import netrc
 import os
@@ -17,9 +17,9 @@ from idtone.core.translation import Message
 from ..tree.tiles import BUNDLES, GZIP, expanded
 
 SILENCE_S: Final = 10.0
-"""How long a server may be silent."""
+"""Time for which a server may be silent, in seconds."""
 FILE_S: Final = 60.0
-"""How long one file may take, with what is tried again."""
+"""Time limit for one file, including repetitions, in seconds."""
 RETRIES: Final = 3
 CHUNK: Final = 65_536
 _SCHEME: Final = "https://"
@@ -29,11 +29,11 @@ _MISSING: Final = (404, 410)
 
 
 class TileSource(Protocol):
-    """Where the files of a tree are."""
+    """The source of a tree's files."""
 
     def read(self, path: str, limit: int) -> bytes | None:
-        """The file, a bundle expanded; None if it is missing. Raises ProofError if it is larger than `limit` bytes or
-        cannot be expanded, LedgerError if it cannot be read.
+        """The content of a file, with a bundle expanded; None if the file is missing. Raises ProofError if it is larger
+        than `limit` bytes or cannot be expanded, and LedgerError if it cannot be read.
         """
 
 
@@ -69,7 +69,7 @@ class TileFolder:
 class TileSite:
     """A `TileSource` on a web server. It tries again if that may help, and does not follow redirects.
 
-    If ~/.netrc has a user and a password for the server, it sends them, over HTTPS alone.
+    If ~/.netrc has a user and a password for the server, they are sent, over HTTPS only.
     """
 
     def __init__(self, address: str) -> None:
@@ -141,7 +141,7 @@ def _bounded(octets: bytes, path: str, limit: int) -> bytes:
 
 
 def _login(host: str) -> str | None:
-    """`USER:PASSWORD` for a host, from ~/.netrc; None if it has none. Raises UsageError if that cannot be used."""
+    """The `USER:PASSWORD` for a host, from ~/.netrc; None if it has none. Raises UsageError if that cannot be used."""
     try:
         found = netrc.netrc().authenticators(host)
     except FileNotFoundError:
@@ -159,6 +159,6 @@ def _remedy(status: int) -> str:
 
 
 def _short(error: urllib3.exceptions.HTTPError) -> str:
-    """The error without the address of the connection in memory."""
+    """The error without the connection's address in memory."""
     cause = getattr(error, "reason", None) or error.__cause__ or error
     return str(getattr(cause, "args", ["?"])[-1] if isinstance(cause, urllib3.exceptions.HTTPError) else cause)

@@ -1,7 +1,7 @@
-"""Writes a ledger's signed tree as a folder of tiles, and later what is new.
+"""Writes a ledger's signed tree as a folder of tiles, and adds new ones later.
 
-Everything is proven by the signed root before it is written. The checkpoint comes last, so the folder holds the whole
-tree of its checkpoint at every moment. Full tiles never change. A partial tile is removed once it is full.
+Everything is proven by the signed root before it is written. The checkpoint comes last, so the folder contains the
+whole tree of its checkpoint at every moment. Full tiles never change. A partial tile is removed once it is full.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
 from ..store.database import Connection, Database
 from ..store.leaf_contents import LeafContent, leaf_contents
 from ..store.stored_tree import read_hashes
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import HASH_BYTES, Subtree, leaf_hash
 from ..tree.tiles import BITS, CHECKPOINT, ENTRY_LIMIT, WIDTH, Tile, TiledTree, bundle, compressed, edge, levels, tiles
 
@@ -33,8 +33,9 @@ FILE_MODE: Final = 0o640
 
 @dataclass
 class TilesWritten:
-    """`leaves` are those of the folder's checkpoint, `before` those of the one that was there. `files` and `octets`
-    were written now. `cosigners` are the names below the checkpoint, without the log's; they are not verified.
+    """The result of `write_tiles`. `leaves` are those of the folder's checkpoint, `before` those of the previous one.
+    `files` and `octets` were written now. `cosigners` are the names below the checkpoint, without the log's; they are
+    not verified.
     """
 
     folder: Path
@@ -52,13 +53,14 @@ def write_tiles(
     folder: Path,
     progress: Callable[[int, int], None] = lambda leaves, total: None,
 ) -> TilesWritten:
-    """Write the tree of the checkpoint `note` into `folder`, and files with its owner and group if root writes them.
+    """Write the tree of the checkpoint `note` into `folder`. If root writes, the files get the folder's owner and
+    group.
 
-    A folder that holds more leaves already stays as it is. `progress` gets how many leaves of how many were written.
-    Raises LedgerError if the ledger is not what `log` has signed, or what is in the folder is of another tree: then the
-    checkpoint there stays, and with it the tree.
+    A folder that has more leaves already stays unchanged. `progress` gets the number of written leaves and their total.
+    Raises LedgerError if the ledger differs from what `log` has signed, or if the folder has another tree. The
+    checkpoint there stays then, and with it the tree.
     """
-    checkpoint = believed(note, log)
+    checkpoint = verified_checkpoint(note, log)
     with _explained(folder), _alone(folder):
         held = _held(folder / CHECKPOINT, log)
         if held and held[1].size > checkpoint.size:
@@ -75,11 +77,11 @@ def write_tiles(
 
 
 def _held(path: Path, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
-    """The checkpoint that is there. Raises LedgerError if it is none of this log."""
+    """The checkpoint in the file; None if it is missing. Raises LedgerError if it does not belong to this log."""
     try:
         with path.open("rb") as file:
             note = Note.parse(file.read(NOTE_LIMIT + 1))
-        return note, believed(note, log)
+        return note, verified_checkpoint(note, log)
     except FileNotFoundError:
         return None
     except ProofError as error:
@@ -87,14 +89,14 @@ def _held(path: Path, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
 
 
 def _with_cosignatures(note: Note, held: Note) -> Note:
-    """The note with those cosignatures of `held` that it lacks."""
+    """The note with the cosignatures of `held` that it lacks."""
     known = {(line.name, line.key_id) for line in note.signatures}
     return note.with_lines(line for line in held.signatures if (line.name, line.key_id) not in known)
 
 
 @contextmanager
 def _explained(folder: Path) -> Iterator[None]:
-    """Raises LedgerError for errors of the file system."""
+    """Turn errors of the file system into LedgerError."""
     try:
         yield
     except OSError as error:
@@ -105,7 +107,7 @@ def _explained(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Make the folder, and be the only one that writes there. Raises LedgerError if another process does."""
+    """Make the folder, and be its only writer during the block. Raises LedgerError if another process is."""
     _make(folder)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -118,7 +120,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _make(folder: Path) -> None:
-    """Make the folder and those above it. If root makes them, each has the owner and group of the one above."""
+    """Make the folder and those above it. If root makes them, each gets the owner and group of the one above."""
     if folder.exists():
         return
     _make(folder.parent)
@@ -168,7 +170,7 @@ class _Writing:
         self._remove_partial()
 
     def _write_leaves(self, tree: TiledTree) -> None:
-        """The tiles of level 0 and their bundles. Raises ProofError if a leaf is not what was signed."""
+        """Write the tiles of level 0 and their bundles. Raises ProofError if a leaf differs from the signed one."""
         first = self._written.before // WIDTH * WIDTH
         contents = leaf_contents(self._connection, first, tree.size)
         for tile in tiles(0, tree.size, self._written.before):
@@ -196,7 +198,9 @@ class _Writing:
 
 
 def _signed(leaf: LeafContent, signed: bytes) -> bytes:
-    """The content of a leaf. Raises ProofError if it is not what was signed, LedgerError if no bundle can hold it."""
+    """The content of a leaf. Raises ProofError if it differs from the signed one, and LedgerError if it is too large
+    for a bundle.
+    """
     if leaf_hash(leaf.content) != signed:
         raise ProofError("leaf {index}, call {call_id}", index=leaf.number, call_id=leaf.call_id)
     if len(leaf.content) > ENTRY_LIMIT:
@@ -222,6 +226,8 @@ def _stored(connection: Connection, tile: Tile) -> bytes:
 
 
 def _owner_in(folder: Path) -> tuple[int, int]:
-    """The user and group of files that are made in it: its own if root makes them, else -1 for those of the process."""
+    """The user and group for new files in the folder: the folder's own if root makes them, else -1 for those of the
+    process.
+    """
     status = folder.stat()
     return (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)

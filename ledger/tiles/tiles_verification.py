@@ -17,7 +17,7 @@ from idtone.core.translation import Message
 from ..evidence.format_rules import RuleError
 from ..evidence.leaf_rules import LeafRules, ReadLeaf
 from ..evidence.log_ends_given_up import EndsGivenUp
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import HASH_BYTES, leaf_hash
 from ..tree.tiles import BUNDLE_LIMIT, CHECKPOINT, WIDTH, Tile, TiledTree, entries_of, tiles
 from .tile_source import TileSource
@@ -27,8 +27,9 @@ FAULTS_LIMIT: Final = 100
 
 @dataclass
 class TilesVerdict:
-    """`steps` are those in leaves, `awaited` those between them that are in no leaf. `cosigners` are the given
-    witnesses that have cosigned the checkpoint. `root` is empty if the checkpoint is not believed.
+    """The verdict on a published tree. `steps` is the number of steps in leaves, `awaited` that of steps between them
+    that are in no leaf. `cosigners` are the given witnesses that have cosigned the checkpoint. `root` is empty if the
+    checkpoint is not trusted.
     """
 
     leaves: int = 0
@@ -53,11 +54,11 @@ def verify_tiles(
     progress: Callable[[int, int], None] = lambda leaves, total: None,
     each: Callable[[int, str], None] = lambda number, call_id: None,
 ) -> TilesVerdict:
-    """The verdict whether everything in the source is what `log` has signed, and whether `witnesses` have cosigned it.
+    """The verdict on whether `log` has signed everything in the source, and whether `witnesses` have cosigned it.
 
-    `notes` are checkpoints that were kept elsewhere, and where they come from. `each` gets the number and the call of
-    each leaf that is in the tree, `progress` how many leaves of how
-    many were verified. Raises LedgerError if there is no checkpoint, or something cannot be read.
+    `notes` are checkpoints that were kept elsewhere, with their places. `each` gets the number and the call of each
+    leaf in the tree; `progress` gets the number of verified leaves and their total. Raises LedgerError if there is no
+    checkpoint, or if something cannot be read.
     """
     verdict = TilesVerdict()
     try:
@@ -65,7 +66,7 @@ def verify_tiles(
         if octets is None:
             raise LedgerError("there is no file {name}; name the place that has it", name=CHECKPOINT)
         note = Note.parse(octets)
-        checkpoint = believed(note, log)
+        checkpoint = verified_checkpoint(note, log)
         verdict.leaves = checkpoint.size
         verdict.cosigners = note.signed_by(witnesses)
         tree = signed_tree(source, checkpoint)
@@ -78,7 +79,7 @@ def verify_tiles(
             verdict.fault(f"{witness.name} has not cosigned the checkpoint")
     for name, kept in notes:
         try:
-            tree.check_beginning(believed(kept, log))
+            tree.check_beginning(verified_checkpoint(kept, log))
         except ProofError as error:
             verdict.fault(f"{name}: {error}")
     with closing(_Counts()) as counts:
@@ -98,7 +99,7 @@ def verify_tiles(
 
 
 def signed_tree(source: TileSource, checkpoint: Checkpoint) -> TiledTree:
-    """The tree of a checkpoint, whose tiles are there. Raises ProofError unless its last ones lead to the root, and
+    """The tree of a checkpoint, from existing tiles. Raises ProofError unless its last tiles lead to the root, and
     LedgerError if they cannot be read.
     """
     return TiledTree(checkpoint.size, checkpoint.root, lambda tile: _read(source, tile, tile.path))
@@ -125,10 +126,9 @@ def _entries(source: TileSource, tile: Tile) -> list[bytes]:
 
 
 def entries_as_signed(source: TileSource, tree: TiledTree, tile: Tile) -> list[bytes | None]:
-    """The entries of a tile of level 0; None for one that is not what was signed.
+    """The entries of a tile of level 0; None for an entry that differs from the signed one.
 
-    Raises ProofError if the tile is not what was signed, or there are no such entries; LedgerError if they cannot be
-    read.
+    Raises ProofError if the tile differs from the signed one or has no entries, and LedgerError if they cannot be read.
     """
     hashes = tree.hashes(tile)
     try:
@@ -165,7 +165,7 @@ def not_as_signed(tile: Tile, index: int) -> Message:
 
 
 class _Counts:
-    """How many steps the leaves of each call have (`leaf_rules.Counts`). It is on the disk if there are many."""
+    """The number of steps in the leaves of each call (`leaf_rules.Counts`). Many are kept on disk."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)  # a file without a name

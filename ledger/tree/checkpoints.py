@@ -1,4 +1,4 @@
-"""A tree's head as text that is signed (C2SP tlog-checkpoint v1). Pure."""
+"""The head of a tree as a text for signing (C2SP tlog-checkpoint v1). Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 def parse_size(text: str) -> int:
-    """The size of a tree, written in ASCII decimal without leading zeroes. Raises ProofError."""
+    """The size of a tree in ASCII decimal without leading zeroes, as a number. Raises ProofError."""
     if not _SIZE.fullmatch(text):
         raise ProofError("a size is a decimal number without leading zeroes")
     return int(text)
@@ -25,8 +25,8 @@ def parse_size(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Which tree (`origin`), how many leaves it has, and its root; `extensions` are further lines, which we do
-    not write.
+    """A tree's head: its name (`origin`), number of leaves and root. `extensions` are further lines, which we do not
+    write.
     """
 
     origin: str
@@ -35,7 +35,7 @@ class Checkpoint:
     extensions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises ProofError if the text would read as another checkpoint."""
+        """Check the fields. Raises ProofError if the text would read as another checkpoint."""
         if any(not line or "\n" in line for line in (self.origin, *self.extensions)):
             raise ProofError("the lines of a checkpoint are neither empty nor broken")
 
@@ -58,7 +58,7 @@ class Checkpoint:
 
 
 class RenamedError(ProofError):
-    """A tree was signed by another name than the settings give it; `remedy` says how it is signed again."""
+    """A tree was signed under another name than the one in the settings. `remedy` says how to sign it again."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -69,7 +69,9 @@ _NODES_OWN: Final = re.compile(r"(.+)/idtone(\.[0-9]+)?")
 
 
 def check_name(signed: str, name: str) -> None:
-    """`signed` is the origin of a tree as it was signed, `name` that of the settings. Raises RenamedError."""
+    """Raise RenamedError if the tree was signed under another name. `signed` is its signed origin, `name` that of the
+    settings.
+    """
     if signed == name:
         return
     found = _NODES_OWN.fullmatch(signed)
@@ -85,8 +87,8 @@ def check_name(signed: str, name: str) -> None:
     )
 
 
-def believed(note: Note, log: VerifierKey) -> Checkpoint:
-    """The checkpoint in a note that `log` has signed. Raises ProofError if it has not."""
+def verified_checkpoint(note: Note, log: VerifierKey) -> Checkpoint:
+    """The checkpoint in a note. Raises ProofError if `log` has not signed it."""
     if not note.signed_by([log]):
         raise ProofError("the checkpoint is not signed by the key of {log}", log=log.name)
     checkpoint = Checkpoint.parse(note.text)

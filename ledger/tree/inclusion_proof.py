@@ -1,4 +1,4 @@
-"""The proof of a leaf as a file of its own (C2SP tlog-proof v1). Pure."""
+"""The proof of a leaf as a separate file (C2SP tlog-proof v1). Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from idtone.core.errors import ProofError
 from idtone.core.signed_notes import Note, VerifierKey, decoded
 
-from .checkpoints import Checkpoint, believed, parse_size
+from .checkpoints import Checkpoint, parse_size, verified_checkpoint
 from .merkle import HASH_BYTES, leaf_hash, root_by_inclusion
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
@@ -19,7 +19,7 @@ HASHES_LIMIT: Final = 63
 
 @dataclass(frozen=True, slots=True)
 class InclusionProof:
-    """The proof that the leaf at `index` (from 0) is in the tree of a checkpoint.
+    """The proof that a checkpoint's tree contains the leaf at `index` (from 0).
 
     `hashes` lead from the leaf's sibling to the root's child. `extra` is for applications, and proves nothing.
     """
@@ -60,18 +60,18 @@ class InclusionProof:
         return cls(index, parse_hashes(lines[1:]), Note.parse(checkpoint), extra)
 
     def check(self, leaf: bytes, log: VerifierKey) -> Checkpoint:
-        """The checkpoint, signed by `log`, of the tree that holds the leaf with this content.
+        """The checkpoint, signed by `log`, of the tree that contains the leaf with this content.
 
-        Raises ProofError if the log has not signed it, or the tree does not hold the leaf.
+        Raises ProofError if the log has not signed it, or if the tree does not contain the leaf.
         """
-        checkpoint = believed(self.checkpoint, log)
+        checkpoint = verified_checkpoint(self.checkpoint, log)
         if root_by_inclusion(self.index, checkpoint.size, leaf_hash(leaf), self.hashes) != checkpoint.root:
             raise ProofError("the record is not leaf {index} of this tree", index=self.index)
         return checkpoint
 
 
 def parse_hashes(lines: list[str]) -> tuple[bytes, ...]:
-    """The hashes in a text that has one in base64 on each line. Raises ProofError."""
+    """The hashes in these lines, one in base64 on each. Raises ProofError."""
     if len(lines) > HASHES_LIMIT:
         raise ProofError("a proof has at most {hashes_limit} hashes", hashes_limit=HASHES_LIMIT)
     hashes = [decoded(line) for line in lines]

@@ -1,8 +1,8 @@
-"""The Merkle tree of RFC 6962, section 2.1, over SHA-256. Pure: a function reads the hashes.
+"""The Merkle tree of RFC 6962, section 2.1, over SHA-256. Pure; the caller passes a function that reads hashes.
 
-A tree is stored as the hashes of its complete subtrees, in the order in which they are completed: each leaf,
-followed by the subtrees that it completes. That list only grows, and has less than two hashes for each leaf. A root or
-a proof of any size reads at most some 2·log₂(size) of them.
+A tree is stored as the hashes of its complete subtrees, in the order in which they are completed: each leaf, followed
+by the subtrees that it completes. That list only grows, and has less than two hashes for each leaf. A root or a proof
+for any size needs at most about 2·log₂(size) of them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Subtree:
-    """A complete subtree: the leaves from `number << level` on, 2 to the power of `level` of them."""
+    """A complete subtree: the 2**`level` leaves from `number << level` on."""
 
     level: int
     number: int
@@ -43,25 +43,25 @@ class Subtree:
     def place(self) -> int:
         """The place of its hash in the list."""
         last = ((self.number + 1) << self.level) - 1
-        return stored(last) + self.level
+        return stored_hashes(last) + self.level
 
     @classmethod
     def at(cls, place: int) -> Subtree:
         """The subtree whose hash is at this place of the list."""
         last = place // 2  # each leaf before takes less than two hashes
-        while stored(last + 1) <= place:
+        while stored_hashes(last + 1) <= place:
             last += 1
-        level = place - stored(last)
+        level = place - stored_hashes(last)
         return cls(level, last >> level)
 
 
-def stored(size: int) -> int:
+def stored_hashes(size: int) -> int:
     """The number of hashes in the list of a tree of `size` leaves."""
     return 2 * size - size.bit_count()
 
 
 class Frontier:
-    """The right edge of a tree: enough to append leaves and to compute the root."""
+    """The right edge of a tree, which suffices to append leaves and to compute the root."""
 
     __slots__ = ("_subtrees", "size")
 
@@ -72,7 +72,7 @@ class Frontier:
 
     @classmethod
     def read(cls, size: int, read: Read) -> Frontier:
-        """The frontier of the tree as it was at `size` leaves."""
+        """The frontier of the tree at `size` leaves."""
         wanted = [subtree.place for subtree in _subtrees(0, size)]
         found = read(wanted)
         return cls(size, [found[place] for place in wanted])
@@ -81,11 +81,11 @@ class Frontier:
         return Frontier(self.size, self._subtrees)
 
     def append(self, leaf: bytes) -> list[bytes]:
-        """Append the leaf with this hash; returns the new hashes of the list, in order."""
+        """Append the leaf with this hash, and return the new hashes of the list, in order."""
         return self.extend([leaf])
 
     def extend(self, leaves: Iterable[bytes]) -> list[bytes]:
-        """Append these leaves one after the other; returns the new hashes of the list, in order."""
+        """Append these leaves one after the other, and return the new hashes of the list, in order."""
         grown: list[bytes] = []
         size, subtrees = self.size, self._subtrees
         for leaf in leaves:
@@ -120,7 +120,7 @@ def inclusion_proof(index: int, size: int, read: Read) -> list[bytes]:
 
 
 def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
-    """The proof that the tree of `old` leaves is the beginning of that of `size` (RFC 6962, section 2.1.2).
+    """The proof that the tree of `old` leaves is the beginning of the tree of `size` leaves (RFC 6962, section 2.1.2).
 
     Empty if `old` is 0 or `size`. Raises ProofError if `old` is more than `size`.
     """
@@ -130,7 +130,9 @@ def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
 
 
 class Joined(NamedTuple):
-    """A level of a path: the hash of the path so far and its sibling make `hash`. `is_left`: the sibling is left."""
+    """One level of a path. The hash of the path so far and `sibling` make `hash`. `is_left` is True if the sibling is
+    on the left.
+    """
 
     sibling: bytes
     is_left: bool
@@ -138,19 +140,18 @@ class Joined(NamedTuple):
 
 
 def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
-    """The root that the proof leads to from the leaf with this hash.
+    """The root to which the proof leads from the leaf with this hash.
 
-    Raises ProofError if the proof has another length than one of this leaf.
+    Raises ProofError if the proof has a wrong length for this leaf.
     """
     path = path_by_inclusion(index, size, leaf, proof)
     return path[-1].hash if path else leaf
 
 
 def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> list[Joined]:
-    """The levels from the leaf with this hash to the root; the last one's hash is the root (RFC 9162, section
-    2.1.3.2).
+    """The levels from the leaf with this hash to the root. The last one's hash is the root (RFC 9162, section 2.1.3.2).
 
-    Raises ProofError if the proof has another length than one of this leaf.
+    Raises ProofError if the proof has a wrong length for this leaf.
     """
     if not 0 <= index < size:
         raise ProofError("a tree of {size} leaves has no leaf {index}", size=size, index=index)
@@ -174,7 +175,7 @@ def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
 
 
 def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """Raises ProofError unless the proof shows that the old tree is the beginning of the new one.
+    """Raise ProofError unless the proof shows that the old tree is the beginning of the new one.
 
     RFC 9162, section 2.1.4.2. Every tree begins with the empty one.
     """
@@ -214,7 +215,9 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
 
 
 def _split(begin: int, end: int) -> int:
-    """Where RFC 6962 divides these leaves: after the largest power of two that is less than their number."""
+    """The index at which RFC 6962 divides these leaves: after the largest power of two that is less than their
+    number.
+    """
     return begin + (1 << ((end - begin - 1).bit_length() - 1))
 
 
@@ -231,7 +234,9 @@ def _path(index: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _subproof(old: int, begin: int, end: int, whole: bool) -> Iterator[tuple[int, int]]:
-    """`whole` says that the old tree's part of these leaves begins where that tree does."""
+    """The ranges of leaves in a consistency proof. `whole` is True if the old tree's part of these leaves begins at
+    their beginning.
+    """
     if old == end:
         if not whole:
             yield begin, end
@@ -246,7 +251,9 @@ def _subproof(old: int, begin: int, end: int, whole: bool) -> Iterator[tuple[int
 
 
 def _subtrees(begin: int, end: int) -> Iterator[Subtree]:
-    """The complete subtrees of these leaves, the largest first; `begin` is where RFC 6962 divides some tree."""
+    """The complete subtrees of these leaves, the largest first. `begin` must be a point at which RFC 6962 divides some
+    tree.
+    """
     while begin < end:
         level = (end - begin).bit_length() - 1
         yield Subtree(level, begin >> level)
@@ -254,7 +261,7 @@ def _subtrees(begin: int, end: int) -> Iterator[Subtree]:
 
 
 def _hashes(ranges: Iterator[tuple[int, int]], read: Read) -> list[bytes]:
-    """The hash of each range of leaves, read at once."""
+    """The hash of each range of leaves; all hashes are read at once."""
     pieces = [[subtree.place for subtree in _subtrees(begin, end)] for begin, end in ranges]
     found = read([place for places in pieces for place in places])
     return [_fold([found[place] for place in places]) for places in pieces]

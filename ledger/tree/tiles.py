@@ -1,4 +1,4 @@
-"""A tree as tiles: its hashes, 256 together, and the contents of its leaves in bundles (C2SP tlog-tiles). Pure."""
+"""A tree as tiles: its hashes in groups of 256, and the contents of its leaves in bundles (C2SP tlog-tiles). Pure."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ WIDTH: Final = 256
 BITS: Final = 8
 """Levels of the tree in a tile."""
 ENTRY_LIMIT: Final = 2**16 - 1
-"""Octets of an entry, whose length is written in two."""
+"""Maximum number of octets of an entry, whose length is written in two octets."""
 BUNDLE_LIMIT: Final = WIDTH * (2 + ENTRY_LIMIT)
 BUNDLES: Final = "tile/entries/"
-"""The beginning of the paths of bundles. The files there are `compressed`."""
+"""Beginning of the paths of bundles. The files there are `compressed`."""
 GZIP: Final = bytes.fromhex("1f8b08000000000000ff")
-"""The beginning of a compressed bundle (RFC 1952), without a name or a time, in which something could be hidden."""
+"""Beginning of a compressed bundle (RFC 1952), without a name or a time in which data could be hidden."""
 _LEVEL: Final = 6
-"""Level 9 takes two thirds more time for a fiftieth less."""
+"""Level of compression. Level 9 would take two thirds more time for a fiftieth less space."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Hashes of complete subtrees of 256**`level` leaves: `width` of them, from number 256 * `number` on."""
+    """A tile: the hashes of `width` complete subtrees of 256**`level` leaves, from number 256 * `number` on."""
 
     level: int
     number: int
@@ -56,7 +56,7 @@ class Tile:
 
 
 def _numbered(number: int) -> str:
-    """1234067 as `x001/x234/067`."""
+    """The number in the form of a path: 1234067 as `x001/x234/067`."""
     parts = [f"{number % 1000:03d}"]
     while number := number // 1000:
         parts.append(f"x{number % 1000:03d}")
@@ -64,7 +64,7 @@ def _numbered(number: int) -> str:
 
 
 def tiles(level: int, size: int, after: int = 0) -> Iterator[Tile]:
-    """The tiles of a level that a tree of `size` leaves has, and one of `after` leaves has not."""
+    """The tiles of a level that a tree of `size` leaves has and a tree of `after` leaves lacks."""
     count, first = size >> BITS * level, after >> BITS * (level + 1)
     if count > after >> BITS * level:
         for number in range(first, -(-count // WIDTH)):
@@ -77,17 +77,17 @@ def levels(size: int) -> range:
 
 
 def edge(size: int) -> Iterator[Tile]:
-    """The partial tiles, which are at the right edge of the tree, the largest subtrees first."""
+    """The partial tiles, at the right edge of the tree, with the largest subtrees first."""
     for level in reversed(levels(size)):
         if width := (size >> BITS * level) % WIDTH:
             yield Tile(level, size >> BITS * (level + 1), width)
 
 
 class TiledTree:
-    """The tiles of a signed tree, each proven by the root. One full tile of each level is kept."""
+    """The tiles of a signed tree, each proven by the root. One full tile of each level is cached."""
 
     def __init__(self, size: int, root: bytes, read: Callable[[Tile], bytes]) -> None:
-        """Raises ProofError unless the partial tiles lead to the root, and what `read` raises."""
+        """Read the partial tiles. Raises ProofError unless they lead to the root, and the errors of `read`."""
         self.size = size
         self._read = read
         self._edge = {tile: self._hashes(tile) for tile in edge(size)}
@@ -96,7 +96,9 @@ class TiledTree:
             raise ProofError("the last tiles do not lead to the root that was signed")
 
     def hashes(self, tile: Tile) -> list[bytes]:
-        """Raises ProofError if they are not those of the signed tree, and what `read` raises."""
+        """The hashes of a tile. Raises ProofError if they are not those of the signed tree, and the errors of
+        `read`.
+        """
         if tile in self._edge:
             return self._edge[tile]
         number, kept = self._full.get(tile.level, (-1, []))
@@ -111,7 +113,7 @@ class TiledTree:
         return found
 
     def check_beginning(self, signed: Checkpoint) -> None:
-        """Raises ProofError unless the tree begins with the one that was signed, and as `hashes`."""
+        """Raise ProofError unless the tree begins with the signed one. Also raises as `hashes` does."""
         if self.size < signed.size:
             raise ProofError(
                 "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
@@ -122,12 +124,12 @@ class TiledTree:
             raise ProofError("its first {signed} leaves are not those that were signed", signed=signed.size)
 
     def root_at(self, size: int) -> bytes:
-        """The root that the tree had at `size` leaves, not more than it has. Raises as `hashes`."""
+        """The root of the tree at an earlier or the present `size`. Raises as `hashes` does."""
         held = (Tile(each.level, each.number, self._width(each.level, each.number)) for each in edge(size))
         return _root(size, [self.hashes(tile)[: each.width] for tile, each in zip(held, edge(size), strict=True)])
 
     def read(self, places: Sequence[int]) -> Mapping[int, bytes]:
-        """The hashes at these places of the list of complete subtrees (`merkle.Read`). Raises as `hashes`."""
+        """The hashes at these places of the list of complete subtrees (`merkle.Read`). Raises as `hashes` does."""
         return {place: self._subtree(Subtree.at(place)) for place in places}
 
     def _subtree(self, subtree: Subtree) -> bytes:
@@ -151,7 +153,7 @@ class TiledTree:
 
 
 def _root(size: int, partial: Iterable[Sequence[bytes]]) -> bytes:
-    """`partial`: the hashes of the tiles of `edge`."""
+    """The root from the hashes of the tiles of `edge`."""
     return Frontier(size, [subtree for hashes in partial for subtree in _complete(hashes)]).root()
 
 
@@ -165,27 +167,27 @@ def _complete(hashes: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _joined(hashes: Sequence[bytes]) -> bytes:
-    """The hash above all of these; their number is a power of two."""
+    """The hash above all of these hashes, whose number is a power of two."""
     while len(hashes) > 1:
         hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
     return hashes[0]
 
 
 def bundle(entries: Iterable[bytes]) -> bytes:
-    """The bundle of these entries, each after its length. No entry has more than `ENTRY_LIMIT` octets."""
+    """The bundle of these entries, each preceded by its length. No entry has more than `ENTRY_LIMIT` octets."""
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
 
 
 def compressed(octets: bytes) -> bytes:
-    """A bundle as it is in a file, and as a web server sends it by `Content-Encoding: gzip`."""
+    """A bundle in the form of its file, which a web server sends as `Content-Encoding: gzip`."""
     compressor = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
     end = zlib.crc32(octets).to_bytes(4, "little") + (len(octets) % 2**32).to_bytes(4, "little")
     return b"".join((GZIP, compressor.compress(octets), compressor.flush(), end))
 
 
 def expanded(octets: bytes, limit: int) -> bytes:
-    """The bundle that `compressed` made. Raises ProofError for anything else, and for more than `limit` bytes, of which
-    no more is expanded.
+    """The bundle that `compressed` made. Raises ProofError for anything else, and for more than `limit` bytes; no more
+    than that is expanded.
     """
     if not octets.startswith(GZIP):
         raise ProofError("it is not compressed as idtone does it: not by gzip, or with a name or a time")
@@ -202,7 +204,7 @@ def expanded(octets: bytes, limit: int) -> bytes:
 
 
 def entries_of(octets: bytes, count: int) -> list[bytes]:
-    """The entries of a bundle. Raises ProofError unless there are `count`, and nothing else."""
+    """The entries of a bundle. Raises ProofError unless it has exactly `count` entries and nothing else."""
     found: list[bytes] = []
     begin = 0
     while begin < len(octets) and len(found) < count:

@@ -1,4 +1,4 @@
-"""Timestamps of others (RFC 3161) on checkpoints: a request for one, and what a reply proves. Pure."""
+"""Timestamps of authorities (RFC 3161) on checkpoints: the request for one, and the check of a reply. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 REPLY_LIMIT: Final = 65_536
-"""Octets. Replies have 2 to 8 kB, with the certificates of the authority."""
+"""Maximum number of octets of a reply. Replies have 2 to 8 kB, with the certificates of the authority."""
 QUERY_TYPE: Final = "application/timestamp-query"
 REPLY_TYPE: Final = "application/timestamp-reply"
 _HASHES: Final = {
@@ -43,8 +43,8 @@ def roots_of(pem: bytes) -> list[Certificate]:
 
 
 def _in_order(reply: bytes) -> bytes:
-    """The reply with its certificates in the order of DER, which the library demands, and OpenSSL and others do not
-    keep. The signature does not cover their order. Raises ValueError.
+    """The reply with its certificates in the order of DER. The library requires that order, but OpenSSL and others do
+    not keep it. The signature does not cover the order. Raises ValueError.
     """
     at, end = 0, len(reply)
     for children in _TO_CERTIFICATES:
@@ -64,13 +64,13 @@ def _in_order(reply: bytes) -> bytes:
 
 _CERTIFICATES: Final = 0xA0
 _TO_CERTIFICATES: Final = (1, 1, 0, 3)
-"""How many children to skip, in the reply (the status), the token (the type), its content, and the SignedData (version,
-digest algorithms, what is signed).
+"""Number of children to skip, in the reply (the status), the token (the type), its content, and the SignedData
+(version, digest algorithms, signed content).
 """
 
 
 def _inside(der: bytes, at: int) -> tuple[int, int]:
-    """Where the content of the element at this place begins and ends. Raises ValueError."""
+    """The start and the end of the content of the element at this place. Raises ValueError."""
     if at + 2 > len(der):
         raise ValueError("cut off")
     length, begin = der[at + 1], at + 2
@@ -83,9 +83,9 @@ def _inside(der: bytes, at: int) -> tuple[int, int]:
 
 
 def stamped_at(reply: bytes, text: str, roots: Sequence[Certificate] = (), nonce: int | None = None) -> datetime:
-    """The time at which, by a reply (TimeStampResp, DER), this text existed. Without `roots` no signature is verified.
+    """The time at which this text existed, by a reply (TimeStampResp, DER). Without `roots` no signature is verified.
 
-    The authority's certificates have to be valid at that time. Raises ProofError.
+    The authority's certificates must be valid at that time. Raises ProofError.
     """
     from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
 

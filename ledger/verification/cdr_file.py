@@ -1,4 +1,4 @@
-"""Reads call detail records from CSV, as Asterisk (cdr_custom, cdr_csv) or a carrier writes them, line by line."""
+"""Reads call detail records from CSV, line by line, as written by Asterisk (cdr_custom, cdr_csv) or a carrier."""
 
 import csv
 from collections.abc import Iterator
@@ -11,12 +11,14 @@ from idtone.core.errors import UsageError
 from idtone.core.translation import Message
 
 _LINE_LIMIT: Final = 1_000_000
-"""Characters: no record is longer."""
+"""Maximum number of characters of a line; no record is longer."""
 _LAST_S: Final = 253_402_300_799
 
 
 class CdrRow(NamedTuple):
-    """One row: the line where it ends, the SIP Call-ID, empty if it has none, and when the call began."""
+    """One row: the number of its last line, the SIP Call-ID, which may be empty, and the time at which the call
+    began.
+    """
 
     line: int
     sip_call_id: str
@@ -25,10 +27,11 @@ class CdrRow(NamedTuple):
 
 @dataclass(frozen=True)
 class CdrFile:
-    """A column is the name in the first line, or its number, from 1. If both are numbers, the first line is a record.
+    """A CSV file. A column is given by its name in the first line, or by its number, counted from 1. If both columns
+    are numbers, the first line is a record.
 
-    `zone` is that of times without an offset, None for this machine's; `time_format` (strptime) is for times that are
-    neither ISO 8601 nor seconds since 1970.
+    `zone` is the time zone of times without an offset; None means this machine's. `time_format` (strptime) is for times
+    that are neither ISO 8601 nor seconds since 1970.
     """
 
     path: Path
@@ -39,8 +42,8 @@ class CdrFile:
     encoding: str = "utf-8-sig"
 
     def rows(self) -> Iterator[CdrRow]:
-        """The rows, also those without a SIP Call-ID. Raises UsageError, which names the line and not the content of
-        its fields.
+        """The rows, including those without a SIP Call-ID. Raises UsageError, which names the line but not the content
+        of its fields.
         """
         try:
             with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
@@ -71,7 +74,7 @@ class CdrFile:
             yield line
 
     def _places(self, reader: Iterator[list[str]]) -> tuple[int, int]:
-        """Where the two columns are, from 0."""
+        """The indexes of the two columns, counted from 0."""
         if self.sip_call_id.isdecimal() and self.start.isdecimal():
             names: list[str] = []
         else:

@@ -1,6 +1,4 @@
-"""Check of the keys of the days: they must open what the ledger has sealed, and an act must name those that were
-destroyed.
-"""
+"""Check of the day keys: they must open what the ledger has sealed, and an act must name those that were destroyed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,15 +11,15 @@ from ..keys.day_keys import DayKeys
 
 
 class Sealed(NamedTuple):
-    """The first numbers of a day: the call, and the step's details, or its whole text."""
+    """The first sealed numbers of a day: the call, and the step's details or its whole text."""
 
     call_id: str
     text: str
 
 
 def day_key_faults(days: DayKeys, sealed: Mapping[str, Sealed], forgotten: str | None) -> Iterator[Message]:
-    """What is wrong with the keys of these days. `forgotten`: the keys of all days before this one were destroyed as
-    the ledger says; empty if it says so of none, None if that is not to be looked at.
+    """The faults of the keys of these days. `forgotten` is the day before which all keys were destroyed, according to
+    the ledger. It is empty if the ledger names no day, and None if that is not checked.
     """
     destroyed = days.destroyed()
     for day, sample in sorted(sealed.items()):

@@ -14,7 +14,9 @@ from ..tree.merkle import Joined, leaf_hash, path_by_inclusion
 
 @dataclass(frozen=True, slots=True)
 class WitnessCheck:
-    """`at`: when the witness has cosigned the checkpoint; None if it has not. `fault`: why its line does not count."""
+    """The check of one witness. `at` is the time at which it cosigned the checkpoint; None if it did not. `fault` is
+    the reason why its line does not count.
+    """
 
     name: str
     at: datetime | None
@@ -23,8 +25,8 @@ class WitnessCheck:
 
 @dataclass(frozen=True, slots=True)
 class ProofCheck:
-    """`path` leads from the hash of the leaf to the root, as far as that can be computed. `fault` is None if the proof
-    is good. `checkpoint` is None if the note has none.
+    """The result of a check. `path` leads from the hash of the leaf to the root, as far as that can be computed.
+    `fault` is None if the proof is good. `checkpoint` is None if the note has none.
     """
 
     index: int

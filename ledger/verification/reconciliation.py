@@ -1,7 +1,7 @@
-"""Compares the ledger with call detail records of others, by SIP Call-ID: which calls one side lacks.
+"""Compares the ledger with call detail records of others by SIP Call-ID, and finds calls that one side lacks.
 
-The ledger keeps of a Call-ID only a token, which the key of the day makes. The comparison lies in a temporary SQLite
-file, so that memory does not grow with the number of calls; the file holds tokens and ids of calls, and no numbers.
+Of a Call-ID the ledger keeps only a token, made with the key of the day. The comparison uses a temporary SQLite file,
+so that memory does not grow with the number of calls. The file contains tokens and ids of calls, and no numbers.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from ..evidence.steps import CANARY, FIRST, SIP_CALL_ID_TOKEN, StepKind, kept_si
 from ..keys.day_keys import DayKeys
 from ..keys.sealing import DayKey, day_of
 from ..store.ledger_reader import LedgerReader
-from ..store.rows import microseconds, moment
+from ..store.step_rows import microseconds, moment
 from .cdr_file import CdrRow
 
 KINDS: Final = frozenset({*FIRST, StepKind.ENDED, StepKind.INTERRUPTED})
 _DAY: Final = timedelta(days=1)
-"""A call may be decided on the day after its record begins; and clocks and time zones differ."""
+"""Tolerance in time. A call may be decided on the day after its record begins; and clocks and time zones differ."""
 _MEMORY_KIB: Final = 16_384
 _SCHEMA: Final = f"""
 PRAGMA journal_mode = OFF;
@@ -41,7 +41,7 @@ CREATE TABLE found (id BLOB PRIMARY KEY) WITHOUT ROWID;
 
 @dataclass(frozen=True, slots=True)
 class MissingRow:
-    """A call of the CSV that the ledger lacks: its first row there."""
+    """A call of the CSV that the ledger lacks, with the place of its first row."""
 
     line: int
     at: datetime
@@ -49,7 +49,9 @@ class MissingRow:
 
 @dataclass(frozen=True, slots=True)
 class MissingCall:
-    """A call of the ledger that the CSV lacks. `ends`: `ended`, `interrupted`, or empty while it is in progress."""
+    """A call of the ledger that the CSV lacks. `ends` is `ended` or `interrupted`; it is empty while the call is in
+    progress.
+    """
 
     node: str
     call_id: str
@@ -60,8 +62,8 @@ class MissingCall:
 
 @dataclass(slots=True)
 class Compared:
-    """The counts of a comparison. Calls of the CSV are distinct SIP Call-IDs; those of the ledger were decided `since`
-    … `until`.
+    """The counts of a comparison. A call of the CSV is a distinct SIP Call-ID. The calls of the ledger were decided
+    from `since` until `until`.
     """
 
     since: datetime
@@ -69,7 +71,7 @@ class Compared:
     rows: int = 0
     rows_without_call_id: int = 0
     rows_without_key: int = 0
-    """Of days whose key is destroyed, or was never made: they cannot be compared."""
+    """Rows of days whose key is destroyed or was never made. They cannot be compared."""
     rows_outside: int = 0
     calls_in_csv: int = 0
     calls_in_ledger: int = 0
@@ -81,7 +83,9 @@ class Compared:
 
 
 class Reconciliation:
-    """Use `opened`: first `add_ledger` for each node, then `add_row` for each row, then `compared`."""
+    """A comparison in progress. Use `opened`; then `add_ledger` for each node, `add_row` for each row, and at last
+    `compared`.
+    """
 
     def __init__(self, database: sqlite3.Connection, since: datetime, until: datetime) -> None:
         self._database = database
@@ -93,7 +97,7 @@ class Reconciliation:
     @classmethod
     @contextmanager
     def opened(cls, since: datetime, until: datetime) -> Iterator[Self]:
-        """A comparison of the calls that began in this time, both ends included."""
+        """A comparison of the calls that began in this period, both ends included."""
         with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
             database = sqlite3.connect(f"{folder}/compared", isolation_level=None)
             try:
@@ -104,7 +108,7 @@ class Reconciliation:
                 database.close()
 
     def add_ledger(self, node: str, reader: LedgerReader, days: DayKeys) -> None:
-        """The calls of a node. Raises LedgerError."""
+        """Add the calls of a node. Raises LedgerError."""
         self._days.append(days)
         first = reader.place_before(self._counts.since - _DAY)
         last = reader.place_before(self._counts.until + _DAY)
@@ -150,7 +154,7 @@ class Reconciliation:
         self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", (name, *values))  # noqa: S608
 
     def _tokens(self, sip_call_id: str, start: datetime) -> list[bytes]:
-        """The tokens of a Call-ID for each node, on the day of the record and the days beside it."""
+        """The tokens of a Call-ID for each node, on the day of the record and on the days before and after it."""
         names = {day_of(start + each * _DAY) for each in (-1, 0, 1)}
         for name in names - self._keys.keys():
             self._keys[name] = [key for days in self._days if (key := days.get(name))]
@@ -191,11 +195,11 @@ class Reconciliation:
 
 
 _LACKING: Final = "at BETWEEN ? AND ? AND NOT canary AND NOT seen AND token != x'' AND ends IS NOT NULL"
-"""A call in progress has no record yet."""
+"""The condition for missing calls. A call in progress has no record yet."""
 
 
 def extent(rows: Iterable[CdrRow]) -> tuple[datetime, datetime] | None:
-    """When the first and the last call with a SIP Call-ID began; None if there is none."""
+    """The times at which the first and the last call with a SIP Call-ID began; None if there is none."""
     first = last = None
     for row in rows:
         if row.sip_call_id:

@@ -1,9 +1,9 @@
-"""The tree grown again from the steps, page by page, as long as the pages are as they were written.
+"""The tree, computed again from the steps, page by page, as long as the pages are unchanged.
 
-A page that matches costs less than half of a page that is examined step by step (`verify_ledger`). Any difference, and
-anything unusual, is left to that. The database makes the texts of steps, so different rows must not give the same text:
-node and kind are known values, `at` and `id` are whole numbers, and a count shows that no step's details hold the text
-of another step.
+A page that matches takes less than half the time of an examination step by step (`verify_ledger`). Any difference, and
+anything unusual, is left to that. The database makes the texts of steps, so different rows must not give the same text.
+Therefore node and kind are known values, `at` and `id` are integers, and a count shows that no step's details contain
+the text of another step.
 """
 
 import re
@@ -14,23 +14,25 @@ from typing import Final, NamedTuple
 
 from ..evidence.leaf_rules import LeafShapes
 from ..evidence.leaves import leaf, search_digits
-from ..tree.merkle import Frontier, leaf_hash, stored
+from ..tree.merkle import Frontier, leaf_hash, stored_hashes
 from .day_key_check import Sealed
 from .search_entries import EntrySum
 from .verification_queries import LED_TO_LIMIT, OPENS, LedgerRows, Text
 
 BEGINS: Final = b'{"at":'
-"""The beginning of each step's text. Details do not contain it: they hold no objects."""
+"""The start of each step's text. Details cannot contain it, because they contain no objects."""
 _DAY: Final = re.compile(r'"day":"([^"\\]*)"')
 
 
 def _holds(leaf: bytes, steps: int) -> bool:
-    """True if the leaf has so many steps. Nearly always its brackets show it, which is faster."""
+    """True if the leaf has exactly this number of steps. Its brackets nearly always show it, which is the fast way."""
     return leaf.count(b"{") == 1 + 2 * steps or leaf.count(BEGINS) == steps
 
 
 class _Closed(NamedTuple):
-    """A call that a step closes, and its texts; `digits` if it begins with one of `leaves.OPENING`."""
+    """A call that a step closes, with the texts of its steps; `digits` is set if it begins with one of
+    `leaves.OPENING`.
+    """
 
     number: int
     leaf: int
@@ -41,28 +43,28 @@ class _Closed(NamedTuple):
 
 @dataclass
 class RegrownTree:
-    """The tree as far as the steps were read."""
+    """The tree of the steps that were read so far."""
 
     entries: EntrySum
-    """The entries that `sought` should hold."""
+    """The entries that the table `sought` should have."""
     roots: dict[int, bytes]
-    """The sizes whose root is wanted → the root, once the tree has that size."""
+    """Size → the root of the tree at that size, once it is reached. The keys are the wanted sizes."""
     frontier: Frontier = field(default_factory=Frontier)
     calls: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The texts of the steps of calls that are in no leaf yet."""
     digits: dict[str, set[str]] = field(default_factory=dict)
-    """The search keys of those calls that begin with one of `leaves.OPENING`."""
+    """The search keys of calls that begin with one of `leaves.OPENING`."""
     more_digits: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The search keys of other calls."""
     days: dict[str, Sealed] = field(default_factory=dict)
-    """The days whose keys seal numbers → the first of them."""
+    """Days whose keys seal numbers → the first such numbers."""
     node: str = ""
     """The node that wrote the latest steps."""
     shapes: LeafShapes = field(default_factory=LeafShapes)
     _day: str = "?"
 
     def grow(self, frontier: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
-        """Append leaves with these hashes to the frontier, and note roots; returns the new hashes."""
+        """Append leaves with these hashes to the frontier, note wanted roots, and return the new hashes."""
         made: list[bytes] = []
         begin = frontier.size
         end = begin + len(leaves)
@@ -73,7 +75,7 @@ class RegrownTree:
         return made
 
     def match(self, rows: LedgerRows, after: int, until: int) -> bool:
-        """Add the steps after `after` up to `until`; False if they need a closer look: then nothing has changed."""
+        """Add the steps after `after` up to `until`. False if they need a closer look; nothing has changed then."""
         steps = rows.texts(after, until, self.node)
         closed: list[_Closed] = []
         ordinary = self._group(after, steps, closed) and not rows.not_led_to(after, until)
@@ -83,7 +85,7 @@ class RegrownTree:
         return False
 
     def _group(self, after: int, steps: Sequence[Text], closed: list[_Closed]) -> bool:
-        """Add steps to their calls, and move the calls that are over to `closed`; False for anything unusual."""
+        """Add steps to their calls, and move finished calls to `closed`; False for anything unusual."""
         calls, digits = self.calls, self.digits
         ordinary = not self.more_digits
         for number, (index, call_id, text) in enumerate(steps, after + 1):
@@ -118,7 +120,7 @@ class RegrownTree:
                 self.digits.pop(call_id, None)
 
     def _hashed(self, rows: LedgerRows, closed: Sequence[_Closed], led_to: Sequence[tuple[int]] | None) -> bool:
-        """Append these leaves, if the database has the same hashes and its indexes lead to the steps."""
+        """Append these leaves. False if the database has other hashes, or if its indexes do not lead to the steps."""
         leaves: list[bytes] = []
         steps: list[tuple[int]] = []
         entries: list[str] = []
@@ -140,7 +142,7 @@ class RegrownTree:
             return False
         frontier = self.frontier.copy()
         made = self.grow(frontier, leaves)
-        if rows.hashes(stored(self.frontier.size), len(made)) != list(zip(made)):
+        if rows.hashes(stored_hashes(self.frontier.size), len(made)) != list(zip(made)):
             return False
         self.frontier = frontier
         self.entries.add(bytes.fromhex("".join(entries)))

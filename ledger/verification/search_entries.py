@@ -1,11 +1,11 @@
-"""Check of the search: it must find all calls by their numbers, and no others; the table `sought` is compared with the
-leaves.
+"""Check of the search: it must find all calls by their numbers, and no others. For this the table `sought` is compared
+with the leaves.
 
 The entries that should exist come in the order of the steps; those that exist come in the order of tokens, which has
-nothing to do with time. To look up each entry would take longer than all the rest. So sums are compared: each entry
-is encrypted with a key made for this run, and different sets have the same sum with a probability of 2^-64, at which no
-one can aim (Clarke and others, Incremental Multiset Hash Functions, Asiacrypt 2003). If they differ, sums of parts of
-the entries show where.
+nothing to do with time. Looking up each entry would take longer than all the rest, so sums are compared. Each entry is
+encrypted with a key made for this run. Different sets have the same sum with a probability of 2^-64, which nobody can
+influence (Clarke and others, Incremental Multiset Hash Functions, Asiacrypt 2003). If the sums differ, sums of parts of
+the entries show the place.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from .verification_queries import LedgerRows
 PAGE_STEPS: Final = 2000
 BUCKETS: Final = 2**16
 DIFFERING_LIMIT: Final = 100
-"""In more buckets nothing is looked for: a fault is reported already."""
+"""Maximum number of buckets that are examined for differences. If there are more, a fault is reported already."""
 
 
 class EntrySum:
-    """A sum of entries of 16 bytes: token and step, big-endian. Sums with the same key can be compared."""
+    """A sum of entries of 16 bytes each: token and step, big-endian. Sums with the same key can be compared."""
 
     def __init__(self, key: bytes) -> None:
         """`key` has 16 random bytes."""
@@ -61,38 +61,40 @@ def _folded(blocks: bytes) -> int:
 
 
 def add_held(held: EntrySum, rows: LedgerRows, last: int) -> None:
-    """Add the existing entries, up to the step `last`. Raises struct.error if one is not a pair of whole numbers."""
+    """Add the existing entries, up to the step `last`. Raises struct.error if one is not a pair of integers."""
     for part in rows.entries(last):
         held.add(struct.pack(f">{2 * len(part)}q", *chain.from_iterable(part)))
 
 
 class _Buckets:
-    """Sums of entries in many parts, which nobody can choose: the key is made for each run."""
+    """Sums of entries, divided into many parts by a key that is made for each run, so nobody can choose an entry's
+    part.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._cipher = Cipher(AES(key), ECB()).encryptor()  # noqa: S305 - as above
         self._sums = [0] * BUCKETS
 
     def of(self, entries: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """The bucket of each entry, and what it adds to the bucket's sum."""
+        """The bucket of each entry, and its contribution to the bucket's sum."""
         octets = self._cipher.update(struct.pack(f">{2 * len(entries)}q", *chain.from_iterable(entries)))
         blocks = [int.from_bytes(octets[begin : begin + 16], "big") for begin in range(0, len(octets), 16)]
         return [(block % BUCKETS, block) for block in blocks]
 
     def add(self, entries: Sequence[tuple[int, int]]) -> None:
-        """Add the entries. An entry that is added twice cancels itself, so only the differences remain after those that
-        should exist and those that do.
+        """Add the entries. An entry that is added twice cancels out. So after the wanted and the existing entries were
+        added, only their differences remain.
         """
         for bucket, block in self.of(entries):
             self._sums[bucket] ^= block
 
     def differing(self) -> frozenset[int]:
-        """The first bucket with different entries."""
+        """The first buckets whose entries differ."""
         return frozenset(islice((bucket for bucket, entries in enumerate(self._sums) if entries), DIFFERING_LIMIT))
 
 
 def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
-    """The faults of `sought` among the steps up to `last`. Steps and entries are always read twice, and few entries are
+    """The faults of `sought` among the steps up to `last`. Steps and entries are read twice, and only a few entries are
     in memory at once.
     """
     buckets = _Buckets(os.urandom(16))
@@ -149,7 +151,9 @@ def _foreign(rows: LedgerRows, step: int) -> Message:
 
 
 def planted(rows: LedgerRows, last: int, limit: int) -> list[Message]:
-    """Faults: search entries for steps after `last`. They would lead a search to a call that comes later."""
+    """Faults for search entries of steps after `last`, at most `limit`. They would lead a search to a call that comes
+    later.
+    """
     return [
         Message("step {step}: the table `sought` has an entry for it, and it is not written or ends no call", step=step)
         for step in rows.planted(last, limit)

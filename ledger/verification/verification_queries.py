@@ -1,4 +1,4 @@
-"""The queries of verification."""
+"""The queries that the verification makes."""
 
 from __future__ import annotations
 
@@ -10,34 +10,39 @@ from typing import Any, Final, NamedTuple
 
 from idtone.core.translation import Message
 
-from ..evidence.canonical import WHOLE_LIMIT
+from ..evidence.canonical_json import WHOLE_LIMIT
 from ..evidence.leaf_rules import JUDGED_ACTS
 from ..evidence.leaves import ACT_ID, AFTER_ACTS, CLOSING, OPENING, StoredStep
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
 from ..store.database import Connection, Database, literals
 from ..store.meta import CHECKPOINT, NODE_STEPS
-from ..store.schema import CATALOGUE, strange
+from ..store.schema import CATALOGUE, unexpected_entries
 from ..store.step_macs import StepMacs
 from ..store.stored_tree import open_call
 
 ENTRIES_AT_ONCE: Final = 5000
 LED_TO_LIMIT: Final = 1000
-"""Of a longer call, whose leaves could be many, the steps would be counted over and over."""
+"""Maximum number of steps of a call that are counted in the index. The steps of a longer call, with many leaves, would
+be counted over and over.
+"""
 COUNTED_LIMIT: Final = 100_000
-"""Of so many calls it is known how many steps they have; those of others are counted again from their beginning."""
+"""Maximum number of calls whose numbers of steps are kept. The steps of other calls are counted again from their
+beginning.
+"""
 _LAST: Final = 2**63 - 2
-"""A database has no whole number after the next one."""
+"""The largest integer of a database."""
 _BEFORE_ALL: Final = (-(2**63), -1)
 OPENS: Final = -1
-"""In the place of a leaf's index: the step is one of `OPENING`."""
+"""Value in place of a leaf's index if the step is one of `OPENING`."""
 
 Text = tuple[int | None, str, str | None]
 
 
 class Extent(NamedTuple):
-    """The last step's id; how many hashes there are, up to the last place; the last step that has a MAC; the ledger's
-    own checkpoint, of any type, None if there is none; and, in a replica, how many steps its node says that it has.
+    """The extent of a ledger. `last` is the last step's id, `hashes` the number of hashes up to the last place, and
+    `last_mac` the last step that has a MAC. `checkpoint` is the ledger's own, of any type; None if there is none.
+    `node_steps`, in a replica, is the number of steps that its node reported.
     """
 
     last: int
@@ -48,42 +53,44 @@ class Extent(NamedTuple):
 
     @property
     def is_under_way(self) -> bool:
-        """It is a replica that has not all steps yet. Its checkpoint comes with the last of its leaves."""
+        """True for a replica that does not have all steps yet. Its checkpoint comes with the last of its leaves."""
         return isinstance(self.node_steps, str) and self.node_steps.isdecimal() and int(self.node_steps) > self.last
 
 
 class LedgerRows:
-    """One connection. Every query except that of `texts` is portable; in PostgreSQL all see one state."""
+    """The rows of one ledger, over one connection. All queries but that of `texts` are portable; in PostgreSQL all of
+    them see one state.
+    """
 
     def __init__(self, connection: Connection, texts: str, indexed: bool) -> None:
-        """Use `reading`. `indexed`: its indexes can be examined."""
+        """Use `reading`. `indexed` is True if the database's indexes can be examined."""
         self._connection = connection
         self._texts = texts
         self._counted: dict[str, tuple[int, int]] = {}
-        """Calls with several leaves → a step, and how many the call has up to it."""
+        """Calls with several leaves → a step, and the number of the call's steps up to it."""
         self._indexed = indexed
 
     @classmethod
     @contextmanager
     def reading(cls, database: Database) -> Iterator[LedgerRows]:
-        """Raises LedgerError for errors of the database."""
+        """The rows of a database. Raises LedgerError for errors of the database."""
         with database.paged() as connection:
             texts = _TEXTS if database.is_sqlite else _TEXTS_IN_POSTGRESQL
             yield cls(connection, texts, indexed=database.is_sqlite)
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows at once: a statement that is not read to its end holds up the writer."""
+        """All rows at once, because a statement that is not read to its end delays the writer."""
         rows: list[Any] = self._connection.execute(query, tuple(values)).fetchall()
         return rows
 
     def extent(self) -> Extent:
-        """The extent of the rows at one moment."""
+        """The current extent of the rows."""
         found = Extent._make(self._all(_EXTENT)[0])
         return found._replace(node_steps=None) if self._indexed else found
 
     def strange(self) -> list[Message]:
-        """What differs from the tables that idtone makes; empty in PostgreSQL."""
-        return strange(self._all(CATALOGUE)) if self._indexed else []
+        """Differences from the tables that idtone makes; empty in PostgreSQL."""
+        return unexpected_entries(self._all(CATALOGUE)) if self._indexed else []
 
     def below(self, limit: int) -> list[tuple[int, str]]:
         """(id, call_id) of the first steps with an id below 1, which idtone does not write."""
@@ -108,16 +115,18 @@ class LedgerRows:
         return next((leaf for (leaf,) in self._all(query, (call_id, last))), None)
 
     def after_end(self, last: int) -> list[tuple[str, int]]:
-        """(call_id, leaf) of the first leaf, up to this step, that follows the end of the log."""
+        """(call_id, leaf) of the first leaf, up to this step, after the end of the log."""
         ends = self._all(_LOG_ENDS, (ACT_ID, AFTER_ACTS, last))
         return self._all(_FIRST_LEAF, (*ends[0], last)) if ends else []
 
     def macs(self, key: StepKey) -> StepMacs:
-        """The MACs that show which steps are the service's."""
+        """The MACs that show which steps the service wrote."""
         return StepMacs(self._connection, key)
 
     def closing(self, first: int, last: int, limit: int) -> list[tuple[int, str, int]]:
-        """(id, call_id, leaf) of the last steps up to `last` that close the leaf `first` or a later one."""
+        """(id, call_id, leaf) of the last steps up to `last` that close the leaf `first` or a later one, at most
+        `limit`.
+        """
         return self._all(_CLOSING, (first, last, limit))[::-1]
 
     def open_steps(self, call_id: str, last: int) -> Sequence[StoredStep]:
@@ -125,7 +134,7 @@ class LedgerRows:
         return open_call(self._connection, call_id, min(last, _LAST) + 1).steps
 
     def leaf_steps(self, call_id: str, number: int, leaf: int) -> Sequence[StoredStep]:
-        """The steps of the leaf that this step closes."""
+        """The steps of a call's leaf. `number` is the step that closes it."""
         return open_call(self._connection, call_id, min(number, _LAST) + 1, leaf).steps
 
     def steps(self, after: int, last: int, limit: int) -> list[tuple[Any, ...]]:
@@ -135,16 +144,16 @@ class LedgerRows:
     def texts(self, after: int, until: int, node: str) -> list[Text]:
         """(leaf, call_id, `leaves.step_text`) of the steps after `after` up to `until`, made in the database.
 
-        A step is left out if its `at` is not a whole number, or its `details` or `call_id` are bytes. Its text is None
-        if its node is another, its kind is not known, it has a leaf and its kind should not, or the other way round.
-        The leaf of a step in `OPENING` is `OPENS`; a leaf below 0 is not a number.
+        A step is left out if its `at` is not an integer, or if its `details` or `call_id` are bytes. Its text is None
+        in three cases: its node is another one; its kind is unknown; it has a leaf although its kind forbids one, or
+        lacks one that its kind requires. The leaf of a step in `OPENING` is `OPENS`; a leaf below 0 is not a number.
         """
         ends = (f',"kind":{quoted(kind)},"node":{quoted(node)}}}' for kind in StepKind)
         return self._all(self._texts, (node, *ends, after, until))
 
     def led_to(self, after: int, until: int) -> list[tuple[int]] | None:
-        """How many steps of its call the index leads to, for each step with a leaf after `after` up to `until`: up to
-        itself, `LED_TO_LIMIT` at most. None in PostgreSQL, whose indexes we trust.
+        """For each step with a leaf, after `after` up to `until`: the number of steps of its call, up to itself, that
+        the index finds; at most `LED_TO_LIMIT`. None in PostgreSQL, whose indexes are trusted.
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 
@@ -159,8 +168,8 @@ class LedgerRows:
         return self._all(_HASHES, (place, place + count))
 
     def counted(self, call_id: str, until: int) -> int:
-        """How many steps the call has, up to this one. Each step of a call is counted once, if they come in order and
-        not for many calls.
+        """Number of steps of the call, up to this one. It counts each step only once, if the queries come in order and
+        for few calls.
         """
         after, before = self._counted.get(call_id, (-(2**63), 0))
         if until < after:
@@ -173,18 +182,17 @@ class LedgerRows:
         return before + int(count)
 
     def of_call(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
-        """(kind, leaf, whether the index of times leads to it) of each step to which the index of calls leads.
-
-        Of this call, up to `until`.
+        """(kind, leaf, is in the index of times) of each step of this call, up to `until`, that the index of calls
+        finds.
         """
         return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, until))
 
     def wrongly_open(self, limit: int) -> list[str]:
-        """The calls that `in_progress` holds although they are over, or have no steps."""
+        """Calls that the table `in_progress` has although they are over or have no steps."""
         return [call_id for (call_id,) in self._all(_WRONGLY_OPEN, (limit,))]
 
     def is_known_as_open(self, call_id: str, last: int) -> bool:
-        """True if the table `in_progress` has the call, or a step after `last` ended it."""
+        """True if the table `in_progress` has the call, or if a step after `last` ended it."""
         return bool(self._all(_KNOWN_AS_OPEN, (call_id, call_id, last)))
 
     def entries(self, last: int) -> Iterator[list[tuple[int, int]]]:
@@ -209,7 +217,7 @@ class LedgerRows:
 
 
 def _end(kind: str) -> str:
-    """The end of the text of a step of this kind; NULL if its kind and its leaf do not fit."""
+    """The end of the text of a step of this kind; NULL if its kind does not match its leaf."""
     text = "?"
     if kind in CLOSING or kind in OPENING:
         text = f"CASE WHEN leaf IS {'NOT ' if kind in CLOSING else ''}NULL THEN {text} END"
@@ -241,13 +249,13 @@ _TEXT: Final = f"""
     || CASE WHEN node = ? THEN CASE kind {_ENDS} END END))
 """
 # In SQLite's order of types texts come before x''. The plus keeps away from an index.
-# The brackets let what is long be copied twice only.
+# With the brackets, long texts are copied only twice.
 _TEXTS: Final = f"""
     SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN '' ELSE leaf END, call_id, {_TEXT}
     FROM steps WHERE id > ? AND id <= ? AND typeof(at) = 'integer' AND +details < x'' AND +call_id < x''
     ORDER BY id
 """  # noqa: S608 - of our own words
-# PostgreSQL's columns hold nothing but their types; a leaf below 0 has no place, and must not be OPENS.
+# PostgreSQL's columns accept only their types; a leaf below 0 has no place, and must not be OPENS.
 _TEXTS_IN_POSTGRESQL: Final = f"""
     SELECT CASE WHEN kind IN ({_OPENING_KINDS}) THEN {OPENS} WHEN leaf < 0 THEN leaf - 1 ELSE leaf END, call_id, {_TEXT}
     FROM steps WHERE id > ? AND id <= ? ORDER BY id

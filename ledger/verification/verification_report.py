@@ -1,4 +1,4 @@
-"""The report of a verification of one ledger: for programs, for the terminal and for the console."""
+"""The report on the verification of one ledger, for programs, for the terminal and for the console."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -34,10 +34,10 @@ def verification_report(
     arrived: int | None = None,
     progress: Callable[[int, int], None] = lambda steps, total: None,
 ) -> dict[str, Any]:
-    """Verify a ledger, also with the checkpoints of it that this node keeps, if `key_from` is `own`.
+    """Verify a ledger, also against the checkpoints of it that this node keeps if `key_from` is `own`.
 
-    `notes`: further checkpoints, and where they come from. `has_keys`: the reader has the keys of the days. `arrived`:
-    the leaves of a replica, which may lag. `progress` gets how many steps were read, and how many there are. Raises
+    `notes` are further checkpoints with their sources. `has_keys` is True if the reader has the day keys. `arrived` is
+    the number of leaves of a replica, which may lag. `progress` gets the number of read steps and their total. Raises
     LedgerError.
     """
     is_own = key_from == "own"
@@ -80,7 +80,7 @@ def verification_report(
 
 
 def _replaced(settings: Settings, key: VerifierKey) -> Continued | None:
-    """The tree that follows that of this key with another key; None if there is none."""
+    """The tree that follows the tree of this key with another key; None if there is none."""
     trees = continued_trees_of(settings.ledger, settings.node).trees
     return next((each for each in trees if each.after == key.name and each.key), None)
 
@@ -88,7 +88,7 @@ def _replaced(settings: Settings, key: VerifierKey) -> Continued | None:
 def _end(
     settings: Settings, key: VerifierKey, verdict: LedgerVerdict, days: DayKeys | None
 ) -> tuple[EndGivenUp | None, list[Message]]:
-    """How the end of an ended, unsigned log was given up, and what is wrong with that."""
+    """The act that gave up the end of an ended, unsigned log, and the faults of that."""
     trees, ledger = continued_trees_of(settings.ledger, settings.node), settings.ledger.own()
     following = next((each for each in trees.without_end if each.after == key.name), None)
     if following is None:
@@ -119,7 +119,7 @@ def _end(
 
 
 def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, ending: Step | None) -> Iterator[Message]:
-    """Where the first or last leaf names another key than this node has for the tree before or after it."""
+    """Faults where the first or last leaf names another key than this node has for the previous or the next tree."""
     trees = continued_trees_of(settings.ledger, settings.node)
     keys = LogKeys(settings.ledger, trees)
     following = next((each.origin for each in trees.trees if each.after == key.name), None)
@@ -137,7 +137,7 @@ def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, en
 
 
 def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
-    """The checkpoints of this tree that are kept elsewhere, and where."""
+    """The checkpoints of this tree that are kept elsewhere, with their sources."""
     ledger = settings.ledger
     for file in (CheckpointFile(ledger.seen()), cosigned_file(ledger)):
         if os.access(file.path, os.R_OK) and (latest := file.latest(key)):

@@ -1,8 +1,8 @@
-"""Verification of the ledger against what was signed: every step is read, every leaf is made again, every hash is
+"""Verification of the ledger against what was signed. Every step is read, every leaf is made again, and every hash is
 compared.
 
-A fault is reported with the call that it concerns. The ledger may be written meanwhile: the state at the beginning is
-verified, and read in short transactions.
+A fault is reported with the call that it concerns. The ledger may be written meanwhile: the state at the start is
+verified, in short transactions.
 """
 
 import gc
@@ -31,8 +31,8 @@ from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits,
 from ..evidence.steps import StepKind
 from ..keys.step_key import StepKey
 from ..store.ledger_reader import LedgerReader
-from ..tree.checkpoints import Checkpoint, believed
-from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
+from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored_hashes
 from . import day_key_check
 from .day_key_check import Sealed
 from .regrown_tree import BEGINS, RegrownTree
@@ -40,13 +40,13 @@ from .search_entries import EntrySum, add_held, differences, planted
 from .verification_queries import LedgerRows
 
 PAGE_ROWS: Final = 600
-"""A page can hold up the writer's commit for a millisecond or two."""
+"""Rows of a page. Reading one can delay the writer's commit for a millisecond or two."""
 FAULTS_LIMIT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A checkpoint that was signed, and where it was found."""
+    """A signed checkpoint, with the place where it was found."""
 
     source: str
     checkpoint: Checkpoint
@@ -54,7 +54,9 @@ class SignedCheckpoint:
 
 @dataclass
 class LedgerVerdict:
-    """`leaves` and `steps` are how many there are; `open_calls` are not over, so no leaf holds their steps yet."""
+    """The result of a verification. `steps` and `leaves` are counts. `open_calls` is the number of calls that are not
+    over, so that no leaf contains their steps yet.
+    """
 
     steps: int = 0
     leaves: int = 0
@@ -69,7 +71,7 @@ class LedgerVerdict:
 
 
 class StoredRow(NamedTuple):
-    """A row of `steps`, as it was found."""
+    """A row of `steps` as it was found."""
 
     id: int
     node: str
@@ -81,7 +83,7 @@ class StoredRow(NamedTuple):
 
     @property
     def is_one_typed_step(self) -> bool:
-        """True if the row is one step and its values have the right types: SQLite would hold anything."""
+        """True if the row is one step and its values have the right types; SQLite would accept any."""
         return (
             all(isinstance(value, str) for value in (self.node, self.call_id, self.kind, self.details))
             and isinstance(self.at, int)
@@ -97,13 +99,12 @@ def verify_ledger(
     is_latest: bool = True,
     progress: Callable[[int, int], None] = lambda steps, all_of_them: None,
 ) -> LedgerVerdict:
-    """The verdict whether all of a ledger is what `log` has signed.
+    """The verdict on whether `log` has signed everything in a ledger.
 
-    `notes` are signed checkpoints and where they come from; the ledger's own is looked at in any case. `with_days`:
-    also whether the keys of its days open what they have sealed, if the reader has keys. `is_latest`: no other ledger
-    of the node follows, so the acts that destroyed keys are in it. `progress` gets how many steps have been read,
-    and how many there are.
-    Raises LedgerError if the database cannot be read at all.
+    `notes` are signed checkpoints with their sources; the ledger's own is checked in any case. `with_days` also checks
+    that the day keys open what they have sealed, if the reader has keys. `is_latest` is True if no other ledger of the
+    node follows, so that the acts that destroyed keys are in this one. `progress` gets the number of read steps and
+    their total. Raises LedgerError if the database cannot be read at all.
     """
 
     def day_key_faults(sealed: Mapping[str, Sealed]) -> Iterator[Message]:
@@ -118,7 +119,7 @@ def verify_ledger(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Context without garbage collection: it would look for cycles among millions of texts, which have none."""
+    """Stop garbage collection during the block: it would look for cycles among millions of texts, which have none."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -146,7 +147,7 @@ class _Verification:
         self._progress = progress
         self._verdict = LedgerVerdict()
         self._named: set[str] = set()
-        """Calls that are not over, and whose faults are reported already."""
+        """Calls that are not over and whose faults are reported already."""
         key = os.urandom(16)
         self._held = EntrySum(key)
         self._grown = RegrownTree(EntrySum(key), {})
@@ -174,9 +175,9 @@ class _Verification:
         size = grown.frontier.size
         verdict.steps, verdict.leaves, verdict.root = last, size, grown.frontier.root()
         verdict.open_calls = len(grown.calls)
-        if count != stored(size):
+        if count != stored_hashes(size):
             verdict.fault(
-                Message("the tree has {count} hashes instead of {expected}", count=count, expected=stored(size))
+                Message("the tree has {count} hashes instead of {expected}", count=count, expected=stored_hashes(size))
             )
         signed_size = max((signed.checkpoint.size for signed in roots), default=0)
         self._look_at_unsigned(last, signed_size, extent.is_under_way)
@@ -199,7 +200,7 @@ class _Verification:
             notes = self._notes
         for source, note in notes:
             try:
-                self._verdict.signed.append(SignedCheckpoint(source, believed(note, self._log)))
+                self._verdict.signed.append(SignedCheckpoint(source, verified_checkpoint(note, self._log)))
             except ProofError as error:
                 self._verdict.fault(_of(source, error))
         return self._verdict.signed
@@ -226,11 +227,11 @@ class _Verification:
             self._progress(reached, last)
 
     def _page(self, after: int, last: int) -> int:
-        """Look at the steps after `after` one by one, and report what is wrong; returns the last one of them."""
+        """Check the steps of the page after `after` one by one, report faults, and return the last step."""
         grown = self._grown
         made: list[bytes] = []
         closed: list[str] = []
-        first_place = stored(grown.frontier.size)
+        first_place = stored_hashes(grown.frontier.size)
         rows = self._rows.steps(after, last, PAGE_ROWS)
         for step in map(StoredRow._make, rows):
             after += 1
@@ -284,8 +285,8 @@ class _Verification:
         return after
 
     def _apply_rules(self, content: bytes, closing: StoredRow, before: int) -> None:
-        """Apply the rules for leaves. That no step is in two of them, and that they are in order, follows from the
-        rows.
+        """Apply the rules for leaves. The rows show already that no step is in two leaves, and that leaves are in
+        order.
         """
         try:
             check_call(read_leaf(content), before)
@@ -293,7 +294,7 @@ class _Verification:
             self._verdict.fault(_against_rules(closing.call_id, closing.leaf, error))
 
     def _look_at_acts(self, last: int) -> None:
-        """The rules for what acts say of each other, of calls, and of times."""
+        """Apply the rules for references between acts, calls and times."""
         known: set[str] = set()
         selected: dict[str, int] = {}
         for call_id, kind, at, details, index in self._rows.judged_acts(last):
@@ -312,7 +313,7 @@ class _Verification:
                 self._verdict.fault(_against_rules(call_id, first, selected_before()))
 
     def _step(self, step: StoredRow) -> list[str]:
-        """Add the step to its call; returns the texts of the call."""
+        """Add the step to its call, and return the texts of the call."""
         grown = self._grown
         grown.node = step.node
         texts = grown.calls[step.call_id]
@@ -326,9 +327,10 @@ class _Verification:
         return texts
 
     def _look_at_open_calls(self, last: int) -> None:
-        """A call that has a leaf is over, and each later step is a leaf, except a decision that came too late.
+        """Check the open calls. A call that has a leaf is over, and each later step is a leaf, except a decision that
+        came too late.
 
-        The hook decided such a call by itself, and the service decided it once.
+        The hook has decided such a call alone, and the service decided it afterwards.
         """
         for call_id, texts in self._grown.calls.items():
             if len(self._verdict.faults) >= FAULTS_LIMIT:
@@ -357,9 +359,9 @@ class _Verification:
                 self._named.add(call_id)
 
     def _look_at_unsigned(self, last: int, signed: int, is_under_way: bool) -> None:
-        """What no signature holds has to be written by the service, which has the key. Each leaf is signed in the
-        transaction that writes it; only a replica that is under way may have leaves whose checkpoint comes later, and
-        only the key shows that these are the service's.
+        """Check the steps that no signature covers: the service, which has the key, must have written them. Each leaf
+        is signed in the transaction that writes it. Only a replica that is under way may have leaves whose checkpoint
+        comes later, and only the key shows that these are the service's.
         """
         for number, call_id in self._rows.quarantined(FAULTS_LIMIT):
             self._verdict.fault(_set_aside(call_id, number))
@@ -393,7 +395,7 @@ class _Verification:
                 self._verdict.fault(_not_ours(columns[2], last))
 
     def _closing(self, signed: int, last: int, count: int) -> Iterator[tuple[int, str, int]]:
-        """(id, call_id, leaf) of each of the unsigned leaves, of which there are so many, while faults are reported."""
+        """(id, call_id, leaf) of the `count` unsigned leaves, as long as faults are reported."""
         while count > 0 and len(self._verdict.faults) < FAULTS_LIMIT:
             rows = self._rows.closing(signed, last, min(count, FAULTS_LIMIT))
             if not rows:
@@ -422,12 +424,14 @@ class _Verification:
             self._verdict.fault(Message("the table `sought` does not lead to the records that were signed"))
 
     def _tell_changed(self, place: int, grown: list[bytes], held: list[bytes], closed: list[str]) -> None:
-        """Report the calls whose leaves have another hash than was written; without any, hashes were changed."""
+        """Report the calls whose leaves have another hash than the written one. If there are none, hashes were
+        changed.
+        """
         leaves = iter(closed)
         size = self._grown.frontier.size - len(closed)
         changed = False
         for offset, made in enumerate(grown):
-            is_leaf = place + offset == stored(size)
+            is_leaf = place + offset == stored_hashes(size)
             call_id = next(leaves) if is_leaf else ""
             size += is_leaf
             if is_leaf and (offset >= len(held) or held[offset] != made):
@@ -445,7 +449,7 @@ _OWN: Final = Message("the ledger's own checkpoint")
 
 
 def _of(source: str, what: str | ProofError) -> Message:
-    """What is wrong with a checkpoint, which was found there."""
+    """A fault of a checkpoint, with the place where it was found."""
     return Message("{source}: {what}", source=source, what=what)
 
 

@@ -12,19 +12,19 @@ from typing import Final
 from idtone.core.errors import ProofError
 from idtone.core.signed_notes import NOTE_LIMIT, Note, SignatureLine, Signer, VerifierKey
 
-from ..tree.checkpoints import Checkpoint, believed, parse_size
+from ..tree.checkpoints import Checkpoint, parse_size, verified_checkpoint
 from ..tree.inclusion_proof import parse_hashes
 from ..tree.merkle import EMPTY_ROOT, check_consistency
 
 SIZE_TYPE: Final = "text/x.tlog.size"
-"""The content type of an answer with the size that the witness has cosigned last."""
+"""The content type of an answer with the last size that the witness has cosigned."""
 REQUEST_LIMIT: Final = NOTE_LIMIT + 64 * 50
-"""Bytes: a note, and as many hashes as a proof may have."""
+"""Maximum number of bytes of a request: a note, and as many hashes as a proof may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddCheckpoint:
-    """A request: the size that the witness has cosigned last, the proof from there on, and the new checkpoint."""
+    """A request: the last size that the witness has cosigned, the proof from there on, and the new checkpoint."""
 
     old_size: int
     proof: tuple[bytes, ...]
@@ -49,7 +49,7 @@ class AddCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class WitnessAnswer:
-    """The witness must keep `cosigned` before it gives this answer."""
+    """An answer. If it has `cosigned`, the witness must store that before it gives the answer."""
 
     status: HTTPStatus
     text: str
@@ -58,7 +58,7 @@ class WitnessAnswer:
 
 
 def log_digest(origin: str) -> str:
-    """The name of a log in the address at which a witness shows what it has cosigned last."""
+    """The name of a log in the address at which a witness shows the last cosigned head."""
     return hashlib.sha256(origin.encode()).hexdigest()
 
 
@@ -76,7 +76,7 @@ def judge(
 ) -> WitnessAnswer:
     """The answer by the rules of tlog-witness, in their order.
 
-    `logs` are the keys that are trusted for each origin; `latest` is what was cosigned last of this origin.
+    `logs` are the trusted keys for each origin; `latest` is the last cosigned checkpoint of this origin.
     """
     keys = logs.get(origin_of(request))
     if not keys:
@@ -100,7 +100,7 @@ def judge(
 def _signed(note: Note, keys: Sequence[VerifierKey]) -> Checkpoint | None:
     for key in keys:
         try:
-            return believed(note, key)
+            return verified_checkpoint(note, key)
         except ProofError:
             continue
     return None
@@ -109,7 +109,7 @@ def _signed(note: Note, keys: Sequence[VerifierKey]) -> Checkpoint | None:
 def cosignatures(answer: str, note: Note, witness: VerifierKey) -> list[SignatureLine]:
     """The lines of an answer in which this witness has cosigned the note; other lines are ignored.
 
-    Raises ProofError if there are none, or a signature is wrong.
+    Raises ProofError if there are none, or if a signature is wrong.
     """
     lines = [SignatureLine.parse(line) for line in answer.split("\n")[:-1]]
     ours = [line for line in lines if (line.name, line.key_id) == (witness.name, witness.key_id)]

@@ -1,8 +1,8 @@
-"""The log's side: it sends its latest head to the witnesses now and then, and keeps what they sign.
+"""The log's side of cosigning: it sends its latest head to the witnesses from time to time, and keeps their signatures.
 
-No call waits for this. A witness that refuses is logged, and its answer alone changes nothing: nobody has signed it. It
-is asked which head it has cosigned; if that one has this log's own signature and is not of this tree, the database here
-is not the one that was signed, and from then on nothing is signed any more.
+No call waits for this. A refusal is logged. It alone changes nothing, because it is not signed. The witness is asked
+for the head that it has cosigned. If that head has this log's own signature but is not of this tree, the present
+database is not the signed one; from then on nothing is signed.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.core.signed_notes import NOTE_LIMIT, Algorithm, Note, SignatureLine, VerifierKey
 
 from ..keys.key_ring import KeyRing
-from ..tree.checkpoints import Checkpoint, believed, parse_size
+from ..tree.checkpoints import Checkpoint, parse_size, verified_checkpoint
 from ..tree.merkle import check_consistency
 from .add_checkpoint import REQUEST_LIMIT, SIZE_TYPE, AddCheckpoint, cosignatures, log_digest
 
 ANSWER_WITHIN_S: Final = 10.0
 BEST_FOR_S: Final = 3600.0
-"""So long a head stays that more witnesses have cosigned than a later one: proofs of its leaves are better. After that,
-the later one replaces it: without it, no witness would stand for what came since.
+"""Time for which a head with more cosignatures is kept although there is a later one, because proofs of its leaves are
+better. After that, the later one replaces it; otherwise no witness would confirm the newer leaves.
 """
 
 _log = logging.getLogger(__name__)
@@ -43,35 +43,35 @@ class Tree(Protocol):
 
 @dataclass
 class WitnessStatus:
-    """A witness and what is known of it."""
+    """A witness and its known state."""
 
     url: str
     key: VerifierKey
     size: int = 0
-    """The size that it has cosigned last; 0 if that is not known yet."""
+    """The last size that it has cosigned; 0 if unknown."""
     complaint: str = ""
-    """What was logged about it last."""
+    """The last logged problem with it."""
 
 
 class Cosigning:
-    """Asks every witness whenever there is a new checkpoint."""
+    """Sends each new checkpoint to every witness."""
 
     def __init__(self, tree: Tree, key_ring: KeyRing, witnesses: Sequence[str], every_s: float) -> None:
-        """`witnesses` as in the settings. Raises UsageError if one has no verifier key of a witness."""
+        """`witnesses` are entries as in the settings. Raises UsageError if one has no verifier key of a witness."""
         self._tree = tree
         self._key_ring = key_ring
         self._asked = [witness_of(each) for each in witnesses]
         self._every_s = every_s
         self._origin = ""
         self._kept_s = time.monotonic()
-        """When a head was kept last."""
+        """Time at which a head was last kept."""
 
     @property
     def witnesses(self) -> Sequence[WitnessStatus]:
         return self._asked
 
     async def run(self) -> None:
-        """Asks the witnesses until cancelled; returns at once if there are none."""
+        """Ask the witnesses until cancelled. Returns at once if there are none."""
         if not self._asked:
             return
         timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
@@ -81,7 +81,7 @@ class Cosigning:
                 await asyncio.sleep(self._every_s)
 
     async def ask(self, session: aiohttp.ClientSession) -> None:
-        """Ask every witness that has not cosigned the latest checkpoint; ask again later if one does not answer."""
+        """Ask every witness that has not cosigned the latest checkpoint, and ask again later if one does not answer."""
         note = self._tree.stored_checkpoint
         if note is None:
             return
@@ -100,8 +100,8 @@ class Cosigning:
                 _log.error("%s: cosignatures cannot be kept: %s", self._key_ring.cosigned.path, error.strerror)
 
     def _keep(self, note: Note, lines: Sequence[SignatureLine]) -> None:
-        """Keep the head that most witnesses have cosigned, with the cosignatures of all rounds; for an hour, also
-        beside a later one that fewer have cosigned. Raises OSError.
+        """Keep the head that most witnesses have cosigned, with the cosignatures of all rounds. It stays for an hour,
+        even if there is a later head with fewer cosignatures. Raises OSError.
         """
         file, kept = self._key_ring.cosigned, None
         try:
@@ -119,7 +119,7 @@ class Cosigning:
         self._kept_s = time.monotonic()
 
     def _count(self, note: Note) -> int:
-        """The number of our witnesses that have cosigned the note."""
+        """Number of our witnesses that have cosigned the note."""
         try:
             return len(note.signed_by(each.key for each in self._asked))
         except ProofError:
@@ -164,12 +164,12 @@ class Cosigning:
         raise ProofError("another instance of this log is being cosigned at the same time")
 
     async def _look_for_another_tree(self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note) -> None:
-        """Stop signing if the witness can show a head that this log has signed and that is not of this tree."""
+        """Stop signing if the witness can show a head that this log has signed but that is not of this tree."""
         ours = Checkpoint.parse(note.text)
         try:
             async with session.get(f"{witness.url}/checkpoint/{log_digest(ours.origin)}") as response:
                 octets = await response.content.read(NOTE_LIMIT)
-            theirs = believed(Note.parse(octets), self._key_ring.signer_of(ours.origin).key)
+            theirs = verified_checkpoint(Note.parse(octets), self._key_ring.signer_of(ours.origin).key)
         except (ProofError, aiohttp.ClientError, TimeoutError) as error:
             _log.debug("%s shows no head that this log has signed: %s", witness.key.name, error)
             return

@@ -1,4 +1,6 @@
-"""Gets timestamps of the tree's head from an authority (RFC 3161) now and then. No call or signature waits for it."""
+"""Requests timestamps of the tree's head from an authority (RFC 3161) from time to time. No call or signature waits for
+it.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,13 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN_S: Final = 30.0
 AGAIN_AFTER_S: Final = 60.0
-"""After a failure."""
+"""Pause after a failure, in seconds."""
 
 _log = logging.getLogger(__name__)
 
 
 class Timestamping:
-    """Asks the authority whenever there are new leaves, at most as often as the settings say."""
+    """Asks the authority for a timestamp when there are new leaves, no more often than the settings allow."""
 
     def __init__(self, tree: Tree, key_ring: KeyRing, settings: TimestampSettings, stamps: Stamps) -> None:
         self._tree = tree
@@ -42,17 +44,19 @@ class Timestamping:
         self._stamps = stamps
         self._has_witnesses = False
         self.complaint = ""
-        """What was logged last; empty if the authority answers."""
+        """The last logged problem; empty if the authority answers."""
         self.at: datetime | None = None
-        """When the newest head had its timestamp last; None if none ever had one."""
+        """The time of the last timestamp of the newest head; None if there never was one."""
 
     def after_witnesses(self, witnesses: Sequence[object]) -> Timestamping:
-        """The same; if there are witnesses, it asks only for heads that they have cosigned."""
+        """The same object. If there are witnesses, it will request timestamps only for heads that they have
+        cosigned.
+        """
         self._has_witnesses = bool(witnesses)
         return self
 
     async def run(self) -> None:
-        """Asks the authority until cancelled; returns at once if there is none."""
+        """Ask the authority until cancelled. Returns at once if there is none."""
         if self._settings.url is None:
             return
         if stamped := await asyncio.to_thread(self._stamps.newest, self._key_ring.signer.key.name):
@@ -86,16 +90,14 @@ class Timestamping:
         return True
 
     def _head(self) -> Note | None:
-        """The head to be stamped. Raises LedgerError."""
+        """The head for the next timestamp. Raises LedgerError."""
         if not self._has_witnesses:
             return self._tree.stored_checkpoint
         latest = self._key_ring.cosigned.latest(self._key_ring.signer.key)
         return latest[0] if latest else None
 
     async def _stamp(self, session: aiohttp.ClientSession, note: Note) -> str:
-        """The time at which the authority says that the head existed. Raises LedgerError, OSError, and the errors of
-        HTTP.
-        """
+        """The time at which the head existed, by the authority. Raises LedgerError, OSError and the errors of HTTP."""
         settings = self._settings
         assert settings.url
         octets, nonce = await asyncio.to_thread(query, note.text)
@@ -120,7 +122,7 @@ class Timestamping:
 
 
 def roots(path: Path) -> list[Certificate]:
-    """The authority's roots in a file. Raises ProofError, OSError."""
+    """The authority's root certificates in a file. Raises ProofError and OSError."""
     try:
         return roots_of(path.read_bytes())
     except ProofError as error:

@@ -1,4 +1,4 @@
-"""A witness as an HTTP endpoint: it keeps what it cosigned last, and takes one request at a time for each log."""
+"""A witness as an HTTP endpoint. It stores the last cosigned heads, and handles one request at a time for each log."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 class WitnessState:
-    """A folder with the witness's key and, of each log, the checkpoint that it has cosigned last.
+    """A folder with the witness's key and the last cosigned checkpoint of each log.
 
-    The key is in the same folder as what it has signed: a witness that loses one loses both, and begins as another one.
+    The key is in the same folder as the checkpoints, because a witness that loses one of them must lose both and begin
+    as another witness.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +43,7 @@ class WitnessState:
     @classmethod
     @contextmanager
     def held(cls, folder: Path) -> Iterator[WitnessState]:
-        """The state in a folder, which belongs to one witness. Raises LedgerError if the folder cannot be used, or
+        """The state in a folder, which belongs to one witness. Raises LedgerError if the folder cannot be used, or if
         another witness uses it.
         """
         try:
@@ -67,12 +68,12 @@ class WitnessState:
         return Signer(name, load_key(self._folder / "witness.key"))
 
     def latest(self, origin: str) -> Checkpoint | None:
-        """The last cosigned checkpoint. Raises LedgerError if it cannot be read: then nothing may be cosigned."""
+        """The last cosigned checkpoint. Raises LedgerError if it cannot be read; nothing may be cosigned then."""
         note = self.latest_note(origin)
         return Checkpoint.parse(note.text) if note else None
 
     def latest_note(self, origin: str) -> Note | None:
-        """The checkpoint with the signatures of the log and of this witness. Raises LedgerError."""
+        """The last checkpoint, with the signatures of the log and of this witness. Raises LedgerError."""
         path = self._path(origin)
         try:
             note = Note.parse(path.read_bytes())
@@ -90,7 +91,7 @@ class WitnessState:
         return note
 
     def keep(self, note: Note) -> None:
-        """Keep the cosigned checkpoint; it is on the disk when this returns. Raises LedgerError."""
+        """Store the cosigned checkpoint durably. Raises LedgerError."""
         path = self._path(note.text.partition("\n")[0])
         with writing(path, LedgerError):
             replace_durably(path, str(note).encode(), PRIVATE_FILE)
@@ -100,7 +101,7 @@ class WitnessState:
 
 
 def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
-    """The keys of the logs to cosign for, one a line, `#` before comments; by origin.
+    """The keys of the logs to cosign for, by origin. The file has one key a line; `#` begins a comment.
 
     Raises DocumentError with every line that is not a key.
     """
@@ -138,7 +139,7 @@ def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
 
 
 class Witness:
-    """Answers `add-checkpoint`, and shows what it has cosigned last."""
+    """Answers `add-checkpoint` requests, and shows the last cosigned heads."""
 
     def __init__(
         self,
@@ -160,7 +161,7 @@ class Witness:
         return application
 
     async def _show(self, request: web.Request) -> web.Response:
-        """The last cosigned head of a log: with it the log can see that another tree was signed by its name."""
+        """The last cosigned head of a log. It lets the log see that another tree was signed under its name."""
         digest = request.match_info["log"]
         origin = next((origin for origin in self._logs if log_digest(origin) == digest), None)
         try:

@@ -1,1 +1,1 @@
-"""The one writer of a node's ledger: it acknowledges what is durable, and counts what is lost."""
+"""The one writer of a node's ledger. It acknowledges durable steps, and counts lost ones."""

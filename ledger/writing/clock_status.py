@@ -1,4 +1,4 @@
-"""An hourly record of this machine's clock, because the evidence has its times."""
+"""An hourly record of the state of this machine's clock, because the times in the evidence are its times."""
 
 import asyncio
 import ctypes
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Timex(ctypes.Structure):
-    """`struct timex`, as far as it is read here; the rest is room for the kernel."""
+    """`struct timex` with the fields that are read here; the rest is space for the kernel."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -43,7 +43,7 @@ class _Timex(ctypes.Structure):
 
 
 async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
-    """Record the state of the clock until cancelled, for the first time an hour after the start."""
+    """Record the state of the clock until cancelled, first an hour after the start."""
     while True:
         await asyncio.sleep(every_s)
         found = await asyncio.to_thread(clock_status)
@@ -54,7 +54,7 @@ async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
 
 
 def clock_status(tracking: Callable[[], str] | None = None) -> dict[str, Scalar]:
-    """The state of the clock by the kernel and chrony, as far as they say it. Blocks for two seconds at most."""
+    """The state of the clock by the kernel and chrony, as far as they report it. Blocks for at most two seconds."""
     found = kernel_status()
     if text := (tracking or _chrony_tracking)():
         return found | chrony_status(text)
@@ -88,8 +88,8 @@ def _chrony_tracking() -> str:
 
 
 def chrony_status(text: str) -> dict[str, Scalar]:
-    """The reference of chrony and the clock's distance from it, from a line of `chronyc -c tracking`; empty if it says
-    nothing.
+    """The reference of chrony and the clock's distance from it, from a line of `chronyc -c tracking`; empty if the line
+    lacks them.
     """
     fields = text.strip().split(",")
     try:

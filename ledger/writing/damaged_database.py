@@ -1,4 +1,4 @@
-"""The readable rest of a damaged database, and the beginning of the next one."""
+"""The readable part of a damaged database, and the start of the next one."""
 
 import logging
 import sqlite3
@@ -21,7 +21,7 @@ from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
 from ..store.step_macs import StepMacs
 from ..store.stored_tree import open_call
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def emptied() -> sqlite3.DatabaseError:
 
 
 def latest(path: Path, key_ring: KeyRing, known: Note | None) -> Note | None:
-    """The latest signed checkpoint of a ledger, from memory, from its damaged database, or from the file beside its
+    """The latest signed checkpoint of a ledger: from memory, from its damaged database, or from the file beside its
     key.
     """
     found = [note for note in (known, *_kept(path, key_ring)) if note]
@@ -58,14 +58,14 @@ def _kept(path: Path, key_ring: KeyRing) -> Iterator[Note | None]:
     try:
         with closing(connect_for_reading(path)) as connection:
             note = Note.parse(facts(connection).get(CHECKPOINT, "").encode())
-        believed(note, log)
+        verified_checkpoint(note, log)
         yield note
     except (sqlite3.Error, LedgerError):
         yield None  # it is damaged, after all
 
 
 def unclosed_in(path: Path, key: StepKey) -> list[dict[str, Any]]:
-    """The rows of the calls in progress of a ledger that has ended, in order; empty if it cannot be read."""
+    """The rows of the calls in progress of an ended ledger, in order; empty if it cannot be read."""
     try:
         with closing(connect_for_reading(path)) as connection:
             macs = StepMacs(connection, key)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from idtone.core.errors import LedgerError
-from idtone.core.logs import about
+from idtone.core.logs import call_extra
 from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
@@ -23,8 +23,7 @@ from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
 from ..store.file_identity import home_of
-from ..store.rows import row_of
-from ..store.schema import make_or_upgrade, tell_strange
+from ..store.schema import log_unexpected_entries, make_or_upgrade
 from ..store.sqlite import (
     Trouble,
     code_of,
@@ -36,19 +35,19 @@ from ..store.sqlite import (
     trouble,
     writing,
 )
+from ..store.step_rows import row_of
 from .damaged_database import continued, emptied, latest, unclosed_in
+from .disk_reserve import Reserve
 from .log_store import LogAppend, LogStore
-from .reserve import Reserve
 from .sign_log_end import EndCheck, sign_end
-from .unsigned_log_ends import find_unsigned_ends, settle_ends
+from .unsigned_log_ends import find_unsigned_ends, note_given_up_ends
 
 NEXT_AFTER_S: Final = 60.0
-"""The shortest time between setting aside two databases: otherwise a failing disk would fill up with damaged files.
-"""
+"""Shortest time between setting aside two databases. Otherwise a failing disk would be filled with damaged files."""
 PASSING: Final = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-"""These count as errors of the disk, not of the database, unless they occur twice in a row."""
+"""Errors that count as errors of the disk, not of the database, unless they occur twice in a row."""
 LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-"""With these no transaction was begun, although SQLite has waited for the lock."""
+"""Errors with which no transaction was begun, although SQLite has waited for the lock."""
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
@@ -63,7 +62,7 @@ class NotWrittenError(LedgerError):
 
 
 class GroupWriter:
-    """Belongs to the writer's thread, except for `stored_checkpoint` and `distrust`."""
+    """Writes groups of steps. Only the writer's thread may use it, except `stored_checkpoint` and `distrust`."""
 
     def __init__(
         self, path: Path, node: str, key_ring: KeyRing, reserve: Reserve, resources: ExitStack, follows: bool = True
@@ -76,28 +75,28 @@ class GroupWriter:
         self._resources = resources
         self._lock = -1
         self._opened = ExitStack()
-        """Holds what belongs to the present file."""
+        """Resources of the current file."""
         self._connection: sqlite3.Connection | None = None
         self._descriptor = -1
         self._patience_s = sqlite.BUSY_TIMEOUT_S
         self._tree: LogStore | None = None
         self._doubtful: tuple[LogAppend, Sequence[Step]] | None = None
-        """What was being committed when an error was reported: it may be on the disk all the same."""
+        """The steps of a commit that reported an error. They may be on the disk all the same."""
         self._unclosed: list[dict[str, Any]] = []
-        """Rows of the calls in progress when the database was damaged."""
+        """Rows of the calls in progress at the time when the database was damaged."""
         self._set_aside_s = -NEXT_AFTER_S
         self._follows = follows
         self._end_troubles: dict[str, str] = {}
-        """Logs whose end is not signed → why not."""
+        """Logs whose end is not signed → the reason."""
         self._end_checks: dict[str, EndCheck] = {}
-        """Of them, those whose databases are not what was written → which state of their files that is."""
+        """Logs among these whose databases have changed → the state of their files."""
 
     @classmethod
     def open(cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None, follows: bool = True) -> Self:
-        """Become the one writer. `reserve_bytes` None leaves the reserve as it is. `follows`: if the log has ended,
-        another one is begun.
+        """Become the one writer. `reserve_bytes` None leaves the reserve unchanged. If the log has ended, `follows`
+        begins another one.
 
-        Raises LedgerError if another process writes to it, or the file cannot be used.
+        Raises LedgerError if another process writes to it, or if the file cannot be used.
         """
         with ExitStack() as resources:
             try:
@@ -124,29 +123,29 @@ class GroupWriter:
 
     @property
     def stored_checkpoint(self) -> Note | None:
-        """The tree's signed head as it is on the disk; None if nothing was signed. From any thread."""
+        """The tree's signed head on the disk; None if nothing was signed. Thread-safe."""
         tree = self._tree
         return tree.checkpoint if tree else None
 
     @property
     def refusal(self) -> str:
-        """Why nothing is signed; empty if it is. From any thread."""
+        """The reason why nothing is signed; empty if signing works. Thread-safe."""
         tree = self._tree
         return tree.refusal if tree else ""
 
     @property
     def quarantined(self) -> int:
-        """How many steps are set aside that this service did not write. From any thread."""
+        """Number of steps that were set aside because this service did not write them. Thread-safe."""
         tree = self._tree
         return tree.quarantined if tree else 0
 
     @property
     def owes_signature(self) -> bool:
-        """True if leaves are on the disk that the token has not signed yet."""
+        """True if the disk has leaves that the token has not signed yet."""
         return self._tree is not None and self._tree.owes_signature
 
     def sign_head(self) -> None:
-        """Try again to sign what is on the disk."""
+        """Try again to sign the head of the leaves on the disk."""
         if self._connection is None or self._tree is None:
             return
         try:
@@ -165,18 +164,20 @@ class GroupWriter:
 
     @property
     def unsigned_ends(self) -> dict[str, str]:
-        """The earlier logs of this node whose end is not signed yet, each with the reason. From any thread."""
+        """The earlier logs of this node whose end is not signed yet, each with the reason. Thread-safe."""
         ends = [each.after for each in self._key_ring.continued_trees.unsigned]
         away = Message("the token of its key has not signed it yet")
         return {name: self._end_troubles.get(name, away) for name in ends}
 
     @property
     def ends_given_up(self) -> list[str]:
-        """The earlier logs of this node whose end was given up. From any thread."""
+        """The earlier logs of this node whose end was given up. Thread-safe."""
         return [each.after for each in self._key_ring.continued_trees.without_end if each.given_up]
 
     def sign_ends(self) -> None:
-        """Try to sign the ends of earlier logs whose tokens were away. From one thread, not only the writer's."""
+        """Try to sign the ends of earlier logs whose tokens were away. From one thread, which need not be the
+        writer's.
+        """
         ring = self._key_ring
         for each in ring.continued_trees.unsigned:
             known = self._end_troubles.get(each.after)
@@ -187,7 +188,7 @@ class GroupWriter:
                     check = self._end_checks.setdefault(each.after, EndCheck())
                     note = sign_end(each, ring.continued_trees.database_of(each, self._path), ring, check)
                     ring.continued_trees.signed(each, note)
-            except Exception as error:  # a cell of an old database may hold anything
+            except Exception as error:  # a cell of an old database may contain anything
                 self._end_troubles[each.after] = trouble = _why(error)
                 if trouble != known:
                     _log.error("%s: the end of the log %s is not signed: %s", each.file, each.after, trouble)
@@ -197,7 +198,7 @@ class GroupWriter:
                 _log.warning("%s: the end of the log %s is signed now", each.file, each.after)
 
     def distrust(self, reason: str) -> None:
-        """Stop signing, because another tree was signed under this name. From any thread."""
+        """Stop signing, because another tree was signed under this name. Thread-safe."""
         if self._tree:
             self._tree.distrust(self._path, reason)
 
@@ -206,10 +207,10 @@ class GroupWriter:
         self._resources.close()
 
     def write(self, group: Sequence[Step], patience_s: float | None = None) -> None:
-        """Write a group in one transaction: all of it or nothing.
+        """Write a group in one transaction: all of it, or nothing.
 
         If the disk is full, the reserve is used. If the database is damaged, it is set aside and a new one begins.
-        `patience_s`: how long this waits for a lock of another process. Raises NotWrittenError.
+        `patience_s` is how long this waits for a lock of another process. Raises NotWrittenError.
         """
         self._wait_no_longer_than(sqlite.BUSY_TIMEOUT_S if patience_s is None else patience_s)
         try:
@@ -280,7 +281,7 @@ class GroupWriter:
         self._doubtful = None
         self._tree.committed(appended)
         if any(step.kind is StepKind.END_GIVEN_UP for step in rest):
-            settle_ends(self._key_ring, self._path)
+            note_given_up_ends(self._key_ring, self._path)
 
     def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
         """The steps that were not committed, although an error was reported."""
@@ -306,7 +307,7 @@ class GroupWriter:
             self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience_s)}")
 
     def _row(self, step: Step) -> dict[str, Any]:
-        """The step as a row; if its numbers cannot be sealed, without them. Raises OSError if the disk has no room for
+        """The step as a row, without its numbers if they cannot be sealed. Raises OSError if the disk has no room for
         the key that seals them.
         """
         try:
@@ -314,14 +315,14 @@ class GroupWriter:
         except LedgerError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_ROOM:
                 raise error.__cause__ from None
-            _log.error("the numbers of call %s are not kept: %s", step.call_id, error, extra=about(step.call_id))
+            _log.error("the numbers of call %s are not kept: %s", step.call_id, error, extra=call_extra(step.call_id))
             bare = replace(step, details={**step.details, SEALED: UNSEALED}, numbers={}, sip_call_id="")
             return row_of(self._node, bare, self._key_ring.days.writing)
 
     # -- one database after the other ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Open the database; or the next one, if this one is being set aside."""
+        """Open the database, or the next one if this one is being set aside."""
         continued_trees = self._key_ring.continued_trees
         begun = continued_trees.unfinished(self._path)
         if begun:
@@ -339,7 +340,7 @@ class GroupWriter:
             opened.callback(connection.close)
             with writing(connection):
                 make_or_upgrade(connection, str(self._path))
-                tell_strange(connection, str(self._path))
+                log_unexpected_entries(connection, str(self._path))
             with writing(connection):
                 tree = LogStore.open(connection, self._path, self._key_ring, self._node, home_of(descriptor))
                 told = tree.append(connection, ()) if tree.has_set_aside else None
@@ -358,7 +359,7 @@ class GroupWriter:
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
         find_unsigned_ends(self._key_ring, self._path)
-        settle_ends(self._key_ring, self._path)
+        note_given_up_ends(self._key_ring, self._path)
         if not tree.has_ended:
             return
         if tree.owes_signature:
@@ -369,7 +370,7 @@ class GroupWriter:
             self._start()
 
     def _next_key(self, named: str) -> NextKey | None:
-        """The key that the end of this log names, because a replacement of the key was interrupted there."""
+        """The key that the end of this log names, if a replacement of the key was interrupted there."""
         key = self._key_ring.continued_trees.intended(named) if named else None
         if named and key is None:
             _log.error(
@@ -389,7 +390,7 @@ class GroupWriter:
         return self._is_ours() and time.monotonic() >= self._set_aside_s + NEXT_AFTER_S
 
     def _set_aside(self, error: sqlite3.Error) -> None:
-        """The next `_start` begins a new database in the place of the damaged one.
+        """Prepare a new database in place of the damaged one; the next `_start` begins it.
 
         Raises OSError if that cannot be written down; then nothing has changed.
         """
@@ -407,8 +408,9 @@ class GroupWriter:
         return latest(self._path, self._key_ring, self.stored_checkpoint)
 
     def _begin_next(self, why: str, head: Note | None, key: NextKey | None = None, unsigned: str = "") -> Path:
-        """Name the next tree, which continues this one after `head`, or with all of its leaves if the end is `unsigned`
-        yet, and which the next `_start` begins; the calls in progress go with it. Returns where this database will be.
+        """Name the next tree, which the next `_start` begins, and return the future place of this database. The next
+        tree continues this one after `head`, or with all of its leaves if the end is still `unsigned`. It takes over
+        the calls in progress.
         """
         aside = name_aside(self._path, datetime.now(UTC), why)
         self._key_ring = self._key_ring.go_on(head, self._path, aside, key, unsigned)
@@ -421,16 +423,18 @@ class GroupWriter:
     # -- the end of a log ---------------------------------------------------------------------------------------------
 
     def end(self, ending: Step) -> None:
-        """Write the last leaf of this tree. The next start begins another tree. Raises NotWrittenError, LedgerError."""
+        """Write the last leaf of this tree. The next start begins another tree. Raises NotWrittenError and
+        LedgerError.
+        """
         self.write([ending])
         if self.refusal:
             raise LedgerError("the end is written and not signed: {why}", why=self.refusal)
 
     def replace_key(self, key: NextKey, ending: Step | None, trusted: Note | None) -> Path:
-        """End this tree with `ending`, and begin one that `key` signs. Returns where the database of this tree is now.
-        Without `ending` the key of this tree is compromised, and `trusted` is the last head that counts.
+        """End this tree with `ending`, begin one that `key` signs, and return the current place of this tree's
+        database. Without `ending` the key of this tree is compromised, and `trusted` is the last head that counts.
 
-        Raises NotWrittenError, LedgerError, OSError.
+        Raises NotWrittenError, LedgerError and OSError.
         """
         if ending:
             self._key_ring.continued_trees.intend(key)
@@ -445,7 +449,7 @@ class GroupWriter:
 
 
 def _why(error: Exception) -> str:
-    """Reason of an error, without the content of a database."""
+    """The reason of an error, without the content of a database."""
     if isinstance(error, LedgerError | sqlite3.Error | OSError):
         return str(error)
     return Message("its database holds what idtone does not write ({error})", error=type(error).__name__)

@@ -1,5 +1,5 @@
 """Keeps the latest checkpoint and the reserve beside the ledger, and signs the ends of earlier logs when their tokens
-are back, in a thread that no evidence waits for.
+are back. A separate thread does this, and no evidence waits for it.
 """
 
 import logging
@@ -13,8 +13,8 @@ from ..keys.checkpoint_file import CheckpointFile
 from .group_writer import NO_ROOM, GroupWriter
 
 LOOK_EVERY_S: Final = 10.0
-"""How often the latest checkpoint is copied beside the database, and the disk space is checked. A database that is
-replaced by a copy younger than this goes unnoticed.
+"""Interval in seconds at which the latest checkpoint is copied beside the database, and the disk space is checked. If
+the database is replaced by a copy younger than this, nobody notices.
 """
 
 _log = logging.getLogger(__name__)

@@ -25,22 +25,25 @@ from ..evidence.steps import Step
 from ..keys.key_ring import KeyRing
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import BUSY_TIMEOUT_S, Trouble, path_of
+from .disk_reserve import Reserve
 from .group_writer import GroupWriter, NotWrittenError
 from .housekeeping import Housekeeping
 from .missing_steps_file import MissingFile
-from .reserve import Reserve
 from .unwritten_steps import MissingSteps, UnwrittenSteps
 
 GROUP_LIMIT: Final = 1000
-"""Steps in one transaction at most; about 20 ms of work."""
+"""Maximum number of steps in one transaction, which is about 20 ms of work."""
 LINGER_S: Final = 0.15
-"""How long a step that nothing waits for may wait for others to go to the disk with it: a commit takes as much
-processor time as a hundred steps. Meanwhile decisions are in the file of pending decisions, all else is in the journal.
+"""Time for which a step that nothing waits for may wait for others, so that they go to the disk together: a commit
+takes as much processor time as a hundred steps. Until then decisions are in the file of pending decisions, and
+everything else is in the journal.
 """
 RETRY_S: Final = 1.0
-"""How long after a failure the steps are tried again."""
+"""Pause before the steps are tried again after a failure, in seconds."""
 PATIENCE_S: Final = 0.1
-"""How long a lock is waited for then: callers that append meanwhile must learn that they are late."""
+"""Time for which such an attempt waits for a lock, in seconds. Callers that append meanwhile must learn that they are
+late.
+"""
 TOLD_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -49,18 +52,18 @@ _Appended = tuple[Step, Future[None]]
 
 
 class LedgerWriter:
-    """The one writer of a ledger, with a thread of its own.
+    """The one writer of a ledger, with a separate thread.
 
-    Steps that are appended while a commit is under way, or within a moment, go into the next one together. Steps that
-    cannot be written are kept and written later; if they are too many to keep, they are counted and entered as a `gap`.
+    Steps that are appended during a commit, or within a moment, go into the next commit together. Steps that cannot be
+    written are kept and written later. If they are too many to keep, they are counted and entered as a `gap`.
     """
 
     def __init__(self, path: Path, key_ring: KeyRing, database: GroupWriter, resources: ExitStack) -> None:
-        """Use `open`. What is opened here goes into `resources`. Raises OSError."""
+        """Use `open`. Everything that is opened here goes into `resources`. Raises OSError."""
         self._path = path
         self._database = database
         self._resources = ExitStack()
-        """Closed after the last commit."""
+        """Resources that are closed after the last commit."""
         self._queue: SimpleQueue[_Appended | None] = SimpleQueue()
         self._hurried = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         resources.callback(os.close, self._hurried)
@@ -72,7 +75,7 @@ class LedgerWriter:
         self._trouble: NotWrittenError | None = None
         self._retry_s = self._told_s = 0.0
         self._told = False
-        """The log says that steps are not written, and not yet that they are written again."""
+        """True if the log says that steps are not written, and not yet that they are written again."""
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
@@ -83,9 +86,9 @@ class LedgerWriter:
         """Open the ledger. A missing one is made with its directories, closed to other users.
 
         A ledger of an earlier version is upgraded. A damaged ledger of ours is set aside, and a new one begins. A
-        reserve of `reserve_bytes` is kept; None leaves the present one as it is.
+        reserve of `reserve_bytes` is kept; None leaves the current one as it is.
 
-        Raises LedgerError if another process writes to it, or the file cannot be used.
+        Raises LedgerError if another process writes to it, or if the file cannot be used.
         """
         path = path_of(url)
         with ExitStack() as resources:
@@ -105,10 +108,10 @@ class LedgerWriter:
         return found
 
     def append(self, step: Step) -> Future[None]:
-        """Hand over a step; from any thread, at once.
+        """Hand over a step, without waiting. Thread-safe.
 
-        The future is done when the step is on the disk. It fails with LedgerBehindError if the step is still to be
-        written, and with another LedgerError if it never will be. It cannot be cancelled.
+        The future is done when the step is on the disk. It fails with LedgerBehindError if the step will be written
+        later, and with another LedgerError if it never will be. It cannot be cancelled.
         """
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()
@@ -121,13 +124,13 @@ class LedgerWriter:
         return future
 
     def hurry(self) -> None:
-        """Write the appended steps now, because something waits for them. From any thread; returns at once."""
+        """Write the appended steps now, because something waits for them. Returns at once. Thread-safe."""
         with self._closing:
             if not self._closed:
                 os.eventfd_write(self._hurried, 1)
 
     def close(self) -> None:
-        """Write what was appended, then close the file. What cannot be written is `unwritten`."""
+        """Write the appended steps, then close the file. Steps that cannot be written are `unwritten`."""
         with self._closing:
             if not self._closed:
                 self._queue.put(None)
@@ -139,18 +142,18 @@ class LedgerWriter:
 
     @property
     def full(self) -> bool:
-        """True if the disk has no room for evidence, and the reserve is used up. From any thread."""
+        """True if the disk has no room for evidence, and the reserve is used up. Thread-safe."""
         trouble = self._trouble
         return self._unwritten.owed is not None and trouble is not None and trouble.trouble is Trouble.FULL
 
     @property
     def unwritten(self) -> MissingSteps | None:
-        """The steps that are not in the ledger yet or, after `close`, never will be. From any thread."""
+        """The steps that are not in the ledger yet or, after `close`, never will be. Thread-safe."""
         return self._unwritten.owed
 
     @property
     def words(self) -> str:
-        """The state of the evidence in words for the operator; empty if all is well. From any thread."""
+        """The state of the evidence in words for the operator; empty if all is well. Thread-safe."""
         owed, refusal = self._unwritten.owed, self._database.refusal
         steps, strange = owed.steps if owed else 0, self.quarantined
         late = Message("{steps} steps of evidence are not written", steps=steps) if steps else ""
@@ -164,40 +167,40 @@ class LedgerWriter:
 
     @property
     def quarantined(self) -> int:
-        """How many steps are set aside that this service did not write. From any thread."""
+        """Number of steps that were set aside because this service did not write them. Thread-safe."""
         return self._database.quarantined
 
     @property
     def signs(self) -> bool:
-        """True if what is written is signed. From any thread."""
+        """True if new leaves are signed. Thread-safe."""
         return not self._database.refusal
 
     @property
     def unsigned_ends(self) -> int:
-        """How many earlier logs of this node wait for the signature of their end. From any thread."""
+        """Number of earlier logs of this node whose end waits for its signature. Thread-safe."""
         return len(self._database.unsigned_ends)
 
     @property
     def ends_given_up(self) -> list[str]:
-        """The earlier logs of this node whose end was given up. Any thread may read it."""
+        """The earlier logs of this node whose end was given up. Thread-safe."""
         return self._database.ends_given_up
 
     @property
     def reserve(self) -> Reserve:
-        """The disk space that is reserved for evidence. From any thread."""
+        """The disk space that is reserved for evidence. Thread-safe."""
         return self._database.reserve
 
     @property
     def stored_checkpoint(self) -> Note | None:
-        """The tree's signed head as it is on the disk; None if nothing was signed. From any thread."""
+        """The tree's signed head on the disk; None if nothing was signed. Thread-safe."""
         return self._database.stored_checkpoint
 
     def distrust(self, reason: str) -> None:
-        """Stop signing, because another tree was signed under this name. From any thread."""
+        """Stop signing, because another tree was signed under this name. Thread-safe."""
         self._database.distrust(reason)
 
     def consistency(self, old: int, size: int) -> Sequence[bytes]:
-        """The proof that the tree of `old` leaves is the beginning of that of `size`. From any thread; blocks.
+        """The proof that the tree of `old` leaves is the beginning of the tree of `size` leaves. Blocks; thread-safe.
 
         Raises LedgerError.
         """
@@ -216,7 +219,7 @@ class LedgerWriter:
 
     def _run(self) -> None:
         for group in self._groups():
-            # In order: what is kept is written first.
+            # In order: kept steps are written first.
             if not self._catch_up():
                 self._keep(group)
             elif group:
@@ -236,8 +239,8 @@ class LedgerWriter:
             )
 
     def _groups(self) -> Iterator[list[_Appended]]:
-        """The waiting steps, in order; while steps or a signature are owed, now and then an empty group. Ends with
-        `close`.
+        """The waiting steps, in order. While steps or a signature are owed, an empty group comes from time to time.
+        Ends after `close`.
         """
         while True:
             try:
@@ -262,7 +265,7 @@ class LedgerWriter:
         return bool(self._unwritten) or self._database.owes_signature
 
     def _linger(self) -> None:
-        """Wait until `hurry`; by poll(), whose time does not depend on the wall clock."""
+        """Wait until `hurry`, by poll(), whose time limit does not depend on the wall clock."""
         waiting = polling.poll()
         waiting.register(self._hurried, polling.POLLIN)
         if waiting.poll(1000 * LINGER_S):
@@ -279,7 +282,7 @@ class LedgerWriter:
                 future.set_result(None)
 
     def _catch_up(self, patience_s: float = PATIENCE_S) -> bool:
-        """Write the kept steps as far as possible; whether none are left."""
+        """Write the kept steps as far as possible; True if none are left."""
         lost = False
         while self._unwritten and time.monotonic() >= self._retry_s:
             kept = self._unwritten.first(GROUP_LIMIT)
@@ -306,7 +309,7 @@ class LedgerWriter:
         return True
 
     def _failed(self, error: NotWrittenError, again_s: float) -> None:
-        """The kept steps are tried again after so many seconds."""
+        """Note the error, and try the kept steps again after `again_s` seconds."""
         now_s = time.monotonic()
         self._trouble, self._retry_s = error, now_s + again_s
         if not self._told_s or now_s >= self._told_s + TOLD_EVERY_S:
@@ -315,9 +318,9 @@ class LedgerWriter:
             _log.error("evidence is not written: %s", error)
 
     def _keep(self, group: Sequence[_Appended], lost: bool = False) -> None:
-        """Keep the steps of calls. A keeper's act fails instead: without a record it must not be done.
+        """Keep the steps of calls. A keeper's act fails instead, because it must not be done without a record.
 
-        `lost`: these steps were tried, and will never be written.
+        `lost` is True if these steps were tried and will never be written.
         """
         if not group:
             return

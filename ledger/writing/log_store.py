@@ -1,4 +1,4 @@
-"""The log store: it appends leaves to the tree in the transaction that writes the steps which close them."""
+"""The log store. It appends leaves to the tree in the same transaction that writes the steps which close them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import scalar
 from ..store.meta import CHECKPOINT, HOME, SET_META, facts
 from ..store.quarantine import SetAside, set_aside_end, set_aside_steps
-from ..store.rows import microseconds, row_of
 from ..store.step_macs import INSERT_MACS, StepMacs
+from ..store.step_rows import microseconds, row_of
 from ..store.stored_tree import (
     STEP,
     OpenCall,
@@ -41,17 +41,17 @@ from ..store.stored_tree import (
     read_frontier,
     read_hashes,
 )
-from ..tree.checkpoints import Checkpoint, RenamedError, believed, check_name
-from ..tree.merkle import Frontier, leaf_hash, stored
+from ..tree.checkpoints import Checkpoint, RenamedError, check_name, verified_checkpoint
+from ..tree.merkle import Frontier, leaf_hash, stored_hashes
 
 OPEN_LIMIT: Final = 50_000
-"""The steps of so many calls in progress are kept in memory; those of others are read again."""
+"""Maximum number of calls in progress whose steps are kept in memory. The steps of others are read again."""
 
 _RESTORE: Final = "restore the newest copy of this file, or move it away and let ledger.origin be another name"
 
 
 class CopiedError(LedgerError):
-    """The ledger's file is a copy; `remedy` says how evidence is signed again."""
+    """The ledger's file is a copy. `remedy` says how evidence is signed again."""
 
     def __init__(self) -> None:
         super().__init__(Message("it is a copy of a ledger whose original may have been signed on since"))
@@ -62,7 +62,7 @@ class CopiedError(LedgerError):
 
 
 CALLS_TOLD: Final = 5
-"""Calls that the log names when steps are set aside."""
+"""Maximum number of calls that the log names when steps are set aside."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,9 @@ _log = logging.getLogger(__name__)
 _INSERT_STEPS: Final = f"INSERT INTO steps ({STEP}, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words
 _INSERT_HASHES: Final = "INSERT INTO hashes (place, hash) VALUES (?, ?)"
 _INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?) ON CONFLICT DO NOTHING"
-"""Somebody may have planted the entry: that must not keep the step from being written."""
+"""The statement for a search entry. It ignores an entry that somebody has planted, so that the step is written all the
+same.
+"""
 
 
 @dataclass
@@ -80,16 +82,16 @@ class LogAppend:
     frontier: Frontier | None
     next_id: int
     calls: dict[str, OpenCall] = field(default_factory=dict)
-    """As they are afterwards."""
+    """The calls in their state after the transaction."""
     checkpoint: Note | None = None
     rows: list[tuple[Any, ...]] = field(default_factory=list)
-    """Of the steps, as they are written."""
+    """Rows of the steps, as written."""
     macs: list[bytes] = field(default_factory=list)
-    """Of these steps."""
+    """MACs of these steps."""
     hashes: list[tuple[int, bytes]] = field(default_factory=list)
     sought: list[tuple[int, int]] = field(default_factory=list)
     aside: SetAside = field(default_factory=SetAside)
-    """What was found that the service did not write."""
+    """The steps found that the service did not write."""
 
     def is_in(self, connection: sqlite3.Connection) -> bool:
         """True if its steps are the last ones in the database."""
@@ -98,7 +100,7 @@ class LogAppend:
 
 
 class LogStore:
-    """Belongs to the writer's thread, except for `checkpoint`."""
+    """The tree of one database. Only the writer's thread may use it, except `checkpoint`."""
 
     def __init__(
         self,
@@ -111,8 +113,8 @@ class LogStore:
         node: str,
         mac: bytes,
     ) -> None:
-        """Use `open`. `checkpoint` is what was signed last. Nothing is signed any more if there is a `refusal`. `mac`
-        is that of the last step.
+        """Use `open`. `checkpoint` is the last signed one. With a `refusal` nothing is signed. `mac` is the MAC of the
+        last step.
         """
         self._signer = key_ring.signer
         self._key = key_ring.step_key
@@ -120,31 +122,30 @@ class LogStore:
         self._node = node
         self._mac = mac
         self._aside = SetAside()
-        """What was set aside, and no act says so yet."""
+        """Steps that were set aside and that no act records yet."""
         self._is_known_key = True
-        """The latest steps were written with our key; else we cannot say which are foreign."""
+        """True if the latest steps were written with our key. Otherwise foreign steps cannot be told apart."""
         self.quarantined = 0
-        """How many steps are in quarantine."""
+        """Number of steps in quarantine."""
         self._frontier = frontier
         self._next_id = next_id
         self._open: dict[str, OpenCall] = {}
         self._refusal = refusal
         self._away = ""
-        """Why the token does not sign now; empty if it does, or the key is in a file."""
+        """The reason why the token does not sign now; empty if it does, or if the key is in a file."""
         self._checkpoint = checkpoint
         self.has_ended = False
-        """The last leaf is the end of the log: no other follows."""
+        """True if the last leaf is the end of the log, so that no other follows."""
         self.next_key = ""
-        """The key of the log that follows, which that leaf names; empty if it names none."""
+        """The key of the next log, which that leaf names; empty if it names none."""
 
     @classmethod
     def open(cls, connection: sqlite3.Connection, path: Path, key_ring: KeyRing, node: str, home: str) -> LogStore:
-        """Continue the tree that is there. `home` is its file's home. Raises LedgerError if the file of the latest
+        """Continue the existing tree. `home` is the identity of its file. Raises LedgerError if the file of the latest
         checkpoint cannot be read.
 
-        What follows the last step that the service wrote is set aside. A database that is not what was signed is
-        written to and no longer signed: calls and their evidence continue. If the tree is damaged, it gets no more
-        leaves either.
+        Steps after the last one that the service wrote are set aside. A database that differs from what was signed is
+        written but no longer signed: calls and their evidence continue. A damaged tree also gets no more leaves.
         """
         log, macs = key_ring.signer.key, StepMacs(connection, key_ring.step_key)
         frontier, checkpoint, refusal, aside, unknown_key = None, None, "", None, None
@@ -165,7 +166,7 @@ class LogStore:
             if size and not (is_never_signed and isinstance(key_ring.signer, TokenSigner)):
                 checkpoint = Note.parse((held or "").encode())
                 check_name(Checkpoint.parse(checkpoint.text).origin, log.name)
-                believed(checkpoint, log)
+                verified_checkpoint(checkpoint, log)
             for each in kept.found:
                 check_beginning(connection, size, each)
             if unknown_key:
@@ -184,18 +185,18 @@ class LogStore:
         opened.next_key = "" if ended is None else _next_key(ended)
         opened._aside, opened._is_known_key = aside or SetAside(), aside is not None
         opened._read_calls_in_progress(connection)
-        # What was set aside now counts when it is committed.
+        # Steps set aside now are counted after the commit.
         opened.quarantined = int(scalar(connection, "SELECT count(*) FROM quarantine")) - opened._aside.steps
         return opened
 
     @property
     def has_set_aside(self) -> bool:
-        """True if steps were set aside and no act says so yet; append that act."""
+        """True if steps were set aside that no act records yet. Append that act then."""
         return bool(self._aside)
 
     def _read_calls_in_progress(self, connection: sqlite3.Connection) -> None:
-        """Reads them into memory, where nobody can change them. A decision may still come late to a call that the
-        dialplan handled.
+        """Read the calls in progress into memory, where nobody can change them. A decision may still arrive late for a
+        call that the dialplan handled.
         """
         macs = StepMacs(connection, self._key)
         for (call_id,) in connection.execute("SELECT call_id FROM in_progress").fetchall():
@@ -204,7 +205,7 @@ class LogStore:
                 self._open[call_id] = call
 
     def _open_call(self, connection: sqlite3.Connection, macs: StepMacs, call_id: str, aside: SetAside) -> OpenCall:
-        """The call without steps that the service did not write: these are set aside."""
+        """The call without steps that the service did not write; these are set aside."""
         call = open_call(connection, call_id)
         if not self._is_known_key:
             return call
@@ -216,17 +217,17 @@ class LogStore:
 
     @property
     def refusal(self) -> str:
-        """Why nothing is signed; empty if it is. From any thread."""
+        """The reason why nothing is signed; empty if signing works. Thread-safe."""
         return self._refusal or self._away
 
     @property
     def checkpoint(self) -> Note | None:
-        """What was signed last and is on the disk; None once nothing is signed any more. From any thread."""
+        """The last signed checkpoint on the disk; None as soon as nothing is signed any more. Thread-safe."""
         return None if self._refusal else self._checkpoint
 
     @property
     def owes_signature(self) -> bool:
-        """Leaves are on the disk whose head the token has not signed yet."""
+        """True if the disk has leaves whose head the token has not signed yet."""
         if self._refusal or not self.size:
             return False
         return self._checkpoint is None or Checkpoint.parse(self._checkpoint.text).size < self.size
@@ -237,8 +238,8 @@ class LogStore:
         return self._head(self._frontier).text if self._frontier and self.owes_signature else ""
 
     def sign_head(self, connection: sqlite3.Connection) -> Note | None:
-        """Sign the head of what is on the disk, and write that; None if the token is still away. Hand it to `signed`
-        when it is committed.
+        """Sign the head of the leaves on the disk, and write it; None if the token is still away. Pass the result to
+        `signed` after the commit.
         """
         note = self._sign(self._frontier) if self._frontier and not self._refusal else None
         if note:
@@ -246,7 +247,7 @@ class LogStore:
         return note
 
     def signed(self, note: Note) -> None:
-        """Keep it in memory: it is on the disk."""
+        """Keep the note in memory after it was committed."""
         self._checkpoint = note
         if self._away:
             _log.warning("%s: the token signs again: %d leaves are signed", self._path, self.size)
@@ -254,7 +255,7 @@ class LogStore:
 
     @property
     def next_id(self) -> int:
-        """The id of the step that is written next."""
+        """The id of the next step."""
         return self._next_id
 
     @property
@@ -268,8 +269,8 @@ class LogStore:
         return [{"node": s.node, "call_id": s.call_id, "kind": s.kind, "at": s.at, "details": s.details} for s in kept]
 
     def append(self, connection: sqlite3.Connection, rows: Sequence[dict[str, Any]]) -> LogAppend:
-        """Write these rows of steps, in order, and the leaves that they close; and, if something was set aside, an act
-        that says so.
+        """Write these rows of steps, in order, and the leaves that they close. If something was set aside, also write
+        the act that records it.
         """
         appended = LogAppend(self._frontier and self._frontier.copy(), self._next_id)
         appended.aside.add(self._aside)
@@ -293,7 +294,7 @@ class LogStore:
         return appended
 
     def _add(self, connection: sqlite3.Connection, appended: LogAppend, row: dict[str, Any]) -> None:
-        """A step, and the leaf that it closes."""
+        """Add a step, and the leaf that it closes."""
         frontier = appended.frontier
         step = StoredStep(appended.next_id, row["node"], row["call_id"], row["kind"], row["at"], row["details"])
         call = self._call(connection, appended, step) if frontier else OpenCall()
@@ -309,7 +310,7 @@ class LogStore:
         if not closes:
             appended.calls[step.call_id] = OpenCall(unclosed, call.before)
             return
-        place = stored(frontier.size)
+        place = stored_hashes(frontier.size)
         hashed = frontier.append(leaf_hash(leaf_closed_by(unclosed, call.before)))
         appended.hashes += enumerate(hashed, place)
         keys = {key for each in unclosed for key in search_keys(each.kind, each.details)}
@@ -317,19 +318,19 @@ class LogStore:
         appended.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
 
     def go_on_from(self, before: LogStore) -> None:
-        """Take over what the previous log store held only in memory, before the database was opened anew."""
+        """Take over the memory of the previous log store, from before the database was opened anew."""
         if before._next_id == self._next_id:
             self._open = before._open
         self._away = self._away or before._away
         self._refusal = before._refusal or self._refusal
 
     def distrust(self, path: Path, reason: str) -> None:
-        """Sign nothing any more. From any thread."""
+        """Stop signing. Thread-safe."""
         if not self._refusal:
             self._refusal = _refusing(path, reason, _RESTORE)
 
     def committed(self, appended: LogAppend) -> None:
-        """Keep it in memory."""
+        """Keep the committed changes in memory."""
         self._frontier, self._next_id = appended.frontier, appended.next_id
         self._mac = appended.macs[-1] if appended.macs else self._mac
         if appended.aside:
@@ -346,7 +347,7 @@ class LogStore:
             del self._open[next(iter(self._open))]
 
     def _call(self, connection: sqlite3.Connection, appended: LogAppend, step: StoredStep) -> OpenCall:
-        """The call as this step finds it."""
+        """The state of the call before this step."""
         known = appended.calls.get(step.call_id) or self._open.get(step.call_id)
         if known is not None:
             return known
@@ -372,8 +373,8 @@ class LogStore:
 
 
 class _Latest(NamedTuple):
-    """The signed heads of a tree that can be believed; `trouble` says why another one cannot be read. Without any,
-    `least` leaves were signed: None if nothing says that there were any.
+    """The trusted signed heads of a tree. `trouble` is the reason why another head cannot be read. If there is no head,
+    `least` is the known number of signed leaves, or None if there may be none.
     """
 
     found: list[Checkpoint]
@@ -391,13 +392,13 @@ def _latest(log: VerifierKey, held: str | None, files: Iterable[CheckpointFile])
         except LedgerError as error:
             trouble = error
     if held is not None:
-        with suppress(LedgerError):  # whoever reads it next says why
-            found.append(believed(Note.parse(held.encode()), log))
+        with suppress(LedgerError):  # the next reader reports why
+            found.append(verified_checkpoint(Note.parse(held.encode()), log))
     return _Latest(found, trouble, None if held is None and trouble is None else 0)
 
 
 def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, frontier: Frontier) -> None:
-    """Raises LedgerError unless the leaves after the signed ones are made of steps that the service wrote."""
+    """Raise LedgerError unless the leaves after the signed ones consist of steps that the service wrote."""
     if frontier.size <= signed:
         return
     closed = "SELECT id FROM steps WHERE leaf = ? ORDER BY id DESC LIMIT 1"
@@ -416,7 +417,7 @@ def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, 
 
 
 def _check_home(connection: sqlite3.Connection, size: int, home: str) -> None:
-    """Raises CopiedError if the tree was signed in another file: that one may have been signed on since."""
+    """Raise CopiedError if the tree was signed in another file, because signing may have continued there."""
     made_in = facts(connection).get(HOME)
     if made_in == home:
         return
@@ -434,7 +435,7 @@ def _no_key(day: str) -> DayKey:
 
 
 def _tell_set_aside(path: Path, aside: SetAside) -> None:
-    """Log it."""
+    """Log the steps that were set aside."""
     _log.error(
         "%s: %d steps were not written by idtone, or were changed (%s); %d more were written and are gone. They are "
         "set aside and not signed: somebody else can write this file. docs/how-to/damaged-evidence.md says what to do",
@@ -446,13 +447,13 @@ def _tell_set_aside(path: Path, aside: SetAside) -> None:
 
 
 def _next_key(details: Any) -> str:
-    """Empty if the end of a log names none, or is unreadable, which verifiers find."""
+    """The next key that the end of a log names; empty if it names none, or is unreadable, which verifiers find."""
     with suppress(ValueError, AttributeError, TypeError):
         return str(json.loads(details).get("next_key", ""))
     return ""
 
 
 def _refusing(path: Path, reason: str, remedy: str) -> str:
-    """Log it."""
+    """Log the reason why signing stops, and return it."""
     _log.error("%s: %s. Evidence is written and no longer signed: %s", path, reason, remedy)
     return reason

@@ -1,4 +1,4 @@
-"""The file that says which steps would be missing from the ledger if its writer died now."""
+"""A file beside the ledger with the steps that would be missing if its writer died now."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from ..keys.private_files import open_private
 from .unwritten_steps import MissingSteps
 
 LENGTH: Final = 512
-"""Bytes, from the beginning: on a full disk the file is overwritten, and needs no more room."""
+"""Bytes of the file's content. On a full disk the file is overwritten, and needs no more room."""
 
 _log = logging.getLogger(__name__)
 
@@ -20,10 +20,10 @@ def missing_file(ledger: Path) -> Path:
 
 
 class MissingFile:
-    """Kept open, for the writer. If it cannot be written, that is logged, and evidence is written without it."""
+    """The open file, for the writer. If it cannot be written, that is logged, and evidence is written without it."""
 
     def __init__(self, ledger: Path) -> None:
-        """Raises OSError."""
+        """Open the file beside `ledger`. Raises OSError."""
         self._path = missing_file(ledger)
         self._descriptor = open_private(self._path)
         self._said: MissingSteps | None = read_missing(ledger)
@@ -36,7 +36,7 @@ class MissingFile:
         return self._said
 
     def say(self, owed: MissingSteps | None) -> None:
-        """Write the steps that would be missing; they are on the disk when this returns."""
+        """Write, durably, the steps that would be missing."""
         if owed != self._said:
             self._said = owed
             self._write(owed)
@@ -54,7 +54,9 @@ class MissingFile:
 
 
 def read_missing(ledger: Path) -> MissingSteps | None:
-    """The missing steps by this file; None if nothing is missing. A file that cannot be read is logged."""
+    """The missing steps in the file beside `ledger`; None if nothing is missing. A file that cannot be read is
+    logged.
+    """
     path = missing_file(ledger)
     try:
         text = path.read_text("utf-8").strip() if path.exists() else ""

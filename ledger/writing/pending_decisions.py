@@ -1,9 +1,11 @@
-"""Decisions on their way to the disk: a killed service leaves the evidence of every verdict that it gave.
+"""Decisions on their way to the disk. With them, even a killed service leaves the evidence of every verdict that it
+gave.
 
-Asterisk acts on a verdict at once; its evidence waits for other steps to go to the disk with it. Meanwhile the decision
-is in a file beside the ledger that is written and not synced: the file survives the process, and the call does not
-survive the machine. Numbers in it are sealed as in the ledger, and a line without the right MAC does not count. While
-there are always decisions on their way, a second file takes the next ones until all of the first are on the disk.
+Asterisk acts on a verdict at once, but its evidence waits, so that it goes to the disk together with other steps. Until
+then the decision is in a file beside the ledger that is written and not synced. Such a file survives the end of the
+process; if the machine fails, its calls end too. The numbers in it are sealed as in the ledger, and a line without the
+right MAC does not count. If there are always decisions on their way, a second file takes the next ones until all of the
+first are on the disk.
 """
 
 import errno
@@ -29,41 +31,41 @@ from ..keys.day_keys import DayKeys
 from ..keys.private_files import PRIVATE_FILE, open_private
 from ..keys.step_key import StepKey
 from ..store.ledger_reader import LedgerReader
-from ..store.rows import sealed
 from ..store.sqlite import path_of
+from ..store.step_rows import sealed
 
 _SUFFIXES: Final = (".pending", ".pending-2")
 _QUARANTINE: Final = ".pending-quarantine"
-"""Lines of those files that idtone did not write: they do not count, and are kept."""
+"""Ending of the file with lines that idtone did not write. They are kept, but do not count."""
 ENOUGH_BYTES: Final = 64 * 1024
-"""In one file, if the other one is free."""
+"""Bytes after which the other file is used, if it is free."""
 MOST_BYTES: Final = 32 * 1024 * 1024
-"""In one file: some 50,000 decisions, as many as the steps that the writer keeps in memory."""
+"""Maximum number of bytes of a file: some 50,000 decisions, as many as the steps that the writer keeps in memory."""
 TOLD_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 class PendingEvidence(Evidence, Protocol):
-    """Evidence that must be closed earlier than the file of its decisions."""
+    """Evidence that must be closed before the file of its decisions."""
 
     def close(self) -> None: ...
 
 
 class _File:
-    """Decisions that are not on the disk yet; `waiting` counts those that the ledger has not acknowledged."""
+    """A file of decisions that are not on the disk yet. `waiting` counts those that the ledger has not acknowledged."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self.waiting = 0
         self.bytes = os.fstat(descriptor).st_size
         self.free = True
-        """Can be written to; else it is being emptied."""
+        """True if the file can be written to; False while it is being emptied."""
         self._descriptor = descriptor
         self._torn = False
 
     def write(self, line: bytes) -> None:
-        """Raises OSError if not all of the line was written."""
+        """Write a line. Raises OSError if not all of it was written."""
         if self.bytes >= MOST_BYTES:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         line = b"\n" * self._torn + line
@@ -79,10 +81,10 @@ class _File:
 
 
 class Pending:
-    """Evidence whose decisions survive the process. From any thread."""
+    """Evidence whose decisions survive the process. Thread-safe."""
 
     def __init__(self, evidence: PendingEvidence, days: DayKeys, files: Sequence[_File], resources: ExitStack) -> None:
-        """Use `open`. `resources` is closed in the end."""
+        """Use `open`. `resources` is closed at the end."""
         self._evidence = evidence
         self._days = days
         self._key = days.ledger_key.pending_key()
@@ -90,12 +92,12 @@ class Pending:
         self._resources = resources
         self._lock = threading.Lock()
         self._behind = any(file.bytes for file in files)
-        """The ledger has decisions in memory only, and writes them before anything else."""
+        """True if the ledger has decisions only in memory. It writes them before anything else."""
         self._told_s = 0.0
 
     @classmethod
     def open(cls, url: str, evidence: PendingEvidence, days: DayKeys) -> Self:
-        """Enter first the decisions that a killed instance has left. Raises LedgerError."""
+        """Open the evidence, after the decisions of a killed instance were entered. Raises LedgerError."""
         path = path_of(url)
         with ExitStack() as resources:
             try:
@@ -131,8 +133,8 @@ class Pending:
             return cls(evidence, days, files, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
-        """Append a step as the ledger does, except that the future of a decision is done when the decision survives
-        this process: at once or, if its file cannot be written, when the ledger has written it without delay.
+        """Append a step as the ledger does. But the future of a decision is done as soon as the decision survives this
+        process: at once or, if its file cannot be written, when the ledger has written it without delay.
         """
         if step.kind is not StepKind.DECIDED:
             return self._evidence.append(step)
@@ -164,7 +166,7 @@ class Pending:
         return self._evidence.full
 
     def _written(self, file: _File, done: Future[None]) -> None:
-        """A decision meanwhile does not wait until a file is empty."""
+        """Note that a decision is in the ledger. Other decisions do not wait while a file is emptied."""
         error = done.exception()
         if error and not isinstance(error, LedgerBehindError):  # which the ledger logs once for all
             _log.error("a decision is not in the ledger: %s", error)
@@ -199,20 +201,20 @@ class Pending:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """The ledger is closed first: it still has some of these decisions to write."""
+        """Close the ledger first, because it still has to write some of these decisions."""
         self._evidence.close()
         self._resources.close()
 
 
 def _line(step: Step, key: StepKey) -> bytes:
-    """A line of JSON, whose last member is the MAC of the line without it."""
+    """A line of JSON. Its last member is the MAC of the line without this member."""
     text = json.dumps({"call": step.call_id, "at": step.at.isoformat(), "details": dict(step.details)}).encode()
     return text[:-1] + b', "mac": "' + key.line_mac(text).encode() + b'"}\n'
 
 
 def _read(path: Path, key: StepKey) -> tuple[list[Step], list[bytes]]:
-    """The decisions, and the lines that have another MAC. What cannot be read is left out, and logged without its
-    content, and so are those lines.
+    """The decisions, and the lines with another MAC. Unreadable lines are left out. Both kinds of lines are logged
+    without their content.
     """
     found: dict[str, Step] = {}
     foreign: list[bytes] = []
@@ -232,7 +234,7 @@ def _read(path: Path, key: StepKey) -> tuple[list[Step], list[bytes]]:
 
 
 def _keep_foreign(ledger: Path, lines: Sequence[bytes]) -> None:
-    """Raises OSError."""
+    """Append the foreign lines to the quarantine file. Raises OSError."""
     if lines:
         descriptor = open_private(ledger.with_name(f"{ledger.name}{_QUARANTINE}"))
         try:

@@ -1,4 +1,4 @@
-"""The service forgets telephone numbers by itself, when they are older than the operator's setting."""
+"""Destroys the keys of telephone numbers automatically when they are older than the operator's setting."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ async def forget_in_time(
     retention: timedelta | None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """Forget old numbers again and again until cancelled; returns at once if numbers are kept for ever."""
+    """Forget old numbers again and again until cancelled. Returns at once if numbers are kept for ever."""
     while retention is not None:
         try:
             await asyncio.to_thread(forget_older, days, evidence, now(), retention)
@@ -35,7 +35,9 @@ async def forget_in_time(
 
 
 def forget_older(days: DayKeys, evidence: Evidence, now: datetime, retention: timedelta) -> list[str]:
-    """Destroy the keys of days that ended so long ago; returns these days. Blocks. Raises LedgerError."""
+    """Destroy the keys of days that ended longer ago than `retention`, and return these days. Blocks. Raises
+    LedgerError.
+    """
     first = day_of(now - retention)
     doomed = [day for day in days.days() if day < first]
     if not doomed:

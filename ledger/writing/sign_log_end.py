@@ -1,7 +1,7 @@
 """Signs the end of a log whose token was away when the next log began. I/O.
 
-The next log names all leaves of the one before, with their root, and its own key signs that. So what the token signs
-later is known already: it is taken from there, and not from the file beside the key, which nothing signs.
+The next log names all leaves of the previous one, with their root, and its own key signs that. So the later signature
+of the token has a known content. It is taken from there, not from the file beside the key, which is not signed.
 """
 
 import json
@@ -26,20 +26,19 @@ from ..store.meta import CHECKPOINT, SET_META, facts
 from ..store.sqlite import connect_for_reading, connect_for_writing, writing
 from ..store.step_macs import StepMacs
 from ..store.stored_tree import STEP, check_beginning, count_leaves, read_frontier
-from ..tree.checkpoints import Checkpoint, believed
+from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from .log_store import check_unsigned
 
 SETTLED_NS: Final = 2 * 10**9
-"""A file that was changed within this time may change once more with the same stamps."""
+"""Time after a change within which a file may change once more with the same stamps, in nanoseconds."""
 
 
 @dataclass
 class EndCheck:
-    """Remembers in which state a database was found not to be what was written: then it is not read again, and no
-    token is asked, until something of that state changes.
+    """The memory of a check that failed: the state of a database that differs from what was written, and the error. The
+    database is not read again, and no token is asked, until that state changes.
 
-    Only a refusal is remembered, never that all was good: what is forgotten or wrong here can cost a signature, and
-    give none away.
+    Only a refusal is remembered, never a success. So a fault here can cost a signature, but never gives one away.
     """
 
     state: object = None
@@ -47,10 +46,10 @@ class EndCheck:
 
 
 def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndCheck) -> Note:
-    """The signed head of the log before `following`, also written into its database. That of `following` itself is
-    `database` now.
+    """The signed head of the log before `following`, also written into its database. `database` is the current database
+    of `following` itself.
 
-    Raises TokenAwayError, LedgerError if a database does not hold what was written, sqlite3.Error, and OSError.
+    Raises TokenAwayError, LedgerError if a database differs from what was written, sqlite3.Error and OSError.
     """
     path = Path(following.file)
     if not path.exists():
@@ -64,7 +63,7 @@ def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndChec
     if check.why and check.state == (before, end, known, following):
         raise check.why.with_traceback(None)
     # First, because all unsigned leaves are read below, and a token may be away for days. Until these are known to be
-    # what was written, nobody gets the signature.
+    # what was written, the signature is not given out.
     note = Note(end.text, (signer.sign(end.text),))
     try:
         with closing(connect_for_writing(path)) as connection, writing(connection):
@@ -80,17 +79,19 @@ def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndChec
 
 
 def _signed_end(path: Path, end: Checkpoint, log: VerifierKey) -> Note | None:
-    """The end, if its database has its signature: a process was killed before the file beside the key said so."""
+    """The signed end, if its database has it although the file beside the key does not say so: a process was killed in
+    between.
+    """
     try:
         with closing(connect_for_reading(path)) as connection:
             noted = facts(connection).get(CHECKPOINT)
         return Note.parse(noted.encode()) if noted and heads_noted([noted], log) == [end] else None
     except (sqlite3.Error, LedgerError, ProofError):
-        return None  # what signs it looks at it anew
+        return None  # the caller examines it again before it signs
 
 
 def _stamps(path: Path) -> list[tuple[int, ...] | None]:
-    """Stamps that show a change of a database or of its journal: only root can set the last one."""
+    """Stamps that show a change of a database or of its journal. Only root can set the last one."""
     found: list[tuple[int, ...] | None] = []
     for suffix in ("", "-wal", "-journal"):
         try:
@@ -103,7 +104,7 @@ def _stamps(path: Path) -> list[tuple[int, ...] | None]:
 
 
 def end_named(database: Path, key: StepKey) -> Checkpoint:
-    """The end of the previous log, as the first leaf of the next database names it. The MAC of that leaf shows that the
+    """The end of the previous log, from the first leaf of the next database. The MAC of that leaf shows that the
     service wrote it; its signature may wait for the same token. Raises LedgerError.
     """
     odd = LedgerError("{path}: its first leaf does not name the end of the log before", path=database)
@@ -119,13 +120,15 @@ def end_named(database: Path, key: StepKey) -> Checkpoint:
 
 
 def heads_beside_key(ring: KeyRing, log: VerifierKey) -> list[Checkpoint]:
-    """The newest heads of a log in the files beside the key: what the node has signed, and what witnesses cosigned."""
+    """The newest heads of a log in the files beside the key: those that the node signed, and those that witnesses
+    cosigned.
+    """
     return [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
 
 
 def heads_noted(notes: Iterable[str | None], log: VerifierKey) -> list[Checkpoint]:
-    """The heads that the log has signed. Raises LedgerError if one has another signature."""
-    return [believed(Note.parse(each.encode()), log) for each in notes if each]
+    """The heads in these notes. Raises LedgerError if the log has not signed one."""
+    return [verified_checkpoint(Note.parse(each.encode()), log) for each in notes if each]
 
 
 def _check(
@@ -136,7 +139,7 @@ def _check(
     log: VerifierKey,
     ring: KeyRing,
 ) -> None:
-    """Raises LedgerError unless these are the leaves that the service wrote, and those with which the log ended."""
+    """Raise LedgerError unless these are the leaves that the service wrote, and with which the log ended."""
     size = count_leaves(connection)
     frontier = read_frontier(connection, size)
     noted = facts(connection).get(CHECKPOINT), following.checkpoint

@@ -1,7 +1,7 @@
-"""Which ends of earlier logs wait for their signatures, and which no longer, because later logs give them up. I/O.
+"""The ends of earlier logs: those that wait for their signatures, and those that later logs give up. I/O.
 
-The file beside the key remembers it, so that nothing is read again while nothing has changed. It is no evidence, and
-nothing signs it: each start reads the leaves and acts again, and what no log says waits again.
+The file beside the key remembers both, so that nothing is read again without a change. It is neither signed nor
+evidence: each start reads the leaves and acts again, and an end that no log gives up waits again.
 """
 
 import logging
@@ -22,13 +22,13 @@ from ..tree.checkpoints import Checkpoint
 from .sign_log_end import EndCheck, end_named, heads_beside_key, heads_noted, sign_end
 
 _DAMAGED: Final = (sqlite3.Error, OSError, ValueError, LookupError, TypeError)
-"""What reading a database raises that does not hold what was written."""
+"""Errors of reading a database whose content has changed."""
 
 _log = logging.getLogger(__name__)
 
 
 def find_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
-    """Ends that the first leaf of the next log names, if the file beside the key lacks their signature."""
+    """Note the ends that the first leaf of a next log names, if the file beside the key lacks their signatures."""
     for tree in ring.continued_trees.trees:
         if not tree.begun or tree.told.get("compromised"):
             continue
@@ -40,10 +40,10 @@ def find_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
 
 
 def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, int, str, int]:
-    """Name, leaves and root of the log before `following`, and how many of its leaves are signed.
+    """Name, leaves and root of the log before `following`, and the number of its signed leaves.
 
-    The first leaf of `following` names the end, and the key of the log before vouches for what is signed: the file
-    beside the key vouches for nothing. `ledger` is the present database. Raises LedgerError.
+    The first leaf of `following` names the end, and the key of the previous log proves what is signed; the file beside
+    the key proves nothing. `ledger` is the current database. Raises LedgerError.
     """
     path = Path(following.file)
     try:
@@ -63,9 +63,9 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
 
 
 def signing_objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | None:
-    """Why the end of the log before `following` is not to be given up; None if nothing can sign it. If its key is here,
-    it is signed now. A key in a token is lost if its library says so; who cannot ask does not know. Hold
-    `continued_trees.ending`.
+    """The reason why the end of the log before `following` must not be given up; None if nothing can sign it. If its
+    key is here, it is signed now. A key in a token is lost if its library says so; without the library that is unknown.
+    Hold `continued_trees.ending`.
     """
     with closing(ring.asked_anew()) as asked:
         return _objection(following, asked, ledger)
@@ -81,7 +81,7 @@ def _objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | N
             return _unknown(following, error)
         _log.info("%s: nothing signs the end of %s: %s", following.file, following.after, error)
         return None
-    except Exception as error:  # a cell of an old database may hold anything
+    except Exception as error:  # a cell of an old database may contain anything
         _log.info("%s: nothing signs the end of %s: %s", following.file, following.after, type(error).__name__)
         return None
     ring.continued_trees.signed(following, end)
@@ -93,7 +93,7 @@ def _unknown(following: Continued, reason: Exception) -> Message:
 
 
 def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
-    """Raises LedgerError, and `_DAMAGED` if the database is."""
+    """The end of the log before `following`. Raises LedgerError, and `_DAMAGED` for a damaged database."""
     database = ring.continued_trees.database_of(following, ledger)
     end = end_named(database, ring.days.ledger_key.step_key(following.origin))
     if end.origin != following.after:
@@ -101,9 +101,9 @@ def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
     return end
 
 
-def settle_ends(ring: KeyRing, ledger: Path) -> None:
-    """Settle which ends still wait for a signature. `ledger` is the present database. If something cannot be read or
-    written, this is logged, and nothing changes.
+def note_given_up_ends(ring: KeyRing, ledger: Path) -> None:
+    """Note which ends were given up and wait for no signature. `ledger` is the current database. If something cannot be
+    read or written, this is logged, and nothing changes.
     """
     for each in ring.continued_trees.without_end:
         try:

@@ -1,6 +1,6 @@
-"""Steps that could not be written: kept in order until they can be, and counted beyond a limit. Pure.
+"""Steps that could not be written. They are kept in order until they can be, and only counted beyond a limit. Pure.
 
-The count is entered as a step of its own, so that the evidence says where it has a gap.
+The count is entered as a separate step, so that the evidence shows where it has a gap.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from typing import Any, Final, Self
 from ..evidence.steps import Step, StepKind
 
 KEPT_LIMIT: Final = 50_000
-"""Steps, of some 8,000 calls."""
+"""Maximum number of steps that are kept: those of some 8,000 calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissingSteps:
-    """How many steps are not in the ledger, how many decisions of calls are among them, and when they happened."""
+    """The missing steps: their number, the number of calls' decisions among them, and the times of the first and the
+    last.
+    """
 
     since: datetime
     until: datetime
@@ -38,7 +40,7 @@ class MissingSteps:
 
     @classmethod
     def of(cls, step: Step) -> Self:
-        """The loss if this step is not written: the step, or, for a gap, the steps that it counts."""
+        """The missing steps if this step is not written: one step or, for a gap, the steps that it counts."""
         if step.kind is StepKind.GAP:
             return cls.parse(step.details)
         return cls(step.at, step.at, 1, int(step.kind is StepKind.DECIDED))
@@ -64,7 +66,7 @@ def _sum(known: MissingSteps | None, *more: MissingSteps) -> MissingSteps | None
 
 
 class UnwrittenSteps:
-    """`gap` makes the step that says what is missing."""
+    """The steps that could not be written yet. `gap` makes the step that counts the missing ones."""
 
     def __init__(self, gap: Callable[[MissingSteps], Step], limit: int = KEPT_LIMIT) -> None:
         self._gap = gap
@@ -101,7 +103,7 @@ class UnwrittenSteps:
         return list(islice(self._kept, count))
 
     def done(self, count: int) -> None:
-        """Drop the first `count` steps: they are written or lost."""
+        """Drop the first `count` steps, which are written or lost."""
         for _ in range(count):
             self._kept.popleft()
         self._enter()
@@ -111,7 +113,7 @@ class UnwrittenSteps:
         return _sum(self._missing, *map(MissingSteps.of, self._kept))
 
     def _enter(self) -> None:
-        """Put a gap in the place of the missing steps."""
+        """Put a gap in place of the missing steps."""
         if self._missing and len(self._kept) < self._limit:
             self._kept.append(self._gap(self._missing))
             self._missing = None

@@ -30,7 +30,7 @@ def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[Valida
 
 
 def missing(application: Application, path: str) -> list[Location]:
-    """The places of a field that is empty; none if its group is not given."""
+    """The places of a field that are empty; an empty list if its group is missing."""
     return [location for location, value in _values(application, path.split("."), (ROOT,)) if value in (None, ())]
 
 
@@ -116,7 +116,7 @@ def _verification(
 def _document(
     place: Location, document: IdentityDocument, method: Method, rules: FormRules, day: date
 ) -> Iterator[ValidationFault]:
-    """`day`: when it was seen."""
+    """The faults of a document. `day`: when it was seen."""
     if document.kind is None:
         return  # which is a missing field
     kind = rules.document(document.kind)

@@ -16,5 +16,5 @@ def check_digit(base: str) -> int:
 
 
 def is_corporate_number(text: str) -> bool:
-    """True if it has 13 digits, and the first is the check digit of the others."""
+    """True if the text has 13 digits, of which the first is the check digit of the others."""
     return bool(_FORM.fullmatch(text)) and int(text[0]) == check_digit(text[1:])

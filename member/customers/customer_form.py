@@ -1,7 +1,7 @@
 """The customer's application form as types. A form is checked in two steps: single values here, completeness by rules.
 
-Almost every field may be missing: a form is filled in bit by bit. Which fields a kind of customer needs, `FormRules`
-say.
+Almost every field may be missing, because a form is filled in step by step. `FormRules` has the fields that a kind of
+customer needs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class CustomerKind(StrEnum):
 
 
 class Party(StrEnum):
-    """What is verified: a natural or a legal person."""
+    """Kind of the verified person: natural or legal."""
 
     NATURAL = "natural"
     LEGAL = "legal"
@@ -76,7 +76,7 @@ Ends = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,4}$")]
 
 
 class FormName(Model):
-    """`ja` as in the document that was seen; `kana` its reading."""
+    """A name. `ja` is the name as in the document that was seen, `kana` its reading."""
 
     ja: Text | None = None
     kana: Text | None = None
@@ -91,11 +91,11 @@ class NamedPerson(Model):
 
 
 class Customer(NamedPerson):
-    """`business` is a company's; `occupation` a person's."""
+    """The customer. `business` is for a company, `occupation` for a person."""
 
     corporate_number: CorporateNumber | None = None
     registration: Text | None = None
-    """The number in a register abroad, and which register that is."""
+    """The number in a foreign register, and the name of that register."""
     occupation: Text | None = None
     business: Text | None = None
 
@@ -105,7 +105,7 @@ class Representative(NamedPerson):
 
 
 class Authority(Model):
-    """How it is known that the agent may act for the customer."""
+    """The proof that the agent may act for the customer."""
 
     document: Text | None = None
     checked: Day | None = None
@@ -118,11 +118,11 @@ class Agent(NamedPerson):
 
 class BeneficialOwner(NamedPerson):
     basis: Text | None = None
-    """Why this person is one: for example the share of the votes."""
+    """The reason why this person is an owner: for example the share of the votes."""
 
 
 class IdentityDocument(Model):
-    """A document that was seen. Of its number only the last four characters are kept; `copy_sha256` is the digest of a
+    """A document that was seen. Only the last four characters of its number are kept; `copy_sha256` is the digest of a
     copy that is kept elsewhere.
     """
 
@@ -134,8 +134,8 @@ class IdentityDocument(Model):
 
 
 class Verification(Model):
-    """`at`: when the document was seen, or received. `posted`: when the letter that is not forwarded was sent.
-    `reference`: the transaction of the service that verified, or of the electronic signature.
+    """A verification. `at`: when the document was seen, or received. `posted`: when the non-forwardable letter was
+    sent. `reference`: the transaction of the verifying service, or of the electronic signature.
     """
 
     of: Subject = Subject.CUSTOMER
@@ -164,24 +164,26 @@ class Site(Model):
 
 AskedKind = Literal["fixed", "050", "mobile", "0120"]
 UNASKED: Final = frozenset({NumberKind.OTHER.value})
-"""The form has no words for these, as 0570 and 020; they are assigned without having been asked for."""
+"""Kinds of numbers that the form has no words for, such as 0570 and 020; they are assigned without a request in the
+form.
+"""
 
 
 class RequestedNumbers(Model):
-    """How many numbers are asked for, and which ones were assigned."""
+    """The count of requested numbers, and the assigned ones."""
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
     kinds: tuple[AskedKind, ...] = ()
-    """What kinds of numbers; 050 and mobile ones have an act of their own."""
+    """Kinds of the requested numbers; 050 and mobile numbers are under separate acts."""
     area: Text | None = None
     """The numbering area (番号区画) or its area code."""
     transfer_told: Day | None = None
-    """When the customer was told that the line may not be given to others without the operator's consent."""
+    """Day on which the customer was told that the line may not be given to others without the operator's consent."""
     assigned: tuple[AssignedNumber, ...] = Field(default=(), repr=False)
 
 
 class Application(Model):
-    """One customer's form. `purposes`: ids of the rules, or texts of one's own."""
+    """One customer's form. `purposes`: ids of the rules, or free texts."""
 
     id: Id
     kind: CustomerKind
@@ -191,14 +193,14 @@ class Application(Model):
     agent: Agent | None = None
     beneficial_owners: tuple[BeneficialOwner, ...] = ()
     no_beneficial_owner: Text | None = None
-    """Why none has to be named: for example a listed company."""
+    """The reason why none has to be named: for example a listed company."""
     purposes: tuple[Text, ...] = ()
     numbers: RequestedNumbers = RequestedNumbers()
     sites: tuple[Site, ...] = ()
     verifications: tuple[Verification, ...] = ()
 
     def number_kinds(self) -> set[str]:
-        """The kinds of numbers that the form asks for, and of those that were assigned."""
+        """The kinds of the requested numbers, and of the assigned ones."""
         return {*self.numbers.kinds, *(number.kind.value for number in self.assigned())}
 
     def assigned(self) -> list[Number]:

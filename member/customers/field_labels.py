@@ -76,7 +76,7 @@ LABELS: Final[Mapping[str, str]] = {
     "verifications.reference": "取引番号 / reference",
     "verifications.by": "確認者 / verified by",
 }
-"""By the path of the field, in the form's order."""
+"""Path of the field → its name, in the form's order."""
 _OF_COMPANY: Final[Mapping[str, str]] = {
     "customer.name.ja": "名称 / name",
     "customer.name.en": "名称(英字) / name in Latin letters",
@@ -90,7 +90,7 @@ _COMPANIES_ALONE: Final = ("representative", "beneficial_owners", "no_beneficial
 
 
 def labels(kind: CustomerKind) -> dict[str, str]:
-    """The fields that make sense for this kind of customer, with their names."""
+    """The fields for this kind of customer, with their names."""
     natural = kind.party is Party.NATURAL
     return {
         field: label if natural else _OF_COMPANY.get(field, label)

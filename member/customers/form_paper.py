@@ -1,4 +1,4 @@
-"""A form on paper, filled in or empty, to be signed by the customer. Pure."""
+"""A form on paper, filled in or empty, for the customer's signature. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
@@ -30,7 +30,9 @@ _NOTE: Final = (
 
 
 def form_paper(kind: CustomerKind, form: Application | None, rules: FormRules, at: datetime) -> Paper:
-    """The form on paper. `form` None: an empty one of this kind, to be filled in by hand. `at`: when it is printed."""
+    """The form on paper. If `form` is None, it is an empty one of this kind, to fill in by hand. `at` is the time of
+    printing.
+    """
     named = labels(kind)
     sections = [Section(_TITLE, _head(kind, form), boxed=True)]
     for group, heading in GROUPS.items():
@@ -59,7 +61,7 @@ def _head(kind: CustomerKind, form: Application | None) -> list[tuple[str, str]]
 
 
 def _items(group: str, kind: CustomerKind, form: Application | None, rules: FormRules) -> Iterable[Any]:
-    """What fills the sections of a group; None: an empty one."""
+    """The items of a group's sections; None for an empty section."""
     if form is None:
         subjects = [row.of for row in rules.verified if kind in row.kinds]
         optional = {"agent"} - {row.field for row in rules.required(kind)}
@@ -71,7 +73,9 @@ def _items(group: str, kind: CustomerKind, form: Application | None, rules: Form
 
 
 def _facts(fields: Mapping[str, str], item: Any, options: Mapping[str, Mapping[Any, str]]) -> list[tuple[str, str]]:
-    """Empty ones stay, to be filled in by hand; but not those of a verification that is filled in already."""
+    """Name and value of each field. Empty ones stay, to fill in by hand, except in a verification that is filled in
+    already.
+    """
     facts = []
     is_done = isinstance(item, Verification) and item.method is not None
     for field, label in fields.items():
@@ -89,7 +93,7 @@ def _facts(fields: Mapping[str, str], item: Any, options: Mapping[str, Mapping[A
 def _options(
     kind: CustomerKind, item: Any, rules: FormRules, day: date, numbers: Collection[str]
 ) -> dict[str, dict[Any, str]]:
-    """Field → id → its name, for the fields whose values the rules offer; those that fit what is filled in."""
+    """Field → id → its name, for the fields whose values the rules offer; only those that fit the filled-in fields."""
     options: dict[str, dict[Any, str]] = {
         "sites.checked.how": {each.id: str(each.name) for each in rules.site_checks},
     }

@@ -1,4 +1,6 @@
-"""What a form needs, as data (`customer_rules.yaml`): these rules are ours, and an operator may have others."""
+"""The requirements of a form, as data (`customer_rules.yaml`): these rules are ours, and an operator may have
+others.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,12 @@ from idtone.registry.model import Day, Id, Text
 from .customer_form import Application, AskedKind, CustomerKind, Party, Subject
 
 LEAST_YEARS: Final = 7
-"""By 犯罪による収益の移転防止に関する法律, from the end of the contract."""
+"""Years from the end of the contract, by 犯罪による収益の移転防止に関する法律."""
 SHIPPED: Final = "customer_rules.yaml"
 
 
 class Term(Model):
-    """One meaning in Japanese and English."""
+    """One text in Japanese and English."""
 
     ja: Text
     en: Text
@@ -41,7 +43,7 @@ FieldPath = Annotated[str, AfterValidator(_field)]
 
 
 class Demand(Model):
-    """`act` is the key of what demands it."""
+    """The law behind a demand: `act` is its key."""
 
     act: Id
     demand: Term
@@ -52,10 +54,10 @@ class Requirement(Demand):
 
     field: FieldPath
     instead: FieldPath | None = None
-    """Another field that will do."""
+    """Another field that is enough instead."""
     kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
     numbers: tuple[AskedKind, ...] = ()
-    """Only where the form asks for numbers of one of these kinds; empty: always."""
+    """Kinds of numbers for which the field is required; empty: always."""
 
     @property
     def fields(self) -> list[str]:
@@ -70,8 +72,8 @@ class Verified(Demand):
 
 
 class DocumentKind(Model):
-    """`keeps_number`: whether the end of its number, or the digest of a copy, is kept; else it must not be kept.
-    `expires`: whether it has a last day. `months`: how old it may be when it is seen.
+    """A kind of document. `keeps_number`: the end of its number, or the digest of a copy, must be kept; if False, it
+    must not be kept. `expires`: it has a last day. `months`: its greatest age when it is seen.
     """
 
     id: Id
@@ -82,7 +84,9 @@ class DocumentKind(Model):
 
 
 class Method(Demand):
-    """A way of verifying, allowed from `since` to `until`, both included. `needs` are fields of the verification."""
+    """A method of verification, allowed from `since` to `until`, both included. `needs` are fields of the
+    verification.
+    """
 
     id: Id
     name: Term
@@ -136,7 +140,7 @@ class FormRules(Model):
     purposes: tuple[Purpose, ...]
 
     def required(self, kind: CustomerKind, numbers: Collection[str] = ()) -> list[Requirement]:
-        """`numbers` are the kinds of numbers that the form asks for."""
+        """The required fields of a kind. `numbers` are the kinds of numbers in the form."""
         return [
             row
             for row in self.requirements
@@ -172,13 +176,13 @@ class RulesFile(Model):
     customer_rules: FormRules
 
 
-def fields(model: type[BaseModel] = Application, above: str = "") -> Iterator[str]:
+def field_names(model: type[BaseModel] = Application, above: str = "") -> Iterator[str]:
     """The paths of all fields of a form, groups before their fields, in the form's order."""
     for name, field in model.model_fields.items():
         yield f"{above}{name}"
         inner = _model_in(field.annotation)
         if inner:
-            yield from fields(inner, f"{above}{name}.")
+            yield from field_names(inner, f"{above}{name}.")
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -187,11 +191,11 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
-FIELDS: Final = tuple(fields())
+FIELDS: Final = tuple(field_names())
 
 
 def load_rules(path: Path | None) -> FormRules:
-    """The rules in a file; None: those that are shipped. Raises DocumentError."""
+    """The rules in a file; if `path` is None, those that are shipped. Raises DocumentError."""
     if path is not None:
         return load(path, RulesFile, _contradictions).customer_rules
     text = (resources.files("idtone.config") / SHIPPED).read_text("utf-8")
@@ -199,7 +203,7 @@ def load_rules(path: Path | None) -> FormRules:
 
 
 def _contradictions(file: RulesFile) -> Iterator[ValidationFault]:
-    """What the rules name and do not have."""
+    """Names in the rules that are not defined there."""
     rules, above = file.customer_rules, ("customer_rules",)
     for table in ("requirements", "verified", "methods", "number_methods", "site_checks"):
         for number, row in enumerate(getattr(rules, table)):

@@ -1,7 +1,7 @@
-"""What the ledger says of the customers' records: recorded, ended, opened, forgotten. Pure.
+"""The customers' records by the ledger: recorded, ended, opened, forgotten. Pure.
 
-The ledger alone knows the end of a contract, so that no file can be edited to forget a record early. Acts that are not
-allowed have no effect, as if they were not there.
+Only the ledger knows the end of a contract, so no edit of a file can forget a record early. Acts that are not allowed
+have no effect.
 """
 
 from collections.abc import Iterable
@@ -20,13 +20,13 @@ from .form_rules import LEAST_YEARS
 
 EARLIEST_END: Final = timedelta(days=31)
 LATEST_END: Final = timedelta(days=366)
-"""How far before, and after, its recording the end of a contract may lie."""
+"""Greatest distance of a contract's end from its recording, before and after."""
 _CLOCK: Final = timedelta(hours=1)
-"""The greatest time by which the machine's clock may have been put back."""
+"""Greatest time by which the machine's clock may have been set back."""
 
 
 class FormAct(StrEnum):
-    """The values of `act` in the ledger."""
+    """Values of `act` in the ledger."""
 
     RECORDED = "form-recorded"
     ENDED = "form-ended"
@@ -38,8 +38,8 @@ class FormAct(StrEnum):
 
 @dataclass(slots=True)
 class RecordHistory:
-    """`digest` is that of `RecordKey.digest`; `act` the id of the act in the ledger. `ends`: the last day of the
-    contract, in Japan.
+    """The history of one record. `digest` is made by `RecordKey.digest`; `act` is the id of the act in the ledger,
+    `ends` the last day of the contract, in Japan.
     """
 
     id: str
@@ -52,17 +52,17 @@ class RecordHistory:
     forgotten: datetime | None = None
 
     def kept_until(self, years: int) -> date | None:
-        """The last day of keeping the record; None while the contract has no end."""
+        """The last day of the record's retention; None while the contract has no end."""
         return years_after(self.ends, years) if self.ends else None
 
     def is_over(self, years: int, today: date) -> bool:
-        """True if its time is over, so that it is to be forgotten."""
+        """True if the retention is over, so that the record is to be forgotten."""
         until = self.kept_until(years)
         return until is not None and until < today
 
 
 def years_after(day: date, years: int) -> date:
-    """The same day so many years later; for 29 February, 1 March where there is none."""
+    """The same day this number of years later; 1 March if there is no 29 February."""
     try:
         return day.replace(year=day.year + years)
     except ValueError:
@@ -72,8 +72,8 @@ def years_after(day: date, years: int) -> date:
 def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
     """History of each form by its id, in the order of their recording, from all acts in the order of writing.
 
-    The first recording of an id counts. Of several ends the latest day counts. Whatever an act says of its time, it
-    cannot be earlier than the act before it; an act of the future has no effect.
+    The first recording of an id counts. Of several ends the latest day counts. The time of an act cannot be earlier
+    than that of the act before it; an act of the future has no effect.
     """
     found: dict[str, RecordHistory] = {}
     at = datetime.min.replace(tzinfo=UTC)
@@ -102,8 +102,8 @@ def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
 
 
 def end_objection(day: date, at: datetime, recorded: datetime) -> str | None:
-    """Why a contract cannot end on that day, by an act at `at`; None if it can. In this way no one can shorten the time
-    for which a record is kept by more than 31 days.
+    """The reason why a contract cannot end on that day, by an act at `at`; None if it can. So no one can shorten the
+    retention of a record by more than 31 days.
     """
     today = at.astimezone(JAPAN).date()
     if day < max(today - EARLIEST_END, recorded.astimezone(JAPAN).date()):
@@ -115,7 +115,7 @@ def end_objection(day: date, at: datetime, recorded: datetime) -> str | None:
 
 @dataclass(slots=True)
 class OpeningRequest:
-    """A person asks to open a record, where that takes two."""
+    """A person's request to open a record, where that takes two persons."""
 
     act: str
     id: str
@@ -127,7 +127,7 @@ class OpeningRequest:
     opened: datetime | None = None
 
     def objection(self, now: datetime, person: Person) -> str | None:
-        """Why this person cannot open the record by it now; None if that is allowed."""
+        """The reason why this person cannot open the record by the request now; None if that is allowed."""
         if self.opened:
             return Message("it was used already")
         if now >= self.until:
@@ -139,7 +139,7 @@ class OpeningRequest:
         return Message("another person has requested and approved it")
 
     def approval_objection(self, now: datetime, person: Person) -> str | None:
-        """Why this person cannot approve it now; None if that is allowed."""
+        """The reason why this person cannot approve the request now; None if that is allowed."""
         if self.opened or self.approved_by is not None:
             return Message("it is approved already")
         if now >= self.until:

@@ -1,7 +1,7 @@
-"""How a customer's record is sealed: with a key of its own, which the room's key encrypts. Pure, except for fresh keys.
+"""Sealing of a customer's record with its own key, which the room's key encrypts. Pure, except for fresh keys.
 
-The digest of a record goes into the ledger. It is made with the record's key: without that key it does not tell whether
-a guessed form is the recorded one, and when the key is destroyed, it tells nothing any more.
+The digest of a record goes into the ledger. It is made with the record's key: without that key it does not reveal
+whether a guessed form is the recorded one, and after the key's destruction it reveals nothing at all.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.keys.sealing import NONCE_BYTES, derived
 
 _ONCE: Final = bytes(NONCE_BYTES)
-"""A record's key encrypts once, so its nonce may be constant."""
+"""The nonce. It may be constant, because a record's key encrypts once."""
 WRAPPED_BYTES: Final = NONCE_BYTES + KEY_BYTES + 16
 
 
 class RecordKey:
-    """Seals, opens and names one record."""
+    """The key of one record: it seals and opens the record, and makes its digest."""
 
     def __init__(self, id_: str, secret: bytes) -> None:
         self._id = id_
@@ -30,7 +30,7 @@ class RecordKey:
         self._digests = derived(secret, b"idtone customer record digest")
 
     def seal(self, octets: bytes) -> bytes:
-        """The sealed record. Use each key once."""
+        """The sealed record. Use each key only once."""
         return self._cipher.encrypt(_ONCE, octets, self._id.encode())
 
     def open(self, sealed: bytes) -> bytes:
@@ -46,7 +46,7 @@ class RecordKey:
 
 
 class CustomersKey:
-    """Makes and unwraps the keys of records. The secret has `KEY_BYTES` bytes."""
+    """The key that makes and unwraps the keys of records. The secret has `KEY_BYTES` bytes."""
 
     def __init__(self, secret: bytes) -> None:
         self._wrap = AESGCM(derived(secret, b"idtone customer record key"))

@@ -32,7 +32,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class CustomerRecord:
-    """What is sealed. `form` is the text of its file, unchanged; `numbers` are E.164."""
+    """The sealed content. `form` is the text of its file, unchanged; `numbers` are E.164."""
 
     id: str
     form: str
@@ -42,7 +42,7 @@ class CustomerRecord:
     at: datetime
 
     def octets(self) -> bytes:
-        """Canonical JSON (RFC 8785)."""
+        """The record as canonical JSON (RFC 8785)."""
         return rfc8785.dumps(asdict(self) | {"numbers": list(self.numbers), "at": self.at.isoformat()})
 
     @classmethod
@@ -52,7 +52,7 @@ class CustomerRecord:
 
 
 class RecordFolder:
-    """The files, without their contents. Several processes may use them."""
+    """The files without their contents. For several processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -66,7 +66,7 @@ class RecordFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """A context for one process at a time, which records or forgets. Raises CustomerError."""
+        """Context for one process at a time that records or forgets. Raises CustomerError."""
         try:
             make_parents(self._folder / _LOCK)
             descriptor = open_private(self._folder / _LOCK)
@@ -111,7 +111,7 @@ class RecordFolder:
 
 
 class RecordStore(RecordFolder):
-    """Seals records, and opens them."""
+    """Seals and opens records."""
 
     def __init__(self, folder: Path, key: bytes) -> None:
         super().__init__(folder)
@@ -119,11 +119,13 @@ class RecordStore(RecordFolder):
 
     @classmethod
     def open(cls, settings: CustomersSettings, make: bool = False) -> RecordStore:
-        """`make`: a missing key is made. Raises LedgerError if the key cannot be used, or others can read it."""
+        """The store. `make`: a missing key is created. Raises LedgerError if the key cannot be used, or others can read
+        it.
+        """
         return cls(settings.directory, (load_key if make else read_key)(settings.key_file()))
 
     def put(self, record: CustomerRecord) -> str:
-        """Seal a record, on the disk when this returns; returns its digest. What is there by this id is replaced.
+        """Seal a record, durably; returns its digest. An earlier record of this id is replaced.
 
         Raises CustomerError if it cannot be written.
         """
@@ -137,7 +139,9 @@ class RecordStore(RecordFolder):
         return key.digest(octets)
 
     def get(self, id_: str) -> tuple[CustomerRecord, str]:
-        """The record, and its digest. Raises CustomerError if there is none, it was changed, or it is another one's."""
+        """The record, and its digest. Raises CustomerError if there is none, if it was changed, or if it belongs to
+        another id.
+        """
         try:
             key = self._key.unwrap(id_, self._path(_KEYS, id_).read_bytes())
             octets = key.open(self._path(_RECORDS, id_).read_bytes())

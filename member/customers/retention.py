@@ -1,4 +1,4 @@
-"""The service destroys the customers' forms by itself, when the act no longer demands them."""
+"""Destruction of the customers' forms by the service itself, when the act no longer demands them."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import IdtoneError
 from idtone.core.japan import JAPAN
 from idtone.core.logs import in_words
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 async def forget_in_time(
     settings: Settings, evidence: Evidence, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
-    """Erases the forms whose time is over, until cancelled. A cancelled task does not wait for the folder's lock, which
-    a command may hold while it waits for an answer.
+    """Destroy the forms whose retention is over, repeatedly until cancelled. A cancelled task does not wait for the
+    folder's lock, which a command may hold while it waits for an answer.
     """
     while True:
         try:
@@ -45,7 +45,7 @@ async def forget_in_time(
 
 
 def forget_due(settings: Settings, evidence: Evidence, now: datetime) -> list[str]:
-    """Forget what is due; returns the ids of these forms. Blocks. Raises IdtoneError, and OSError for the folder."""
+    """Forget the forms that are due; returns their ids. Blocks. Raises IdtoneError, and OSError for the folder."""
     if not settings.customers.directory.exists():
         return []
     folder = RecordFolder(settings.customers.directory)
@@ -54,7 +54,7 @@ def forget_due(settings: Settings, evidence: Evidence, now: datetime) -> list[st
             known = histories(reader.acts(frozenset({StepKind.DUTY})), now).values()
 
         def enter(each: RecordHistory) -> None:
-            act = steps.duty(new_act_id(), now, acting(), FormAct.FORGOTTEN, each.id, {"ended": str(each.ends)})
+            act = steps.duty(new_act_id(), now, acting_person(), FormAct.FORGOTTEN, each.id, {"ended": str(each.ends)})
             evidence.append(act).result()
 
         years = load_rules(settings.customers.rules).keep_years
@@ -68,11 +68,11 @@ def forget_over(
     today: date,
     enter: Callable[[RecordHistory], None],
 ) -> list[str]:
-    """Destroy the forms whose time is over; returns the ids of those that were not forgotten before. Call it with the
-    folder locked.
+    """Destroy the forms whose retention is over; returns the ids of those that were not forgotten before. Call it with
+    the folder locked.
 
-    `enter` records a forgetting, first, so that it is in the ledger whatever happens in between. A form that was
-    recorded as forgotten is destroyed too: an earlier attempt may have been cut off.
+    `enter` records a forgetting first, so that the ledger has it even after an interruption. A form that was recorded
+    as forgotten is destroyed too: an earlier attempt may have been interrupted.
     """
     over = [each for each in known if each.is_over(years, today)]
     due = [each for each in over if each.forgotten is None]

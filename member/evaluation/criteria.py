@@ -45,7 +45,7 @@ Points = Annotated[int, Field(ge=0, le=1000)]
 
 
 class Terms(Model):
-    """What holds for the evaluation as a whole. `list` is the address of the public list; a badge shows it."""
+    """Terms of the evaluation as a whole. `list` is the address of the public list; a badge shows it."""
 
     version: Annotated[int, Field(ge=1, le=9999)]
     title: Name
@@ -59,7 +59,7 @@ class Terms(Model):
 
 
 class Step(Model):
-    """A row of a points table: so many points from this value on, or up to it."""
+    """A row of a points table: `points` for values from `at_least` on, or up to `at_most`."""
 
     at_least: Bound | None = None
     at_most: Bound | None = None
@@ -76,8 +76,8 @@ class Step(Model):
 
 
 class Criterion(Model):
-    """`points` are the rows of its table, the best first; a value that meets none of them gets 0. `minimum` are the
-    points that a grade needs here. `without` says what a measure without a value counts.
+    """A criterion. `points` are the rows of its table, the best first; a value that meets none of them gets 0.
+    `minimum` are the points that a grade needs here. `without` is the rule for a measure without a value.
     """
 
     id: Id
@@ -94,7 +94,7 @@ class Criterion(Model):
 
 
 class Grade(Model):
-    """A grade, and from how many percent of the points it begins."""
+    """A grade, and the percentage of points from which it begins."""
 
     id: Id
     title: Name
@@ -102,7 +102,7 @@ class Grade(Model):
 
 
 class CriteriaDocument(Model):
-    """The whole file. `grades`: the best first."""
+    """The content of the file. `grades`: the best first."""
 
     evaluation: Terms
     criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)]
@@ -111,7 +111,7 @@ class CriteriaDocument(Model):
 
 @dataclass(frozen=True)
 class Criteria:
-    """A file of criteria, with its octets: what is published is the file itself."""
+    """Criteria with the octets of their file: the file itself is published."""
 
     document: CriteriaDocument
     octets: bytes
@@ -122,7 +122,7 @@ class Criteria:
 
     @property
     def is_sample(self) -> bool:
-        """True if the address of the public list is the placeholder of the sample: a name that nobody can have."""
+        """True if the address of the public list is the sample's placeholder: a reserved name that nobody can have."""
         host = f".{urlsplit(self.terms.list).hostname}".rstrip(".")
         return host.endswith((".example", ".example.com", ".example.net", ".example.org"))
 
@@ -149,7 +149,7 @@ def criteria_document(tree: Mapping[str, object], name: str) -> CriteriaDocument
 
 
 def parse_criteria(text: str, name: str) -> Criteria:
-    """The criteria in a text, as from `read_criteria`; `name` is the file's name in the faults."""
+    """The criteria in a text, like those of `read_criteria`; `name` is the file's name in the faults."""
     return Criteria(parse(text, name, CriteriaDocument, _faults), text.encode())
 
 

@@ -1,4 +1,4 @@
-"""The figures that a member's node computes from its own ledger and signs, and what is checked of them. Pure.
+"""The figures that a member's node computes from its own ledger and signs, and their checks. Pure.
 
 They are the content of a signed document of the kind `figures`. The head of the node's tree in them, cosigned by a
 witness after the period, fixes the ledger that they were counted in: the node cannot change it afterwards unnoticed,
@@ -22,7 +22,7 @@ from idtone.core.translation import Message
 from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.leaves import CLOSING
 from idtone.ledger.evidence.tally import Part, tally
-from idtone.ledger.tree.checkpoints import Checkpoint, believed
+from idtone.ledger.tree.checkpoints import Checkpoint, verified_checkpoint
 from idtone.registry.correspondence.signed_document import SignedDocument
 from idtone.registry.model import Days, Moment
 
@@ -33,7 +33,7 @@ Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
 class Month(Model):
-    """The calls that began in the days of the period that are in this month, as `Tally` counts them."""
+    """Counts, by the rules of `Tally`, of the calls that began on the days of the period in this month."""
 
     month: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
     calls: Count
@@ -43,8 +43,9 @@ class Month(Model):
 
 
 class Figures(Model):
-    """`head` is the cosigned checkpoint as a signed note. `began` is the time of the ledger's first step, None if it is
-    empty; `continues` is the name of the tree that this one continues. `missing_steps` could not be written.
+    """Figures of one node. `head` is the cosigned checkpoint as a signed note. `began` is the time of the ledger's
+    first step, None if it is empty; `continues` is the name of the tree that this one continues. `missing_steps` could
+    not be written.
     """
 
     version: Literal[1] = 1
@@ -65,9 +66,7 @@ class Figures(Model):
 
     @property
     def is_whole(self) -> bool:
-        """True if the ledger holds all that the node did in the period: one that continues another must have begun by
-        then.
-        """
+        """True if the ledger covers the complete period: one that continues another must have begun by then."""
         return self.continues is None or (self.began is not None and self.began <= self.span.begins)
 
     def content(self) -> dict[str, Any]:
@@ -76,7 +75,7 @@ class Figures(Model):
 
 @dataclass(frozen=True, slots=True)
 class NodeFigures:
-    """Figures whose document is signed. `key` has signed it; `checkpoint` is what `head` says."""
+    """Figures in a signed document. `key` has signed it; `checkpoint` is the content of `head`."""
 
     figures: Figures
     checkpoint: Checkpoint
@@ -88,7 +87,7 @@ class NodeFigures:
         return self.figures.span
 
 
-def counted(records: Iterable[Record], period: Period) -> tuple[Month, ...]:
+def counted_months(records: Iterable[Record], period: Period) -> tuple[Month, ...]:
     """A row for each month of the period, from the calls that are over and began in it."""
 
     def month_of(at: datetime) -> date:
@@ -118,14 +117,14 @@ def figures_of(document: SignedDocument) -> NodeFigures:
     try:
         note = Note.parse(figures.head.encode())
         origin = note.text.partition("\n")[0]
-        checkpoint = believed(note, replace(document.key, name=origin))
+        checkpoint = verified_checkpoint(note, replace(document.key, name=origin))
     except ProofError as error:
         raise TrustError("the head is not of the ledger whose key signs the figures: {error}", error=error) from error
     return NodeFigures(figures, checkpoint, document.key, document.id)
 
 
 def cosigned_by(head: str, witnesses: Iterable[VerifierKey]) -> dict[VerifierKey, datetime]:
-    """Which of the witnesses have cosigned a head, and when last. Raises TrustError if a signature is wrong."""
+    """Witness that has cosigned a head → time of its last cosignature. Raises TrustError if a signature is wrong."""
     try:
         note = Note.parse(head.encode())
         found: dict[VerifierKey, datetime] = {}
@@ -144,7 +143,9 @@ def objection(
     earlier: Sequence[NodeFigures],
     now: datetime,
 ) -> Message | None:
-    """Why figures are not accepted; `earlier` are the accepted ones of the same key. Raises as `cosigned_by`."""
+    """The reason why figures are not accepted; `earlier` are the accepted ones of the same key. Raises as
+    `cosigned_by`.
+    """
     return next(_objections(new, witnesses, needed, earlier, now), None)
 
 
@@ -193,7 +194,7 @@ def _objections(
 
 
 def doubts(new: NodeFigures, earlier: Iterable[NodeFigures], factor: int) -> Iterator[Message]:
-    """The points about which a person should ask the member, although none is wrong by itself."""
+    """Points to ask the member about, although none is wrong by itself."""
     figures, name = new.figures, new.key.name
     if figures.missing_steps:
         yield Message("{node}: {count} steps could not be written", node=name, count=figures.missing_steps)

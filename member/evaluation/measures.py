@@ -9,27 +9,26 @@ from typing import Final
 
 
 class Measure(StrEnum):
-    """The names are public: criteria and results have them."""
+    """Measures. Their names are public: criteria and results have them."""
 
     SENT_RATIO = "sent-ratio"
-    """Of the connected calls on which a party was to hear a sound: those on which each of these sounds was
-    sent."""
+    """Share of the connected calls with a sound intended for a party on which each of these sounds was sent."""
     FALLBACK_SHARE = "fallback-share"
-    """Of all calls: those that the hook decided without the service."""
+    """Share of all calls that the hook decided without the service."""
     STOP_HOURS = "stop-hours"
-    """The longest time from the request to stop a number until it was stopped, in hours."""
+    """The longest time from the request to stop a number until the stop, in hours."""
     FORMS_COMPLETE = "forms-complete"
-    """Of the application forms that were looked at: those without a gap."""
+    """Share of the inspected application forms that have no gap."""
     REPORTS_IN_TIME = "reports-in-time"
-    """Of the reports about the member's numbers: those that it answered in time."""
+    """Share of the reports about the member's numbers that it answered in time."""
     REACHABILITY = "reachability"
-    """Of the attempts to reach the member's contact: those that succeeded."""
+    """Share of the attempts to reach the member's contact that succeeded."""
     ASSESSMENT = "assessment"
     """The mean of the external assessors' points, 0 to 10."""
 
 
 class NoValue(StrEnum):
-    """Why a measure has no value."""
+    """Reasons why a measure has no value."""
 
     NOT_ENOUGH_CALLS = "not-enough-calls"
     NO_FIGURES = "no-figures"
@@ -37,7 +36,7 @@ class NoValue(StrEnum):
     NOT_WHOLE = "not-whole"
     """A node's ledger continues another one, and does not hold each day of the period."""
     NONE = "none"
-    """Nothing of the kind happened, or was handed in."""
+    """There is nothing of this kind, in events or in submissions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one member in one period.
+    """The known facts of one member in one period.
 
     `calls` and `connected` are counted in the ledgers of all nodes; None with the reason in `no_calls` if they are not
     known. `stops_hours` has one time for each stopped number.
@@ -71,8 +70,8 @@ Value = Decimal | NoValue
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """`compute` gets the facts and how many calls are enough. `digits` are decimal places; a value is rounded to the
-    side that is worse for the member.
+    """The formula of a measure. `compute` gets the facts and the number of calls that is enough. `digits` are decimal
+    places; a value is rounded to the side that is worse for the member.
     """
 
     compute: Callable[[Facts, int], Fraction | NoValue]

@@ -1,4 +1,4 @@
-"""The days that an evaluation is about, in Japan Standard Time. Pure."""
+"""The days of an evaluation, in Japan Standard Time. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Period:
 
     @property
     def months(self) -> list[str]:
-        """`2026-11`, each month of which the period has a day."""
+        """Each month in which the period has a day, as `2026-11`."""
         return list(dict.fromkeys(f"{day:%Y-%m}" for day in self._firsts()))
 
     def _firsts(self) -> Iterator[date]:
@@ -52,8 +52,8 @@ class Period:
 
     @classmethod
     def given(cls, since: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
-        """The period from the first to the last day that a person entered; `name` names the fields `since` and `until`
-        in an error. Raises UsageError.
+        """The period between the first and the last day in these texts; `name` names the fields `since` and `until` in
+        an error. Raises UsageError.
         """
         first, last = name("since"), name("until")
         found = cls(_day(since, first), _day(until, last) + timedelta(days=1))

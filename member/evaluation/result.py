@@ -1,6 +1,6 @@
 """The result of one member as a JSON file: values, points, percentage and grade. Pure.
 
-It has what anyone needs to compute points and grade again by the criteria, and no number of calls.
+It has all that anyone needs to compute points and grade again by the criteria, and no number of calls.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Result:
     percent: Decimal | None
     grade: str | None
     excluded: str | None = None
-    """Why the member gets no grade, whatever its values are."""
+    """The reason why the member gets no grade, independently of its values."""
 
     @classmethod
     def of(
@@ -58,7 +58,7 @@ class Result:
 
 
 def octets(result: Result, criteria: Criteria) -> bytes:
-    """The file."""
+    """The file's content."""
     found = score(criteria.document, {**dict.fromkeys(Measure, NoValue.NONE), **result.values})
     content = {
         "member": result.member,
@@ -87,7 +87,7 @@ def octets(result: Result, criteria: Criteria) -> bytes:
 
 
 def read_result(file: bytes, name: str) -> Result:
-    """The result in a file. Raises TrustError if it is not a result that idtone wrote."""
+    """The result in a file. Raises TrustError if idtone did not write it."""
     try:
         content = json.loads(file)
         period = Period(*(date.fromisoformat(content["period"][end]) for end in ("from", "until")))

@@ -10,7 +10,7 @@ from .measures import Measure, NoValue, Value
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One criterion: its value, and the points of the `most` that can be had; None if it is not counted."""
+    """One criterion: its value, and its points out of `most`; None if it is not counted."""
 
     criterion: Criterion
     value: Value
@@ -21,9 +21,9 @@ class ScoreRow:
 class Score:
     """The points and the grade of one member.
 
-    `percent`: the share of the weighted points that the member has reached in the counted criteria, rounded down to one
-    decimal. It is None if too few criteria are counted (`counted_percent`), or if the member has not handed in its
-    figures. `missed`: for each grade that the percentage would have given, the criteria that kept the member from it.
+    `percent`: the member's share of the weighted points in the counted criteria, rounded down to one decimal. It is
+    None if too few criteria are counted (`counted_percent`), or if the member has not sent its figures. `missed`: grade
+    that the percentage would have given → the criteria that prevented it.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -34,11 +34,11 @@ class Score:
 
 
 def score(criteria: CriteriaDocument, values: Mapping[Measure, Value]) -> Score:
-    """The better grade wins whose percentage is reached, and all of whose minimums are.
+    """The score: the best grade whose percentage and minimums are all reached.
 
     A criterion without a value is left out, with its weight and its minimum, if it says `skip`; with `zero` it has no
-    points. If less than `counted_percent` of all weight is counted, there is neither a percentage nor a grade. Nor is
-    there one without figures: a member must not gain by keeping them back.
+    points. If less than `counted_percent` of all weight is counted, there is neither a percentage nor a grade. Without
+    figures there is none either: a member must not gain by withholding them.
     """
     rows = tuple(_row(criterion, values[criterion.measure]) for criterion in criteria.criteria)
     counted = [(row.criterion, row.points) for row in rows if row.points is not None]

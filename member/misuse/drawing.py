@@ -1,4 +1,4 @@
-"""A finding as a picture: what its rule counted over time, with the limit; in the terminal and as PNG."""
+"""A finding as a picture: its rule's counts over time, with the limit. It is drawn in the terminal and as PNG."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,7 +15,7 @@ from .findings import Finding
 from .windows import Series
 
 _BAR: Final = 50
-"""Columns of the longest bar."""
+"""Length of the longest bar, in columns."""
 _FULL, _LIMIT = "█", "│"
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _ORDINARY, _BEYOND, _LIMIT_LINE = LINES[0], LINES[2], "#222222"
@@ -71,7 +71,7 @@ def heading(finding: Finding) -> str:
 
 
 def _shown(series: Series) -> range:
-    """The intervals from the first count to the last; at least one."""
+    """The intervals from the first count to the last. There is at least one."""
     counted = [place for place, count in enumerate(series.counts) if count] or [0]
     return range(counted[0], counted[-1] + 1)
 

@@ -3,14 +3,14 @@
 from idtone.core.errors import IdtoneError
 from idtone.core.settings.settings import RegistrySettings
 from idtone.core.translation import Message
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.registry.stopping_conditions import condition_words
 
 
 def conditions_for(registry: RegistrySettings, finding: str) -> list[Message]:
-    """Lines for people; they say so if the registry cannot be read, or has no such condition."""
+    """The conditions as lines for people; they say so if the registry cannot be read, or has no such condition."""
     try:
-        document = known(registry).document
+        document = read_local_registry(registry).document
     except IdtoneError:
         return [Message("The registry of this machine cannot be read, so its stopping conditions are not known.")]
     if not document.stopping_conditions:

@@ -1,4 +1,4 @@
-"""Findings: what the rules say of a ledger's days, under ids that stay the same. Pure."""
+"""Findings: the rules' results for a ledger's days, under stable ids. Pure."""
 
 import hashlib
 import re
@@ -20,9 +20,9 @@ from .rules import RULES, Grouping, Rule, key_of, reason_of
 from .windows import Sign, Subject
 
 REVIEWED: Final = "misuse-reviewed"
-"""The act that enters the result of a finding in the ledger."""
+"""The act that records the review of a finding in the ledger."""
 CALLS_SHOWN: Final = 1000
-"""Call ids that a finding shows to programs; `calls` counts all."""
+"""Most call ids of a finding for programs; `calls` counts all."""
 _DAY_S: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _TOKEN_SHOWN: Final = 8
@@ -30,7 +30,7 @@ _ID: Final = re.compile(r"(\d{4}-\d\d-\d\d)-([a-z]+(?:-[a-z]+)*)-([0-9a-f]{10})"
 
 
 class ReviewResult(StrEnum):
-    """The result of a finding."""
+    """Results of a review."""
 
     HARMLESS = "harmless"
     """The calls have an ordinary explanation."""
@@ -51,7 +51,7 @@ class FindingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A person's review of a finding that had so many `calls` then."""
+    """A person's review of a finding that had `calls` calls then."""
 
     at: datetime
     by: str
@@ -65,10 +65,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule has found on one day (UTC) of one node. `subject` is a licence, or the token of a number.
+    """A rule's finding on one day (UTC) of one node. `subject` is a licence, or the token of a number.
 
-    There is one for each rule, day and subject. So its id (`finding_id`) stays the same, whatever the limits are and
-    however many calls the day still gets.
+    There is one for each rule, day and subject. So its id (`finding_id`) stays the same for other limits, and when the
+    day gets more calls.
     """
 
     id: str
@@ -91,7 +91,7 @@ class Finding:
 
     @property
     def shown_subject(self) -> str:
-        """A licence, or the first digits of a token, which identify a number on its day only."""
+        """The licence, or the first digits of a token, which identify a number on its day only."""
         return self.subject if self.rule.grouping is Grouping.LICENCE else self.subject[:_TOKEN_SHOWN]
 
     @property
@@ -126,7 +126,7 @@ class Finding:
 
 
 class Judge:
-    """Judges the days of one node, which come in order; it keeps how many calls each licence had before."""
+    """Judges the days of one node, in order; it remembers each licence's earlier counts of calls."""
 
     def __init__(
         self,
@@ -179,13 +179,13 @@ def _grouped(calls: Iterable[CallOutline], grouping: Grouping) -> dict[str, list
 
 
 def finding_id(rule: Rule, node: str, day: str, subject: str) -> str:
-    """`2026-11-26-pings-0123456789`."""
+    """The id of a finding: `2026-11-26-pings-0123456789`."""
     named = "\n".join((rule.name, node, day, subject))
     return f"{day}-{rule.name}-{hashlib.sha256(named.encode()).hexdigest()[:10]}"
 
 
-def named_in(text: str) -> tuple[str, Rule]:
-    """The day and the rule of the finding with this id. Raises UsageError."""
+def parse_finding_id(text: str) -> tuple[str, Rule]:
+    """The day and the rule in the id of a finding. Raises UsageError."""
     match = _ID.fullmatch(text)
     rule = next((rule for rule in RULES if match and rule.name == match[2]), None)
     try:

@@ -1,7 +1,7 @@
-"""The rules: what the calls of one day say of one number, one party or one licence. Pure.
+"""The rules on the calls of one day of one number, one party or one licence. Pure.
 
-Telephone numbers stay sealed: a rule compares their tokens. The token of a number is another one on each day (UTC, from
-9:00 to 9:00 in Japan). So a number is compared within one day, and only a licence with its past.
+Telephone numbers stay sealed: a rule compares their tokens. The token of a number changes each day (UTC, from 9:00 to
+9:00 in Japan). So a number is compared within one day, and only a licence with its past.
 """
 
 from collections import deque
@@ -37,20 +37,21 @@ _DAY_S: Final = 86_400.0
 
 
 class Grouping(StrEnum):
-    """The subject whose calls a rule looks at."""
+    """The subject whose calls a rule groups."""
 
     NUMBER = "number"
     """A forwarding number."""
     PARTY = "party"
-    """The party that uses forwarding numbers: outgoing the caller, incoming the called party."""
+    """The party that uses forwarding numbers: the caller of outgoing calls, the called party of incoming ones."""
     LICENCE = "licence"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`judge` gives a sign, or None. `limits` picks its limits; `reason` is the template of a sentence about a sign.
+    """A rule. `judge` returns a sign, or None. `limits` selects its limits; `reason` is the template of a sentence
+    about a sign.
 
-    `of_volume`: it reports no more than that a number calls much, so numbers of which that is expected are exempt.
+    `of_volume`: it reports only many calls of a number, so numbers that are expected to call much are exempt.
     """
 
     name: str
@@ -95,7 +96,7 @@ def pings(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def many_called(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that more different numbers were called within an hour than is usual."""
+    """The sign that within an hour more different numbers were called than usual."""
     limit = limits.many_called
     calls = [call for call in subject.calls if call.called]
     best, latest = Window(0, 0, 0), deque[int]()
@@ -128,7 +129,7 @@ def many_called(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def refusals(subject: Subject, limits: Limits) -> Sign | None:
-    """More outgoing calls were refused than is usual: somebody tries again and again."""
+    """The sign that more outgoing calls were refused than usual: somebody tries again and again."""
     limit = limits.refusals
     refused = [
         call for call in subject.calls if call.outcome == Outcome.REFUSE and call.direction == Direction.OUTGOING
@@ -146,7 +147,7 @@ def refusals(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def after_suspension(subject: Subject, limits: Limits) -> Sign | None:
-    """The party's number was suspended, and the party went on with another number."""
+    """The sign that the party's number was suspended, and the party continued with another number."""
     stopped: set[str] = set()
     first: CallOutline | None = None
     others: list[CallOutline] = []
@@ -172,7 +173,7 @@ def after_suspension(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def rotation(subject: Subject, limits: Limits) -> Sign | None:
-    """The party used its forwarding numbers in an order that chance does not make."""
+    """The sign that the party used its forwarding numbers in an order that is unlikely by chance."""
     limit = limits.rotation
     calls = [call for call in subject.calls if call.forwarding]
     order = [str(call.forwarding) for call in calls]
@@ -192,7 +193,7 @@ def rotation(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
-    """A sign of misuse if too large a share of the number's calls went abroad at night."""
+    """The sign that too large a share of the number's calls went abroad at night."""
     limit = limits.night_abroad
     found = [
         call
@@ -221,7 +222,7 @@ def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def number_surge(subject: Subject, limits: Limits) -> Sign | None:
-    """One hour has many more calls than the hours of the same day before it."""
+    """The sign that one hour has many more calls than the earlier hours of the same day."""
     limit = limits.number_surge
     hours = [len(each) for each in split(subject.start_s, subject.calls, _HOUR_S)]
     level = per_window(limits.false_alarm, len(hours))
@@ -229,7 +230,7 @@ def number_surge(subject: Subject, limits: Limits) -> Sign | None:
         max(usual(hours[:place]), limit.usual_per_hour) if place >= limit.hours_at_least else None
         for place in range(len(hours))
     ]
-    # The first one: with it the number's way of calling has changed.
+    # Take the first one, with which the number's pattern of calls has changed.
     for place, (count, expected) in enumerate(zip(hours, ordinary, strict=True)):
         if expected is None or count < limit.at_least:
             continue
@@ -254,7 +255,7 @@ def number_surge(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def licence_surge(subject: Subject, limits: Limits) -> Sign | None:
-    """The day has many more calls of the licence than its days before."""
+    """The sign that the licence has many more calls on this day than on the days before."""
     limit = limits.licence_surge
     past = list(subject.past)[-limit.past_days :]
     with_calls = [
@@ -357,7 +358,7 @@ def _too_many_of(
     false_alarm: float,
     fields: Mapping[str, float],
 ) -> Sign | None:
-    """The window in which the `wanted` ones of the calls are the greatest exception, if they are one."""
+    """The window in which the count of `wanted` calls is the most improbable, if it is improbable enough for a sign."""
     width_s, level = minutes * _MINUTE_S, per_window(false_alarm, len(calls))
     if sum(wanted) < at_least:
         return None

@@ -15,15 +15,15 @@ from .findings import Finding, Judge, reviews_in
 from .rules import RULES, Grouping, Rule
 
 Progress = Callable[[int, int], None]
-"""Gets how many steps are read, and how many there are."""
+"""Receives the number of steps read, and the total."""
 _TELL_EVERY: Final = 5000
-"""Steps."""
+"""Steps between two progress reports."""
 _UNTIL_OVER: Final = timedelta(days=1) + LATE
 
 
 class Scan:
-    """Finds what the rules report in one ledger. After `findings`, `calls` says how many calls were judged, and
-    `left_out` how many were written too late for that.
+    """The rules' findings in one ledger. After `findings`, `calls` is the number of judged calls, and `left_out` of
+    those written too late for that.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Scan:
         rules: Sequence[Rule] = RULES,
         expected: Sequence[Number] = (),
     ) -> None:
-        """`expected`: numbers that call much, as their customers have said; the reader needs the keys of the days."""
+        """`expected`: numbers that call much, according to their customers; the reader needs the keys of the days."""
         self.calls = 0
         self.left_out = 0
         self._reader = reader
@@ -53,7 +53,7 @@ class Scan:
         )
         outlines = Outlines()
         for day in outlines.days(self._steps(since, until, progress)):
-            # The days before `since` are only compared with.
+            # The days before `since` serve for comparison only.
             found = list(judge.day(day))
             if since.isoformat() <= day.day <= (until.isoformat() if until else day.day):
                 self.calls += len(day.calls)
@@ -73,7 +73,7 @@ class Scan:
 
     @property
     def _compared(self) -> timedelta:
-        """How long before its first day a scan begins to read."""
+        """Time before its first day from which a scan reads."""
         surge = self._limits.licence_surge
         needed = surge.enabled and any(rule.grouping is Grouping.LICENCE for rule in self._rules)
         return timedelta(days=surge.past_days) if needed else timedelta(0)

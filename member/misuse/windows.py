@@ -12,7 +12,7 @@ from idtone.ledger.evidence.call_outline import CallOutline
 class Subject:
     """The calls of one number, party or licence on one day, in the order of their decisions.
 
-    `past` has the numbers of calls of the days before, of a licence only: 0 for a day without calls.
+    `past` has the numbers of calls of the days before, for a licence only: 0 for a day without calls.
     """
 
     start_s: float
@@ -23,8 +23,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What a rule counted over time: for each interval of `width_s` from `start_s` on, the count, and the limit from
-    which on it is reported; None if the rule has no limit there.
+    """A rule's counts over time: for each interval of `width_s` from `start_s` on, the count, and the limit from which
+    it is reported; None if the rule has no limit there.
     """
 
     start_s: float
@@ -35,8 +35,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What a rule has found. `chance` is how probable it is by chance, None for a rule without statistics; `fields` are
-    those of the rule's `reason`.
+    """A rule's sign. `chance` is its probability by chance, None for a rule without statistics; `fields` are the fields
+    of the rule's `reason`.
     """
 
     calls: Sequence[CallOutline]
@@ -46,7 +46,7 @@ class Sign:
 
 
 class Window(NamedTuple):
-    """`calls[first:end]`, of which `counted` are what is looked for."""
+    """The window `calls[first:end]`, with `counted` wanted calls in it."""
 
     first: int
     end: int
@@ -54,7 +54,7 @@ class Window(NamedTuple):
 
 
 def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float) -> Iterator[Window]:
-    """The window that ends with each call."""
+    """The windows of length `width_s`, one ending with each call."""
     first = counted = 0
     for place, call in enumerate(calls):
         counted += wanted[place]
@@ -65,14 +65,14 @@ def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float
 
 
 def aligned(start_s: float, window_s: float, width_s: float) -> float:
-    """The last moment, not after `start_s`, from which on intervals meet the beginning of a window; a millisecond
-    earlier, for rounding.
+    """The last moment, not after `start_s`, from which intervals of `width_s` meet the beginning of a window; a
+    millisecond earlier, for rounding.
     """
     return window_s - math.ceil((window_s - start_s) / width_s) * width_s - 0.001
 
 
 def split(start_s: float, calls: Sequence[CallOutline], width_s: float) -> list[list[CallOutline]]:
-    """The calls by intervals of the day, until that of the last one."""
+    """The calls by intervals of the day, up to the interval of the last call."""
     parts: list[list[CallOutline]] = []
     for call in calls:
         place = int((call.at_s - start_s) // width_s)

@@ -1,4 +1,4 @@
-"""A report (申告) as its reporter writes it: a YAML file, or what the association's page makes of its form."""
+"""A report (申告) by its reporter: a YAML file, or the entries in the form of the association's page."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,13 +13,13 @@ from idtone.core.translation import Message
 from idtone.registry.model import Moment, Sha256, Text
 
 SIZE_LIMIT: Final = 64 * 1024
-"""Bytes of the file."""
+"""Most bytes of the file."""
 WORDS_LIMIT: Final = 4000
 ATTACHMENTS_LIMIT: Final = 10
 _DIGITS: Final = 6
-"""More of them may be a telephone number."""
+"""A longer run of digits may be a telephone number."""
 WITHIN_LIMIT: Final = 31 * 24 * 60
-"""Minutes."""
+"""Most minutes."""
 
 
 def _number(value: str) -> str:
@@ -60,7 +60,9 @@ class Attachment(Model):
 
 
 class Reporter(Model):
-    """Who reports. `disclose`: the reporter consents that the association names them, for example to the police."""
+    """The person who reports. `disclose`: the reporter consents that the association names them, for example to the
+    police.
+    """
 
     name: Text
     contact: Text
@@ -68,14 +70,14 @@ class Reporter(Model):
 
 
 class ReportedMatter(Model):
-    """`what` happened, in words, and the files that the reporter keeps."""
+    """The event in words (`what`), and the files that the reporter keeps."""
 
     what: Annotated[str, Field(repr=False), AfterValidator(_words)]
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=ATTACHMENTS_LIMIT, repr=False)] = ()
 
 
 class ReportedCall(ReportedMatter):
-    """`number` called or was shown (E.164), at `at` give or take `within_minutes`."""
+    """A reported call. `number` called or was shown (E.164), at `at` plus or minus `within_minutes`."""
 
     number: Annotated[str, Field(repr=False), AfterValidator(_number)]
     at: Moment
@@ -83,7 +85,7 @@ class ReportedCall(ReportedMatter):
 
 
 class ReportedService(ReportedMatter):
-    """An operator or a service, as the reporter names it. There need not have been a call.
+    """A reported operator or service, in the reporter's words. There need not have been a call.
 
     Lists show the name, so it has no telephone number.
     """
@@ -92,19 +94,19 @@ class ReportedService(ReportedMatter):
 
 
 class Report(ReportedCall):
-    """A call, and who reports it; None if the reporter gives no name."""
+    """A report about a call, with its reporter; None if the reporter gives no name."""
 
     reporter: Annotated[Reporter | None, Field(repr=False)] = None
 
 
 class ServiceReport(ReportedService):
-    """An operator or a service, and who reports it; None if the reporter gives no name."""
+    """A report about an operator or a service, with its reporter; None if the reporter gives no name."""
 
     reporter: Annotated[Reporter | None, Field(repr=False)] = None
 
 
 class ReportDocument(Model):
-    """The whole file."""
+    """The content of the file."""
 
     report: Report
 

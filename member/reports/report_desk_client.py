@@ -1,4 +1,4 @@
-"""The member's side of the report desk: asks it over HTTPS."""
+"""The member's client of the report desk, over HTTPS."""
 
 import base64
 from datetime import datetime
@@ -22,7 +22,9 @@ def desk_keys(settings: Settings) -> tuple[bytes, bytes | None]:
 
 
 def open_requests(settings: Settings, now: datetime, request_id: str | None = None) -> Requests:
-    """The requests that this member has to answer, the most urgent first; or one alone. Raises IdtoneError."""
+    """The requests that this member has to answer, the most urgent first, or only the one with `request_id`. Raises
+    IdtoneError.
+    """
     key = X25519PrivateKey.generate()
     to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     member = desk_client.member_of(settings)
@@ -34,7 +36,7 @@ def open_requests(settings: Settings, now: datetime, request_id: str | None = No
 
 
 def request_named(settings: Settings, request_id: str, now: datetime) -> Request:
-    """One open request. Raises TrustError if there is none of that id."""
+    """One open request. Raises TrustError if there is none with that id."""
     for request in open_requests(settings, now, request_id).requests:
         return request
     raise TrustError(

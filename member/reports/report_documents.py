@@ -1,4 +1,4 @@
-"""What the signed documents about reports hold. Pure.
+"""The contents of signed documents about reports. Pure.
 
 report          a member's report; its content and its reporter are sealed
 report-fetch    a member asks for the requests that it has to answer; the desk seals the answer for it
@@ -25,10 +25,10 @@ from .sealed_box import Purpose, seal
 
 REPORT, FETCH, ANSWER = "report", "report-fetch", "report-answer"
 KEYS_PATH: Final = "/report/keys"
-"""Where the desk gives its public keys, as JSON: `desk`, and `officer` (null if there is none)."""
+"""Path of the desk's public keys, as JSON: `desk`, and `officer` (null if there is none)."""
 _BOX_LIMIT: Final = 128 * 1024
 _RECEIPT_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base32: no letters that look like digits."""
+"""Letters of receipts: Crockford's base32, without letters that look like digits."""
 _RECEIPT_LENGTH: Final = 20
 _RECEIPT: Final = re.compile(rf"[{_RECEIPT_LETTERS}]{{5}}(-[{_RECEIPT_LETTERS}]{{5}}){{3}}")
 
@@ -37,7 +37,7 @@ AnyContent = TypeVar("AnyContent", bound=Model)
 
 
 class AnswerResult(StrEnum):
-    """What a member found about a call."""
+    """A member's result about a call."""
 
     NOT_OURS = "not-ours"
     UPSTREAM = "upstream"
@@ -47,7 +47,7 @@ class AnswerResult(StrEnum):
 
 
 class SealedReport(Model):
-    """A report as it is sent and kept. `receipt` is the SHA-256 of the receipt, to which both boxes are tied."""
+    """A report in its sent and stored form. `receipt` is the SHA-256 of the receipt, to which both boxes are tied."""
 
     receipt: Sha256
     report: Box
@@ -58,9 +58,10 @@ class SealedReport(Model):
 
 
 class Request(Model):
-    """What a member is asked. Neither the reporter nor their words are in it.
+    """The desk's question to a member. It has neither the reporter nor their words.
 
-    `downstream` is the member that named this one; None for the holder of the number. `reminders` were sent so far.
+    `downstream` is the member that named this one; None for the holder of the number. `reminders` is the number sent so
+    far.
     """
 
     id: Id
@@ -74,9 +75,10 @@ class Request(Model):
 
 
 class Fetch(Model):
-    """`to` is a fresh X25519 public key (base64): who replays the document cannot read the answer.
+    """A member's question for its requests. `to` is a fresh X25519 public key (base64): someone who replays the
+    document cannot read the answer.
 
-    `request` asks for one request alone.
+    `request` asks for only one request.
     """
 
     to: str
@@ -84,21 +86,21 @@ class Fetch(Model):
 
 
 class Requests(Model):
-    """The answer to `Fetch`: the most urgent requests, and how many wait in all."""
+    """The answer to `Fetch`: the most urgent requests, and the number of all waiting ones."""
 
     requests: tuple[Request, ...]
     waiting: int
 
 
 class Found(Model):
-    """What the member's ledger has about the call: how many calls fit, and the nearest of them."""
+    """The call in the member's ledger: the number of matching calls, and the nearest of them."""
 
     calls: Annotated[int, Field(ge=0)]
     call: Annotated[str | None, Field(max_length=255)] = None
     outcome: Annotated[str | None, Field(max_length=64)] = None
     reason: Annotated[str | None, Field(max_length=64)] = None
     delivery: Annotated[str | None, Field(max_length=64)] = None
-    """The least that is known of one of its sounds: `confirmed`, `sent` or `not-known`; empty without a sound."""
+    """The weakest delivery of one of its sounds: `confirmed`, `sent` or `not-known`; empty without a sound."""
 
 
 class Answer(Model):
@@ -130,27 +132,27 @@ def read(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
         raise TrustError("the content of the document is not as it must be: {fields}", fields=fields) from error
 
 
-def span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
-    """The time in which a reported call began: from the first moment up to, but not at, the second. `at` may be a whole
-    minute, in which the call was.
+def time_span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
+    """The time span in which a reported call began: the first moment is in it, and the second is just after it. `at`
+    may be a full minute, in which the call was.
     """
     within = timedelta(minutes=within_minutes)
     return at - within, at + within + timedelta(minutes=1)
 
 
 def new_receipt() -> str:
-    """Twenty letters and digits (100 bits) in four groups, by which the reporter can ask later."""
+    """A new receipt for the reporter's later questions: twenty letters and digits (100 bits) in four groups."""
     return _receipt(secrets.token_bytes(_RECEIPT_LENGTH))
 
 
 def receipt_of(report: Report, secret: bytes) -> str:
-    """The receipt of a report by the sender with this secret: the same each time, so it stays one report."""
+    """The receipt of a report, derived with the sender's secret: always the same, so that it stays one report."""
     content = f"idtone-receipt/1\n{report.model_dump_json()}"
     return _receipt(hmac.digest(secret, content.encode(), "sha256"))
 
 
 def _receipt(octets: bytes) -> str:
-    """`octets`: as many as letters, or more."""
+    """The receipt for `octets`: at least one octet for each letter."""
     letters = "".join(_RECEIPT_LETTERS[octet % len(_RECEIPT_LETTERS)] for octet in octets[:_RECEIPT_LENGTH])
     return "-".join(letters[n : n + 5] for n in range(0, _RECEIPT_LENGTH, 5))
 
@@ -161,7 +163,7 @@ def is_receipt(text: str) -> bool:
 
 
 def receipt_digest(receipt: str) -> str:
-    """What is kept of a receipt; small letters, blanks and dashes do not matter."""
+    """The stored digest of a receipt; small letters, blanks and dashes do not matter."""
     plain = "".join(receipt.upper().split()).replace("-", "")
     return hashlib.sha256(plain.encode()).hexdigest()
 
@@ -172,7 +174,7 @@ def report_id_of(digest: str) -> str:
 
 
 def sealed_report(report: Report | ServiceReport, receipt: str, desk: bytes, officer: bytes | None) -> SealedReport:
-    """Seal a report for the desk, and its reporter for the report officer (X25519 public keys).
+    """The report, sealed for the desk, and its reporter, sealed for the report officer (X25519 public keys).
 
     Raises TrustError if there is a reporter, and no key of an officer.
     """

@@ -4,8 +4,8 @@
     key = HKDF(X25519(one-time key, recipient's key), salt = one-time public key ‖ recipient's public key,
                info = "idtone sealed box/1 " PURPOSE)
 
-The one-time key seals one box, so the nonce is constant. What the box belongs to is authenticated with it: a box that
-was moved to another report does not open there.
+The one-time key seals one box, so the nonce is constant. The report that the box belongs to is authenticated with it: a
+box that was moved to another report does not open there.
 """
 
 import base64
@@ -25,11 +25,11 @@ from idtone.core.errors import TrustError
 PUBLIC_BYTES: Final = 32
 _NONCE: Final = bytes(12)
 _BLOCK: Final = 256
-"""Bytes: the length is a multiple of this, so that it tells little about a name in the box."""
+"""Block size in bytes: the length is a multiple of it, so that it reveals little about a name in the box."""
 
 
 class Purpose(StrEnum):
-    """What is in a box. A box of one purpose does not open as another."""
+    """Kinds of content of a box. A box of one purpose does not open as another."""
 
     REPORT = "report"
     REPORTER = "reporter"
@@ -37,7 +37,7 @@ class Purpose(StrEnum):
 
 
 def seal(content: Mapping[str, Any], to: bytes, purpose: Purpose, tied: str) -> str:
-    """A box for the holder of the X25519 public key `to` (32 bytes). `tied` names what the box belongs to.
+    """A box for the holder of the X25519 public key `to` (32 bytes). `tied` names the owner of the box.
 
     Raises TrustError if `to` is not a usable key.
     """

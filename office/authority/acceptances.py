@@ -1,4 +1,4 @@
-"""What members have agreed to besides the pledge: the standard form, the scheme of suspensions, its conditions.
+"""Agreements of members besides the pledge: the standard form, the scheme of suspensions, its conditions, training.
 
 acceptances.json    one entry for each agreement: member, what, version, first day, last day if it has ended
 
@@ -15,13 +15,13 @@ from typing import ClassVar, Final
 from pydantic import ConfigDict, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import template
 
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
 from .json_lists import Day, DayOrNone, read_list, write_list
-from .moments import past_day
+from .typed_dates import past_day
 from .workspace import Workspace
 
 FILE: Final = "acceptances.json"
@@ -48,7 +48,9 @@ AGREEMENT_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """`since` and `through` are days in Japan; `through` is empty while it lasts."""
+    """A member's acceptance of one version of a text. `since` and `through` are days in Japan; `through` is empty while
+    it lasts.
+    """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -78,17 +80,17 @@ def accept(
     now: datetime,
     name: Callable[[str], str],
 ) -> Acceptance:
-    """Record that a member agrees, by a document. Raises IdtoneError.
+    """Record by a document that a member agrees. Raises IdtoneError.
 
-    An older version of the same ends the day before; one that began on this very day ends with it. `name` names a
-    field in an error.
+    An older version of the same agreement ends the day before; one that began on the same day ends with that day.
+    `name` names a field in an error.
     """
     what = _agreement(agreement)
     if member not in {each.id for each in registry_of(workspace).members}:
         raise UsageError("the registry has no member {member!r}", member=member)
     begins = past_day(since, name("since"), now)
     made = Acceptance(
-        member, what, line(version, name("version")), begins.isoformat(), line(document, name("document"))
+        member, what, kept_line(version, name("version")), begins.isoformat(), kept_line(document, name("document"))
     )
     with workspace.locked():
         before = acceptances(workspace.folder)

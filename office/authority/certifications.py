@@ -1,16 +1,16 @@
-"""Certifications (認定) of members and of resellers, as a person has entered them. All raise IdtoneError."""
+"""Certifications (認定) of members and of resellers, as a person enters them. All functions raise IdtoneError."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .moments import day, day_after
 from .registry_edits import certified, link_certified
+from .typed_dates import day, day_after
 from .workspace import Workspace
 
 Certified = Mapping[str, str | date]
@@ -23,15 +23,15 @@ _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
 
 
 def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
-    """The certification from texts by field; `name` names a field in an error. The two of the mark go together, and may
-    be missing.
+    """The certification from texts by field; `name` names a field in an error. The two fields of the mark go together,
+    and may be missing.
     """
     fields: dict[str, str | date] = {}
     for key in ("number", "until", "document", "next_check", "mark", "mark_until"):
         text = given.get(key) or ""
         if not text and key.startswith("mark"):
             continue
-        fields[key] = _READ.get(key, line)(text, name(key))
+        fields[key] = _READ.get(key, kept_line)(text, name(key))
     if ("mark" in fields) != ("mark_until" in fields):
         raise UsageError("{mark} and {end} go together", mark=name("mark"), end=name("mark_until"))
     return fields
@@ -47,7 +47,7 @@ def certify_member(workspace: Workspace, member: str, fields: Certified, attribu
 def certify_link(
     workspace: Workspace, reseller: str, entries: Sequence[str], fields: Certified, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the certification of the reseller of a link, as its wholesaler has seen it."""
+    """Record the certification of the reseller of a link, which its wholesaler has checked."""
     if len(entries) > 1:
         raise UsageError("a wholesale chain has one entry of numbers; enter each by itself")
     return change_registry(

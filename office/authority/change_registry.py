@@ -20,16 +20,16 @@ from idtone.registry.trust import tuf_roles
 
 from . import registry_edits, shared_folder, undo_copies
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
-from .moments import in_japan
 from .never_originates_edits import FIRST
 from .suspension_edits import refuse_suspended
+from .typed_dates import in_japan
 from .workspace import APPLICATIONS, Workspace
 from .yaml_text import YamlText, value_at
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Which account makes a change, why and when."""
+    """The account that makes a change, the reason, and the time."""
 
     by: str
     why: str
@@ -48,8 +48,8 @@ def change_registry(
     before_writing: Callable[[], object] = lambda: None,
     **more: Any,
 ) -> HistoryEntry:
-    """Change registry.yaml, and give it a later version than the published one. Raises IdtoneError, and changes nothing
-    then. `before_writing` is called when the change breaks no rule.
+    """Change registry.yaml, and give it a later version than the published one. Raises IdtoneError, and then nothing
+    has changed. `before_writing` is called when the change breaks no rule.
     """
 
     def edited(text: YamlText, old: RegistryDocument) -> None:
@@ -68,7 +68,7 @@ def change_suspensions(
     edit: Callable[[YamlText, SuspensionsDocument], None],
     **more: Any,
 ) -> HistoryEntry:
-    """Change suspensions.yaml; as `change_registry`."""
+    """Change suspensions.yaml, in the same way as `change_registry`."""
     return _change(workspace, tuf_roles.SUSPENSIONS, action, subject, attribution, edit, more)
 
 
@@ -80,7 +80,7 @@ def change_never_originates(
     edit: Callable[[YamlText, NeverOriginatesDocument], None],
     **more: Any,
 ) -> HistoryEntry:
-    """Change never-originates.yaml, which begins with its first entry; as `change_registry`."""
+    """Change never-originates.yaml, in the same way as `change_registry`. Its first entry creates the file."""
     return _change(workspace, tuf_roles.NEVER_ORIGINATES, action, subject, attribution, edit, more)
 
 
@@ -110,7 +110,7 @@ def _change(
 
 
 def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable[str]) -> list[HistoryEntry]:
-    """Record in the history what was edited by hand. Raises IdtoneError, and records nothing then."""
+    """Record edits by hand in the history. Raises IdtoneError, and then nothing is recorded."""
     with workspace.locked(), checking():
         entries = {role: _edited(workspace, role, attribution) for role in roles}
         for role, entry in entries.items():
@@ -152,7 +152,7 @@ def _published_version(workspace: Workspace) -> int | None:
 def apply(
     workspace: Workspace, text: str, name: str, attribution: Attribution
 ) -> tuple[MemberApplication, HistoryEntry]:
-    """Accept a member's application, the text of the file `name`, if it has no fault and could be granted."""
+    """Accept a member's application, the text of the file `name`, if it has no fault and can be granted."""
     application = parse_application(text, name)
     with workspace.locked(), checking():
         history = workspace.history(tuf_roles.REGISTRY)
@@ -197,7 +197,7 @@ def review(workspace: Workspace, application: str, result: ReviewResult, attribu
 def grant(
     workspace: Workspace, application: str, start: datetime, until: datetime, attribution: Attribution
 ) -> HistoryEntry:
-    """Grant what an application asks for. Raises UsageError if it has not passed its review."""
+    """Grant the content of an application. Raises UsageError if it has not passed its review."""
     _, sha256 = _application(workspace, application)
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
@@ -234,11 +234,11 @@ def release(workspace: Workspace, member: str, entries: Sequence[str], attributi
 
 
 PARTICULARS: Final = ("corporate_number", "notification", "web", "mail")
-"""What the public list says of a member besides its name and licences."""
+"""The fields of a member in the public list besides its name and licences."""
 
 
 def describe(workspace: Workspace, member: str, fields: Mapping[str, str], attribution: Attribution) -> HistoryEntry:
-    """Record these particulars in place of the older ones; what is missing or empty stays."""
+    """Record these particulars in place of the older ones; missing or empty fields stay."""
     given = {name: fields.get(name, "").strip() for name in PARTICULARS}
     return change_registry(
         workspace,
@@ -297,7 +297,9 @@ def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, st
 
 
 def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
-    """The file as it is now. Raises TrustError if it was edited by hand and the history does not have it yet."""
+    """The present content of the file. Raises TrustError if it was edited by hand and the history does not have the
+    edit yet.
+    """
     file = tuf_roles.DELEGATED[role]
     if workspace.unrecorded([role]):
         raise TrustError(

@@ -1,6 +1,6 @@
-"""The metadata of the next edition: which roles are signed again, with which versions, terms and keys. Pure.
+"""The metadata of the next edition: the roles that are signed again, their versions, terms and keys. Pure.
 
-Drafts are metadata by role. Functions that say so change them in place.
+Drafts are metadata by role. Some functions change them in place, and say so.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ from tuf.api.metadata import (
 
 from idtone.registry.trust import tuf_roles
 
-from .signing_terms import Terms
+from .authority_settings import AuthoritySettings
 
 Drafts = dict[str, Metadata[Any]]
 KeySets = Mapping[tuf_roles.Keys, Iterable[Key]]
@@ -32,7 +32,7 @@ ALWAYS: Final = frozenset({"snapshot", "timestamp"})
 
 
 def parent_of(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
-    """The metadata that name the keys of a role."""
+    """The metadata that hold the keys of a role."""
     parent: Root | Targets = metadata["targets" if name in tuf_roles.DELEGATED else "root"].signed
     return parent
 
@@ -51,8 +51,8 @@ def is_signed(name: str, metadata: Mapping[str, Metadata[Any]]) -> bool:
     return True
 
 
-def first(keys: KeySets, terms: Terms, now: datetime) -> Drafts:
-    """All roles of a new repository, as version 0."""
+def first_drafts(keys: KeySets, terms: AuthoritySettings, now: datetime) -> Drafts:
+    """Drafts of all roles of a new repository, as version 0."""
     root = Root(expires=now, consistent_snapshot=True)
     delegations = Delegations({}, {})
     targets = Targets(expires=now, delegations=delegations)
@@ -69,8 +69,8 @@ def first(keys: KeySets, terms: Terms, now: datetime) -> Drafts:
     return drafts
 
 
-def replace_keys(drafts: Drafts, keys: KeySets, terms: Terms) -> set[str]:
-    """Give some sets new keys, in place; returns the roles that have to be signed again."""
+def replace_keys(drafts: Drafts, keys: KeySets, terms: AuthoritySettings) -> set[str]:
+    """Give some sets new keys, in place; returns the roles that need new signatures."""
     affected = set(ALWAYS)
     for name, role in tuf_roles.ROLES.items():
         if role.keys not in keys:
@@ -83,15 +83,15 @@ def replace_keys(drafts: Drafts, keys: KeySets, terms: Terms) -> set[str]:
     return affected
 
 
-def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: Terms) -> None:
+def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: AuthoritySettings) -> None:
     parent = parent_of(name, drafts)
     for key in keys:
         parent.add_key(key, name)
     parent.get_delegated_role(name).threshold = terms.set_of(tuf_roles.ROLES[name].keys).threshold
 
 
-def raised(drafts: Drafts, names: Iterable[str], terms: Terms, now: datetime) -> Drafts:
-    """The named roles in their order, changed in place: each as its next version, with a new term, unsigned."""
+def next_versions(drafts: Drafts, names: Iterable[str], terms: AuthoritySettings, now: datetime) -> Drafts:
+    """Raise the named roles in their order, in place: each gets its next version and a new term, unsigned."""
     chosen = set(names)
     for name in tuf_roles.ROLES:
         if name not in chosen:

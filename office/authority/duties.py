@@ -2,8 +2,8 @@
 
 duties.json    one entry for each duty: kind, member, what, due day; and, as soon as it is done, when, by whom, by what
 
-It is the office's own list, not a form of the law: it says what is due and when, and a lawyer says what is due. Each
-change is an act in the office's ledger.
+It is the office's own list, not a form of the law. A lawyer decides which duties there are. Each change is an act in
+the office's ledger.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Annotated, ClassVar, Final
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import template
 
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
 from .json_lists import Day, DayOrNone, read_list, write_list
-from .moments import day, past_day
 from .registry_edits import known_member
+from .typed_dates import day, past_day
 from .workspace import Workspace
 
 FILE: Final = "duties.json"
@@ -33,11 +33,11 @@ ENTERED: Final = "duty-entered"
 DONE: Final = "duty-done"
 WITHDRAWN: Final = "duty-withdrawn"
 SOON: Final = timedelta(days=14)
-"""Before its day, a duty is among what waits."""
+"""An open duty is shown among the waiting tasks this long before its day."""
 
 
 class DutyKind(StrEnum):
-    """What is due. The acts are for a lawyer to confirm."""
+    """Kinds of duties. A lawyer has to confirm the acts."""
 
     TRANSACTION_RECORD = "transaction-record"
     SUSPICIOUS_TRANSACTION = "suspicious-transaction"
@@ -55,7 +55,9 @@ DUTY_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """`member` is empty for a duty of the association itself. Days are in Japan; `done` is empty while it is open."""
+    """A duty. `member` is empty for a duty of the association itself. Days are in Japan; `done` is empty while it is
+    open.
+    """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -82,13 +84,13 @@ def duties(folder: Path) -> list[Duty]:
 
 
 def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str, name: Callable[[str], str]) -> Duty:
-    """Put a duty on the list. `name` names a field in an error. Raises IdtoneError."""
+    """Add a duty to the list. `name` names a field in an error. Raises IdtoneError."""
     chosen = next((each for each in DutyKind if each == kind), None)
     if chosen is None:
         raise UsageError("choose what is due")
     if member:
         known_member(registry_of(workspace), member)
-    words, until = line(what, name("what")), day(due, name("due")).isoformat()
+    words, until = kept_line(what, name("what")), day(due, name("due")).isoformat()
     with workspace.locked():
         before = duties(workspace.folder)
         ledger = OfficeLedger(workspace.folder)
@@ -103,9 +105,9 @@ def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str
 def finish_duty(
     workspace: Workspace, id_: str, done: str, done_by: str, document: str, now: datetime, name: Callable[[str], str]
 ) -> Duty:
-    """Record when, by whom and by which document an open duty was done. Raises IdtoneError."""
+    """Record the day, the person and the document by which an open duty was done. Raises IdtoneError."""
     at = past_day(done, name("done"), now)
-    who, proof = line(done_by, name("by")), line(document, name("document"))
+    who, proof = kept_line(done_by, name("by")), kept_line(document, name("document"))
     with workspace.locked():
         before = duties(workspace.folder)
         held = next((each for each in before if each.id == id_ and not each.done), None)
@@ -121,7 +123,7 @@ def withdraw_duty(workspace: Workspace, id_: str, why: str, name: Callable[[str]
     """Erase a duty that was entered by mistake, or that need not be kept any longer. The ledger keeps its number and
     the reason. Raises IdtoneError.
     """
-    reason = line(why, name("why"))
+    reason = kept_line(why, name("why"))
     with workspace.locked():
         before = duties(workspace.folder)
         if id_ not in {each.id for each in before}:
@@ -135,11 +137,11 @@ def is_overdue(duty: Duty, today: date) -> bool:
 
 
 def is_soon(duty: Duty, today: date) -> bool:
-    """Due within `SOON`, and not overdue."""
+    """True if the duty is due within `SOON`, and not overdue."""
     return not duty.done and today <= duty.due_day <= today + SOON
 
 
 def open_first(found: Sequence[Duty]) -> list[Duty]:
-    """The open ones by their day, then those that are done, the latest first."""
+    """The open duties by their day, then the finished ones, the latest first."""
     done = sorted((each for each in found if each.done), key=lambda each: each.done, reverse=True)
     return [*sorted((each for each in found if not each.done), key=lambda each: each.due), *done]

@@ -1,7 +1,7 @@
-"""What is to be published next, and its signatures so far.
+"""The next edition of the registry, and its signatures so far.
 
-Holders of keys can sign an edition in one place. Or it goes from holder to holder as a folder, and each sees what the
-signature covers:
+Holders of keys can sign an edition in one place. Or it goes from holder to holder as a folder, and each sees the
+content of the signature:
 
     roots/1.root.json                all roots, so that a holder can start from any of them
     before/metadata/registry.json    the published metadata of each role
@@ -117,7 +117,7 @@ class Edition:
         return True
 
     def check_complete(self) -> None:
-        """Raises TrustError if a role has too few signatures."""
+        """Check the signatures. Raises TrustError if a role has too few."""
         missing = next(self.missing(), None)
         if missing:
             raise TrustError(missing)
@@ -130,7 +130,7 @@ class Edition:
         }
 
     def unpublished(self) -> Edition:
-        """The edition without the roles that are published already, after an interruption, and without their files."""
+        """The edition without the roles, and their files, that an interrupted publication has published already."""
         done = {
             name
             for name, draft in self.metadata.items()
@@ -144,7 +144,7 @@ class Edition:
     # -- from holder to holder ----------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
-        """Writes a new folder, which others cannot read: it has members' numbers. Raises UsageError."""
+        """Write a new folder, which others cannot read: it has members' numbers. Raises UsageError."""
         if folder.exists():
             raise UsageError("{folder}: exists already; remove it, or name another folder", folder=folder)
         try:
@@ -165,7 +165,7 @@ class Edition:
             ) from error
 
     def write_signatures(self, folder: Path) -> None:
-        """Writes the signatures into the folder that the edition was read from. Raises UsageError."""
+        """Write the signatures into the folder that the edition was read from. Raises UsageError."""
         try:
             for name, draft in self.metadata.items():
                 replace_durably(_file(folder, _AFTER, name), draft.to_bytes())
@@ -180,13 +180,15 @@ def _file(folder: Path, part: str, name: str) -> Path:
 
 
 def is_edition_package(folder: Path) -> bool:
-    """Raises TrustError if the folder cannot be read."""
+    """True if the folder holds an edition. Raises TrustError if it cannot be read."""
     with reading(folder, TrustError, is_choice=True):
         return (folder / _AFTER / tuf_roles.METADATA).is_dir()
 
 
 def read_edition(folder: Path, name: Path | None = None) -> Edition:
-    """Raises TrustError if the folder is not a package, or is damaged. `name` is what the reader calls it."""
+    """The edition in a folder. Raises TrustError if the folder is not a package, or is damaged. `name` is the folder's
+    name for the reader.
+    """
     if not is_edition_package(folder):
         raise TrustError(
             "{folder}: is not a package; `idtone-office publication prepare` writes one", folder=name or folder
@@ -198,7 +200,9 @@ def read_edition(folder: Path, name: Path | None = None) -> Edition:
 
 
 def read_published(files: PackageFiles) -> Edition:
-    """What a package says is published now, without a draft. Raises TrustError if it is damaged, or says nothing."""
+    """The published edition that a package contains, without the draft. Raises TrustError if it is missing or
+    damaged.
+    """
     edition = _published(files)
     files.check_whole(edition)
     return edition
@@ -206,7 +210,7 @@ def read_published(files: PackageFiles) -> Edition:
 
 @dataclass(frozen=True, slots=True)
 class PackageFiles:
-    """The files of a package in a folder; `name` is what the reader calls the folder."""
+    """The files of a package in a folder; `name` is the folder's name for the reader."""
 
     folder: Path
     name: Path
@@ -215,7 +219,7 @@ class PackageFiles:
         return TrustError("{path}: is damaged; ask for the package again", path=self.name / path)
 
     def check_whole(self, edition: Edition) -> None:
-        """Raises TrustError if a role is missing, or nobody may sign it."""
+        """Check that the package is complete. Raises TrustError if a role is missing, or has no keys."""
         metadata = {**edition.before, **edition.metadata}
         is_first = bool(edition.metadata) and not edition.before
         for role in tuf_roles.ROLES:
@@ -228,7 +232,7 @@ class PackageFiles:
             raise self.damaged(f"{part}/{tuf_roles.METADATA}/targets.json")
 
     def below(self, part: str) -> dict[str, bytes]:
-        """All files by their paths below `part`; none if it is missing. Raises TrustError."""
+        """All files by their paths below `part`; empty if it is missing. Raises TrustError."""
 
         def fail(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):
@@ -274,7 +278,7 @@ def _metadata(files: PackageFiles, part: str) -> dict[str, Metadata[Any]]:
 def _parsed(files: PackageFiles, path: str, octets: bytes, kind: type[Any]) -> Metadata[Any]:
     try:
         read = Metadata[Any].from_bytes(octets)
-        # What has no canonical form takes no signature.
+        # Content without a canonical form takes no signature.
         is_fitting = type(read.signed) is kind and bool(read.signed_bytes)
     except RepositoryError as error:
         raise files.damaged(path) from error

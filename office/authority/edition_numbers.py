@@ -1,7 +1,7 @@
-"""The numbers of an edition as a holder sees them at the moment of signing: in whole, and counted by area code. Pure.
+"""Numbers of an edition in full, and counted by area code, for a holder who signs it. Pure.
 
-Everywhere else the last four digits do. But whole blocks end in …0000 and …9999: a holder could not tell Osaka from
-Tokyo, and would sign blind.
+Everywhere else the last four digits are enough. But complete blocks end in …0000 and …9999: a holder could not tell
+Osaka from Tokyo, and would sign blind.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from idtone.registry.suspended_numbers import scope_of
 
 
 def whole(span: NumberSpan) -> str:
-    """The span as people write it: `03-1234-5600 to 03-1234-5699 (100 numbers)`."""
+    """The span in full: `03-1234-5600 to 03-1234-5699 (100 numbers)`."""
     if len(span) == 1:
         return _national(span.first)
     return Message(
@@ -30,13 +30,15 @@ def whole(span: NumberSpan) -> str:
 
 
 def area_of(span: NumberSpan) -> str:
-    """The area code (市外局番), or the prefix of numbers that belong to no area; both, if the span has several."""
+    """The area code (市外局番), or the prefix of numbers without an area. If the span has several, both ends
+    are named.
+    """
     codes = (_national(end).partition("-")[0] for end in (span.first, span.last))
     return " – ".join(dict.fromkeys(codes))
 
 
 def by_area(spans: Iterable[NumberSpan]) -> str:
-    """How many numbers each area code has: `03: 10,000 numbers, 06: 20 numbers`."""
+    """The count of numbers for each area code: `03: 10,000 numbers, 06: 20 numbers`."""
     count: Counter[str] = Counter()
     for span in spans:
         count[area_of(span)] += len(span)
@@ -58,7 +60,7 @@ def area_words(old: Any, new: Any) -> Iterator[Message]:
 
 
 def _changed(old: Any, new: Any) -> tuple[list[NumberSpan], list[NumberSpan]]:
-    """Which spans are gone, and which have come; a number that moves to another member is in both."""
+    """The removed spans, and the added ones; a number that moves to another member is in both."""
     if not isinstance(new, RegistryDocument):
         return changed_numbers(_spans(old), _spans(new))
     before, after = ({member.id: member.numbers for member in each.members} for each in (old, new))

@@ -1,8 +1,8 @@
 """The rules for an edition, which holders check before they sign, and the authority before it publishes. Pure.
 
 A package may come from anyone. Its drafts could contain more than the files beside them: keys under the ids of other
-keys, a role that may sign more than its file, a version without a successor, hidden targets. So each draft must have
-the one permitted form, and `describe` names every change.
+keys, a role that may sign more than its file, a version without a successor, hidden targets. So only one form of each
+draft is permitted, and `describe` names every change.
 """
 
 import hashlib
@@ -35,12 +35,14 @@ from .stopped_members import not_listed
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _SPECIFICATION: Final = re.compile(r"1\.0\.\d{1,2}")
-"""Of TUF; no room for anything else that would be signed unseen."""
+"""The permitted versions of TUF's specification. The pattern leaves no room for another text, which would be signed
+unseen.
+"""
 _LONGEST: Final = timedelta(days=3653)
 _EARLY: Final = timedelta(hours=1)
-"""How far the clocks of the authority and the holders may differ."""
+"""Tolerated difference between the clocks of the authority and the holders."""
 _LEAST: Final = 2
-"""The lowest threshold: one stolen key alone cannot sign."""
+"""The lowest threshold, so that one stolen key is not enough."""
 
 
 def _unfit(name: str, what: str) -> TrustError:
@@ -87,7 +89,7 @@ def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
 
 
 def examine(edition: Edition, now: datetime) -> None:
-    """Raises TrustError or DocumentError if anything in the drafts breaks a rule."""
+    """Check the drafts against every rule. Raises TrustError or DocumentError for the first breach."""
     whole = {**edition.before, **edition.metadata}
     if set(whole) != set(tuf_roles.ROLES) or not edition.metadata:
         raise _unfit(Message("the package"), Message("lacks some of the roles"))
@@ -161,7 +163,7 @@ def _content_id(key: Key) -> str:
 
 
 def _examine_targets(edition: Edition, name: str) -> None:
-    """A role names its own files alone, and each of them is in the package or is published already."""
+    """Check that a role names its own files alone, and that each of them is in the package or published already."""
     file, named = tuf_roles.DELEGATED[name], edition.metadata[name].signed.targets
     before = edition.before[name].signed.targets if name in edition.before else {}
     if edition.metadata[name].signed.delegations is not None:
@@ -207,7 +209,7 @@ def _examine_targets(edition: Edition, name: str) -> None:
 
 
 def _anchor(custom: Mapping[str, Any]) -> dict[str, Any]:
-    """What an edition says of its history, without anything else; empty if it has another form."""
+    """The edition's record of its history; empty if it has another form."""
     match custom.get("history"):
         case {"entries": int() as entries, "sha256": str() as sha256} if (
             type(entries) is int and entries >= 0 and _SHA256.fullmatch(sha256)
@@ -217,14 +219,14 @@ def _anchor(custom: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_its_list(edition: Edition, document: RegistryDocument) -> bool:
-    """True if operators.json follows from the registry and the suspensions, the package's own or the published ones."""
+    """True if operators.json follows from the registry and the suspensions, whether in the package or published."""
     suspensions = _suspensions(edition.files, edition.targets)
     return edition.targets.get(tuf_roles.OPERATORS_FILE) == operator_list.octets(document, suspensions)
 
 
 def examine_list(edition: Edition) -> None:
-    """Examine the public list of an edition that kept to the rules when it was made: suspensions published since may
-    leave other members in it. Raises TrustError.
+    """Examine the public list of an edition that was valid when it was made: suspensions published since may leave out
+    other members. Raises TrustError.
     """
     if tuf_roles.REGISTRY not in edition.metadata:
         return
@@ -236,15 +238,15 @@ def examine_list(edition: Edition) -> None:
 
 
 def _suspensions(*files: Mapping[str, bytes]) -> Any:
-    """The suspensions of the last file that has any; None without one."""
+    """The suspensions in the last of these files that has them; None if there is none."""
     file = tuf_roles.SUSPENSIONS_FILE
     octets = next((each[file] for each in reversed(files) if file in each), None)
     return None if octets is None else KINDS[tuf_roles.SUSPENSIONS].parse(octets.decode("utf-8-sig", "replace"), file)
 
 
 def examine_issued(edition: Edition, now: datetime) -> None:
-    """Members take `issued` as a lower bound of the present time: a mistyped year would expire all licences at once.
-    Raises TrustError.
+    """Check the date `issued`, which members take as a lower bound of the present time: a mistyped year would expire
+    all licences at once. Raises TrustError.
     """
     for name in _changed_files(edition):
         file, kind = tuf_roles.DELEGATED[name], KINDS[name]
@@ -273,8 +275,8 @@ def _text(edition: Edition, file: str) -> str:
 
 
 def describe(edition: Edition, is_whole: bool = False) -> Iterator[str]:
-    """Every change of an edition in words. Call `examine` first. `is_whole`: with whole numbers and their area codes,
-    for a holder who signs it.
+    """Every change of an edition in words. Call `examine` first. With `is_whole`, numbers are complete and have their
+    area codes, for a holder who signs it.
     """
     for name in _changed_files(edition):
         yield from _file_words(edition, name, is_whole)
@@ -289,7 +291,7 @@ def describe(edition: Edition, is_whole: bool = False) -> Iterator[str]:
 
 
 def _changed_files(edition: Edition) -> list[str]:
-    """The roles that change, without those whose list was never begun."""
+    """The changed roles, without optional lists that do not exist yet."""
     return [
         name
         for name, file in tuf_roles.DELEGATED.items()
@@ -362,7 +364,7 @@ def _history_words(edition: Edition, name: str) -> Iterator[str]:
 
 
 def _key_words(edition: Edition) -> Iterator[str]:
-    """The sets whose keys have changed, with the complete ids."""
+    """The sets with changed keys, with the complete ids."""
     told: set[tuf_roles.Keys] = set()
     for name, role in tuf_roles.ROLES.items():
         old, new = (_signs(metadata, name) for metadata in (edition.before, {**edition.before, **edition.metadata}))

@@ -1,4 +1,4 @@
-"""Edits by hand in the two files, before they are signed."""
+"""Edits by hand in the authority's files, before they are signed."""
 
 from collections.abc import Iterable
 
@@ -10,9 +10,9 @@ from .workspace import Workspace
 
 
 def record_edits_by_hand(workspace: Workspace, attribution: Attribution | None, roles: Iterable[str]) -> None:
-    """Record edits by hand in the files of these roles: only what the history has is signed. Other files may wait.
+    """Record edits by hand in the files of these roles: only content in the history is signed. Other files may wait.
 
-    Raises TrustError if there are some and `attribution` does not say why.
+    Raises TrustError if there are edits and `attribution` is None.
     """
     edited = workspace.unrecorded(roles)
     if not edited:

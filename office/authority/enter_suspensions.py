@@ -1,5 +1,5 @@
-"""What the police ask for when they want a number, a range or a member suspended, as a person has entered it; and what
-the holder of numbers that never originate asks for.
+"""Entry of suspensions of a number, a range or a member, as the police ask for them; and of numbers that never
+originate, as their holder asks for them.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from datetime import datetime
 
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.registry.model import NeverOriginatesDocument, SuspensionKind, SuspensionsDocument
 from idtone.registry.trust import tuf_roles
 
 from .change_registry import Attribution, change_never_originates, change_suspensions
 from .history import Action, HistoryEntry
-from .moments import end, in_japan, moment
 from .never_originates_edits import NeverOriginatesRequest, entered, removed
 from .suspension_edits import Request, suspended
+from .typed_dates import end, in_japan, moment
 from .workspace import Workspace
 from .yaml_text import YamlText
 
 
 @dataclass(frozen=True, slots=True)
 class SuspensionTerms:
-    """Everything but what is suspended. `since` is the start; `until` None: until it is lifted. `authority` is who
-    asked for it; for numbers that never originate, their holder.
+    """The terms of a suspension. `since` is the start. If `until` is None, it lasts until it is lifted. `authority` is
+    the body that asked for it, or the holder of numbers that never originate.
     """
 
     reference: str
@@ -47,9 +47,9 @@ class SuspensionTerms:
         name: Callable[[str], str],
     ) -> SuspensionTerms:
         """The terms from texts; `name` names a field in an error. Raises UsageError."""
-        reference = line(reference, name("reference"))
+        reference = kept_line(reference, name("reference"))
         if authority is not None:
-            authority = line(authority, name("authority"))
+            authority = kept_line(authority, name("authority"))
         asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
         if asked_at > now:
             raise UsageError("{option} is in the future; write when they asked", option=name("requested"))
@@ -71,7 +71,7 @@ def suspend(
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
     """Suspend numbers or a member, or stop a member from getting new numbers; `record` is called before the file is
-    written. If it raises IdtoneError, nothing has changed.
+    written. If this raises IdtoneError, nothing has changed.
     """
     kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
     request = Request(scope, terms.reference, terms.since, terms.until, terms.authority, kind)
@@ -99,7 +99,7 @@ def enter_never_originating(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Enter numbers that never originate, of the holder `terms.authority`; as `suspend`."""
+    """Enter numbers that never originate, of the holder `terms.authority`; errors as in `suspend`."""
     if terms.authority is None:
         raise UsageError("name the holder of the numbers")
     request = NeverOriginatesRequest(span, terms.authority, terms.reference, terms.since, terms.until)
@@ -126,7 +126,7 @@ def remove_never_originating(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Remove an entry of numbers that never originate; as `suspend`."""
+    """Remove an entry of numbers that never originate; errors as in `suspend`."""
 
     def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
         removed(text, document, span, in_japan(attribution.at))

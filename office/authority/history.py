@@ -1,8 +1,8 @@
-"""Who changed what in the registry or the suspensions, when and why: one JSON line for each change.
+"""History of the registry or of the suspensions: one JSON line for each change, with its author, time and reason.
 
 Each of the two files has a history of its own, because each has its own signers. A signature over a file also covers
 its history: the signed metadata name the number of lines and their SHA-256 (`anchor`), so signed lines cannot be
-rewritten later. The lines stay with the association; members see the digest alone.
+rewritten later. The lines stay with the association; members see only the digest.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .history_words import Words, kept
 
 
 class Action(StrEnum):
-    """What the authority does."""
+    """Kinds of changes by the authority."""
 
     APPLY = "apply"
     REVIEW = "review"
@@ -69,9 +69,9 @@ class Action(StrEnum):
     REMOVE_NEVER_ORIGINATING = "remove-never-originating"
     ROTATE = "rotate"
     UNDO = "undo"
-    """The last change, which was not published, is taken back."""
+    """Take back the last change, which was not published."""
     EDIT = "edit"
-    """A change of the file by hand, without a command."""
+    """Record a change by hand, made without a command."""
 
 
 class ReviewResult(StrEnum):
@@ -88,7 +88,7 @@ class ApplicationStatus(StrEnum):
 
 
 class HistoryEntry(Model):
-    """One line. `by` is the account that ran the command; `what` lists the differences that it made.
+    """One line of a history. `by` is the account that ran the command; `what` lists the differences.
 
     `subject` is the id of the application, licence or member, or the reference. `before` and `after` are the file's
     digests.
@@ -100,11 +100,11 @@ class HistoryEntry(Model):
     subject: Text
     why: Text
     requested: Moment | None = None
-    """When the police, or the holder of numbers that never originate, asked for it."""
+    """Time of the request by the police, or by the holder of numbers that never originate."""
     entered_by: Text | None = None
-    """Who entered it first, if `by` is the person who approved that."""
+    """The person who entered it first, if `by` is the person who approved it."""
     undone: Action | None = None
-    """What was taken back."""
+    """The action that was taken back."""
     result: ReviewResult | None = None
     application: Sha256 | None = None
     what: tuple[Words, ...] = ()
@@ -112,30 +112,30 @@ class HistoryEntry(Model):
     after: Sha256 | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The entry as a file keeps it; `what` can be shown in each language."""
+        """The entry in the file's form; `what` can be shown in each language."""
         return self.model_dump(mode="json", exclude_none=True) | {"what": [kept(each) for each in self.what]}
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The lines of one file, as they were when the history was read."""
+    """The lines of one file, as read at one moment."""
 
     path: Path
     octets: bytes
     entries: tuple[HistoryEntry, ...]
 
     def anchor(self, entries: int | None = None) -> dict[str, Any]:
-        """What the signed metadata of a file say about its history, or its first `entries` lines: count and SHA-256."""
+        """The record of a history, or of its first `entries` lines, in the signed metadata: count and SHA-256."""
         lines = self.octets.splitlines(keepends=True)[:entries]
         return {"entries": len(lines), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
 
     @property
     def left(self) -> str | None:
-        """The SHA-256 of the file after the last change; None if there was no change."""
+        """The SHA-256 of the file after the last change; None if nothing has changed."""
         return next((entry.after for entry in reversed(self.entries) if entry.after), None)
 
     def gaps(self) -> Iterator[int]:
-        """The numbers (from 1) of lines that do not start from the file that the change before them left."""
+        """The numbers (from 1) of lines whose `before` differs from the `after` of the change before them."""
         left: str | None = None
         for number, entry in enumerate(self.entries, 1):
             if entry.after is None:
@@ -150,7 +150,7 @@ class History:
         return History(self.path, self.octets + line, (*self.entries, entry))
 
     def with_entry(self, entry: HistoryEntry) -> History:
-        """The history with this entry, which it also writes to the disk. Raises TrustError."""
+        """The history with this entry, written to the disk. Raises TrustError."""
         later = self.followed_by(entry)
         with writing(self.path, TrustError):
             shared_folder.write(self.path, later.octets)
@@ -161,7 +161,7 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """Empty if there is no file. Raises TrustError for a line that is not an entry."""
+    """The history in a file; empty if there is no file. Raises TrustError for a line that is not an entry."""
     try:
         octets = path.read_bytes()
     except FileNotFoundError:
@@ -182,7 +182,7 @@ def read_history(path: Path) -> History:
 
 
 def status_of(entries: Iterable[HistoryEntry], sha256: str | None) -> ApplicationStatus:
-    """The status of an application, by the entries about it; `sha256` is the digest of the application as it is now."""
+    """The status of an application, by its entries; `sha256` is the application's present digest."""
     found, is_granted = ApplicationStatus.RECEIVED, False
     for entry in entries:
         if Action.GRANT in (entry.action, entry.undone):

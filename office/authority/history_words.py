@@ -1,7 +1,7 @@
-"""The words of a change as a line of the history keeps them, so that each reader gets them in its own language. Pure.
+"""Words of a change in a line of the history, which each reader gets in their own language. Pure.
 
-A `Message` is kept as its English template and its fields: `{"text": "evaluation of {member} is removed", "fields":
-{"member": "m-0001"}}`; a field can be such words again. Text without a template is kept as it is.
+A `Message` is stored as its English template and its fields: `{"text": "evaluation of {member} is removed", "fields":
+{"member": "m-0001"}}`; a field can be a message again. Text without a template is stored as it is.
 """
 
 from string import Formatter
@@ -13,14 +13,14 @@ from idtone.core.translation import Message
 
 
 def kept(words: Any) -> Any:
-    """The words for JSON. Numbers stay numbers, as a template may write them with separators."""
+    """The words as JSON. Numbers stay numbers, because a template may write them with separators."""
     if isinstance(words, Message):
         return {"text": words.template, "fields": {name: kept(value) for name, value in words.fields.items()}}
     return words if isinstance(words, int) else str(words)
 
 
 def restored(value: Any) -> str:
-    """What `kept` has made. Raises ValueError."""
+    """The words from the form of `kept`. Raises ValueError."""
     if isinstance(value, str):
         return value
     match value:
@@ -35,4 +35,4 @@ def restored(value: Any) -> str:
 
 
 Words = Annotated[str, PlainValidator(restored), PlainSerializer(str.__str__, return_type=str)]
-"""A field of a model. The model's JSON has the English text; `kept` is for the file."""
+"""A field of a model for words. The model's JSON has the English text; `kept` is for the file."""

@@ -1,4 +1,4 @@
-"""The office's own lists, which are files of JSON. Nothing in them is taken for granted."""
+"""The office's own lists, which are JSON files. Everything in them is checked."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
 
 from . import shared_folder
-from .moments import day
+from .typed_dates import day
 
 Entry = TypeVar("Entry")
 
@@ -27,11 +27,11 @@ def _day(text: str) -> str:
 Day = Annotated[str, AfterValidator(_day)]
 """A day in Japan."""
 DayOrNone = Annotated[str, AfterValidator(lambda text: text and _day(text))]
-"""The same, or empty."""
+"""A day in Japan, or empty."""
 
 
 def read_list(path: Path, kind: TypeAdapter[list[Entry]]) -> list[Entry]:
-    """The entries of a file; none without the file. Raises TrustError if it is damaged."""
+    """The entries of a file; an empty list if there is no file. Raises TrustError if it is damaged."""
     with reading(path, TrustError):
         try:
             octets = path.read_bytes()
@@ -44,7 +44,7 @@ def read_list(path: Path, kind: TypeAdapter[list[Entry]]) -> list[Entry]:
 
 
 def write_list(path: Path, entries: Sequence[Any]) -> None:
-    """Replace the file by these entries, which are of a dataclass. Raises TrustError, and then nothing has changed."""
+    """Replace the file by these entries (a dataclass). Raises TrustError, and then nothing has changed."""
     octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
     with writing(path, TrustError):
         shared_folder.write(path, octets)

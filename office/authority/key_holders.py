@@ -22,12 +22,14 @@ from .edition import Edition
 
 FILE: Final = "key-holders.json"
 NAMED: Final = "key-holder-named"
-"""The act in the office's ledger, which keeps the id of the key and not the name."""
+"""The act in the office's ledger, which has the id of the key and not the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """`signed`: whether the key has signed what waits; None if nothing waits for its set."""
+    """A key and its holder. `signed`: True if the key has signed the waiting edition; None if its set has nothing to
+    sign.
+    """
 
     key_id: str
     holder: str
@@ -36,7 +38,9 @@ class KeyState:
 
 @dataclass(frozen=True, slots=True)
 class KeySetState:
-    """`until` is the first end of what the set has signed; `missing` how many signatures are missing in what waits."""
+    """A set of keys. `until` is the first end of its signatures; `missing` is the number of signatures that the waiting
+    editions still need.
+    """
 
     keys: Keys
     threshold: int
@@ -48,7 +52,7 @@ class KeySetState:
 def key_states(
     published: Mapping[str, Metadata[Any]], waiting: Iterable[Edition], names: Mapping[str, str]
 ) -> list[KeySetState]:
-    """The sets as they are published, with what waits for their signatures."""
+    """The published sets, with the signatures that the waiting editions need."""
     editions = list(waiting)
     return [_set_state(keys, published, editions, names) for keys in Keys]
 
@@ -69,7 +73,7 @@ def _set_state(
 
 
 def key_holders(folder: Path) -> dict[str, str]:
-    """The list; empty if there is none. Raises TrustError."""
+    """Id of the key → holder's name; empty if there is no list. Raises TrustError."""
     path = folder / FILE
     try:
         content = json.loads(path.read_bytes())
@@ -83,7 +87,7 @@ def key_holders(folder: Path) -> dict[str, str]:
 
 
 def name_holder(folder: Path, key_id: str, holder: str, in_force: Iterable[str]) -> None:
-    """Enter a holder, in place of an earlier one. Raises UsageError if the key is not in force, TrustError."""
+    """Record a holder, in place of an earlier one. Raises UsageError if the key is not in force, TrustError."""
     now = set(in_force)
     if key_id not in now:
         raise UsageError("this key is not in force; open the page again")

@@ -12,7 +12,7 @@ from .edition import is_edition_package
 
 
 def check_place(folder: Path) -> None:
-    """Raises UsageError if the folder is in a package, or holds one: no new private key may lie there."""
+    """Check the folder of a new private key. Raises UsageError if the folder is in a package, or holds one."""
     own = folder.resolve()
     package = _package_of((own, *own.parents, *_folders(own)))
     if package:
@@ -25,7 +25,7 @@ def check_place(folder: Path) -> None:
 
 
 def warnings(keys: Iterable[str | Path]) -> Iterator[Message]:
-    """About each key in a file whose stick or folder also holds a package."""
+    """A warning for each key on a stick or in a folder that also holds a package."""
     for key in keys:
         own = Path(key).resolve().parent
         package = (
@@ -48,7 +48,7 @@ def _package_of(folders: Iterable[Path]) -> Path | None:
 
 
 def _is_package(folder: Path) -> bool:
-    """A folder that cannot be read shows no package."""
+    """True if the folder is a package; False if it cannot be read."""
     try:
         return is_edition_package(folder) or is_site_package(folder)
     except TrustError:
@@ -56,7 +56,7 @@ def _is_package(folder: Path) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """All that lies in it, which is nothing if it cannot be read."""
+    """The content of the folder; empty if it cannot be read."""
     try:
         return list(folder.iterdir())
     except OSError:

@@ -1,7 +1,7 @@
 """The mark (標章) of a licensed operator that is not evaluated: an SVG picture in Japanese and English. Pure.
 
-It follows from the public list alone, which has its SHA-256: a mark is genuine if the list in force names its digest.
-It says nothing of an evaluation, and loads nothing.
+It follows from the public list alone, which has its SHA-256: a mark is genuine if the list in force has its digest. It
+states nothing about an evaluation, and loads nothing.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from xml.sax.saxutils import escape
 from idtone.core.japan import last_day
 
 FOLDER: Final = "licensed"
-"""Beside the files of the evaluations."""
+"""The folder of the marks, beside the files of the evaluations."""
 
 
 def with_mark(operator: Mapping[str, Any], association: str) -> dict[str, Any]:
-    """The operator's entry in the list with the digest of its mark and the end of its licences added."""
+    """The operator's entry in the list, with the digest of its mark and the end of its licences."""
     begins, until = (
         choose((each[f"valid_{end}"] for each in operator["licences"]), key=datetime.fromisoformat)
         for choose, end in ((min, "from"), (max, "until"))
@@ -28,7 +28,7 @@ def with_mark(operator: Mapping[str, Any], association: str) -> dict[str, Any]:
 
 
 def mark(operator: Mapping[str, Any], association: str) -> bytes:
-    """The picture."""
+    """The mark as an SVG picture."""
     fields = {
         "id": operator["member"],
         "name_ja": _short(operator["name"]["ja"], 22),
@@ -41,7 +41,7 @@ def mark(operator: Mapping[str, Any], association: str) -> bytes:
 
 
 def mark_files(listed: Mapping[str, Any]) -> dict[str, bytes]:
-    """The marks of a list, by their file names beside the evaluations."""
+    """File name beside the evaluations → mark, for each operator in a list."""
     return {
         f"{FOLDER}/{each['member']}.svg": mark(each, listed["association"])
         for each in listed["operators"]
@@ -50,7 +50,7 @@ def mark_files(listed: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def issued_by(association: str, member: str) -> str:
-    """One line of a mark or badge: the association, cut if need be, and the whole id of the member."""
+    """One line of a mark or badge: the association, shortened if necessary, and the full id of the member."""
     return f"{_short(association, max(22 - len(member) - 3, 6))} · {member}"
 
 

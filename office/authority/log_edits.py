@@ -1,4 +1,4 @@
-"""The authority's changes of logs of evidence and witnesses in registry.yaml. Pure; as `registry_edits`."""
+"""The authority's changes of logs of evidence and witnesses in registry.yaml. Pure. Errors as in `registry_edits`."""
 
 from datetime import datetime
 
@@ -20,7 +20,7 @@ def log_key_added(
     since: datetime,
     corporate_number: str | None = None,
 ) -> None:
-    """Enter a key that signs a member's log, and the number of the legal person that answers for it."""
+    """Enter a key that signs a member's log, and the number of the legal person responsible for it."""
     name = known_member(document, member)
     at, known = next((m, each) for m, each in enumerate(document.members) if each.id == name)
     if corporate_number is not None and known.corporate_number is None:
@@ -31,7 +31,7 @@ def log_key_added(
 
 
 def log_key_ended(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """End a key: what it signs from a moment on is not believed."""
+    """End a key: its signatures from that moment on do not count."""
     found = (
         (m, n) for m, member in enumerate(document.members) for n, each in enumerate(member.logs) if each.key == key
     )
@@ -42,7 +42,9 @@ def log_key_ended(text: YamlText, document: RegistryDocument, key: str, until: d
 
 
 def witness_added(text: YamlText, document: RegistryDocument, key: str, since: datetime) -> None:
-    """Enter a witness whose cosignatures count. The first one begins the policy: one cosignature is demanded."""
+    """Enter a witness whose cosignatures count. The first witness begins the policy, which then demands one
+    cosignature.
+    """
     if document.witness_policy is None:
         text.add((), _POLICY, {"cosignatures": 1, "witnesses": [_term(key, since)]})
     else:
@@ -50,7 +52,7 @@ def witness_added(text: YamlText, document: RegistryDocument, key: str, since: d
 
 
 def witness_ended(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """End a witness: its cosignatures do not count from a moment on."""
+    """End a witness: its cosignatures from that moment on do not count."""
     witnesses = document.witness_policy.witnesses if document.witness_policy else ()
     n = next((n for n, each in enumerate(witnesses) if each.key == key), None)
     if n is None:
@@ -59,7 +61,7 @@ def witness_ended(text: YamlText, document: RegistryDocument, key: str, until: d
 
 
 def cosignatures_set(text: YamlText, document: RegistryDocument, number: int) -> None:
-    """Set how many witnesses must have cosigned a log."""
+    """Set the number of witnesses that must have cosigned a log."""
     if document.witness_policy is None:
         raise UsageError("the registry has no witness yet; `idtone-office log add-witness` enters one")
     text.replace((_POLICY, "cosignatures"), number)

@@ -1,4 +1,5 @@
-"""Keys of members' logs, and witnesses, as a person enters them. All raise IdtoneError, and then change nothing.
+"""Keys of members' logs, and witnesses, as a person enters them. All functions raise IdtoneError, and then nothing has
+changed.
 
 `since` and `until` are days in Japan or moments as people write them; an empty `since` is now. `name` names a field in
 an error.
@@ -12,7 +13,7 @@ from idtone.registry.trust import tuf_roles
 from . import log_edits
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .moments import end, in_japan, moment
+from .typed_dates import end, in_japan, moment
 from .workspace import Workspace
 
 FieldName = Callable[[str], str]
@@ -27,7 +28,7 @@ def enter_log_key(
     attribution: Attribution,
     name: FieldName,
 ) -> HistoryEntry:
-    """Enter the key of a member's log, and the number of its legal person if that is not empty."""
+    """Enter the key of a member's log, and the number of its legal person if it is given."""
     begins = _begins(since, attribution, name)
     return change_registry(
         workspace,
@@ -41,7 +42,7 @@ def enter_log_key(
 
 
 def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """End the key of a member's log: what it signs after that is not believed."""
+    """End the key of a member's log: later signatures do not count."""
     over = end(until, name("until"))
     return change_registry(
         workspace,
@@ -67,7 +68,7 @@ def enter_witness(
 
 
 def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """End a witness: its cosignatures do not count after that."""
+    """End a witness: later cosignatures do not count."""
     over = end(until, name("until"))
     return change_registry(
         workspace,
@@ -79,7 +80,7 @@ def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribu
 
 
 def demand_cosignatures(workspace: Workspace, number: int, attribution: Attribution) -> HistoryEntry:
-    """Set how many of the witnesses must have cosigned a member's log."""
+    """Set the number of witnesses that must have cosigned a member's log."""
     return change_registry(
         workspace,
         Action.DEMAND_COSIGNATURES,

@@ -1,4 +1,4 @@
-"""How the public and the office reach the members: what the registry says of each. Pure."""
+"""The members' contacts in the registry, for the public and the office. Pure."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -9,7 +9,7 @@ COLUMNS: Final = ("member", "name_ja", "name_en", "corporate_number", "notificat
 
 
 def contact_rows(members: Iterable[Member]) -> list[tuple[str, ...]]:
-    """The rows of the contacts in the order of `COLUMNS`; empty where nothing is recorded."""
+    """The rows of the contacts in the order of `COLUMNS`; fields without an entry are empty."""
     return [
         (
             each.id, each.name.ja, each.name.en, each.corporate_number or "", each.notification or "",

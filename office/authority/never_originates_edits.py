@@ -1,4 +1,4 @@
-"""The authority's changes of never-originates.yaml. Pure; as `registry_edits`."""
+"""The authority's changes of never-originates.yaml. Pure. Errors as in `registry_edits`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from idtone.registry.model import NeverOriginatesDocument
 from idtone.registry.never_originating import span_of
 from idtone.registry.number_notation import written
 
-from .suspension_edits import said
+from .suspension_edits import scope_text
 from .yaml_text import Tree, YamlText
 
 FIRST: Final = """\
@@ -21,12 +21,12 @@ FIRST: Final = """\
 issued: 1970-01-01T00:00:00+09:00
 never_originates: []
 """
-"""The file before its first entry."""
+"""The content of the file before its first entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeverOriginatesRequest:
-    """A holder's request. `reference` is the document of the request."""
+    """A holder's request. `reference` is its document."""
 
     span: NumberSpan
     holder: str
@@ -39,12 +39,12 @@ class NeverOriginatesRequest:
 def entered(
     text: YamlText, document: NeverOriginatesDocument, request: NeverOriginatesRequest, issued: datetime
 ) -> None:
-    """Enter numbers that never originate. An entry of the same numbers that is over is replaced."""
+    """Enter numbers that never originate. An entry of the same numbers that has ended is replaced."""
     at = _entry(document, request.span)
     if at is not None:
         until = document.never_originates[at].until
         if until is None or until > issued:
-            raise UsageError("{what} is entered already; look at the list", what=said(request.span))
+            raise UsageError("{what} is entered already; look at the list", what=scope_text(request.span))
         text.remove(("never_originates", at))
     item: dict[str, Tree] = {"number" if len(request.span) == 1 else "numbers": written(request.span)}
     item |= {"holder": request.holder, "reference": request.reference}
@@ -61,7 +61,7 @@ def removed(text: YamlText, document: NeverOriginatesDocument, span: NumberSpan,
     """Remove an entry: the numbers may originate calls again."""
     at = _entry(document, span)
     if at is None:
-        raise UsageError("{what} is not entered; enter exactly the numbers of one entry", what=said(span))
+        raise UsageError("{what} is not entered; enter exactly the numbers of one entry", what=scope_text(span))
     text.remove(("never_originates", at))
     text.replace(("issued",), issued)
 

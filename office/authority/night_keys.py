@@ -1,10 +1,10 @@
-"""Encrypted keys of duty officers, kept at the office, so that the officers can sign from home at night.
+"""Encrypted keys of duty officers, stored at the office, so that the officers can sign from home at night.
 
 night-keys/DIGEST.pem  the key of a user of the console, under the passphrase that this officer alone knows
 
 DIGEST is the digest of the user's name, so that any name can have a key.
 
-The association decides whether there is such a folder. A key is open in memory for one signature. A thief of the folder
+The association decides whether to have such a folder. A key is open in memory for one signature. A thief of the folder
 needs the passphrases of two officers. An attacker who controls the console's process while both sign has both keys.
 """
 
@@ -16,7 +16,7 @@ from typing import Final
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
 from idtone.core.signing_keys import load_key, signer_in
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
@@ -35,8 +35,8 @@ class WrongPassphraseError(TrustError):
 
 
 def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) -> str:
-    """Keep the key of a user, in place of an older one; returns its id. Raises IdtoneError unless it is a duty key."""
-    user = line(user, Message("User"))
+    """Store a user's key, in place of an older one; returns its id. Raises IdtoneError unless it is a duty key."""
+    user = kept_line(user, Message("User"))
     key_id = str(load_key(key, passphrase).public_key.keyid)
     _check_duty(workspace, key_id)
     pem = key.read_bytes()
@@ -50,18 +50,18 @@ def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) 
 
 
 def has_night_key(folder: Path, user: str) -> bool:
-    """True if a key of the user is kept here. Raises TrustError if the folder cannot be read."""
+    """True if a key of the user is stored here. Raises TrustError if the folder cannot be read."""
     with reading(folder / FOLDER, TrustError):
         return night_key_path(folder, user).is_file()
 
 
 def night_key_path(folder: Path, user: str) -> Path:
-    """The path of the user's key, if one is kept."""
+    """The path for the user's key; the file may be missing."""
     return folder / FOLDER / f"{hashlib.sha256(user.encode()).hexdigest()}.pem"
 
 
 def digest(edition: Edition) -> str:
-    """The digest of everything that a signature would cover."""
+    """The digest of all content that a signature would cover."""
     whole = hashlib.sha256()
     for name in sorted(edition.metadata):
         whole.update(name.encode() + b"\n" + hashlib.sha256(edition.metadata[name].signed_bytes).digest())
@@ -69,9 +69,10 @@ def digest(edition: Edition) -> str:
 
 
 def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, now: datetime) -> list[str]:
-    """Sign the package of the duty keys with the user's key; the last signature publishes. Returns what is published.
+    """Sign the package of the duty keys with the user's key; the last signature publishes it. Returns the published
+    roles.
 
-    `shown` is the `digest` of what the user has read. Raises IdtoneError.
+    `shown` is the `digest` of the content that the user has read. Raises IdtoneError.
     """
     if not has_night_key(workspace.folder, user):
         raise UsageError("no key of yours is kept here; sign at your own computer")

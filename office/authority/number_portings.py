@@ -1,4 +1,6 @@
-"""Portings of numbers (番号ポータビリティ), as a person enters them. All raise IdtoneError, and then change nothing."""
+"""Portings of numbers (番号ポータビリティ), as a person enters them. All functions raise IdtoneError, and then nothing
+has changed.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +19,7 @@ from .yaml_text import YamlText
 def port_number(
     workspace: Workspace, giver: str, taker: str, entries: Sequence[str], at: datetime, attribution: Attribution
 ) -> HistoryEntry:
-    """Hand numbers over to another member at a moment, if no suspension forbids the taker to get them."""
+    """Hand numbers over to another member at a moment, unless a suspension forbids that the taker gets them."""
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:
@@ -28,7 +30,7 @@ def port_number(
 
 
 def remove_porting(workspace: Workspace, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
-    """Remove a porting. The member that holds the numbers now keeps them."""
+    """Remove a porting. The numbers stay with the member that holds them now."""
     entry = _only(entries)
     return change_registry(
         workspace,

@@ -1,4 +1,4 @@
-"""Numbers in a table that a spreadsheet has saved as CSV: Excel writes cp932, or UTF-8 with a byte order mark. Pure."""
+"""Numbers in a table from a spreadsheet, saved as CSV: Excel writes cp932, or UTF-8 with a byte order mark. Pure."""
 
 import csv
 import io
@@ -12,12 +12,12 @@ from idtone.core.terminal.prompts import entries_of
 from idtone.registry.number_notation import counted, read_single, read_span
 
 LIMIT: Final = 4_000_000
-"""Bytes of a file."""
+"""Most bytes of a file."""
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _ENTRY: Final = re.compile(r"[+0-9(][0-9()+. *~〜～からまで迄-]*")
 _DIGITS: Final = re.compile(r"[0-9]")
 _LAST: Final = re.compile(r"末尾|最終|最後|終了|終わり|終り|終番|まで|迄|\blast\b|\bend\b|\bto\b", re.IGNORECASE)
-"""In the heading of a column that has the last number of a range."""
+"""Words in the heading of a column that has the last number of a range."""
 _LOST_ZERO: Final = re.compile(r"[1-9][0-9]{8,9}")
 _AS_FLOAT: Final = re.compile(r"[0-9.]+[Ee]\+[0-9]+")
 
@@ -26,7 +26,7 @@ def sheet_entries(octets: bytes, name: str) -> list[str]:
     """Entries of numbers, one or two columns a row: a number or range, or its first and its last number.
 
     A first row without digits is the heading. The last number may be shortened only under a heading that calls it the
-    last one: a column of counts or extensions looks the same. Columns after the second may hold other things, but no
+    last one: a column of counts or extensions looks the same. Columns after the second may hold other data, but no
     number. Raises UsageError, which names the row and shows no number.
     """
     rows = [(row, cells) for row, cells in _rows(octets, name) if any(cells)]
@@ -39,7 +39,9 @@ def sheet_entries(octets: bytes, name: str) -> list[str]:
 
 
 def check_count(entries: list[str], expected: str, name: str) -> None:
-    """Raises UsageError, which says how many numbers the entries cover, unless the person expects as many."""
+    """Check the count of numbers that a person expects. Raises UsageError, which gives the count of the entries, if it
+    differs.
+    """
     try:
         count = sum(len(read_span(entry)) for entry in entries)
     except NumberError as error:
@@ -78,7 +80,7 @@ def _text(octets: bytes, name: str) -> str:
 
 
 def _line(row: int, cells: list[str], heading: list[str] | None, name: str) -> str:
-    """The row as a person would type it."""
+    """The row in the form that a person would type."""
     given = [cell for cell in cells[:2] if cell]
     for cell in map(ascii_form, given):
         if _AS_FLOAT.fullmatch(cell) or _LOST_ZERO.fullmatch(cell):

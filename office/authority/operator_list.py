@@ -1,6 +1,7 @@
-"""The public list of licensed operators (安心して利用できる事業者リスト), which follows from the registry alone. Pure.
+"""The public list of licensed operators (安心して利用できる事業者リスト), which follows from the registry and the
+suspensions. Pure.
 
-It contains no numbers and no suspensions; a member whose numbers are all suspended is not in it. It does not depend on
+It contains no numbers and no suspensions; a member whose numbers are all suspended is left out. It does not depend on
 the time, so every signer of the registry can make the same list; its dates show what has expired since.
 """
 
@@ -34,9 +35,9 @@ _DIRECTIONS: Final = {
 
 
 def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) -> bytes:
-    """JSON: each member with a pledge in force, and a licence that is active and had not expired when the registry was
-    issued. A licence ends at the latest with the pledge, and when the member's certification lapses. Members whose
-    numbers are all suspended are left out.
+    """The list as JSON: each member with a pledge in force, and a licence that is active and had not expired when the
+    registry was issued. A licence ends at the latest with the pledge, and when the member's certification lapses.
+    Members whose numbers are all suspended are left out.
     """
     header = document.registry
     titles = {tone.id: tone.title for tone in document.tones}
@@ -88,7 +89,7 @@ def members_of(listed: bytes) -> frozenset[str]:
 
 
 def list_words(document: RegistryDocument, before: Collection[str], now: Collection[str]) -> Iterator[Message]:
-    """What changes in the list because other members are stopped now than before."""
+    """The changes of the list because other members are stopped `now` than `before`."""
     for member in sorted(members_of(octets(document, None))):
         if member in now and member not in before:
             yield Message("{member} leaves the public list: all its numbers are suspended", member=member)
@@ -97,7 +98,7 @@ def list_words(document: RegistryDocument, before: Collection[str], now: Collect
 
 
 def licence_end(licence: LicenceEntry, member: Member) -> datetime:
-    """When the licence of the member no longer counts."""
+    """The moment from which the member's licence no longer counts."""
     ends = [licence.valid.until]
     if member.pledge and member.pledge.until:
         ends.append(day_begins(member.pledge.until))
@@ -131,9 +132,9 @@ def _evaluation(entry: EvaluationEntry) -> dict[str, Any]:
     }
 
 
-def without(listed: bytes, stopped: Collection[str]) -> bytes:
-    """The signed list without the `stopped` members: a suspension counts before the registry's keys have signed the
-    list again.
+def without_stopped(listed: bytes, stopped: Collection[str]) -> bytes:
+    """The signed list without the `stopped` members: a suspension takes effect before the registry's keys have signed
+    the list again.
     """
     content = json.loads(listed)
     left = [each for each in content["operators"] if each["member"] not in stopped]
@@ -180,7 +181,7 @@ def _row(operator: dict[str, Any], licence: dict[str, Any], first: bool) -> str:
 
 
 def _grade(operator: dict[str, Any]) -> str:
-    """The grade with the address of the result, which has a file of its own beside the page."""
+    """The grade with the address of the result, which is a file beside the page."""
     evaluation = operator.get("evaluation")
     if evaluation is None:
         file = f"evaluation/{MARKS}/{operator['member']}.svg"

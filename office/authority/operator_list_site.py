@@ -22,11 +22,11 @@ def write_site(
     evaluations: Iterable[tuple[str, bytes]],
     stopped: Collection[str],
 ) -> None:
-    """`listed` is operators.json as it was signed, `proof` the signed metadata by file name, `evaluations` the
-    criteria, results and badges with their file names; `stopped` are the members that the page and the list leave out.
-    A mark that is not among them is deleted. Raises UsageError.
+    """Write the folder. `listed` is operators.json as signed; `proof` has the signed metadata by file name;
+    `evaluations` has the criteria, results and badges with their file names; `stopped` are the members that the page
+    and the list leave out. A mark that is not among the files is deleted. Raises UsageError.
     """
-    shown = operator_list.without(listed, stopped)
+    shown = operator_list.without_stopped(listed, stopped)
     try:
         make_public_folder(folder / PROOF)
         make_public_folder(folder / EVALUATIONS)

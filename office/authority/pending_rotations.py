@@ -1,8 +1,8 @@
 """Rotations of keys whose packages wait for signatures: history/rotations.json, a list for each set of keys.
 
-A line of the history is signed with the next edition, whatever that is. So a rotation gets its line only when its keys
-are in force: otherwise the history would say that one was signed which never was. Several packages can wait for one
-set; each counts from the keys before it, so the first that is published ends the others.
+Each line of the history is signed with the next edition, whichever that is. So a rotation gets its line only when its
+keys are in force: otherwise the history could state a rotation that was never signed. Several packages can wait for one
+set; each starts from the present keys, so the first published one ends the others.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ _ENDS: Final = template("no longer the key {key}")
 
 
 def words_of(before: Collection[str], after: Sequence[str]) -> tuple[Message, ...]:
-    """What the line of a rotation says, by the ids of the keys before and after it."""
+    """The words of a rotation's line, from the ids of the keys before and after it."""
     return (
         *(Message(_STAYS if keyid in before else _NEW, key=keyid) for keyid in after),
         *(Message(_ENDS, key=keyid) for keyid in sorted(before) if keyid not in after),
     )
 
 
-def in_force(workspace: Workspace, keys: Keys) -> set[str]:
+def keys_in_force(workspace: Workspace, keys: Keys) -> set[str]:
     """The ids of the keys of a set. Raises TrustError."""
     signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys is keys)
     return set(draft_metadata.role_of(signs, workspace.repository.roles()).keyids)
 
 
 def history_of(keys: Keys) -> str:
-    """The role whose history has the rotations of a set."""
+    """The role whose history records the rotations of a set."""
     return tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
 
 
-def keep(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
-    """Keep the line of a rotation until it or another one of the set is published. Raises TrustError."""
+def keep_rotation(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
+    """Store the line of a rotation until it or another one of the set is published. Raises TrustError."""
     waiting = _read(workspace)
     others = [each for each in waiting.get(keys.value, ()) if _after(each) != _after(entry)]
     _write(workspace, {**waiting, keys.value: [*others, entry]})
 
 
-def settle(workspace: Workspace, now: datetime) -> None:
-    """Record the rotations whose keys are in force by now. Raises TrustError."""
+def record_published(workspace: Workspace, now: datetime) -> None:
+    """Record the rotations whose keys are in force now. Raises TrustError."""
     waiting = _read(workspace)
     if not waiting:
         return
     left = {}
     for name, entries in waiting.items():
-        now_in_force = in_force(workspace, Keys(name))
+        now_in_force = keys_in_force(workspace, Keys(name))
         published = next((each for each in entries if _after(each) == now_in_force), None)
         if published:
             workspace.record(history_of(Keys(name)), published.model_copy(update={"at": now}))
@@ -77,7 +77,7 @@ def settle(workspace: Workspace, now: datetime) -> None:
 
 
 def _after(entry: HistoryEntry) -> set[object]:
-    """The ids of the keys that the set has after a rotation."""
+    """The ids of the set's keys after a rotation."""
     return {each.fields["key"] for each in entry.what if isinstance(each, Message) and each.template != _ENDS}
 
 

@@ -1,4 +1,4 @@
-"""The signed pledges as their members handed them in: PDF files in the office's folder, named after their SHA-256."""
+"""The signed pledges of members: PDF files in the office's folder, named after their SHA-256."""
 
 import hashlib
 import re
@@ -14,19 +14,19 @@ from . import shared_folder
 
 FOLDER: Final = "pledges"
 LIMIT: Final = 20_000_000
-"""Bytes of one."""
+"""Most bytes of a pledge."""
 _BEGINNING: Final = b"%PDF-"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def check_pdf(octets: bytes) -> None:
-    """Raises UsageError if it is no PDF file."""
+    """Check the beginning of a PDF file. Raises UsageError if it differs."""
     if not octets.startswith(_BEGINNING):
         raise UsageError("the pledge is not a PDF file; scan it as PDF")
 
 
 def keep_pledge(folder: Path, octets: bytes) -> str:
-    """Keep a file; returns its SHA-256. Raises UsageError if it is no PDF, TrustError if it cannot be written."""
+    """Store a file; returns its SHA-256. Raises UsageError if it is not a PDF, TrustError if it cannot be written."""
     check_pdf(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
     path = folder / FOLDER / f"{sha256}.pdf"
@@ -37,9 +37,9 @@ def keep_pledge(folder: Path, octets: bytes) -> str:
 
 @contextmanager
 def keeping_pledge(folder: Path, octets: bytes) -> Iterator[str]:
-    """Keep a file for what is done with its SHA-256; it is removed again if that fails and it was not there before.
+    """Context with the SHA-256 of a file that is stored for an act; if the act fails, a newly stored file is removed.
 
-    Inside the office's lock. Raises as `keep_pledge`.
+    Use it inside the office's lock. Raises the errors of `keep_pledge`.
     """
     was_there = kept_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
     sha256 = keep_pledge(folder, octets)
@@ -52,6 +52,6 @@ def keeping_pledge(folder: Path, octets: bytes) -> Iterator[str]:
 
 
 def kept_pledge(folder: Path, sha256: str) -> bytes | None:
-    """The file of a pledge; None if it is not kept here."""
+    """The file of a pledge; None if it is not stored here."""
     path = folder / FOLDER / f"{sha256}.pdf"
     return path.read_bytes() if _SHA256.fullmatch(sha256) and path.is_file() else None

@@ -1,15 +1,15 @@
-"""The pledge (誓約) of a member, as a person has entered it."""
+"""The pledge (誓約) of a member, as a person enters it."""
 
 from collections.abc import Callable
 from datetime import date
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .moments import day, day_after, in_japan
 from .registry_edits import pledged
+from .typed_dates import day, day_after, in_japan
 from .workspace import Workspace
 
 
@@ -24,12 +24,12 @@ def record_pledge(
     attribution: Attribution,
     name: Callable[[str], str],
 ) -> HistoryEntry:
-    """Record it in place of an older one; `name` names a field in an error. Raises IdtoneError."""
+    """Record the pledge in place of an older one; `name` names a field in an error. Raises IdtoneError."""
     signed_on = day(signed, name("signed"))
     fields: dict[str, str | date] = {
-        "document": line(document, name("document")),
+        "document": kept_line(document, name("document")),
         "sha256": sha256,
-        "signatory": line(signatory, name("signatory")),
+        "signatory": kept_line(signatory, name("signatory")),
         "until": day_after(until, name("until")),
     }
     if signed_on > in_japan(attribution.at).date():

@@ -1,7 +1,7 @@
 """The packages in the authority's folder that wait for the signatures of their holders, who get copies of them as ZIPs.
 
-There are two: that of everything, and that of the duty keys alone. A suspension at night so leaves alone what holders
-have signed of the other one.
+There are two: one for all roles, and one for the duty keys alone. So a suspension at night does not disturb the
+signatures of the other one.
 """
 
 import io
@@ -31,7 +31,7 @@ from .workspace import Workspace
 FOLDER: Final = "prepared"
 DUTY_FOLDER: Final = "prepared-duty"
 _COPY: Final = Path("package.zip")
-"""What errors call a holder's copy, which reaches the office as a file with another name."""
+"""The name of a holder's copy in errors: it reaches the office as a file with another name."""
 PREPARED: Final = "package-prepared"
 SIGNED: Final = "package-signed"
 PUBLISHED: Final = "package-published"
@@ -39,7 +39,9 @@ PUBLISHED: Final = "package-published"
 
 @dataclass(frozen=True, slots=True)
 class PackageState:
-    """`changes` in words, the ids of the keys that have signed by role, and what is missing."""
+    """State of a package: `changes` in words, the ids of the keys that have signed by role, and the missing
+    signatures.
+    """
 
     changes: Sequence[str]
     holders: dict[str, list[str]]
@@ -50,8 +52,8 @@ class PreparedPackage:
     """The package that waits for signatures, at most one of each kind. Each act is a leaf of the office's ledger."""
 
     def __init__(self, workspace: Workspace, by_duty_keys_alone: bool = False) -> None:
-        """Take all that has changed, or only what the duty keys can publish: a suspension must not wait for the keys of
-        the registry.
+        """Choose the package of all changes, or with `by_duty_keys_alone` of only those that the duty keys can
+        publish, because a suspension must not wait for the keys of the registry.
         """
         self._workspace = workspace
         self._by_duty_keys_alone = by_duty_keys_alone
@@ -77,12 +79,12 @@ class PreparedPackage:
             edition.write(self.folder)
 
     def edition(self) -> Edition | None:
-        """The edition that waits; None without one. Raises TrustError if it is damaged."""
+        """The waiting edition; None if there is none. Raises TrustError if it is damaged."""
         return read_edition(self.folder) if self.folder.is_dir() else None
 
     def state(self) -> PackageState | None:
-        """What it changes, who has signed, and what is missing; None without a package. Raises
-        TrustError if it is damaged.
+        """The changes, signers and missing signatures of the package; None if there is no package. Raises TrustError if
+        it is damaged.
         """
         edition = self.edition()
         if edition is None:
@@ -90,8 +92,8 @@ class PreparedPackage:
         return PackageState(list(describe(edition)), edition.holders(), list(edition.missing()))
 
     def zipped(self, now: datetime) -> bytes:
-        """The package as a zip file for a holder: unpacked, it is the folder that `idtone-office publication sign`
-        takes. Raises IdtoneError.
+        """The package as a ZIP for a holder: unpacked, it is the folder for `idtone-office publication sign`. Raises
+        IdtoneError.
         """
         made = io.BytesIO()
         with self._workspace.locked(), zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -103,11 +105,11 @@ class PreparedPackage:
         return made.getvalue()
 
     def take(self, holder: Edition, now: datetime) -> list[str]:
-        """Take the signatures of a holder's copy, and publish as soon as there are enough.
+        """Accept the signatures of a holder's copy, and publish as soon as there are enough.
 
-        Of the copy only the signatures count: everything else has to be as it was prepared, but for the snapshot and
-        the timestamp, if another edition was published in the meantime. Returns the published roles; none if signatures
-        are missing. Raises IdtoneError.
+        Only the signatures of the copy count. Everything else has to be as it was prepared, except the snapshot and the
+        timestamp, if another edition was published in the meantime. Returns the published roles; an empty list if
+        signatures are missing. Raises IdtoneError.
         """
         with self._workspace.locked():
             self._present()
@@ -123,7 +125,7 @@ class PreparedPackage:
             return [] if next(whole.missing(), None) else self.publish(now)
 
     def check_current(self, edition: Edition, now: datetime) -> None:
-        """Raises TrustError if what the package changes was published in the meantime: then it needs no signature."""
+        """Check that the package is still needed. Raises TrustError if its changes were published in the meantime."""
         unpublished = self._workspace.latest(edition, now).unpublished().metadata
         repository = self._workspace.repository
         snapshot, timestamp = repository.current("snapshot").signed, repository.current("timestamp").signed
@@ -138,7 +140,7 @@ class PreparedPackage:
             )
 
     def publish(self, now: datetime) -> list[str]:
-        """Publish the package; returns its roles. Raises IdtoneError, and publishes nothing then."""
+        """Publish the package; returns its roles. Raises IdtoneError, and then nothing is published."""
         with self._workspace.locked():
             edition = read_edition(self._present())
             edition.check_complete()
@@ -152,9 +154,9 @@ class PreparedPackage:
         return roles
 
     def renew(self, now: datetime) -> None:
-        """Base the package on what is published now: it gets a new snapshot and a new timestamp, and the signatures of
-        its other roles stay. Leave the package as it is if one of these roles was published in the meantime. Raises
-        TrustError if a suspension has changed the public list in the meantime.
+        """Base the package on the present publication: it gets a new snapshot and a new timestamp, and keeps the
+        signatures of its other roles. If one of these roles was published in the meantime, the package stays as it is.
+        Raises TrustError if a suspension has changed the public list in the meantime.
         """
         with self._workspace.locked():
             if not self.folder.is_dir():
@@ -171,12 +173,12 @@ class PreparedPackage:
             latest.write(self.folder)
 
     def discard(self) -> None:
-        """Remove the package; its copies count no more."""
+        """Remove the package; its copies no longer count."""
         with self._workspace.locked():
             shutil.rmtree(self._present(), ignore_errors=True)
 
     def _check_unsigned(self) -> None:
-        """Raises UsageError if a holder has signed what waits."""
+        """Check that nobody has signed yet. Raises UsageError if a holder has signed the waiting package."""
         waiting = self.edition()
         if waiting and any(waiting.holders().values()):
             raise UsageError(
@@ -195,7 +197,7 @@ class PreparedPackage:
 
 
 def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) -> list[str]:
-    """Take a holder's copy, a ZIP, of whichever package it is; as `PreparedPackage.take`."""
+    """Accept a holder's copy, a ZIP, of either package, as `PreparedPackage.take` does."""
     with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
         copy = Path(folder) / "package"
         waiting = [each for each in packages if each.folder.is_dir()]
@@ -218,7 +220,7 @@ def _is_copy(holder: Edition, package: PreparedPackage) -> bool:
 
 
 def _without_outdated(holder: Edition, prepared: Edition) -> Edition:
-    """The copy with the prepared snapshot and timestamp in place of older ones, which signatures do not count for."""
+    """The copy with the prepared snapshot and timestamp in place of older ones, whose signatures do not count."""
     metadata = {
         name: draft
         if name not in draft_metadata.ALWAYS or draft.signed_bytes == prepared.metadata[name].signed_bytes

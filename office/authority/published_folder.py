@@ -1,4 +1,4 @@
-"""The repository as other computers read it: a folder that each publication replaces as a whole.
+"""The repository for other computers: a folder that each publication replaces as a whole.
 
 FOLDER/current         a link to the newest copy of the repository; renaming the link is the publication
 FOLDER/editions/N-…    the copies: the newest one, and the one before for those who are reading it
@@ -18,7 +18,7 @@ CURRENT: Final = "current"
 EDITIONS: Final = "editions"
 _FOLDER_MODE: Final = 0o750
 _FILE_MODE: Final = 0o640
-"""The group of the folder may read the copy, and change nothing in it: that of the web server."""
+"""The folder's group, that of the web server, may read the copy, but change nothing in it."""
 _NEWEST: Final = Path(tuf_roles.METADATA, "timestamp.json")
 
 
@@ -51,7 +51,7 @@ def publish_to(folder: Path, repository: Path, version: int) -> None:
 
 
 def is_newest(folder: Path, repository: Path) -> bool:
-    """True if the current copy has what is published."""
+    """True if the current copy is of the latest publication."""
     try:
         return (folder / CURRENT / _NEWEST).read_bytes() == (repository / _NEWEST).read_bytes()
     except OSError:
@@ -59,7 +59,7 @@ def is_newest(folder: Path, repository: Path) -> bool:
 
 
 def _let_group_read(path: Path, group: int) -> None:
-    """A folder that gives its group to what is made in it still does. Raises OSError."""
+    """Let the group read a path. A folder that passes its group on to new files still does. Raises OSError."""
     status = path.stat()
     if status.st_gid != group:
         os.chown(path, -1, group)

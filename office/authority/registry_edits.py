@@ -1,7 +1,7 @@
 """The authority's changes to registry.yaml: each function edits a text, given the document that it holds. Pure.
 
-An edit that is not possible raises UsageError, or NumberError for a malformed entry; both say what to do instead.
-`change_registry` then parses the whole text again, so that every rule of the registry holds.
+An impossible edit raises UsageError, a malformed entry NumberError; both say what to do instead. `change_registry` then
+parses the complete text again, so that every rule of the registry holds.
 """
 
 import re
@@ -32,14 +32,14 @@ def stamped(text: YamlText, version: int, issued: datetime) -> None:
 
 
 def prolonged(text: YamlText, until: datetime) -> None:
-    """Move the expiry of the registry itself."""
+    """Set the expiry of the registry."""
     text.replace(("registry", "expires"), until)
 
 
 def granted(
     text: YamlText, document: RegistryDocument, application: MemberApplication, start: datetime, until: datetime
 ) -> None:
-    """Add the licences and numbers that an application asks for, and the member if it is new."""
+    """Add the licences and numbers of an application, and the member if it is new."""
     tones = {tone.id for tone in document.tones}
     for asked in application.licences:
         if asked.tone not in tones:
@@ -84,9 +84,7 @@ def granted(
 def pledged(
     text: YamlText, document: RegistryDocument, member: str, signed: date, fields: Mapping[str, str | date]
 ) -> None:
-    """Record the pledge that a member has signed, in place of an older one. `fields` are its other fields, all of
-    them.
-    """
+    """Record a member's signed pledge, in place of an older one. `fields` are all its other fields."""
     at, known = _member(document, member)
     here: Location = ("members", at)
     new = {"signed": signed, **fields}
@@ -119,8 +117,8 @@ def _as_tree(pledge: Pledge) -> dict[str, str | date]:
 
 
 def described(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str]) -> None:
-    """Record what the public list says of a member: `corporate_number`, `notification`, `web`, `mail`. What is empty
-    stays as it is.
+    """Record the member's fields of the public list: `corporate_number`, `notification`, `web`, `mail`. Empty ones stay
+    as they are.
     """
     at, known = _member(document, member)
     here: Location = ("members", at)
@@ -159,7 +157,7 @@ def link_certified(
 def _with_certification(
     text: YamlText, here: Location, known: Certification | None, fields: Mapping[str, str | date]
 ) -> None:
-    """A mark that is recorded stays if the new fields have none."""
+    """Record a certification in place of `known`. A recorded mark stays if the new fields have none."""
     if known is None:
         text.add(here, "certification", fields)
         return
@@ -178,7 +176,7 @@ def link_added(
     reseller: str,
     checked: Mapping[str, str | date] | None,
 ) -> None:
-    """Hand the numbers of an entry on to a reseller: as the first link of a chain, or as the next one."""
+    """Hand the numbers of an entry on to a reseller: as the first link of a chain, or as its next one."""
     link: dict[str, Tree] = {"from": wholesaler, "to": reseller}
     if checked:
         link["checked"] = checked
@@ -225,7 +223,7 @@ def ported(text: YamlText, document: RegistryDocument, entry: str, giver: str, t
 
 
 def porting_removed(text: YamlText, document: RegistryDocument, entry: str, now: datetime) -> None:
-    """Remove the porting of exactly these numbers. The member that holds them now has them in its ranges then."""
+    """Remove the porting of exactly these numbers. They become numbers of the member that holds them now."""
     wanted = read_span(entry)
     at = next((p for p, each in enumerate(document.portings) if read_span(each.numbers) == wanted), None)
     if at is None:
@@ -258,7 +256,7 @@ _FROM: Final = {
     LicenceStatus.ACTIVE: (LicenceStatus.SUSPENDED,),
     LicenceStatus.REVOKED: (LicenceStatus.ACTIVE, LicenceStatus.SUSPENDED),
 }
-"""Status → the statuses that it can follow. Revoked is final."""
+"""Status → the statuses that may precede it. Revoked is final."""
 
 
 def with_status(text: YamlText, document: RegistryDocument, licence: str, status: LicenceStatus) -> None:
@@ -300,7 +298,7 @@ def node_key_added(text: YamlText, document: RegistryDocument, member: str, key:
 
 
 def node_key_removed(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
-    """Remove the key of a node: the desk refuses what it signs from then on."""
+    """Remove the key of a node: from then on the desk refuses documents that it signs."""
     at, held = _member(document, member)
     if key not in held.keys:
         raise UsageError("member {member} has no such key; look at registry.yaml", member=member)
@@ -308,7 +306,7 @@ def node_key_removed(text: YamlText, document: RegistryDocument, member: str, ke
 
 
 def released(text: YamlText, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:
-    """Remove numbers from a member. The rest of a range that held them stays, as one or two ranges."""
+    """Remove numbers from a member. The rest of a divided range stays, as one or two ranges."""
     at, held = _member(document, member)
     location: Location = ("members", at, "numbers")
     left: list[tuple[int | None, NumberSpan]] = [(n, read_span(entry)) for n, entry in enumerate(held.numbers)]
@@ -327,7 +325,7 @@ def released(text: YamlText, document: RegistryDocument, member: str, entries: I
 
 
 def evaluated(text: YamlText, entries: Iterable[EvaluationEntry]) -> None:
-    """Give the registry these evaluations instead of the ones before."""
+    """Give the registry these evaluations in place of the older ones."""
     text.rewrite("evaluations", [_evaluation(entry) for entry in entries])
 
 
@@ -381,12 +379,12 @@ def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, i
 
 
 def known_member(document: RegistryDocument, member: str) -> str:
-    """The id of a member, as the registry has it. Raises UsageError if the registry has no such member."""
+    """The id of a member in the registry. Raises UsageError if the registry has no such member."""
     return _member(document, member)[1].id
 
 
 def _free_ids(document: RegistryDocument) -> Iterator[str]:
-    """L-0008 after L-0007: higher than every id in the registry, also of revoked licences."""
+    """New licence ids: L-0008 after L-0007, higher than every id in the registry, including revoked licences."""
     used = [_NUMBERED.fullmatch(licence.id) for member in document.members for licence in member.licences]
     highest = max((int(found[1]) for found in used if found), default=0)
     while True:

@@ -1,8 +1,8 @@
 """Files and folders that the office writes: private, or shared by the accounts of one group.
 
-Each person has an account of their own, because the history names it. So the folder belongs to a group, and is made so:
-`chgrp -R office FOLDER; chmod -R g+rwX FOLDER; find FOLDER -type d -exec chmod g+s {} +`. Then what one account writes,
-the others can read and replace, whatever its umask is.
+Each person has an account, because the history names it. So the folder belongs to a group: `chgrp -R office FOLDER;
+chmod -R g+rwX FOLDER; find FOLDER -type d -exec chmod g+s {} +`. Then the other accounts can read and replace what one
+writes, independently of its umask.
 """
 
 import stat
@@ -15,12 +15,14 @@ _SHARED: Final = stat.S_ISGID | stat.S_IWGRP
 
 
 def file_mode(folder: Path) -> int:
-    """The mode of a file in it: 0660 in a folder that a group shares, else 0600. Raises OSError."""
+    """Mode of a file in the folder: 0660 in a folder that a group shares, otherwise 0600. Raises OSError."""
     return 0o660 if _is_shared(folder) else 0o600
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:
-    """Make a missing folder: with `mode`, and for the group if the folder above it is shared. Raises OSError."""
+    """Create a missing folder with `mode`, and with the group's rights if the folder above it is shared. Raises
+    OSError.
+    """
     if folder.exists():
         return
     if not folder.parent.exists():
@@ -30,7 +32,7 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
 
 
 def rewrite(path: Path, octets: bytes) -> None:
-    """The same as `write`, for a file that exists: it keeps its group and its group's rights; others get none."""
+    """The same as `write`, for an existing file: it keeps its group and its group's rights; others get none."""
     status = path.stat()
     mode = stat.S_IMODE(status.st_mode) & 0o770 | file_mode(path.parent)
     replace_durably(path, octets, mode, status.st_gid)

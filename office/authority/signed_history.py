@@ -1,4 +1,4 @@
-"""The history, compared with what was signed of it: which keys have signed each line."""
+"""The history, compared with the signed metadata: the keys that have signed each line."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import followed, read_root
 
 from .history import History, HistoryEntry
-from .repository import SignedRepository
+from .signed_repository import SignedRepository
 from .workspace import Workspace
 
 
@@ -28,7 +28,7 @@ class HistorySignature:
 def history_with_signatures(
     workspace: Workspace, trust: Path | None
 ) -> list[tuple[HistoryEntry, HistorySignature | None]]:
-    """All lines of both files by time; None where no published version covers the line yet.
+    """All lines of both files by time, each with its signature; None if no published version covers the line yet.
 
     The check starts at the root in the file `trust`, or at the first root of the repository. Raises TrustError if
     signed lines have changed, or if other keys signed them.
@@ -101,7 +101,7 @@ def _signatures(
 
 
 def _signers(parent: Metadata[Any], role: str, metadata: Metadata[Any]) -> tuple[str, ...]:
-    """The keys whose signatures are good, if they reach the threshold; empty otherwise."""
+    """The keys with good signatures, if they reach the threshold; empty otherwise."""
     try:
         result = parent.signed.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
     except ValueError:

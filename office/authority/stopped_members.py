@@ -1,4 +1,4 @@
-"""Members whose numbers are all stopped: they are not in the public list, and get no grade. Pure."""
+"""Members whose numbers are all stopped: the public list leaves them out, and they get no grade. Pure."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -11,15 +11,15 @@ from idtone.registry.suspended_numbers import scope_of, stops
 
 
 def stopped_members(members: Iterable[Member], suspensions: SuspensionsDocument, at: datetime) -> frozenset[str]:
-    """The ids of the members that are stopped as a whole, or number by number, at a moment."""
+    """The ids of the members that are stopped completely, or in each of their numbers, at a moment."""
     scopes = [_scope(entry) for entry in stops(suspensions.suspensions) if entry.in_force(at)]
     spans = [scope for scope in scopes if isinstance(scope, NumberSpan)]
     return frozenset(member.id for member in members if member.id in scopes or (spans and _is_covered(member, spans)))
 
 
 def not_listed(registry: RegistryDocument, suspensions: SuspensionsDocument | None) -> frozenset[str]:
-    """The members that the public list leaves out: those that are stopped when the later of the two was issued, so that
-    every signer computes the same list.
+    """The members that the public list leaves out: those that were stopped when the later of the two documents was
+    issued, so that every signer computes the same list.
     """
     if suspensions is None:
         return frozenset()
@@ -27,7 +27,7 @@ def not_listed(registry: RegistryDocument, suspensions: SuspensionsDocument | No
 
 
 def _scope(entry: SuspensionEntry) -> NumberSpan | str | None:
-    """The scope of an entry; None for a number with a fault, which the rules of the file report."""
+    """The scope of an entry; None for an invalid number, which the rules of the file report."""
     try:
         return scope_of(entry)
     except NumberError:
@@ -35,7 +35,7 @@ def _scope(entry: SuspensionEntry) -> NumberSpan | str | None:
 
 
 def _is_covered(member: Member, stopped: Collection[NumberSpan]) -> bool:
-    """True if the member holds numbers, and each is stopped."""
+    """True if the member holds numbers, and all are stopped."""
     for left in map(read_span, member.numbers):
         pieces = [left]
         for span in stopped:

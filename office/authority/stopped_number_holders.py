@@ -1,6 +1,6 @@
-"""Who holds the numbers that are to be stopped.
+"""The holders of numbers that are to be stopped.
 
-The officers see it, because a mistyped number is usually held by another member, or by none.
+The officers see them, because a mistyped number usually belongs to another member, or to none.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from .workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A member, and how many of the numbers it holds."""
+    """A member, and the count of these numbers that it holds."""
 
     member: str
     name: str
@@ -32,7 +32,7 @@ class Holder:
 
 
 def holders_of(workspace: Workspace, scope: NumberSpan | str, now: datetime) -> list[Holder] | None:
-    """The members that hold some of the numbers, those of a wholesale chain included. None if no registry can be read:
+    """The members that hold some of the numbers, including those of a wholesale chain. None if no registry can be read:
     a stop does not wait for that.
     """
     with checking():
@@ -62,7 +62,7 @@ def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: da
 
 
 def words(holders: Sequence[Holder] | None) -> Message:
-    """The holders for the officers, in a line of their own."""
+    """The holders as a separate line for the officers."""
     return names(holders) if holders == [] else Message("holder: {holders}", holders=names(holders))
 
 
@@ -80,7 +80,7 @@ def names(holders: Sequence[Holder] | None) -> Message:
 
 
 def refuse_unheld(holders: list[Holder] | None) -> None:
-    """Raises UsageError if no member holds the number: its stop would stop nothing."""
+    """Check that the number has a holder. Raises UsageError if not: its stop would have no effect."""
     if holders == []:
         raise UsageError(
             "no member holds this number: compare it with the request again; if it is right, say --no-holder (on "
@@ -93,7 +93,7 @@ def _common(span: NumberSpan, scope: NumberSpan) -> int:
 
 
 def _registry(workspace: Workspace) -> RegistryDocument | None:
-    """The registry in the folder; without one, the published registry."""
+    """The registry in the folder, or the published registry if there is none."""
     try:
         return registry_of(workspace)
     except IdtoneError:

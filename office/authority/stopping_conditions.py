@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from idtone.core.documents import Model, ValidationFault, parse, validate
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
 from idtone.member.misuse.rules import RULES
 from idtone.registry.model import RegistryDocument, StoppingCondition, Text
@@ -20,11 +20,11 @@ from .yaml_text import Tree, YamlText
 
 SAMPLE: Final = "stopping_conditions.yaml"
 FINDINGS: Final = tuple(rule.name for rule in RULES)
-"""What `idtone-office misuse` finds."""
+"""The findings of `idtone-office misuse`."""
 
 
 class Conditions(Model):
-    """The file: as in registry.yaml."""
+    """The content of the file, in the form of registry.yaml."""
 
     stopping_version: Text
     stopping_conditions: tuple[StoppingCondition, ...]
@@ -36,19 +36,19 @@ def sample_conditions() -> Conditions:
 
 
 def read_conditions(text: str, name: str) -> Conditions:
-    """The conditions of a file. Raises DocumentError with every fault; `name` is the file name in the faults."""
+    """The conditions in a file. Raises DocumentError with every fault; `name` is the file name in the faults."""
     return parse(text, name, Conditions, _faults)
 
 
 def conditions_of(version: str, rows: Sequence[Mapping[str, Any]], name: str) -> Conditions:
-    """The conditions of a form, a row each, as in the file. Raises DocumentError with every fault."""
+    """The conditions in the rows of a form, in the form of the file. Raises DocumentError with every fault."""
     tree = {"stopping_version": version, "stopping_conditions": list(rows)}
     return validate(tree, "", name, Conditions, _faults)
 
 
 def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: Attribution) -> HistoryEntry:
-    """Enter these conditions in place of all older ones, under another version. Raises IdtoneError."""
-    version = line(conditions.stopping_version, Message("Version"))
+    """Enter these conditions in place of all older ones, under a new version. Raises IdtoneError."""
+    version = kept_line(conditions.stopping_version, Message("Version"))
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
         if version == document.stopping_version or version in _versions_before(workspace):
@@ -86,7 +86,7 @@ def _tree(condition: StoppingCondition) -> Tree:
 
 
 def _faults(conditions: Conditions) -> Iterator[ValidationFault]:
-    """Each finding has a condition, and a condition names no other finding."""
+    """Faults: a finding without a condition, or a condition for an unknown finding."""
     named = {each.finding for each in conditions.stopping_conditions}
     for place, each in enumerate(conditions.stopping_conditions):
         if each.finding is not None and each.finding not in FINDINGS:

@@ -1,4 +1,6 @@
-"""The authority's changes to suspensions.yaml, and what a suspension forbids. Pure; as `registry_edits`."""
+"""The authority's changes to suspensions.yaml, and the acts that a suspension forbids. Pure. Errors as in
+`registry_edits`.
+"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from .yaml_text import Tree, YamlText
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the police, or another authority, ask for: `scope` is what they want suspended, a member by its id."""
+    """A request of the police, or of another authority: `scope` is the span of numbers, or the member by its id."""
 
     scope: NumberSpan | str
     reference: str
@@ -27,13 +29,14 @@ class Request:
 
 
 def suspended(text: YamlText, document: SuspensionsDocument, request: Request, issued: datetime) -> None:
-    """Suspend at the request of the police (番号停止). A suspension of the same that is over is replaced."""
+    """Suspend at the request of the police (番号停止). An ended suspension of the same scope is replaced."""
     at = _suspension(document, request.scope, request.kind)
     if at is not None:
         until = document.suspensions[at].until
         if until is None or until > issued:
             raise UsageError(
-                "{what} is already suspended; `idtone-office history show` says since when", what=said(request.scope)
+                "{what} is already suspended; `idtone-office history show` says since when",
+                what=scope_text(request.scope),
             )
         text.remove(("suspensions", at))
     item: dict[str, Tree] = {}
@@ -60,8 +63,8 @@ def lifted(
     issued: datetime,
     kind: SuspensionKind = SuspensionKind.STOP,
 ) -> None:
-    """End a suspension. Numbers within a suspended range are cut out of it: what is left of the range stays suspended,
-    as one or two entries with the same terms. Raises UsageError if some of the numbers are not suspended.
+    """End a suspension. Numbers within a suspended range are cut out of it: the rest of the range stays suspended, as
+    one or two entries with the same terms. Raises UsageError if some of the numbers are not suspended.
     """
     at = _suspension(document, scope, kind)
     if at is not None:
@@ -88,8 +91,8 @@ def _cut_out(text: YamlText, document: SuspensionsDocument, gone: NumberSpan, no
     if left:
         raise UsageError(
             "not all of {what} is suspended: {missing} is not; enter what is to be lifted",
-            what=said(gone),
-            missing=said(left[0]),
+            what=scope_text(gone),
+            missing=scope_text(left[0]),
         )
     text.remove_items(("suspensions",), cut)
     text.append(("suspensions",), pieces)
@@ -108,14 +111,14 @@ def _item(entry: SuspensionEntry, span: NumberSpan) -> Tree:
 def _not_suspended(scope: NumberSpan | str) -> UsageError:
     return UsageError(
         "{what} is not suspended by itself; look at suspensions.yaml, also for a suspension of its member",
-        what=said(scope),
+        what=scope_text(scope),
     )
 
 
 def still_stopped(
     document: SuspensionsDocument, scope: NumberSpan | str, members: Collection[str], now: datetime
 ) -> list[str]:
-    """The references of the stops that are still over some of what was lifted: of a range, or of a whole member."""
+    """The references of stops of a range or a member that still cover a part of the lifted scope."""
     return [
         entry.reference
         for entry in stops(document.suspensions)
@@ -130,7 +133,7 @@ def _is_over(stop: NumberSpan | str | None, scope: NumberSpan | str, members: Co
 
 
 def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Iterable[str], now: datetime) -> None:
-    """Raises UsageError if a suspension in force forbids that the member gets these numbers."""
+    """Check an assignment of numbers. Raises UsageError if a suspension in force forbids it."""
     spans = [read_span(entry) for entry in entries]
     in_force = [entry for entry in suspensions.suspensions if entry.in_force(now)]
     for entry in in_force:
@@ -147,7 +150,7 @@ def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Ite
                 raise UsageError(
                     "{what} is suspended in part or whole (reference {reference}); it cannot be assigned before "
                     "the suspension is lifted",
-                    what=said(span),
+                    what=scope_text(span),
                     reference=entry.reference,
                 )
 
@@ -157,8 +160,8 @@ def _suspension(document: SuspensionsDocument, scope: NumberSpan | str, kind: Su
     return next((n for n, entry in entries if entry.kind is kind and scope_of(entry) == scope), None)
 
 
-def said(scope: NumberSpan | str) -> str:
-    """What is suspended, with the last four digits of numbers."""
+def scope_text(scope: NumberSpan | str) -> str:
+    """The suspended scope, with the last four digits of its numbers."""
     if isinstance(scope, str):
         return scope
     first, last = (str(parse_japanese(f"+{end}")) for end in (scope.first, scope.last))

@@ -1,9 +1,9 @@
-"""Requests for suspensions, and for numbers that never originate, which two persons enter, each at an own machine.
+"""Requests for suspensions, and for numbers that never originate, which two persons enter, each at their own machine.
 
-The first enters what is asked for; the second enters it again, and approves. Only then does it go into the file. What
-the first has entered is kept as a keyed digest: the second person cannot read it off. The key is in the memory of the
-console's process alone: with the key beside the digests, all numbers of Japan are tried in seconds. So when the console
-starts again, what waits has to be entered again.
+The first person enters the number; the second enters it again, and approves. Only then does the file change. The first
+entry is stored as a keyed digest, so the second person cannot read it off. The key is in the memory of the console's
+process alone: with the key beside the digests, all numbers of Japan can be tried in seconds. So after a restart of the
+console, waiting requests have to be entered again.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from typing import Any, Final, Never
 from idtone.core.errors import NumberError, TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.number_spans import NumberSpan
-from idtone.core.persons import AccountKnownBy, Person, acting
+from idtone.core.persons import AccountKnownBy, Person, acting_person
 from idtone.registry.model import SuspensionKind, SuspensionsDocument
 from idtone.registry.number_notation import read_span
 from idtone.registry.trust import tuf_roles
@@ -28,10 +28,10 @@ from . import shared_folder
 from .change_registry import Attribution, change_suspensions, registry_of
 from .enter_suspensions import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .history import Action, HistoryEntry
-from .moments import in_japan
 from .registry_edits import known_member
 from .stopped_number_holders import Holder, holders_of, refuse_unheld
 from .suspension_edits import lifted
+from .typed_dates import in_japan
 from .workspace import Workspace
 from .yaml_text import YamlText
 
@@ -39,31 +39,33 @@ FILE: Final = "suspension-requests.json"
 _KEY: Final = secrets.token_bytes(32)
 _KEY_ID: Final = hashlib.sha256(b"idtone suspension requests\n" + _KEY).hexdigest()[:16]
 LIMIT: Final = 200
-"""Requests that wait."""
+"""Most waiting requests."""
 REQUESTED: Final = "suspension-requested"
 APPROVED: Final = "suspension-approved"
 WITHDRAWN: Final = "suspension-withdrawn"
 MOST_DIFFERING: Final = 3
-"""Second entries that differ from the first; then the request is withdrawn."""
+"""After this number of second entries that differ from the first, the request is withdrawn."""
 ACTIONS: Final = (
     Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
 )  # fmt: skip
-"""What can be requested."""
+"""Actions that can be requested."""
 STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE)
-"""Those whose holder the second person sees. The holder of a member's numbers is what the first has entered."""
+"""Actions for which the second person sees the holder. For a member's stop, the first person's entry is the holder
+itself.
+"""
 ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
-"""Those without terms."""
+"""Actions without terms."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SuspensionRequest:
-    """`terms` are None for the end of a suspension. `digest` is that of what the first person has entered.
+    """A waiting request. `terms` is None for the end of a suspension. `digest` covers the first person's entry.
 
-    `holders` are who holds it, which the second person sees: None if that is not known, or no stop of numbers is
-    asked for.
+    `holders` hold the numbers, and the second person sees them: None if they are not known, or if the action is not a
+    stop of numbers.
     """
 
     id: str
@@ -75,23 +77,23 @@ class SuspensionRequest:
     digest: str
     holders: tuple[Holder, ...] | None = None
     differing: int = 0
-    """Second entries so far that were not the same."""
+    """Number of second entries so far that differed."""
 
     @property
     def is_outdated(self) -> bool:
-        """True if another process took it, whose key is gone."""
+        """True if another process took the request, whose key is gone."""
         return self.digest.partition(":")[0] != _KEY_ID
 
 
 class SuspensionRequests:
-    """The requests in an authority's folder; any thread and process may use them. From any thread and process."""
+    """The requests in an authority's folder. For any thread and process."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._path = workspace.folder / FILE
 
     def waiting(self) -> list[SuspensionRequest]:
-        """The oldest first. Raises TrustError if the file is damaged."""
+        """The waiting requests, the oldest first. Raises TrustError if the file is damaged."""
         try:
             return [_read(each) for each in json.loads(self._path.read_bytes())]
         except FileNotFoundError:
@@ -109,8 +111,8 @@ class SuspensionRequests:
         attribution: Attribution,
         is_unheld: bool = False,
     ) -> str:
-        """Enter a request, the first of the two times; returns its id. `is_unheld`: the person knows that no member
-        holds the number. Raises IdtoneError.
+        """Enter a request for the first time; returns its id. `is_unheld`: the person knows that no member holds the
+        number. Raises IdtoneError.
         """
         scope = self._scope(action, entered)
         holders = None
@@ -125,7 +127,7 @@ class SuspensionRequests:
             action,
             terms,
             attribution.why,
-            acting(),
+            acting_person(),
             attribution.at,
             self._digest(action, scope),
             None if holders is None else tuple(holders),
@@ -139,13 +141,13 @@ class SuspensionRequests:
         return made.id
 
     def approve(self, request_id: str, entered: str, attribution: Attribution) -> HistoryEntry:
-        """Enter it the second time, and do what was requested. Raises IdtoneError, and changes nothing then.
+        """Enter a request for the second time, and do the action. Raises IdtoneError, and then nothing has changed.
 
-        The one who approves is another person than the one who requested it.
+        The person who approves must be another than the one who requested it.
         """
         with self._workspace.locked():
             request = self._named(request_id)
-            if not acting().is_another_than(request.by):
+            if not acting_person().is_another_than(request.by):
                 raise UsageError("you have entered this request; another person has to approve it")
             if request.is_outdated:
                 raise UsageError("the console has been restarted since; withdraw this request, and both enter it again")
@@ -157,12 +159,14 @@ class SuspensionRequests:
         return entry
 
     def _differs(self, request: SuspensionRequest) -> Never:
-        """Refuses a second entry without saying how it differs, so nobody can find out the first by trying.
+        """Refuse a second entry without saying how it differs, so that nobody can find out the first by guessing.
 
         Raises UsageError.
         """
         differing = request.differing + 1
-        _log.warning("%s: the second entry differs, by %s (%d of %d)", request.id, acting(), differing, MOST_DIFFERING)
+        _log.warning(
+            "%s: the second entry differs, by %s (%d of %d)", request.id, acting_person(), differing, MOST_DIFFERING
+        )
         if differing >= MOST_DIFFERING:
             self._record(WITHDRAWN, request)
             self._remove(request)
@@ -175,7 +179,7 @@ class SuspensionRequests:
         )
 
     def withdraw(self, request_id: str) -> None:
-        """Remove a request that waits. Raises IdtoneError."""
+        """Remove a waiting request. Raises IdtoneError."""
         with self._workspace.locked():
             request = self._named(request_id)
             self._record(WITHDRAWN, request)
@@ -206,7 +210,7 @@ class SuspensionRequests:
         return suspend(self._workspace, request.action, scope, request.terms, attribution, entered_by, record)
 
     def _scope(self, action: Action, entered: str) -> NumberSpan | str:
-        """Raises UsageError if this is nothing that the action is about."""
+        """The scope of an action. Raises UsageError if the entry is not valid for it."""
         entered = entered.strip()
         if action in (Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.ALLOW_NEW_NUMBERS):
             return known_member(registry_of(self._workspace), entered)
@@ -263,7 +267,7 @@ def _text(at: datetime | None) -> str | None:
 
 
 def _read(content: Any) -> SuspensionRequest:
-    """Raises ValueError, KeyError, TypeError."""
+    """A request from its JSON content. Raises ValueError, KeyError, TypeError."""
     by, terms, at = content["by"], content["terms"], datetime.fromisoformat
     return SuspensionRequest(
         content["id"],

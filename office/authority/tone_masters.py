@@ -8,7 +8,7 @@ from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.registry.model import RegistryDocument
 from idtone.registry.trust import tuf_roles
 
@@ -19,7 +19,7 @@ from .workspace import Workspace
 from .yaml_text import YamlText
 
 LIMIT: Final = 20_000_000
-"""Bytes of a master."""
+"""Most bytes of a master."""
 LONGEST_S: Final = 60
 _LOWEST_RATE_HZ: Final = 8000
 
@@ -27,12 +27,12 @@ _LOWEST_RATE_HZ: Final = 8000
 def enter_tone(
     workspace: Workspace, tone: str, title: str, octets: bytes, attribution: Attribution, title_name: str
 ) -> HistoryEntry:
-    """Enter a sound with its master, whose SHA-256 the registry gets. Raises IdtoneError; then the registry
-    does not name it.
+    """Enter a sound with its master; the registry gets the SHA-256. Raises IdtoneError; then the registry does not name
+    the sound.
 
     `title_name` names the field of the title in an error.
     """
-    title = line(title, title_name)
+    title = kept_line(title, title_name)
     _check(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
     master = master_of(workspace, tone)
@@ -47,8 +47,8 @@ def enter_tone(
     with workspace.locked():
 
         def put() -> None:
-            """The master comes first: a registry never names one that is not there. One that no registry names does no
-            harm, and the next attempt replaces it.
+            """Write the master first: then a registry never names a missing one. An unnamed master does no harm, and
+            the next attempt replaces it.
             """
             with writing(master.parent, TrustError):
                 shared_folder.write(master, octets)
@@ -61,7 +61,7 @@ def master_of(workspace: Workspace, tone: str) -> Path:
 
 
 def _check(octets: bytes) -> None:
-    """Raises UsageError if it is no recording that every node can read."""
+    """Check the recording. Raises UsageError if some node could not read it."""
     try:
         with wave.open(io.BytesIO(octets)) as file:
             channels, rate_hz, frames = file.getnchannels(), file.getframerate(), file.getnframes()

@@ -1,4 +1,4 @@
-"""A member's application as the office types it from paper, or takes it from what an applicant has handed in: the same
+"""A member's application as the office types it from paper, or takes it from an applicant's submission: the same
 document that a member would write.
 """
 
@@ -17,17 +17,17 @@ from ..desk.applicants.submission import Submission
 from ..desk.applicants.submissions import Submissions
 from . import change_registry
 from .change_registry import Attribution, registry_of
-from .moments import day, day_after, in_japan
 from .pledge_store import keeping_pledge
+from .typed_dates import day, day_after, in_japan
 from .workspace import Workspace
 
 CHECKS: Final = ("1", "2", "3")
-"""The documents by which the applicant was identified, as the form numbers them."""
+"""The documents by which the applicant was identified, in the form's numbering."""
 
 
 def application_text(fields: Mapping[str, str], sha256: str | None, name: Callable[[str], str]) -> str:
-    """The document, to be read by `parse_application`, which checks the rest. `sha256` is that of the signed pledge;
-    `name` names a field in an error. Raises UsageError.
+    """The document, for `parse_application`, which checks the rest. `sha256` is the digest of the signed pledge; `name`
+    names a field in an error. Raises UsageError.
     """
 
     def said(field: str) -> str:
@@ -71,10 +71,11 @@ def receive_typed(
     name: Callable[[str], str],
     submission: Submission | None = None,
 ) -> MemberApplication:
-    """Receive it, with the PDF of its pledge if there is one. `name` names a field in an error. Raises IdtoneError.
+    """Receive an application, with the PDF of its pledge if there is one. `name` names a field in an error. Raises
+    IdtoneError.
 
-    `submission` is what the applicant has handed in, as the person has read it: it gives the pledge if there is no
-    other one, and its state says that it was received.
+    `submission` is the applicant's, as the person has read it: it gives the pledge if there is no other one, and
+    becomes received.
     """
     known = next((each for each in registry_of(workspace).members if each.id == fields.get("member")), None)
     if known is not None:  # a member that asks for more keeps its name
@@ -82,7 +83,10 @@ def receive_typed(
     file = f"{fields.get('id', '')}.yaml"
     asked = parse_application(application_text(fields, None, name), file)
     handed = Submissions(workspace.folder)
-    with workspace.locked(), handed.turn() if submission else nullcontext():  # the applicant cannot change it meanwhile
+    with (
+        workspace.locked(),
+        handed.locked() if submission else nullcontext(),
+    ):  # the applicant cannot change it meanwhile
         if submission is not None:
             handed.refuse_changed(submission)
             pledge = pledge or handed.pdf(submission)
@@ -99,7 +103,7 @@ def receive_typed(
 
 
 def next_id(given: Iterable[str], today: date) -> str:
-    """A-2026-0007 after A-2026-0006."""
+    """The next id of an application: A-2026-0007 after A-2026-0006."""
     year = f"A-{today.year}-"
     numbers = [int(each[len(year) :]) for each in given if each.startswith(year) and each[len(year) :].isdecimal()]
     return f"{year}{max(numbers, default=0) + 1:04}"

@@ -1,6 +1,6 @@
-"""Take back the last change of the registry that is not published. The history keeps both, the change and its end.
+"""Taking back the last unpublished change of the registry. The history keeps both the change and its undoing.
 
-Changes of suspensions are not taken back by one person: two end them, as they have entered them.
+Changes of suspensions need two persons instead, who end them in the same way as they entered them.
 """
 
 import hashlib
@@ -31,9 +31,9 @@ def undoable(workspace: Workspace) -> HistoryEntry | None:
 
 
 def undo(workspace: Workspace, attribution: Attribution, shown: str | None = None) -> HistoryEntry:
-    """Give the registry the content from before the last change. Raises IdtoneError, and changes nothing then.
+    """Give the registry the content from before the last change. Raises IdtoneError, and then nothing has changed.
 
-    `shown` is the digest that the change left which the person has read: then only that one is taken back.
+    `shown` is the file's digest after the change that the person has read: then only that change is taken back.
     """
     with workspace.locked(), checking():
         if workspace.unrecorded([tuf_roles.REGISTRY]):
@@ -72,5 +72,5 @@ def undo(workspace: Workspace, attribution: Attribution, shown: str | None = Non
 
 
 def _last(entries: Sequence[HistoryEntry], sha256: str) -> HistoryEntry | None:
-    """The newest change that left the file with this content."""
+    """The newest change after which the file had this content."""
     return next((each for each in reversed(entries) if each.after == sha256 and each.action is not Action.UNDO), None)

@@ -1,4 +1,4 @@
-"""The registry as it was before each change that is not published: what can be taken back.
+"""Copies of the registry from before each unpublished change, so that the change can be taken back.
 
 Files in the office's folder, named after their SHA-256.
 """
@@ -14,7 +14,7 @@ FOLDER: Final = "unpublished"
 
 
 def keep(folder: Path, octets: bytes) -> None:
-    """Raises OSError."""
+    """Store a copy. Raises OSError."""
     path = kept(folder, hashlib.sha256(octets).hexdigest())
     if not path.exists():
         shared_folder.write(path, octets)
@@ -25,7 +25,7 @@ def kept(folder: Path, sha256: str) -> Path:
 
 
 def drop_others(folder: Path, needed: Collection[str]) -> None:
-    """Remove the copies of changes that are published by now. Raises OSError."""
+    """Remove the copies of changes that are published now. Raises OSError."""
     for path in (folder / FOLDER).glob("*.yaml"):
         if path.stem not in needed:
             path.unlink(missing_ok=True)

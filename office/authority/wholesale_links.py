@@ -1,30 +1,32 @@
-"""Wholesale links (卸) of numbers, as a person has entered them. All raise IdtoneError, and change nothing then."""
+"""Wholesale links (卸) of numbers, as a person enters them. All functions raise IdtoneError, and then nothing has
+changed.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.registry.model import RegistryDocument
 
 from .change_registry import Attribution, change_registry, suspensions_of
 from .history import Action, HistoryEntry
-from .moments import day, in_japan
 from .registry_edits import link_added, link_checked, link_removed
 from .suspension_edits import refuse_suspended
+from .typed_dates import day, in_japan
 from .workspace import Workspace
 from .yaml_text import YamlText
 
 LinkCheck = Mapping[str, str | date]
-"""Who checked a reseller, on which day, and by which document: the fields of `checked` in the registry."""
+"""The check of a reseller: person, day and document, the fields of `checked` in the registry."""
 
 
 def link_check(checked: str, document: str, by: str, now: datetime, name: Callable[[str], str]) -> LinkCheck:
-    """`name` names a field in an error."""
+    """The check from its texts; `name` names a field in an error."""
     checked_on = day(checked, name("checked"))
     if checked_on > in_japan(now).date():
         raise UsageError("{option} is in the future; write the day of the check", option=name("checked"))
-    return {"by": by, "day": checked_on, "document": line(document, name("document"))}
+    return {"by": by, "day": checked_on, "document": kept_line(document, name("document"))}
 
 
 def add_link(
@@ -35,7 +37,7 @@ def add_link(
     check: LinkCheck | None,
     attribution: Attribution,
 ) -> HistoryEntry:
-    """Hand numbers on to a reseller: it gets them, and a suspension may forbid that."""
+    """Hand numbers on to a reseller, unless a suspension forbids that it gets them."""
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:

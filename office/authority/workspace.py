@@ -5,10 +5,10 @@
     refusals.list                      the tokens of refused contractors, if there are any
     authority.yaml                     terms and thresholds that differ from the defaults
     applications/                      members' applications
-    history/                           who changed what, when and why
-    unpublished/                       the registry before each change that can still be taken back
+    history/                           the changes, with author, time and reason
+    unpublished/                       copies of the registry from before each change that can still be taken back
     tones/                             the masters of the sounds
-    repository/                        what members read, signed at each publication
+    repository/                        the repository for members, signed at each publication
 
 Keys are kept elsewhere.
 """
@@ -36,23 +36,23 @@ from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 
 from . import draft_metadata, operator_list, pending_rotations, shared_folder, undo_copies
+from .authority_settings import FILE, AuthoritySettings, read_authority_settings
 from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
 from .edition_numbers import area_words, whole
 from .edition_rules import examine
+from .folder_lock import lock_folder
 from .history import History, HistoryEntry, read_history
 from .published_folder import is_newest, publish_to
-from .repository import SignedRepository
-from .signing_terms import FILE, Terms, read_terms
+from .signed_repository import SignedRepository
 from .stopped_members import not_listed, stopped_members
-from .turns import turn
 
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
 HISTORY: Final = "history"
 _log = logging.getLogger(__name__)
 TURN_WITHIN_S: Final = 60.0
-"""How long a change waits for the one before it, which may itself wait for the office's ledger."""
+"""Most seconds that a change waits for the one before it, which may itself wait for the office's ledger."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,19 @@ class Workspace:
     def repository(self) -> SignedRepository:
         return SignedRepository(self.folder / REPOSITORY)
 
-    def terms(self) -> Terms:
+    def terms(self) -> AuthoritySettings:
         """The terms in `authority.yaml`. Raises DocumentError."""
-        return read_terms(self.folder / FILE)
+        return read_authority_settings(self.folder / FILE)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Context for changes, one at a time; inside it, this object may enter it again.
 
-        Raises UsageError if another command is changing something for too long.
+        Raises UsageError if another command holds it for too long.
         """
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(turn(self.folder / ".lock", TURN_WITHIN_S, id(self)))
+                stack.enter_context(lock_folder(self.folder / ".lock", TURN_WITHIN_S, id(self)))
             except TimeoutError as error:
                 raise UsageError(
                     "{folder}: another command is changing something here; wait until it has ended", folder=self.folder
@@ -91,11 +91,11 @@ class Workspace:
     # -- the files ----------------------------------------------------------------------------------------------
 
     def files(self) -> dict[str, str]:
-        """Role → its file, without a list that was never begun."""
+        """Role → its file, without optional lists that do not exist yet."""
         return {role: file for role, file in tuf_roles.DELEGATED.items() if not self.is_absent(role)}
 
     def is_absent(self, role: str) -> bool:
-        """True if the role's file may be missing, and is. Once it was recorded or published, it may not."""
+        """True if the role's file is missing and may be missing. Once it was recorded or published, it may not."""
         file = tuf_roles.DELEGATED[role]
         return (
             file in tuf_roles.OPTIONAL
@@ -115,7 +115,7 @@ class Workspace:
         return read_history(self.folder / HISTORY / f"{role}.jsonl")
 
     def record(self, role: str, entry: HistoryEntry) -> None:
-        """Add an entry to the history, and keep a copy of the file beside it. Raises TrustError."""
+        """Add an entry to the history, and store a copy of the file beside it. Raises TrustError."""
         left = self.folder / HISTORY / tuf_roles.DELEGATED[role]
         self.history(role).with_entry(entry)
         if entry.after:
@@ -123,13 +123,15 @@ class Workspace:
                 shared_folder.write(left, self.octets(tuf_roles.DELEGATED[role]))
 
     def unpublished(self, role: str) -> Sequence[HistoryEntry]:
-        """The lines of the history after the edition that is published. Raises TrustError."""
+        """The lines of the history after the published edition. Raises TrustError."""
         entries, published = self.history(role).entries, self.repository.sha256(role)
         there = [number for number, entry in enumerate(entries, 1) if entry.after == published]
         return entries[there[-1] if published and there else 0 :]
 
     def before(self, role: str) -> bytes | None:
-        """A role's file after the last recorded change; without one, as published; None if neither exists."""
+        """A role's file after the last recorded change, or the published file if there was none; None if neither
+        exists.
+        """
         sha256 = self.history(role).left
         if sha256 is None:
             return self.repository.octets(role)
@@ -143,12 +145,12 @@ class Workspace:
         )
 
     def check(self) -> None:
-        """Raises DocumentError for a file with faults, TrustError for an unreadable file."""
+        """Check the files. Raises DocumentError for a file with faults, TrustError for an unreadable file."""
         for role, file in self.files().items():
             self._check(role, self.octets(file))
 
     def unrecorded(self, roles: Iterable[str] = tuple(tuf_roles.DELEGATED)) -> list[str]:
-        """The roles whose files were edited by hand: the history does not have the edit yet."""
+        """The roles whose files were edited by hand and not recorded yet."""
         found = []
         for role in roles:
             if self.is_absent(role):
@@ -159,8 +161,8 @@ class Workspace:
         return found
 
     def differences(self, is_whole: bool = False) -> Iterator[str]:
-        """What the files change in what is published; `is_whole` as in `edition_rules.describe`. A file with faults is
-        left out: `next` reports its faults.
+        """The differences between the files and the published ones; `is_whole` as in `edition_rules.describe`. A file
+        with faults is left out: `next` reports its faults.
         """
         for role, file in self.files().items():
             kind, published = KINDS[role], self.repository.octets(role)
@@ -185,7 +187,7 @@ class Workspace:
             yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)
 
     def refusals(self) -> bytes | None:
-        """The list of refused contractors to be published; None if there is none. Raises TrustError."""
+        """The list of refused contractors for the next publication; None if there is none. Raises TrustError."""
         return self.octets(tuf_roles.REFUSALS_FILE) if (self.folder / tuf_roles.REFUSALS_FILE).exists() else None
 
     def present(self, signers: Iterable[Signer]) -> list[str]:
@@ -199,13 +201,13 @@ class Workspace:
     def first(self, keys: KeySets, now: datetime) -> Edition:
         """The first edition of a new repository: roles, their keys, and the files. Raises TrustError."""
         self.repository.check_new()
-        drafts = draft_metadata.first(keys, self.terms(), now)
+        drafts = draft_metadata.first_drafts(keys, self.terms(), now)
         return self._edition(drafts, set(drafts), {}, now)
 
     def next(self, now: datetime, present: Iterable[str] | None = None) -> tuple[Edition, list[str]]:
-        """The next edition with all changes and what depends on them, and the roles that stay unpublished.
+        """The next edition, with all changes and the metadata that depend on them; and the roles that stay unpublished.
 
-        Metadata past half of their term are renewed. `present` are the ids of the keys at hand (None: all): roles
+        Metadata past half of their term are renewed. `present` are the ids of the keys at hand (None: all). Roles
         without enough of them are not renewed, and a changed file without any of its keys stays unpublished, because
         the duty officers must be able to stop a number at night while a grant is in preparation. Raises DocumentError
         for a file with faults, and TrustError.
@@ -230,7 +232,7 @@ class Workspace:
         return self._edition(self.repository.roles(), names, before, now), sorted(left)
 
     def _differs(self, role: str, must: bool) -> bool:
-        """True if a role's file differs from the published one. If it need not be signed, it may be unreadable."""
+        """True if a role's file differs from the published one. A file that need not be signed may be unreadable."""
         if self.is_absent(role):
             return False
         try:
@@ -244,15 +246,15 @@ class Workspace:
         return hashlib.sha256(octets).hexdigest() != self.repository.sha256(role)
 
     def rotated(self, keys: KeySets, now: datetime, lines: Mapping[str, Sequence[HistoryEntry]] = {}) -> Edition:
-        """An edition with new keys for some sets, and new signatures for everything that these sign. `lines` are those
-        that the histories get with it, by role: the signatures cover them already.
+        """An edition with new keys for some sets, and new signatures for all that these keys sign. `lines` are the new
+        lines of the histories, by role: the signatures cover them already.
         """
         drafts = self.repository.roles()
         affected = draft_metadata.replace_keys(drafts, keys, self.terms())
         return self._edition(drafts, affected, self.repository.roles(), now, lines)
 
     def latest(self, edition: Edition, now: datetime) -> Edition:
-        """An edition that waited for its signatures, based on what is published now.
+        """A waiting edition, based on the present publication.
 
         It gets a new snapshot and timestamp if other editions were published in the meantime, or if its own are past
         half of their term. Raises TrustError if one of its other roles was published in the meantime.
@@ -274,17 +276,17 @@ class Workspace:
             and not terms.due(name, draft.signed.expires, now)
             for name, draft in last.items()
         )
-        later = dict(edition.metadata) if fits else draft_metadata.raised(drafts, ALWAYS, terms, now)
+        later = dict(edition.metadata) if fits else draft_metadata.next_versions(drafts, ALWAYS, terms, now)
         metadata = {**waiting, **{name: later[name] for name in ("snapshot", "timestamp")}}
         roots = tuple(self.repository.versions("root"))
         return replace(edition, metadata=metadata, before=published, files=self.repository.files(), roots=roots)
 
     def put(self, edition: Edition, now: datetime, lines: Mapping[str, Sequence[HistoryEntry]] = {}) -> list[str]:
-        """Publish an edition; returns its roles. Raises TrustError, and publishes nothing, if signatures are missing or
-        anything in it breaks the rules of `examination`.
+        """Publish an edition; returns its roles. Raises TrustError, and then nothing is published, if signatures are
+        missing or the edition breaks the rules of `examination`.
 
-        `lines` are what the histories get with it: never a line about what was not signed. A rotation that went round
-        as a package gets its line now.
+        `lines` are the new lines of the histories, always about signed changes. A rotation whose package has come back
+        gets its line now.
         """
         edition.check_complete()
         examine(edition.unpublished(), now)
@@ -292,7 +294,7 @@ class Workspace:
             for entry in entries:
                 self.record(role, entry)
         published = self.repository.write(edition)
-        pending_rotations.settle(self, now)
+        pending_rotations.record_published(self, now)
         needed = {entry.before for entry in self.unpublished(tuf_roles.REGISTRY) if entry.before}
         undo_copies.drop_others(self.folder, needed)
         try:
@@ -309,7 +311,7 @@ class Workspace:
             publish_to(to, self.repository.folder, self.repository.current("timestamp").signed.version)
 
     def is_copied(self) -> bool:
-        """True if the copy, if there is to be one, has what is published. Raises DocumentError."""
+        """True if the copy is up to date, or if the terms demand none. Raises DocumentError."""
         to = self.terms().published
         return to is None or is_newest(to, self.repository.folder)
 
@@ -320,7 +322,7 @@ class Workspace:
         return self.put_signed(self.first(keys, now), signers, now)
 
     def publish(self, signers: Sequence[Signer], now: datetime) -> tuple[list[str], list[str]]:
-        """`next`, signed and published: the roles that were signed, and those that stay unpublished."""
+        """Sign and publish `next`; returns the signed roles, and those that stay unpublished."""
         edition, left = self.next(now, [signer.public_key.keyid for signer in signers])
         return self.put_signed(edition, signers, now), left
 
@@ -329,13 +331,13 @@ class Workspace:
         return self.put_signed(self.rotated(keys, now), signers, now)
 
     def put_signed(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
-        """`put`, after adding the signatures of these keys."""
+        """Add the signatures of these keys, and `put` the edition."""
         for signer in signers:
             edition.sign(signer)
         return self.put(edition, now)
 
     def state(self, now: datetime) -> Iterator[tuple[str, int, datetime, bool]]:
-        """Role, version, expiry, and whether half of its term is over."""
+        """Role, version, expiry, and True if half of its term is over."""
         terms = self.terms()
         for name, metadata in self.repository.roles().items():
             signed = metadata.signed
@@ -351,7 +353,7 @@ class Workspace:
         now: datetime,
         lines: Mapping[str, Sequence[HistoryEntry]] = {},
     ) -> Edition:
-        """Reads each file once, so that the content that is hashed is the content that is published."""
+        """The edition. Each file is read once, so that the hashed content is the published content."""
         targets: dict[str, bytes] = {}
         for name, file in tuf_roles.DELEGATED.items():
             if name not in names or self.is_absent(name):
@@ -378,7 +380,7 @@ class Workspace:
             made[file].unrecognized_fields["custom"] = custom
             drafts[name].signed.targets = kept | made
             targets |= content
-        metadata = draft_metadata.raised(drafts, names, self.terms(), now)
+        metadata = draft_metadata.next_versions(drafts, names, self.terms(), now)
         roots = tuple(self.repository.versions("root"))
         return Edition(metadata, targets, before, self.repository.files(), roots)
 
@@ -390,7 +392,7 @@ class Workspace:
         return found
 
     def stopped(self, now: datetime) -> frozenset[str]:
-        """The members whose numbers are all suspended by what is published. Raises TrustError."""
+        """The members whose numbers are all suspended by the published files. Raises TrustError."""
         octets, suspensions = self.repository.octets(tuf_roles.REGISTRY), self._suspensions(is_new=False)
         if octets is None or suspensions is None:
             return frozenset()
@@ -398,8 +400,8 @@ class Workspace:
         return stopped_members(document.members, suspensions, now)
 
     def _list_words(self, is_new: bool) -> Iterator[Message]:
-        """Which members leave the public list, or come back, because of suspensions. The registry's keys then have to
-        sign the list again, although registry.yaml is the same.
+        """The members that leave the public list, or come back, because of suspensions. Then the registry's keys have
+        to sign the list again, although registry.yaml is the same.
         """
         octets = self.repository.octets(tuf_roles.REGISTRY)
         if octets is not None:
@@ -413,7 +415,7 @@ class Workspace:
     ) -> tuple[dict[str, bytes], dict[str, TargetFile]]:
         """The masters in `tones`, and the published masters that the registry still names.
 
-        Raises TrustError for a file that is not the recording that the registry names.
+        Raises TrustError for a file that is not the recording in the registry.
         """
         found: dict[str, bytes] = {}
         kept: dict[str, TargetFile] = {}

@@ -56,7 +56,7 @@ class _Place:
 
 
 class YamlText:
-    """A text that is being edited, and the tree that it must give when it is parsed.
+    """A text in edit, and the tree that it must give when it is parsed.
 
     Each method raises UsageError if the place does not exist.
     """
@@ -71,7 +71,7 @@ class YamlText:
         self._at(location[:-1])[location[-1]] = _plain(value)
 
     def append(self, location: Location, items: Sequence[Tree]) -> None:
-        """Adds items to a list. A list that is missing or empty is made."""
+        """Add items to a list. A missing or empty list is created."""
         *above, key = location
         holder = self._at(tuple(above))
         assert isinstance(key, str)
@@ -83,7 +83,7 @@ class YamlText:
         holder[key] = [*(holder.get(key) or ()), *map(_plain, items)]
 
     def rewrite(self, key: str, items: Sequence[Tree]) -> None:
-        """Gives the file's list `key` these items instead of all its own, and their comments."""
+        """Give the list `key` these items in place of the present ones, whose comments go too."""
         if self.tree.get(key):
             self.text = emptied(self.text, (key,))
             self.tree[key] = []
@@ -93,7 +93,7 @@ class YamlText:
         self.remove_items(location[:-1], [location[-1]])
 
     def remove_items(self, location: Location, positions: Iterable[int | str]) -> None:
-        """Removes items of a list."""
+        """Remove items of a list."""
         gone = sorted(set(positions), reverse=True)
         self.text = removed(self.text, location, gone)
         for at in gone:
@@ -129,7 +129,7 @@ def _plain(tree: Tree) -> Any:
 
 
 def value_at(text: str, location: Location) -> str:
-    """The text of a scalar. It reads no further than the scalar. Raises UsageError if the place does not exist."""
+    """The text of a scalar; the rest of the file is not read. Raises UsageError if the place does not exist."""
     place = _find(text, location)
     return str(yaml.load(text[place.start : place.end], Loader=yaml.BaseLoader))  # noqa: S506  only strings
 
@@ -163,7 +163,7 @@ def emptied(text: str, location: Location) -> str:
 
 
 def removed(text: str, location: Location, positions: Sequence[int | str]) -> str:
-    """The text without some items of a list, the last one first. Comments above the items stay."""
+    """The text without some items of a list. Comments above the items stay."""
     if not positions:
         return text
     parent = _find(text, location)
@@ -224,7 +224,7 @@ class _Open:
 
 
 def _search(text: str, wanted: Location) -> _Place | None:
-    """Reads events and builds one place only, because the file may be large."""
+    """The place of one value. It builds no other one, because the file may be large."""
     stack: list[_Open] = []
     last = 0  # the end of the last token that is not a comment
     for event in yaml.parse(text, Loader=_Loader):
@@ -266,7 +266,7 @@ def _search(text: str, wanted: Location) -> _Place | None:
 
 
 def _mark(mark: Any) -> Any:
-    """Every event of libyaml has marks, although PyYAML's types call them optional."""
+    """The mark of an event: libyaml always sets it, although PyYAML's types call it optional."""
     return mark
 
 
@@ -278,7 +278,7 @@ def _inserted(text: str, at: int, more: str) -> str:
 
 
 def _below(text: str, end: int, column: int, lines: str) -> str:
-    """Adds a line after the line of `end`."""
+    """Add a line after the line of `end`."""
     at = _line_end(text, end)
     return _inserted(text, at, f"\n{' ' * column}{lines}")
 
@@ -309,7 +309,7 @@ def _pair(key: str, value: Tree) -> str:
 
 
 def _block(tree: Tree, column: int) -> str:
-    """An item of a list, whose text begins at `column`. Small mappings fit in one line."""
+    """The text of an item whose column is `column`. A small mapping fits in one line."""
     if isinstance(tree, Mapping) and (len(tree) > _SHORT or any(map(_long, tree.values()))):
         return f"\n{' ' * column}".join(_entry(key, value, column) for key, value in tree.items())
     return _flow(tree)
@@ -325,12 +325,12 @@ def _entry(key: str, value: Tree, column: int) -> str:
 
 
 def _items(items: Sequence[Tree], column: int) -> str:
-    """A block; the caller indents its first line."""
+    """The items as a block; the caller indents its first line."""
     return f"\n{' ' * column}".join(f"- {_block(item, column + _STEP)}" for item in items)
 
 
 def _long(value: Tree) -> bool:
-    """True if a list is written as a block: a list of mappings, or of more than a few texts."""
+    """True if a list needs a block: a list of mappings, or of more than a few texts."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return False
     return len(value) > _SHORT or any(isinstance(item, Mapping) for item in value)

@@ -1,4 +1,4 @@
-"""`idtone-office`: the association's work. Each command is a noun and what is done with it."""
+"""`idtone-office`: commands for the association's work. Each is a noun with a verb."""
 
 from typing import Final
 
@@ -23,7 +23,9 @@ GROUPS: Final = {
     "sound": "Sounds of the association, with their masters.",
     "site": "The public site: what the sound means, and whether a number is genuine.",
 }
-"""Nouns of the association alone, and what their commands do. It shares `report` and `evaluation` with members."""
+"""Noun → the purpose of its commands, for the nouns of the association alone. It shares `report` and `evaluation` with
+members.
+"""
 
 COMMANDS: Final = {
     "application accept": (

@@ -1,4 +1,4 @@
-"""`idtone-office member agree | end-agreement | agreements`: what members have agreed to besides the pledge."""
+"""`idtone-office member agree | end-agreement | agreements`: members' agreements besides the pledge."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from idtone.registry.commands.check_progress import checking
 
 from ..authority.acceptances import Agreement, accept, acceptances, end_acceptance
 from ..authority.workspace import Workspace
-from .options import FolderOption, WhyOption, line
+from .options import FolderOption, WhyOption, kept_line
 
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
 AgreementArgument = Annotated[Agreement, typer.Argument(help="To what it agrees.")]
@@ -45,7 +45,13 @@ def end_agreement(
 ) -> None:
     """Record that an agreement of a member has ended."""
     ended = end_acceptance(
-        Workspace(folder), member, agreement, through, line(why, "--why"), datetime.now(UTC), lambda name: f"--{name}"
+        Workspace(folder),
+        member,
+        agreement,
+        through,
+        kept_line(why, "--why"),
+        datetime.now(UTC),
+        lambda name: f"--{name}",
     )
     command_line.say(
         "{member}: {what} has ended on {day}", member=ended.member, what=ended.agreement.value, day=ended.through

@@ -1,4 +1,4 @@
-"""`idtone-office suspension in-force`: which nodes have taken the published suspensions into use."""
+"""`idtone-office suspension in-force`: the nodes that have confirmed the published suspensions."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def confirmations(
             for each in own
         )  # fmt: skip
     if any(each.is_missing for each in rows):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _end_of(each: Confirmation) -> str:

@@ -12,7 +12,7 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import asked
+from idtone.core.terminal.prompts import ask_line
 from idtone.core.translation import Message, is_japanese, translated
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.model import Name
@@ -35,7 +35,9 @@ _COLUMNS: Final = ("id", "member", "person", "version", "day", "right", "of", "p
 
 
 def _own_course(own: Path | None) -> Course:
-    """Raises UsageError if the folder does not exist: idtone's course would be shown in place of the association's."""
+    """The course of the folder. Raises UsageError if the folder does not exist: idtone's course would be shown in place
+    of the association's.
+    """
     if own is not None and not own.is_dir():
         raise UsageError("{folder}: is no folder; name the association's folder", folder=own)
     return course_of(own)
@@ -71,7 +73,7 @@ def take(own: OwnOption = None) -> None:
     command_line.say("{right} of {of} answers are right", right=score.right, of=score.of)
     command_line.say("answers: {letters}", letters=sheet_of(course, answers))
     if not score.passed:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def record(
@@ -94,7 +96,7 @@ def record(
     workspace, now = Workspace(folder), datetime.now(UTC)
     taken = day or now.astimezone(JAPAN).date().isoformat()
     course = course_of(folder)
-    letters, person = answers_of(course, answers), asked("Name of the attendee")
+    letters, person = answers_of(course, answers), ask_line("Name of the attendee")
     with checking():
         made = record_attendance(
             workspace, member, person, taken, course.version, letters, now, lambda name: f"--{name}"
@@ -105,7 +107,7 @@ def record(
         words = Message("{id}: {right} of {of} answers are right", id=made.id, right=made.right, of=made.of)
         print(translated(words), translated(Message("passed") if made.passed else Message("not passed")), sep="; ")
     if not made.passed:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def list_attendances(
@@ -149,7 +151,7 @@ def _answer(course: Course, place: int) -> str:
     print(f"{question.id}. {_said(question.ask)}")
     for letter, words in question.choices.items():
         print(f"  {letter}  {_said(words)}")
-    while (given := asked("Letter").lower()) not in question.choices:
+    while (given := ask_line("Letter").lower()) not in question.choices:
         command_line.say("write one of these: {letters}", letters=", ".join(question.choices))
     return given
 

@@ -1,4 +1,4 @@
-"""`idtone-office desk`: accept what members send."""
+"""`idtone-office desk`: receive the documents that members send."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from idtone.core import logs
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import passphrase
+from idtone.core.terminal.prompts import ask_passphrase
 from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 
 from ..desk.desk import Desk
@@ -54,10 +54,10 @@ def desk(
     """
     host, port = command_line.listen_address(listen)
     log = load_settings(config).log
-    logs.begin(log.format, log.level)
+    logs.begin_logging(log.format, log.level)
     rules = dict(RULES)
     if refusal_key is not None:
-        key = RefusalKey.load(refusal_key, passphrase)
+        key = RefusalKey.load(refusal_key, ask_passphrase)
         Refusals(folder).check_key(key)
         rules[REFUSAL_CHECK] = Evaluation(key)
     asyncio.run(_run(Desk(folder, rules), host, port, name or ()))

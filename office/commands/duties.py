@@ -1,4 +1,4 @@
-"""`idtone-office duty enter | list | finish | withdraw`: what is due, when, and who has done it."""
+"""`idtone-office duty enter | list | finish | withdraw`: duties with their days, and their completion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
 
 from ..authority.duties import DutyKind, duties, enter_duty, finish_duty, is_overdue, open_first, withdraw_duty
-from ..authority.moments import in_japan
+from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
 from .options import FolderOption
 
@@ -58,7 +58,7 @@ def list_duties(
     else:
         command_line.Rows(_COLUMNS, form).print([[each[name] for name in _COLUMNS] for each in rows])
     if any(is_overdue(each, today) for each in found):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def finish(

@@ -72,7 +72,7 @@ def find(
             ]
         print(*map(translated, lines or [Message("nothing was found")]), sep="\n")
     if not members and not stopped and not never:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def numbers(

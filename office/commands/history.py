@@ -1,4 +1,4 @@
-"""`idtone-office history show | note`: who changed what and which keys signed it; and what was edited by hand."""
+"""`idtone-office history show | note`: the changes with their authors and signing keys, and edits by hand."""
 
 from __future__ import annotations
 

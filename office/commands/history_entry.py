@@ -1,4 +1,4 @@
-"""How the authority's commands show an entry of the history."""
+"""Entries of the history in the output of the authority's commands."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def lines(entry: HistoryEntry) -> list[str]:
 
 
 def print_change(entry: HistoryEntry, as_json: bool, *before: str, **more: object) -> None:
-    """What a command has changed; `before` are lines for people that come first, `more` is for JSON."""
+    """Print a command's change; `before` are lines for people that come first, `more` is for JSON."""
     if as_json:
         command_line.print_json({**as_plain(entry), **more})
         return

@@ -18,7 +18,7 @@ from securesystemslib.signer import Key, Signer
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.signing_keys import load_public, make_key, public_beside, token_key, write_public
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import passphrase
+from idtone.core.terminal.prompts import ask_passphrase
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
@@ -64,7 +64,7 @@ def key(
     if file.startswith("hsm:"):
         if public is None:
             raise UsageError("name the file for the public half with --public")
-        made = token_key(file, lambda _: passphrase(Message("(PIN) of the token {file}", file=file)))
+        made = token_key(file, lambda _: ask_passphrase(Message("(PIN) of the token {file}", file=file)))
         write_public(public, made)
     else:
         public = public or public_beside(Path(file))
@@ -72,7 +72,7 @@ def key(
         warn_of_places([file])
         _make_folder(Path(file).parent)
         made = make_key(
-            Path(file), passphrase(Message("for the new key {file}", file=file), twice=True), public
+            Path(file), ask_passphrase(Message("for the new key {file}", file=file), twice=True), public
         ).public_key
     if as_json:
         command_line.print_json({"key": file, "public": str(public), "id": made.keyid})
@@ -167,7 +167,7 @@ def rotate(
         if package is not None:
             write_package(edition, package, now, as_json)
             for kind, entry in entries.items():
-                pending_rotations.keep(workspace, kind, entry)
+                pending_rotations.keep_rotation(workspace, kind, entry)
     if package is None:
         with checking():
             words = list(describe(edition))
@@ -175,8 +175,8 @@ def rotate(
 
 
 def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> None:
-    """Add the signatures. Raises TrustError if an edition that is to be published now lacks some, UsageError if the
-    package is there already.
+    """Add the signatures. Raises TrustError if an edition for immediate publication lacks some, UsageError if the
+    package exists already.
     """
     for each in keys:
         edition.sign(each)
@@ -188,8 +188,8 @@ def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> Non
 
 @contextmanager
 def _removed_if_refused(workspace: Workspace, keys: Path | None, sets: Sequence[Keys]) -> Iterator[None]:
-    """Remove the keys that were made in the folder `keys` if nothing comes of them, so that the command can be
-    repeated. Publish outside: a key that may be in force is never removed.
+    """Context that removes the keys made in the folder `keys` after an error, so that the command can be repeated.
+    Publish outside it: a key that may be in force is never removed.
     """
     try:
         yield
@@ -205,8 +205,8 @@ def _files(workspace: Workspace, keys: Path, kind: Keys) -> list[Path]:
 
 
 def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: Attribution) -> HistoryEntry:
-    """The line of the history about a set. Raises UsageError if the set has these keys already."""
-    before, after = pending_rotations.in_force(workspace, kind), [half.keyid for half in halves]
+    """The line of the history about a new set. Raises UsageError if the set has these keys already."""
+    before, after = pending_rotations.keys_in_force(workspace, kind), [half.keyid for half in halves]
     if before == {*after}:
         raise UsageError("the set {kind} has these keys already", kind=kind)
     return attribution.entry(Action.ROTATE, str(kind), what=pending_rotations.words_of(before, after))
@@ -215,8 +215,8 @@ def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: 
 def _new_sets(
     workspace: Workspace, keys: Path | None, public: list[str] | None, sets: Sequence[Keys]
 ) -> tuple[dict[Keys, list[Key]], list[Signer]]:
-    """The public halves by set: of new keys of `sets` in the folder `keys`, which can sign, or those in the files of
-    --public. Raises IdtoneError.
+    """The public halves by set: of new keys of `sets` in the folder `keys`, which can sign, or of the keys in the files
+    of `--public`. Raises IdtoneError.
     """
     if (keys is None) == (public is None):
         raise UsageError("either make the keys here with --keys, or name the holders' public halves with --public")
@@ -243,7 +243,7 @@ def _made_here(workspace: Workspace, keys: Path, sets: Sequence[Keys]) -> dict[K
         raise UsageError("{keys}: is in the authority's folder, which others can read; name another folder", keys=keys)
     check_place(keys)
     warn_of_places(_files(workspace, keys, sets[0])[:1])
-    secret = passphrase(Message("for the new keys"), twice=True)
+    secret = ask_passphrase(Message("for the new keys"), twice=True)
     _make_folder(keys)
     return {kind: [make_key(path, secret) for path in _files(workspace, keys, kind)] for kind in sets}
 
@@ -283,7 +283,7 @@ def keep_for_night(
     end this, delete the file that the command names.
     """
     warn_of_places([key])
-    key_id = keep_night_key(Workspace(folder), user, key, passphrase(Message("of {file}", file=key)))
+    key_id = keep_night_key(Workspace(folder), user, key, ask_passphrase(Message("of {file}", file=key)))
     told = Message(
         "{user} can sign stops at night with the key {key}; to end this, delete {path}",
         user=user,

@@ -1,7 +1,7 @@
 """`idtone-office log add-key | end-log-key | add-witness | end-witness | demand-cosignatures`.
 
-They say whose logs of evidence there are, and which witnesses count. The holders of the registry's keys sign it with
-the next edition.
+They manage the keys of members' logs of evidence, and the witnesses that count. The holders of the registry's keys sign
+the changes with the next edition.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`idtone-office publication new-registry`: the two files that an association starts with."""
+"""`idtone-office publication new-registry`: the first files of an association."""
 
 from __future__ import annotations
 

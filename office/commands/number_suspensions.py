@@ -1,7 +1,7 @@
 """`idtone-office suspension number | suspend-range | suspend-member | lift | no-new-numbers | allow-new-numbers`.
 
-Two people enter what the police want stopped. The second person confirms it by a signature: the suspensions are
-published with the keys of two holders, and both signatures cover the history's line.
+Two people enter the numbers that the police want stopped. The second person confirms it by a signature: the suspensions
+are published with the keys of two holders, and both signatures cover the history's line.
 """
 
 from collections.abc import Callable

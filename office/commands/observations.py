@@ -1,4 +1,4 @@
-"""`idtone-office evaluation observe | observations | withdraw | forget`: what the office sees of members."""
+"""`idtone-office evaluation observe | observations | withdraw | forget`: the office's observations of members."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
 
@@ -56,7 +56,7 @@ def enter(
     fields = {"day": day, "result": result, "what": what, "points": points, "asked": asked, "stopped": stopped}
     with checking():
         made = observe(
-            Workspace(folder), kind, member, fields, str(acting()), datetime.now(UTC), lambda name: f"--{name}"
+            Workspace(folder), kind, member, fields, str(acting_person()), datetime.now(UTC), lambda name: f"--{name}"
         )
     if as_json:
         command_line.print_json(asdict(made))

@@ -1,7 +1,7 @@
 """The association's folder in a command: `--folder`, else IDTONE_CONSOLE_OFFICE, else `console.office` of the settings.
 
 The console reads the same setting and the same variable, so that pages and commands work on one folder. The current
-directory does not count: a copy or a backup that someone stands in would be changed, and the registry would not.
+directory does not count: in a copy or a backup, a command would change the copy instead of the registry.
 """
 
 import os
@@ -17,15 +17,15 @@ from idtone.core.errors import UsageError
 SETTINGS: Final = Path("/etc/idtone-office/idtone.yaml")
 """The office's settings, which the package `idtone-office` installs."""
 VARIABLE: Final = "IDTONE_CONSOLE_OFFICE"
-"""What overrides `console.office`, here and in the console."""
+"""The environment variable that overrides `console.office`, here and in the console."""
 
 
 def folder_of_settings() -> Path:
-    """The folder that the office's settings name: those of IDTONE_CONFIG, else those of the package.
+    """The folder in the office's settings: those of IDTONE_CONFIG, else those of the package.
 
     Raises UsageError if they name none, DocumentError if they have faults.
     """
-    from idtone.core.settings.settings import CONFIG, load_settings  # not where the folder is named
+    from idtone.core.settings.settings import CONFIG, load_settings  # needed only if no folder is named
 
     settings = Path(os.environ.get(CONFIG) or SETTINGS)
     if (CONFIG in os.environ or settings.exists()) and (folder := load_settings(settings).console.office):
@@ -37,7 +37,7 @@ def folder_of_settings() -> Path:
 
 
 def _usable(folder: Path) -> Path:
-    """The folder, if it is still to be made, or if this account may work in it. Raises UsageError.
+    """The folder, if it does not exist yet, or if this account may work in it. Raises UsageError.
 
     Root may not work in the folder of another user, who could not change the files that root writes.
     """
@@ -58,7 +58,7 @@ def _usable(folder: Path) -> Path:
 
 
 def _with_registry(folder: Path) -> Path:
-    """The folder, if it has a registry: the file, or what was published of it. Raises UsageError.
+    """The folder, if it has a registry: the file, or its publication. Raises UsageError.
 
     Numbers can be stopped even if the file is missing.
     """
@@ -98,6 +98,6 @@ def _option(checked: Callable[[Path], Path]) -> Any:
 
 
 FolderOption = Annotated[Path, _option(_with_registry)]
-"""The association's folder. It has a registry."""
+"""The association's folder, with a registry."""
 AnyFolderOption = Annotated[Path, _option(_usable)]
-"""The same, for the command that makes its registry, and for what runs on a copy of a few of its files."""
+"""The same, for the command that creates the registry, and for commands on a copy of a few of its files."""

@@ -1,4 +1,6 @@
-"""`idtone-office publication publish | prepare | sign | assemble`: sign what has changed, together or one by one."""
+"""`idtone-office publication publish | prepare | sign | assemble`: signatures for the changes, together or one
+by one.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +118,7 @@ def _drop_ended(folder: Path, now: datetime) -> None:
 
 
 def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
-    """What the holders confirm with their passphrases."""
+    """The words that the holders confirm with their passphrases."""
     if package is None:
         return workspace.differences(is_whole=True)
     edition = workspace.latest(read_edition(package), now).unpublished()
@@ -193,7 +195,7 @@ def assemble(
     else:
         print_missing(missing)
     if missing:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def undo_last(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:

@@ -1,4 +1,4 @@
-"""`idtone-office refusal add | lift-refusal | refusals | refusal-key`: contractors whom members refuse."""
+"""`idtone-office refusal add | lift-refusal | refusals | refusal-key`: contractors that members refuse."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN, last_day
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress_bar
-from idtone.core.terminal.prompts import passphrase
+from idtone.core.terminal.prompts import ask_passphrase
 from idtone.core.translation import Message, translated
 from idtone.member.customers.commands.identity_input import IdentityArgument, identity_given
 
 from ..refused.change_refusals import Refusals
-from ..refused.legal_basis import Basis, check_decided, decide_basis
+from ..refused.refusal_basis import Basis, check_decided, decide_basis
 from ..refused.refusal_key import RefusalKey
-from .options import FolderOption, WhyOption, end, line, moment
+from .options import FolderOption, WhyOption, end, kept_line, moment
 
 KeyOption = Annotated[Path, typer.Option("--key", metavar="KEY", help="The key of the refusals.")]
 _REFERENCE: Final = re.compile(r"(?:X-)?([0-9]{1,9})", re.ASCII)
@@ -44,9 +44,9 @@ def refuse_customer(
     """
     now = datetime.now(UTC)
     begins = _day(since, "--since") if since else now.astimezone(JAPAN).date()
-    ends, reason, case = _day_after(until, "--until"), line(why, "--why"), line(reference, "--reference")
+    ends, reason, case = _day_after(until, "--until"), kept_line(why, "--why"), kept_line(reference, "--reference")
     identity = identity_given(customer)
-    loaded = RefusalKey.load(key, passphrase)
+    loaded = RefusalKey.load(key, ask_passphrase)
     with command_line.working(Message("list of refusals")):
         made = Refusals(folder).refuse(loaded, identity, case, begins, ends, reason, now)
     if as_json:
@@ -72,7 +72,7 @@ def lift_refusal(
     found = _REFERENCE.fullmatch(refusal)
     if found is None:
         raise UsageError("{refusal!r} is not the number of a refusal; write it like X-1", refusal=refusal)
-    reason = line(why, "--why")
+    reason = kept_line(why, "--why")
     with command_line.working(Message("list of refusals")):
         lifted = Refusals(folder).lift(int(found[1]), reason, datetime.now(UTC))
     if as_json:
@@ -146,12 +146,12 @@ def refusal_key(
         raise UsageError("name the present key with --key: it opens the identities")
     if key is None:
         check_decided(folder)
-    old = RefusalKey.load(key, passphrase) if key else None
+    old = RefusalKey.load(key, ask_passphrase) if key else None
     if old is not None:
         one.check_key(old)
-    made = RefusalKey.make(new, passphrase(Message("for the new key {file}", file=new), twice=True)) if new else old
+    made = RefusalKey.make(new, ask_passphrase(Message("for the new key {file}", file=new), twice=True)) if new else old
     assert made is not None
-    reason = line(why, "--why")
+    reason = kept_line(why, "--why")
     with progress_bar(translated("tokens")) as counted:
         epoch = one.begin_epoch(old, made, reason, datetime.now(UTC), counted)
     if as_json:

@@ -13,7 +13,7 @@ from idtone.core.errors import UsageError
 from idtone.core.numbers import parse
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress
-from idtone.core.terminal.prompts import asked, passphrase
+from idtone.core.terminal.prompts import ask_line, ask_passphrase
 from idtone.core.translation import Message, translated
 from idtone.member.reports.report import ReportedCall, ReportedService
 
@@ -23,7 +23,7 @@ from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
 from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
 from ..desk.reports.taken_report import TakenBy, take_report
 from ..desk.reports.traceback import ReportResult, Stage
-from .options import FolderOption, WhyOption, any_number_asked, end, in_japan, line, moment
+from .options import FolderOption, WhyOption, any_number_asked, end, in_japan, kept_line, moment
 
 ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `report list` shows it.")]
 
@@ -109,7 +109,7 @@ def close_report(
     why: WhyOption,
 ) -> None:
     """Close a report with its result. A request that still waits for an answer is withdrawn."""
-    _reports(folder).close(report_id, result, line(why, "--why"), datetime.now(UTC))
+    _reports(folder).close(report_id, result, kept_line(why, "--why"), datetime.now(UTC))
     command_line.say("{report_id} is closed: {result}", report_id=report_id, result=result.value)
 
 
@@ -136,7 +136,7 @@ def overdue_reports(
     else:
         command_line.say("no request is overdue")
     if found:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def report_stats(
@@ -193,10 +193,10 @@ def reveal_reporter(
 
     Only the report officer's key opens the name; the command asks for its passphrase.
     """
-    reason = line(why, "--why")
+    reason = kept_line(why, "--why")
     desk = _reports(folder)
     desk.named(report_id)
-    reporter = desk.reveal(report_id, load_officer_key(key, passphrase(Message("of {path}", path=key))), reason)
+    reporter = desk.reveal(report_id, load_officer_key(key, ask_passphrase(Message("of {path}", path=key))), reason)
     if as_json:
         command_line.print_json(reporter.model_dump())
     else:
@@ -213,7 +213,7 @@ def report_key(
     folder, and copy report-officer.pub into the authority's folder.
     """
     public = folder / OFFICER_FILE
-    make_officer_key(file, public, passphrase(Message("for the new key {file}", file=file), twice=True))
+    make_officer_key(file, public, ask_passphrase(Message("for the new key {file}", file=file), twice=True))
     for path in (file, public):
         command_line.say("{path} is written", path=path)
 
@@ -229,7 +229,7 @@ def _call_facts(matter: ReportedCall | ReportedService) -> dict[str, Any]:
 
 
 def _facts(desk: ReportDesk, kept: KeptReport) -> dict[str, Any]:
-    """A report in a list: its number is masked."""
+    """The facts of a report for a list, with a masked number."""
     number = service = None
     if not kept.is_forgotten:
         matter = desk.matter(kept.sealed)
@@ -282,9 +282,10 @@ def take(
     if service and (day or time):
         raise UsageError("--service is in place of a call; leave --date and --time out")
     fields = {
-        "service": service, "number": "" if service else asked("Number"), "what": asked("What happened, in one line"),
-        "name": asked("Name of the reporter (may be empty)"),
-        "contact": asked("How to reach the person (may be empty)"),
+        "service": service, "number": "" if service else ask_line("Number"),
+        "what": ask_line("What happened, in one line"),
+        "name": ask_line("Name of the reporter (may be empty)"),
+        "contact": ask_line("How to reach the person (may be empty)"),
         "date": day, "time": time, "within_minutes": str(within), "disclose": "yes" if disclose else "",
     }  # fmt: skip
     report_id, receipt = take_report(_reports(folder), fields, by, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""What the commands share that sign: the keys they are given, the package they write, and their report."""
+"""Common parts of the commands that sign: their keys, the package they write, and their report."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.japan import end_words
 from idtone.core.signing_keys import signer
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed, passphrase
+from idtone.core.terminal.prompts import ask_passphrase, confirmed
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
@@ -29,9 +29,11 @@ KeyOption = Annotated[
 
 
 def signers(keys: list[str]) -> list[Signer]:
-    """Opens keys, and asks for their passphrases. Warns of keys that lie beside packages. Raises TrustError."""
+    """The opened keys, after asking for their passphrases. Warns of keys that lie beside packages. Raises
+    TrustError.
+    """
     warn_of_places(keys)
-    return [signer(key, passphrase) for key in keys]
+    return [signer(key, ask_passphrase) for key in keys]
 
 
 def warn_of_places(keys: Iterable[str | Path]) -> None:
@@ -40,7 +42,7 @@ def warn_of_places(keys: Iterable[str | Path]) -> None:
 
 
 def write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
-    """Writes an edition for its holders, with the signatures that it has, and shows what it changes."""
+    """Write an edition for its holders, with its present signatures, and show its changes."""
     with checking():
         examine(edition, now)
         examine_issued(edition, now)
@@ -54,7 +56,7 @@ def write_package(edition: Edition, package: Path, now: datetime, as_json: bool)
 
 
 class Signable(Protocol):
-    """A package: an edition of the registry, or the statement of the public site."""
+    """A package that can be signed: an edition of the registry, or the statement of the public site."""
 
     def sign(self, signer: Signer) -> list[str]: ...
     def missing(self) -> Iterator[Message]: ...
@@ -64,7 +66,7 @@ class Signable(Protocol):
 def sign_shown(
     package: Path, signable: Signable, shown: Sequence[str], key: list[str], yes: bool, as_json: bool
 ) -> None:
-    """Shows what a package says, asks, and adds the signatures. Raises UsageError, TrustError."""
+    """Show the content of a package, ask, and add the signatures. Raises UsageError, TrustError."""
     print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not confirmed(Message("Sign this?")):
         raise UsageError("nothing was signed")
@@ -87,7 +89,7 @@ def print_missing(missing: list[Message]) -> None:
 
 
 def state(workspace: Workspace, now: datetime) -> dict[str, Any]:
-    """What is published, for `print_report`."""
+    """The published state, for `print_report`."""
     roles = {
         name: {"version": version, "until": until.isoformat(), "due": due}
         for name, version, until, due in workspace.state(now)
@@ -96,7 +98,7 @@ def state(workspace: Workspace, now: datetime) -> dict[str, Any]:
 
 
 def print_report(report: dict[str, Any], as_json: bool) -> None:
-    """What was signed and what is published."""
+    """Print the signed roles and the published state."""
     if as_json:
         command_line.print_json(report)
         return

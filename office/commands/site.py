@@ -1,4 +1,4 @@
-"""`idtone-office site write | prepare | sign | assemble | serve`: the public side of the sound."""
+"""`idtone-office site write | prepare | sign | assemble | serve`: the public site about the sound."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from idtone.ledger.keys.key_file import load_key, read_key
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust.roots import read_root
 
+from ..authority.authority_settings import PublicTerms
 from ..authority.shared_folder import file_mode
 from ..authority.signed_history import history_with_signatures
-from ..authority.signing_terms import PublicTerms
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..desk.reports.report_rules import read_rules, responsible_body
@@ -64,11 +64,11 @@ SitePackageArgument = Annotated[
     Path, typer.Argument(metavar="PACKAGE", help="The folder that `site prepare` has written.")
 ]
 LAST: Final = "last"
-"""In place of a month: the one before this month, in Japan."""
+"""Word in place of a month: the month before the present one, in Japan."""
 KEY_FILE: Final = "public-numbers.key"
-"""In the authority's folder: 32 bytes. With it anyone can find out which numbers are in the tables."""
+"""File in the authority's folder with 32 bytes. Anyone who has it can find out which numbers are in the tables."""
 FIGURES_KEY_FILE: Final = "public-figures.key"
-"""Beside it, and never at a host: 32 bytes. With it anyone can take the noise out of the figures."""
+"""File beside it, never at a host, with 32 bytes. Anyone who has it can remove the noise from the figures."""
 
 
 def site(
@@ -154,7 +154,7 @@ def site(
 def _stated(
     workspace: Workspace, terms: PublicTerms, published: PublishedRegistry, month: str | None, now: datetime
 ) -> tuple[dict[str, Any], SiteFiles]:
-    """The statement to be signed, and what it names. Raises TrustError, UsageError."""
+    """The statement for signature, and the files that it names. Raises TrustError, UsageError."""
     holders = licensed_holders(published.document, published.suspensions, published.index, now)
     expires = changes_at(published.document, published.index, holders, terms.names_holders, now)
     if expires <= now:
@@ -248,7 +248,7 @@ def assemble_site(
     else:
         print_missing(missing)
     if missing:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _copy(path: Path) -> SitePackage:
@@ -262,7 +262,7 @@ def _copy(path: Path) -> SitePackage:
 
 
 def _key(path: Path) -> bytes:
-    """A missing one is made. Each clerk may use it if a group shares the folder. Raises TrustError."""
+    """The key; a missing one is created. If a group shares the folder, each clerk may use it. Raises TrustError."""
     try:
         return load_key(path, file_mode(path.parent))
     except LedgerError as error:
@@ -288,7 +288,7 @@ class Detector:
 
 
 def detector() -> Detector | None:
-    """The recogniser of the site's page; None without numpy, by which the profiles are written."""
+    """The detector for the site's page; None without numpy, which writes the profiles."""
     if find_spec("numpy") is None:
         return None
     from idtone.tones.detector.detector_script import detector_script
@@ -370,6 +370,6 @@ async def _serve(served: Any, host: str, port: int) -> None:
 
 
 def _origin(address: str) -> str:
-    """Origin of the report desk's or the number service's address; empty without one."""
+    """Origin of the report desk's or the number service's address; empty if there is none."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}" if address else ""

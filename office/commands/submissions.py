@@ -1,4 +1,4 @@
-"""`idtone-office application handed-in | take | send-back | decline`: what applicants have handed in themselves."""
+"""`idtone-office application handed-in | take | send-back | decline`: submissions by applicants."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from idtone.core.terminal import command_line
 from idtone.core.translation import Message
 
 from ..authority.change_registry import applications
-from ..authority.moments import in_japan
 from ..authority.typed_application import next_id, receive_typed
+from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
 from ..desk.applicants.submission import SubmissionState, values_of
 from ..desk.applicants.submissions import Submissions

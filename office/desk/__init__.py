@@ -1,1 +1,3 @@
-"""The association's desk (窓口): what members send, each document kept, and each act a leaf of the office's ledger."""
+"""The association's desk (窓口) for members' documents: each document is stored, and each act is a leaf of the office's
+ledger.
+"""

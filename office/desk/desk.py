@@ -1,4 +1,4 @@
-"""What happens to a document at the desk: its signature is verified, its kind's rule judges it, and it is kept."""
+"""A document's way through the desk: its signature is verified, the rule of its kind judges it, and it is stored."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Final
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import VerifierKey
 from idtone.ledger.evidence.steps import Scalar
-from idtone.registry.correspondence.signed_document import SignedDocument, verified
+from idtone.registry.correspondence.signed_document import SignedDocument, verified_document
 from idtone.registry.model import RegistryDocument
 from idtone.registry.parsers import parse_registry
 from idtone.registry.trust import tuf_roles
@@ -21,12 +21,12 @@ from .office_ledger import OfficeLedger
 from .recorded_changes import RecordedChanges
 
 AHEAD: Final = timedelta(minutes=5)
-"""How far a member's clock may be ahead."""
+"""Tolerance for a member's clock that is ahead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a document is about, what its sender is answered, and what its leaf says beside that."""
+    """An accepted document: its subject, the answer to its sender, and further details of its leaf."""
 
     subject: str
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -34,14 +34,14 @@ class Accepted:
 
 
 Rule = Callable[["Desk", SignedDocument, datetime], Accepted]
-"""Judges a document of one kind at a moment. Raises TrustError if it is refused; the error is the answer."""
+"""Judges a document of one kind at a moment. Raises TrustError for a refusal; the error is the answer."""
 
 
 class Desk:
     """One authority's desk. `accept` may be called from any thread."""
 
     def __init__(self, folder: Path, rules: Mapping[str, Rule]) -> None:
-        """Raises TrustError and LedgerError if what an earlier process began cannot be settled."""
+        """Raises TrustError and LedgerError if an earlier process's unfinished change cannot be settled."""
         self.folder = folder
         self.workspace = Workspace(folder)
         self.ledger = OfficeLedger(folder)
@@ -50,15 +50,16 @@ class Desk:
         self._registry: tuple[bytes, RegistryDocument] | None = None
         self._changes = RecordedChanges(self.documents.opened, self.ledger)
         if self.documents.exists:
-            self._changes.settle()
+            self._changes.finish()
 
     def accept(self, octets: bytes, now: datetime) -> Mapping[str, Any]:
-        """The answer to a document; it is kept, and a leaf of the ledger. Raises TrustError, and LedgerError.
+        """The answer to a document; the document is stored, and becomes a leaf of the ledger. Raises TrustError, and
+        LedgerError.
 
         A document that was accepted before gets the same answer, and leaves nothing.
         """
-        with self.ledger.turn():
-            document = verified(octets, self.keys_of)
+        with self.ledger.locked():
+            document = verified_document(octets, self.keys_of)
             known = self.documents.get(document.id)
             if known and known.octets == octets:
                 return known.answer
@@ -82,7 +83,7 @@ class Desk:
             return accepted.answer
 
     def registry(self) -> RegistryDocument:
-        """The registry as it was published last; else the file in the folder. Raises IdtoneError."""
+        """The registry as last published; before the first publication, the file in the folder. Raises IdtoneError."""
         published = self.workspace.repository.octets(tuf_roles.REGISTRY)
         octets = self.workspace.octets(tuf_roles.REGISTRY_FILE) if published is None else published
         if self._registry is None or self._registry[0] != octets:

@@ -1,4 +1,4 @@
-"""Stands before the desk: other hosts' names, other methods and too many requests go no further."""
+"""Guard of the desk: it refuses foreign host names, other methods, and too many requests."""
 
 import ipaddress
 import logging
@@ -16,7 +16,7 @@ from idtone.core.log_throttle import LogThrottle
 
 OF_NETWORK: Final = Rate(20, 200)
 AT_A_TIME: Final = 256
-"""Requests that are answered at a time; half of the connections stay for those who come."""
+"""Most requests in progress; half of the connections stay free for newcomers."""
 AT_A_TIME_OF_NETWORK: Final = 32
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,9 @@ Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def guarding(
     connections: Connections, hosts: Collection[str] | None, methods: Sequence[str] = ("GET", "POST")
 ) -> Middleware:
-    """`hosts` are the names of this desk with their ports, in lower case; None: it answers to any name."""
+    """The guard as middleware. `hosts` are the names of this desk with their ports, in lower case. If they are None, it
+    answers to any name.
+    """
     refused, limits = LogThrottle(_log, "requests are refused"), RequestLimits()
 
     @web.middleware
@@ -59,7 +61,7 @@ def guarding(
 
 
 def visitor_of(request: web.Request) -> str:
-    """The address of the visitor. Only a proxy on this machine, also at a Unix socket, may name another one."""
+    """The visitor's address. Only a proxy on this machine, or at a Unix socket, may name another address."""
     peer = request.remote or ""
     try:
         is_proxy = not peer or ipaddress.ip_address(peer).is_loopback

@@ -35,14 +35,16 @@ LINKS: Final = (
     (FORM_PATH, "通話を申告する", "Report a call"),
     (STATUS_PATH, "申告の経過", "The state of a report"),
 )
-"""In the head of the public forms."""
+"""Links in the head of the public forms."""
 DOCUMENT_LIMIT: Final = 256 * 1024
-"""Bytes."""
+"""Most bytes of a document."""
 CLOSE_WITHIN_S: Final = 2.0
 HTTP_PORT: Final = 80
-"""A client leaves it out of `Host`."""
+"""The default port, which a client leaves out of `Host`."""
 THREADS: Final = 2
-"""For documents. They wait there for an act that waits for the desk, and must not hold the threads that record it."""
+"""Threads for documents. They wait there for acts that the desk records, and must not occupy the threads that record
+them.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -50,16 +52,16 @@ _log = logging.getLogger(__name__)
 async def attend(
     desk: Desk, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event, names: Sequence[str] = ()
 ) -> None:
-    """Serve until `over` is set; `ready` receives the port. `names` are the host names that the desk has at its proxy.
+    """Serve until `over` is set; `ready` receives the port. `names` are the desk's host names at its proxy.
 
     Raises OSError if the address cannot be used, and LedgerError.
     """
     connections = Connections()
-    with desk.ledger.open() as (url, writer), bound(host, port) as listening:
+    with desk.ledger.open() as (url, writer), bound_socket(host, port) as listening:
         port = listening.getsockname()[1]
         runner = web.AppRunner(application(desk, guarding(connections, _hosts(host, port, names))))
         await runner.setup()
-        # Commands that run meanwhile leave their acts in a folder.
+        # Commands that run at the same time leave their acts in a folder.
         background = [
             asyncio.create_task(record_acts(url, writer, DisclosureRules())),
             asyncio.create_task(forget_in_time(desk)),
@@ -78,15 +80,15 @@ async def attend(
 
 
 @contextmanager
-def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that listens at this address. Raises OSError."""
+def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """Context with a socket that listens at this address. Raises OSError."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     with socket.create_server(address[:2], family=family) as listening:
         yield listening
 
 
 def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
-    """The names by which `Host` may name the desk; None if it listens on all addresses, and no name is known."""
+    """The accepted values of `Host`; None if the desk listens on all addresses, and no name is known."""
     if _is_any(host):
         return frozenset(each.lower() for each in names) or None
     own = f"[{host}]" if ":" in host else host
@@ -95,7 +97,7 @@ def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
 
 
 def _is_any(host: str) -> bool:
-    """True if to listen there is to listen on all addresses."""
+    """True if this host means all addresses."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:

@@ -9,7 +9,7 @@ from idtone.member.reports.report_documents import ANSWER, FETCH, REPORT
 from idtone.registry.correspondence import own_suspension_report, suspension_confirmation
 
 from ..evaluation.accept_figures import accept_figures
-from ..refused.blind_evaluation import without_key
+from ..refused.blind_evaluation import refuse_without_key
 from . import own_suspensions, suspension_confirmations
 from .desk import Rule
 from .reports.report_desk import answer_rule, fetch_rule, report_rule
@@ -19,7 +19,7 @@ RULES: Final[Mapping[str, Rule]] = {
     REPORT: report_rule,
     FETCH: fetch_rule,
     ANSWER: answer_rule,
-    suspension_confirmation.KIND: suspension_confirmations.confirmed,
-    own_suspension_report.KIND: own_suspensions.reported,
-    REFUSAL_CHECK: without_key,
+    suspension_confirmation.KIND: suspension_confirmations.accept_confirmation,
+    own_suspension_report.KIND: own_suspensions.accept_own_suspensions,
+    REFUSAL_CHECK: refuse_without_key,
 }

@@ -1,6 +1,6 @@
-"""The documents that the desk has accepted, with what it answered: one SQLite file in the authority's folder.
+"""The accepted documents with the desk's answers: one SQLite file in the authority's folder.
 
-The office's ledger has the SHA-256 of each document. The store is what one searches; it can be checked by the ledger.
+The office's ledger has the SHA-256 of each document. The store is for searches; the ledger can verify it.
 """
 
 import json
@@ -38,7 +38,7 @@ _ADD: Final = "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?, CAST(? AS 
 
 @dataclass(frozen=True, slots=True)
 class KeptDocument:
-    """`subject` is the id of what the document is about, `octets` the signed note, `answer` what the desk answered."""
+    """A stored document. `subject` is the id of its subject, `octets` the signed note, `answer` the desk's answer."""
 
     id: str
     kind: str
@@ -50,20 +50,20 @@ class KeptDocument:
 
 
 class DocumentStore:
-    """Each call opens the file for itself, from any thread."""
+    """The store of documents. Each call opens the file. For any thread."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
 
     @property
     def exists(self) -> bool:
-        """False as long as nothing was kept."""
+        """False until the first document is stored."""
         return self._path.exists()
 
     def added(
         self, document: SignedDocument, subject: str, received: datetime, answer: Mapping[str, Any]
     ) -> list[Statement]:
-        """The change that keeps a document."""
+        """The change that stores a document."""
         row = (
             document.id, document.kind, document.member, subject, int(received.timestamp() * 1e6),
             document.octets.decode(), json.dumps(answer, ensure_ascii=False),
@@ -71,7 +71,7 @@ class DocumentStore:
         return [(_ADD, row)]
 
     def forget(self, kind: str, subjects: Iterable[str]) -> None:
-        """Erase the content of documents; that there were such documents, and when, stays. Raises TrustError."""
+        """Erase the content of documents; their existence and time stay. Raises TrustError."""
         with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
             database.executemany(
@@ -89,7 +89,7 @@ class DocumentStore:
         return self._read(" AND ".join(clause for clause, _ in where), *(str(value) for _, value in where))
 
     def count(self, kind: str, member: str, since: datetime) -> int:
-        """How many documents of a kind were received from a member since a moment."""
+        """Number of documents of a kind from a member since a moment."""
         if not self.exists:
             return 0
         query = "SELECT count(*) FROM documents WHERE kind = ? AND member = ? AND received >= ?"

@@ -1,10 +1,10 @@
-"""What is wrong with a field of a public form."""
+"""Errors in the fields of a public form."""
 
 from typing import NamedTuple
 
 
 class FieldProblem(NamedTuple):
-    """What is wrong with a field: one of the form's problems; one of them names a `character`."""
+    """An error in a field, which is one of the form's problems. One of them names a `character`."""
 
     problem: str
     character: str = ""

@@ -1,7 +1,7 @@
 """The office's ledger: each act of the office and of its desk is a leaf of a signed tree, like a member's calls.
 
-It is a ledger like any other: `idtone ledger verify -c FOLDER/ledger/idtone.yaml` verifies it, and witnesses can cosign
-it. Commands may run while the desk does; then the desk writes their acts.
+It has the format of every ledger: `idtone ledger verify -c FOLDER/ledger/idtone.yaml` verifies it, and witnesses can
+cosign it. Commands may run while the desk does; then the desk writes their acts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import yaml
 
 from idtone.core.errors import LedgerError
 from idtone.core.files import replace_durably
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import LedgerSettings, load_settings
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
@@ -30,7 +30,7 @@ from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 
-from ..authority.turns import turn
+from ..authority.folder_lock import lock_folder
 
 FOLDER: Final = "ledger"
 NODE: Final = "authority"
@@ -40,7 +40,7 @@ TURN_WITHIN_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class OfficeAct:
-    """One act. `subject` is the id of what it is about; `details` are its own."""
+    """One act. `subject` is the id of its subject; `details` depend on the act."""
 
     id: str
     at: datetime
@@ -60,7 +60,7 @@ _COMMON: Final = ("act", "subject", "by", "by_uid", "by_way")
 
 
 class OfficeLedger:
-    """The ledger in an authority's folder. It is made with its keys and settings at the first act."""
+    """The ledger in an authority's folder. The first act creates it with its keys and settings."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
@@ -68,12 +68,12 @@ class OfficeLedger:
 
     @property
     def settings_file(self) -> Path:
-        """Settings for `idtone ledger … -c`; the office may name witnesses there."""
+        """Settings file for `idtone ledger … -c`; the office may name witnesses there."""
         return self._folder / "idtone.yaml"
 
     def record(self, act: str, subject: str, **details: Scalar) -> str:
-        """Record an act of the person who runs this command, durably; returns its id. Raises LedgerError: then it must
-        not be done.
+        """Record an act of the person who runs this command, durably; returns its id. Raises LedgerError: then the act
+        must not be done.
         """
         act_id = new_act_id()
         self.record_as(act_id, act, subject, **details)
@@ -81,8 +81,8 @@ class OfficeLedger:
 
     def record_as(self, act_id: str, act: str, subject: str, **details: Scalar) -> None:
         """Record the act as `record` does, under this id."""
-        step = steps.duty(act_id, datetime.now(UTC), acting(), act, subject, details)
-        with self.turn():
+        step = steps.duty(act_id, datetime.now(UTC), acting_person(), act, subject, details)
+        with self.locked():
             if self._writer:
                 future = self._writer.append(step)
                 self._writer.hurry()
@@ -92,12 +92,12 @@ class OfficeLedger:
             record_act(settings.url, NODE, KeyRing.of(settings, NODE), lambda _: step, DisclosureRules())
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Context in which one process alone looks, records and acts. Raises LedgerError."""
+    def locked(self) -> Iterator[None]:
+        """Context in which only one process looks, records and acts. Raises LedgerError."""
         with ExitStack() as stack:
             try:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
-                stack.enter_context(turn(self._folder / LOCK, TURN_WITHIN_S))
+                stack.enter_context(lock_folder(self._folder / LOCK, TURN_WITHIN_S))
             except TimeoutError as error:
                 raise LedgerError(
                     "{folder}: the acts before this one take too long; try again", folder=self._folder
@@ -110,11 +110,11 @@ class OfficeLedger:
 
     @contextmanager
     def open(self) -> Iterator[tuple[str, LedgerWriter]]:
-        """The ledger's address, and its writer, which stays open for a process that records many acts. Raises
-        LedgerError.
+        """Context with the ledger's address, and its writer, which stays open for a process that records many acts.
+        Raises LedgerError.
         """
         with ExitStack() as stack:
-            with self.turn():  # a command may be writing an act at this moment
+            with self.locked():  # a command may be writing an act now
                 settings = self._settings()
                 writer = stack.enter_context(LedgerWriter.open(settings.url, NODE, KeyRing.of(settings, NODE)))
             self._writer = writer
@@ -132,7 +132,7 @@ class OfficeLedger:
         return False
 
     def acts(self) -> list[OfficeAct]:
-        """All acts, in the order of writing, also those in ledgers that this one continues. Raises LedgerError."""
+        """All acts, in the order of writing, including those in ledgers that this one continues. Raises LedgerError."""
         found: list[OfficeAct] = []
         for url in self._urls():
             with LedgerReader.open(url) as reader:
@@ -140,8 +140,8 @@ class OfficeLedger:
         return found
 
     def _urls(self) -> list[str]:
-        """The addresses of the ledgers that are there, in their order, the present one last. A copy of the office is
-        elsewhere, so an earlier ledger is sought by its name beside the present one.
+        """The addresses of the existing ledgers in order, the present one last. A copy of the office is in another
+        folder, so an earlier ledger is looked up by its name beside the present one.
         """
         if not self.settings_file.exists():
             return []
@@ -151,7 +151,7 @@ class OfficeLedger:
         return [f"sqlite:///{path}" for path in (*earlier, present) if path.exists()]
 
     def _settings(self) -> LedgerSettings:
-        """Missing ones are written."""
+        """The settings; a missing file is written."""
         if not self.settings_file.exists():
             here = self._folder.resolve()
             self._folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What members have stopped themselves, because the police called them directly: the desk's rule, and what it knows."""
+"""Members' own stops, after a direct call of the police: the desk's rule for the reports, and the stops it knows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from datetime import datetime
 
 from idtone.core.errors import TrustError
 from idtone.registry.correspondence.own_suspension_report import KIND, OwnSuspensionReport
-from idtone.registry.correspondence.signed_document import SignedDocument, verified
+from idtone.registry.correspondence.signed_document import SignedDocument, verified_document
 
 from .desk import AHEAD, Accepted, Desk
 
 
-def reported(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def accept_own_suspensions(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     """The rule for reports of own suspensions."""
     content = OwnSuspensionReport.of(document.content)
     if content.in_force > min(document.at, now) + AHEAD:
@@ -40,11 +40,13 @@ class MemberStop:
 
 
 def member_stops(desk: Desk, reference: str | None = None) -> Iterator[MemberStop]:
-    """The oldest first; of one reference, or of all. Only documents whose key is still in the registry."""
+    """The members' stops under one reference or all, the oldest first. Only documents whose key is still in the
+    registry count.
+    """
     newest: dict[tuple[str, str], MemberStop] = {}
     for kept in desk.documents.of(KIND):
         try:
-            document = verified(kept.octets, desk.keys_of)
+            document = verified_document(kept.octets, desk.keys_of)
         except TrustError:
             continue
         report = OwnSuspensionReport.of(document.content)

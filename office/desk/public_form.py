@@ -1,4 +1,4 @@
-"""Public forms of the desk in Japanese and English: plain HTML without scripts, and what visitors send by them.
+"""Public forms of the desk in Japanese and English: plain HTML without scripts, and the reading of their fields.
 
 Every value of a visitor is escaped.
 """
@@ -27,7 +27,7 @@ from ..authority.yaml_text import value_at
 from .field_problem import FieldProblem
 
 TRAP: Final = "website"
-"""A field that people do not see. A program that fills in every field fills it in too."""
+"""A field that people do not see. Programs that fill in every field fill it in too."""
 _STYLE: Final = (
     ":root{color-scheme:light dark;--paper:#fff;--raised:#f3f5f8;--ink:#16202b;--quiet:#4f5b68;--line:#4f5b68;"
     "--accent:#0b5fa5;--on:#fff;--bad:#b3261e}"
@@ -55,7 +55,7 @@ _STYLE: Final = (
     ".problem{border-left:.3em solid var(--bad);background:var(--raised);padding:1em}.receipt{font-size:1.5em}"
     ".trap{position:absolute;left:-9999px}"
 )
-"""As the console's style sheet, which the desk alone does not have."""
+"""The same look as the console's style sheet, which the desk does not have."""
 POLICY: Final = (
     "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; style-src 'sha256-"
     + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -72,18 +72,18 @@ COMMON_PROBLEMS: Final = {
                "The desk cannot accept it now. Send it again later."),
     "form": ("このページの様式から送ってください。", "Send it by the form on this page."),
 }  # fmt: skip
-"""What can go wrong with each form, in words."""
+"""Problem of any form → its words."""
 MUST: Final = '<span class="must">必須 / required</span>'
 _HEAD: Final = "<header></header>"
 _CORRECT: Final = ("次の点を直してください。", "Please correct the following:")
 _FIELD_LIMIT: Final = 16 * 1024
-"""Bytes."""
+"""Most bytes of a field."""
 _FORM_LIMIT: Final = 1024 * 1024
-"""Bytes of all fields."""
+"""Most bytes of all fields."""
 _PARTS_LIMIT: Final = 30
 _CHUNK: Final = 64 * 1024
 _MALFORMED: Final = (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError)
-"""aiohttp's words for a body that is not what it says, or of an encoding that does not exist."""
+"""aiohttp's errors for a malformed body, or for an unknown encoding."""
 _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Cache-Control": "no-store",
@@ -91,11 +91,11 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 Problems = Mapping[str, tuple[str, str]]
-"""What is wrong → the words in Japanese and English."""
+"""Problem → its words in Japanese and English."""
 
 
 class FormError(Exception):
-    """`problem`, of the whole form, is one of its problems; `wrong` is what is wrong with its fields."""
+    """A refused form. `problem`, of the whole form, is one of its problems; `wrong` has the errors of its fields."""
 
     def __init__(
         self,
@@ -114,8 +114,8 @@ async def read_form(
     long: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, bytes]:
     """Read the fields into `values`; returns the files that are not empty. `files` are the fields that take a file,
-    and `long` those that take a long text, with the most bytes of each. Raises FormError, also for a file in another
-    field.
+    `long` those that take a long text, each with its greatest size in bytes. Raises FormError, also for a file in
+    another field.
     """
     if (request.content_length or 0) > _FORM_LIMIT + sum(files.values()) + sum(long.values()):
         raise FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -144,7 +144,7 @@ async def read_form(
 
 
 async def read_texts(request: web.Request, *names: str) -> tuple[str, ...]:
-    """These fields of a form without files, which are short; empty ones if the body is not what it says."""
+    """The values of these short fields of a form without files; empty if the body is malformed."""
     try:
         sent = await request.post()
     except _MALFORMED:
@@ -157,7 +157,7 @@ def _text(octets: bytes) -> str:
 
 
 async def _held(part: BodyPartReader, limit: int) -> bytes:
-    """Raises FormError."""
+    """The content of a part, up to `limit` bytes. Raises FormError."""
     held = bytearray()
     while chunk := await part.read_chunk(_CHUNK):
         held += chunk
@@ -177,15 +177,15 @@ def text_field(
     required: bool = False,
     more: str = "",
 ) -> str:
-    """A field in one line. `value` and `more`, which is HTML for its attributes, are escaped already."""
+    """A field of one line. `value` and `more`, which is HTML for its attributes, are escaped already."""
     return (
         f"<label>{MUST * required}{both(*title)}"
         f'<input type="{kind}" name="{name}" value="{value}" maxlength="200"{more}'
-        f"{' required' * required}{state(name, wrong)}>{error_at(problems, name, wrong)}</label>"
+        f"{' required' * required}{fault_attributes(name, wrong)}>{error_at(problems, name, wrong)}</label>"
     )
 
 
-def trap() -> str:
+def hidden_trap_field() -> str:
     """The field that people do not see."""
     return (
         f'<div class="trap" aria-hidden="true"><label>Website<input type="text" name="{TRAP}" tabindex="-1" '
@@ -193,8 +193,8 @@ def trap() -> str:
     )
 
 
-def state(name: str, wrong: Mapping[str, FieldProblem]) -> str:
-    """Attributes of a field that is wrong; the first one gets the focus."""
+def fault_attributes(name: str, wrong: Mapping[str, FieldProblem]) -> str:
+    """HTML attributes of a field with an error; the first one gets the focus."""
     if name not in wrong:
         return ""
     focus = " autofocus" * (name == next(iter(wrong)))
@@ -202,14 +202,14 @@ def state(name: str, wrong: Mapping[str, FieldProblem]) -> str:
 
 
 def error_at(problems: Problems, name: str, wrong: Mapping[str, FieldProblem]) -> str:
-    """What is wrong with a field, beside it."""
+    """The error of a field, beside it."""
     if name not in wrong:
         return ""
     return f'<span class="bad" id="error-{name}">{_words(problems, *wrong[name])}</span>'
 
 
 def all_wrong(problems: Problems, wrong: Mapping[str, FieldProblem]) -> str:
-    """All that is wrong with the fields, each with the way to it."""
+    """All errors of the fields, each with a link to its field."""
     if not wrong:
         return ""
     each = "".join(
@@ -227,12 +227,12 @@ def _words(problems: Problems, problem: str, character: str = "") -> str:
 
 
 def both(japanese: str, english: str) -> str:
-    """The same in both languages. They are HTML already."""
+    """A text in both languages. Both are HTML already."""
     return f'<span lang="ja">{japanese}</span> <span lang="en">{english}</span>'
 
 
 def page(title: tuple[str, str], body: str) -> str:
-    """The whole page. `body` is HTML already."""
+    """The complete page. `body` is HTML already."""
     return (
         f'<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>{title[0]} / {title[1]}</title>'
         '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
@@ -242,23 +242,23 @@ def page(title: tuple[str, str], body: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PublicPages:
-    """The head of all forms: the association, and the way to the other public pages of the same server."""
+    """The head of all forms: the association, and links to the other public pages of the same server."""
 
     association: str
-    """Empty if the registry cannot be read."""
+    """The association's name; empty if the registry cannot be read."""
     links: Sequence[tuple[str, str, str]]
-    """The path, and the words in Japanese and in English."""
+    """Path of each link, with its words in Japanese and in English."""
 
     @classmethod
     def of(cls, folder: Path, links: Sequence[tuple[str, str, str]]) -> Self:
-        """Those of the association's folder."""
+        """The head for the association's folder."""
         try:
             return cls(association_of(folder), links)
-        except IdtoneError:  # what does not work without it says so
+        except IdtoneError:  # the parts that do not work without it say so
             return cls("", links)
 
     def html(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-        """The answer with a `page` that nothing can be put into."""
+        """The answer with a `page`, with headers that forbid injected content."""
         links = "".join(f'<a href="{path}">{both(japanese, english)}</a>' for path, japanese, english in self.links)
         name = f"<strong>{escape(self.association)}</strong>" if self.association else ""
         text = text.replace(_HEAD, f"<header>{name}{links}</header>", 1)
@@ -266,7 +266,7 @@ class PublicPages:
 
 
 def association_of(folder: Path) -> str:
-    """Its name in its registry. Raises IdtoneError."""
+    """The association's name in its registry. Raises IdtoneError."""
     path = folder / tuf_roles.REGISTRY_FILE
     text = read_text(path)
     try:

@@ -1,7 +1,7 @@
 """A change of a desk's store, and the leaf of the office's ledger that records it: both are made, or neither.
 
-First the change is kept as an intention, then the leaf is recorded, then the change is made. If the process ends in
-between, `settle` makes the changes that the ledger has. So what a leaf names is always kept.
+First the change is stored as an intention, then the leaf is recorded, then the change is made. If the process ends in
+between, `settle` makes the changes whose leaf is in the ledger. So the subject of each leaf is always stored.
 """
 
 import json
@@ -25,9 +25,9 @@ CREATE TABLE IF NOT EXISTS intended (
 """
 """`act` is the id of the leaf, `since` in microseconds, `statements` JSON."""
 Statement = tuple[str, Sequence[str | int | None]]
-"""SQL and its values. It may be executed when the change was made already: then it changes nothing."""
+"""SQL and its values. It may be executed again after the change was made: then it changes nothing."""
 _LATE: Final = timedelta(hours=1)
-"""No act takes that long: one that the ledger does not have by then was not recorded."""
+"""Longer than any act takes: an act that is not in the ledger by then was not recorded."""
 
 
 class RecordedChanges:
@@ -37,7 +37,7 @@ class RecordedChanges:
         self._opened, self._ledger = opened, ledger
 
     def make(self, statements: Iterable[Statement], act: str, subject: str, **details: Scalar) -> bool:
-        """Record an act, and make the change; returns whether the last statement changed anything.
+        """Record an act, and make the change; True if the last statement changed anything.
 
         Raises TrustError if the store cannot be written, and LedgerError: then nothing is changed, unless the ledger
         has the act later.
@@ -48,11 +48,13 @@ class RecordedChanges:
         self._ledger.record_as(act_id, act, subject, **details)
         return self._change(act_id)
 
-    def settle(self) -> None:
-        """Make the changes whose leaf is in the ledger, and drop those that were never recorded. Raises as `make`."""
+    def finish(self) -> None:
+        """Make the changes whose leaf is in the ledger, and drop those that were never recorded. Raises the errors of
+        `make`.
+        """
         if not self._intended():
             return
-        with self._ledger.turn():  # an act that is under way makes its change itself
+        with self._ledger.locked():  # an act that is under way makes its change itself
             for act_id, since in self._intended():
                 if self._ledger.knows(act_id):
                     self._change(act_id)

@@ -1,4 +1,4 @@
-"""Confirmations of suspensions: the rule of the desk, and who has confirmed what is published."""
+"""Confirmations of suspensions: the desk's rule, and the nodes that have confirmed the published stops."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Final
 
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import VerifierKey
-from idtone.registry.correspondence.signed_document import SignedDocument, verified
+from idtone.registry.correspondence.signed_document import SignedDocument, verified_document
 from idtone.registry.correspondence.suspension_confirmation import KIND, SuspensionConfirmation
 from idtone.registry.model import Member, SuspensionEntry
 from idtone.registry.parsers import parse_suspensions
 from idtone.registry.suspended_numbers import stops
 from idtone.registry.trust import tuf_roles
 
-from ..authority.repository import SignedRepository
+from ..authority.signed_repository import SignedRepository
 from .desk import AHEAD, Accepted, Desk
 
 _FILE: Final = tuf_roles.SUSPENSIONS_FILE
 
 
-def confirmed(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule for confirmations. They are about an edition that was published, and about stops in it, or about ends of
-    stops of earlier ones.
+def accept_confirmation(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+    """The rule for confirmations. They must be about a published edition, and about stops in it, or about ends of stops
+    of earlier editions.
     """
     content = SuspensionConfirmation.of(document.content)
     edition = published_stops(desk.workspace.repository, content.sha256)
@@ -52,10 +52,10 @@ def published_stops(repository: SignedRepository, sha256: str) -> list[Suspensio
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A node's confirmation of all stops of a reference: `in_use` is None without it.
+    """A node's confirmation of all stops of a reference; `in_use` is None if there is no confirmation.
 
-    `node` is the name of its key; None for a member that has named no key. `is_lifted`: the reference is in what was
-    published before, and not in what is published now; `lifted` is since when the node goes by that, if it has said so.
+    `node` is the name of its key; None for a member that has named no key. `is_lifted`: the reference was published
+    before, and is not any more. `lifted` is when the node applied that, if it has reported it.
     """
 
     reference: str
@@ -69,7 +69,7 @@ class Confirmation:
 
     @property
     def is_missing(self) -> bool:
-        """True if the node has to confirm a stop; or the end of one that it has confirmed."""
+        """True if the node still has to confirm a stop, or the end of a stop that it has confirmed."""
         return self.lifted is None and self.in_use is not None if self.is_lifted else self.in_use is None
 
 
@@ -77,8 +77,8 @@ def confirmations(
     desk: Desk, reference: str | None = None, ended_since: datetime | None = None
 ) -> Iterator[Confirmation]:
     """The confirmations of each published stop, or of one, by each node of each member that holds numbers. Then the
-    stops that were lifted: one that is asked for, and else those whose end some node has still to confirm, or has
-    confirmed from `ended_since` on.
+    lifted stops: the one that is asked for; otherwise those whose end some node has still to confirm, or has confirmed
+    from `ended_since` on.
 
     Raises TrustError if nothing was published, or never this reference.
     """
@@ -122,7 +122,7 @@ def _of_earlier(repository: SignedRepository, reference: str) -> list[Suspension
 
 
 def _confirmed_before(published: Collection[str], documents: _Documents) -> dict[str, list[SuspensionEntry]]:
-    """The references that nodes have confirmed and that are not published any more, with their last known stops."""
+    """The references that nodes have confirmed and that are no longer published, with their last known stops."""
     return {reference: stops for reference, stops in documents.last_known.items() if reference not in published}
 
 
@@ -137,7 +137,9 @@ def _lifted(desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: _Doc
 
 
 def _end(row: Confirmation, ends: Mapping[tuple[str, str], datetime]) -> datetime | None:
-    """When the node took over the end of this stop. The end of an earlier stop with this reference does not count."""
+    """Time at which the node applied the end of this stop. The end of an earlier stop with this reference does not
+    count.
+    """
     end = ends.get((row.node or "", row.reference))
     return end if end and (row.in_use is None or end >= row.in_use) else None
 
@@ -157,8 +159,8 @@ class _Document:
 
 @dataclass(frozen=True, slots=True)
 class _Documents:
-    """What nodes have said, by node and reference: the stops, and the latest end. `last_known` are a reference's stops
-    of the last document that has some.
+    """The nodes' reports, by node and reference: the stops, and the latest end. `last_known` has the stops of each
+    reference in the last document with any.
     """
 
     stops: dict[tuple[str, str], list[_Document]] = field(default_factory=dict)
@@ -167,7 +169,7 @@ class _Documents:
 
     @classmethod
     def of(cls, documents: Iterable[_Document]) -> _Documents:
-        """The documents in the order of receipt."""
+        """The collection of these documents, which are in the order of receipt."""
         found = cls()
         for each in documents:
             in_edition: dict[str, list[SuspensionEntry]] = {}
@@ -205,11 +207,11 @@ def _of_member(
 
 
 def _documents(desk: Desk) -> Iterator[_Document]:
-    """What the desk has accepted, in the order of receipt, if its key is still in the registry."""
+    """The accepted documents in the order of receipt, if their key is still in the registry."""
     editions: dict[str, list[SuspensionEntry] | None] = {}
     for kept in desk.documents.of(KIND):
         try:
-            document = verified(kept.octets, desk.keys_of)
+            document = verified_document(kept.octets, desk.keys_of)
         except TrustError:
             continue
         content = SuspensionConfirmation.of(document.content)

@@ -12,12 +12,12 @@ from ..desk.desk import Accepted, Desk
 from .kept_figures import read_figures
 
 CRITERIA_FILE: Final = "evaluation.yaml"
-"""In the authority's folder."""
+"""File in the authority's folder."""
 
 
 def accept_figures(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """Figures are accepted if a witness that the criteria name has cosigned their head since the end of their period,
-    they do not contradict each other or earlier ones of the same node, and their period does not overlap another one.
+    """The rule for figures. A witness in the criteria must have cosigned their head since the end of their period; they
+    must not contradict each other or earlier ones of the same node; and their period must not overlap another one.
     Figures of the same period replace the earlier ones. Raises TrustError, and DocumentError for a fault in the
     criteria.
     """

@@ -1,6 +1,6 @@
 """The badge (標章) that an evaluated member may show: an SVG picture in Japanese and English. Pure.
 
-The registry has its SHA-256, so a badge is genuine if the public list names its digest. It loads nothing.
+The registry has its SHA-256, so a badge is genuine if the public list has its digest. It loads nothing.
 """
 
 from datetime import date
@@ -14,7 +14,7 @@ from ..authority.licence_mark import issued_by
 
 
 def badge(member: Member, grade: Grade, criteria: Criteria, association: str, until: date, result: str) -> bytes:
-    """`until` is the last day on which it is valid, `result` the SHA-256 of the result."""
+    """The badge as SVG. `until` is the last day on which it is valid, `result` the SHA-256 of the result."""
     title = criteria.terms.title
     fields = {
         "id": member.id,

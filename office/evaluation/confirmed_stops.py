@@ -1,4 +1,4 @@
-"""How long it took until a member's nodes had stopped a number, by what they have confirmed to the desk."""
+"""The time until a member's nodes stopped a number, by their confirmations to the desk."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,15 +8,15 @@ from functools import cache
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import VerifierKey
 from idtone.member.evaluation.period import Period
-from idtone.registry.correspondence.signed_document import verified
+from idtone.registry.correspondence.signed_document import verified_document
 from idtone.registry.correspondence.suspension_confirmation import SuspensionConfirmation
 
-from ..authority.repository import SignedRepository
+from ..authority.signed_repository import SignedRepository
 from ..desk.document_store import KeptDocument
 from ..desk.suspension_confirmations import published_stops
 
 Editions = Callable[[str], Mapping[str, datetime]]
-"""SHA-256 of a published suspensions.yaml → when the stop of each reference began; of several, the latest."""
+"""SHA-256 of a published suspensions.yaml → reference → beginning of its stop; of several stops, the latest."""
 
 
 def published_editions(repository: SignedRepository) -> Editions:
@@ -31,13 +31,13 @@ def published_editions(repository: SignedRepository) -> Editions:
 def confirmed_stops(
     documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[VerifierKey]], editions: Editions, period: Period
 ) -> dict[str, Fraction]:
-    """The hours from the beginning of each stop in the period until the last of the nodes that have confirmed it had it
-    in use, by reference. Documents by a key that the registry does not name any more are left out.
+    """Reference → hours from the beginning of the stop until the last confirming node applied it, for the stops of the
+    period. Documents by a key that the registry no longer names are left out.
     """
     first: dict[tuple[str, datetime, VerifierKey], datetime] = {}
     for kept in documents:
         try:
-            document = verified(kept.octets, lambda member: keys.get(member, ()))
+            document = verified_document(kept.octets, lambda member: keys.get(member, ()))
         except TrustError:
             continue
         content = SuspensionConfirmation.of(document.content)

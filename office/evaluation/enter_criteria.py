@@ -1,4 +1,4 @@
-"""The criteria as the office enters them: `evaluation.yaml`, whose version each change raises."""
+"""Entry of the criteria by the office: `evaluation.yaml`, whose version each change raises."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -50,11 +50,11 @@ def enter_criteria(
     name: str = CRITERIA_FILE,
     read_version: int | None = None,
 ) -> Criteria:
-    """Enter these criteria in place of the older ones, under the next version: `given` is the tree of the file, whose
-    own version does not count. `name` is the file's name in an error. `read_version` is that of the criteria that the
-    person has changed, 0 if there were none: nobody else may have changed them since.
+    """Enter these criteria in place of the older ones, under the next version. `given` is the tree of the file, whose
+    own version does not count. `name` is the file's name in an error. `read_version` is the version of the criteria
+    that the person has changed, 0 if there were none: nobody else may have changed them since.
 
-    The act is in the office's ledger first. Raises IdtoneError, and changes nothing then.
+    The act is recorded in the office's ledger first. Raises IdtoneError, and then nothing has changed.
     """
     with workspace.locked():
         present = present_criteria(workspace)
@@ -78,7 +78,7 @@ def enter_criteria(
 
 
 def tree_of(document: CriteriaDocument) -> dict[str, Any]:
-    """The criteria as the file has them, without what is empty."""
+    """The criteria as the tree of the file, without empty values."""
     terms = document.evaluation
     return {
         "evaluation": {
@@ -103,7 +103,7 @@ def tree_of(document: CriteriaDocument) -> dict[str, Any]:
 
 
 def number_text(value: Decimal) -> str:
-    """The number without zeros at its end, and without an exponent."""
+    """The number without trailing zeros, and without an exponent."""
     return f"{value:f}".rstrip("0").rstrip(".") if "." in f"{value:f}" else f"{value:f}"
 
 
@@ -114,7 +114,7 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _content(document: CriteriaDocument) -> dict[str, Any]:
-    """All but the version."""
+    """All content except the version."""
     tree = tree_of(document)
     del tree["evaluation"]["version"]
     return tree

@@ -1,4 +1,4 @@
-"""Evaluates members from what the authority's folder holds of them."""
+"""Evaluates members from the data in the authority's folder."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,19 +29,19 @@ from .kept_figures import read_figures
 from .observations import Observation, observations, observations_in, observed
 
 Progress = Callable[[int, int], object]
-"""Takes how many members are evaluated, and of how many."""
+"""Receives the number of evaluated members, and the total."""
 
 
 @dataclass(frozen=True)
 class EvaluatedMembers:
-    """The evaluations by the registry as it was then."""
+    """The evaluations, with the registry that they used."""
 
     registry: RegistryDocument
     criteria: Criteria
     period: Period
     evaluations: Sequence[Evaluation]
     observations: Sequence[Observation]
-    """Those of the period, which the evaluations have counted."""
+    """The observations of the period, which the evaluations have counted."""
 
 
 def period_over(since: str, until: str, now: datetime, name: Callable[[str], str]) -> Period:
@@ -63,7 +63,7 @@ def evaluate_members(
     chosen: Sequence[str] = (),
     progress: Progress = lambda done, of: None,
 ) -> EvaluatedMembers:
-    """Evaluate the chosen members, or all; `now` decides who has a valid licence. Raises IdtoneError."""
+    """The evaluation of the chosen members, or of all; `now` decides which licences are valid. Raises IdtoneError."""
     known = {each.id for each in registry.members}
     if unknown := [each for each in chosen if each not in known]:
         raise UsageError("the registry has no member {member!r}; `idtone registry show` lists them", member=unknown[0])
@@ -85,7 +85,7 @@ def evaluate_members(
 def counted_by_desk(
     workspace: Workspace, members: Iterable[Member], period: Period
 ) -> Callable[[str], tuple[dict[str, Fraction], Share]]:
-    """Counts by a member's id, what the desk knows by itself of the period: the hours of the stops that its nodes have
+    """A function from a member's id to the desk's own counts of the period: hours of the stops that its nodes have
     confirmed, by reference, and its answers to reports. Raises IdtoneError.
     """
     documents = Desk(workspace.folder, {}).documents
@@ -108,7 +108,7 @@ def _excluded(member: Member, stopped: Collection[str], now: datetime) -> Exclus
 
 
 def read_folder(workspace: Workspace) -> tuple[RegistryDocument, Criteria]:
-    """The registry and the criteria as they are in the folder. Raises IdtoneError."""
+    """The registry and the criteria in the folder. Raises IdtoneError."""
     criteria = read_criteria(workspace.folder / CRITERIA_FILE)
     with checking():
         return registry_of(workspace), criteria

@@ -19,7 +19,7 @@ from .observations import Observed
 
 
 class Exclusion(StrEnum):
-    """Why a member gets no grade, whatever its values are. The names are public: results have them."""
+    """Reasons why a member gets no grade, independently of its values. The names are public: results have them."""
 
     NO_LICENCE = "no-valid-licence"
     STOPPED = "stopped"
@@ -34,8 +34,8 @@ EXCLUSION_WORDS: Final = {
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of one member. `missing` are the nodes without figures for each day, `doubts` what to ask the
-    member about.
+    """The evaluation of one member. `missing` are the nodes without figures for each day; `doubts` are questions for
+    the member.
     """
 
     member: Member
@@ -61,12 +61,12 @@ def evaluate(
     period: Period,
     excluded: Exclusion | None = None,
 ) -> Evaluation:
-    """`figures` are all that the desk has of the member, in the order in which they came.
+    """The evaluation of a member. `figures` are all that the desk has of it, in the order of receipt.
 
-    `confirmed_stops` are the hours until its nodes confirmed each stop, by reference; they count before those that the
-    office has observed. `reports` is what the desk has counted of its answers.
+    `confirmed_stops` are the hours until its nodes confirmed each stop, by reference; they take precedence over the
+    office's observations. `reports` is the desk's count of its answers.
 
-    Raises TrustError if a document that the desk has kept was changed.
+    Raises TrustError if a stored document was changed.
     """
     keys = [VerifierKey.parse(text) for text in member.keys]
     counted: list[NodeFigures] = []
@@ -98,7 +98,7 @@ def evaluate(
 
 
 def _tiles(figures: Iterable[NodeFigures], period: Period, criteria: Criteria) -> list[NodeFigures] | None:
-    """The node's figures that make the period without a gap, the last ones of each part; None if there is a gap.
+    """The node's figures that cover the period without a gap, the last ones of each part; None if there is a gap.
 
     Only those count whose head enough of the named witnesses have cosigned since the end of their part: the list of
     witnesses may have changed since the desk accepted them.
@@ -119,7 +119,7 @@ def _is_cosigned(each: NodeFigures, criteria: Criteria) -> bool:
 
 
 def _calls(figures: Iterable[NodeFigures]) -> tuple[Share, Share]:
-    """Fallback calls of all calls, and calls with a sent sound of the connected ones, of all nodes together."""
+    """Fallback calls out of all calls, and calls with a sent sound out of the connected ones, of all nodes together."""
     months = [month for each in figures for month in each.figures.months]
     return (
         Share(sum(month.fallback for month in months), sum(month.calls for month in months)),
@@ -128,7 +128,7 @@ def _calls(figures: Iterable[NodeFigures]) -> tuple[Share, Share]:
 
 
 def lines(evaluation: Evaluation) -> Iterator[Message]:
-    """How each point came about, for people."""
+    """The reason for each point, in words."""
     member, found = evaluation.member, evaluation.score
     yield Message(
         "{member}  {name}: {grade}, {percent}",

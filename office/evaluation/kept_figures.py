@@ -1,11 +1,11 @@
-"""The figures that the desk has kept, verified again."""
+"""The stored figures of the desk, verified again."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import VerifierKey
 from idtone.member.evaluation.figures import NodeFigures, figures_of
-from idtone.registry.correspondence.signed_document import verified
+from idtone.registry.correspondence.signed_document import verified_document
 
 from ..desk.document_store import KeptDocument
 
@@ -17,6 +17,6 @@ def read_figures(documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[
     """
     for kept in documents:
         try:
-            yield figures_of(verified(kept.octets, lambda member: keys.get(member, ())))
+            yield figures_of(verified_document(kept.octets, lambda member: keys.get(member, ())))
         except TrustError:
             continue

@@ -1,9 +1,9 @@
-"""What the office observes of members for their evaluation, entered as it happens: contacts, forms, stops, points.
+"""The office's observations of members for their evaluation, entered as they happen: contacts, forms, stops, points.
 
-observations.json    one entry for each: member, kind, day, result, who entered it and when
+observations.json    one entry for each: member, kind, day, result, author and time of the entry
 
-It is the office's own list. Each change is an act in the office's ledger. What the desk counts itself is not in it:
-answers to reports, and stops that the nodes have confirmed.
+It is the office's own list. Each change is an act in the office's ledger. The desk's own counts are not in it: answers
+to reports, and stops that the nodes have confirmed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message, template
 from idtone.member.evaluation.measures import Share
 from idtone.member.evaluation.period import Period
@@ -30,8 +30,8 @@ from idtone.registry.trust import tuf_roles
 from ..authority.change_registry import registry_of
 from ..authority.history import Action
 from ..authority.json_lists import Day, read_list, write_list
-from ..authority.moments import day, in_japan, moment, past_day
 from ..authority.registry_edits import known_member
+from ..authority.typed_dates import day, in_japan, moment, past_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 
@@ -43,7 +43,7 @@ _MOST_POINTS: Final = 10
 
 
 class ObservationKind(StrEnum):
-    """What the office observes."""
+    """Kinds of observations."""
 
     CONTACT = "contact"
     """An attempt to reach the member's contact."""
@@ -65,7 +65,7 @@ GOOD_WORDS: Final = {
     ObservationKind.CONTACT: (template("reached"), template("not reached")),
     ObservationKind.FORM: (template("without a gap"), template("has gaps")),
 }
-"""Of the kinds that are good or not: both in words."""
+"""Kind with a good or bad result → the words for both."""
 
 
 def _moment(text: str) -> str:
@@ -75,16 +75,16 @@ def _moment(text: str) -> str:
 
 
 Moment = Annotated[str, AfterValidator(_moment)]
-"""With its time zone, or empty."""
+"""A moment with its time zone, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """`day` is the day in Japan on which it happened; of an assessor's points, a day of the period that was assessed.
+    """An observation. `day` is its day in Japan; for an assessor's points, a day of the assessed period.
 
-    `is_good` says whether the contact was reached, or the form had no gap. `what` is the reference of a stop, the name
-    of an assessor, which stays with the office, or a remark. `points` are an assessor's, 0 to 10. `asked` and
-    `stopped` are the times of a stop. `by` is who entered it, at `entered`.
+    `is_good`: the contact was reached, or the form had no gap. `what` is the reference of a stop, the name of an
+    assessor, which stays with the office, or a remark. `points` are an assessor's, 0 to 10. `asked` and `stopped` are
+    the times of a stop. `by` is the person who entered it, at `entered`.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -107,7 +107,7 @@ class Observation:
 
     @property
     def hours(self) -> Fraction:
-        """The time from the request of a stop until it was done."""
+        """Hours from the request of a stop until the stop."""
         took = moment(self.stopped, "stopped") - moment(self.asked, "asked")
         return Fraction(took.total_seconds()) / 3600
 
@@ -126,17 +126,17 @@ _LIST: Final = TypeAdapter(list[Observation])
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was observed of one member in one period."""
+    """The observations of one member in one period."""
 
     stops_hours: dict[str, Fraction]
-    """By the references."""
+    """Reference → hours."""
     forms: Share
     reachability: Share
     assessors_points: Sequence[Fraction]
 
 
 def observed(found: Iterable[Observation], member: str, period: Period) -> Observed:
-    """What was observed of a member in a period. Of a stop with several entries, the longest time counts."""
+    """The observations of a member in a period. Of a stop with several entries, the longest time counts."""
     own = [each for each in observations_in(period, found) if each.member == member]
 
     def share(kind: ObservationKind) -> Share:
@@ -169,10 +169,10 @@ def observe(
     now: datetime,
     name: Callable[[str], str],
 ) -> Observation:
-    """Enter what was observed; `name` names a field in an error. Raises IdtoneError.
+    """Enter an observation; `name` names a field in an error. Raises IdtoneError.
 
-    `fields` has `day`, `result` (good or bad) and perhaps `what` of a contact or a form; `day`, `what` and `points` of
-    an assessor; `what`, `asked` and `stopped` of a stop.
+    The `fields` of a contact or a form are `day`, `result` (good or bad) and perhaps `what`; of an assessor `day`,
+    `what` and `points`; of a stop `what`, `asked` and `stopped`.
     """
     chosen = next((each for each in ObservationKind if each == kind), None)
     if chosen is None:
@@ -201,14 +201,14 @@ def _contact_or_form(given: Mapping[str, str], now: datetime, name: Callable[[st
     return {
         "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
         "is_good": given["result"] == "good",
-        "what": line(what, name("what")) if what else "",
+        "what": kept_line(what, name("what")) if what else "",
     }
 
 
 def _assessor(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
     return {
         "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
-        "what": line(given.get("what", ""), name("what")),
+        "what": kept_line(given.get("what", ""), name("what")),
         "points": points(given.get("points", ""), name("points")),
     }
 
@@ -221,7 +221,7 @@ def _stop(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -
         raise UsageError("{option} is in the future; write it when it has come", option=name("stopped"))
     return {
         "day": in_japan(asked).date().isoformat(),
-        "what": line(given.get("what", ""), name("what")),
+        "what": kept_line(given.get("what", ""), name("what")),
         "asked": asked.isoformat(),
         "stopped": stopped.isoformat(),
     }
@@ -240,9 +240,9 @@ def points(text: str, label: str) -> str:
 
 def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callable[[str], str]) -> None:
     """Erase an observation that was entered by mistake. The ledger keeps its number and the reason. Raises IdtoneError,
-    also if an evaluation that is entered has counted it.
+    also if an entered evaluation has counted it.
     """
-    reason = line(why, name("why"))
+    reason = kept_line(why, name("why"))
     with workspace.locked():
         before = observations(workspace.folder)
         held = next((each for each in before if each.id == id_), None)
@@ -254,7 +254,9 @@ def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callabl
 
 
 def forget_observations(workspace: Workspace, before: str, label: str) -> int:
-    """Erase the observations from before a day; returns how many. Evaluations keep their values. Raises IdtoneError."""
+    """Erase the observations from before a day; returns their number. Evaluations keep their values. Raises
+    IdtoneError.
+    """
     until = day(before, label)
     with workspace.locked():
         kept = observations(workspace.folder)
@@ -266,8 +268,8 @@ def forget_observations(workspace: Workspace, before: str, label: str) -> int:
 
 
 def _refuse_evaluated(workspace: Workspace, day_: str) -> None:
-    """What an entered evaluation has counted stays as it was then, also if nobody has a grade, or if the registry has a
-    later evaluation by now: so the history counts, less what was taken back.
+    """Refuse a change of observations that an entered evaluation has counted, also if nobody has a grade, or if the
+    registry has a later evaluation: so the history is counted, less what was taken back.
     """
     entered = Counter[str]()
     for each in workspace.history(tuf_roles.REGISTRY).entries:

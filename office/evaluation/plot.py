@@ -1,4 +1,6 @@
-"""Evaluations over the years as a picture: the percentages of all members, and how many have which grade."""
+"""Evaluations over the years as a picture: the percentages of all members, and the number of members with each
+grade.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +13,13 @@ from idtone.member.evaluation.criteria import Criteria
 from idtone.member.evaluation.result import Result
 
 _GRADES: Final = ("#51127c", "#0089a8", "#7fbf7b", "#e0a030", "#c0392b")
-"""The best first."""
+"""Colours of the grades, the best first."""
 _NO_GRADE: Final = "#cccccc"
 FORMATS: Final = ("png", "svg")
 
 
 def plot(path: Path, periods: Sequence[tuple[Criteria, Sequence[Result]]], named: Sequence[str]) -> None:
-    """Write the picture, as PNG or SVG by its name; `named` members have lines of their own colour.
+    """Write the picture, as PNG or SVG by its name; `named` members have lines in separate colours.
 
     Raises UsageError if matplotlib is not installed, there are too many named members, or the file cannot be written.
     """

@@ -46,11 +46,11 @@ class _Files:
 
 
 def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attribution) -> HistoryEntry:
-    """Keep the results, and enter those with a grade into registry.yaml instead of the ones before.
+    """Store the results, and enter those with a grade into registry.yaml in place of the older ones.
 
-    The act is in the office's ledger first. Raises IdtoneError: also if the registry or an observation has changed
-    since the evaluation, a member with a grade was stopped since, other criteria were used under the same version, or
-    the criteria name no address of the public list yet.
+    The act is recorded in the office's ledger first. Raises IdtoneError, also if the registry or an observation has
+    changed since the evaluation, a member with a grade was stopped since, other criteria were used under the same
+    version, or the criteria name no address of the public list yet.
     """
     registry, criteria, period = evaluated.registry, evaluated.criteria, evaluated.period
     if criteria.is_sample:
@@ -92,7 +92,7 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
 
 
 def _judged_by(registry: RegistryDocument) -> tuple[object, ...]:
-    """What of the registry goes into an evaluation and its badge."""
+    """The parts of the registry that an evaluation and its badge depend on."""
     members = ((each.id, each.name, each.keys, each.licences, each.pledge) for each in registry.members)
     return registry.registry.association, *members
 
@@ -121,7 +121,7 @@ def _files(each: Evaluation, criteria: Criteria, period: Period, association: st
 
 @dataclass(frozen=True)
 class _Kept:
-    """What the file of a period holds."""
+    """The content of a period's file."""
 
     path: Path
     criteria: Criteria
@@ -145,7 +145,7 @@ def _write(path: Path, made: Mapping[str, _Files], criteria: Criteria) -> None:
 
 
 def _read(path: Path) -> _Kept:
-    """Raises DocumentError, or TrustError if it is none of our files."""
+    """The content of a file. Raises DocumentError, or TrustError if the file is not ours."""
     try:
         content = json.loads(read_text(path))
         members = {
@@ -158,12 +158,12 @@ def _read(path: Path) -> _Kept:
 
 
 def _all(workspace: Workspace) -> Iterator[_Kept]:
-    """The earliest period first."""
+    """The files of all periods, the earliest first."""
     yield from map(_read, sorted((workspace.folder / FOLDER).glob("*_*.json")))
 
 
 def kept_results(workspace: Workspace) -> Iterator[tuple[Criteria, list[Result]]]:
-    """The results of each period, the earliest first. Raises TrustError for one that was changed."""
+    """The results of each period, the earliest first. Raises TrustError for a changed one."""
     for kept in _all(workspace):
         found = (check(each.result, f"{kept.path}, {member}", kept.criteria) for member, each in kept.members.items())
         yield kept.criteria, list(found)
@@ -177,9 +177,9 @@ def kept_badge(workspace: Workspace, period: str, member: str) -> bytes | None:
 
 
 def published_files(workspace: Workspace, operators: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """The files published beside the public list, by file name, for the operators in it.
+    """The files beside the public list, by file name, for its operators.
 
-    Raises TrustError if a file does not have the digest that the list gives.
+    Raises TrustError if a file does not have the digest in the list.
     """
     found: dict[str, bytes] = {}
     read: dict[str, _Kept] = {}

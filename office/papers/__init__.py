@@ -1,1 +1,1 @@
-"""What the office prints and hands out: accounts of a period, certificates, letters, the paper about a stop."""
+"""Papers of the office: accounts of a period, certificates, letters, the paper about a stop."""

@@ -1,4 +1,4 @@
-"""Certificates and letters to members, in Japanese and English: each says only what the registry says. Pure."""
+"""Certificates and letters to members, in Japanese and English: each states only the content of the registry. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from idtone.registry.model import LicenceEntry, Member, RegistryDocument, day_be
 from ..authority.operator_list import licence_end
 
 SOON: Final = timedelta(days=60)
-"""Before its end, a licence, a pledge or a certification waits for its renewal."""
+"""A licence, a pledge or a certification is due for renewal this long before its end."""
 _DIRECTIONS: Final = {
     Direction.INCOMING: "着信転送 / incoming forwarding",
     Direction.OUTGOING: "発信転送 / outgoing forwarding",
@@ -24,7 +24,7 @@ _DIRECTIONS: Final = {
 
 
 class Letter(StrEnum):
-    """Why the association writes to a member."""
+    """Reasons for a letter to a member."""
 
     RENEWAL = "renewal"
     PLEDGE = "pledge"
@@ -74,19 +74,19 @@ _BODIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who signs; the office types it, and nothing keeps it."""
+    """The signer of a paper; the office types the name, and nothing stores it."""
 
     person: str
     number: str
-    """The office's own number of the document; may be empty."""
+    """The office's number of the document; may be empty."""
 
 
 def certificate(
     published: RegistryDocument, member: Member, licence: LicenceEntry, is_stopped: bool, sender: Sender, now: datetime
 ) -> Paper:
-    """利用許諾証, of what is `published`, the member and the licence too. Raises UsageError unless the licence counts
-    now: it is active, the pledge is in force, and the certification has not lapsed. `is_stopped`: all the member's
-    numbers are.
+    """The certificate 利用許諾証; the member and the licence are the `published` ones. Raises UsageError unless the
+    licence counts now: it is active, the pledge is in force, and the certification has not lapsed. `is_stopped`: all
+    the member's numbers are stopped.
     """
     ends = licence_end(licence, member)
     if licence.status is not LicenceStatus.ACTIVE or licence.valid.until <= now:
@@ -122,7 +122,7 @@ def certificate(
 
 
 def letter(which: Letter, document: RegistryDocument, member: Member, sender: Sender, now: datetime) -> Paper:
-    """Raises UsageError if the registry has nothing of which the letter speaks."""
+    """A letter to a member. Raises UsageError if the registry lacks the subject of the letter."""
     facts = {"番号 / number": sender.number, "宛先 / to": f"{member.name.ja} / {member.name.en} ({member.id})"}
     facts |= _about(which, member, now)
     return signed_paper(_TITLES[which], document, facts, sender, now, *_BODIES[which])

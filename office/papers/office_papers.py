@@ -1,11 +1,11 @@
-"""The papers of an office's folder: what `period_account` and `letters` make of its files."""
+"""The papers of an office's folder, made by `period_account` and `letters`."""
 
 from datetime import date, datetime, timedelta
 
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.paper.content import Paper
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionKind, day_begins
@@ -16,8 +16,8 @@ from idtone.registry.trust import tuf_roles
 
 from ..authority.change_registry import registry_of
 from ..authority.history import HistoryEntry
-from ..authority.moments import in_japan
 from ..authority.signed_history import history_with_signatures
+from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..desk.reports.report_desk import ReportDesk
@@ -28,7 +28,7 @@ from .period_account import TOTAL, AccountTable, PeriodAccount, period_account
 
 
 def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
-    """Raises IdtoneError; UsageError for a period that has not begun."""
+    """The account of a period. Raises IdtoneError; UsageError for a period that has not begun."""
     if since > through or since > in_japan(now).date():
         raise UsageError("the period has not begun, or ends before it begins")
     workspace = desk.workspace
@@ -48,13 +48,15 @@ def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodA
 
 
 def table_csv(table: AccountTable) -> bytes:
-    """The table as CSV with a byte order mark, by which Excel knows UTF-8."""
+    """The table as CSV with a byte order mark, by which Excel recognises UTF-8."""
     return ("\ufeff" + csv_text(table.columns, table.rows)).encode()
 
 
 def sender(person: str, number: str) -> Sender:
-    """Who signs a paper, and its number. Raises UsageError."""
-    return Sender(line(person, Message("Signed for it by")), line(number, Message("Number")) if number else "")
+    """The signer of a paper, and its number. Raises UsageError."""
+    return Sender(
+        kept_line(person, Message("Signed for it by")), kept_line(number, Message("Number")) if number else ""
+    )
 
 
 def licence_paper(workspace: Workspace, member: str, licence: str, by: Sender, now: datetime) -> Paper:

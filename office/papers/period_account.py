@@ -1,7 +1,8 @@
 """The account of a period, for the ministry and for the annual report: the same rows as CSV and as PDF. Pure.
 
-It has no telephone number, and no count of reports that the office would not publish. The signed history says what the
-office did. Members, licences and numbers are those published on the day of the account: the history keeps no others.
+It has no telephone number, and no count of reports that the office would not publish. The office's acts are taken from
+the signed history. Members, licences and numbers are those published on the day of the account: the history keeps no
+others.
 """
 
 from collections import Counter
@@ -62,7 +63,7 @@ _REPORT_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AccountTable:
-    """`name` is that of its CSV file."""
+    """A table of the account. `name` is the name of its CSV file."""
 
     name: str
     title: str
@@ -98,8 +99,8 @@ def period_account(
     through: date,
     now: datetime,
 ) -> PeriodAccount:
-    """`document` is what is published, `history` all lines that are signed, by time, and `unsigned` those that are not;
-    `reports` the counts that may be published, by result (None: hidden).
+    """The account. `document` is the published registry; `history` has all signed lines, by time, `unsigned` the
+    others; `reports` are the counts for publication, by result (None: hidden).
     """
     begins, ends = day_begins(since), day_begins(through + timedelta(days=1))
     history = [*history]
@@ -200,14 +201,14 @@ def _between(lines: Iterable[HistoryEntry], begins: datetime, ends: datetime) ->
 
 
 def _taken_back_rows(signed: Iterable[HistoryEntry], unsigned: Iterable[HistoryEntry]) -> Iterator[Sequence[str]]:
-    """Changes that were taken back leave their trace, and so do those whose lines no publication has signed yet."""
+    """The rows of changes that were taken back, including those whose lines no publication has signed yet."""
     counts = [sum(each.action is Action.UNDO for each in lines) for lines in (signed, unsigned)]
     yield "公開前に取り消した変更 / changes taken back before their publication", str(sum(counts))
     yield "- うち未署名 / of these, not signed yet", str(counts[1])
 
 
 def _taken_back(lines: Sequence[HistoryEntry], undo: HistoryEntry) -> int | None:
-    """The place of the change that an undo took back: the newest one that left the file as the undo found it."""
+    """The place of the change that an undo took back: the newest one after which the file was as the undo found it."""
     places = reversed(range(len(lines)))
     return next((at for at in places if lines[at].action is undo.undone and lines[at].after == undo.before), None)
 

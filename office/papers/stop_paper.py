@@ -1,4 +1,4 @@
-"""The paper about a stop, for the police: what was asked, and how far it is at the time of printing. Pure."""
+"""The paper about a stop, for the police: the request, and its progress at the time of printing. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ _NOT_YET: Final = "まだ / not yet"
 
 @dataclass(frozen=True, slots=True)
 class StopProgress:
-    """When each step was done; None if it was not, or if its time is not known (`is_published` tells which).
+    """The time of each step of a stop; None if it was not done, or if its time is not known (`is_published` tells
+    which).
 
-    `number` shows its last four digits alone. `confirmed` of `nodes` refuse its calls.
+    `number` shows only its last four digits. `confirmed` of `nodes` refuse its calls.
     """
 
     association: str
@@ -25,7 +26,7 @@ class StopProgress:
     requested: datetime | None
     approved: datetime | None
     persons: Sequence[str]
-    """The accounts that the history names: two if one entered it and another approved it; empty if it has no line."""
+    """The accounts in the history: two if one entered the stop and another approved it; empty if it has no line."""
     is_published: bool
     published: datetime | None
     confirmed: int
@@ -80,8 +81,8 @@ def stop_paper(stop: StopProgress, now: datetime) -> Paper:
 
 
 def _approval(stop: StopProgress) -> str:
-    """Words for the approval as it is recorded: one account may be two people who typed the number one after the other,
-    or one.
+    """Words for the recorded approval: one account may be two people who typed the number one after the other, or one
+    person.
     """
     if len(stop.persons) > 1:
         return "承認(記録は 2 アカウント) / approved (two accounts are recorded)"

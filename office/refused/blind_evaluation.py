@@ -15,7 +15,7 @@ from .refusal_store import RefusalStore
 
 
 class Evaluation:
-    """A `Rule` with the key of the refusals. Each member has a number of checks a day (`authority.yaml`)."""
+    """A `Rule` with the key of the refusals. A member's checks a day are limited (`authority.yaml`)."""
 
     def __init__(self, key: RefusalKey) -> None:
         self._key = key
@@ -44,6 +44,6 @@ class Evaluation:
         return Accepted(f"{document.member}/{day:%Y-%m-%d}", answer, details)
 
 
-def without_key(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def refuse_without_key(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     """The rule of a desk that was started without the key."""
     raise TrustError("the desk runs without the key of the refusals")

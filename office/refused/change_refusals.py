@@ -15,12 +15,12 @@ from idtone.ledger.evidence.steps import Scalar
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
 from idtone.member.customers.refused.identity_keys import FILE as TABLE_FILE
 from idtone.member.customers.refused.identity_keys import IdentityTable, default_table, parse_table
-from idtone.member.customers.refused.refusal_list import RefusalList, packed
+from idtone.member.customers.refused.refusal_list import RefusalList, packed_list
 from idtone.registry.trust import tuf_roles
 
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
-from .legal_basis import check_decided
+from .refusal_basis import check_decided
 from .refusal_key import RefusalKey
 from .refusal_store import Epoch, Refusal, RefusalStore, Sealed
 
@@ -49,8 +49,8 @@ class Refusals:
         return found
 
     def check_key(self, key: RefusalKey) -> Epoch:
-        """The current epoch, if this is its key; raises TrustError for another key. Raises UsageError if there is no
-        decision on the legal basis, because each use of the key adds persons or answers members.
+        """The current epoch, if this is its key. Raises TrustError for another key, UsageError if there is no decision
+        on the legal basis, because each use of the key adds persons or answers members.
         """
         check_decided(self.folder)
         epoch = self.epoch()
@@ -68,7 +68,9 @@ class Refusals:
         why: str,
         now: datetime,
     ) -> Refusal:
-        """Raises UsageError for a period that is over, empty or too long, TrustError for another key or table."""
+        """Enter a refusal. Raises UsageError for a period that is over, empty or too long, TrustError for another key
+        or table.
+        """
         longest = self._workspace.terms().refusals.longest
         if not (since < until and _today(now) < until and until - since <= longest):
             raise UsageError(
@@ -110,8 +112,8 @@ class Refusals:
         now: datetime,
         progress: Callable[[int, int], object] = lambda done, of: None,
     ) -> Epoch:
-        """Make all tokens anew, with the present table and a key of the new epoch. `old` is the present key, None
-        before the first epoch. `progress` gets how many refusals are done, of how many.
+        """Make all tokens again, with the present table and a key of the new epoch. `old` is the present key, None
+        before the first epoch. `progress` gets the number of refusals done, and the total.
         """
         with self._workspace.locked():
             before = self.store.epoch()
@@ -143,9 +145,9 @@ class Refusals:
         return ended
 
     def _write(self, now: datetime) -> None:
-        """The list, unless the one that is there says the same."""
+        """Write the list, unless the present one has the same content."""
         epoch, path = self.epoch(), self.folder / tuf_roles.REFUSALS_FILE
-        made = packed(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
+        made = packed_list(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
         with writing(path, UsageError):
             if not path.exists() or _content(path.read_bytes()) != _content(made):
                 replace_durably(path, made)
@@ -155,7 +157,9 @@ class Refusals:
 
 
 def table_of(folder: Path) -> IdentityTable:
-    """The association's own table in its folder, else that of this version of idtone. Raises DocumentError."""
+    """The association's own table in its folder, or the table of this version of idtone if there is none. Raises
+    DocumentError.
+    """
     path = folder / TABLE_FILE
     return parse_table(read_text(path), str(path)) if path.exists() else default_table()
 
@@ -166,7 +170,7 @@ def _sealed(key: RefusalKey, epoch: Epoch, identity: CustomerIdentity) -> Sealed
 
 
 def _content(octets: bytes) -> tuple[object, ...]:
-    """All but the day on which it was made. Empty if it is damaged."""
+    """The content of a list except its day. Empty if it is damaged."""
     try:
         found = RefusalList(octets)
     except TrustError:

@@ -1,7 +1,7 @@
 """The key of the refusals: a secret seed in an encrypted file, like the authority's other keys.
 
-It evaluates members' checks (RFC 9497) and seals the identities. Each epoch has a key pair of its own, which follows
-from the seed.
+It evaluates members' checks (RFC 9497) and seals the identities. Each epoch has its own key pair, derived from the
+seed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NONCE_BYTES: Final = 12
 
 
 class RefusalKey:
-    """`seed` has 32 secret bytes."""
+    """The secret key. `seed` has 32 bytes."""
 
     def __init__(self, seed: bytes) -> None:
         self._seed = seed
@@ -42,7 +42,7 @@ class RefusalKey:
 
     @classmethod
     def make(cls, path: Path, passphrase: str) -> RefusalKey:
-        """A new one, in a new file. Raises TrustError."""
+        """A new key in a new file. Raises TrustError."""
         check_passphrase(passphrase)
         return cls(make_private(path, passphrase).private_bytes_raw())
 
@@ -50,7 +50,7 @@ class RefusalKey:
         return VOPRF.derive_key_pair(self._seed, f"idtone refusals {epoch}".encode())
 
     def tokens(self, epoch: int, keys: Iterable[IdentityKey]) -> list[bytes]:
-        """What a member computes of these keys with the desk's help."""
+        """The tokens that a member computes from these keys with the desk's help."""
         secret = self.pair(epoch).secret
         return sorted({VOPRF.output(secret, key.octets)[:TOKEN_BYTES] for key in keys})
 
@@ -60,7 +60,9 @@ class RefusalKey:
         return nonce + self._seal.encrypt(nonce, identity.model_dump_json(exclude_none=True).encode(), _tied(number))
 
     def open(self, number: int, sealed: bytes) -> CustomerIdentity:
-        """Raises TrustError if another key has sealed it, or for another refusal."""
+        """The identity from its encrypted form. Raises TrustError if another key has sealed it, or for another
+        refusal.
+        """
         try:
             held = self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _tied(number))
         except (InvalidTag, ValueError) as error:

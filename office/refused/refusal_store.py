@@ -1,5 +1,5 @@
 """The refusals in force: one SQLite file in the authority's folder. Identities in it are sealed; a refusal that is
-lifted or over is deleted with its identity. The office's ledger keeps the acts, without identities.
+lifted or over is deleted with its identity. The office's ledger has the acts, without identities.
 """
 
 import json
@@ -50,7 +50,9 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`reference` is that of the request; it counts from `since` up to, but not at, `until`."""
+    """A refusal. `reference` is the reference of the request; the refusal counts from `since` up to, but not at,
+    `until`.
+    """
 
     number: int
     reference: str
@@ -64,7 +66,7 @@ class Refusal:
 
 
 Sealed = Callable[[int], tuple[bytes, Sequence[bytes]]]
-"""The sealed identity and the tokens of a refusal, by its number."""
+"""Number of a refusal → its sealed identity and its tokens."""
 
 
 class RefusalStore:
@@ -86,7 +88,7 @@ class RefusalStore:
             return list(_refusals(database))
 
     def tokens(self) -> list[RefusedToken]:
-        """The tokens for the list, in no order."""
+        """The tokens for the list, in arbitrary order."""
         query = "SELECT token, since, until, number FROM tokens JOIN refusals USING (number)"
         with self._open() as database:
             days: dict[str, date] = {}
@@ -98,7 +100,7 @@ class RefusalStore:
     def add(
         self, reference: str, since: date, until: date, sealed: Sealed, record: Callable[[Refusal, int], object]
     ) -> Refusal:
-        """Enter a refusal. `record` gets it with the number of its tokens; if it raises, nothing is entered."""
+        """Enter a refusal. `record` gets it with the count of its tokens; if it raises, nothing is entered."""
         with self._open() as database:
             inserted = database.execute(
                 "INSERT INTO refusals (reference, since, until, sealed) VALUES (?, ?, ?, x'')",
@@ -123,8 +125,8 @@ class RefusalStore:
         record: Callable[[int], object],
         progress: Callable[[int, int], object],
     ) -> None:
-        """Make the tokens of all refusals anew. `record` gets their number; if it raises, nothing changes. `progress`
-        gets how many are done, of how many.
+        """Make the tokens of all refusals again. `record` gets their count; if it raises, nothing changes. `progress`
+        gets the number done, and the total.
         """
         with self._open() as database:
             database.execute(
@@ -162,7 +164,7 @@ def _refusals(database: sqlite3.Connection) -> Iterator[Refusal]:
 
 
 def _write_sealed(database: sqlite3.Connection, number: int, sealed: Sealed) -> int:
-    """Write the sealed identity and the tokens of the refusal `number`. Returns how many tokens it has."""
+    """Write the sealed identity and the tokens of the refusal `number`. Returns the count of its tokens."""
     octets, tokens = sealed(number)
     database.execute("UPDATE refusals SET sealed = ? WHERE number = ?", (octets, number))
     database.executemany("INSERT INTO tokens VALUES (?, ?)", ((token, number) for token in tokens))

@@ -1,7 +1,8 @@
-"""Which requests `idtone-sign` answers: other pages in the same browser, and other users of the machine, can send some.
+"""The requests that `idtone-sign` answers: other pages in the same browser, and other users of the machine, can send
+some too.
 
 Another page can send a form to any port of 127.0.0.1, and can give its own name this address (DNS rebinding). Another
-user can connect. Only who was given the address knows its secret. Pure.
+user can connect. Only the holder gets the address with its secret. Pure.
 """
 
 import hmac
@@ -17,7 +18,7 @@ _SECRET_BYTES: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class OwnAddress:
-    """`http://127.0.0.1:PORT/SECRET/`."""
+    """The page's address, `http://127.0.0.1:PORT/SECRET/`."""
 
     port: int
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(_SECRET_BYTES))
@@ -33,7 +34,7 @@ class OwnAddress:
         return self.origin + self.path()
 
     def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> HTTPStatus | None:
-        """Why a request is not answered; None if it is."""
+        """The status that refuses a request; None if it is answered."""
         if headers.get("Host", "") != f"{HOST}:{self.port}":
             return HTTPStatus.MISDIRECTED_REQUEST
         if not hmac.compare_digest(path.split("/")[1].encode(), self.secret.encode()):

@@ -1,4 +1,4 @@
-"""What a holder does at the own computer: open a package, read what it changes, sign it; or make a key."""
+"""A holder's acts on their own computer: open a package, read its changes and sign it, or make a key."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from .package_zip import package_in, with_signatures
 from .signing_summary import words_for_holder
 
 KEY_LIMIT: Final = 64 * 1024
-"""Bytes of a key's file."""
+"""Most bytes of a key's file."""
 
 
 @dataclass(frozen=True)
 class OpenedPackage:
-    """`words` are all changes; `octets` is the ZIP as it came, and `sha256` names it."""
+    """An opened package. `words` are all changes; `octets` is the ZIP as received, and `sha256` its digest."""
 
     name: str
     octets: bytes
@@ -39,7 +39,7 @@ class OpenedPackage:
 
 @dataclass(frozen=True)
 class SignedPackage:
-    """`roles` are those that the key has signed; `missing` says what signatures are still missing."""
+    """A signed package. `roles` are those that the key has signed; `missing` are the signatures that it still needs."""
 
     name: str
     octets: bytes
@@ -50,7 +50,7 @@ class SignedPackage:
 
 @dataclass(frozen=True)
 class MadeKey:
-    """The encrypted key, its public half, and its id."""
+    """A new key: encrypted, with its public half and its id."""
 
     name: str
     pem: bytes = field(repr=False)
@@ -59,17 +59,17 @@ class MadeKey:
 
 
 class Holder:
-    """One at a time; the methods block."""
+    """The state of one holder. One act at a time; the methods block."""
 
     def __init__(self, root: KeptRoot, key: str = "") -> None:
-        """`key` is the file or the token (`hsm:…`) that the program was started with."""
+        """`key` is the file or the token (`hsm:…`) from the program's command line."""
         self.root, self.key = root, key
         self.opened: OpenedPackage | None = None
         self.signed: SignedPackage | None = None
         self.made: MadeKey | None = None
 
     def open(self, name: str, octets: bytes, is_first: bool, now: datetime) -> None:
-        """Verify a package and show it. Raises IdtoneError, and then no package is open."""
+        """Verify a package and open it. Raises IdtoneError, and then no package is open."""
         self.close()
         package = package_in(octets, Path(name))
         if is_first and (isinstance(package, SitePackage) or package.before):
@@ -78,7 +78,7 @@ class Holder:
         self.opened = OpenedPackage(name, octets, hashlib.sha256(octets).hexdigest(), package, words, is_first)
 
     def _words(self, package: Edition | SitePackage, is_first: bool, now: datetime) -> Sequence[str]:
-        """Raises IdtoneError if anything in the package breaks a rule."""
+        """The changes in words. Raises IdtoneError if the package breaks a rule."""
         kept = None if is_first else self.root.read()
         if not isinstance(package, SitePackage):
             return words_for_holder(package, kept, now)
@@ -90,8 +90,8 @@ class Holder:
         self.opened = self.signed = None
 
     def sign(self, shown: str, pem: bytes, name: str, token: str, passphrase: str, now: datetime) -> None:
-        """Sign what is open, if it has the SHA-256 `shown`: with the key in `pem`, a file called `name`; else with the
-        one in a token; else with the one that the program was started with. Raises IdtoneError.
+        """Sign the open package, if it has the SHA-256 `shown`: with the key in `pem`, a file called `name`; otherwise
+        with the one in a token, or with the one from the command line. Raises IdtoneError.
         """
         if self.opened is None:
             raise UsageError("no package is open; open it first")
@@ -104,7 +104,7 @@ class Holder:
         if not (pem or token or self.key):
             raise UsageError("choose the file of your key")
         holder = signer_in(pem, name, passphrase) if pem else signer(token or self.key, lambda _: passphrase)
-        # Its own: a signature that fails half-way leaves nothing.
+        # This package is a copy of its own: a signature that fails half-way leaves nothing.
         package = package_in(self.opened.octets, Path(self.opened.name))
         roles = package.sign(holder)
         if not roles:
@@ -115,11 +115,11 @@ class Holder:
         self.signed = SignedPackage(name, octets, key_id, roles, list(package.missing()))
 
     def forget_key(self) -> None:
-        """Another one can be made."""
+        """Forget the new key, so that another one can be made."""
         self.made = None
 
     def make_key(self, name: str, passphrase: str, again: str) -> None:
-        """Make a key; nothing of it is written here. Raises TrustError, UsageError."""
+        """Make a key, of which nothing is written here. Raises TrustError, UsageError."""
         name = name.removesuffix(".pem")
         if not name or not all(each.isascii() and (each.isalnum() or each in "-_") for each in name) or len(name) > 60:
             raise UsageError("give the key a name of letters, digits and hyphens, like registry-1")

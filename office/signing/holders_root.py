@@ -1,4 +1,4 @@
-"""The association's root on a holder's computer: chosen once, from what the association handed over."""
+"""The association's root on a holder's computer, which the holder chooses once, from the association's file."""
 
 import hashlib
 import os
@@ -14,27 +14,29 @@ _NAME: Final = "root.json"
 
 
 def default_folder() -> Path:
-    """Where programs keep their settings on this system."""
+    """The folder of programs' settings on this system."""
     base = os.environ.get("APPDATA") or os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(base, "idtone-sign")
 
 
 class KeptRoot:
-    """One file. It is no secret, and only the holder may change it."""
+    """The root in one file. It is not secret, but only the holder may change it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _NAME
 
     def read(self) -> Metadata[Root] | None:
-        """The kept root metadata; None without any. Raises TrustError if it is damaged."""
+        """The kept root metadata; None if there is none. Raises TrustError if it is damaged."""
         return read_root(self._path) if self._path.exists() else None
 
     def digest(self) -> str:
-        """Its SHA-256, to compare with what the association told by another channel; empty if none is kept."""
+        """The SHA-256 of the root, to compare with the one that the association gave by another channel; empty if none
+        is stored.
+        """
         return hashlib.sha256(self._path.read_bytes()).hexdigest() if self._path.exists() else ""
 
     def keep(self, octets: bytes) -> None:
-        """Keep this file from now on. Raises TrustError if it is no root, UsageError if it cannot be written."""
+        """Store this root. Raises TrustError if it is not a root, UsageError if it cannot be written."""
         draft = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -13,14 +13,14 @@ from ..authority.edition import Edition, read_edition
 from ..site.site_package import FOLDER, STATEMENT, SitePackage, is_site_package, read_site_package
 
 LIMIT: Final = 100_000_000
-"""Bytes of a package, also when it is unpacked."""
+"""Most bytes of a package, packed or unpacked."""
 _MOST_FILES: Final = 10_000
 _PARTS: Final = ("before", "after", "roots", FOLDER)
 
 
 def package_in(octets: bytes, name: Path) -> Edition | SitePackage:
-    """Raises UsageError if it is no ZIP of a package, TrustError if the package is damaged. `name` is that of the
-    ZIP.
+    """The package in a ZIP. Raises UsageError if it is not a ZIP of a package, TrustError if the package is damaged.
+    `name` is the name of the ZIP.
     """
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         folder = Path(scratch) / "package"
@@ -30,7 +30,7 @@ def package_in(octets: bytes, name: Path) -> Edition | SitePackage:
 
 
 def with_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
-    """The same ZIP with the signatures of the package, which has more of them."""
+    """The same ZIP with the package's new signatures."""
     made = io.BytesIO()
     signed: dict[tuple[str, ...], bytes]
     if isinstance(package, SitePackage):
@@ -47,7 +47,7 @@ def with_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
 
 
 def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
-    """Raises UsageError if it is no ZIP of a package."""
+    """Unpack a ZIP into a folder. Raises UsageError if it is not a ZIP of a package."""
     unfit = UsageError("{file}: is not the ZIP of a package, or is damaged; ask for the package again", file=name)
     try:
         with zipfile.ZipFile(signed) as archive:
@@ -71,6 +71,6 @@ def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
 
 
 def top(folder: Path) -> Path:
-    """The package itself, also if it was zipped with its folder."""
+    """The folder of the package, also if it was zipped with its folder."""
     inside = list(folder.iterdir()) if folder.is_dir() else []
     return inside[0] if len(inside) == 1 and inside[0].name not in _PARTS else folder

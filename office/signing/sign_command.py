@@ -23,7 +23,7 @@ from .holders_root import KeptRoot, default_folder
 from .signing_server import SigningServer
 
 LIBRARY: Final = "PYKCS11LIB"
-"""The variable by which the library for tokens finds the one of the token's maker."""
+"""The environment variable by which the token library finds the driver of the token's maker."""
 
 
 def sign_page(
@@ -68,7 +68,7 @@ async def _serve(holder: Holder, port: int, browser: bool) -> None:
 
 @contextmanager
 def _leading_to(url: str) -> Iterator[Path]:
-    """A file that leads to the page: on a command line of the browser, other users would see the address."""
+    """Context with a file that leads to the page: on the browser's command line, other users would see the address."""
     with tempfile.TemporaryDirectory(prefix="idtone-sign-") as folder:
         path = Path(folder, "open.html")
         path.touch(0o600)

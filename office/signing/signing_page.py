@@ -35,7 +35,7 @@ POLICY: Final = (
 
 
 def page(holder: Holder, problem: str | None = None) -> str:
-    """All of it, as it is now; `problem` is why the last act was refused."""
+    """The complete page in its present state; `problem` is why the last act was refused."""
     if holder.opened is None:
         main = _opening(holder) + _making(holder.made)
     elif holder.signed is None:

@@ -34,7 +34,7 @@ _FIELD_LIMIT: Final = 4096
 
 @dataclass(frozen=True)
 class Sent:
-    """What a form sent: the files with their names, and the other fields."""
+    """The content of a form: the files with their names, and the other fields."""
 
     files: Mapping[str, tuple[str, bytes]]
     fields: Mapping[str, str]
@@ -50,7 +50,9 @@ Act = Callable[[Sent], None]
 
 
 class SigningServer:
-    """Acts are done one after the other, each in a thread: to read a large registry takes seconds."""
+    """The server of the page. Acts are done one after the other, each in a thread, because reading a large registry
+    takes seconds.
+    """
 
     def __init__(self, holder: Holder) -> None:
         self._holder = holder
@@ -59,7 +61,7 @@ class SigningServer:
 
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator[OwnAddress]:
-        """Listens until the end of this context; port 0: on a free one. Raises OSError if the port is taken."""
+        """Context in which the server listens, on a free port if `port` is 0. Raises OSError if the port is taken."""
         with socket.create_server((HOST, port)) as listening:
             address = OwnAddress(listening.getsockname()[1])
             runner = web.AppRunner(self._application(address), access_log=None)  # its lines would have the secret
@@ -158,7 +160,7 @@ def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
 
 
 async def _received(request: web.Request) -> Sent:
-    """Raises UsageError if the form is not one of the page, or too large."""
+    """The form in a request. Raises UsageError if it is not a form of the page, or too large."""
     files: dict[str, tuple[str, bytes]] = {}
     fields: dict[str, str] = {}
     try:
@@ -176,6 +178,6 @@ async def _received(request: web.Request) -> Sent:
             elif octets:
                 name = "".join(each for each in part.filename if each.isprintable())[:200]
                 files[part.name] = name, bytes(octets)
-    except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's, for a body that is not what it says
+    except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's, for a body unlike its declaration
         raise UsageError("this is not the form of this page") from error
     return Sent(files, fields)

@@ -1,4 +1,4 @@
-"""What a holder has to read before signing a package, after everything else about it was verified. Pure."""
+"""Words that a holder has to read before signing a package, after everything else about it was verified. Pure."""
 
 from datetime import datetime
 
@@ -11,10 +11,10 @@ from ..authority.edition_rules import describe, examine, examine_before, examine
 
 
 def words_for_holder(edition: Edition, kept: Metadata[Root] | None, now: datetime) -> list[str]:
-    """Every change, with whole numbers. `kept` is the holder's own root; None for the association's first edition.
+    """Every change, with full numbers. `kept` is the holder's own root; None for the association's first edition.
 
-    Raises UsageError if the one is missing or does not belong to the other, TrustError or DocumentError if anything in
-    the package breaks a rule.
+    Raises UsageError if the root is missing, or if it does not fit the package; TrustError or DocumentError if the
+    package breaks a rule.
     """
     if edition.before and kept is None:
         raise UsageError("the package changes what is published; give the root that you keep")

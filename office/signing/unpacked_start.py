@@ -1,7 +1,7 @@
-"""`__main__.py` of the zipapp `idtone-sign.pyz`. It knows the standard library alone.
+"""`__main__.py` of the zipapp `idtone-sign.pyz`. It needs only the standard library.
 
-Python cannot import compiled libraries out of an archive. So the first start unpacks them into a folder of their own,
-whose name is the digest of the archive.
+Python cannot import compiled libraries out of an archive. So the first start unpacks them into a separate folder, whose
+name is the digest of the archive.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ START = "idtone.office.signing.sign_command"
 
 
 def cache() -> Path:
-    """Where programs of this user keep what they can make again."""
+    """The user's cache folder of this program."""
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "idtone-sign")
 
@@ -35,7 +35,7 @@ def unpacked(archive: Path, within: Path) -> Path:
         folder = within / hashlib.sha256(archive.read_bytes()).hexdigest()
         if not folder.is_dir():
             within.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(dir=within))  # which this user alone can enter
+            draft = Path(tempfile.mkdtemp(dir=within))  # a folder that this user alone can enter
             try:
                 opened.extractall(draft)  # our own
                 os.rename(draft, folder)

@@ -1,4 +1,4 @@
-"""What the office knows of a month for the public figures, and the file that keeps them once they were made."""
+"""The office's facts of a month for the public figures, and the file that stores them."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ from ..evaluation.kept_figures import read_figures
 from .public_figures import MonthFacts, public_figures
 
 FOLDER: Final = "public-figures"
-"""In the authority's folder."""
+"""Folder in the authority's folder."""
 
 
 _STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER)
@@ -39,9 +39,9 @@ def figures_of_month(
     secret: bytes,
     now: datetime,
 ) -> bytes:
-    """The figures of a month (`2026-11`) as JSON. They are made once, and stay: figures that change would tell more
-    than each of them. `history` has the signed lines about suspensions, as lifted ones are not in `suspensions` any
-    more. Raises UsageError for a month that is not over, and IdtoneError.
+    """The figures of a month (`2026-11`) as JSON. They are computed once, and stay: changed figures would reveal more
+    than each of them. `history` has the signed lines about suspensions, because lifted ones are no longer in
+    `suspensions`. Raises UsageError for a month that is not over, and IdtoneError.
     """
     begins, ends = _bounds(month)
     if now < ends:
@@ -82,8 +82,8 @@ def _facts(desk: Desk, month: str, stopped: list[tuple[datetime, datetime | None
 def _stops(
     desk: Desk, stopped: Iterable[HistoryEntry], suspensions: SuspensionsDocument
 ) -> Iterator[tuple[datetime, datetime | None]]:
-    """When the stops were entered, and the first report about the number before. Only a stop that is still in force
-    says its number: the history does not have it.
+    """Times at which the stops were entered, and of the first report about the number before. Only a stop in force
+    gives its number: the history does not have it.
     """
     reports = ReportDesk(desk)
     for entry in stopped:
@@ -98,7 +98,7 @@ def _stops(
 
 
 def newest(folder: Path) -> bytes | None:
-    """The figures of the last month for which there are some."""
+    """The newest stored figures; None if there are none."""
     found = sorted((folder / FOLDER).glob("????-??.json"))
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""What the public learns of each number of the registry: licensed, stopped, never originating. Pure."""
+"""The public's answer for each number of the registry: licensed, stopped, never originating. Pure."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -19,18 +19,18 @@ from idtone.registry.model import RegistryDocument, SuspensionsDocument
 from ..authority.stopped_members import stopped_members
 
 NUMBERS_LIMIT: Final = 5_000_000
-"""A prefix that is too short would cover a region of Japan."""
+"""Most numbers: a prefix that is too short would cover a region of Japan."""
 
 
 class NumberAnswer(IntEnum):
-    """What the page says. A number without an answer is not a member's."""
+    """The page's answer for a number. A number without an answer does not belong to a member."""
 
     LICENSED = 1
-    """A member with a valid licence is in charge of it."""
+    """The member in charge of it has a valid licence."""
     STOPPED = 2
     NEVER_ORIGINATES = 3
     UNLICENSED = 4
-    """A member is in charge of it, and has no valid licence."""
+    """The member in charge of it has no valid licence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,9 @@ class LicensedHolder:
 def licensed_holders(
     document: RegistryDocument, suspensions: SuspensionsDocument, index: RegistryIndex, now: datetime
 ) -> list[LicensedHolder]:
-    """The members with a valid licence, in the order of the registry; without those whose numbers are all suspended."""
+    """The members with a valid licence, in the order of the registry. Members whose numbers are all suspended are left
+    out.
+    """
     stopped = stopped_members(document.members, suspensions, now)
     found = []
     for member in document.members:
@@ -64,7 +66,8 @@ def licensed_holders(
 
 
 def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> Iterator[tuple[str, NumberAnswer, int]]:
-    """Each number (E.164) with its answer; `holders` gives the place of a licensed member, 0 stands for no holder.
+    """Each number (E.164) with its answer and its holder: the place of a licensed member in `holders`, from 1, or 0 if
+    there is no holder.
 
     Raises TrustError if there are too many numbers.
     """
@@ -81,9 +84,9 @@ def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> 
 def changes_at(
     document: RegistryDocument, index: RegistryIndex, holders: list[LicensedHolder], names_holders: bool, now: datetime
 ) -> datetime:
-    """The next moment at which one of the answers changes, or the registry expires.
+    """The next moment at which an answer changes, or the registry expires.
 
-    If the holders are named, the end of a licence stands beside its holder, and the page itself looks at it.
+    If the holders are named, the end of each licence is beside its holder, and the page itself checks it.
     """
     periods: list[Period] = [Period(each.since, each.until) for each in index.suspensions]
     if index.never_originating is not None:

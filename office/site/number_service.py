@@ -1,9 +1,9 @@
 """The service of the number page: it evaluates one blinded element a request, and learns no number.
 
 `POST /numbers/evaluate` takes `{"blinded": BASE64}` and answers with `{"evaluated": BASE64, "proof": BASE64}`. It needs
-the key of the numbers and nothing else of the association. `Limits` say what an enumeration costs: each element is one
-number, so an address that asks as often as it may learns `hourly_each` × 24 numbers a day. Only pages of the site and
-its mirrors may ask in a browser: another page would spend its visitor's numbers.
+the key of the numbers and nothing else of the association. `Limits` bound an enumeration: each element is one number,
+so an address that uses its limit learns `hourly_each` × 24 numbers a day. In a browser, only pages of the site and its
+mirrors may ask: another page would use up its visitor's limit.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from idtone.member.customers.refused.oprf import VOPRF, KeyPair
 from idtone.member.customers.refused.refusal_check import octets_of
 
 from ..desk.desk_guard import guarding, visitor_of
-from ..desk.desk_server import bound
+from ..desk.desk_server import bound_socket
 from ..desk.reports.rate_limit import RateLimit
 
 PATH: Final = "/numbers/evaluate"
 HEALTH_PATH: Final = "/numbers/health"
 _BODY_LIMIT: Final = 512
-"""Bytes."""
+"""Most bytes of a request."""
 _INDEX: Final = "index.html"
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _MEDIA: Final = {
@@ -46,15 +46,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Evaluations an hour: of all visitors together, and of one address (of IPv6, of one customer's network)."""
+    """Most evaluations an hour for all visitors together, and for one address (in IPv6, for one customer's network)."""
 
     hourly: int = 3600
     hourly_each: int = 6
 
 
 def site_headers(desk: str, service: str) -> dict[str, str]:
-    """What a host of the site sends with each page; `desk` and `service` are the origins of the report desk and of
-    another number service, or empty.
+    """Headers of each page of the site; `desk` and `service` are the origins of the report desk and of another number
+    service, or empty.
     """
     policy = (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
@@ -76,7 +76,9 @@ def application(
     service: str = "",
     origins: Collection[str] = (),
 ) -> web.Application:
-    """The endpoint and, with `folder`, the static site beside it. `origins` are those of the site and its mirrors."""
+    """The endpoint and, with `folder`, the static site beside it. `origins` are the origins of the site and its
+    mirrors.
+    """
     rate = RateLimit(limits.hourly, limits.hourly_each)
     made = web.Application(client_max_size=_BODY_LIMIT)
     headers = site_headers(desk, service)
@@ -115,7 +117,7 @@ def application(
             return web.Response(status=HTTPStatus.NOT_FOUND, text="There is no such page.\n", headers=headers)
         media = _MEDIA.get(path.suffix, "application/octet-stream")
         kept = "public, max-age=31536000, immutable" if path.suffix == ".bin" else "no-cache"
-        # What a badge on an operator's page loads is the same for all, and has no visitor in it.
+        # The files of a badge on an operator's page are the same for all, and name no visitor.
         open_to_all = {"Access-Control-Allow-Origin": "*"} if path.suffix in (".json", ".js") else {}
         return web.FileResponse(
             path, headers={**headers, "Content-Type": _with_charset(media), "Cache-Control": kept, **open_to_all}
@@ -134,8 +136,8 @@ async def serve(
     """Serve until `over`; `ready` gets the port. Raises OSError if the address cannot be used."""
     connections = Connections()
     served.middlewares.append(guarding(connections, None, ("GET", "HEAD", "POST")))
-    with bound(host, port) as listening:
-        runner = web.AppRunner(served, access_log=None)  # a log of requests would say who has asked when
+    with bound_socket(host, port) as listening:
+        runner = web.AppRunner(served, access_log=None)  # a log of requests would say who asked, and when
         await runner.setup()
         try:
             assert runner.server is not None
@@ -151,7 +153,7 @@ async def serve(
 
 
 def _file(folder: Path, name: str) -> Path | None:
-    """The file of an address; None if there is none inside the folder."""
+    """The file for an address; None if there is none inside the folder."""
     try:
         path = (folder / name).resolve()
         if path.is_dir():

@@ -1,15 +1,16 @@
-"""The table of the public page: for each number a token that says nothing without the key, and a masked answer. Pure.
+"""The table of the public page: for each number a token that reveals nothing without the key, and a masked answer.
+Pure.
 
     TOKENS ANSWERS
 
-The first eight bytes of the key's function of a number (RFC 9497, VOPRF) are its token. The first two bytes of
-SHA-512(function, salt) mask its answer: the place of the holder times eight, and the `NumberAnswer`; big-endian. Tokens
-ascend. The page gets the function from the service, which does not learn the number, and finds the token in the file by
-itself. Only a table that is too large for a telephone is cut into files, by the first digits of the numbers.
+The token of a number is the first eight bytes of the output of the key's VOPRF (RFC 9497) for it. The first two bytes
+of SHA-512(output, salt) mask its answer: the place of the holder times eight, and the `NumberAnswer`; big-endian.
+Tokens ascend. The page gets the output from the service, which does not learn the number, and finds the token in the
+file by itself. A table that is too large for a telephone is divided into files, by the first digits of the numbers.
 
 The salt is a keyed digest of the file's answers. If none of them changes, the file stays the same, and browsers keep
-it; if one changes, all masks do. Rows that fill a file up are made from the key, and stay. So who compares two editions
-sees how many numbers came and went, but neither an answer nor a number.
+it; if one changes, all masks do. Padding rows are derived from the key, and stay. So a comparison of two editions shows
+how many numbers came and went, but no answer and no number.
 """
 
 import hashlib
@@ -28,14 +29,14 @@ TOKEN_BYTES: Final = 8
 MASK_BYTES: Final = 2
 HOLDERS_LIMIT: Final = 2**13
 FILE_LIMIT: Final = 2 * 1024 * 1024
-"""Bytes that a telephone loads for one answer. Only a larger table is cut by areas."""
+"""Most bytes that a telephone loads for one answer. Only a larger table is divided by areas."""
 AREA_DIGITS: Final = 4
-"""The longest area: some area codes of Japan have five digits with their 0."""
+"""Digits of the longest area: some area codes of Japan have five digits with their 0."""
 _PADDED_TO: Final = 256
-"""Rows. The size of a file says how many numbers it has no better than this."""
+"""Rows are padded to a multiple of this, so that the size of a file hides the exact count of its numbers."""
 _COUNTRY: Final = "+81"
 _Row = tuple[bytes, bytes]
-"""The function of a number, and its answer before it is masked."""
+"""The VOPRF output of a number, and its answer before it is masked."""
 
 
 _SALT_BYTES: Final = 16
@@ -53,14 +54,14 @@ class TableFile:
 
 @dataclass(frozen=True, slots=True)
 class NumberTable:
-    """`files` by area: the first `area_digits` digits after +81, empty for the only one."""
+    """The table. `files` by area: the first `area_digits` digits after +81; empty for the only file."""
 
     area_digits: int
     files: Mapping[str, TableFile]
 
 
 def key_pair(seed: bytes) -> KeyPair:
-    """`seed` has 32 secret bytes."""
+    """The key pair. `seed` has 32 secret bytes."""
     return VOPRF.derive_key_pair(seed, b"idtone public numbers")
 
 
@@ -89,7 +90,7 @@ def area_of(number: str, digits: int) -> str:
 
 
 def look_up(file: TableFile, output: bytes) -> tuple[NumberAnswer, int] | None:
-    """The answer and the place of the holder for a number whose function is `output`; None: the table lacks it."""
+    """The answer and the place of the holder for a number with this VOPRF output; None if the table lacks it."""
     octets, size = file.octets, TOKEN_BYTES + MASK_BYTES
     for at in range(0, len(octets) // size):
         if octets[at * TOKEN_BYTES : (at + 1) * TOKEN_BYTES] == output[:TOKEN_BYTES]:
@@ -116,5 +117,5 @@ def _masked(value: bytes, output: bytes, salt: bytes) -> bytes:
 
 
 def file_name(octets: bytes) -> str:
-    """A name by the file's content, so that browsers keep it until it changes."""
+    """A name derived from the file's content, so that browsers keep the file until it changes."""
     return f"{hashlib.sha256(octets).hexdigest()[:16]}.bin"

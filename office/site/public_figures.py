@@ -1,7 +1,7 @@
 """The month's figures for the public: calls with the sound, stops, hours from a report to its stop. Pure.
 
-Members sign how many calls they made (`idtone-office evaluation figures`). Each member counts up to a bound, noise is
-added, and the sum is rounded, so that the figure says almost nothing of one member. Small counts are hidden.
+Members sign their counts of calls (`idtone-office evaluation figures`). Each member counts up to a bound, noise is
+added, and the sum is rounded, so that the figure reveals almost nothing about one member. Small counts are hidden.
 """
 
 import hashlib
@@ -15,15 +15,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 CALLS_BOUND: Final = 50_000
-"""A member with more calls in a month counts with these."""
+"""Most calls of one member in a month that count."""
 ROUNDED_TO: Final = 1_000
 _HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class MonthFacts:
-    """What the office knows of a month: `sent` is the calls with a sound, by member; `documents` the SHA-256 of what
-    the members signed; `stops` when suspensions began, with the moment of the first report before, if there was one.
+    """The office's facts of a month: `sent` has the calls with a sound, by member; `documents` the SHA-256 of the
+    documents that members signed; `stops` the beginnings of suspensions, each with the moment of the first report
+    before it, if there was one.
     """
 
     month: str
@@ -33,9 +34,9 @@ class MonthFacts:
 
 
 def public_figures(facts: MonthFacts, least: int, secret: bytes) -> bytes:
-    """JSON. Fewer members, or fewer stops after a report, than `least` give no figure, nor does a sum
-    of calls that is smaller than its noise. `secret` makes the noise, the
-    same each time: a second publication says nothing more.
+    """The figures as JSON. There is no figure for fewer members, or fewer stops after a report, than `least`, nor for a
+    sum of calls that is smaller than its noise. `secret` makes the noise, the same each time: a second publication
+    reveals nothing more.
     """
     calls = _noisy(facts, secret)
     waits = [(stopped - reported) / _HOUR for stopped, reported in facts.stops if reported is not None]

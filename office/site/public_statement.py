@@ -1,4 +1,4 @@
-"""The signed statement of the public site: which tables count, who is licensed, which figures are the month's.
+"""The signed statement of the public site: the valid tables, the licensed members, the figures of the month.
 
     {"signed": {"_type": "idtone-public", …}, "signatures": [{"keyid": …, "sig": …}]}
 
@@ -33,7 +33,7 @@ ROLE: Final = "timestamp"
 
 @dataclass(frozen=True, slots=True)
 class Editions:
-    """What is published: the version of each role's metadata, and the SHA-256 of its file."""
+    """The published editions: the version of each role's metadata, and the SHA-256 of its file."""
 
     association: str
     versions: Mapping[str, int]
@@ -50,7 +50,7 @@ def statement(
     issued: datetime,
     expires: datetime,
 ) -> dict[str, Any]:
-    """What is to be signed. `public` is the public half of the key of the numbers. Raises TrustError."""
+    """The content for signature. `public` is the public half of the key of the numbers. Raises TrustError."""
     if len(holders) >= HOLDERS_LIMIT:
         raise TrustError("the table has room for {limit} members", limit=HOLDERS_LIMIT - 1)
     return {
@@ -88,7 +88,7 @@ class SignedContent:
     signatures: dict[str, Signature] = field(default_factory=dict)
 
     def sign(self, signer: Signer, root: Root) -> bool:
-        """True if the key may sign it; then its signature is added."""
+        """True if the key may sign the statement; then its signature is added."""
         keyid = signer.public_key.keyid
         if keyid not in root.get_delegated_role(ROLE).keyids:
             return False
@@ -101,7 +101,7 @@ class SignedContent:
         return sorted(each for each in keyids if each in self.signatures and self._verifies(root, each))
 
     def missing(self, root: Root) -> Message | None:
-        """What signatures are missing; None if there are enough."""
+        """The missing signatures in words; None if there are enough."""
         threshold, good = root.get_delegated_role(ROLE).threshold, len(self.holders(root))
         if good >= threshold:
             return None
@@ -124,7 +124,7 @@ class SignedContent:
 
 
 def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root: Root) -> bytes:
-    """The file. Raises TrustError if the keys that sign are too few."""
+    """The file with the statement. Raises TrustError if too few keys sign."""
     made = SignedContent(dict(content))
     for signer in signers:
         made.sign(signer, root)
@@ -133,7 +133,7 @@ def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root
 
 
 def verified_statement(octets: bytes, root: Root) -> dict[str, Any]:
-    """What the association has signed. The reader compares `expires`. Raises TrustError."""
+    """The content that the association has signed. The reader has to check `expires`. Raises TrustError."""
     read = read_statement(octets)
     _check(read, root)
     return read.content
@@ -171,7 +171,7 @@ def _unfit() -> TrustError:
 
 
 def editions_of(roles: Mapping[str, Metadata[Any]], files: Mapping[str, str], association: str) -> Editions:
-    """`files` are the names of the delegated roles' files."""
+    """The editions of these roles. `files` are the names of the delegated roles' files."""
     targets = {role: roles[role].signed.targets.get(file) for role, file in files.items() if role in roles}
     held = {role: target for role, target in targets.items() if target is not None}
     return Editions(

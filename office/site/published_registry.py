@@ -1,4 +1,4 @@
-"""What the association has published, as the public site needs it: members, an index of the numbers, editions."""
+"""The published registry for the public site: members, an index of the numbers, editions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from idtone.registry.model import RegistryDocument, SuspensionsDocument
 from idtone.registry.never_originating import compiled_never_originating
 from idtone.registry.trust import tuf_roles
 
-from ..authority.repository import SignedRepository
+from ..authority.signed_repository import SignedRepository
 from .public_statement import Editions, editions_of
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedRegistry:
-    """`metadata` has the signed metadata under the names by which TUF clients ask for them."""
+    """A published registry. `metadata` has the signed metadata under the names by which TUF clients ask for them."""
 
     document: RegistryDocument
     suspensions: SuspensionsDocument

@@ -8,7 +8,7 @@ from typing import Any
 from idtone.core.terminal.extras import require
 
 _QUIET: int = 4
-"""Modules around the code (ISO/IEC 18004)."""
+"""Width of the margin around the code, in modules (ISO/IEC 18004)."""
 
 
 def qr_picture(text: str, title: str) -> str:

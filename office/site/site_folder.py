@@ -1,11 +1,11 @@
 """Writes the public site: its pages, sounds, scripts, the signed statement and the tables of numbers.
 
 index.html …          pages in Japanese; en/ the same in English; posters/ and badges/ (QR codes) to print
-sounds/               what one can hear
+sounds/               the sounds
 metadata/             the signed metadata of the registry, as TUF clients ask for them
 statement/            statement.json, figures.json, versions.json for the page, and written.json for the next run
 numbers/              the tables, by their content
-test-number/          the dialplan of the test number, and what to record for it
+test-number/          the dialplan of the test number, and the texts to record for it
 """
 
 import csv
@@ -33,13 +33,13 @@ _SCRIPTS: Final = (
     "site-files.js", "site.css", "trust.js", "widget.js",
 )  # fmt: skip
 WRITTEN: Final = "statement/written.json"
-"""The names of what this program has written: it deletes nothing else."""
+"""The list of files that this program has written: it deletes nothing else."""
 _NAME: Final = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 _DIALPLAN: Final = ("test-number.conf", "announcements.txt")
 
 
 class _Written(Model):
-    """Names inside the folder: `made` by the last run, and `kept` of the one before it."""
+    """Names inside the folder: `made` by the last run, and `kept` from the one before it."""
 
     made: tuple[Annotated[str, Field(pattern=_NAME)], ...]
     kept: tuple[Annotated[str, Field(pattern=_NAME)], ...]
@@ -73,14 +73,14 @@ def site_files(
 
 
 def recognise_script(detector: str) -> str:
-    """One plain script: a page that is opened from a file may load no modules."""
+    """The page's script as one plain script: a page that is opened from a file may load no modules."""
     return f"(() => {{\n{detector}{_static('recognise-page.js').decode()}}})();\n"
 
 
 def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
-    """Write the files, the statement last: until then, a visitor sees the edition before. Of what earlier runs have
-    written, it deletes what is not made any more; tables and metadata stay for one more run, because a visitor may
-    have begun with the edition before. Other files stay. Raises UsageError.
+    """Write the files, the statement last: until then, a visitor sees the edition before. Files of earlier runs that
+    are no longer made are deleted; tables and metadata stay for one more run, because a visitor may have begun with the
+    edition before. Other files stay. Raises UsageError.
     """
     last = ("metadata/timestamp.json", STATEMENT)
     try:
@@ -103,7 +103,7 @@ def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
 
 
 def _written(path: Path) -> _Written:
-    """Raises UsageError, and OSError."""
+    """The names that earlier runs have written. Raises UsageError, and OSError."""
     try:
         return _Written.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def _note(folder: Path, made: Iterable[str], kept: Iterable[str]) -> None:
 
 
 def read_municipalities(path: Path) -> list[dict[str, str]]:
-    """A CSV file with the columns `name` and `contact`, as Excel writes it too. Raises UsageError."""
+    """The rows of a CSV file with the columns `name` and `contact`, also as Excel writes it. Raises UsageError."""
     with reading(path, UsageError):
         octets = path.read_bytes()
     try:
@@ -136,7 +136,9 @@ def read_municipalities(path: Path) -> list[dict[str, str]]:
 
 
 def size_without_sounds(made: Mapping[str, bytes]) -> int:
-    """Bytes, without the tables of numbers, the sounds and what is only printed or for a telephone system."""
+    """Size in bytes, without the tables of numbers, the sounds, and files that are only for print or for a telephone
+    system.
+    """
     apart = ("sounds/", "numbers/", "posters/", "badges/", "test-number/")
     return sum(len(octets) for name, octets in made.items() if not name.startswith(apart))
 

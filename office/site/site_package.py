@@ -1,6 +1,6 @@
-"""What the public site states, on its way to the holders of the duty keys, as a package of an edition goes:
+"""Package with the statement of the public site, for the holders of the duty keys, in the form of an edition's package:
 
-roots/, before/           as in such a package: what is published now
+roots/, before/           as in such a package: the present publication
 site/statement.json       the statement, with the signatures so far
 site/tables/FILE          the tables of numbers that it names
 site/figures.json         the month's figures, if it names some
@@ -25,8 +25,8 @@ from idtone.core.translation import Message
 
 from ..authority.edition import Edition, PackageFiles, read_published
 from ..authority.edition_rules import examine_before
-from ..authority.repository import SignedRepository
 from ..authority.shared_folder import make_folder
+from ..authority.signed_repository import SignedRepository
 from .number_answers import answers, changes_at, licensed_holders
 from .number_table import NumberTable, TableFile, key_pair, table
 from .public_statement import SignedContent, read_statement, statement
@@ -35,15 +35,15 @@ from .published_registry import PublishedRegistry, published_of
 FOLDER: Final = "site"
 STATEMENT: Final = "statement.json"
 ROLE: Final = "public-site"
-"""In lists of what a key has signed."""
+"""Name of the statement in lists of signed roles."""
 _TABLES, _FIGURES = "tables", "figures.json"
 _EARLY: Final = timedelta(hours=1)
-"""How far the clocks of the office and the holders may differ."""
+"""Tolerated difference between the clocks of the office and the holders."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFiles:
-    """What a statement names: the tables of numbers, and the figures as JSON, if there are some."""
+    """The files that a statement names: the tables of numbers, and the figures as JSON, if there are some."""
 
     numbers: NumberTable
     figures: bytes | None
@@ -51,7 +51,7 @@ class SiteFiles:
 
 @dataclass(frozen=True)
 class SitePackage:
-    """`published` has only what is published now. `tables` has the files by name."""
+    """A package. `published` has only the present publication. `tables` has the files by name."""
 
     published: Edition
     statement: SignedContent
@@ -64,7 +64,7 @@ class SitePackage:
         return root
 
     def files(self) -> SiteFiles:
-        """Raises TrustError if they are not those that the statement names."""
+        """The files of the package. Raises TrustError if they are not those that the statement names."""
         told = self.statement.content
         try:
             named = told["numbers"]["tables"]
@@ -81,17 +81,17 @@ class SitePackage:
             raise _unfit() from error
 
     def sign(self, signer: Signer) -> list[str]:
-        """Sign the statement, if this key may; returns what was signed."""
+        """Sign the statement, if this key may; returns the signed role."""
         return [ROLE] if self.statement.sign(signer, self.root) else []
 
     def missing(self) -> Iterator[Message]:
-        """What signatures are missing."""
+        """The missing signatures in words."""
         missing = self.statement.missing(self.root)
         if missing is not None:
             yield missing
 
     def write(self, folder: Path) -> None:
-        """Writes a new folder. Raises UsageError."""
+        """Write a new folder. Raises UsageError."""
         self.published.write(folder)
         files = {f"{_TABLES}/{name}": octets for name, octets in self.tables.items()}
         files |= {} if self.figures is None else {_FIGURES: self.figures}
@@ -107,7 +107,7 @@ class SitePackage:
             ) from error
 
     def write_signatures(self, folder: Path) -> None:
-        """Writes the signatures into the folder that the package was read from. Raises UsageError."""
+        """Write the signatures into the folder that the package was read from. Raises UsageError."""
         try:
             replace_durably(folder / FOLDER / STATEMENT, self.statement.to_bytes())
         except OSError as error:
@@ -126,13 +126,15 @@ def site_package(
 
 
 def is_site_package(folder: Path) -> bool:
-    """Raises TrustError if the folder cannot be read."""
+    """True if the folder holds a package of the public site. Raises TrustError if it cannot be read."""
     with reading(folder, TrustError, is_choice=True):
         return (folder / FOLDER / STATEMENT).is_file()
 
 
 def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
-    """Raises TrustError if the folder is not such a package, or is damaged. `name` is what the reader calls it."""
+    """The package in a folder. Raises TrustError if the folder is not such a package, or is damaged. `name` is the
+    folder's name for the reader.
+    """
     name = name or folder
     if not is_site_package(folder):
         raise TrustError(
@@ -165,10 +167,10 @@ def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:
 def site_words(
     package: SitePackage, kept: Metadata[Root], now: datetime, numbers_seed: bytes | None = None
 ) -> list[Message]:
-    """What a holder reads before signing, after everything else was verified by `kept`, the holder's own root.
+    """Words that a holder reads before signing, after everything else was verified by `kept`, the holder's own root.
 
     Without `numbers_seed`, the office's secret key of the numbers, the tables cannot be compared with the registry, and
-    the words say so. Raises TrustError or DocumentError if anything in the package breaks a rule.
+    the words say so. Raises TrustError or DocumentError if the package breaks a rule.
     """
     examine_before(package.published, kept)
     published = _published(package)
@@ -235,8 +237,8 @@ def site_words(
 
 
 def check_published(package: SitePackage, published: PublishedRegistry, now: datetime) -> None:
-    """Raises TrustError if something was published since the package was made, its time is over, or signatures are
-    missing.
+    """Check a package before its use. Raises TrustError if an edition was published since the package was made, its
+    time is over, or signatures are missing.
     """
     if is_void(package, published, now):
         raise TrustError("something was published since, or its time is over; prepare the package again")
@@ -246,7 +248,7 @@ def check_published(package: SitePackage, published: PublishedRegistry, now: dat
 
 
 def is_void(package: SitePackage, published: PublishedRegistry, now: datetime) -> bool:
-    """True if something was published since the package was made, or its time is over. Raises TrustError."""
+    """True if an edition was published since the package was made, or its time is over. Raises TrustError."""
     told = package.statement.content
     try:
         return told["editions"] != _editions(published) or _moment(told["expires"]) <= now
@@ -264,7 +266,7 @@ def _published(package: SitePackage) -> PublishedRegistry:
 
 
 def _moment(text: str) -> datetime:
-    """Raises TypeError, ValueError."""
+    """A moment with its time zone. Raises TypeError, ValueError."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("without a time zone")

@@ -1,4 +1,6 @@
-"""The pages of the public site in Japanese and English. Pure, but for the templates that it reads from its package."""
+"""The pages of the public site in Japanese and English. Pure, except for the templates that it reads from its
+package.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import copy_context
@@ -35,7 +37,7 @@ _PAGES: Final = {
     "about": None,
 }
 _PLAIN: Final = frozenset({"recognise.js"})
-"""Scripts that also run from a file."""
+"""Scripts that run unchanged, also on a page opened from a file."""
 _SHORT: Final = {
     "ja": {
         "index": "この音は何", "number": "番号を調べる", "recognise": "音を聞き分ける", "quiz": "クイズ",
@@ -49,7 +51,7 @@ _SHORT: Final = {
     },
 }  # fmt: skip
 _INSTANT: Final = timedelta(microseconds=1)
-"""Before the end, which is not part of a term any more."""
+"""The step from the end of a term, which is not part of it, to its last moment."""
 _WORDS: Final = {
     "ja": {
         "skip": "本文へ",
@@ -70,9 +72,9 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """What the pages say. `responsible` answers for the reports. `address` is the site's own, `desk` the report desk's
-    and `service` that of the number service, each without a slash at its end; the last two may be empty. `sound` is the
-    licensed sound that the public may hear.
+    """The content of the pages. `responsible` answers for the reports. `address` is the site's address, `desk` the
+    report desk's and `service` the number service's, each without a slash at its end; the last two may be empty.
+    `sound` is the licensed sound that the public may hear.
     """
 
     association: str
@@ -90,12 +92,12 @@ class SiteFacts:
     sound: str | None = None
     test_number: str | None = None
     profiles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Of the detector: the titles by language; empty: the detector is not there, and its page is left out."""
+    """Titles of the detector's profiles by language; empty: there is no detector, and its page is left out."""
     stopping_version: str | None = None
     conditions: Sequence[StoppingCondition] = ()
-    """The published stopping conditions; without some, their page is left out."""
+    """The published stopping conditions; if empty, their page is left out."""
     course: Course | None = None
-    """For members, to be read by everyone; None: its page is left out."""
+    """The members' course for everyone to read; None: its page is left out."""
 
 
 def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
@@ -107,7 +109,7 @@ def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
 
 
 def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
-    """A poster in the association's name and one for each municipality, to print; and the page that lists them."""
+    """A poster in the association's name and one for each municipality, for print; and the page that lists them."""
     template, qr = _template("poster.html"), _qr(facts, "number.html", "番号を調べる頁")
     rows = [{"name": "", "contact": ""}, *municipalities]
     for place, row in enumerate(rows):
@@ -270,7 +272,7 @@ def _figures(figures: Mapping[str, Any] | None, language: str, up: str) -> str:
 
 
 def _member(holder: LicensedHolder, language: str) -> str:
-    """Short, because there may be hundreds."""
+    """The row of a member. It is short, because there may be hundreds."""
     name, member = escape(holder.ja if language == "ja" else holder.en), escape(holder.member)
     last = (holder.until - _INSTANT).astimezone(JAPAN)
     return f'<tr><th>{name}<td><a href="#{member}">{member}</a><td>{last:%Y-%m-%d}'
@@ -285,7 +287,7 @@ def _condition(condition: StoppingCondition, language: str) -> str:
 
 
 def _course(course: Course, language: str) -> dict[str, str]:
-    """The lessons, and each question with its answer to open, by what the page calls them."""
+    """The lessons, and each question with its answer to open, by their placeholders in the page."""
 
     def said(words: Words | Name) -> str:
         return escape(words.ja if language == "ja" else words.en)
@@ -311,7 +313,7 @@ def _course(course: Course, language: str) -> dict[str, str]:
 
 
 def _step(leads_to: str, language: str) -> str:
-    """The step in the language of the page, whatever the program's language is."""
+    """The step in the language of the page, independently of the program's language."""
 
     def said() -> str:
         speak(language)

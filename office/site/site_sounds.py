@@ -1,4 +1,4 @@
-"""The sounds of the public page: what is an identification sound or a notice, and which tones are none."""
+"""The sounds of the public page: identification sounds, notices, and other tones for comparison."""
 
 import io
 import math
@@ -13,7 +13,7 @@ from idtone.core.errors import UsageError
 RATE_HZ: Final = 8000
 _LEVEL: Final = 5_000
 _RAMP: Final = 40
-"""Samples."""
+"""Length of a ramp in samples."""
 _LONGEST_BYTES: Final = 2_000_000
 
 # Frequencies in Hz, and on and off in ms, again and again. NTT's technical reference of the telephone service (Japan).
@@ -30,26 +30,26 @@ _SIGNS: Final = {
     "wrong": ((220.0,), (400, 100), 500),
     "bye": ((550.0,), (300, 100), 400),
 }
-"""What the test number plays until its host has recorded words."""
+"""Tones that the test number plays until its host has recorded words."""
 _TAIL: Final = bytes(2 * 400)
-"""Asterisk drops the last samples of a file."""
+"""Silence at the end: Asterisk drops the last samples of a file."""
 
 
 def shipped_sounds() -> dict[str, bytes]:
-    """The sample, the notice and the tones that are none, by their names, as WAV files."""
+    """The sample, the notice and the other tones, by name, as WAV files."""
     shipped = files("idtone.config") / "sounds"
     found = {f"{name}.wav": _wav((shipped / f"{name}.sln").read_bytes() + _TAIL) for name in ("sample", "notice")}
     return found | {f"{name}.wav": _wav(_tone(*tone, _LASTS_MS) + _TAIL) for name, tone in NETWORK_TONES.items()}
 
 
 def dialplan_sounds() -> dict[str, bytes]:
-    """What the dialplan of the test number plays."""
+    """The files that the dialplan of the test number plays."""
     signs = {f"{name}.wav": _wav(_tone(*tone) + _TAIL) for name, tone in _SIGNS.items()}
     return shipped_sounds() | signs
 
 
 def given_sound(path: Path) -> bytes:
-    """A WAV file that the association lets the public hear. Raises UsageError."""
+    """The association's WAV file for the public. Raises UsageError."""
     try:
         octets = path.read_bytes()
         with wave.open(io.BytesIO(octets)) as recording:
@@ -86,7 +86,7 @@ def _burst(frequencies_hz: tuple[float, ...], count: int) -> list[int]:
 
 
 def _wav(samples: bytes) -> bytes:
-    """16-bit samples, little-endian, as Asterisk has them."""
+    """A WAV file of 16-bit samples, little-endian, in Asterisk's form."""
     made = io.BytesIO()
     with wave.open(made, "wb") as recording:
         recording.setnchannels(1)

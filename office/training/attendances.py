@@ -1,8 +1,8 @@
-"""Who took the course, when, and with which result.
+"""The attendees of the course, with day and result.
 
 attendances.json    one entry for each test: id, member, person, version of the course, day, points
 
-The office's ledger keeps each test without the person's name, so that the name can be erased.
+The office's ledger records each test without the person's name, so that the name can be erased.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Annotated, ClassVar, Final
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 
 from ..authority.acceptances import Agreement, accept, acceptances
 from ..authority.change_registry import registry_of
 from ..authority.json_lists import Day, read_list, write_list
-from ..authority.moments import day, in_japan, past_day
 from ..authority.registry_edits import known_member
+from ..authority.typed_dates import day, in_japan, past_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 from .course import course_of, marked
@@ -34,7 +34,7 @@ FORGOTTEN: Final = "attendees-forgotten"
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """`day` is one in Japan; `person` is empty after it was erased."""
+    """One test of a person. `day` is in Japan; `person` is empty after its erasure."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -66,9 +66,9 @@ def record_attendance(
     now: datetime,
     name: Callable[[str], str],
 ) -> Attendance:
-    """Mark the test of a person, and keep the result. The first pass of a member by a version of the course is its
-    agreement `training`. `version` is that of the test, which has to be the present one. `name` names a field in an
-    error. Raises IdtoneError.
+    """Mark a person's test, and store the result. A member's first pass for a version of the course is recorded as its
+    agreement `training`. `version` is the test's; it has to be the present one. `name` names a field in an error.
+    Raises IdtoneError.
     """
     course = course_of(workspace.folder)
     if version != course.version:
@@ -79,7 +79,7 @@ def record_attendance(
         )
     score = marked(course, answers)
     at = past_day(taken, name("day"), now)
-    who = line(person, name("person"))
+    who = kept_line(person, name("person"))
     known_member(registry_of(workspace), member)
     with workspace.locked():
         before = attendances(workspace.folder)
@@ -110,7 +110,7 @@ def attendance_of(folder: Path, id_: str) -> Attendance:
 
 
 def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Callable[[str], str]) -> int:
-    """Erase the names of persons whose test was before a day; returns how many. Raises IdtoneError."""
+    """Erase the names of persons whose test was before a day; returns their number. Raises IdtoneError."""
     last = day(before, name("before"))
     if last > in_japan(now).date():
         raise UsageError("{option} is in the future; name a day that has come", option=name("before"))

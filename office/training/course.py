@@ -1,6 +1,6 @@
 """The course (課程) about the sound and the scheme: lessons, and a test whose questions and answers are data.
 
-Pure, but for the files that hold them.
+Pure, except for reading the files.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from idtone.core.translation import Message
 from idtone.registry.model import Id, Name
 
 FILE: Final = "training_course.yaml"
-"""In the association's folder, if it has its own course; idtone ships one under the same name."""
+"""File in the association's folder, if it has its own course; idtone ships one under the same name."""
 Letter = Literal["a", "b", "c", "d"]
 
 
@@ -35,7 +35,7 @@ class Lesson(Model):
 
 
 class Question(Model):
-    """`choices` by their letters; `why` explains the right one."""
+    """A question. `choices` by their letters; `why` explains the right one."""
 
     id: Id
     ask: Words
@@ -45,7 +45,7 @@ class Question(Model):
 
 
 class Course(Model):
-    """The course with its test. To pass, a person must answer `pass_percent` percent of the questions right."""
+    """The course with its test. A person passes with `pass_percent` percent right answers."""
 
     version: Id
     pass_percent: Annotated[int, Field(ge=1, le=100)]
@@ -63,7 +63,7 @@ class Score:
 
 
 def course_of(folder: Path | None) -> Course:
-    """The association's own course in its folder, else the one that idtone ships. Raises DocumentError."""
+    """The association's own course in its folder, otherwise the one that idtone ships. Raises DocumentError."""
     own = folder / FILE if folder else None
     if own and own.exists():
         return parse(read_text(own), str(own), Course, _faults)
@@ -71,7 +71,7 @@ def course_of(folder: Path | None) -> Course:
 
 
 def marked(course: Course, answers: Mapping[str, str]) -> Score:
-    """The result of a test. `answers` has a letter for the id of each question. Raises UsageError if one is missing."""
+    """The result of a test. `answers`: id of a question → letter. Raises UsageError if one is missing."""
     for each in course.questions:
         if answers.get(each.id, "") not in each.choices:
             raise UsageError(
@@ -86,12 +86,14 @@ def marked(course: Course, answers: Mapping[str, str]) -> Score:
 
 
 def sheet_of(course: Course, answers: Mapping[str, str]) -> str:
-    """The answers as their attendee gives them to the association, with the course's version: `2026-1:bbacb`."""
+    """The answers in the form for the association, with the course's version: `2026-1:bbacb`."""
     return f"{course.version}:{''.join(answers[each.id] for each in course.questions)}"
 
 
 def answers_of(course: Course, sheet: str) -> dict[str, str]:
-    """The answers in the order of the questions, as `2026-1:bbacb`. Raises UsageError if it is not of this course."""
+    """The answers in a text such as `2026-1:bbacb`, which has them in the order of the questions. Raises UsageError if
+    it is not of this course.
+    """
     version, _, letters = sheet.strip().rpartition(":")
     if version.strip() != course.version:
         raise UsageError(

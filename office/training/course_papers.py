@@ -1,4 +1,4 @@
-"""The course to print, with its test, and the certificate of attendance. Pure."""
+"""The course for print, with its test, and the certificate of attendance. Pure."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ _NOTE = (
 
 
 def course_paper(course: Course, now: datetime) -> Paper:
-    """The lessons, then the test to be filled in by hand, without its answers."""
+    """The lessons, then the test to fill in by hand, without its answers."""
     title = f"{course.title.ja} / {course.title.en} ({course.version})"
     lessons = [
         Section(
@@ -44,8 +44,8 @@ def _choices(question: Question) -> list[tuple[str, str]]:
 def attendance_paper(
     document: RegistryDocument, attendance: Attendance, course: Course, by: Sender, now: datetime
 ) -> Paper:
-    """受講証明書. With the course's title if the test was of this version. Raises UsageError if it was not passed, or
-    if the name is erased.
+    """The certificate 受講証明書, with the course's title if the test was of this version. Raises UsageError if the
+    test was not passed, or if the name is erased.
     """
     if not attendance.passed:
         raise UsageError("the test {id} was not passed; there is no certificate for it", id=attendance.id)

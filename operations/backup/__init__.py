@@ -1,1 +1,1 @@
-"""Backups of a node: encrypted archives, what is in them, and how a node is made of them again."""
+"""Backups of a node: encrypted archives, their content, and the restore from them."""

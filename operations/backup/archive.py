@@ -1,4 +1,4 @@
-"""One encrypted archive: an age file with a gzipped tar in it, whose last member says that it is whole. I/O.
+"""One encrypted archive: an age file with a gzipped tar in it, whose last member marks it as complete. I/O.
 
 Anyone with the key can open it without idtone: `age -d -i KEY ARCHIVE | tar xz`.
 """
@@ -24,17 +24,17 @@ from idtone.core.errors import BackupError
 from idtone.core.translation import Message
 
 END: Final = "end.json"
-"""The last member: how many there are before it, and the digest of them all."""
+"""The last member: the count of the members before it, and the digest of them all."""
 MEMBER_LIMIT: Final = 2**26
-"""Bytes of a member that is read into memory."""
+"""Most bytes of a member that is read into memory."""
 _BLOCK: Final = 2**20
 _LEVEL: Final = 1
-"""Of gzip: sealed numbers and MACs hardly get smaller, and calls need the processor."""
+"""Compression level of gzip. It is low: sealed numbers and MACs hardly compress, and calls need the processor."""
 
 Recipient: TypeAlias = Any
-"""A public key of pyrage's, which has no types: of age or SSH."""
+"""A public key in pyrage, of age or SSH; pyrage has no types."""
 Identity: TypeAlias = Any
-"""The secret key."""
+"""A secret key in pyrage."""
 
 
 def recipients_of(texts: Sequence[str]) -> list[Recipient]:
@@ -76,7 +76,7 @@ _NO_KEY: Final = Message(
 
 
 class ArchiveWriter:
-    """Adds members to an archive; `write` makes it."""
+    """Adds members to an archive, which `write` opens."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
@@ -87,7 +87,7 @@ class ArchiveWriter:
         self.add_file(name, io.BytesIO(octets), len(octets), mode, owner)
 
     def add_file(self, name: str, file: Readable, size: int, mode: int = 0o600, owner: str = "") -> None:
-        """`size` bytes of a file. `owner` is a user's name. Raises OSError if it has fewer."""
+        """Add `size` bytes of a file. `owner` is a user's name. Raises OSError if the file is shorter."""
         entry = tarfile.TarInfo(name)
         entry.size, entry.mode, entry.uname = size, mode, owner
         reading = _Digesting(file)
@@ -107,7 +107,8 @@ class ArchiveWriter:
 
 @contextmanager
 def write(file: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[ArchiveWriter]:
-    """An archive in this file, encrypted to these. It is whole when the block ends without an error.
+    """Context that writes an archive into this file, encrypted to the recipients. It is complete when the block ends
+    without an error.
 
     Raises OSError.
     """
@@ -123,7 +124,7 @@ def write(file: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[ArchiveWr
             yield writer
             writer.end()
     except BrokenPipeError:
-        pumping.join()  # it says why it reads no more
+        pumping.join()  # this raises the reason why it reads no more
         raise
     except BaseException:
         pumping.join(silent=True)
@@ -137,7 +138,7 @@ def _encrypt(reading: int, file: BinaryIO, recipients: Sequence[Recipient]) -> N
 
 
 class Member(NamedTuple):
-    """A member of an archive, to be read before the next one."""
+    """A member of an archive. Read it before the next one."""
 
     name: str
     size: int
@@ -146,13 +147,13 @@ class Member(NamedTuple):
     file: Readable
 
     def octets(self) -> bytes:
-        """The content of the member. Raises BackupError if it is too large for that."""
+        """The content of the member. Raises BackupError if it is larger than `MEMBER_LIMIT`."""
         if self.size > MEMBER_LIMIT:
             raise BackupError("{name} is larger than any that idtone writes", name=self.name)
         return self.file.read()
 
     def save(self, target: Path) -> None:
-        """Save the member as a new file, on the disk, that only its owner may read. Raises OSError."""
+        """Save the member durably as a new file that only its owner may read. Raises OSError."""
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as made:
             while block := self.file.read(_BLOCK):
@@ -163,9 +164,9 @@ class Member(NamedTuple):
 
 
 def members(path: Path, identities: Sequence[Identity]) -> Iterator[Member]:
-    """The members of an archive without the end mark. What was read counts only when the iteration has ended.
+    """The members of an archive without the end mark. Their content is valid only after the last one.
 
-    Raises BackupError if it cannot be opened, is not whole, or is no archive.
+    Raises BackupError if the archive cannot be opened, or is incomplete or malformed.
     """
     try:
         yield from _members(path, identities)
@@ -206,7 +207,7 @@ def _members(path: Path, identities: Sequence[Identity]) -> Iterator[Member]:
 
 @contextmanager
 def _opened(path: Path, identities: Sequence[Identity]) -> Iterator[BinaryIO]:
-    """The tar in it; also of an archive that was decrypted already."""
+    """The tar in an archive, also in one that was decrypted already."""
     with path.open("rb") as file:
         encrypted = file.read(4) == b"age-"
         file.seek(0)
@@ -224,7 +225,7 @@ def _opened(path: Path, identities: Sequence[Identity]) -> Iterator[BinaryIO]:
             with os.fdopen(reading, "rb", _BLOCK) as stream:
                 yield stream
         except (tarfile.TarError, EOFError, ValueError):
-            pumping.join()  # what it says comes first
+            pumping.join()  # this raises its own error first
             raise
         except BaseException:
             pumping.join(silent=True)
@@ -233,7 +234,7 @@ def _opened(path: Path, identities: Sequence[Identity]) -> Iterator[BinaryIO]:
 
 
 class _Thread:
-    """Runs a pump between a pipe and a file; `join` raises what it has raised."""
+    """A thread that pumps between a pipe and a file; `join` raises its error."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._error: BaseException | None = None
@@ -254,7 +255,7 @@ class _Thread:
 
 
 class Readable(Protocol):
-    """What is read of a file."""
+    """A file for reading, in the subset that this module needs."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 

@@ -1,4 +1,4 @@
-"""The folder of the archives: their names, which one continues which, and which ones go. I/O."""
+"""The folder of the archives: their names, their order in a chain, and the removal of old ones. I/O."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ FORMAT: Final = 1
 HEADER: Final = "backup.json"
 """The first member of each archive."""
 CHAIN_LIMIT: Final = 400
-"""Archives of which one continues the other; then a whole one is made."""
+"""Most archives in a chain; then a full one is made."""
 _NAME: Final = re.compile(r"idtone-(?P<node>.+)-(?P<made>[0-9]{8}T[0-9]{12}Z)-(whole|more)\.age")
 
 
 def name_of(node: str, made: datetime, whole: bool) -> str:
-    """The name of a new archive. Sorted names are in the order in which the archives were made."""
+    """The name of a new archive. The names sort by their times."""
     node = re.sub(r"[^A-Za-z0-9._-]", "_", node)
     return f"idtone-{node}-{made.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{'whole' if whole else 'more'}.age"
 
 
 def made_at(name: str) -> datetime | None:
-    """The time at which an archive was made, by its name; None if this is no archive's name."""
+    """The time at which an archive was made, by its name; None for another file's name."""
     found = _NAME.fullmatch(name)
     return found and datetime.strptime(found["made"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
 
@@ -52,14 +52,14 @@ def digest_of(path: Path) -> str:
 
 
 def is_whole(folder: Path, chain: Sequence[MadeArchive]) -> bool:
-    """True if all archives of a chain are there, each with the size that it was made with. A drill reads them."""
+    """True if all archives of a chain exist with their original sizes. A drill reads their content."""
     sizes = [path.stat().st_size if (path := folder / each.name).exists() else -1 for each in chain]
     return bool(chain) and sizes == [each.size for each in chain]
 
 
 def remove_old(folder: Path, chain: Sequence[MadeArchive], node: str, keep: timedelta, now: datetime) -> list[Path]:
-    """Remove this node's archives that are older than `keep` and not in the chain; returns them. Also drafts of an
-    earlier run that was killed: only one run at a time gets here. Raises OSError.
+    """Remove this node's archives that are older than `keep` and not in the chain, and drafts of killed runs: only one
+    run at a time gets here. Returns the removed files. Raises OSError.
     """
     own = {each.name for each in chain}
     prefix = _prefix(node)
@@ -79,8 +79,8 @@ def _prefix(node: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an archive says of itself. `after` is the name and the SHA-256 of the archive that it continues; `places`
-    are role → path of what is in it.
+    """The header of an archive. `after` is the name and the SHA-256 of the archive that it continues; `places`: role →
+    path of its files.
     """
 
     node: str
@@ -91,7 +91,7 @@ class Header:
 
     @classmethod
     def parse(cls, octets: bytes) -> Header:
-        """The header from its JSON. Raises BackupError."""
+        """The header in this JSON. Raises BackupError."""
         try:
             found = json.loads(octets)
             if found["format"] != FORMAT:
@@ -118,9 +118,9 @@ def header_of(path: Path, identities: Sequence[Identity]) -> Header:
 
 
 def chain_of(source: Path, node: str | None, identities: Sequence[Identity]) -> list[Path]:
-    """The archives that make the newest state in a folder, or that of the named archive: the whole one first.
+    """The archives for the newest state in a folder, or for the named archive's state: the full one first.
 
-    Raises BackupError if one is missing or not the one that was continued.
+    Raises BackupError if one is missing, or is not the one that was continued.
     """
     folder, path = source, source
     if source.is_dir():

@@ -1,4 +1,4 @@
-"""`idtone backup` and `idtone restore`: their options, and what they print."""
+"""`idtone backup` and `idtone restore`: their options and their output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pyrage
 import typer
 
 from idtone.core.errors import BackupError, IdtoneError, UsageError
-from idtone.core.files import alone, replace_durably
+from idtone.core.files import file_lock, replace_durably
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
@@ -79,7 +79,7 @@ def backup(
     act_as_service(config, settings.backup.result.parent, settings.sounds.directory)
     lock = settings.backup.result.with_name(f"{settings.backup.result.name}.lock")
     busy = None if due else BackupError("another backup is being made; wait until it has ended")
-    with alone(lock, busy, backup_result.not_written) as is_alone:
+    with file_lock(lock, busy, backup_result.not_written) as is_alone:
         if not is_alone:
             return
         last = backup_result.read(settings.backup.result)
@@ -140,7 +140,7 @@ def drill(source: Path | None, identity: Path | None, node: str | None, config: 
     else:
         _show_drill(unpacked, leaves, newest, age_s)
     if faults:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s: float | None) -> None:
@@ -162,7 +162,7 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
 
 
 def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
-    """Note the backup for the metrics and the doctor of this node, if it is the one that makes the backups."""
+    """Record the backup for the metrics and the doctor of this node, if this node makes the backups."""
     path = settings.backup.result
     last = backup_result.read(path) if settings.backup.wanted else None
     if last and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
@@ -244,7 +244,7 @@ def restore(
             made = restore_here(unpacked, ask=not offline)
     _show_restored(made, [str(each) for each in unpacked.faults], as_json)
     if unpacked.faults:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
@@ -292,7 +292,7 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
 
 
 def _identities(path: Path | None) -> list[Identity]:
-    """Raises UsageError, BackupError. An archive that was decrypted already needs none."""
+    """The secret keys in a file; empty without a file, for decrypted archives. Raises UsageError, BackupError."""
     if path is None:
         return []
     try:

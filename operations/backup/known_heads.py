@@ -1,5 +1,5 @@
-"""What others know of a ledger's tree: witnesses, the replica, and files on this machine. Its heads were signed, also
-those that a backup does not have. I/O.
+"""Heads of a ledger's tree that are known elsewhere: to witnesses, to the replica, and in files on this machine. The
+ledger's key has signed them, also those that a backup lacks. I/O.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from idtone.ledger.keys.checkpoint_file import CheckpointFile, cosigned_file
 from idtone.ledger.replication.own_replica import ASKED_WITHIN_S
 from idtone.ledger.store.meta import CHECKPOINT, COSIGNED, facts
 from idtone.ledger.store.postgresql import Server, schema_of
-from idtone.ledger.tree.checkpoints import Checkpoint, believed
+from idtone.ledger.tree.checkpoints import Checkpoint, verified_checkpoint
 from idtone.ledger.witness.add_checkpoint import log_digest
 from idtone.ledger.witness.cosigning import witness_of
 
@@ -27,7 +27,7 @@ ANSWER_WITHIN_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class KnownHead:
-    """Who was asked, and the head that it knows: None if it knows none, or did not answer; `trouble` says why."""
+    """A source, and the head that it knows: None if it knows none, or did not answer; `trouble` says why."""
 
     source: str
     note: Note | None
@@ -39,12 +39,12 @@ class KnownHead:
 
 
 def latest(heads: Iterable[KnownHead]) -> KnownHead | None:
-    """The head with the most leaves."""
+    """The head of the largest tree."""
     return max((each for each in heads if each.note), key=lambda each: each.size, default=None)
 
 
 def known_heads(settings: LedgerSettings, log: VerifierKey, ask: bool) -> list[KnownHead]:
-    """The heads of the tree by this key's name; with `ask`, also of the witnesses and of the replica."""
+    """The heads of the tree with this key's name. With `ask`, witnesses and replica are asked too."""
     found = [_in_file(file, log) for file in (CheckpointFile(settings.seen()), cosigned_file(settings))]
     if ask and settings.is_shared():
         found += [_in_replica(settings, log)]
@@ -80,7 +80,7 @@ def _in_replica(settings: LedgerSettings, log: VerifierKey) -> KnownHead:
 def _believed(octets: bytes, log: VerifierKey) -> Note | None:
     try:
         note = Note.parse(octets)
-        believed(note, log)
+        verified_checkpoint(note, log)
     except ProofError:
         return None
     return note

@@ -1,8 +1,9 @@
-"""A ledger in an archive: its steps in packs, from where the archive before ended. The tree is grown again from them.
+"""A ledger in an archive: its steps in packs, from the end of the archive before. The restore grows the tree again from
+them.
 
-A step never changes, so packs are read in short transactions while the service writes, and the last of them sees one
-state: the steps, and the signed head that covers all their leaves. SQLite's backup would begin again at each commit of
-the service, or hold it up until the end.
+A step never changes, so packs are read in short transactions while the service writes, and the last transaction sees
+one state: the steps, and the signed head that covers all their leaves. SQLite's backup would start over at each commit
+of the service, or block it until the end.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from typing import Any, Final
 from idtone.core.errors import BackupError
 from idtone.core.translation import Message
 from idtone.ledger.evidence.leaves import StoredStep, must_be_counted, search_keys
-from idtone.ledger.replication.batch import Position, batch_after, position_of
+from idtone.ledger.replication.replica_batch import ReplicaPosition, batch_after, replica_position
 from idtone.ledger.store.calls_in_progress import update_calls_in_progress
 from idtone.ledger.store.database import Database, scalar
 from idtone.ledger.store.meta import CHECKPOINT, SET_META
 from idtone.ledger.store.schema import make_or_upgrade
 from idtone.ledger.store.step_macs import INSERT_MACS
 from idtone.ledger.store.stored_tree import STEP, leaf_closed_by, open_call, read_hashes
-from idtone.ledger.tree.merkle import Frontier, leaf_hash, root, stored
+from idtone.ledger.tree.merkle import Frontier, leaf_hash, root, stored_hashes
 from idtone.service.backup_result import Reached
 
 _OVER: Final = (
@@ -38,8 +39,8 @@ _QUARANTINE: Final = "number, found, id, node, call_id, kind, at, details, leaf"
 
 @dataclass(frozen=True, slots=True)
 class LedgerEnd:
-    """Where the packs of a ledger end: the place, the tree's root there, its signed head, and when its newest call was
-    over (µs since 1970). `quarantine` are the rows of that table.
+    """The end of a ledger's packs: the place, the tree's root there, its signed head, and the end of its newest call
+    (µs since 1970). `quarantine` are the rows of that table.
     """
 
     reached: Reached
@@ -65,18 +66,18 @@ NOTHING: Final = Reached(0, 0, Frontier().root().hex())
 def continues(ledger: Database, reached: Reached) -> bool:
     """True if the ledger in the archives is the beginning of this one. Raises LedgerError."""
     with ledger.reading() as connection:
-        own = position_of(connection)
+        own = replica_position(connection)
         if reached.steps > own.steps or reached.leaves > own.leaves:
             return False
         return root(reached.leaves, partial(read_hashes, connection)).hex() == reached.root
 
 
 def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterator[tuple[int, bytes]]:
-    """The packs that follow, each with its first step. Afterwards `ended` has the place of the end.
+    """The packs from `reached` on, each with its first step. Afterwards `ended` has the place of the end.
 
     Raises LedgerError.
     """
-    position = Position(reached.steps, reached.leaves, stored(reached.leaves))
+    position = ReplicaPosition(reached.steps, reached.leaves, stored_hashes(reached.leaves))
     while True:
         batch = batch_after(ledger, position, None)
         if batch.steps:
@@ -95,7 +96,7 @@ def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterato
 
 
 def _text(value: object) -> str:
-    """SQLite holds any value that another program has put there; it is kept as text, and the tree tells."""
+    """A value from SQLite as text. Another program may have stored any type there; the check of the tree finds it."""
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
@@ -105,18 +106,18 @@ def _plain(value: object) -> object:
 
 @dataclass
 class LedgerGrower:
-    """Makes a database of packs. Use it as a context manager; then the file is on the disk."""
+    """Grows a database from packs. Use it as a context manager; at its end the file is on the disk."""
 
     path: Path
     frontier: Frontier = field(default_factory=Frontier)
     steps: int = 0
     _open: dict[str, list[StoredStep]] = field(default_factory=dict)
-    """The steps of calls that are in no leaf yet."""
+    """Call id → its steps that are in no leaf yet."""
 
     def __enter__(self) -> LedgerGrower:
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         self._connection = sqlite3.connect(self.path, isolation_level=None)
-        # Whoever finds a file of which the machine has died begins anew with another one.
+        # A run that finds a file left by a crash of the machine begins anew with another one.
         self._connection.execute("PRAGMA journal_mode=OFF").fetchall()
         self._connection.execute("PRAGMA synchronous=OFF")
         self._connection.execute("BEGIN")
@@ -135,7 +136,7 @@ class LedgerGrower:
                 os.close(descriptor)
 
     def add(self, pack: bytes) -> None:
-        """Add a pack. Raises BackupError if it does not follow what is there."""
+        """Add a pack. Raises BackupError if it does not follow the last one."""
         try:
             found = json.loads(pack)
             rows, macs = found["steps"], [(last, bytes.fromhex(text)) for last, text in found["macs"]]
@@ -153,13 +154,13 @@ class LedgerGrower:
         self.steps = max([self.steps, *(step.id for step, _ in steps)])
 
     def _add(self, connection: sqlite3.Connection, step: StoredStep, leaf: int | None) -> None:
-        """A step, and the leaf that it closes."""
+        """Add a step, and the leaf that it completes."""
         call = self._open.setdefault(step.call_id, [])
         call.append(step)
         if leaf is None:
             return
         del self._open[step.call_id]
-        before, place = 0, stored(self.frontier.size)
+        before, place = 0, stored_hashes(self.frontier.size)
         if must_be_counted([each.kind for each in call]):
             before = open_call(connection, step.call_id, call[0].id).before
         hashed = self.frontier.append(leaf_hash(leaf_closed_by(call, before)))
@@ -168,7 +169,7 @@ class LedgerGrower:
         connection.executemany(_INSERT_SOUGHT, ((key, step.id) for key in keys))
 
     def finish(self, end: LedgerEnd) -> list[Message]:
-        """Enter everything that no pack has. Returns what is wrong with the ledger."""
+        """Enter the data that no pack holds. Returns the ledger's faults."""
         if end.checkpoint:
             self._connection.execute(SET_META, (CHECKPOINT, end.checkpoint))
         self._connection.executemany(_INSERT_ASIDE, end.quarantine)

@@ -1,4 +1,4 @@
-"""`idtone backup`: makes an archive, reads it again, and only then lets it count. I/O."""
+"""`idtone backup`: makes an archive and reads it back before it counts. I/O."""
 
 import json
 import os
@@ -28,17 +28,19 @@ from idtone.service.backup_result import BackupResult, MadeArchive, Reached
 from . import archive
 from .archive import ArchiveWriter
 from .archive_folder import CHAIN_LIMIT, FORMAT, HEADER, digest_of, is_whole, name_of, remove_old
+from .backup_contents import LedgerPlace, files_in, ledgers_of, places
 from .ledger_packs import NOTHING, LedgerEnd, continues, packs
-from .places import LedgerPlace, files_in, ledgers_of, places
 
 ENDS: Final = "ledgers.json"
-"""The member with where the packs of each ledger end."""
+"""The member with the ends of each ledger's packs."""
 _MODE: Final = 0o600
 _SQLITE: Final = b"SQLite format 3\0"
 
 
 def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
-    """An archive in the folder, on the disk, read again; and the result. Raises BackupError, LedgerError."""
+    """Make an archive in the folder, and read it back; returns its path, and the result. Raises BackupError,
+    LedgerError.
+    """
     began_s, now = time.monotonic(), datetime.now(UTC)
     own = settings.backup
     last = backup_result.read(own.result)
@@ -99,7 +101,7 @@ class _Ledger:
 
 
 def _is_continued(settings: Settings, last: BackupResult, ledgers: list[_Ledger], now: datetime) -> bool:
-    """True if the next archive continues the last one; else it is a whole one."""
+    """True if the next archive continues the last one; False if it has to be a full one."""
     own = settings.backup
     if not is_whole(own.directory, last.chain) or len(last.chain) >= CHAIN_LIMIT:
         return False
@@ -117,14 +119,14 @@ def _written(
     ledgers: list[_Ledger],
     reached: dict[str, Reached] | Any,
 ) -> tuple[Path, dict[str, LedgerEnd], str]:
-    """The archive is a draft until it was read again, with a key that this process alone has. Raises OSError."""
+    """Write the archive as a draft, and read it back with a key that only this process has. Raises OSError."""
     own = pyrage.x25519.Identity.generate()
     recipients = [*archive.recipients_of(settings.backup.recipients), own.to_public()]
     target = settings.backup.directory / name
     with draft(target, _MODE) as new:
         with archive.write(new.file, recipients) as writer:
             writer.add(HEADER, json.dumps(header).encode())
-            # The ledgers first: what the keys of a later day seal is not in them.
+            # The ledgers come first: they must hold nothing that the keys of a later day seal.
             ends = {each.tree: _add_ledger(writer, number, each, reached) for number, each in enumerate(ledgers)}
             writer.add(ENDS, json.dumps({tree: end.to_json() for tree, end in ends.items()}).encode())
             for role, path in places(settings, config).items():
@@ -147,7 +149,9 @@ def _ledgers_now(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _add_ledger(writer: ArchiveWriter, number: int, ledger: _Ledger, reached: Any) -> LedgerEnd:
-    """Raises LedgerError if the present one cannot be read; one that was set aside because it was damaged is said."""
+    """Add the packs of a ledger; returns their end. Raises LedgerError if the present ledger cannot be read. If one
+    that was set aside is damaged, print a warning.
+    """
     ended: list[LedgerEnd] = []
     start = reached.get(ledger.tree, NOTHING)
     try:
@@ -162,8 +166,8 @@ def _add_ledger(writer: ArchiveWriter, number: int, ledger: _Ledger, reached: An
 
 
 def _add_file(writer: ArchiveWriter, role: str, path: Path) -> None:
-    """A file as it is in one moment: a database by SQLite's own backup. Raises OSError; a file that is gone by now is
-    left out.
+    """Add a consistent copy of a file. A database is copied by SQLite's own backup. A file that has disappeared is left
+    out. Raises OSError.
     """
     try:
         with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""`idtone restore`: makes a node of its archives. It never signs by a name by which anything may have been signed. I/O.
+"""`idtone restore`: makes a node from its archives. It never signs under a name that may have signed already. I/O.
 
-The restored ledger is set aside, and the service begins the next one, as after a damaged database: it has a name of
-its own, and its first leaf names the newest head that is known of the old one. Which ledger comes next is on the disk
-before the key that signs is: whenever this is killed, no service can sign a second history.
+The restored ledger is set aside, and the service begins the next one, as after a damaged database: the new ledger has
+its own name, and its first leaf names the newest known head of the old one. The name of the next ledger is on the disk
+before the signing key is: so at whatever moment this is killed, no service can sign a second history.
 """
 
 import os
@@ -31,35 +31,35 @@ from idtone.ledger.store.meta import CHECKPOINT, facts
 from idtone.ledger.store.sqlite import lock_for_writing
 from idtone.ledger.tree.checkpoints import Checkpoint
 
+from .backup_contents import FOLDER, KEPT, OFFICE, OWN, SETTINGS, ledgers_of
 from .known_heads import KnownHead, known_heads, latest
-from .places import FOLDER, KEPT, OFFICE, OWN, SETTINGS, ledgers_of
 from .unpack import RestoredTree, Unpacked
 
 OVERLAY: Final = "90-restored.yaml"
-"""The file of settings that a restored node has."""
+"""The file of settings of a restored node."""
 _HEAD: Final = "# Written by `idtone restore`. idtone restore が作成しました。\n"
 _LAST: Final = (r"/ledger\.key\.days", r"/ledger\.key", r"/ledger\.key\.sign(-[0-9]+)?")
-"""The keys come last, and in this order."""
+"""The keys are restored last, in this order."""
 _SETTINGS_MODE: Final = 0o644
 _KEPT_BESIDE: Final = ("settings/", "ari/password_file")
-"""What may be there already, because the package or the operator has made it: it is kept beside the restored one."""
+"""Files that the package or the operator may have made already: they are kept beside the restored ones."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where each role goes: to the path that it had, or into a folder of its own."""
+    """The destination of each role: its original path, or a path in another folder."""
 
     places: Mapping[str, str]
     folder: Path | None
     final: Path | None = None
-    """The folder's name in what is written, if `folder` is a draft of it."""
+    """The folder's final name in the written files, if `folder` is its draft."""
 
     def path(self, role: str) -> Path:
-        """Where the file of a role goes. Raises BackupError for a role without a place."""
+        """The path for the file of a role. Raises BackupError for a role without a place."""
         return self._path(role, self.folder)
 
     def name(self, role: str) -> Path:
-        """The path of a role after the restore, as from `path`."""
+        """The path of a role after the restore. Raises the errors of `path`."""
         return self._path(role, self.final or self.folder)
 
     def _path(self, role: str, folder: Path | None) -> Path:
@@ -76,7 +76,9 @@ class Target:
 
 @dataclass
 class Restored:
-    """What was made. `heads` were known elsewhere; `lost` leaves were signed that the archives do not have."""
+    """The result of a restore. `heads` are known elsewhere; `lost` is the count of signed leaves that the archives
+    lack.
+    """
 
     settings: Path
     origin: str
@@ -92,20 +94,20 @@ class Restored:
 
 
 def restore_here(unpacked: Unpacked, ask: bool) -> Restored:
-    """Restore to the paths that the archives name. Raises BackupError if something else is there."""
+    """Restore to the paths that the archives name. Raises BackupError if other files are there."""
     target = Target(unpacked.header.places, None)
     with _locked(target, unpacked):
         return _placed(unpacked, target, ask)
 
 
 def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
-    """Restore into a new folder, in one step, with settings that name it. Raises BackupError if it is not empty."""
+    """Restore into a new folder, in one step, with settings for this folder. Raises BackupError if it is not empty."""
     folder = folder.absolute()
     if folder.exists() and any(folder.iterdir()):
         raise BackupError("{path} is not empty; name a new folder", path=folder)
     draft = folder.with_name(f".{folder.name}.restoring")
     try:
-        shutil.rmtree(draft, ignore_errors=True)  # of an earlier run that was killed
+        shutil.rmtree(draft, ignore_errors=True)  # the files of an earlier run that was killed
         make_parents(draft)
         draft.mkdir(0o700)
         restored = _placed(unpacked, Target(unpacked.header.places, draft, folder), ask)
@@ -120,7 +122,7 @@ def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
 
 @contextmanager
 def _locked(target: Target, unpacked: Unpacked) -> Iterator[None]:
-    """Neither a service nor a command writes to these ledgers meanwhile. Raises LedgerInUseError."""
+    """Context in which no service and no command writes to these ledgers. Raises LedgerInUseError."""
     held = []
     try:
         for role in {tree.role for tree in unpacked.trees}:
@@ -164,12 +166,12 @@ def _placed(unpacked: Unpacked, target: Target, ask: bool) -> Restored:
 
 
 def _turn_of(role: str) -> int | None:
-    """The place of a key among those that come last; None for anything else."""
+    """The position of a key in the order of `_LAST`; None for other roles."""
     return next((turn for turn, end in enumerate(_LAST) if re.search(f"{end}$", role)), None)
 
 
 def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
-    """Check that nothing of another node would be overwritten; what an earlier run has restored may be there. Raises
+    """Check that the restore overwrites nothing of another node; files of an earlier restore may exist. Raises
     BackupError.
     """
     for tree in unpacked.trees:
@@ -190,7 +192,9 @@ def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
 
 
 def _put(unpacked: Unpacked, role: str, target: Path) -> None:
-    """Raises OSError. Settings and a password that are there are kept beside the restored ones."""
+    """Put a file in its place. Different settings or passwords that exist there are kept beside the restored ones.
+    Raises OSError.
+    """
     source = unpacked.folder / role
     octets = source.read_bytes()
     make_parents(target)
@@ -218,7 +222,9 @@ def _uid(name: str) -> int | None:
 
 
 def _write_settings(unpacked: Unpacked, target: Target) -> None:
-    """The node's name, which no longer is in its ledger; and in a folder of its own, all paths."""
+    """Write the node's name into the settings, because its ledger no longer gives it; and, for another folder, all
+    paths.
+    """
     tree: dict[str, Any] = {"node": unpacked.header.node}
     if target.folder is not None:
         for key in KEPT:
@@ -265,7 +271,7 @@ def _set(tree: dict[str, Any], key: str, value: str) -> None:
 
 
 def _place_ledger(trees: list[RestoredTree], unpacked: Unpacked, target: Target, ask: bool) -> Restored:
-    """Set it aside, and name the one that continues it."""
+    """Set the restored ledger aside, and name the one that continues it."""
     present = next(tree for tree in trees if tree.is_present)
     role = present.role
     database, key = target.path(f"{role}/ledger.sqlite3"), target.path(f"{role}/ledger.key")
@@ -285,7 +291,7 @@ def _place_ledger(trees: list[RestoredTree], unpacked: Unpacked, target: Target,
     base = named.log_origin(present.node)
     continued_trees = ContinuedTrees(continued, base)
     final = target.name(f"{role}/ledger.sqlite3")
-    if all(each.begun for each in continued_trees.trees):  # else an earlier run was killed after this
+    if all(each.begun for each in continued_trees.trees):  # otherwise an earlier run was killed after this
         aside = final.with_name(name_aside(database, datetime.now(UTC), RESTORED).name)
         continued_trees.add(head.note if head else None, final, aside, is_restored=True)
     aside = final.with_name(Path(continued_trees.trees[-1].file).name)
@@ -303,7 +309,7 @@ def _place_ledger(trees: list[RestoredTree], unpacked: Unpacked, target: Target,
 
 
 def _move(source: Path, target: Path) -> None:
-    """Raises OSError. It may be another disk's."""
+    """Move a file, also to another disk. Raises OSError."""
     make_parents(target)
     draft = target.with_name(f".{target.name}.restoring")
     shutil.copyfile(source, draft)
@@ -322,7 +328,7 @@ def _move(source: Path, target: Path) -> None:
 def adopt(settings: Settings, config: Path | None, ask: bool) -> Restored:
     """Set aside a ledger that was copied here without `idtone restore`, and name the one that continues it.
 
-    Raises LedgerInUseError while the service runs, BackupError if there is none.
+    Raises LedgerInUseError while the service runs, BackupError if there is no ledger.
     """
     place = ledgers_of(settings)[0]
     path = place.database
@@ -353,5 +359,5 @@ def adopt(settings: Settings, config: Path | None, ask: bool) -> Restored:
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder for what is unpacked, which only this user can read."""
+    """A folder for unpacked archives that only this user can read."""
     return tempfile.TemporaryDirectory(prefix="idtone-restore-")

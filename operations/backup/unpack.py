@@ -1,4 +1,4 @@
-"""Archives, read into a folder: the files by their roles, and the databases that are made of the packs. I/O."""
+"""Archives, unpacked into a folder: the files by their roles, and the databases grown from the packs. I/O."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from .make_backup import ENDS
 
 @dataclass
 class RestoredTree:
-    """A tree of a ledger in the archives, grown again in a file. `faults` are what is wrong with it."""
+    """A tree of a ledger, grown again from the archives into a file. `faults` are its errors."""
 
     role: str
     node: str
@@ -32,11 +32,11 @@ class RestoredTree:
     file: Path
     """The new database."""
     name: str
-    """What its file was called."""
+    """The original name of its file."""
     is_present: bool
-    """It was the tree that was signed then."""
+    """True if it was the signing tree at the time of the backup."""
     settings: LedgerSettings
-    """As they were."""
+    """The settings at the time of the backup."""
     end: LedgerEnd
     faults: list[Message] = field(default_factory=list)
 
@@ -62,8 +62,8 @@ class RestoredTree:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """`header` is that of the newest archive; its files are in `folder` by their roles; `owners` are the
-    names of their users.
+    """Unpacked archives. `header` is the header of the newest archive; its files are in `folder` by their roles;
+    `owners` are the names of their users.
     """
 
     header: Header
@@ -83,7 +83,7 @@ class Unpacked:
 
 
 def unpack(archives: Sequence[Path], identities: Sequence[Identity], folder: Path) -> Unpacked:
-    """Read a chain of archives, the whole one first, into an empty folder. Raises BackupError, LedgerError, OSError."""
+    """Read a chain of archives, the full one first, into an empty folder. Raises BackupError, LedgerError, OSError."""
     growers: dict[tuple[str, str], LedgerGrower] = {}
     header, ends = None, {}
     owners: dict[str, str] = {}
@@ -148,7 +148,7 @@ def _number(name: str, count: int) -> int:
 
 
 def _inside(folder: Path, role: str) -> Path:
-    """Raises BackupError for a role that leads out of the folder."""
+    """The path for a role in the folder. Raises BackupError for a role that leads out of it."""
     parts = Path(role).parts
     if not parts or Path(role).is_absolute() or ".." in parts:
         raise BackupError("an archive names {role}, which leads out of its folder", role=role)

@@ -1,4 +1,4 @@
-"""`idtone canary`: when to call, and what to print."""
+"""`idtone canary`: the time of the call, and the output."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import typer
 
 from idtone.core.decision import suspended, time_by
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.files import alone
+from idtone.core.files import file_lock
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.service import canary_result
 from idtone.service.canary_result import CanaryFault, CanaryResult
 from idtone.service.hook_from_settings import canary_listens_s
@@ -51,7 +51,7 @@ def canary(
     act_as_service(config, settings.canary.result.parent, settings.sounds.directory)
     lock = settings.canary.result.with_name(f"{settings.canary.result.name}.lock")
     busy = None if due else UsageError("another canary call is in progress; wait until it has ended")
-    with alone(lock, busy, canary_result.not_written) as is_alone:
+    with file_lock(lock, busy, canary_result.not_written) as is_alone:
         if not is_alone:
             return
         last = canary_result.read(settings.canary.result)
@@ -64,20 +64,20 @@ def canary(
     else:
         _show(result)
     if not result.good:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _called(settings: Settings, quiet: bool) -> CanaryResult:
-    """Place the call, unless a number is suspended, and judge what arrived."""
+    """Place the call, unless a number is suspended, and judge the recording."""
     at = datetime.now(UTC)
     try:
-        registry = known(settings.registry).index()
+        registry = read_local_registry(settings.registry).index()
     except IdtoneError as error:
         return without_verdict(at, CanaryFault.REGISTRY, str(error))
     if suspended(settings.canary.numbers() or (), registry, time_by(registry, at)):
         return without_verdict(at, CanaryFault.SUSPENDED)
     from ..originate_call import shown_progress  # imports Rich; `--due` mostly needs neither
-    from .place_call import arrived, place  # imports NumPy
+    from .place_call import arrived_recording, place  # imports NumPy
 
     try:
         canary_result.make_folder(settings)
@@ -87,7 +87,9 @@ def _called(settings: Settings, quiet: bool) -> CanaryResult:
     except IdtoneError as error:
         return without_verdict(at, CanaryFault.NOT_PLACED, str(error))
     try:
-        return judge(placed, settings.canary.expect, lambda profile: arrived(settings, library.named(profile)))
+        return judge(
+            placed, settings.canary.expect, lambda profile: arrived_recording(settings, library.named(profile))
+        )
     except IdtoneError as error:
         return without_verdict(at, CanaryFault.SOUND, str(error))
 

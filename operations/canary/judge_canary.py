@@ -1,4 +1,4 @@
-"""The result of a canary call, from its record and the verifier's report on what arrived. Pure."""
+"""The result of a canary call, from its record and the verifier's report on the recording. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,17 +12,19 @@ from idtone.service.canary_result import CanaryFault, CanaryResult
 from idtone.tones.verification.report import Report, ToneVerdict
 
 CLOCK_S: Final = 2.0
-"""A clock that is disciplined moves by less than this during a call."""
+"""A synchronised clock moves by less than this during a call."""
 LEVEL_DB: Final = 10.0
-"""Networks attenuate by up to 7 dB (ITU-T G.121); the verifier recognises much more quiet sounds too."""
+"""Greatest difference from the profile's level. Networks attenuate by up to 7 dB (ITU-T G.121); the verifier also
+recognises much quieter sounds.
+"""
 _HEARD: Final = frozenset({ToneVerdict.CONFORMS, ToneVerdict.PRESENT})
 _EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A canary call that was placed: when, how long it lasted, by how much the clock moved meanwhile; its record, if
-    the evidence has one.
+    """A placed canary call: its time, its duration, the movement of the clock meanwhile, and its record, if the
+    evidence has one.
     """
 
     at: datetime
@@ -33,8 +35,8 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What the answering leg recorded: the verifier's report, and whether it is only silence. `level_dbm0` is the level
-    of the sound itself.
+    """The recording at the answering leg: the verifier's report, and True in `silent` if it holds only silence.
+    `level_dbm0` is the level of the sound itself.
     """
 
     report: Report
@@ -43,8 +45,8 @@ class Arrived:
 
 
 def judge(placed: Placed, expect: str, verify: Callable[[str], Arrived | None]) -> CanaryResult:
-    """`expect` is `licensed` or `notice`. `verify` compares what arrived with a profile; None if the answering leg was
-    not reached. Of several faults, the first that a call meets counts.
+    """The result of a canary call. `expect` is `licensed` or `notice`. `verify` compares the recording with a profile;
+    None if the answering leg was not reached. Of several faults, the first in the order of the call counts.
     """
     record = placed.record
     if record is None or not record.complete:
@@ -102,5 +104,5 @@ def _result(
 
 
 def without_verdict(at: datetime, fault: CanaryFault, detail: str = "") -> CanaryResult:
-    """The result where no call was placed, or what arrived cannot be judged: nothing is known of the sound."""
+    """The result if no call was placed, or if the recording cannot be judged: nothing is known of the sound."""
     return CanaryResult(at, ToneVerdict.CANNOT_TELL.value, fault, detail)

@@ -1,4 +1,4 @@
-"""Places a canary call, by ARI or by a call file, and waits for what it leaves: a record and a recording. I/O.
+"""Places a canary call, by ARI or by a call file, and waits for its record and its recording. I/O.
 
 The numbers go to Asterisk in the body of a request or in a file that other users cannot read, never on a command line.
 """
@@ -32,11 +32,13 @@ from .judge_canary import Arrived, Placed
 
 POLL_S: Final = 0.2
 AFTERWARDS_S: Final = 8.0
-"""How long the record of an ended call takes at most to reach the ledger."""
+"""Most seconds from the end of a call until its record is in the ledger."""
 _QUIET_S: Final = 0.3
-"""Of silence on both sides of what arrived: before the first and after the last packet the telephone is silent."""
+"""Silence that is added on both sides of the recording: before the first and after the last packet a telephone is
+silent.
+"""
 _NOISE: Final = 16 / 32768
-"""Below this is the silence of A-law and of µ-law."""
+"""Samples below this are the silence of A-law and of µ-law."""
 _SETTLES: Final = 20
 _CALL_FILE_MODE: Final = 0o640
 
@@ -44,7 +46,9 @@ Waiting = Callable[[], None]
 
 
 def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -> Placed:
-    """Place the call, and wait until its record is whole. Raises UsageError, AriError, DocumentError, LedgerError."""
+    """Place the call, and wait until its record is complete. Raises UsageError, AriError, DocumentError,
+    LedgerError.
+    """
     canary = settings.canary
     for name in (dialplan.CANARY_ARRIVED, dialplan.CANARY_RETURNED):
         _recording(settings, name).unlink(missing_ok=True)
@@ -85,14 +89,14 @@ def _by_ari(settings: Settings) -> None:
         "extension": dialplan.CANARY_LISTEN,
         "priority": 1,
         "timeout": _patience_s(settings.canary),
-        "formats": "slin",  # of the recording, so that the call needs no codec
+        "formats": "slin",  # the format of the recording, so that the call needs no codec
         "variables": _variables(settings.canary),
     }
     place_channel(settings.ari, settings.ari.secret(), body)
 
 
 def _patience_s(canary: CanarySettings) -> int:
-    """How long the Local channel rings: longer than the trunk, whose timeout is the hook's."""
+    """Seconds for which the Local channel rings: longer than the trunk, whose timeout is in the hook."""
     return round(canary.timeout.total_seconds()) + 10
 
 
@@ -121,8 +125,8 @@ def _by_call_file(canary: CanarySettings) -> None:
 
 
 class _Search:
-    """Finds the record of the next canary call, by the steps that are written from now on: not by their times, because
-    a clock can be set back.
+    """Finds the record of the next canary call among the steps written from now on. It does not use their times,
+    because a clock can be set back.
     """
 
     def __init__(self, url: str) -> None:
@@ -133,7 +137,7 @@ class _Search:
             self._place = reader.newest_place()
 
     def look(self) -> Record | None:
-        """The record as it is now; None while there is none."""
+        """The present record; None if there is none yet."""
         with suppress(LedgerError), LedgerReader.open(self._url) as reader:
             newest = reader.newest_place()
             for step in reader.in_order(self._place, newest, FIRST):
@@ -151,8 +155,10 @@ def _recording(settings: Settings, name: str) -> Path:
     return settings.canary_directory() / f"{name}.sln"
 
 
-def arrived(settings: Settings, profile: Profile) -> Arrived | None:
-    """What arrived at the answering leg, by the verifier; None if there is no recording, because it was not reached."""
+def arrived_recording(settings: Settings, profile: Profile) -> Arrived | None:
+    """The recording at the answering leg, judged by the verifier; None if there is no recording, because the leg was
+    not reached.
+    """
     here = settings.canary.answered is Answered.HERE
     path = _recording(settings, dialplan.CANARY_ARRIVED if here else dialplan.CANARY_RETURNED)
     try:
@@ -165,7 +171,9 @@ def arrived(settings: Settings, profile: Profile) -> Arrived | None:
 
 
 def _settle(path: Path) -> None:
-    """Wait until Asterisk writes no more into the recording: a thread of its own does. Raises FileNotFoundError."""
+    """Wait until Asterisk writes no more into the recording, which one of its threads does. Raises
+    FileNotFoundError.
+    """
     before = -1
     for _ in range(_SETTLES):
         if before == (size := path.stat().st_size):

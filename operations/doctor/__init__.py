@@ -1,17 +1,19 @@
-"""`idtone doctor`: checks everything that a call depends on, and says how to correct what is wrong. `--fix` corrects
-what is safe to correct; the other modules change nothing.
+"""`idtone doctor`: checks everything that a call depends on, and gives a remedy for each fault. `--fix` makes the safe
+corrections; the other modules change nothing.
 
 findings       the topics, why each matters, and a finding as a value
-versions, modules, asterisk, hook, hook_use, sounds, registry, ledger, surroundings
+asterisk_findings, asterisk_version, backup_finding, brake_finding, canary_finding, customer_lines_findings,
+hook_findings, ignored_gosub_results, ledger_findings, machine_findings, modules, open_files, registry_findings,
+settings_findings, shared_file_findings, suspension_finding, trunk_findings
                observations → findings; pure, like `findings`
-ari, agi, machine, configuration, trial
-               the observations: Asterisk over ARI; the service's AGI listener; this machine's files, ports, processes,
+observe_agi, observe_asterisk, observe_machine, asterisk_files, write_trial
+               the observations: the service's AGI listener; Asterisk over ARI; this machine's files, ports, processes,
                names and clock; Asterisk's configuration files; a trial to write where the service writes
 exam           what the checks share
 checks, shared_files
                the checks: each makes observations and judges them; `shared_files` has those of the files that the
                service and Asterisk share
-rounds         runs the checks in parallel, within one deadline
-fixes          the table of what `--fix` does about each topic; `operations.changes` are the changes as values
+run_checks     runs the checks in parallel, within one deadline
+fixes          the table of what `--fix` does about each topic; `planned_changes` has the changes as values
 commands       the command, and how it prints findings
 """

@@ -9,13 +9,13 @@ from typing import Final
 
 MOST_FILES: Final = 500
 DEEPEST: Final = 10
-"""Asterisk does not follow includes that are nested deeper."""
+"""Depth of includes beyond which Asterisk does not follow them."""
 _INCLUDE: Final = re.compile(r'\s*#(?:try)?include\s+(?:"([^"]+)"|<([^>]+)>|([^\s;]+))\s*(?:;.*)?$')
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a configuration file, and its place."""
+    """One line of a configuration file, with its place."""
 
     path: Path
     number: int
@@ -23,7 +23,7 @@ class Line:
 
 
 def lines_of(path: Path) -> tuple[list[Line] | None, str]:
-    """The lines of a file; or None, and why the file cannot be read: empty if it does not exist.
+    """The lines of a file; or None, and the reason if it cannot be read, empty if it does not exist.
 
     The lines of an included file replace the #include. An #include that cannot be read, and every #exec, stays.
     """
@@ -37,7 +37,7 @@ def lines_of(path: Path) -> tuple[list[Line] | None, str]:
 
 
 def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
-    """The same as `lines_of`, for all files directly in the folder whose names match the pattern."""
+    """The same as `lines_of`, for all files directly in the folder that match the pattern."""
     found: list[Line] = []
     try:
         paths = sorted(folder.glob(pattern))
@@ -62,7 +62,9 @@ def _read(path: Path) -> str:
 
 
 def _expanded(path: Path, content: str, folder: Path, left: list[int], depth: int) -> Iterator[Line]:
-    """`folder` is Asterisk's: names in an #include are relative to it. `left`: how many files may still be read."""
+    """The lines of a file and of the files that it includes. `folder` is Asterisk's: names in an #include are relative
+    to it. `left`: the number of files that may still be read.
+    """
     for number, line in enumerate(content.splitlines(), 1):
         included = _INCLUDE.match(line)
         files = _included(folder, "".join(filter(None, included.groups())), left) if included and depth > 1 else None
@@ -74,7 +76,7 @@ def _expanded(path: Path, content: str, folder: Path, left: list[int], depth: in
 
 
 def _included(folder: Path, name: str, left: list[int]) -> list[tuple[Path, str]] | None:
-    """The files that an #include names, also by a pattern; None if one of them cannot be read."""
+    """The files that an #include names, also as a pattern; None if one of them cannot be read."""
     paths = [Path(found) for found in sorted(glob.glob(str(folder / name)))]
     left[0] -= len(paths)
     if not paths or left[0] < 0:

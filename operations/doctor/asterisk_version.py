@@ -18,7 +18,7 @@ from idtone.core.translation import Message, joined
 from .findings import Finding, bad, good, warning
 
 OLDEST: Final = 20
-"""The oldest branch that is tested. Earlier ones have no security fixes any more, and 16 lacks what the hook uses."""
+"""The oldest tested branch. Earlier ones get no security fixes any more, and 16 lacks functions that the hook uses."""
 
 ENDS: Final[Mapping[int, date]] = {
     20: date(2027, 10, 19),
@@ -31,15 +31,15 @@ ENDS: Final[Mapping[int, date]] = {
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """One advisory. `fixed` has the first fixed version of each branch. Later branches never had it; other branches
-    have no fix.
+    """One advisory. `fixed` has the first fixed version of each branch. Later branches were never affected; other
+    branches have no fix.
     """
 
     advisory: str
     what: str
     fixed: tuple[Numbers, ...]
     over_websocket: bool = False
-    """Only in versions that take REST requests over the WebSocket."""
+    """True if only versions with REST requests over the WebSocket are affected."""
 
     def open_in(self, version: AsteriskVersion) -> bool:
         numbers = version.numbers
@@ -92,7 +92,7 @@ HOLES: Final = (
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
 )
-"""Advisories on ARI, AMI and the HTTP server, and those by which a SIP peer without a password stops all calls."""
+"""Advisories on ARI, AMI and the HTTP server, and those with which a SIP peer without a password stops all calls."""
 
 _UPGRADE: Final = Message("Upgrade Asterisk to the newest 22 (long-term); read its Upgrade Notes first")
 _UPGRADE_OR_AGI: Final = Message(
@@ -102,7 +102,7 @@ _UPGRADE_OR_AGI: Final = Message(
 
 
 def unsupported(text: str) -> Message | None:
-    """Why idtone refuses this version of Asterisk; None if it does not."""
+    """The reason why idtone refuses this version of Asterisk; None if it does not."""
     branch = AsteriskVersion.read(text).branch
     if branch is None or branch >= OLDEST:
         return None
@@ -114,7 +114,7 @@ def unsupported(text: str) -> Message | None:
 
 
 def judge(text: str, today: date, interface: Interface = Interface.ARI) -> Finding:
-    """`text` is Asterisk's version, `interface` that of the hook's requests."""
+    """The finding on Asterisk's version. `text` is the version, `interface` that of the hook's requests."""
     topic = "asterisk-version"
     if refused := unsupported(text):
         return bad(topic, refused, _UPGRADE)

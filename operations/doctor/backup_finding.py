@@ -1,4 +1,4 @@
-"""What the backups of this node are worth, as a finding. Pure."""
+"""The finding on this node's backups. Pure."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from .findings import Finding, bad, good, unknown, warning
 
 TOPIC: Final = "backup"
 DRILL_EVERY: Final = timedelta(days=35)
-"""The page of backups asks for a drill once a month."""
+"""Interval between drills: the page of backups asks for one a month."""
 _DRILL: Final = Message("On the machine with the secret key: ssh root@NODE idtone restore --drill -i - < KEY-FILE")
 _START: Final = Message("idtone backup; then systemctl enable --now idtone-backup.timer")
 

@@ -1,4 +1,4 @@
-"""What the brake holds, as a finding. Pure; it names no telephone number."""
+"""The finding on the brake. Pure; it names no telephone number."""
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
@@ -13,7 +13,7 @@ from .findings import Finding, bad, good, unknown, warning
 
 TOPIC: Final = "brake"
 LONG_S: Final = 86_400.0
-"""A mark or a slowing ends ten minutes after its cause: one that is older has a cause that lasts."""
+"""A mark or a slowing ends ten minutes after its cause; an older one has a lasting cause."""
 _SHOWN: Final = 5
 _LOOK: Final = Message("idtone brake list; if its calls are ordinary, `idtone brake release TOKEN --why TEXT`")
 
@@ -21,7 +21,7 @@ _LOOK: Final = Message("idtone brake list; if its calls are ordinary, `idtone br
 def unreadable(problem: str, may_read: bool) -> Finding:
     """The finding for a file of the brake that cannot be read; `problem` names it and the remedy.
 
-    `may_read` is False if another user can read it.
+    `may_read` is False if another user could read it.
     """
     if not may_read:
         return unknown(TOPIC, problem, Message("Run this as the user that `idtone serve` runs as"))
@@ -29,7 +29,7 @@ def unreadable(problem: str, may_read: bool) -> Finding:
 
 
 def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding:
-    """The finding on what the brake holds; `highest` is the highest step that it takes."""
+    """The finding on the brake's holds; `highest` is the highest step that it may take."""
     if highest is HighestStep.NOTHING:
         return good(TOPIC, Message("not used: brake.highest is nothing"))
     stopped = [hold for hold in holds if hold.step is BrakeStep.STOP]
@@ -45,7 +45,7 @@ def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding
 
 
 def _names(holds: Sequence[Hold], zone: tzinfo | None) -> Message:
-    """The oldest first: kind, name, signal, since when, by which node."""
+    """The holds in words, the oldest first: kind, name, signal, start, node."""
     oldest = sorted(holds, key=lambda hold: hold.since_s)
     shown = [
         Message(

@@ -1,4 +1,4 @@
-"""What the last canary call has shown, as a finding. Pure."""
+"""The finding on the last canary call. Pure."""
 
 from datetime import datetime
 

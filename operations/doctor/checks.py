@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from idtone.call_control import fallback_file
+from idtone.call_control import fallback_text
 from idtone.call_control.brake.state_files import read_state, state_path
 from idtone.core.calls import Party
 from idtone.core.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
@@ -31,31 +31,32 @@ from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.store.stored_tree import UnsignedError
 from idtone.ledger.tree.checkpoints import Checkpoint, RenamedError, check_name
-from idtone.ledger.writing import missing_steps_file, reserve
+from idtone.ledger.writing import disk_reserve, missing_steps_file
 from idtone.registry.customer_lines.index import compile_lines
 from idtone.registry.customer_lines.read_line_table import read_as_set
-from idtone.registry.local_registry import known
+from idtone.registry.local_registry import read_local_registry
 from idtone.registry.suspensions.own_stops import NO_STOPS
 from idtone.registry.suspensions.suspension_file import StopsInUse, read_suspensions, suspensions_path
 from idtone.service import backup_result, canary_result, used_settings
 
 from . import (
-    agi,
-    asterisk,
     asterisk_files,
+    asterisk_findings,
     asterisk_version,
     backup_finding,
     brake_finding,
     canary_finding,
-    customer_lines,
-    hook,
+    customer_lines_findings,
+    hook_findings,
     ignored_gosub_results,
-    ledger,
+    ledger_findings,
     machine_findings,
     modules,
+    needless_load,
+    observe_agi,
     observe_machine,
     open_files,
-    registry,
+    registry_findings,
     settings_findings,
     shared_file_findings,
     shared_files,
@@ -72,6 +73,10 @@ _ELSEWHERE: Final = (
     Message("Asterisk is on another machine"),
     Message("Run this there; or name a copy of its configuration: --asterisk-etc DIR"),
 )
+_NO_ENDPOINTS: Final = (
+    Message("Asterisk does not tell its endpoints"),
+    Message("In modules.conf: `load = res_ari_endpoints.so`; then asterisk -rx 'module load res_ari_endpoints'"),
+)
 _NO_SECRET: Final = (
     Message("the hook's secret needs the ARI password, which is not set"),
     Message("Set the password first"),
@@ -80,7 +85,7 @@ _NO_SECRET: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Some topics, and the function that checks them: it yields one finding for each."""
+    """Some topics, and their check, which yields one finding for each."""
 
     topics: tuple[str, ...]
     look: Callable[[Exam], Iterator[Finding]]
@@ -109,11 +114,11 @@ def _asterisk(exam: Exam) -> Iterator[Finding]:
         found = observe_machine.mode_and_owner(ari.password_file)
         file = (*found, os.geteuid()) if found else None
     try:
-        yield asterisk.reachable(exam.look(secret), ari)
+        yield asterisk_findings.reachable(exam.look(secret), ari)
     except AriError as error:
-        yield asterisk.unreachable(error, ari)
+        yield asterisk_findings.unreachable(error, ari)
     with_hook = exam.settings.agi_secret() != ""
-    yield asterisk.password(secret, ari, from_environment, file, with_hook)
+    yield asterisk_findings.password(secret, ari, from_environment, file, with_hook)
 
 
 def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
@@ -121,7 +126,7 @@ def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
     if seen is None:
         for topic in ASTERISK_ANSWERS[1:]:
             yield unknown(topic, *_NO_ASTERISK)
-    # Last: an Asterisk that hangs holds up its console too.
+    # This comes last: an Asterisk that hangs holds up its console too.
     version = exam.asterisk_version()
     if version is None:
         yield unknown("asterisk-version", *_NO_ASTERISK)
@@ -130,8 +135,8 @@ def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
     if seen is None:
         return
     ari = exam.settings.ari
-    yield asterisk.rights(seen, ari)
-    yield asterisk.clock(seen)
+    yield asterisk_findings.rights(seen, ari)
+    yield asterisk_findings.clock(seen)
     yield machine_findings.application(seen.application, exam.running())
     ours, trouble = _own_hook(exam)
     if ours is None:
@@ -141,7 +146,7 @@ def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
 
 
 def _own_hook(exam: Exam) -> tuple[Hook | None, tuple[str, str]]:
-    """The hook as it would be exported; or None, why not, and the remedy."""
+    """The hook that would be exported now; or None, with the reason and the remedy."""
     try:
         exam.library  # noqa: B018  raises DocumentError for other reasons than `hook`
     except DocumentError:
@@ -174,23 +179,46 @@ def _asterisk_files(exam: Exam) -> Iterator[Finding]:
             yield unknown(topic, *_ELSEWHERE)
     else:
         text, _ = asterisk_files.text(folder / "asterisk.conf")
-        yield asterisk.live_dangerously(text, folder / "asterisk.conf")
+        yield asterisk_findings.live_dangerously(text, folder / "asterisk.conf")
         users, _ = asterisk_files.text(folder / "ari.conf")
-        user = None if users is None else asterisk.sections(users).get(ari.user)
-        yield asterisk.origins(users, folder / "ari.conf")
+        user = None if users is None else asterisk_findings.sections(users).get(ari.user)
+        yield asterisk_findings.origins(users, folder / "ari.conf")
         if seen is None:
             yield unknown("cdr", *_NO_ASTERISK)
         else:
-            yield asterisk.cdr(seen.modules, *asterisk_files.text(folder / "cdr.conf"), folder / "cdr.conf")
+            yield asterisk_findings.cdr(seen.modules, *asterisk_files.text(folder / "cdr.conf"), folder / "cdr.conf")
     if seen is None:
         yield unknown("ari-exposure", *_NO_ASTERISK)
         return
     parts = urlsplit(ari.url)
-    port = parts.port or asterisk.PORTS[parts.scheme]
-    yield asterisk.exposure(ari, seen, observe_machine.listening(port), user)
+    port = parts.port or asterisk_findings.PORTS[parts.scheme]
+    yield asterisk_findings.exposure(ari, seen, observe_machine.listening(port), user)
 
 
 ASTERISK_FILES: Final = ("ari-exposure", "live-dangerously", "ari-origins", "cdr")
+
+
+def _needless_load(exam: Exam) -> Iterator[Finding]:
+    seen, folder = exam.seen, exam.folder
+    if seen is None:
+        for topic in NEEDLESS_LOAD:
+            yield unknown(topic, *_NO_ASTERISK)
+        return
+    if folder is None:
+        for topic in NEEDLESS_LOAD[:2]:
+            yield unknown(topic, *_ELSEWHERE)
+    else:
+        path = folder / "stasis.conf"
+        yield needless_load.variable_events(*asterisk_files.text(path), path)
+        path = folder / "cel.conf"
+        yield needless_load.cel(seen.modules, *asterisk_files.text(path), path)
+    if seen.endpoints is None:
+        yield unknown("endpoint-channels", *_NO_ENDPOINTS)
+    else:
+        yield needless_load.channels_per_endpoint(seen.endpoints)
+
+
+NEEDLESS_LOAD: Final = ("variable-events", "cel", "endpoint-channels")
 
 
 def _open_files(exam: Exam) -> Iterator[Finding]:
@@ -216,7 +244,7 @@ def _hook(exam: Exam) -> Iterator[Finding]:
         yield unknown("hook-loaded", *_NO_ASTERISK)
     else:
         place = folder or Path(seen.variables["ASTETCDIR"])
-        yield hook.loaded(
+        yield hook_findings.loaded(
             ours,
             digest,
             seen.variables["IDTONE_SOUNDS"],
@@ -242,9 +270,9 @@ def _hook(exam: Exam) -> Iterator[Finding]:
     if ours is None:
         yield unknown("hook-file", *trouble)
     else:
-        yield hook.file(ours, *observe_machine.read(path), path, exam.config)
+        yield hook_findings.file(ours, *observe_machine.read(path), path, exam.config)
     is_loaded = bool(digest) and (seen is None or seen.contexts != frozenset())
-    yield hook.include(observe_machine.including(folder), folder, is_loaded)
+    yield hook_findings.include(observe_machine.including(folder), folder, is_loaded)
 
 
 HOOK: Final = ("hook-loaded", "hook-file", "hook-include")
@@ -296,33 +324,33 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     settings, now = exam.settings, exam.now()
     source, left = settings.registry.source, settings.sounds.directory / FALLBACK_FILE
     try:
-        seen = known(settings.registry)
+        seen = read_local_registry(settings.registry)
     except (DocumentError, TrustError) as error:
-        yield registry.faulty(error, source)
+        yield registry_findings.faulty(error, source)
         for topic in REGISTRY[1:-1]:
-            yield registry.not_read(topic, source)
+            yield registry_findings.not_read(topic, source)
         yield shared_file_findings.fallback(None, *observe_machine.read(left), left)
         return
     document, index = seen.document, seen.index()
-    yield registry.readable(document, source, now)
-    yield registry.trusted(index.trust, source)
-    yield registry.fresh(index, now, settings.policy.registry_stale)
-    yield registry.node_member(settings.association.member, index)
-    yield registry.never_originating(index.never_originating)
-    yield registry.certifications(document, settings.association.member, now)
-    yield registry.standing(document, now, index.licence_lapses(settings.association.member, now))
+    yield registry_findings.readable(document, source, now)
+    yield registry_findings.trusted(index.trust, source)
+    yield registry_findings.fresh(index, now, settings.policy.registry_stale)
+    yield registry_findings.node_member(settings.association.member, index)
+    yield registry_findings.never_originating(index.never_originating)
+    yield registry_findings.certifications(document, settings.association.member, now)
+    yield registry_findings.standing(document, now, index.licence_lapses(settings.association.member, now))
     policy = settings.policy.policy(settings.association.member)
     try:
-        chosen = registry.chosen_sounds(policy.tones, settings.association.member, index, now)
-        yield chosen or registry.sounds(document, exam.library, now)
+        chosen = registry_findings.chosen_sounds(policy.tones, settings.association.member, index, now)
+        yield chosen or registry_findings.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    usable = fallback_file.Usable.by(policy, settings.lines.source is not None)
+    usable = fallback_text.Usable.by(policy, settings.lines.source is not None)
     try:
         stops = StopsInUse(suspensions_path(settings)).index
     except (LedgerError, UsageError):
         stops = NO_STOPS  # the finding on this node's own suspensions says so
-    text = fallback_file.text_for(index, usable, stops=stops).text
+    text = fallback_text.text_for(index, usable, stops=stops).text
     yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
 
 
@@ -331,10 +359,10 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
     try:
         root = settings.root_file()
     except DocumentError:
-        yield registry.not_read("registry-cache", settings.source)
+        yield registry_findings.not_read("registry-cache", settings.source)
         return
     if root is None:
-        yield registry.not_kept()
+        yield registry_findings.not_kept()
         return
     folder = settings.cache.resolve()
     service, _ = exam.service_user()
@@ -344,48 +372,44 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
     except OSError as error:
         trouble = f"{error.filename}: {error.strerror}"
         if service and service.user == os.geteuid():
-            yield registry.locked_out(folder, trouble, service.user)
+            yield registry_findings.locked_out(folder, trouble, service.user)
         else:
             yield unknown("registry-cache", trouble, AS_SERVICE)
         return
-    yield registry.kept(folder, above, held, os.geteuid(), service.user if service else None)
+    yield registry_findings.kept(folder, above, held, os.geteuid(), service.user if service else None)
 
 
 def _lines(exam: Exam) -> Iterator[Finding]:
     settings = exam.settings
     if settings.lines.source is None:
-        yield customer_lines.not_set()
+        yield customer_lines_findings.not_set()
         for topic in LINES[1:]:
             yield good(topic, Message("not used: lines.source is not set"))
         return
     try:
         entries = read_as_set(settings.lines).entries()
     except DocumentError as error:
-        yield customer_lines.faulty(error)
+        yield customer_lines_findings.faulty(error)
         for topic in LINES[1:]:
-            yield unknown(topic, Message("the table of lines cannot be used"), customer_lines.CHECK)
+            yield unknown(topic, Message("the table of lines cannot be used"), customer_lines_findings.CHECK)
         return
     index, left = compile_lines(entries), settings.sounds.directory / LINES_FILE
-    yield customer_lines.readable(index.totals)
-    yield customer_lines.left(*observe_machine.read(left), left)
+    yield customer_lines_findings.readable(index.totals)
+    yield customer_lines_findings.left(*observe_machine.read(left), left)
     try:
-        yield customer_lines.held(entries, known(settings.registry).index(), settings.association.member, exam.now())
+        yield customer_lines_findings.held(
+            entries, read_local_registry(settings.registry).index(), settings.association.member, exam.now()
+        )
     except (DocumentError, TrustError):
-        yield registry.not_read("lines-members", settings.registry.source)
+        yield registry_findings.not_read("lines-members", settings.registry.source)
     if exam.seen is None:
         yield unknown("lines-endpoints", *_NO_ASTERISK)
         return
     if exam.seen.endpoints is None:
-        yield unknown(
-            "lines-endpoints",
-            Message("Asterisk does not tell its endpoints"),
-            Message(
-                "In modules.conf: `load = res_ari_endpoints.so`; then asterisk -rx 'module load res_ari_endpoints'"
-            ),
-        )
+        yield unknown("lines-endpoints", *_NO_ENDPOINTS)
         return
     policy, trunks = settings.policy, settings.fleet.trunks
-    yield customer_lines.endpoints(
+    yield customer_lines_findings.endpoints(
         exam.seen.endpoints, index.knows, {*policy.emergency_trunks, *policy.diversion_trunks, *trunks}
     )
 
@@ -410,10 +434,10 @@ def _own_suspensions(exam: Exam) -> Iterator[Finding]:
 
 def _retention(exam: Exam) -> Iterator[Finding]:
     settings = exam.settings.ledger
-    yield ledger.retention(settings.retention)
+    yield ledger_findings.retention(settings.retention)
     try:
         if not path_of(settings.own()).exists():
-            yield ledger.holds((), 0)
+            yield ledger_findings.holds((), 0)
             return
         with LedgerReader.open(settings.own()) as reader:
             found = [
@@ -422,7 +446,7 @@ def _retention(exam: Exam) -> Iterator[Finding]:
     except (LedgerError, OSError) as error:
         yield unknown("ledger-holds", str(error), AS_SERVICE)
         return
-    yield ledger.holds([each.id for each in found if each.is_due(exam.now())], len(found))
+    yield ledger_findings.holds([each.id for each in found if each.is_due(exam.now())], len(found))
 
 
 def _stamped(exam: Exam) -> Finding:
@@ -440,7 +464,7 @@ def _stamped(exam: Exam) -> Finding:
                 newest = stamps.newest(checkpoint.origin)
     except (LedgerError, OSError) as error:
         return unknown("ledger-timestamp", str(error), AS_SERVICE)
-    return ledger.stamped(settings.timestamp.url, newest, leaves, settings.timestamp.every, exam.now())
+    return ledger_findings.stamped(settings.timestamp.url, newest, leaves, settings.timestamp.every, exam.now())
 
 
 LINES: Final = ("lines", "lines-fallback", "lines-members", "lines-endpoints")
@@ -494,24 +518,24 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
     writable = os.access(observe_machine.existing(path), os.W_OK) and os.access(
         observe_machine.existing(path.parent), os.W_OK
     )
-    yield ledger.opened(path, exists, writable, trouble)
-    yield ledger.room(room, rate)
-    size = observe_machine.size(reserve.reserve_file(path))
-    yield ledger.reserve(settings.reserve, size, room.free_bytes, missing_steps_file.read_missing(path))
+    yield ledger_findings.opened(path, exists, writable, trouble)
+    yield ledger_findings.room(room, rate)
+    size = observe_machine.size(disk_reserve.reserve_file(path))
+    yield ledger_findings.reserve(settings.reserve, size, room.free_bytes, missing_steps_file.read_missing(path))
     yield _aside(exam)
     yield _signed(exam, exists)
     yield _ends(exam)
     yield _token(exam)
-    yield ledger.sqlite(sqlite3.sqlite_version_info, observe_machine.is_wal(path))
+    yield ledger_findings.sqlite(sqlite3.sqlite_version_info, observe_machine.is_wal(path))
     key = settings.key_file
     try:
         status = key.stat()
     except FileNotFoundError:
-        yield ledger.key(key, None, "", exists)
+        yield ledger_findings.key(key, None, "", exists)
     except OSError as error:
-        yield ledger.key(key, None, error.strerror or type(error).__name__, exists)
+        yield ledger_findings.key(key, None, error.strerror or type(error).__name__, exists)
     else:
-        yield ledger.key(key, (status.st_mode & 0o7777, status.st_size), "", exists)
+        yield ledger_findings.key(key, (status.st_mode & 0o7777, status.st_size), "", exists)
 
 
 def _aside(exam: Exam) -> Finding:
@@ -519,19 +543,19 @@ def _aside(exam: Exam) -> Finding:
         trees = key_ring.continued_trees_of(exam.settings.ledger, exam.settings.node).trees
     except LedgerError as error:
         return unknown("ledger-aside", str(error), AS_SERVICE)
-    return ledger.aside([path for path in (Path(each.file) for each in trees) if observe_machine.there(path)])
+    return ledger_findings.aside([path for path in (Path(each.file) for each in trees) if observe_machine.there(path)])
 
 
 def _signed(exam: Exam, exists: bool) -> Finding:
     settings = exam.settings.ledger
     if not exists:
-        return ledger.signed(0, "", looked=True)
+        return ledger_findings.signed(0, "", looked=True)
     try:
         keys = LogKeys(settings, key_ring.continued_trees_of(settings, exam.settings.node))
         key = key_ring.own_key(settings, exam.settings.node)
         reader = LedgerReader.open(settings.own())
     except LedgerError as error:
-        return ledger.signed(None, str(error), looked=False)
+        return ledger_findings.signed(None, str(error), looked=False)
     with reader:
         try:
             if origin := reader.origin():
@@ -539,13 +563,15 @@ def _signed(exam: Exam, exists: bool) -> Finding:
             kept = [file.latest(key) for file in (CheckpointFile(settings.seen()), cosigned_file(settings))]
             leaves = reader.signed_leaves(key, [checkpoint for _, checkpoint in filter(None, kept)])
         except RenamedError as error:
-            return ledger.signed(None, str(error), looked=True, remedy=error.remedy)
+            return ledger_findings.signed(None, str(error), looked=True, remedy=error.remedy)
         except UnsignedError as error:
             is_away = is_in_token(keys.of(key.name).place)
-            return ledger.signed(None, str(error), looked=True, remedy=ledger.TOKEN_REMEDY if is_away else "")
+            return ledger_findings.signed(
+                None, str(error), looked=True, remedy=ledger_findings.TOKEN_REMEDY if is_away else ""
+            )
         except LedgerError as error:
-            return ledger.signed(None, str(error), looked=True)
-    return ledger.signed(leaves, "", looked=True)
+            return ledger_findings.signed(None, str(error), looked=True)
+    return ledger_findings.signed(leaves, "", looked=True)
 
 
 def _ends(exam: Exam) -> Finding:
@@ -553,10 +579,10 @@ def _ends(exam: Exam) -> Finding:
     try:
         keys = LogKeys(settings, key_ring.continued_trees_of(settings, exam.settings.node))
     except LedgerError as error:
-        return ledger.ends({}, (), str(error))
+        return ledger_findings.ends({}, (), str(error))
     without = keys.continued_trees.without_end
     waiting = {each.after: keys.of(each.after).place for each in without if not each.given_up}
-    return ledger.ends(waiting, [each.after for each in without if each.given_up])
+    return ledger_findings.ends(waiting, [each.after for each in without if each.given_up])
 
 
 def _token(exam: Exam) -> Finding:
@@ -573,10 +599,10 @@ def _token(exam: Exam) -> Finding:
             known = keys.verifier(origin).public if keys.is_here(origin) else None
             if keys.look_at_token(place) != known and known:
                 other = Message("{place}: the key in the token is another one than that of the log", place=place)
-                return ledger.token(place, other)
+                return ledger_findings.token(place, other)
     except LedgerError as error:
-        return ledger.token("", str(error))
-    return ledger.token(", ".join(places), "")
+        return ledger_findings.token("", str(error))
+    return ledger_findings.token(", ".join(places), "")
 
 
 def _shared(exam: Exam) -> Iterator[Finding]:
@@ -591,7 +617,7 @@ def _shared(exam: Exam) -> Iterator[Finding]:
         copy = own_replica(server, settings, exam.settings.node)
     except (LedgerError, DocumentError) as error:
         trouble = str(error)
-    yield ledger.shared(name, copy, trouble, exam.now())
+    yield ledger_findings.shared(name, copy, trouble, exam.now())
 
 
 def _others(exam: Exam) -> Iterator[Finding]:
@@ -602,7 +628,7 @@ def _others(exam: Exam) -> Iterator[Finding]:
         yield unknown("ledger-others", str(error), Message("Run this as the user that `idtone serve` runs as"))
         return
     _, silent = ask_all(servers, lambda server: server.schemas(WITHIN_S))
-    yield ledger.others(list(map(str, servers)), silent)
+    yield ledger_findings.others(list(map(str, servers)), silent)
 
 
 LEDGER: Final = (
@@ -637,7 +663,7 @@ def _agi(exam: Exam) -> Iterator[Finding]:
     if settings.interface is not Interface.AGI:
         yield good("agi", Message("not used: the hook sends its requests over ARI"))
         return
-    yield machine_findings.listener(settings.agi.listen, agi.trouble(settings.agi.address()))
+    yield machine_findings.listener(settings.agi.listen, observe_agi.trouble(settings.agi.address()))
 
 
 def _watchdog(exam: Exam) -> Iterator[Finding]:
@@ -661,6 +687,7 @@ CHECKS: Final = (
     Check(("ari", "ari-password"), _asterisk),
     Check(ASTERISK_ANSWERS, _asterisk_answers),
     Check(ASTERISK_FILES, _asterisk_files),
+    Check(NEEDLESS_LOAD, _needless_load),
     Check(("open-files",), _open_files),
     Check(HOOK, _hook),
     Check(("hook-use",), _hook_use),

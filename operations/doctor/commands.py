@@ -32,7 +32,7 @@ from .fixes import plan
 from .run_checks import run
 
 PATIENCE_S: Final = 1.0
-"""Checks that take longer are shown while they run."""
+"""Time after which unfinished checks are shown."""
 
 _STYLES: Final = {State.GOOD: "green", State.WARNING: "yellow", State.BAD: "bold red", State.UNKNOWN: "cyan"}
 _WORDS: Final = {
@@ -44,7 +44,7 @@ _WORDS: Final = {
 
 
 _WIDTH: Final = 120
-"""Columns of the table in a pipe."""
+"""Width of the table in a pipe, in columns."""
 _COLUMNS: Final = (Message("state"), Message("what"), Message("found"))
 
 
@@ -114,7 +114,7 @@ def doctor(
     else:
         show(findings, out, shown, left)
     if any(finding.state is State.BAD for finding in findings):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 _NOTHING: Final = Message("There is nothing to change that is safe to change.")
@@ -130,9 +130,9 @@ def show(
     """Print a table of the findings, then the remedies, and the count of all findings.
 
     A remedy is never wrapped, so that it can be copied. A good finding is only in the table if its topic is in `shown`;
-    None shows all. `left` says for topics why `--fix` leaves them.
+    None shows all. `left`: topic → reason why `--fix` does not correct it.
     """
-    # In a pipe (ssh, mail, less) the screen has no width, and the remedies below are what is copied.
+    # The screen of a pipe (ssh, mail, less) has no width, and people copy the remedies below.
     table = Table(*map(translated, _COLUMNS), box=None, width=min(out.width, _WIDTH) if not out.is_terminal else None)
     for finding in findings:
         if finding.state is State.GOOD and shown is not None and finding.topic not in shown:
@@ -161,7 +161,7 @@ def _state(state: State) -> Text:
 
 @contextmanager
 def waiting() -> Iterator[Waiting]:
-    """Show on standard error which checks are not finished."""
+    """Context that shows the unfinished checks on standard error."""
     progress = Waiting(Console(stderr=True))
     try:
         yield progress
@@ -170,7 +170,7 @@ def waiting() -> Iterator[Waiting]:
 
 
 class Waiting:
-    """Shows the unfinished checks after `PATIENCE_S`. On anything but a terminal, rich shows nothing."""
+    """Shows the unfinished checks after `PATIENCE_S`, if there is a terminal."""
 
     def __init__(self, out: Console) -> None:
         self._since_s = time.monotonic()

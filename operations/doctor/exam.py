@@ -1,4 +1,4 @@
-"""What the checks share: the settings, one observation of Asterisk, the profiles. I/O."""
+"""Data that the checks share: the settings, one observation of Asterisk, the profiles. I/O."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -20,7 +20,7 @@ from idtone.tones.profile_library import Library, load_library
 
 from ..asterisk_console import AsteriskConsole
 from . import observe_asterisk, observe_machine
-from .asterisk import Seen
+from .asterisk_findings import Seen
 from .shared_file_findings import Identity
 
 USUAL_FOLDER: Final = Path("/etc/asterisk")
@@ -33,7 +33,7 @@ _LOCK: Final = ".lock"
 
 @dataclass
 class Exam:
-    """One run of the doctor. Asterisk is observed once, and the checks that need it wait for that."""
+    """One run of the doctor. Asterisk is observed once; the checks that need it wait for the observation."""
 
     settings: Settings
     config: Path | None
@@ -45,9 +45,9 @@ class Exam:
     _seen: Future[Seen] = field(default_factory=Future)
 
     def look(self, secret: str) -> Seen:
-        """Observe Asterisk, for all checks. Raises AriError."""
+        """Observe Asterisk for all checks. Raises AriError."""
         try:
-            seen = observe_asterisk.look(self.settings.ari, secret, self.settings.lines.source is not None)
+            seen = observe_asterisk.look(self.settings.ari, secret)
         except BaseException as error:
             self._seen.set_exception(error)
             raise
@@ -55,12 +55,12 @@ class Exam:
         return seen
 
     def not_looked(self, error: DocumentError) -> None:
-        """Say that Asterisk cannot be observed, because the password cannot be read."""
+        """Report that Asterisk cannot be observed, because the password cannot be read."""
         self._seen.set_exception(error)
 
     @property
     def seen(self) -> Seen | None:
-        """Asterisk as it was observed; None if that failed. Waits for the observation."""
+        """The observation of Asterisk; None if it failed. Waits for it."""
         try:
             return self._seen.result()
         except (AriError, DocumentError):
@@ -82,8 +82,8 @@ class Exam:
         return load_library(self.settings.sounds.profiles)
 
     def hook(self) -> Hook:
-        """The hook for `idtone dialplan export` now. Raises DocumentError, and UsageError like `hook_for`."""
-        return hook_for(self.settings, self.config, self.library)
+        """The hook that `idtone dialplan export` would write. Raises DocumentError, and UsageError like `hook_for`."""
+        return hook_for(self.settings, self.library)
 
     def running(self) -> bool | None:
         """True if a service holds the ledger's lock; None if that is not known."""
@@ -93,7 +93,7 @@ class Exam:
     def service_user(self) -> tuple[Identity | None, int | None]:
         """The service's user, and its process if it runs.
 
-        If it does not run: the user of its unit, else the owner of the ledger's lock, of the ledger or of its folder.
+        Otherwise the user of its unit, or the owner of the ledger's lock, of the ledger or of its folder.
         """
         lock = self._lock()
         process = observe_machine.holder(lock) if lock else None
@@ -140,14 +140,14 @@ class Exam:
         return folder if is_own else None
 
     def asterisk_version(self) -> str | None:
-        """Asterisk's version: over ARI, else by its console, else that of the installed program; None if all fail."""
+        """Asterisk's version: over ARI, otherwise from its console, or from the installed program; None if all fail."""
         if self.seen:
             return self.seen.version
         folder = self.own_folder
         return AsteriskConsole(folder).version() if folder else None
 
     def asterisk_pid(self) -> int | None:
-        """Asterisk's process on this machine; None if it was not found."""
+        """The pid of Asterisk on this machine; None if it was not found."""
         seen, folder = self.seen, self.own_folder
         if folder is None:
             return None

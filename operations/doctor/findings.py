@@ -1,4 +1,4 @@
-"""The topics of the doctor, why each matters, and a finding as a value. Pure."""
+"""The topics of the doctor with their reasons, and a finding as a value. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final, TypedDict
 
 from idtone.core.translation import as_message
 
-from ..changes import Change
+from ..planned_changes import Change
 
 
 class State(StrEnum):
@@ -17,12 +17,12 @@ class State(StrEnum):
     BAD = "bad"
     """Calls, evidence or secrets are affected now."""
     UNKNOWN = "unknown"
-    """It could not be checked; `found` says why."""
+    """The check was not possible; `found` says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One thing that the doctor checks."""
+    """One subject of the doctor's checks, and why it matters."""
 
     looked_at: str
     why: str
@@ -65,6 +65,19 @@ TOPICS: Final[Mapping[str, Topic]] = {
         "It gives the playing time of a sound where packets do not: on Local channels, if only "
         "the caller hears it, and after early media. Without it, the evidence of these calls is "
         "weaker (known_by: dial).",
+    ),
+    "variable-events": _topic(
+        "Asterisk's events for variables (stasis.conf)",
+        "Asterisk publishes an event for each variable that a call sets. That costs processor time, and usually "
+        "nobody reads it.",
+    ),
+    "cel": _topic(
+        "Asterisk's channel events (CEL)", "If no module writes them anywhere, they only cost processor time."
+    ),
+    "endpoint-channels": _topic(
+        "Channels of one endpoint",
+        "Whenever a channel changes, Asterisk looks at all channels of its endpoint. So the more calls go over one "
+        "endpoint, the longer a new call takes.",
     ),
     "open-files": _topic(
         "Asterisk's limit of open files",
@@ -255,7 +268,7 @@ class FindingReport(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result for one topic. Raises ValueError unless exactly the states other than good have a remedy."""
+    """The result for one topic. Raises ValueError if a good finding has a remedy, or another one has none."""
 
     topic: str
     state: State
@@ -263,7 +276,7 @@ class Finding:
     remedy: str = ""
     """A command, or a line and the file to write it into."""
     changes: tuple[Change, ...] = ()
-    """The remedy as changes, if it only sets rights."""
+    """The remedy as changes, if it only changes rights."""
 
     def __post_init__(self) -> None:
         if self.topic not in TOPICS:

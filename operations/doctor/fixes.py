@@ -1,7 +1,8 @@
-"""What `idtone doctor --fix` does about each topic, and what it leaves to the operator, and why.
+"""The corrections of `idtone doctor --fix` for each topic, and the ones that it leaves to the operator, with the
+reason.
 
-It does what loses nothing, shows no secret and touches no call. A table decides; the functions read the present files
-and make changes of them. I/O, read only.
+A correction loses nothing, shows no secret and affects no call. A table decides; the functions read the present files
+and make changes from them. I/O, read only.
 """
 
 import os
@@ -15,9 +16,9 @@ from idtone.core.errors import ChangeError, DocumentError, UsageError
 from idtone.core.translation import Message, joined
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE, LINES_FILE
 
-from ..changes import Change, Group, RightsChange
 from ..make_changes import is_done, obstacle
 from ..pbx_changes import hook_changes, module_changes
+from ..planned_changes import Change, Group, RightsChange
 from . import modules, observe_machine
 from .asterisk_version import unsupported
 from .exam import Exam
@@ -29,11 +30,11 @@ Plan = Callable[[Exam, Finding], Sequence[Change]]
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What `--fix` does about one topic."""
+    """The correction of one topic."""
 
     plan: Plan
     left: str
-    """Why it leaves a finding, or the rest of it, to the operator."""
+    """The reason why a finding, or a part of it, is left to the operator."""
 
 
 def _nothing(exam: Exam, finding: Finding) -> Sequence[Change]:
@@ -41,7 +42,7 @@ def _nothing(exam: Exam, finding: Finding) -> Sequence[Change]:
 
 
 def _own(exam: Exam, finding: Finding) -> Sequence[Change]:
-    """Rights of files and folders, if these are idtone's own."""
+    """Rights of files and folders, if these belong to idtone alone."""
     own = _own_names(exam)
     for change in finding.changes:
         if isinstance(change, RightsChange) and change.path.is_dir():
@@ -54,14 +55,14 @@ def _own(exam: Exam, finding: Finding) -> Sequence[Change]:
 
 
 def _own_names(exam: Exam) -> Callable[[str], bool]:
-    """Test of the names that idtone gives to a file or folder beside the sounds or the journal."""
+    """A test for names that idtone gives to files or folders beside the sounds or the journal."""
     fixed = {FALLBACK_FILE, LINES_FILE, JOURNAL_FILE, REFUSED, exam.settings.journal_directory().name}
     profiles = set(exam.library)
     return lambda name: name in fixed or name.startswith((".", TAKEN)) or Path(name).stem in profiles
 
 
 def _private(exam: Exam, finding: Finding) -> Sequence[Change]:
-    """Rights of a secret, if the service's user owns it. It may need the group's rights to read another's file."""
+    """Rights of a secret, if the service's user owns it. Another owner's file may need to be readable for the group."""
     who, _ = exam.service_user()
     for change in finding.changes:
         held = observe_machine.mode_and_owner(change.path) if isinstance(change, RightsChange) else None
@@ -110,6 +111,8 @@ _SERVICE: Final = Message(
 )
 _EVIDENCE: Final = Message("It concerns the evidence, which --fix does not touch.")
 _MACHINE: Final = Message("It concerns all programs of this machine.")
+_EVENTS: Final = Message("Only you know whether a program reads them.")
+_ENDPOINTS: Final = Message("Only you know over which endpoints a trunk's calls can go.")
 _UNIT: Final = Message("It changes the unit of Asterisk. `idtone setup` does that.")
 _OLD: Final = Message("Asterisk is too old; see the finding on its version.")
 _LINES: Final = Message("Only you know which line may present which numbers.")
@@ -133,6 +136,9 @@ FIXES: Final[Mapping[str, Fix]] = {
     "ari-exposure": Fix(_nothing, _LINE),
     "live-dangerously": Fix(_nothing, _LINE),
     "cdr": Fix(_cdr, _MODULES),
+    "variable-events": Fix(_nothing, _EVENTS),
+    "cel": Fix(_nothing, _LINE),
+    "endpoint-channels": Fix(_nothing, _ENDPOINTS),
     "open-files": Fix(_nothing, _UNIT),
     "hook-loaded": Fix(_hook, _ELSEWHERE),
     "hook-file": Fix(_hook, _ELSEWHERE),
@@ -196,8 +202,8 @@ FIXES: Final[Mapping[str, Fix]] = {
 
 
 def plan(exam: Exam, findings: Iterable[Finding]) -> tuple[list[Group], dict[str, str]]:
-    """The groups of changes for findings that are bad or a warning; and for each such finding without a group, its
-    topic and why there is none. For an Asterisk that idtone refuses there is no change.
+    """The groups of changes for bad findings and warnings; and for each of them without a group, its topic and the
+    reason. For an Asterisk that idtone refuses there is no change.
     """
     groups: dict[tuple[Change, ...], list[str]] = {}
     left: dict[str, str] = {}

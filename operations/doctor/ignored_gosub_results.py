@@ -1,11 +1,11 @@
-"""Finds the places in the operator's configuration where the hook cannot do what it promises. Pure.
+"""A search for places in the operator's configuration where the hook cannot work as promised. Pure.
 
 Dial() reads GOSUB_RESULT after the Gosub() of its option U(), so `idtone-called` can refuse a call there. Queue() runs
 a Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Of several U(),
 Dial() runs only the last, also if a variable holds the first.
 
-A sound for the caller ends at a Local channel that leads to `idtone-forward`, unless what dialled that channel passes
-early media on.
+A sound for the caller is cut at a Local channel that leads to `idtone-forward`, unless the dialling side of that
+channel passes early media on.
 """
 
 import re
@@ -27,7 +27,7 @@ _SECTION: Final = re.compile(r"\s*\[([^\]]+)\]")
 _VALUE: Final = re.compile(r"\s*([\w-]+)\s*=>?\s*(.*)")
 _NAME: Final = re.compile(r"[\w-]*$")
 _ASSIGN: Final = frozenset({"", "set", "mset"})
-"""What assigns variables; a line of [globals] has no name."""
+"""Applications that assign variables; a line of [globals] has no name."""
 _ASSIGNED: Final = re.compile(r"(?<!\w)_{0,2}([A-Za-z]\w*)=")
 _LOCAL: Final = re.compile(r"@([\w-]+)")
 _QUEUE_GOSUB: Final = "membergosub"
@@ -38,7 +38,7 @@ _FIRST_GOSUB: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One place where the result of `idtone-called` is ignored."""
+    """One place that ignores the result of `idtone-called`."""
 
     line: Line
     what: str
@@ -65,7 +65,7 @@ def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Li
 
 
 def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[Use]:
-    """The places that send a call by a Local channel to `idtone-forward`, in the same files."""
+    """The places that lead a call through a Local channel to `idtone-forward`, in the same files."""
     dialplan = _operators(dialplan)
     forwarding = set(_leading_contexts(dialplan, FORWARD_CONTEXT))
     found = [
@@ -150,7 +150,7 @@ def _operators(lines: Sequence[Line]) -> list[Line]:
 
 
 def _leading_contexts(lines: Sequence[Line], hook: str) -> Iterator[str]:
-    """The operator's contexts that lead to this context of the hook by a Gosub() or Goto()."""
+    """The operator's contexts that lead by a Gosub() or Goto() to this context of the hook."""
     context = ""
     for line in lines:
         section = _SECTION.match(line.text)
@@ -161,7 +161,7 @@ def _leading_contexts(lines: Sequence[Line], hook: str) -> Iterator[str]:
 
 
 def _variables_with(lines: Sequence[Line], leading: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Each variable to which a line assigns a U() that leads to `idtone-called`, and that U()."""
+    """Variables that get a U() leading to `idtone-called`, each with that U()."""
     for line in lines:
         for name, inner, gosubs in _groups(line.text):
             if name in _ASSIGN and gosubs and _context(gosubs[-1]) in leading:
@@ -170,7 +170,7 @@ def _variables_with(lines: Sequence[Line], leading: Collection[str]) -> Iterator
 
 
 def _ignored_behind(text: str, holding: Mapping[str, str], leading: Collection[str]) -> Iterator[str]:
-    """The same as `_ignored_in`, for the text with the values of these variables."""
+    """The same as `_ignored_in`, for the text with these variables replaced by their values."""
     for variable, value in holding.items():
         if f"${{{variable}}}" in text and list(_ignored_in(text.replace(f"${{{variable}}}", value), leading)):
             yield Message("another U() after {variable}", variable=f"${{{variable}}}")
@@ -197,7 +197,7 @@ def _context(gosub: str) -> str:
 
 def _groups(text: str) -> list[tuple[str, str, list[str]]]:
     """Each group in parentheses: the name before it in lower case, its text, and the arguments of the options U()
-    directly in it. The whole line is a group too, because a variable may hold options.
+    directly in it. The complete line is a group too, because a variable may hold options.
     """
     groups: list[tuple[str, str, list[str]]] = []
     opened: list[tuple[str, int, list[str]]] = [("", 0, [])]

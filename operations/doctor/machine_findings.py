@@ -9,14 +9,14 @@ from .findings import Finding, bad, good, unknown, warning
 
 SLOW_S: Final = 0.2
 HOLD_UP_S: Final = 1.0
-"""A look-up holds up calls as long as it takes."""
+"""A slower look-up delays calls noticeably."""
 
 EARLIEST: Final = datetime(2026, 11, 1, tzinfo=UTC)
-"""This version was made later; a clock with an earlier date is wrong."""
+"""A clock with an earlier date is wrong: this version was made later."""
 
 
 def name(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
-    """One look-up. `took_s` is at least the deadline if it did not end."""
+    """The finding on one look-up. `took_s` is at least the deadline if it did not end."""
     remedy = (
         Message("In /etc/hosts: `127.0.0.1 {host}`", host=host)
         if topic == "name-own"
@@ -37,7 +37,7 @@ def name(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
 
 
 def synchronised(state: bool | None) -> Finding:
-    """`state` is what the kernel says, None if it could not be asked."""
+    """The finding on the clock. `state` is the kernel's answer, None if it could not be asked."""
     topic, remedy = "clock-synchronised", Message("timedatectl set-ntp true; or install and start chrony")
     if state is None:
         return unknown(
@@ -59,7 +59,9 @@ def date(now: datetime) -> Finding:
 
 
 def service(running: bool | None) -> Finding:
-    """`running`: whether a process holds the ledger's lock; None if the processes of other users cannot be read."""
+    """The finding on the service. `running`: a process holds the ledger's lock; None if the processes of other users
+    cannot be read.
+    """
     if running is None:
         return unknown("service", Message("the processes of other users cannot be read"), Message("Run this as root"))
     if not running:
@@ -91,7 +93,7 @@ def application(registered: bool, running: bool | None) -> Finding:
 
 
 def listener(address: str, trouble: str) -> Finding:
-    """`trouble` says why the listener does not answer; empty if it does."""
+    """The finding on the AGI listener. `trouble` says why it does not answer; empty if it does."""
     if trouble:
         return bad(
             "agi",
@@ -105,7 +107,7 @@ def listener(address: str, trouble: str) -> Finding:
 
 
 def watchdog(usec: str | None) -> Finding:
-    """`usec` is systemd's WatchdogUSec of the unit, None if systemd does not run here."""
+    """The finding on the watchdog. `usec` is systemd's WatchdogUSec of the unit, None if systemd does not run here."""
     topic = "watchdog"
     remedy = Message(
         "Install idtone.service, the unit that comes with idtone; or systemctl edit idtone, "

@@ -1,4 +1,4 @@
-"""The modules of Asterisk that the hook and the service need. Pure. A test compares the tables with the hook."""
+"""The modules of Asterisk for the hook and the service. Pure. A test compares the tables with the hook."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -10,9 +10,11 @@ from idtone.dialplan import NO_TRUNKS
 from .findings import Finding, bad, good
 
 CDR: Final = "func_cdr"
-"""Without it, calls work but some evidence is weaker, so it has a finding of its own."""
+"""The module of the call detail records. Calls work without it, but some evidence is weaker, so it has a separate
+finding.
+"""
 CORE: Final = ""
-"""Part of Asterisk itself."""
+"""Applications and functions of Asterisk's core, without a module."""
 
 APPLICATIONS: Final[Mapping[str, str]] = {
     "AGI": "res_agi",
@@ -78,11 +80,12 @@ FUNCTIONS: Final[Mapping[str, str]] = {
 }
 """Application or function of the dialplan → its module, by Asterisk's documentation."""
 FOR_TRUNKS: Final = frozenset({"PJSIP_HEADER"})
-"""What the hook uses only if trunks lead to other nodes (`fleet.trunks`) or take an Identity
-(`policy.identity_trunks`)."""
+"""Functions that the hook uses only if trunks lead to other nodes (`fleet.trunks`) or accept an Identity
+(`policy.identity_trunks`).
+"""
 
 WITH: Final[Mapping[str, str]] = {"func_pjsip_endpoint": "res_pjsip"}
-"""Module of the hook → the module without which the hook does not use it: Asterisk may have no PJSIP at all."""
+"""Module of the hook → the module that it presupposes: Asterisk may have no PJSIP at all."""
 
 SERVICE: Final = (
     "res_ari",
@@ -97,7 +100,7 @@ SERVICE: Final = (
 FORMATS: Final = ("format_gsm", "format_pcm", "format_sln")
 """The modules that read the sound files."""
 DIALPLAN_VIEW: Final = ("res_ari_device_states", "res_stasis_device_state")
-"""The modules by which the doctor asks whether an extension exists."""
+"""The modules with which the doctor finds out whether an extension exists."""
 
 _ARI_PART: Final = ("res_ari", "res_ari_model", "res_stasis")
 FIRST: Final[Mapping[str, tuple[str, ...]]] = {
@@ -139,12 +142,12 @@ def needed(hook: str) -> tuple[str, ...]:
 
 
 def used(wanted: Iterable[str], running: Collection[str]) -> set[str]:
-    """The wanted modules that the hook uses in addition to the running ones."""
+    """The wanted modules that are used with these running ones."""
     return {name for name in wanted if name not in WITH or WITH[name] in running}
 
 
 def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
-    """`running` are the running modules, without `.so`."""
+    """The finding on the modules. `running` are the running modules, without `.so`."""
     needed_ones = used(wanted, running) - {CDR}
     missing = sorted(needed_ones - set(running))
     if not missing:
@@ -153,7 +156,7 @@ def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
 
 
 def in_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str, ...]:
-    """The modules, each after those that it needs and that are not running."""
+    """The modules in loading order: each after the missing ones that it needs."""
     order: dict[str, None] = {}
 
     def add(module: str) -> None:
@@ -172,7 +175,7 @@ def load(modules: Iterable[str]) -> str:
 
 
 def remedy(missing: Iterable[str], running: Collection[str] = ()) -> str:
-    """The commands that load them now, and the lines for each start."""
+    """The commands that load the modules now, and the lines for each start."""
     modules = in_order(missing, running)
     lines = ", ".join(f"`load = {name}.so`" for name in modules)
     return Message(

@@ -1,6 +1,6 @@
-"""Observes Asterisk over ARI: a few requests over HTTP that change nothing. I/O.
+"""Observation of Asterisk over ARI: a few requests over HTTP that change nothing. I/O.
 
-A WebSocket, as the service has, would take the application over from the service.
+A WebSocket like the service's would take the application over from the service.
 """
 
 import base64
@@ -19,10 +19,10 @@ from idtone.core.settings.settings import AriSettings
 from idtone.core.translation import Message
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT
 
-from .asterisk import VARIABLES, Seen, shown
+from .asterisk_findings import VARIABLES, Seen, shown
 
 TIMEOUT_S: Final = 2.0
-"""For each step of a request: a hung Asterisk accepts connections, but does not answer."""
+"""Limit for each step of a request: a hung Asterisk accepts connections, but does not answer."""
 _CONTEXTS: Final = (CALLED_CONTEXT, FORWARD_CONTEXT)
 _NO_EXTENSION: Final = "INVALID"
 
@@ -35,10 +35,10 @@ class Answer:
     nearby: bool
 
 
-def look(ari: AriSettings, secret: str, with_endpoints: bool = False) -> Seen:
-    """Observe Asterisk; the names of its PJSIP endpoints only if they are wanted.
+def look(ari: AriSettings, secret: str) -> Seen:
+    """Observe Asterisk.
 
-    Raises AriRefused if it refuses a request, AriUnavailable if its answers cannot be used.
+    Raises AriRefused if Asterisk refuses a request, AriUnavailable if its answers are unusable.
     """
     info = _asked(ari, secret, "asterisk/info")
     try:
@@ -57,14 +57,14 @@ def look(ari: AriSettings, secret: str, with_endpoints: bool = False) -> Seen:
             application=request(ari, secret, "GET", f"applications/{APPLICATION}").status == http.HTTPStatus.OK,
             ahead_s=ahead_s,
             variables={name: variable(ari, secret, name) for name in VARIABLES},
-            endpoints=_endpoints(ari, secret) if with_endpoints else None,
+            endpoints=_endpoints(ari, secret),
         )
     except (ValueError, LookupError, TypeError) as error:
         raise AriUnavailable(Message("the answers at {address} are not Asterisk's", address=shown(ari))) from error
 
 
 def variable(ari: AriSettings, secret: str, name: str) -> str:
-    """A global variable; empty if it is not set."""
+    """The value of a global variable; empty if it is not set."""
     return str(json.loads(_asked(ari, secret, f"asterisk/variable?variable={quote(name)}").body)["value"])
 
 
@@ -82,12 +82,12 @@ def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def _endpoints(ari: AriSettings, secret: str) -> frozenset[str] | None:
-    """The names of the PJSIP endpoints; None without the module that tells them."""
+def _endpoints(ari: AriSettings, secret: str) -> dict[str, int] | None:
+    """The PJSIP endpoints with the number of channels that each has; None without the module that tells them."""
     answer = request(ari, secret, "GET", "endpoints/PJSIP")
     if answer.status != http.HTTPStatus.OK:
         return None
-    return frozenset(each["resource"] for each in json.loads(answer.body))
+    return {each["resource"]: len(each["channel_ids"]) for each in json.loads(answer.body)}
 
 
 def _asked(ari: AriSettings, secret: str, path: str) -> Answer:
@@ -98,7 +98,7 @@ def _asked(ari: AriSettings, secret: str, path: str) -> Answer:
 
 
 def request(ari: AriSettings, secret: str, method: str, path: str, body: object = None) -> Answer:
-    """The answer to one request; `body` is sent as JSON. Raises AriUnavailable."""
+    """The answer to one request. `body` is sent as JSON. Raises AriUnavailable."""
     parts = urlsplit(ari.url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     credentials = base64.b64encode(f"{ari.user}:{secret}".encode()).decode()

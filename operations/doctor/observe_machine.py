@@ -1,4 +1,6 @@
-"""Observes this machine: files, open ports, processes, names, the clock. I/O; changes nothing, takes no lock."""
+"""Observation of this machine: files, open ports, processes, names, the clock. I/O; it changes nothing, and takes no
+lock.
+"""
 
 import contextlib
 import grp
@@ -18,18 +20,18 @@ from idtone.dialplan import HOOK_FILE
 from idtone.ledger.writing.clock_status import kernel_status
 from idtone.service.systemd import unit_properties
 
-from .asterisk import Address
-from .ledger import Room
+from .asterisk_findings import Address
+from .ledger_findings import Room
 from .shared_file_findings import Identity, Rights
 
 _PROC: Final = Path("/proc")
 _LISTEN: Final = "0A"
 _CONF_LIMIT: Final = 500
-"""At most so many files of a configuration folder are searched for an #include."""
+"""Most files of a configuration folder that are searched for an #include."""
 
 
 def read(path: Path) -> tuple[str | None, str]:
-    """The text; or None, and why it cannot be read: empty if the file does not exist."""
+    """The text of a file; or None and the reason, empty if the file does not exist."""
     try:
         return path.read_text("utf-8", "surrogateescape"), ""
     except FileNotFoundError:
@@ -54,7 +56,7 @@ def rights(path: Path) -> Rights:
 
 
 def rights_in(folder: Path) -> list[Rights]:
-    """`rights` of the folder and of everything in it; empty if it does not exist. Raises OSError."""
+    """The `rights` of the folder and of its content; empty if it does not exist. Raises OSError."""
     walked = os.walk(folder, onerror=_ignore_missing)
     found = []
     for path in (folder, *(Path(place, name) for place, below, files in walked for name in (*below, *files))):
@@ -223,9 +225,9 @@ def group_name(group: int) -> str:
 
 
 def held_open(path: Path) -> bool | None:
-    """True if a process has this file open; None if none was found but a process of `serve` could not be read.
+    """True if a process has this file open; None if none was found, but a process of `serve` could not be read.
 
-    Trying the lock itself could make a service fail that starts at the same moment.
+    Trying the lock itself could break a service that starts at the same moment.
     """
     try:
         process, hidden = _holder(path)
@@ -237,7 +239,7 @@ def held_open(path: Path) -> bool | None:
 
 
 def holder(path: Path) -> int | None:
-    """A process that has this file open; None if none was found."""
+    """The pid of a process that has this file open; None if none was found."""
     try:
         return _holder(path)[0]
     except OSError:
@@ -245,7 +247,9 @@ def holder(path: Path) -> int | None:
 
 
 def _holder(path: Path) -> tuple[int | None, bool]:
-    """A process that has the file open, and whether a process of `serve` could not be read. Raises OSError."""
+    """The pid of a process that has the file open; and True if a process of `serve` could not be read. Raises
+    OSError.
+    """
     wanted = path.stat()
     hidden = False
     for process in _PROC.glob("[0-9]*"):
@@ -272,7 +276,7 @@ def is_address(host: str) -> bool:
 
 
 def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
-    """How long the look-up of a name took, at most `deadline_s`, and whether it resolved."""
+    """Duration of a name's look-up, at most `deadline_s`, and True if it succeeded."""
     resolved = threading.Event()
     ended = threading.Event()
 

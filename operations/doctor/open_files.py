@@ -1,4 +1,4 @@
-"""Asterisk's limit of open files → how many calls it carries, and the unit's setting for more. Pure."""
+"""Asterisk's limit of open files → number of calls, and the unit's setting for a higher limit. Pure."""
 
 import re
 from pathlib import Path
@@ -6,17 +6,17 @@ from typing import Final
 
 from idtone.core.translation import Message
 
-from .asterisk import sections
+from .asterisk_findings import sections
 from .findings import Finding, good, unknown, warning
 
 A_CALL: Final = 10
-"""Descriptors of a forwarded call: both legs' RTP and RTCP, their timers, and what carries their frames."""
+"""Descriptors of a forwarded call: both legs' RTP and RTCP, their timers, and the transport of their frames."""
 WITHOUT_CALLS: Final = 40
 """Descriptors of an Asterisk without calls: sockets, the log, the database."""
 CALLS: Final = 600
-"""Calls in progress on a node of the fleet at 3.3 calls a second of three minutes (docs/explanation/fleet.md)."""
+"""Planned calls in progress: a node of the fleet at 3.3 calls a second of three minutes (docs/explanation/fleet.md)."""
 LIMIT: Final = 65536
-"""What the unit is to set: 6,549 calls."""
+"""The limit for the unit: 6,549 calls."""
 DROP_IN: Final = "50-idtone.conf"
 
 _LIMIT: Final = re.compile(r"^Max open files +([0-9]+|unlimited) ", re.MULTILINE)
@@ -24,7 +24,7 @@ _UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 
 
 def limit_of(limits: str) -> int | None:
-    """The soft limit in the text of /proc/PID/limits; None if it is not there."""
+    """The soft limit of open files in the text of /proc/PID/limits; None if it is missing."""
     found = _LIMIT.search(limits)
     if not found:
         return None
@@ -32,44 +32,48 @@ def limit_of(limits: str) -> int | None:
 
 
 def unit_of(control_groups: str) -> str | None:
-    """The unit of systemd that a process belongs to, by the text of /proc/PID/cgroup; None if to none."""
+    """The systemd unit of a process, from the text of /proc/PID/cgroup; None if it has none."""
     found = _UNIT.search(control_groups)
     return found[1] if found else None
 
 
 def planned_calls(asterisk_conf: str) -> int:
-    """How many calls Asterisk is to carry: `maxcalls` of asterisk.conf, else those of a node of the fleet."""
+    """Number of calls that Asterisk should carry: `maxcalls` of asterisk.conf, otherwise that of a node of the
+    fleet.
+    """
     value = sections(asterisk_conf).get("options", {}).get("maxcalls", "")
     return int(value) if value.isdecimal() and 0 < int(value) < 10**6 else CALLS
 
 
 def calls_for(limit: int) -> int:
-    """How many calls in progress fit into a limit of open files."""
+    """Number of calls in progress for a limit of open files."""
     return max(0, limit - WITHOUT_CALLS) // A_CALL
 
 
 def files_for(calls: int) -> int:
-    """The limit of open files that so many calls need."""
+    """The limit of open files for a number of calls."""
     return WITHOUT_CALLS + A_CALL * calls
 
 
 def limit_for(calls: int) -> int:
-    """The limit to set, for so many calls or more."""
+    """The limit to set for at least this number of calls."""
     return max(LIMIT, files_for(calls))
 
 
 def setting(calls: int) -> str:
-    """The lines for the unit."""
+    """The lines for the unit's drop-in."""
     return f"[Service]\nLimitNOFILE={limit_for(calls)}\n"
 
 
 def drop_in(unit: str, units: Path) -> Path:
-    """The file for these lines."""
+    """The path of the unit's drop-in file."""
     return units / f"{unit}.d" / DROP_IN
 
 
 def judge(limit: int | None, calls: int, unit: str | None) -> Finding:
-    """`limit` is the running Asterisk's; None if its process was not found. `unit` is the one that runs it."""
+    """The finding on open files. `limit` is the running Asterisk's; None if its process was not found. `unit` is the
+    one that runs it.
+    """
     topic = "open-files"
     if limit is None:
         return unknown(

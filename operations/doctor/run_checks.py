@@ -15,7 +15,7 @@ from .exam import Exam
 from .findings import TOPICS, Finding, unknown
 
 DEADLINE_S: Final = 8.0
-"""For all checks together. The steps of a check have shorter deadlines."""
+"""Deadline of all checks together. The steps of a check have shorter ones."""
 POLL_S: Final = 0.1
 
 _Result = tuple[Check, Finding | None]
@@ -30,7 +30,7 @@ def run(
 ) -> list[Finding]:
     """One finding for each topic of `checks`, in the order of `TOPICS`. `waiting` gets the unfinished topics.
 
-    The threads of checks that hang run until the process ends.
+    The threads of hanging checks run until the process ends.
     """
     results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
     for check in checks:

@@ -1,9 +1,9 @@
-"""The settings of the fleet and what this node has used of them; the trunks of emergency calls. Pure."""
+"""The settings of the fleet and the edition that this node uses; the trunks of emergency calls. Pure."""
 
 from idtone.core.settings.settings import Settings
 from idtone.core.settings.shared_settings import differing
 from idtone.core.translation import Message
-from idtone.service.used_settings import UsedSettings, why_not
+from idtone.service.used_settings import UsedSettings, settings_objection
 
 from .exam import AS_SERVICE
 from .findings import Finding, bad, good, unknown, warning
@@ -12,13 +12,15 @@ TOPIC = "fleet-settings"
 
 
 def shared(settings: Settings, used: UsedSettings | None, trouble: str = "") -> Finding:
-    """`used` is the edition that the service used last; `trouble` says why that is not known."""
+    """The finding on the fleet's settings. `used` is the edition that the service used last; `trouble` says why that is
+    not known.
+    """
     edition = settings.shared
     if edition is None:
         return good(TOPIC, Message("not used: this node has only settings of its own"))
     if trouble:
         return unknown(TOPIC, trouble, AS_SERVICE)
-    if fault := why_not(edition, used):
+    if fault := settings_objection(edition, used):
         return bad(
             TOPIC,
             Message("{file}: the version {problem}", file=edition.file, problem=fault.problem),

@@ -1,4 +1,4 @@
-"""The sound files, fallback.conf and the journal, and who may read and write them → findings. Pure."""
+"""The sound files, fallback.conf and the journal, with their access rights → findings. Pure."""
 
 import errno
 import os
@@ -8,10 +8,10 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from idtone.call_control.fallback_file import end_of
+from idtone.call_control.fallback_text import end_of
 from idtone.core.translation import Message, joined
 
-from ..changes import FolderChange, RightsChange
+from ..planned_changes import FolderChange, RightsChange
 from .findings import Finding, bad, good, unknown
 
 _RESTART: Final = Message("systemctl restart idtone, which makes them again")
@@ -37,7 +37,7 @@ class Rights:
     listed: bool = False
 
     def allow(self, who: Identity, right: int) -> bool:
-        """`right` is 4 to read, 2 to write, 1 to pass through a folder. Root has all rights."""
+        """True if a process has a right: 4 to read, 2 to write, 1 to pass through a folder. Root has all rights."""
         shift = 6 if who.user == self.user else 3 if self.group in who.groups else 0
         return who.user == 0 or bool(self.mode >> shift & right)
 
@@ -50,9 +50,9 @@ def files(
     *,
     by_list: bool = False,
 ) -> Finding:
-    """The finding on the sound files. `wanted` is the content of each file by its profile, `there` its real content;
-    None if it does not exist. `further` are other files that Asterisk could play as these sounds. `by_list`: for
-    imported sounds, `wanted` comes from their list and is not made from their masters.
+    """The finding on the sound files. `wanted` is the expected content of each file by its profile, `there` the present
+    one; None if it does not exist. `further` are other files that Asterisk could play as these sounds. `by_list`: for
+    imported sounds, `wanted` comes from their list, not from their masters.
     """
     missing = sorted(path for path in wanted if there[path] is None)
     other = sorted(path for path in wanted if there[path] not in (None, wanted[path]))
@@ -87,8 +87,8 @@ def files(
 
 
 def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
-    """The group by which Asterisk can read in the folder: the folder's group if Asterisk is in it, else Asterisk's.
-    None if Asterisk's process was not found.
+    """The group through which Asterisk can read in the folder: the folder's group if Asterisk is in it, otherwise
+    Asterisk's. None if Asterisk's process was not found.
     """
     if asterisk is None:
         return None
@@ -96,7 +96,9 @@ def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
 
 
 def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights], group: str) -> Finding:
-    """`who` is Asterisk, None if its process was not found; `group` is its group. `folders` lead to the files."""
+    """The finding on Asterisk's access to the sounds. `who` is Asterisk, None if its process was not found; `group` is
+    its group. `folders` lead to the files.
+    """
     topic = "sounds-readable"
     place = folders[-1].path if folders else Path()
     look = Message("As Asterisk's user: head -c 1 {place}/* >/dev/null", place=quote(str(place)))
@@ -133,8 +135,8 @@ def _granting(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
 def _with_folders(
     closed: Sequence[Rights], own: Path, group: str, changes: Sequence[RightsChange]
 ) -> tuple[RightsChange, ...]:
-    """What `_granting` says, as changes, and `changes`. None if other folders than idtone's own are closed: to open
-    these shows the files of others.
+    """The commands of `_granting` as changes, with `changes`. None if folders of others are closed: opening them would
+    expose their files.
     """
     if any(rights.path != own for rights in closed):
         return ()
@@ -150,8 +152,9 @@ def writable(
     group: str,
     sounds: Path,
 ) -> Finding:
-    """`who` is Asterisk. `held` is the journal to which it appends, None if it does not exist. `left` is how many
-    journals the service has taken but not entered into the ledger. `group` is Asterisk's, `sounds` the sounds' folder.
+    """The finding on the journal. `who` is Asterisk. `held` is the journal to which it appends, None if it does not
+    exist. `left` is the number of journals that the service has taken but not entered into the ledger. `group` is
+    Asterisk's, `sounds` the sounds' folder.
     """
     topic, restart = "journal", Message("systemctl restart idtone, which creates it")
     name, folder = quote(str(path)), quote(str(path.parent))
@@ -200,8 +203,9 @@ def writable(
 
 SOUNDS_MODE: Final = 0o2750
 JOURNAL_MODE: Final = 0o2710
-"""Modes of the two folders. With them, any user who owns the folders can run the service: with g+s, new files get the
-folder's group."""
+"""Modes of the two folders. With them, the service can run as any user who owns the folders: with g+s, new files get
+the folder's group.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +213,7 @@ class Trial:
     """A folder in which the service puts files, and the result of a trial to do so.
 
     `above` are the existing folders that lead to it; `held` is the folder itself, None if it does not exist. `error` is
-    the errno of the trial, 0 if it succeeded, None if it was not tried: `why` says why.
+    the errno of the trial, 0 for success, None if there was no trial: `why` says why.
     """
 
     folder: Path
@@ -222,9 +226,9 @@ class Trial:
 def puttable(
     topic: str, trial: Trial, who: Identity | None, owner: str, mode: int, group: int | None = None
 ) -> Finding:
-    """Check that the service can put files into a folder. `who` is the service, `owner` is USER:GROUP for `chown`: its
-    user and Asterisk's group. `mode` is the folder's mode in the remedy. For the journal, `group` is that of the
-    sounds' folder: the service gives group and mode to the journal's folder.
+    """The finding on the service's right to put files into a folder. `who` is the service, `owner` is USER:GROUP for
+    `chown`: its user and Asterisk's group. `mode` is the folder's mode in the remedy. For the journal, `group` is the
+    group of the sounds' folder: the service gives group and mode to the journal's folder.
     """
     folder, held = trial.folder, trial.held
     if who is None:
@@ -274,7 +278,7 @@ def puttable(
 
 
 def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> str:
-    """Why the service cannot give the journal's folder its group and mode; empty if it can or need not."""
+    """The reason why the service cannot give the journal's folder its group and mode; empty if it can, or need not."""
     if group is None or who.user == 0:
         return ""
     if held.group != group and (who.user != held.user or group not in who.groups):
@@ -289,10 +293,11 @@ def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> 
 
 
 def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
-    """`wanted` is the content by the registry, None without a registry; `text` is the real content.
+    """The finding on fallback.conf. `wanted` is the content by the registry, None if there is no registry; `text` is
+    the present content.
 
-    Neither is shown, because they have numbers. `trouble` says why `text` could not be read; empty if the file does
-    not exist.
+    Neither is shown, because they have numbers. `trouble` says why `text` could not be read; empty if the file does not
+    exist.
     """
     topic = "fallback"
     remedy = Message("idtone registry update, as the user that `idtone serve` runs as; it writes the file")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from idtone.call_control.fallback import MODE as FALLBACK_MODE
+from idtone.call_control.fallback_keeper import MODE as FALLBACK_MODE
 from idtone.call_control.journal_reader import FILE_MODE, TAKEN
 from idtone.call_control.sound_files import beside
 from idtone.core.errors import DocumentError, ToneError
@@ -13,7 +13,7 @@ from idtone.core.translation import Message
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
 from idtone.tones.making.sounds import PBX_FORMATS, named_format
 from idtone.tones.profile_library import SHIPPED
-from idtone.tones.ready_sounds import ReadySounds, anew
+from idtone.tones.sound_contents import SoundContents, encoder_here
 
 from . import observe_machine, shared_file_findings, write_trial
 from .exam import AS_SERVICE, BAD_PROFILES, UNIT, Exam
@@ -35,8 +35,8 @@ def sounds_check(exam: Exam) -> Iterator[Finding]:
         yield bad("sounds", str(error.faults[0]), BAD_PROFILES[1])
         yield unknown("sounds-readable", *BAD_PROFILES)
         return
-    made_anew = anew()
-    content = made_anew or ReadySounds(directory, exam.library).content
+    made_anew = encoder_here()
+    content = made_anew or SoundContents(directory, exam.library).content
     try:
         wanted = {
             directory / f"{profile.id}{made.extension}": content(profile, made)
@@ -112,7 +112,7 @@ def writable_check(exam: Exam) -> Iterator[Finding]:
 def _tried(
     place: write_trial.Place, who: shared_file_findings.Identity | None, process: int | None
 ) -> shared_file_findings.Trial:
-    """Try to put a file into a folder. Raises OSError if the folder cannot be read."""
+    """The trial to put a file into a folder. Raises OSError if the folder cannot be read."""
     held = observe_machine.rights(place.folder) if observe_machine.there(place.folder) else None
     above = [observe_machine.rights(folder) for folder in observe_machine.leading_to(place.folder)]
     error, why = None, ""

@@ -1,4 +1,4 @@
-"""This node's own suspensions, as a finding. Pure; it names no telephone number."""
+"""The finding on this node's own suspensions. Pure; it names no telephone number."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,11 +11,15 @@ from .findings import Finding, bad, good, unknown, warning
 
 TOPIC: Final = "own-suspensions"
 SOON: Final = timedelta(minutes=1)
-"""An approved suspension is in force within a second; asked for, it waits for a person who is on the telephone."""
+"""Time after which a waiting suspension is reported: an approved one is in force within a second; an asked one waits
+for a person who is on the telephone.
+"""
 
 
 def unreadable(problem: str, may_read: bool) -> Finding:
-    """`problem` names the file and the remedy. Without `may_read`, only this user cannot read it."""
+    """The finding on an unreadable file. `problem` names the file and the remedy. Without `may_read`, only this user
+    cannot read it.
+    """
     if not may_read:
         return unknown(TOPIC, problem, Message("Run this as the user that `idtone serve` runs as"))
     return bad(TOPIC, problem, Message("Do that, then systemctl restart idtone"))

@@ -1,4 +1,6 @@
-"""Asterisk's PJSIP endpoints and the operator's own Dial() → findings on what a called party hears and sees. Pure."""
+"""Asterisk's PJSIP endpoints and the operator's own Dial() → findings on the sound and the number at a called party.
+Pure.
+"""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -47,12 +49,13 @@ TRANSCODERS: Final[Mapping[str, frozenset[str]]] = {
         "amrwb": "codec_amr",
     }.items()
 }
-"""Codec → the modules that can code it, one of which is enough. The sounds exist as G.711, GSM and linear PCM, so these
-need none."""
+"""Codec → the modules that can code it; one of them is enough. The sounds exist as G.711, GSM and linear PCM, so these
+need none.
+"""
 
 
 def endpoints(lines: Sequence[Line]) -> dict[str, dict[str, str]]:
-    """The options of each PJSIP endpoint by its name, with those of its templates; `allow` lists all codecs."""
+    """The options of each PJSIP endpoint by its name, including its templates'; `allow` lists all codecs."""
     sections: list[tuple[str, dict[str, str]]] = []
     named: dict[str, dict[str, str]] = {}
     current: dict[str, str] = {}
@@ -79,7 +82,9 @@ def endpoints(lines: Sequence[Line]) -> dict[str, dict[str, str]]:
 def codecs(
     found: Mapping[str, Mapping[str, str]] | None, running: Collection[str], trouble: str, path: Path
 ) -> Finding:
-    """`found` is None if the file could not be read; `running` are the running modules, without `.so`."""
+    """The finding on the codecs. `found` is None if the file could not be read; `running` are the running modules,
+    without `.so`.
+    """
     topic = "sound-codecs"
     if found is None:
         return _unread(topic, trouble, path)
@@ -110,7 +115,9 @@ def codecs(
 def presented(
     found: Mapping[str, Mapping[str, str]] | None, dialplan: Sequence[Line], trouble: str, path: Path
 ) -> Finding:
-    """`found` is None if the file could not be read; `dialplan` are the lines of extensions.conf."""
+    """The finding on presented numbers. `found` is None if the file could not be read; `dialplan` are the lines of
+    extensions.conf.
+    """
     topic = "presented-number"
     if found is None:
         return _unread(topic, trouble, path)

@@ -1,7 +1,8 @@
-"""Tries whether the service can put files where Asterisk reads them: creates a file, replaces it and removes it. I/O.
+"""A trial whether the service can put files where Asterisk reads them: it creates a file, replaces it and removes it.
+I/O.
 
-Modes and owners do not show everything: a user outside the folder's group cannot give a file to that group, systemd can
-make a folder read-only for the service, and a file system can have rules of its own.
+Modes and owners are not enough to know: a user outside the folder's group cannot give a file to that group, systemd can
+make a folder read-only for the service, and a file system can have its own rules.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _PREFIX: Final = ".idtone-doctor-"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to put a file, its mode, and the folder whose group it gets."""
+    """The folder for a file, the file's mode, and the folder whose group it gets."""
 
     folder: Path
     mode: int
@@ -83,7 +84,7 @@ def _trial(place: Place, process: int | None) -> int:
 
 
 def _as_seen(path: Path, process: int | None) -> Path:
-    """The path through the mounts of a process, if this user may read them."""
+    """The path in the mounts of a process, if this user may read them."""
     if process is not None:
         seen = Path(f"/proc/{process}/root") / path.relative_to("/")
         with contextlib.suppress(OSError):
@@ -93,7 +94,9 @@ def _as_seen(path: Path, process: int | None) -> Path:
 
 
 def main(user: str, group: str, groups: str, folder: str, mode: str, group_of: str, process: str) -> None:
-    """Become the service's user, try, and print the errno. Imports come first: that user may be unable to read them."""
+    """Become the service's user, make the trial, and print the errno. Imports come first: that user may be unable to
+    read them.
+    """
     os.setgroups(list(map(int, groups.split(","))))
     os.setgid(int(group))
     os.setuid(int(user))

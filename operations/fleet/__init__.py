@@ -1,1 +1,1 @@
-"""Several PBXs as one: what a node reports, how a fleet is watched, configured and upgraded."""
+"""Several PBXs as one: the nodes' reports, and the watching, configuration and upgrade of a fleet."""

@@ -1,4 +1,4 @@
-"""What is wrong with the nodes of a fleet, or differs between them, as a table of rules. Pure."""
+"""Faults of a fleet's nodes, and differences between them, as a table of rules. Pure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .node_states import Condition, Fleet, Node, NodeState, SharedSettings
 CLOCK_S: Final = 0.5
 """A larger difference from PostgreSQL's clock changes the order of events of several nodes."""
 SPREADING: Final = timedelta(seconds=3)
-"""For so long after the first node has taken it, a new registry may not be everywhere yet."""
+"""Time within which a new registry, after the first node has taken it, may not be everywhere."""
 RIVALS: Final = 3
-"""A hand-over between two instances replaces fewer reports of another service than this."""
+"""Number of another service's reports that is a fault. A hand-over between two instances can be the cause of fewer."""
 ENOUGH_DAYS: Final = 30
-"""As in `idtone doctor`."""
+"""The same limit as in `idtone doctor`."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFinding:
-    """`rule` is its name for programs."""
+    """A fault of a node. `rule` is its name for programs."""
 
     node: str
     rule: str
@@ -35,7 +35,7 @@ class NodeFinding:
 
 @dataclass(frozen=True, slots=True)
 class _Absence:
-    """A node that does not report now: its last state says nothing."""
+    """A rule for a node that does not report now: its last state says nothing."""
 
     rule: str
     condition: Condition
@@ -45,7 +45,7 @@ class _Absence:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """`find` says what is wrong with a node that reports now; empty if nothing is."""
+    """A rule for a node that reports now. `find` returns the fault in words; empty if there is none."""
 
     name: str
     find: Callable[[NodeState, _Compared], str]
@@ -54,11 +54,11 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _Compared:
-    """What each node is compared with, sought once."""
+    """The values with which each node is compared, looked up once."""
 
     now: datetime
     ledgers: Counter[str]
-    """By node."""
+    """Node → number of its ledgers."""
     newest_version: str
     newest_registry: tuple[Node, NodeState] | None
     newest_settings: SharedSettings | None
@@ -108,7 +108,9 @@ def _rivals(state: NodeState, _: _Compared) -> str:
 
 
 def clock_ahead_s(state: NodeState) -> float:
-    """Seconds by which PostgreSQL's clock is ahead of the node's: 0 if that may be, else the least that it can be."""
+    """Seconds by which PostgreSQL's clock is ahead of the node's: 0 if that is possible, otherwise the least possible
+    difference.
+    """
     clock = state.clock
     if clock is None or clock.least_seconds <= 0 <= clock.most_seconds:
         return 0.0
@@ -141,7 +143,7 @@ def newest_registry(fleet: Fleet) -> tuple[Node, NodeState] | None:
     if not issued:
         return None
     newest = max(at for at, *_ in issued)
-    # If several have the same one, the node that took it first.
+    # Take the node that took it first if several have the same one.
     same = [(state.registry.taken or newest, name, node, state) for at, name, node, state in issued if at == newest]
     _, _, node, state = min(same, key=lambda each: each[:2])
     return node, state

@@ -1,4 +1,4 @@
-"""The inventory of a fleet, `fleet.yaml`: its nodes and dispatchers, and how to run a command on each of them."""
+"""The inventory of a fleet, `fleet.yaml`: its nodes and dispatchers, each with the prefix for remote commands."""
 
 import shlex
 from collections import Counter
@@ -12,12 +12,14 @@ from idtone.core.documents import Model, ValidationFault, load
 from idtone.core.translation import Message
 
 Words = tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...]
-"""A command, or what stands before one: a list of words. No shell reads it here."""
+"""A command, or its prefix: a list of words. No shell reads it here."""
 APT: Final = ("apt-get", "install", "-y", "--no-remove", "-o", "Dpkg::Options::=--force-confold", "idtone")
-"""Keeps the operator's settings: without a terminal, dpkg's question about them would fail."""
+"""The installation by apt, which keeps the operator's settings: without a terminal, dpkg's question about them would
+fail.
+"""
 _SIZE_LIMIT: Final = 1024 * 1024
 _REMOTE_SHELL: Final = "ssh"
-"""It joins its words with spaces and gives them to a shell on the other machine."""
+"""A prefix that joins its words with spaces and gives them to a shell on the other machine."""
 
 
 class DispatcherEntry(Model):
@@ -25,7 +27,7 @@ class DispatcherEntry(Model):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     run: Annotated[Words, Field(min_length=1)]
-    """What stands before a remote procedure: `[ssh, sip-1, kamcmd]`."""
+    """Prefix of a remote procedure: `[ssh, sip-1, kamcmd]`."""
     group: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
     """The set of destinations with the nodes."""
 
@@ -34,11 +36,11 @@ class NodeEntry(Model):
     """A PBX of the fleet."""
 
     node: Annotated[str, Field(min_length=1, max_length=200)]
-    """Its name in the evidence (`node` in its settings)."""
+    """The node's name in the evidence (`node` in its settings)."""
     run: Words = ()
-    """What stands before a command: `[ssh, root@pbx-1]`; empty for this machine."""
+    """Prefix of a command: `[ssh, root@pbx-1]`; empty for this machine."""
     address: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    """Its destination in the dispatchers, as in their lists: `sip:192.0.2.11:5060`."""
+    """The node's destination in the dispatchers' lists: `sip:192.0.2.11:5060`."""
     upgrade: Annotated[Words, Field(min_length=1)] = APT
     reload: Annotated[Words, Field(min_length=1)] = ("systemctl", "reload", "idtone")
     idtone: Annotated[Words, Field(min_length=1)] = ("idtone",)
@@ -46,7 +48,7 @@ class NodeEntry(Model):
     asterisk_etc: Path = Path("/etc/asterisk")
     """The folder with the hook."""
     other_calls: bool = False
-    """Calls come to it past the dispatchers too, for example from its own phones."""
+    """Calls also reach the node past the dispatchers, for example from its own phones."""
 
     def command(self, words: Sequence[str]) -> tuple[str, ...]:
         """The words of a command on this node."""
@@ -54,7 +56,7 @@ class NodeEntry(Model):
 
 
 class Inventory(Model):
-    """The nodes in the order in which they are upgraded, and the dispatchers in front of them."""
+    """The nodes in the order of the upgrade, and the dispatchers in front of them."""
 
     nodes: tuple[NodeEntry, ...]
     dispatchers: tuple[DispatcherEntry, ...] = ()

@@ -1,7 +1,7 @@
-"""Kamailio's dispatcher: how a destination is taken out and put back, and what `dispatcher.list` says. Pure.
+"""Kamailio's dispatcher: taking a destination out and putting it back, and the output of `dispatcher.list`. Pure.
 
-A destination is taken out as disabled (`dx`). Inactive would not do: Kamailio probes inactive destinations with OPTIONS
-(ds_probing_mode 1) and makes them active when they answer, but it does not probe disabled ones.
+A destination is taken out as disabled (`dx`). Inactive would not be enough: Kamailio probes inactive destinations with
+OPTIONS (ds_probing_mode 1) and activates them when they answer, but it does not probe disabled ones.
 """
 
 import re
@@ -10,24 +10,24 @@ from typing import Final
 
 LIST: Final = ("dispatcher.list",)
 _OUT, _BACK = "dx", "ap"
-"""Disabled; active, with OPTIONS."""
+"""States: disabled; active, with OPTIONS."""
 _DISABLED, _ACTIVE, _TRYING = "D", "A", "T"
 _FIELD: Final = re.compile(r"\b(ID|URI|FLAGS)\b\"?\s*:\s*\"?([^\s\",}]+)")
-"""In the output of kamcmd, and in the JSON of kamctl and kamcli."""
+"""A field in the output of kamcmd, and in the JSON of kamctl and kamcli."""
 
 
 def taking_out(group: int, address: str) -> Sequence[str]:
-    """The remote procedure that takes a destination out: it gets no new calls."""
+    """The remote procedure that takes a destination out: then it gets no new calls."""
     return ("dispatcher.set_state", _OUT, str(group), address)
 
 
 def putting_back(group: int, address: str) -> Sequence[str]:
-    """The remote procedure that puts it back."""
+    """The remote procedure that puts a destination back."""
     return ("dispatcher.set_state", _BACK, str(group), address)
 
 
 def states(output: str, group: int) -> dict[str, str]:
-    """The flags of each destination of a set by its address, such as AP; empty if the set is not there."""
+    """Address → flags of each destination of a set, for example AP; empty if the set does not exist."""
     found: dict[str, str] = {}
     in_group, address = False, ""
     for name, value in _FIELD.findall(output):
@@ -41,12 +41,12 @@ def states(output: str, group: int) -> dict[str, str]:
 
 
 def is_out(flags: str) -> bool:
-    """True if it gets no calls, and no answer to OPTIONS changes that."""
+    """True if the destination gets no calls, and no answer to OPTIONS changes that."""
     return flags.startswith(_DISABLED)
 
 
 def is_in(flags: str) -> bool:
-    """True if it gets calls."""
+    """True if the destination gets calls."""
     return flags.startswith((_ACTIVE, _TRYING))
 
 

@@ -33,7 +33,7 @@ COLUMNS: Final = (
 
 
 def row_of(node: Node) -> tuple[str, ...]:
-    """The values of a node by `COLUMNS`. For a node that does not report now, only values that stay true."""
+    """The values of a node by `COLUMNS`. A node that does not report now has only values that stay true."""
     state = node.state
     if state is None:
         return (node.name, node.condition.value, *[NONE] * (len(COLUMNS) - 2))
@@ -65,7 +65,7 @@ def total_row(total: Totals) -> tuple[str, ...]:
 
 
 def clock_text(node: Node) -> str:
-    """`+0.7 s`: the node's clock is ahead of PostgreSQL's."""
+    """The clock's difference as text: `+0.7 s` if the node's clock is ahead of PostgreSQL's."""
     state = node.present
     if state is None or state.clock is None:
         return NONE
@@ -87,5 +87,5 @@ def _rate(a_second: float | None) -> str:
 
 
 def is_bad(node: Node) -> bool:
-    """True if the node's condition itself stands out."""
+    """True if the node's condition is itself a fault."""
     return node.condition is not Condition.SERVING

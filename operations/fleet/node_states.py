@@ -1,7 +1,7 @@
-"""The states of the nodes as values, from what they have reported to PostgreSQL. Pure.
+"""The states of the nodes as values, from their reports in PostgreSQL. Pure.
 
-A report comes from another machine, perhaps of another version: what is not known is left out, and what is wrong makes
-one node unreadable, not all.
+A report comes from another machine, perhaps of another version: unknown fields are left out, and a wrong one makes one
+node unreadable, not all.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from idtone.ledger.replication.node_reports import NodeReport, NodeReports
 KNOWN_FORMAT: Final = 1
 """The format of `service.node_state` that this module reads."""
 SILENT: Final = timedelta(seconds=5)
-"""A node that has not reported for so long is silent; it reports each second while its service runs."""
+"""A node without a report for this long is silent; it reports each second while its service runs."""
 TEXT_LIMIT: Final = 500
 
 
 def _printable(text: str) -> str:
-    """The text without what a terminal would obey."""
+    """The text without control characters for a terminal."""
     return "".join(each if each.isprintable() else "�" for each in text[:TEXT_LIMIT])
 
 
@@ -43,11 +43,11 @@ Count = Annotated[int, Field(ge=0)]
 
 
 Edition = tuple[datetime | None, int, str | None]
-"""When a registry was issued, its version, and the SHA-256 of its suspensions."""
+"""Issue time of a registry, its version, and the SHA-256 of its suspensions."""
 
 
 class _Reported(BaseModel):
-    """A part of the state; the names are those of `service.node_state.STATE`."""
+    """A part of the state; `service.node_state.STATE` has the same names."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -94,7 +94,7 @@ class _Registry(_Reported):
 
     @property
     def edition(self) -> Edition:
-        """The same for the same content."""
+        """Edition of the registry: equal for equal content."""
         return self.issued, self.version, self.suspensions_sha256
 
 
@@ -121,7 +121,7 @@ class _Replication(_Reported):
 
 
 class SharedSettings(_Reported):
-    """`overrides` are the keys that the node sets otherwise."""
+    """The fleet's settings on a node. `overrides` are the keys that the node sets otherwise."""
 
     version: Count
     sha256: Text
@@ -129,7 +129,7 @@ class SharedSettings(_Reported):
 
 
 class NodeState(_Reported):
-    """What a node says of itself."""
+    """A node's own report."""
 
     at: AwareDatetime
     running: bool
@@ -147,7 +147,7 @@ class NodeState(_Reported):
 
 
 class Condition(StrEnum):
-    """What is known of a node."""
+    """The known condition of a node."""
 
     SERVING = template("serving")
     WITHOUT_ASTERISK = template("no Asterisk")
@@ -156,14 +156,14 @@ class Condition(StrEnum):
     OTHER_FORMAT = template("another format")
     UNREADABLE = template("unreadable")
     STATELESS = template("no state")
-    """An older idtone, or its first report is under way."""
+    """The node has an older idtone, or its first report is in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`silent_for` is the time since its last report, by PostgreSQL's clock; None if it has never reported.
+    """A node. `silent_for` is the time since its last report, by PostgreSQL's clock; None if it has never reported.
 
-    `state` is None if this version cannot read it; it is the last one if the node is silent or stopped. `raw` is as
+    `state` is None if this version cannot read it; for a silent or stopped node it is the last one. `raw` is as
     reported.
     """
 
@@ -175,7 +175,7 @@ class Node:
     state: NodeState | None
     raw: object | None = None
     trouble: str = ""
-    """Why the state cannot be read."""
+    """The reason why the state cannot be read."""
 
     @property
     def present(self) -> NodeState | None:
@@ -185,7 +185,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Fleet:
-    """All nodes, by name. `now` is by PostgreSQL's clock; `unreadable` says which schemas there cannot be read."""
+    """All nodes, by name. `now` is by PostgreSQL's clock; `unreadable` names the schemas there that cannot be read."""
 
     now: datetime
     nodes: tuple[Node, ...]
@@ -230,7 +230,9 @@ def _format(state: Any) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Over the nodes that report now. `sent_ratio` is None without calls with a sound; `calls_a_second` at first."""
+    """Totals over the nodes that report now. `sent_ratio` is None without calls with a sound; `calls_a_second` is None
+    at first.
+    """
 
     nodes: int
     reporting: int

@@ -1,4 +1,4 @@
-"""Which nodes use a wanted registry, with its suspensions. Pure."""
+"""The nodes that use a wanted registry, with its suspensions. Pure."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from .node_states import Edition, Fleet, Node
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A registry of at least `version`, with the suspensions of this SHA-256 or its beginning. Without both: the newest
-    registry that any node has.
+    registry on any node.
     """
 
     version: int | None = None
@@ -20,7 +20,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """`taken` is when the node took it into use, by the node's clock."""
+    """A node that uses the registry. `taken` is when the node took it into use, by the node's clock."""
 
     node: str
     version: int
@@ -30,15 +30,15 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How far a registry has come: the nodes that use it, and leave its suspensions to Asterisk; and the others."""
+    """Spread of a registry: the nodes that use it and have left its suspensions to Asterisk; and the others."""
 
     confirmed: tuple[Confirmation, ...]
     missing: tuple[str, ...]
 
 
 def spread(fleet: Fleet, wanted: Wanted, nodes: Collection[str] = ()) -> Spread:
-    """How far the registry has come among these nodes, or among all that have reported if none is named. A named node
-    that has never reported is missing.
+    """The spread of the registry among these nodes; among all that have reported if none is named. A named node that
+    has never reported is missing.
     """
     there = [node for node in fleet.nodes if not nodes or node.name in nodes]
     newest = newest_registry(fleet)

@@ -1,4 +1,4 @@
-"""Upgrades the nodes of a fleet one after the other, and stops at the first fault. I/O through `Runner`."""
+"""Upgrade of a fleet's nodes one after the other, up to the first fault. I/O through `Runner`."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,22 +26,22 @@ from .upgrade_rules import (
 )
 
 COMMAND_S: Final = 60.0
-"""For each command but the installation and the reload."""
+"""Limit of each command except the installation and the reload."""
 INSTALL_S: Final = 1800.0
 RELOAD_S: Final = 160.0
-"""Longer than systemd waits for the next instance (`TimeoutStartSec` of the unit)."""
+"""Limit of the reload: longer than systemd waits for the next instance (`TimeoutStartSec` of the unit)."""
 LOOK_EVERY_S: Final = 1.0
 QUIET_S: Final = 3.0
-"""A node without a new call for so long gets no more."""
+"""A node without a new call for this long gets no more calls."""
 HAND_OVER_S: Final = 60.0
 CHECK_S: Final = 30.0
-"""So long a finding may be worse than before, while the new instance begins."""
+"""Seconds after the start of the new instance in which a finding may be worse than before."""
 _LINES: Final = 10
-"""The last lines of a failed command that are shown."""
+"""Number of a failed command's last lines that are shown."""
 
 
 class NodeFaultError(IdtoneError):
-    """A step failed on a node; `output` is what the command said last."""
+    """A step failed on a node; `output` is the end of the command's output."""
 
     def __init__(self, problem: str, output: str = "") -> None:
         super().__init__(problem)
@@ -49,21 +49,21 @@ class NodeFaultError(IdtoneError):
 
 
 class Progress(Protocol):
-    """Shows what is going on."""
+    """Shows the progress of an upgrade."""
 
     def begin(self, node: str, step: Step) -> None:
-        """A step begins."""
+        """Show that a step begins."""
 
     def waiting(self, words: str) -> None:
-        """What the step waits for."""
+        """Show the present reason for waiting."""
 
     def end(self, node: str, step: Step, words: str) -> None:
-        """The step is done; what came of it, if there is something to say."""
+        """Show that the step is finished, with its result, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time, for waiting."""
+    """The clock of an upgrade, for waiting."""
 
     monotonic_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -71,8 +71,8 @@ class Clock:
 
 @dataclass(frozen=True)
 class RollingUpgrade:
-    """One run. `patience_s` is how long it waits until no new calls come or, with `until_empty`, until no call is in
-    progress.
+    """One run of an upgrade. `patience_s` is the longest wait until no new calls come or, with `until_empty`, until no
+    call is in progress.
     """
 
     inventory: Inventory
@@ -84,7 +84,7 @@ class RollingUpgrade:
     clock: Clock = field(default_factory=Clock)
 
     def run(self, nodes: Sequence[NodeEntry]) -> None:
-        """Upgrade these nodes that the journal does not have yet. Raises NodeFaultError at the first fault."""
+        """Upgrade these nodes, except those finished in the journal. Raises NodeFaultError at the first fault."""
         for node in nodes:
             if node.node not in self.journal.done:
                 _NodeUpgrade(self, node).run()
@@ -98,11 +98,11 @@ class _NodeUpgrade:
     node: NodeEntry
     _step: Step = Step.LOOK
     _pid: int = 0
-    """The process of the instance before the installation."""
+    """The pid of the instance before the installation."""
     _installed: str = ""
 
     def run(self) -> None:
-        """Raises NodeFaultError, which is in the journal then."""
+        """Upgrade the node. Raises NodeFaultError, which the journal has then."""
         try:
             before = self.upgrade.journal.before(self.node.node) or self._look()
             self._look_at_dispatchers()
@@ -209,7 +209,7 @@ class _NodeUpgrade:
         return kamailio_dispatcher.states(ran.output, dispatcher.group)
 
     def _call(self, dispatcher: DispatcherEntry, procedure: Sequence[str]) -> Ran:
-        """Call a remote procedure. That it was refused shows in the states: kamcmd exits with 0 then too."""
+        """Call a remote procedure. A refusal shows only in the states: kamcmd exits with 0 in that case too."""
         ran = self.upgrade.runner.run(behind(dispatcher.run, procedure), COMMAND_S)
         if ran.status != 0:
             raise _failed(Message("the dispatcher {name} does not answer", name=dispatcher.name), ran)
@@ -272,7 +272,7 @@ class _NodeUpgrade:
 
     def _hand_over(self) -> str:
         status = self._status()
-        if not handed_over(self._pid, status, self._installed):  # else the package has done it
+        if not handed_over(self._pid, status, self._installed):  # otherwise the package has done it
             self._must(self.node.reload, RELOAD_S)
         begun_s = self.upgrade.clock.monotonic_s()
         while not handed_over(self._pid, status, self._installed):

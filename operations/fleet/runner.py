@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a command ended. `status` is its exit code; None if it could not be started or did not end in time."""
+    """The outcome of a command. `status` is its exit code; None if it could not be started or did not end in time."""
 
     status: int | None
     output: str = ""
@@ -18,17 +18,17 @@ class Ran:
 
 
 class Runner(Protocol):
-    """What the upgrade needs to run commands."""
+    """The way in which the upgrade runs commands."""
 
     def run(self, command: Sequence[str], within_s: float) -> Ran:
-        """Run the words of a command, without a shell and without input, and wait for its end. Raises nothing."""
+        """Run the words of a command, without a shell and without input, and wait for its end. It raises nothing."""
 
 
 class SubprocessRunner:
-    """Runs them as processes of this machine. A command that takes too long is killed with all that it has started."""
+    """Runs commands as processes of this machine. A command that takes too long is killed with all its children."""
 
     def run(self, command: Sequence[str], within_s: float) -> Ran:
-        """The same as `Runner.run`."""
+        """Implements `Runner.run`."""
         try:
             process = subprocess.Popen(  # noqa: S603  the words of the operator's inventory and of ours
                 command,

@@ -1,4 +1,5 @@
-"""The journal of rolling upgrades: what was done with which node, so that a second run goes on where the first stopped.
+"""The journal of rolling upgrades: the finished steps of each node, so that a second run continues where the first
+stopped.
 
     {"at": …, "run": "begin", "nodes": […]}
     {"at": …, "node": "pbx-1", "step": "look", "before": {…}}
@@ -6,7 +7,7 @@
     {"at": …, "node": "pbx-2", "step": "check", "fault": "…"}
     {"at": …, "run": "end"}
 
-One JSON object a line. It holds no telephone numbers and nothing that a command has printed.
+One JSON object a line. It holds no telephone numbers and no output of a command.
 """
 
 import fcntl
@@ -27,7 +28,7 @@ Entry = dict[str, Any]
 
 
 class UpgradeJournal:
-    """The run that the file ends with. Use `opened`."""
+    """The last run in the file. Get it from `opened`."""
 
     def __init__(self, file: BinaryIO, entries: Sequence[Entry], now: Callable[[], datetime]) -> None:
         self._file, self._now = file, now
@@ -50,27 +51,27 @@ class UpgradeJournal:
 
     @property
     def installed(self) -> str | None:
-        """The version that the nodes got which are done; None before the first."""
+        """The version that the finished nodes have got; None before the first."""
         done = self.done
         return next((entry["version"] for entry in self.entries if "version" in entry and entry["node"] in done), None)
 
     def before(self, node: str) -> Before | None:
-        """The state of the node before this run; None if it was not looked at."""
+        """The state of the node before this run; None if it was not recorded."""
         found = (entry["before"] for entry in self.entries if entry.get("node") == node and "before" in entry)
         return next(map(Before.from_json, found), None)
 
     def begin(self, nodes: Sequence[str], afresh: bool = False) -> None:
-        """Begin a run with these nodes, or go on with the one that stopped."""
+        """Begin a run with these nodes, or continue the one that stopped."""
         if afresh:
             self.entries = []
         self._add({"run": "go-on" if self.entries else "begin", "nodes": list(nodes)})
 
     def add(self, node: str, step: Step, **more: Any) -> None:
-        """Enter a step that is done; with `fault`, a step that failed."""
+        """Record a finished step, or a failed one if there is a `fault`."""
         self._add({"node": node, "step": str(step), **more})
 
     def end(self) -> None:
-        """The run is over: all its nodes are done."""
+        """Record the end of the run: all its nodes are finished."""
         self._add({"run": "end"})
 
     def _add(self, entry: Entry) -> None:
@@ -84,7 +85,9 @@ class UpgradeJournal:
 
 @contextmanager
 def opened(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
-    """The journal in this file, which is made if it is missing, for one run at a time. Raises UsageError."""
+    """Context with the journal in this file, which is created if it is missing, for one run at a time. Raises
+    UsageError.
+    """
     try:
         file = path.open("a+b")
     except OSError as error:
@@ -118,7 +121,7 @@ def _entries(octets: bytes, path: Path) -> Iterator[Entry]:
 
 
 def last_run(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries of the last run; none if it is over. Pure."""
+    """The entries of the last run; empty if it has ended. Pure."""
     run: list[Entry] = []
     for entry in entries:
         if entry.get("run") in ("begin", "end"):

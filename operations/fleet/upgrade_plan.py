@@ -1,4 +1,4 @@
-"""What a rolling upgrade will do, command by command. Pure."""
+"""The plan of a rolling upgrade, command by command. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from .upgrade_rules import Step
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step with a node, and the commands that it may run."""
+    """A step for a node, and the commands that it may run."""
 
     node: str
     step: Step
@@ -22,7 +22,7 @@ class PlannedStep:
 
 
 def planned(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
-    """The steps with one node, in their order."""
+    """The steps for one node, in their order."""
     status = node.command((*node.idtone, "status", "--json"))
     doctor = node.command((*node.idtone, "doctor", "--json"))
     out, back = [], []
@@ -50,7 +50,7 @@ def planned(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
 
 
 def putting_back(inventory: Inventory, node: NodeEntry) -> list[tuple[str, ...]]:
-    """The commands that put a node back by hand."""
+    """The commands by which a person puts a node back."""
     return [
         behind(dispatcher.run, kamailio_dispatcher.putting_back(dispatcher.group, node.address or ""))
         for dispatcher in inventory.dispatchers

@@ -1,4 +1,4 @@
-"""The rules of a rolling upgrade: its steps, what a node says of itself, and what counts as a fault. Pure."""
+"""The rules of a rolling upgrade: its steps, a node's report, and the faults. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from idtone.core.translation import Message, template
 
 
 class Step(StrEnum):
-    """What is done with each node, in this order. Each can be repeated."""
+    """Steps for each node, in this order. Each can be repeated."""
 
     LOOK = "look"
     DRAIN = "drain"
@@ -47,13 +47,13 @@ HOOK_FILE, HOOK_LOADED = "hook-file", "hook-loaded"
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """What `idtone status --json` says, as far as an upgrade needs it."""
+    """The part of `idtone status --json` that an upgrade needs."""
 
     running: bool
     version: str = ""
     pid: int = 0
     decided: int = 0
-    """Calls that this instance has decided."""
+    """Number of calls that this instance has decided."""
     in_progress: int = 0
     ari: bool = False
     registry: int = 0
@@ -61,12 +61,12 @@ class NodeStatus:
     settings: int | None = None
     """The version of the fleet's settings."""
     troubles: tuple[str, ...] = ()
-    """Which of fallback, ledger and replication are in trouble."""
+    """The parts in trouble, among fallback, ledger and replication."""
 
     @classmethod
     def read(cls, text: str) -> Self | None:
         """The status in a text; None if `idtone status --json` did not print it. Fields that another version lacks are
-        not needed.
+        optional.
         """
         try:
             said = json.loads(text)
@@ -111,7 +111,7 @@ def read_findings(text: str) -> dict[str, FoundByDoctor] | None:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """A node before its upgrade, as the journal keeps it."""
+    """A node before its upgrade, in the form of the journal."""
 
     version: str
     registry: int
@@ -131,7 +131,7 @@ class Before:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Raises KeyError or TypeError."""
+        """The state in a journal entry. Raises KeyError or TypeError."""
         return cls(
             value["version"],
             value["registry"],
@@ -143,7 +143,7 @@ class Before:
 
 
 def unfit(status: NodeStatus) -> Iterator[str]:
-    """The reason why a node must not be upgraded now."""
+    """The reasons why a node must not be upgraded now."""
     if not status.running:
         yield Message("no service runs there; start it first")
     elif not status.ari:
@@ -151,12 +151,12 @@ def unfit(status: NodeStatus) -> Iterator[str]:
 
 
 def handed_over(before_pid: int, status: NodeStatus, installed: str) -> bool:
-    """True if another instance, of the installed version, serves."""
+    """True if the service now is another instance, of the installed version."""
     return status.running and status.pid != before_pid and status.version == installed and status.ari
 
 
 def wrong(before: Before, status: NodeStatus, findings: Mapping[str, FoundByDoctor], installed: str) -> Iterator[str]:
-    """What is wrong with a node after its upgrade."""
+    """The faults of a node after its upgrade."""
     if not status.running:
         yield Message("no service runs")
         return

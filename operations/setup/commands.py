@@ -43,8 +43,8 @@ _NOTHING: Final = Message("Nothing is missing that setup can add.")
 _CONNECTS_WITHIN_S: Final = 15.0
 _QUESTION: Final = Message("Make these changes?")
 _MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
-_NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "call")
-"""Options, by the names of their parameters."""
+_NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "decline_variable_events", "call")
+"""Options that do not go with --undo, by the names of their parameters."""
 
 
 def setup(
@@ -66,6 +66,14 @@ def setup(
         ),
     ] = None,
     user: Annotated[str, typer.Option(help="The user that the service runs as.")] = "idtone",
+    decline_variable_events: Annotated[
+        bool,
+        typer.Option(
+            "--decline-variable-events",
+            help="Let Asterisk publish no event for variables: only if no program of yours reads VarSet (AMI) or "
+            "ChannelVarset (ARI). From Asterisk's next start on.",
+        ),
+    ] = False,
     call: Annotated[
         bool,
         typer.Option(
@@ -94,7 +102,9 @@ def setup(
     """
     out = command_line.screen(highlight=False)
     if undo_all:
-        if given := ", ".join(f"--{name}" for name in _NOT_FOR_UNDO if command_line.is_written(context, name)):
+        if given := ", ".join(
+            f"--{name.replace(chr(95), chr(45))}" for name in _NOT_FOR_UNDO if command_line.is_written(context, name)
+        ):
             raise UsageError(
                 "--undo does not go with {options}: it restores what the copies hold (--copies); leave out the rest",
                 options=given,
@@ -106,7 +116,7 @@ def setup(
     path = config or DEFAULT_FILE
     if member is None and not (yes or as_json) and is_new(path) and sys.stdin.isatty():
         member = typer.prompt(translated(_MEMBER), default="", show_default=False, err=True).strip() or None
-    wishes = Wishes(path, asterisk_etc, user, registry, trust, member)
+    wishes = Wishes(path, asterisk_etc, user, registry, trust, member, decline_variable_events)
     found = plan(wishes)
     attempts = [Attempt(group) for group in found.groups]
     if not as_json:
@@ -121,7 +131,7 @@ def setup(
             attempt.make(changer)
         if not as_json:
             show_attempts(attempts, out)
-        if wishes.config.exists():  # else the attempt says why not
+        if wishes.config.exists():  # otherwise the attempt says why not
             settings = load_settings(wishes.config)
             findings = _examined(settings, wishes)
             if call and any(finding.topic == "ari" and finding.state is State.GOOD for finding in findings):
@@ -140,7 +150,7 @@ def setup(
             out.print(Text(translated(_in_words(trial))), soft_wrap=True)
     failed = any(attempt.made is False for attempt in attempts) or (call and agreed and not (trial and trial.received))
     if failed or any(finding.state is State.BAD for finding in findings):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _number() -> str:
@@ -154,7 +164,7 @@ def _number() -> str:
 
 
 def _examined(settings: Settings, wishes: Wishes) -> list[Finding]:
-    """The doctor's findings, asked for again while the service that was just started still connects to Asterisk."""
+    """The doctor's findings, repeated while the newly started service still connects to Asterisk."""
     end_s = time.monotonic() + _CONNECTS_WITHIN_S
     with waiting() as progress:
         while True:
@@ -195,11 +205,13 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
         for path, why in all_of_it.left.items():
             out.print(Text(translated("left: {path}: {why}", path=path, why=why)), soft_wrap=True)
     if all_of_it.left:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _refuse_used_hook(folder: Path) -> None:
-    """Raises UsageError while the dialplan calls the hook: without it, these calls would fail."""
+    """Check that the dialplan does not call the hook. Raises UsageError if it does: without the hook, these calls would
+    fail.
+    """
     if calls := hook_calls(folder, AsteriskConsole(folder)):
         shown = [*calls[:_MOST_SHOWN], *(["…"] if len(calls) > _MOST_SHOWN else [])]
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What a PBX lacks for idtone, as groups of changes. I/O, read only."""
+"""The parts that a PBX lacks for idtone, as groups of changes. I/O, read only."""
 
 import json
 import os
@@ -18,21 +18,29 @@ from idtone.core.errors import ChangeError, IdtoneError, UsageError
 from idtone.core.settings.settings import Settings, load_settings, settings_files, settings_folder
 from idtone.core.translation import Message, joined
 from idtone.dialplan import HOOK_GLOBAL
-from idtone.registry.node_member import REMEDY, member_trouble
+from idtone.registry.node_member_check import REMEDY, member_trouble
 from idtone.service.commands import check_settings
 from idtone.service.hook_from_settings import hook_for
 from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
-from ..changes import Change, FileChange, FolderChange, Group, ProgramChange
-from ..doctor import asterisk, modules, observe_machine, open_files
+from ..custom_config_files import ARI_USERS, DIALPLAN, custom_file_for
+from ..doctor import asterisk_findings, modules, observe_machine, open_files
 from ..doctor.asterisk_version import unsupported
 from ..doctor.exam import UNIT
 from ..doctor.findings import TOPICS
 from ..doctor.shared_file_findings import SOUNDS_MODE
 from ..make_changes import obstacle
-from ..pbx_changes import LOOPBACK, ari_changes, hook_changes, http_changes, module_changes, options
-from ..pbx_places import ARI_USERS, DIALPLAN, place_for
+from ..pbx_changes import (
+    LOOPBACK,
+    ari_changes,
+    decline_changes,
+    hook_changes,
+    http_changes,
+    module_changes,
+    options,
+)
+from ..planned_changes import Change, FileChange, FolderChange, Group, ProgramChange
 from .unit_file import unit_file
 
 SYSTEMD: Final = Path("/run/systemd/system")
@@ -46,9 +54,10 @@ CANARY_UNIT: Final = "idtone-canary.service"
 CANARY_TIMER: Final = "idtone-canary.timer"
 """The units that place canary calls. The operator starts the timer, if the settings name a canary."""
 RETENTION: Final = "P184D"
-"""How long new settings keep numbers: six months of any length. The ministry's guideline wants call history kept as
-long as needed, usually six months and at most about a year, and the police ask for three to six. A case that needs
-longer gets a hold (`idtone-evidence hold place`)."""
+"""Retention of numbers in new settings: six months of any length. The ministry's guideline wants call history kept as
+long as needed, usually six months and at most about a year, and the police ask for three to six months. A case that
+needs longer gets a hold (`idtone-evidence hold place`).
+"""
 BACKUP_UNIT: Final = "idtone-backup.service"
 BACKUP_TIMER: Final = "idtone-backup.timer"
 """The units that make backups. The operator starts the timer, if the settings name recipients."""
@@ -57,7 +66,8 @@ DOCTOR_TIMER: Final = "idtone-doctor.timer"
 TROUBLE_UNIT: Final = "idtone-trouble.service"
 TROUBLE_TIMER: Final = "idtone-trouble.timer"
 FAILED_UNIT: Final = "idtone-failed@.service"
-"""The daily check, and the mails if it or the service fails, or trouble begins. The service's unit starts both timers.
+"""The unit of the daily check, and of the mails if it or the service fails, or trouble begins. The service's unit
+starts both timers.
 """
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
 PASSWORD_FILE: Final = "ari.password"  # noqa: S105  a file's name
@@ -67,7 +77,7 @@ _BYTES: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the operator chose. `registry`, `trust` and `member` are for new settings; None leaves their defaults."""
+    """The operator's choices. `registry`, `trust` and `member` are for new settings; None keeps their defaults."""
 
     config: Path
     folder: Path
@@ -75,11 +85,12 @@ class Wishes:
     registry: str | None = None
     trust: str | None = None
     member: str | None = None
+    decline_variable_events: bool = False
 
 
 @dataclass
 class Plan:
-    """What was found, what would be changed, and what is left to the operator: topic → why."""
+    """The present state, the changes, and the rest for the operator: topic → reason."""
 
     distribution: str
     version: str
@@ -88,7 +99,7 @@ class Plan:
     left: dict[str, str] = field(default_factory=dict)
 
     def add(self, topic: str, title: str, look: Callable[[], list[Change]]) -> None:
-        """The changes of one topic, if there are any and nothing is in their way."""
+        """Add the changes of one topic, if there are any and no obstacle."""
         try:
             changes = look()
             if why := next(filter(None, map(obstacle, changes)), ""):
@@ -103,8 +114,8 @@ class Plan:
 
 
 def plan(wishes: Wishes) -> Plan:
-    """Raises UsageError if Asterisk does not run here or is too old, or if the user does not exist; DocumentError for
-    bad settings.
+    """The plan. Raises UsageError if Asterisk does not run here or is too old, or if the user does not exist;
+    DocumentError for faulty settings.
     """
     folder, console = wishes.folder, AsteriskConsole(wishes.folder)
     try:
@@ -125,7 +136,7 @@ def plan(wishes: Wishes) -> Plan:
     group = _group(said, folder)
     new, settings = _settings(wishes)
     distribution = next(
-        filter(None, (place_for(each, _text(folder / each)).distribution for each in (DIALPLAN, ARI_USERS))), ""
+        filter(None, (custom_file_for(each, _text(folder / each)).distribution for each in (DIALPLAN, ARI_USERS))), ""
     )
     found = Plan(distribution, said.get("Version", "?"), settings)
     if missing := member_trouble(settings.association.member, None):
@@ -139,9 +150,11 @@ def plan(wishes: Wishes) -> Plan:
     else:
         found.add("ari", Message("ARI and its user"), lambda: ari_changes(folder, settings.ari.user, secret, group))
     with_secret = settings.model_copy(update={"ari": settings.ari.model_copy(update={"password": secret})})
-    hook = hook_for(with_secret, wishes.config, load_library(settings.sounds.profiles)).text
+    hook = hook_for(with_secret, load_library(settings.sounds.profiles)).text
     wanted = {*modules.needed(hook), modules.CDR, *modules.DIALPLAN_VIEW}
     found.add("modules", Message("Asterisk's modules"), lambda: module_changes(folder, wanted))
+    if wishes.decline_variable_events:
+        found.add("variable-events", TOPICS["variable-events"].looked_at, lambda: decline_changes(folder))
     found.add("open-files", TOPICS["open-files"].looked_at, lambda: _open_files(said, folder))
     sounds = settings.sounds.directory
     found.add("sounds", Message("The folder of the sounds"), lambda: _folder(sounds, SOUNDS_MODE, wishes.user, group))
@@ -188,14 +201,16 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
         for other in settings_files(wishes.config)[1:]:
             shutil.copy(other, own.parent)
         own.write_text(_own_text(keys), "utf-8")
-        # The name in the ledger that is there: by another one, the evidence could not be signed.
+        # Keep the name in the existing ledger: the evidence could not be signed by another one.
         text = _own_text({"node": load_settings(draft).node or None, **keys})
         own.write_text(text, "utf-8")
         return text, load_settings(draft)
 
 
 def own_file(config: Path) -> Path:
-    """The file of settings that setup writes. The package's `idtone.yaml` stays as it is, so an upgrade replaces it."""
+    """The file of settings that setup writes. The package's `idtone.yaml` stays unchanged, so that an upgrade can
+    replace it.
+    """
     return settings_folder(config) / "10-setup.yaml"
 
 
@@ -219,8 +234,8 @@ _HEAD: Final = """\
 
 
 def is_new(config: Path) -> bool:
-    """True if there are no settings yet, or only a package's that are not filled in. After a removal, files in idtone.d
-    may be left that say other things than setup does.
+    """True if there are no settings yet, or only the package's unfilled ones. After a removal, idtone.d may still hold
+    files with other settings than setup's.
     """
     filled = any(
         re.search(r"^(registry|association)\s*:", _text(each), re.MULTILINE) for each in settings_files(config)[1:]
@@ -233,8 +248,8 @@ def _shipped() -> str:
 
 
 def _ari_url(http: dict[str, str]) -> str:
-    """The address of ARI by http.conf, as it is or will be."""
-    enabled = http.get("enabled", "no").lower() in asterisk.TRUE
+    """The address of ARI from http.conf, present or planned."""
+    enabled = http.get("enabled", "no").lower() in asterisk_findings.TRUE
     address = http.get("bindaddr", LOOPBACK) if enabled else LOOPBACK
     if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104  compared, not listened on
         address = LOOPBACK
@@ -244,7 +259,9 @@ def _ari_url(http: dict[str, str]) -> str:
 
 
 def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
-    """The ARI user's password: that of ari.conf, else that of idtone, else a new one; and why it cannot be used."""
+    """The ARI user's password: that of ari.conf, otherwise that of idtone, or a new one; and the reason if it cannot be
+    used.
+    """
     ari = settings.ari
     user = options(folder, "ari.conf", ari.user)
     own = ari.password
@@ -261,7 +278,7 @@ def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
 
 
 def _own_files(wishes: Wishes, new: str | None, settings: Settings, secret: str) -> list[Change]:
-    """Settings and password, and their folders."""
+    """The changes for settings and password, and their folders."""
     changes: list[Change] = []
     config = wishes.config.absolute()
     own = own_file(config)
@@ -286,7 +303,7 @@ _ROOT: Final = (str(os.geteuid()), str(os.getegid()))
 
 
 def _folder(path: Path, mode: int, user: str, group: str) -> list[Change]:
-    """A folder, and the missing ones above it."""
+    """The changes for a folder and the missing ones above it."""
     missing = [place for place in (path, *path.parents) if not place.exists()]
     changes: list[Change] = [FolderChange(place, 0o755, *_ROOT) for place in reversed(missing[1:])]
     return [*changes, FolderChange(path, mode, user, group)] if missing else []
@@ -307,7 +324,7 @@ def _is_loaded(folder: Path, ours: bytes) -> bool:
 
 
 def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
-    """A higher limit for Asterisk's unit and the running Asterisk, if the present one does not carry enough calls."""
+    """The changes for a higher limit in Asterisk's unit and in the running Asterisk, if the present one is too low."""
     process = observe_machine.process_in(Path(said["PID file"])) if "PID file" in said else None
     limits, groups = (
         "" if process is None else observe_machine.about_process(process, what) for what in ("limits", "cgroup")
@@ -337,7 +354,7 @@ def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
 
 
 def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> list[Change]:
-    """The units; and their start, if the settings can be used: the service's unit starts the timer."""
+    """The changes for the units; and their start, if the settings can be used: the service's unit starts the timer."""
     beside = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
     program = shutil.which("idtone") or shutil.which("idtone", path=beside)
     if program is None:
@@ -383,7 +400,7 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
 
 
 def _group(said: dict[str, str], folder: Path) -> str:
-    """Asterisk's group: that of its process, else that of its configuration folder."""
+    """Asterisk's group: that of its process, otherwise that of its configuration folder."""
     who = observe_machine.process_of(Path(said["PID file"])) if "PID file" in said else None
     return observe_machine.group_name(who.group if who else observe_machine.rights(folder).group)
 

@@ -1,6 +1,6 @@
-"""Places a call through the hook to an extension that records what it hears. I/O.
+"""Places a call through the hook to an extension that records the sound. I/O.
 
-The extensions are made in Asterisk's console and removed afterwards. The number goes to Asterisk in the body of a
+The extensions are created in Asterisk's console and removed afterwards. The number goes to Asterisk in the body of a
 request: on a command line other users could read it.
 """
 
@@ -25,7 +25,7 @@ from ..originate_call import place_channel
 NUMBER: Final = "IDTONE_TRIAL_NUMBER"
 ENDING: Final = "IDTONE_TRIAL_ENDING"
 AFTERWARDS_S: Final = 3
-"""How long the called extension records after the longest sound: until the parties are connected."""
+"""Recording time of the called extension after the longest sound: until the parties are connected."""
 PATIENCE_S: Final = 45.0
 POLL_S: Final = 0.2
 _RECORD: Final = "app_record"
@@ -33,7 +33,7 @@ _RECORD: Final = "app_record"
 
 @dataclass(frozen=True, slots=True)
 class TrialCall:
-    """What the hook returned, and the profile that the called extension received; empty if it received none."""
+    """The hook's result, and the profile that the called extension received; empty if it received none."""
 
     status: str
     reason: str
@@ -49,7 +49,7 @@ def place(
     profiles: dict[str, Profile],
     waiting: Callable[[], None] = lambda: None,
 ) -> TrialCall:
-    """Place the call and wait for its end. Raises UsageError if that is not possible, AriError, ChangeError."""
+    """Place the call and wait for its end. Raises UsageError if a call is not possible, AriError, ChangeError."""
     name = f"idtone-trial-{secrets.token_hex(4)}"
     spool = console.settings().get("Spool directory")
     if spool is None:
@@ -64,14 +64,14 @@ def place(
 
 
 def _listen_s(profiles: Iterable[Profile]) -> int:
-    """How long the extension records: longer than every sound that a call can have."""
+    """Recording time of the extension in seconds: longer than every possible sound of a call."""
     longest_ms = max((each.duration_ms for each in profiles if each.duration_ms <= CALL_LIMIT_MS), default=0)
     return math.ceil(longest_ms / 1000) + AFTERWARDS_S
 
 
 @contextmanager
 def _recorder(console: AsteriskConsole) -> Iterator[None]:
-    """The module that records, loaded as long as it is needed."""
+    """Context in which the recording module is loaded."""
     if _RECORD in console.running():
         yield
         return
@@ -87,7 +87,7 @@ def _recorder(console: AsteriskConsole) -> Iterator[None]:
 
 @contextmanager
 def _extensions(console: AsteriskConsole, name: str, recording: Path, listen_s: int) -> Iterator[None]:
-    """Two contexts: `h` in the first sees what the hook returned, so no other channel may run it."""
+    """Context with two dialplan contexts: `h` in the first reads the hook's result, so no other channel may run it."""
     ending = ":".join(f"${{IDTONE_{word}}}" for word in ("STATUS", "REASON"))
     contexts = {
         name: (
@@ -114,13 +114,13 @@ def _extensions(console: AsteriskConsole, name: str, recording: Path, listen_s: 
 
 
 def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Callable[[], None]) -> tuple[str, str]:
-    """Status and reason that the hook returned."""
+    """The hook's status and reason."""
     body = {
         "endpoint": f"Local/call@{name}/n",
         "context": f"{name}-end",
         "extension": "caller",
         "priority": 1,
-        "formats": "slin",  # of the recording, so that the call needs no codec
+        "formats": "slin",  # the format of the recording, so that the call needs no codec
         "variables": {f"__{NUMBER}": number},
     }
     place_channel(ari, secret, body)
@@ -137,7 +137,9 @@ def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Call
 
 
 def _received(recording: Path, ending: tuple[str, str], profiles: dict[str, Profile]) -> TrialCall:
-    from idtone.tones.verification.folder import check  # with the libraries for sounds, which a node need not have
+    from idtone.tones.verification.verify_folder import (
+        check,  # with the libraries for sounds, which a node need not have
+    )
 
     status, reason = ending
     if recording.exists():

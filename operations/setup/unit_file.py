@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def unit_file(shipped: str, program: Path, config: Path, user: str, group: str, writable: Path) -> str:
-    """A shipped unit with this machine's program, beside which the others lie, settings, user, group and folder of the
+    """A shipped unit with this machine's program (the others are beside it), settings, user, group and folder of the
     sounds.
     """
     option = "" if config == Path("/etc/idtone/idtone.yaml") else f" -c {config}"

@@ -1,4 +1,4 @@
-"""`idtone registry`: what a registry says."""
+"""`idtone registry`: the content of a registry."""
 
 from idtone.core.terminal import command_line
 

@@ -1,4 +1,4 @@
-"""What a command shows while it reads and checks a registry: a million numbers take seconds."""
+"""A display of progress while a command reads and checks a registry, because a million numbers take seconds."""
 
 from contextlib import AbstractContextManager
 

@@ -1,4 +1,4 @@
-"""`idtone registry diff`: what changed between two editions."""
+"""`idtone registry diff`: the differences between two editions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def diff(
     else:
         print(*map(translated, differences or [Message("no differences")]), sep="\n")
     if differences:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _role(path: Path) -> str:

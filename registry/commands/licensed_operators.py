@@ -1,4 +1,4 @@
-"""`idtone-evidence verify operators`: the public list, verified."""
+"""`idtone-evidence verify operators`: the public list of licensed operators, verified."""
 
 from __future__ import annotations
 

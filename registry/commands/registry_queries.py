@@ -19,7 +19,7 @@ from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import number_asked
 from idtone.core.translation import Message, joined, translated
 
-from ..local_registry import Known, from_folder, known
+from ..local_registry import LocalRegistry, from_folder, read_local_registry
 from ..member_application import parse_application
 from ..model import RegistryDocument
 from ..number_notation import read_span
@@ -68,7 +68,7 @@ def check(
         else:
             print(*error.faults, sep="\n")
             print(f"{path}: {translated(command_line.counted(len(error.faults), 'fault'))}")
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         command_line.print_json({"file": str(path), "good": True, "faults": [], **totals})
     else:
@@ -78,7 +78,7 @@ def check(
 
 
 def _files(path: Path) -> list[Path]:
-    """The file itself; the registry's files if it is the authority's folder."""
+    """The file itself; for the authority's folder, the registry's files in it."""
     if not path.is_dir():
         return [path]
     files = tuf_roles.DELEGATED.values()
@@ -93,7 +93,7 @@ class _Kind(Enum):
 
 
 def _kind(text: str) -> _Kind:
-    """The kind of a document, by its top-level keys; without a known key it is checked as a registry."""
+    """The kind of a document, by its top-level keys; a registry if none of them is known."""
     found = set(_TOP.findall(text))
     return next((kind for kind, keys in _KEYS.items() if keys & found), _Kind.REGISTRY)
 
@@ -148,9 +148,9 @@ def show(
         return
     with checking():
         if file is None:
-            seen = known(load_settings(config).registry)
+            seen = read_local_registry(load_settings(config).registry)
         else:
-            seen = from_folder(file) if file.is_dir() else Known(str(file), read_document(file))
+            seen = from_folder(file) if file.is_dir() else LocalRegistry(str(file), read_document(file))
     document = seen.document
     if number:
         asked = number_asked()
@@ -165,7 +165,7 @@ def show(
             if found["porting"]:
                 command_line.say("porting: {porting}", porting=porting_words(found["porting"]))
         if found["holder"] is None:
-            command_line.negative()
+            command_line.exit_negative()
         return
     if member is None:
         with checking():

@@ -16,7 +16,7 @@ from idtone.ledger.keys.log_keys import LogKeys
 PATH: Final = "/documents"
 TYPE: Final = "application/vnd.c2sp.signed-note"
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of an answer."""
+"""Maximum number of bytes of an answer."""
 _WITHIN_S: Final = 10.0
 
 
@@ -51,8 +51,9 @@ def document_signer(settings: Settings) -> NoteSigner:
 
 
 def send(settings: Settings, octets: bytes) -> dict[str, Any]:
-    """Send a signed document; returns what the desk answers. Raises DocumentError, and TrustError if the desk cannot be
-    reached or refuses the document. A document that was sent before is answered again, and not recorded twice.
+    """Send a signed document, and return the desk's answer. For a document that was sent before, the desk answers again
+    and does not record it twice. Raises DocumentError, and TrustError if the desk cannot be reached or refuses the
+    document.
     """
     return _answer(settings, "POST", PATH, octets)
 

@@ -1,4 +1,4 @@
-"""The document by which a node tells the association that its operator has stopped numbers itself. Pure.
+"""The document in which a node tells the association that its operator has suspended numbers itself. Pure.
 
 It names no telephone number: the association has the reference, by which the police know the request.
 """
@@ -19,8 +19,9 @@ KIND: Final = "own-suspension"
 
 
 class OwnSuspensionReport(Model):
-    """`id` is the member's; `numbers` is how many. `in_force` is when the node confirmed it, `over` when its calls pass
-    again. A later report about the same id replaces an earlier one.
+    """The report on one suspension. `id` is the member's id for it; `numbers` is the count of its numbers. `in_force`
+    is when the node confirmed it, `over` when its calls pass again. A later report with the same id replaces an earlier
+    one.
     """
 
     id: Annotated[str, Field(pattern=r"^s-[0-9a-f]{8}$")]

@@ -31,9 +31,9 @@ _STRANGE: Final = Message("this is not a signed document of a member")
 
 @dataclass(frozen=True, slots=True)
 class SignedDocument:
-    """A document whose signature is good. `octets` are the whole note; `key` has signed it.
+    """A document with a verified signature. `octets` are the whole note; `key` has signed it.
 
-    `id` is 32 hexadecimal digits, unique for each document: the desk accepts each one once. `content` is JSON.
+    `id` is 32 hexadecimal digits, unique for each document: the desk accepts each id once. `content` is JSON.
     """
 
     kind: str
@@ -62,7 +62,7 @@ def sign_document(kind: str, member: str, content: Mapping[str, Any], signer: No
     return str(Note(text, (signer.sign(text),))).encode()
 
 
-def verified(octets: bytes, keys_of: Callable[[str], Iterable[VerifierKey]]) -> SignedDocument:
+def verified_document(octets: bytes, keys_of: Callable[[str], Iterable[VerifierKey]]) -> SignedDocument:
     """The document, if a key of its member has signed it. `keys_of` gives the keys of a member's id.
 
     Raises TrustError.
@@ -89,7 +89,7 @@ def verified(octets: bytes, keys_of: Callable[[str], Iterable[VerifierKey]]) -> 
 
 
 def _fields(text: str) -> dict[str, Any]:
-    """Raises TrustError unless the text is exactly what `signed` writes."""
+    """The fields in a text. Raises TrustError unless the text is exactly in the form that `sign_document` writes."""
     header, _, rest = text.partition("\n")
     line = rest.removesuffix("\n")
     try:

@@ -1,4 +1,6 @@
-"""The document by which a node confirms to the association that suspensions, or their ends, are in use there. Pure."""
+"""The document in which a node confirms to the association that it has put suspensions, or their ends, into use.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,12 @@ from ..model import Moment, Sha256, Text
 
 KIND: Final = "suspension-confirmation"
 STOPS_LIMIT: Final = 500
-"""The most stops in one document."""
+"""Maximum number of suspensions in one document."""
 
 
 class ConfirmedStop(Model):
-    """`calls_ended` counts the calls in progress that the node has ended because of the reference, up to the document,
-    and not in an earlier one.
+    """A suspension that the node confirms. `calls_ended` counts the calls in progress that the node has ended because
+    of it and not reported in an earlier document.
     """
 
     reference: Text
@@ -27,10 +29,11 @@ class ConfirmedStop(Model):
 
 
 class SuspensionConfirmation(Model):
-    """`sha256` and `issued` are those of the suspensions.yaml in use, `registry_version` that of the registry then.
+    """The confirmation of one edition. `sha256` and `issued` are those of the suspensions.yaml in use,
+    `registry_version` is that of the registry at that time.
 
-    `in_use` is when the node took it into use. `stops` are those that the node had not confirmed before, `lifts` the
-    references of which it had confirmed a stop that this file does not have any more.
+    `in_use` is when the node took it into use. `stops` are the suspensions that the node confirms for the first time.
+    `lifts` are the references of suspensions that it confirmed earlier and that this file no longer has.
     """
 
     sha256: Sha256

@@ -1,1 +1,1 @@
-"""The operator's own customers: which line may present which telephone numbers."""
+"""The operator's customers: the telephone numbers that each of their lines may present."""

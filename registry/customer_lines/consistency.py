@@ -1,6 +1,6 @@
-"""What must hold between the entries of a table of lines. Pure.
+"""Rules between the entries of a table of lines. Pure.
 
-A number belongs to one customer at a time, and so does a line: otherwise the one could present the other's numbers.
+A number belongs to one customer at a time, and so does a line. Otherwise one customer could present another's numbers.
 """
 
 from collections import defaultdict
@@ -15,11 +15,11 @@ from idtone.core.translation import Message
 from .lines_document import Entry, LinesDocument, Period, entry_of, number_fault
 
 Placed = tuple[int, int, int]
-"""First number, last number, item."""
+"""First number, last number, and item."""
 
 
 class EntryFault(NamedTuple):
-    """What is wrong with entry number `entry`; `field` is one of its keys, and `position` a place in its list."""
+    """A fault in entry number `entry`. `field` is one of its keys, and `position` a place in that key's list."""
 
     entry: int
     field: str
@@ -29,9 +29,9 @@ class EntryFault(NamedTuple):
 
 
 def pieces(placed: Sequence[Placed]) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-    """Cut spans, sorted by first number, into disjoint ones, each with the items of all spans over it.
+    """Cut spans, sorted by first number, into disjoint spans, each with the items of all spans over it.
 
-    As `number_spans.disjoint`, and fast where few overlap.
+    The same as `number_spans.disjoint`, but fast where few spans overlap.
     """
     at, count = 0, len(placed)
     while at < count:
@@ -83,7 +83,7 @@ def entry_faults(entries: Sequence[Entry]) -> Iterator[EntryFault]:
 
 
 def _numbers_of_two(entries: Sequence[Entry]) -> Iterator[EntryFault]:
-    """The numbers that two customers have at once."""
+    """Faults for numbers that two customers have at once."""
     placed = sorted(
         (span.first, span.last, at)
         for at, entry in enumerate(entries)
@@ -108,7 +108,7 @@ def _numbers_of_two(entries: Sequence[Entry]) -> Iterator[EntryFault]:
 
 
 def _against(entries: Sequence[Entry], items: Iterable[int]) -> Iterator[int]:
-    """The entries that have another customer than an earlier entry at the same time."""
+    """Entries that have another customer than an earlier entry at the same time."""
     before: dict[str, list[Period]] = {}
     for at in sorted(set(items)):
         entry = entries[at]
@@ -131,7 +131,7 @@ def _meet(one: Period, other: Period) -> bool:
 
 
 def _lines_of_two(entries: Sequence[Entry], field: str) -> Iterator[EntryFault]:
-    """The lines that two customers have at once; `field` is `endpoints` or `accounts`."""
+    """Faults for lines that two customers have at once. `field` is `endpoints` or `accounts`."""
     names = attrgetter(field)
     of_name: dict[str, list[int]] = defaultdict(list)
     for at, entry in enumerate(entries):

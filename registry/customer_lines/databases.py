@@ -20,7 +20,7 @@ Rows = tuple[Sequence[str], list[Sequence[Any]]]
 
 
 def place_of(url: str) -> str:
-    """The database without user, password and parameters, for messages."""
+    """The address of the database for messages, without user, password and parameters."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 

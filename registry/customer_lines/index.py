@@ -1,7 +1,7 @@
 """The table of lines for decisions: sorted arrays, and the binary form in which the service keeps them.
 
-Reading a million numbers takes seconds, so another process compiles them (`line_compiler`), and the service reads the
-result. The result is protected only by its checksum: it is in the service's own folder.
+Reading a million numbers takes seconds, so another process compiles the table (`line_compiler`), and the service reads
+the result. The result is protected only by its checksum: it is in the service's own folder.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from idtone.core import calls
+from idtone.core.binary_table import packed_table, unpacked_table
 from idtone.core.calls import Direction, ForwardedCall, Reason
-from idtone.core.compiled_form import opened, sealed
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
-from idtone.registry.spans import Spans, read_arrays, spans_of
+from idtone.registry.holder_spans import HolderSpans, read_arrays, spans_of
 
 from .consistency import pieces
 from .lines_document import ALWAYS, Entry, Period
 
 _MAGIC: Final = b"idtone lines 4\n"
-"""Raise the number when the format changes."""
+"""The name of the format. Raise its number when the format changes."""
 _NAMES_AT_ONCE: Final = 1000
-"""Names in one line of JSON: no single step of reading holds up the event loop."""
+"""Maximum number of names in one line of JSON, so that no single step of reading delays the event loop."""
 
 _WHOLE: Final = "."
-"""The end of a text that has all numbers of its run."""
+"""The end of a text that contains all numbers of its run."""
 _MOST_IN_TEXT: Final = 100
-"""Intervals. In a longer run the arrays are faster."""
+"""Maximum number of intervals that a text contains. For a longer run the arrays are faster."""
 
 _INCOMING: Final = Direction.INCOMING
 _NOT_ITS_OWN: Final = Reason.NUMBER_OF_ANOTHER_CUSTOMER
@@ -43,7 +43,7 @@ _ALLOWED: Final = (None, None)
 
 
 class Totals(NamedTuple):
-    """What a table holds. `unchecked`: entries that do not say who checked them."""
+    """Counts of a table's content. `unchecked` counts the entries that do not say who checked them."""
 
     customers: int
     lines: int
@@ -54,10 +54,9 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Intervals of numbers, with the term of each. Inside a run they are ascending, and disjoint or equal.
+    """Intervals of numbers, with the term of each. In a run they are ascending, and disjoint or equal.
 
-    `runs` has three values for each run: where it begins, where it ends, and the term of all its intervals, or -1 if
-    they differ.
+    `runs` has three values for each run: its start, its end, and the term of all its intervals, or -1 if they differ.
     """
 
     runs: array[int]
@@ -71,11 +70,11 @@ class LinesIndex:
 
     A *term* is a customer with a period. A line has one run of numbers; lines with the same entries share it.
 
-    The arrays know everything. Beside them each run has a text: its customer, its place, and the single numbers that
-    are its customer's for always (`c-1;0;+81312345678+81312345679`). To find a number in it takes a third of the time
-    of a search in the arrays, which are too large for the processor's cache. No complete Japanese number begins
-    another one, so this is exact. If the run has nothing else, its text ends with a full stop: what is not in it is
-    not the customer's.
+    The arrays contain everything. In addition each run has a text: its customer, its place, and the single numbers that
+    belong to this customer without limit of time (`c-1;0;+81312345678+81312345679`). Finding a number in the text takes
+    a third of the time of a search in the arrays, which are too large for the processor's cache. The search is exact,
+    because no complete Japanese number begins another one. If the run has no other numbers, its text ends with a full
+    stop; a number that is not in such a text is not the customer's.
     """
 
     __slots__ = (
@@ -91,44 +90,44 @@ class LinesIndex:
         term_customers: array[int],
         periods: array[int],
         lines: Runs,
-        numbers: Spans,
+        numbers: HolderSpans,
         tenures: Sequence[tuple[int, ...]],
         texts: Sequence[str],
         endpoints: Iterable[tuple[str, int]],
         accounts: Iterable[tuple[str, int]],
     ) -> None:
-        """`origin` is the digest of what was read. `periods` has two values for each term. The holder of one of
-        `numbers` is one of the `tenures`: the terms in which customers have it. `endpoints` and `accounts` give the run
+        """`origin` is the digest of the source. `periods` has two values for each term. The holder of one of `numbers`
+        is one of the `tenures`: the terms in which customers have the number. `endpoints` and `accounts` give the run
         of each line.
         """
         self.origin, self.totals = origin, totals
         self._fixed = customers, term_customers, periods, tenures, texts
         named: list[str | None] = [*customers, None]  # -1: none is named
         self._customers = [named[customer] for customer in term_customers]
-        """Of each term."""
+        """Customer of each term."""
         moments = iter(periods)
         self._periods = {
             term: period for term, period in enumerate(zip(moments, moments, strict=True)) if period != ALWAYS
         }
-        """Of each term that is not for always."""
+        """Period of each term that has limits."""
         self._lines, self._numbers = lines, numbers
         self._endpoints, self._accounts = _lines_of(endpoints, texts), _lines_of(accounts, texts)
         self._owners: list[str | tuple[int, ...] | None] = [None, *map(self._owner, tenures)]
-        """Of each tenure + 1."""
+        """Owner of each tenure, at its number + 1."""
 
     def _owner(self, tenure: tuple[int, ...]) -> str | tuple[int, ...] | None:
-        """The customer who has the numbers for always; else the terms."""
+        """The customer who has the numbers without limit of time; otherwise the terms."""
         return tenure if len(tenure) > 1 or tenure[0] in self._periods else self._customers[tenure[0]]
 
     def __repr__(self) -> str:
         return f"<LinesIndex of {self.totals.numbers} numbers>"
 
     def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
-        """The reason why the call may not present its forwarding number, None if it may; and the customer, None if
-        unknown.
+        """The reason why the call may not present its forwarding number, or None if it may; and the customer, or None
+        if unknown.
 
-        The endpoint decides if the table has it, else the account code. An incoming call comes by a trunk, not by a
-        customer's line: it may, and is a call of the customer who has the number.
+        The endpoint decides if the table has it, else the account code. An incoming call comes through a trunk, not a
+        customer's line. So it may present its number, and it is a call of the customer who has that number.
         """
         if call.direction is _INCOMING:
             return None, self.customer_of(call.forwarding_number, now)
@@ -143,7 +142,7 @@ class LinesIndex:
         return self._searched(_run(line), e164, now)
 
     def _searched(self, run: int, e164: str, now: datetime) -> tuple[Reason | None, str | None]:
-        """The same as `presenting`, by the arrays."""
+        """The same as `presenting`, by a search in the arrays."""
         spans, number = self._lines, int(e164 or 0)
         start, end, _ = spans.runs[3 * run : 3 * run + 3]
         at = bisect_right(spans.firsts, number, start, end) - 1
@@ -154,7 +153,7 @@ class LinesIndex:
         return _NOT_ITS_OWN, self._customer_of_run(run, now)
 
     def customer_of(self, number: Number, now: datetime) -> str | None:
-        """The customer who has the number now."""
+        """The customer who has the number now; None if nobody has it."""
         e164 = number.e164
         if not e164:
             return None
@@ -164,7 +163,7 @@ class LinesIndex:
         return owner
 
     def customer_of_line(self, endpoint: str, account: str, now: datetime) -> str | None:
-        """The customer whose line it is now."""
+        """The customer who has the line now; None if unknown."""
         line = self._endpoints.get(endpoint) or self._accounts.get(account)
         return self._customer_of_run(_run(line), now) if line else None
 
@@ -192,7 +191,7 @@ class LinesIndex:
         return ((name, _run(line)) for name, line in self._accounts.items())
 
     def spans_of_groups(self) -> Iterator[Iterator[tuple[NumberSpan, calls.Period]]]:
-        """The numbers of each run, and when they may be presented, ascending by first number."""
+        """The numbers of each run with the periods in which they may be presented, ascending by first number."""
         spans = self._lines
         return (
             (
@@ -212,7 +211,7 @@ class LinesIndex:
     # -- as octets ----------------------------------------------------------------------------------------------------
 
     def pack(self) -> bytes:
-        """The octets that `unpack` reads on a machine with the same byte order."""
+        """The octets of the table, for `unpack` on a machine with the same byte order."""
         customers, term_customers, periods, tenures, texts = self._fixed
         lines = self._lines
         arrays = [
@@ -231,14 +230,14 @@ class LinesIndex:
             for kind, some in enumerate(names)
             for at in range(0, len(some), _NAMES_AT_ONCE)
         ]
-        return sealed(_MAGIC, head, chunks, arrays)
+        return packed_table(_MAGIC, head, chunks, arrays)
 
     @classmethod
     def unpack(cls, octets: bytes) -> LinesIndex:
-        """The table that `pack` has packed, read in small steps, so that other threads can run. Raises ValueError if
-        `octets` are not from `pack`.
+        """The table in octets from `pack`, read in small steps so that other threads can run. Raises ValueError for
+        other octets.
         """
-        head, lines, arrays = opened(_MAGIC, octets, "table of lines")
+        head, lines, arrays = unpacked_table(_MAGIC, octets, "table of lines")
         names: list[list[str]] = [[], [], [], []]
         for line in lines:
             kind, some = json.loads(line)
@@ -279,7 +278,7 @@ def _run(text: str) -> int:
 
 
 class _Terms:
-    """Numbers the pairs of customer and period."""
+    """Gives numbers to the pairs of customer and period."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.customers: dict[str, int] = {}
@@ -300,7 +299,7 @@ class _Terms:
 
 
 def compile_lines(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
-    """`entries` must have passed `rules.entry_faults`."""
+    """The compiled table. `entries` must have passed `rules.entry_faults`."""
     terms = _Terms(entries)
     of_line = _entries_of_lines(entries)
     runs: dict[tuple[int, ...], int] = {}
@@ -381,7 +380,7 @@ def _texts(lines: Runs, terms: _Terms) -> list[str]:
     return texts
 
 
-def _numbers(entries: Sequence[Entry], terms: _Terms) -> tuple[Spans, list[tuple[int, ...]]]:
+def _numbers(entries: Sequence[Entry], terms: _Terms) -> tuple[HolderSpans, list[tuple[int, ...]]]:
     """The numbers of all customers, and their tenures."""
     placed = {
         (span.first, span.last, term)
@@ -405,7 +404,7 @@ def _union(entries: Iterable[Entry]) -> Iterator[tuple[int, int]]:
 
 
 class NoLines:
-    """Replaces a table that could never be read: no outgoing call may present any number."""
+    """A replacement for a table that could never be read. With it, no outgoing call may present any number."""
 
     def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         return _ALLOWED if call.direction is _INCOMING else (Reason.LINES_MISSING, None)

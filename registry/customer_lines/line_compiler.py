@@ -1,9 +1,10 @@
-"""Reads and compiles the table of lines in a process of its own: neither a million rows nor a database that hangs holds
-up a call.
+"""Reads and compiles the table of lines in a separate process, so that neither a million rows nor a database that hangs
+delays a call.
 
     python -m idtone.registry.customer_lines.line_compiler       the source as JSON on standard input
 
-Standard output has the compiled table (exit 0), or the faults as JSON (exit 1), or nothing: unchanged (exit 3).
+Standard output has the compiled table (exit 0), the faults as JSON (exit 1), or nothing if the table is unchanged (exit
+3).
 """
 
 import json
@@ -21,7 +22,7 @@ FAULTS, UNCHANGED = 1, 3
 
 
 def compile_in_process(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
-    """The compiled table (`LinesIndex.pack`); None if what is read has the digest `known`. Raises DocumentError."""
+    """The compiled table (`LinesIndex.pack`); None if the source still has the digest `known`. Raises DocumentError."""
     asked = json.dumps({"source": source, "query": query, "password": password, "known": known})
     command = [sys.executable, "-m", __name__]
     try:
@@ -40,7 +41,7 @@ def compile_in_process(source: str, query: str | None, password: str | None, kno
 
 
 def compile_here(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
-    """The same as `compile_in_process`, in this process."""
+    """The same as `compile_in_process`, but in this process."""
     from .index import compile_lines
     from .read_line_table import read
 

@@ -1,4 +1,4 @@
-"""The table of lines as a file: which endpoint or account code of a customer may present which numbers."""
+"""The table of lines as a file: the numbers that each endpoint or account code of a customer may present."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ..model import Day, Id, Text, day_begins
 from ..number_notation import read_span
 
 _NAME_LIMIT: Final = 79
-"""Characters, as Asterisk's names of endpoints and account codes."""
+"""Maximum number of characters of the name of an endpoint or an account code, as in Asterisk."""
 _NUMBER_LIKE: Final = re.compile(r"[0-9._-]{9,}")
 _NUMBER: Final = re.compile(r"[0-9]{5,}(?=[0-9]{4})")
 _ASTERISK_PATTERN: Final = re.compile(r"_([+0-9]+)(X+)")
@@ -38,7 +38,7 @@ def masked_name(name: str) -> str:
 
 
 def customer_id(value: str) -> str:
-    """An id that evidence may keep in clear. Raises ValueError."""
+    """A customer's id, which evidence may keep in clear. Raises ValueError."""
     if _NUMBER_LIKE.fullmatch(value):
         raise ValueError(
             Message("may be a telephone number, and evidence keeps it in clear"),
@@ -48,7 +48,9 @@ def customer_id(value: str) -> str:
 
 
 def span_of(text: str) -> NumberSpan:
-    """The numbers that an entry covers: as in the registry, or Asterisk's pattern `_0312345XXX`. Raises NumberError."""
+    """The numbers that an entry covers. The entry is written as in the registry, or as Asterisk's pattern
+    `_0312345XXX`. Raises NumberError.
+    """
     pattern = _ASTERISK_PATTERN.fullmatch(text)
     return read_span(f"{pattern[1]}*" if pattern else text)
 
@@ -58,7 +60,7 @@ CustomerId = Annotated[Id, AfterValidator(customer_id)]
 
 
 class NumbersCheck(Model):
-    """Who checked that the customer may present the numbers, when, and by which document."""
+    """The check that the customer may present the numbers: the person, the day and the document."""
 
     by: Text
     day: Day
@@ -66,9 +68,9 @@ class NumbersCheck(Model):
 
 
 class LineEntry(Model):
-    """Numbers, and the lines that may present them from the day `from` up to, but not on, the day `until` (in Japan).
+    """Numbers, and the lines that may present them from the day `from` to the day `until` (exclusive, in Japan).
 
-    Without endpoints and account codes, each line of the customer may.
+    Without endpoints and account codes, every line of the customer may present them.
     """
 
     customer: CustomerId | None = None
@@ -87,7 +89,7 @@ class LinesDocument(Model):
 ALWAYS: Final = (-(2**62), 2**62)
 """The period of an entry without days."""
 Period = tuple[int, int]
-"""From a time up to, but not at, another one, in Unix seconds."""
+"""A period from one time to another (exclusive), in Unix seconds."""
 
 
 def period_of(start: date | None, until: date | None) -> Period:
@@ -99,7 +101,7 @@ def period_of(start: date | None, until: date | None) -> Period:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of either source, with its numbers as spans."""
+    """An entry from a file or a database, with its numbers as spans."""
 
     customer: str | None
     endpoints: tuple[str, ...]
@@ -126,7 +128,7 @@ def entry_of(read: LineEntry) -> Entry:
 
 
 def number_fault(text: str) -> NumberError | None:
-    """What is wrong with an entry of `numbers`; None if it is good."""
+    """The fault in an entry of `numbers`; None if it is good."""
     try:
         span_of(text)
     except NumberError as error:

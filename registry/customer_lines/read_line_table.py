@@ -18,7 +18,7 @@ from .ready_queries import READY
 
 
 class Unread:
-    """The content of a source, read and not understood yet; `origin` is its digest."""
+    """The unparsed content of a source; `origin` is its digest."""
 
     def __init__(self, name: str, content: str | tuple[Sequence[str], Sequence[Sequence[Any]]]) -> None:
         self.name, self._content = name, content
@@ -71,7 +71,7 @@ def digest_of_text(text: str) -> str:
 
 
 def _digest_of_rows(columns: Iterable[str], found: Iterable[Sequence[Any]]) -> str:
-    """The same for the same rows in another order: a database promises none."""
+    """The digest of the rows. It does not depend on their order, because a database promises none."""
     digest = hashlib.sha256("\t".join(columns).encode())
     for line in sorted("\t".join(map(str, row)) for row in found):
         digest.update(line.encode())

@@ -1,18 +1,18 @@
-"""Ready-made queries: what other PBX software has in its own database.
+"""Ready-made queries for the databases of other PBX software.
 
 `freepbx`: the tables of FreePBX's module `core` (module.xml), in MariaDB. A device may present each number whose
-inbound route leads to its extension; and the outbound caller id of its extension, if an inbound route has that number:
-a number in the field "Outbound CID" alone is not enough.
+inbound route leads to its extension. It may also present the outbound caller id of its extension if an inbound route
+has that number: a number in the field "Outbound CID" alone is not enough.
 
-`wazo`: the tables of Wazo (xivo-manage-db), in PostgreSQL. A SIP line may present each number whose incoming call its
-tenant has, and the tenant is the customer.
+`wazo`: the tables of Wazo (xivo-manage-db), in PostgreSQL. A SIP line may present each number whose incoming calls go
+to its tenant. The tenant is the customer.
 """
 
 from typing import Final
 
 
 def _plain(column: str) -> str:
-    """SQL: a number without separators, in national form."""
+    """The SQL for the number in a column, without separators and in national form."""
     return f"REPLACE(REPLACE(REPLACE({column}, '-', ''), ' ', ''), '+81', '0')"
 
 

@@ -15,7 +15,7 @@ from .consistency import entry_faults
 from .lines_document import CustomerId, Entry, LineName, Period, period_of, span_of
 
 COLUMNS: Final = ("endpoint", "account", "customer", "number", "valid_from", "valid_until", "checked_by", "checked_day")
-"""What a query may return, in any order; `number`, and a column before it, must be there."""
+"""Columns that a query may return, in any order. `number` and a column before it are required."""
 _FAULT_LIMIT: Final = 200
 _ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "endpoint": TypeAdapter(LineName),
@@ -25,11 +25,11 @@ _ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "valid_until": TypeAdapter(Day),
 }
 _FIELDS: Final = {"endpoints": "endpoint", "accounts": "account", "numbers": "number", "until": "valid_until"}
-"""The field of an entry → the column that it comes from."""
+"""Field of an entry → the column with its value."""
 
 
 def entries_of(columns: Sequence[str], rows: Iterable[Sequence[Any]], name: str) -> list[Entry]:
-    """The entries that the rows make; rows that differ only in their number make one. Raises DocumentError with `name`
+    """The entries in the rows. Rows that differ only in their number make one entry. Raises DocumentError with `name`
     as its file.
     """
     reader = _Rows(_positions(columns, name), name)
@@ -65,7 +65,7 @@ def _positions(columns: Sequence[str], name: str) -> Mapping[str, int]:
 
 
 _Key = tuple[str | None, str | None, str | None, Period, bool]
-"""Endpoint, account, customer, period, whether it was checked."""
+"""Endpoint, account, customer, period, and True if it was checked."""
 
 
 class _Rows:
@@ -74,7 +74,7 @@ class _Rows:
         self._positions, self._name = positions, name
         self._spans: dict[_Key, list[NumberSpan]] = {}
         self._rows: dict[_Key, list[int]] = {}
-        """The row of each span; of an entry without numbers, its first row."""
+        """The row of each span; for an entry without numbers, its first row."""
         self._good: dict[tuple[str, str], Any] = {}
 
     def read(self, at: int, row: Sequence[Any]) -> None:

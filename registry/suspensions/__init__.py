@@ -1,1 +1,1 @@
-"""Suspensions that this node's operator orders itself, when the police call it directly (`idtone suspend`)."""
+"""Suspensions that this node's operator orders, when the police call the operator directly (`idtone suspend`)."""

@@ -1,8 +1,9 @@
-"""A fleet's nodes stop together: what one node tells the others of its own suspensions, and what it takes over. Pure.
+"""The exchange of suspensions in a fleet, so that all its nodes refuse a number. Decides what a node sends to the
+others and what it takes over. Pure.
 
-Each node tells all that it knows, so any node that is left can tell a node that was away. Acts are only ever added to a
-suspension (approved, lifted, a duty closed), so nodes agree in whatever order they hear of them. When each node began
-to refuse the calls, that node alone says.
+Each node sends all that it knows, so a node that was away learns everything from any other one. Acts are only ever
+added to a suspension (approved, lifted, a duty closed), so nodes agree in whatever order they hear of them. Only a node
+itself says when it began to refuse the calls.
 """
 
 import base64
@@ -20,13 +21,13 @@ from pydantic import ValidationError
 from .own_suspension import Duty, NodeConfirmation, OwnSuspension, OwnSuspensions
 
 TOLD_LIMIT: Final = 200_000
-"""Octets of what one node tells, before they are compressed."""
+"""Maximum number of octets of one node's report, before compression."""
 _NONCE_BYTES: Final = 12
 _ACTS: Final = ("approved", "withdrawn", "lift_asked", "lifted")
 
 
 class SuspensionSeal:
-    """Seals what a node tells, since PostgreSQL is to see no telephone number. Only the fleet's key opens it."""
+    """Seals a node's report, because PostgreSQL must not see telephone numbers. Only the fleet's key opens it."""
 
     def __init__(self, fleet_key: bytes) -> None:
         self._cipher = AESGCM(hmac.digest(fleet_key, b"idtone own suspensions", hashlib.sha256))
@@ -38,8 +39,8 @@ class SuspensionSeal:
         return base64.b64encode(nonce + self._cipher.encrypt(nonce, octets, node.encode())).decode()
 
     def opened(self, node: str, text: object) -> OwnSuspensions | None:
-        """The suspensions that a node has sealed; None if that node and this key did not seal them, or if they cannot
-        be read.
+        """The suspensions in a node's sealed report; None if that node and this key did not seal it, or if it cannot be
+        read.
         """
         try:
             octets = base64.b64decode(str(text), validate=True)
@@ -51,9 +52,9 @@ class SuspensionSeal:
             return None
 
 
-def to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
-    """The suspensions that this node sends to the other nodes, the newest last. They are all suspensions that stop
-    calls, and the latest of those that are over.
+def suspensions_to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
+    """The suspensions that this node sends to the other nodes, the newest last: all that stop calls, and the latest of
+    those that are over.
     """
     found, left = [], TOLD_LIMIT
     for one in sorted(held.suspensions, key=lambda each: (each.is_live, each.asked.at), reverse=True):
@@ -70,7 +71,9 @@ def to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
 
 
 def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensions | None]) -> OwnSuspensions:
-    """The suspensions with those of the other nodes, by node; None for a node whose report does not count."""
+    """The node's own suspensions together with those of the other nodes. `others` has the report of each node, or None
+    if that does not count.
+    """
     by_id = {each.id: each for each in held.suspensions}
     for name, says in others.items():
         for one in says.suspensions if says else ():
@@ -85,7 +88,7 @@ def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensi
 
 
 def _copy(one: OwnSuspension, node: str, name: str) -> OwnSuspension:
-    """A copy for this node, before it puts the suspension to use."""
+    """A copy of another node's suspension, which this node has not put to use yet."""
     home = one.home or name
     return one.model_copy(
         update={
@@ -104,7 +107,7 @@ def _merged(mine: OwnSuspension, other: OwnSuspension) -> OwnSuspension:
 
 
 def _duties(mine: Iterable[Duty], others: Iterable[Duty]) -> tuple[Duty, ...]:
-    """The duties of both, each kind once, closed if it is closed in one of them."""
+    """The duties of both, each kind once. A duty is closed if it is closed in one of them."""
     found = {duty.kind: duty for duty in mine}
     for duty in others:
         if duty.kind not in found or (duty.closed and not found[duty.kind].closed):

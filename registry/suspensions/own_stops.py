@@ -17,7 +17,7 @@ ALWAYS_SINCE: Final = datetime.fromtimestamp(0, UTC)
 
 
 class OwnStopIndex:
-    """Immutable. False without a stop."""
+    """The look-up of the operator's stops; immutable. Its truth value is False if there are none."""
 
     __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "digest")
 
@@ -35,7 +35,7 @@ class OwnStopIndex:
             self._covering.append(covering)
         text = " ".join(f"{span.first}-{span.last}:{each.own}" for span, each in self._placed)
         self.digest: str = hashlib.sha256(text.encode()).hexdigest() if placed else ""
-        """Empty without a stop."""
+        """The digest of the stops; empty without a stop."""
 
     def __bool__(self) -> bool:
         return bool(self._placed)

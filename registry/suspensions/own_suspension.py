@@ -1,13 +1,13 @@
-"""One suspension by this node's operator: its states, and which act is allowed in which. Pure.
+"""One suspension by this node's operator: its states, and the acts that each state allows. Pure.
 
     asked ──▶ approved ──▶ in force ──▶ taken over (the association's own suspension is in force)
       │                       │
       ▼                       ▼
     withdrawn               lifted
 
-With one person the order is its own approval. `in force` is a word of the node: the service, or the command while no
-service runs, has put the stop to use; each node of a fleet says it for itself. What follows a stop, the end of the
-contract (契約解除) and the report of the contractor, stays open as a duty until a person closes it.
+If one person is enough, the order is approved at once. `in force` means that the service, or the command while no
+service runs, has put the stop to use; each node of a fleet confirms that for itself. A stop has consequences: the end
+of the contract (契約解除) and the report of the contractor. Each stays open as a duty until a person closes it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from ..model import day_begins
 
 ID_BYTES: Final = 4
 LEAST_ID: Final = 6
-"""Characters of an id that a person has to give."""
+"""Minimum number of characters of an id that a person has to give."""
 
 
 class SuspensionState(StrEnum):
     ASKED = "asked"
-    """One person has ordered it, and another has to approve it."""
+    """One person has ordered it, and another person has to approve it."""
     APPROVED = "approved"
-    """It is ordered; no node has confirmed yet that it is in use."""
+    """It is approved; no node has confirmed yet that it is in use."""
     IN_FORCE = "in-force"
     TAKEN_OVER = "taken-over"
-    """The association's own suspension of all its numbers is in force, and counts alone from now on."""
+    """The association's own suspension of all its numbers is in force. From then on only that one counts."""
     LIFTED = "lifted"
     WITHDRAWN = "withdrawn"
-    """It was asked for, and never approved."""
+    """It was asked for, and withdrawn before an approval."""
 
 
 class DutyKind(StrEnum):
@@ -70,7 +70,7 @@ DUTY_WORDS: Final = {
 
 
 class Act(Model):
-    """Who did it, when, and why, if a reason was asked for."""
+    """One act on a suspension: the person, the time, and the reason, if one was asked for."""
 
     at: AwareDatetime
     by: str
@@ -88,7 +88,9 @@ class Act(Model):
 
 
 class Duty(Model):
-    """`due` is a day in Japan, and counts to its end. `on` is when it was done, `document` what shows it."""
+    """A duty. `due` is a day in Japan, and counts to its end. `on` is the day on which the duty was done, and
+    `document` proves it.
+    """
 
     kind: DutyKind
     due: date
@@ -101,7 +103,9 @@ class Duty(Model):
 
 
 class NodeConfirmation(Model):
-    """What another node of the fleet has said of a suspension. `in_force` is None if it has not confirmed it."""
+    """The report of another node of the fleet about a suspension. `in_force` is None if that node has not confirmed
+    it.
+    """
 
     node: str
     in_force: AwareDatetime | None = None
@@ -116,12 +120,13 @@ Span = tuple[int, int]
 
 
 class OwnSuspension(Model):
-    """`numbers` are those of one act: one number, or all of a customer. `requested` is when the police ordered it.
+    """A suspension by this node's operator. `numbers` are those of one act: one number, or all of a customer.
+    `requested` is when the police asked for it.
 
-    `in_force` and `over` are when this node began and ended to refuse the calls. `by_service`: the service confirmed
-    it; else the command, for the calls that the hook decides. `covered` are the numbers of which the association's own
-    suspension is in force. `home` is the node on which it was ordered, empty for this one; `elsewhere` is what the
-    other nodes have confirmed.
+    `in_force` and `over` are when this node began and ended to refuse the calls. `by_service` is True if the service
+    confirmed it; otherwise the command did, for the calls that the hook decides. `covered` are the numbers for which
+    the association's own suspension is in force. `home` is the node on which it was ordered, empty for this one.
+    `elsewhere` has the confirmations of the other nodes.
     """
 
     id: str
@@ -165,7 +170,7 @@ class OwnSuspension(Model):
 
     @property
     def stops(self) -> bool:
-        """True if calls of its numbers are to be refused because of it."""
+        """True if calls of its numbers must be refused because of it."""
         return self.state in (SuspensionState.APPROVED, SuspensionState.IN_FORCE)
 
     @property
@@ -174,7 +179,7 @@ class OwnSuspension(Model):
         return not self.withdrawn and not self.lifted
 
     def waiting_nodes(self) -> list[str]:
-        """The other nodes that have not confirmed it yet, or its end."""
+        """The other nodes that have not confirmed it yet, or have not confirmed its end."""
         if self.lifted:
             return [each.node for each in self.elsewhere if each.in_force and not each.over]
         if not self.approved or self.withdrawn:
@@ -183,11 +188,11 @@ class OwnSuspension(Model):
 
     @property
     def count(self) -> int:
-        """How many numbers it has."""
+        """Number of its telephone numbers."""
         return sum(last - first + 1 for first, last in self.numbers)
 
     def spans(self) -> Iterator[NumberSpan]:
-        """The numbers that it still stops alone."""
+        """The numbers that it stops, except those that the association suspends itself."""
         if self.stops:
             yield from without((NumberSpan(*each) for each in self.numbers), self.covered)
 
@@ -196,19 +201,19 @@ class OwnSuspension(Model):
 
     @property
     def is_open(self) -> bool:
-        """True if something is to be done, or calls are refused."""
+        """True if there is something left to do, or if calls are refused."""
         waits = self.stops or self.state is SuspensionState.ASKED or (self.lifted is not None and self.over is None)
         return waits or bool(self.open_duties())
 
 
 class OwnSuspensions(Model):
-    """The file of a node, the oldest first."""
+    """The file of a node, with the oldest suspension first."""
 
     format: int = 1
     suspensions: tuple[OwnSuspension, ...] = ()
 
     def find(self, beginning: str) -> OwnSuspension:
-        """The only suspension whose id begins like this. Raises UsageError."""
+        """The only suspension whose id begins with this text. Raises UsageError."""
         found = [each for each in self.suspensions if len(beginning) >= LEAST_ID and each.id.startswith(beginning)]
         if len(found) != 1:
             several = Message("several suspensions of this node begin so; write more of the id")
@@ -217,7 +222,7 @@ class OwnSuspensions(Model):
         return found[0]
 
     def put(self, changed: OwnSuspension) -> OwnSuspensions:
-        """The file with the changed suspension in its place, or with a new one at the end."""
+        """The file with the changed suspension in its old place, or with a new one at the end."""
         if all(each.id != changed.id for each in self.suspensions):
             return self.model_copy(update={"suspensions": (*self.suspensions, changed)})
         kept = tuple(changed if each.id == changed.id else each for each in self.suspensions)
@@ -225,7 +230,7 @@ class OwnSuspensions(Model):
 
 
 def without(spans: Iterable[NumberSpan], gone: Iterable[Span]) -> list[NumberSpan]:
-    """The rest of the spans."""
+    """The parts of the spans outside all of `gone`."""
     left = list(spans)
     for each in gone:
         left = [part for span in left for part in span.without(NumberSpan(*each))]
@@ -245,7 +250,7 @@ def ordered(
     authority: str = "",
     requested: datetime | None = None,
 ) -> OwnSuspension:
-    """A new suspension; already approved if one person is enough."""
+    """A new suspension, approved already if one person is enough."""
     spans = tuple((span.first, span.last) for span in sorted(set(numbers), key=lambda span: span.first))
     return OwnSuspension(
         id=f"s-{secrets.token_hex(ID_BYTES)}",
@@ -261,7 +266,9 @@ def ordered(
 
 
 def approved(one: OwnSuspension, by: Act) -> OwnSuspension:
-    """The suspension after another person has approved it or, if its end was asked for, its end. Raises UsageError."""
+    """The suspension after another person has approved it, or has approved its end if that was asked for. Raises
+    UsageError.
+    """
     if one.state is SuspensionState.ASKED:
         _another(by, one.asked)
         return one.model_copy(update={"approved": by})
@@ -278,8 +285,8 @@ def _another(by: Act, asked: Act) -> None:
 
 
 def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
-    """The suspension after it was lifted. If that takes two persons, its end is asked for; if it was never approved, it
-    is withdrawn. Raises UsageError.
+    """The suspension after it was lifted. If that takes two persons, its end is only asked for. If it was never
+    approved, it is withdrawn. Raises UsageError.
     """
     if one.state is SuspensionState.ASKED:
         return one.model_copy(update={"withdrawn": by})
@@ -291,8 +298,8 @@ def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
 def put_to_use(
     one: OwnSuspension, at: datetime, by_service: bool, terms: Iterable[tuple[DutyKind, date]]
 ) -> OwnSuspension:
-    """The suspension after this node has confirmed it. `terms` are the days by which its duties are due, which its home
-    sets.
+    """The suspension after this node has confirmed it. `terms` are the days on which its duties are due; only the node
+    on which it was ordered sets them.
     """
     if one.state is not SuspensionState.APPROVED:
         return one
@@ -301,7 +308,7 @@ def put_to_use(
 
 
 def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) -> OwnSuspension:
-    """The suspension with the numbers that the association now suspends itself. These stay with the association."""
+    """The suspension with the numbers that the association now suspends itself. They stay the association's."""
     if not one.stops:
         return one
     own = [NumberSpan(*each) for each in one.numbers]
@@ -321,7 +328,7 @@ def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) ->
 
 
 def closed(one: OwnSuspension, kind: DutyKind, by: Act, on: date, document: str) -> OwnSuspension:
-    """The suspension with a duty closed. Raises UsageError."""
+    """The suspension after one of its duties was closed. Raises UsageError."""
     if all(duty.kind is not kind for duty in one.open_duties()):
         raise UsageError("{id} has no open duty {kind}", id=one.id, kind=Message(DUTY_WORDS[kind]))
     done = {"closed": by, "on": on, "document": document}

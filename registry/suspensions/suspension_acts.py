@@ -1,7 +1,7 @@
 """The acts about this node's own suspensions, as records in the ledger. Pure.
 
-Each is a `duty` about the id of the suspension. It names no telephone number: a single one stands there as its token of
-the day, so a person with the key of that day can say whether the act is about a certain number.
+Each is a `duty` about the id of the suspension. It names no telephone number. For a single number it has the number's
+token of the day, so a person with the key of that day can say whether the act is about a certain number.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ LIFT_IN_FORCE: Final = "suspension-lift-in-force"
 DUTY_CLOSED: Final = "suspension-duty-closed"
 PAPER: Final = "suspension-paper"
 TOKENS_LIMIT: Final = 100
-"""Numbers of which an act has a token."""
+"""Maximum number of numbers for which an act has tokens."""
 
 
 def act_details(one: OwnSuspension) -> dict[str, Scalar]:
@@ -45,7 +45,7 @@ def act_details(one: OwnSuspension) -> dict[str, Scalar]:
 
 
 def ordered_step(act_id: str, at: datetime, by: Person, one: OwnSuspension, key: DayKey | None) -> Step:
-    """The record of the order. `key` is that of the day."""
+    """The record of the order. `key` is the key of the day."""
     act = APPROVED if one.approved else ASKED
     details = act_details(one)
     if key and (tokens := [key.token(number) for number in single_numbers(one)]):
@@ -54,7 +54,7 @@ def ordered_step(act_id: str, at: datetime, by: Person, one: OwnSuspension, key:
 
 
 def single_numbers(one: OwnSuspension) -> Iterator[Number]:
-    """The numbers, if they are few."""
+    """The numbers of the suspension, or nothing if there are more than `TOKENS_LIMIT`."""
     if one.count <= TOKENS_LIMIT:
         for first, last in one.numbers:
             for each in range(first, last + 1):

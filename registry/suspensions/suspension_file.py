@@ -1,6 +1,8 @@
-"""Keeps this node's own suspensions beside the ledger, for the service's user only: they hold telephone numbers.
+"""Keeps this node's own suspensions beside the ledger. Only the service's user can read them, because they contain
+telephone numbers.
 
-The commands and the service change the file under a lock, each in one step, so it survives both at any moment.
+The commands and the service change the file under a lock. Each change is one step, so the file stays whole if a program
+dies meanwhile.
 """
 
 import fcntl
@@ -53,7 +55,7 @@ def read_suspensions(path: Path) -> OwnSuspensions:
 
 
 class SuspensionDraft:
-    """The content that the file gets when the change ends."""
+    """The content that the file gets at the end of the change."""
 
     def __init__(self, read: OwnSuspensions) -> None:
         self.held = read
@@ -64,7 +66,7 @@ class SuspensionDraft:
 
 @contextmanager
 def changing(path: Path) -> Iterator[SuspensionDraft]:
-    """Change the file in one step; an error inside leaves it as it was. Blocks while another program changes it.
+    """Change the file in one step; an error inside leaves the file unchanged. Blocks while another program changes it.
 
     Raises UsageError.
     """
@@ -87,21 +89,21 @@ def changing(path: Path) -> Iterator[SuspensionDraft]:
 
 
 class StopsInUse:
-    """The stops that decisions use. `index` is replaced only by one with other stops."""
+    """The stops that decisions use. `index` is replaced only by an index with other stops."""
 
     def __init__(self, path: Path) -> None:
-        """Raises UsageError if the file cannot be used: without it, stopped numbers would be connected."""
+        """Read the file. Raises UsageError if it cannot be used: without it, stopped numbers would be connected."""
         self.path = path
         self.index = NO_STOPS
         self._seen: tuple[int, ...] = ()
         self.refresh()
 
     def has_changed(self) -> bool:
-        """True if the file has changed; this costs one `stat`."""
+        """True if the file has changed. This takes one `stat`."""
         return _identity(self.path) != self._seen
 
     def refresh(self) -> None:
-        """Read the file if it has changed. If it raises UsageError, the stops that were read last stay in use."""
+        """Read the file if it has changed. If it raises UsageError, the stops from the last reading stay in use."""
         seen = _identity(self.path)
         if seen == self._seen:
             return

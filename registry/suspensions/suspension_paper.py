@@ -6,7 +6,7 @@ from typing import Final
 
 from idtone.core.japan import JAPAN
 from idtone.core.number_spans import NumberSpan
-from idtone.core.paper.content import Paper, Section, Table, known
+from idtone.core.paper.content import Paper, Section, Table, known_facts
 from idtone.ledger.evidence.steps import Step
 
 from ..number_notation import written
@@ -35,7 +35,7 @@ def note_text(one: OwnSuspension, digest: str) -> str:
 def suspension_paper(
     one: OwnSuspension, node: str, member: str | None, acts: Sequence[Step], log_key: str, now: datetime
 ) -> Paper:
-    """`acts` are those of the ledger about it. Times are those of Japan."""
+    """The paper about the suspension. `acts` are the ledger's acts about it. Times are in Japan Standard Time."""
     order = {
         "整理番号 / id": one.id,
         "要請の文書番号 / reference": one.reference,
@@ -64,9 +64,9 @@ def suspension_paper(
         f"番号停止の実施報告書 / Report of a suspension {one.reference}",
         now.astimezone(JAPAN),
         (
-            Section("番号停止の実施報告書 / Report of a suspension", known({"作成 / made": _in_japan(now)})),
-            Section("要請の内容 / What was ordered", known(order)),
-            Section("実施の内容 / What was done", known(done)),
+            Section("番号停止の実施報告書 / Report of a suspension", known_facts({"作成 / made": _in_japan(now)})),
+            Section("要請の内容 / What was ordered", known_facts(order)),
+            Section("実施の内容 / What was done", known_facts(done)),
             *_elsewhere(one),
             Section(
                 "停止後の措置 / What follows",
@@ -84,7 +84,7 @@ def suspension_paper(
             ),
             Section(
                 "この報告書について / About this paper",
-                known({"検証鍵 / verifier key": log_key}),
+                known_facts({"検証鍵 / verifier key": log_key}),
                 paragraphs=(
                     "停止の開始は、そのノードが停止を実施したことを自ら確認した時刻です。"
                     "この書面に記載のないノードの状況は示しません。緊急通報(110、118、119)は停止の対象外です。",
@@ -104,7 +104,7 @@ def suspension_paper(
 
 
 def _elsewhere(one: OwnSuspension) -> tuple[Section, ...]:
-    """What the other nodes of the fleet have confirmed, if there are any."""
+    """A section with the confirmations of the other nodes of the fleet, if there are any."""
     if not one.elsewhere:
         return ()
     rows = [

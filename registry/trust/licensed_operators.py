@@ -66,7 +66,7 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
 
 
 def _is_part(found: Any, signed: dict[str, Any]) -> bool:
-    """True if a list says what the signed one says, of all its operators or of some."""
+    """True if a list says the same as the signed one, about all its operators or some of them."""
     operators = signed["operators"]
     return bool(found == signed | {"operators": [each for each in operators if each in found["operators"]]})
 
@@ -77,7 +77,7 @@ def _octets(path: Path) -> bytes:
 
 
 def _latest(proof: Path, trusted: Metadata[Root]) -> Metadata[Root]:
-    """The latest root; each is also signed by the keys of the root before it."""
+    """The latest root. Each root is also signed by the keys of the root before it."""
     while (path := proof / f"{trusted.signed.version + 1}.root.json").exists():
         trusted = followed(trusted, read_metadata(path, Root))
     return trusted

@@ -1,4 +1,4 @@
-"""The association's root metadata: a copy that somebody keeps, and the versions that follow it."""
+"""The association's root metadata: a copy from a trusted source, and the versions that follow it."""
 
 from pathlib import Path
 from typing import Any

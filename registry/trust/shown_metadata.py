@@ -1,4 +1,6 @@
-"""The metadata of a registry as evidence shows them: whether the association signed them, and what they name. Pure."""
+"""The metadata of a registry in evidence: the check of the association's signatures, and the digests that they name.
+Pure.
+"""
 
 import re
 from collections.abc import Mapping
@@ -17,8 +19,9 @@ _ROOT: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class ShownMetadata:
-    """`numbers` has the root of the entries of each file (`number_entries`), `sha256` its digest. `expires` is the
-    earliest expiry of the signatures. `root_is_known`: it follows from a root that the verifier has.
+    """Verified metadata. `numbers` has the root of the entries of each file (`number_entries`), `sha256` its digest.
+    `expires` is the earliest expiry of the signatures. `root_is_known` is True if the root follows from a root that the
+    verifier has.
     """
 
     numbers: Mapping[str, str]
@@ -27,12 +30,12 @@ class ShownMetadata:
     root_is_known: bool
 
 
-def verified(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> ShownMetadata:
-    """The verified content of the metadata (`root.json`, …). Expired signatures count, because the decision looks at
+def verified_metadata(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> ShownMetadata:
+    """The verified content of the metadata (`root.json`, …). Expired signatures count, because the decision checks
     `expires`.
 
-    `trusted` is the association's root from another source, the same one or one whose keys have signed this one.
-    Raises TrustError.
+    `trusted` is the association's root from another source: the same root, or an earlier one whose keys have signed
+    this one. Raises TrustError.
     """
     for name in metadata:
         if name.removesuffix(".json") not in tuf_roles.ROLES:
@@ -58,7 +61,7 @@ def verified(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> S
 
 
 def _check_versions(found: Mapping[str, Metadata[Any]]) -> None:
-    """Raises TrustError unless the metadata belong together."""
+    """Raise TrustError unless the versions of the metadata belong together."""
     snapshot = found["snapshot"].signed
     if found["timestamp"].signed.snapshot_meta.version != snapshot.version:
         raise unfit("timestamp.json")

@@ -18,7 +18,7 @@ from typing import Final
 
 
 class Keys(StrEnum):
-    """The sets of keys."""
+    """A set of keys."""
 
     ROOT = "root"
     REGISTRY = "registry"
@@ -27,7 +27,7 @@ class Keys(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The keys that sign the role, and how long a signature is valid."""
+    """The keys that sign a role, and the time for which a signature is valid."""
 
     keys: Keys
     lasts: timedelta
@@ -44,9 +44,9 @@ DELEGATED: Final = {
     SUSPENSIONS: SUSPENSIONS_FILE,
     NEVER_ORIGINATES: NEVER_ORIGINATES_FILE,
 }
-"""Role → its file."""
+"""Role → the file that it signs."""
 OPTIONAL: Final = frozenset({NEVER_ORIGINATES_FILE})
-"""The files that a repository may not have yet. Once published, a file stays."""
+"""Files that a repository may lack at first. Once published, a file stays."""
 OPERATORS_FILE: Final = "operators.json"
 REFUSALS_FILE: Final = "refusals.list"
 TONES: Final = "tones"
@@ -55,8 +55,9 @@ PATHS: Final = {
     SUSPENSIONS: [SUSPENSIONS_FILE, REFUSALS_FILE],
     NEVER_ORIGINATES: [NEVER_ORIGINATES_FILE],
 }
-"""Role → all that it may sign: the registry, the public list made from it, and the masters that it names; the
-suspensions, and the list of refused contractors; the numbers that never originate.
+"""Role → all files that it may sign. `registry`: the registry, the public list made from it, and the masters that it
+names. `suspensions`: the suspensions, and the list of refused contractors. `never-originates`: the numbers that never
+originate.
 """
 
 KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 4}
@@ -64,7 +65,7 @@ KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 4}
 nodes warn two days before the end: if these were all, one officer who is ill at New Year would end all licences.
 """
 THRESHOLD: Final = 2
-"""How many keys of a set must sign."""
+"""Number of keys of a set that must sign."""
 ROLES: Final = {
     "root": Role(Keys.ROOT, timedelta(days=730)),
     "targets": Role(Keys.ROOT, timedelta(days=365)),
@@ -74,9 +75,9 @@ ROLES: Final = {
     "snapshot": Role(Keys.DUTY, timedelta(days=30)),
     "timestamp": Role(Keys.DUTY, timedelta(days=7)),
 }
-"""One stolen key cannot sign a role."""
+"""Roles that one stolen key cannot sign."""
 
 METADATA: Final = "metadata"
 TARGETS: Final = "targets"
 KEPT: Final = "kept.json"
-"""In a member's cache: which generation is in use. It is replaced with each one."""
+"""File in a member's cache that names the generation in use. Each new generation replaces it."""

@@ -1,4 +1,4 @@
-"""The hook's requests over AGI and their answers, with evidence that fails on demand."""
+"""Requests of the hook over AGI and their answers, with an evidence store that fails on demand."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from idtone.core.calls import Direction, Party
 from idtone.core.decision import Policy
 from idtone.core.errors import AgiError, LedgerError
 from idtone.core.settings.settings import Interface
-from idtone.ledger.evidence.call_record import fold
-from lab.ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end
-from lab.call_control.evidence import MEMBER
+from idtone.ledger.evidence.call_record import record_of_steps
+from lab.ari_app.memory_call_control import CALL, NONCE, REQUESTED, call_control, end
+from lab.call_control.memory_evidence import MEMBER
 
 SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 — of no service
 DECIDE = (SECRET, "decide", CALL, NONCE, *REQUESTED, "", "", "", "")
@@ -41,7 +41,7 @@ async def test_a_request_is_decided_once_and_answered_with_one_variable(applicat
     for _ in range(2):
         assert await ask(application, "decide", *DECIDE) == VERDICT
     assert evidence.kinds() == ["decided"]
-    record = fold("lab", evidence.steps)
+    record = record_of_steps("lab", evidence.steps)
     assert (record.interface, record.nonce, record.profiles) == (Interface.AGI, NONCE, {"called": "sample"})
 
 
@@ -49,7 +49,7 @@ async def test_a_request_is_decided_once_and_answered_with_one_variable(applicat
 async def test_under_the_operators_own_dial_only_the_called_party_can_hear(calls, evidence, arguments, parties):
     calls.policy = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset(Party)))
     await ask(AgiApplication(calls, SECRET), "decide", *arguments)
-    assert fold("lab", evidence.steps).profiles.keys() == parties
+    assert record_of_steps("lab", evidence.steps).profiles.keys() == parties
 
 
 WRONG = ["", "x", SECRET[:-1], f"{SECRET}0", SECRET.upper(), "日本", "0312345678"]
@@ -96,7 +96,7 @@ async def test_another_request_for_a_known_call_gets_no_verdict(application, cal
 
 
 async def test_the_verdict_comes_only_when_the_decision_survives_the_service(application, evidence):
-    """With the verdict, Asterisk plays the sound and connects even if the service dies."""
+    """Once Asterisk has the verdict, it plays the sound and connects even if the service dies."""
     evidence.stuck = True
     answering = asyncio.create_task(ask(application, "decide", *DECIDE))
     await asyncio.sleep(0.05)

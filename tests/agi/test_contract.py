@@ -1,4 +1,4 @@
-"""The codec, the server and the relay with a real Asterisk, and callers that inject values into its lines."""
+"""The codec, the server and the relay against a real Asterisk, and callers that inject values into its lines."""
 
 import asyncio
 import logging
@@ -31,14 +31,14 @@ DIALPLAN = """
     exten = relayed,1,Set(NUMBER={number})
      same = n,Set(HUNG=hangup)
      same = n,Set(LINES=a${{CHAR(10)}}agi_arg_9: forged)
-     same = n,AGI({program},-c,{folder}/unix.yaml,decide,c-1,variable:NUMBER,variable:ABSENT,variable:HUNG)
-     same = n,AGI({program},-c,{folder}/unix.yaml,seen,variable:VALUE,${{AGISTATUS}})
-    exten = unserved,1,AGI({program},-c,{folder}/unix.yaml,decide,c-1)
+     same = n,AGI({program},unix:{folder}/agi.sock,decide,c-1,variable:NUMBER,variable:ABSENT,variable:HUNG)
+     same = n,AGI({program},unix:{folder}/agi.sock,seen,variable:VALUE,${{AGISTATUS}})
+    exten = unserved,1,AGI({program},unix:{folder}/agi.sock,decide,c-1)
      same = n,AGI(agi://{tcp}/seen,${{AGISTATUS}})
 
     [agi-hangup]
     exten = direct,1,AGI(agi://{tcp}/hangup)
-    exten = relayed,1,AGI({program},-c,{folder}/unix.yaml,hangup)
+    exten = relayed,1,AGI({program},unix:{folder}/agi.sock,hangup)
     exten = h,1,AGI(agi://{tcp}/h,${{AFTER}})
 
     [from-lab]
@@ -60,14 +60,13 @@ def tcp() -> tuple[str, int]:
 
 @pytest.fixture(scope="module")
 def pbx(installation, folder, tcp, tmp_path_factory) -> Iterator[Asterisk]:
-    (folder / "unix.yaml").write_text(f"agi: {{listen: 'unix:{folder}/agi.sock'}}\n")
     dialplan = DIALPLAN.format(tcp=":".join(map(str, tcp)), number=NUMBER, program=IDTONE_AGI, folder=folder)
     with Asterisk(installation, tmp_path_factory.mktemp("pbx"), {"extensions.conf": dialplan}, site=BARE) as running:
         yield running
 
 
 class RecordingAnswer:
-    """The answers, by entry point, and the requests in order."""
+    """Records the requests in their order and answers each by its entry point."""
 
     def __init__(self, pbx: Asterisk, **answers: Mapping[str, str]) -> None:
         self.pbx = pbx
@@ -187,7 +186,7 @@ async def phone() -> AsyncIterator[Phone]:
 
 
 async def called(phone: Phone, pbx: Asterisk, user: str, **call: str) -> int | None:
-    """The final status of a call; the dialplan goes on to Hangup(17)."""
+    """Final status of a call, whose dialplan ends with Hangup(17)."""
     return (await phone.call(user, pbx.sip_address, **call)).final_status
 
 
@@ -219,8 +218,8 @@ async def test_the_relay_passes_on_request_and_answer(pbx, folder, logged):
         request, seen = await asked.next(), await asked.next()
     assert request.arguments == ("c-1", NUMBER, "", "hangup")
     assert seen.arguments == (hard, "SUCCESS")
-    # A program with an interpreter of its own: `…/idtone-agi -c FILE ENTRY …`.
-    programs = [line for line in asked.command_lines if b"/idtone-agi\0-c\0" in line]
+    # A program with an interpreter of its own: `…/idtone-agi unix:SOCKET ENTRY …`.
+    programs = [line for line in asked.command_lines if b"/idtone-agi\0unix:" in line]
     assert programs, "a program must be seen"
     assert not [line for line in programs if NUMBER.encode() in line]
     assert not closed_for(logged)

@@ -1,4 +1,4 @@
-"""The reader of AGI environments accepts what Asterisk sends, and no injected lines."""
+"""The reader of AGI environments: it accepts what Asterisk sends, and no injected lines."""
 
 import pytest
 from hypothesis import given, settings
@@ -73,7 +73,7 @@ def test_an_unknown_line_is_found_in_every_place():
 
 
 def test_no_value_forges_a_field_and_none_that_is_used_contains_a_control_character():
-    """Except in the last argument: there the entry point checks the number of its arguments."""
+    """The last argument is an exception: there the entry point checks the number of its arguments."""
     for key in KEYS:
         for injected in KEYS if key != KEYS[-1] else ():
             lines = fields(arguments=ARGUMENTS)

@@ -14,7 +14,7 @@ import pytest
 from idtone.agi import plain_agi
 from idtone.agi.environment import AgiRequest, write_fields
 from idtone.agi.plain_agi import Relay
-from idtone.agi.plain_agi_command import agi
+from idtone.agi.plain_agi_command import relay_request
 from idtone.agi.server import FastAgiServer
 from idtone.core.errors import AgiError, UsageError
 from lab.agi.fake_asterisk import CALL, FakeAsterisk, RecordingAnswer, running
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
-    """Another program at the service's address; yields what it received."""
+    """Context with another program at the service's address; yields the octets that it has received."""
     received: list[bytes] = []
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +45,7 @@ async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
 async def relayed(
     path: Path, *arguments: str, environment: bytes = write_fields(CALL), instead: dict[str, bytes] | None = None
 ) -> FakeAsterisk:
-    """Run the relay to its end. Raises its exception, with the conversation as a note."""
+    """Run the relay to its end. Raises the relay's exception, with the conversation as a note."""
     async with running() as (asterisk, output_of_asterisk, output):
         asterisk.instead |= instead or {}
         asterisk.write(environment)
@@ -60,7 +60,7 @@ async def relayed(
 
 
 logged: list[str] = []
-"""The messages that Asterisk was asked to log."""
+"""Messages that Asterisk was asked to log."""
 
 
 @pytest.fixture(autouse=True)
@@ -188,10 +188,19 @@ def test_only_asterisk_runs_it_and_without_a_number_on_its_command_line(number, 
     with os.fdopen(reading) as pipe, open(os.devnull) as nothing:
         monkeypatch.setattr(sys, "stdin", pipe if number else nothing)
         with pytest.raises(UsageError) as error:
-            agi("decide", ["c-1", *[number] * bool(number)])
+            relay_request("unix:/run/idtone/agi.sock", "decide", "c-1", *[number] * bool(number))
     said = str(error.value)
     if number:
         assert said.startswith("telephone numbers must not be on a command line")
         assert number not in said
     else:
         assert said == "only Asterisk can run this command, with AGI()"
+
+
+def test_a_hook_without_the_socket_is_named(monkeypatch):
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        monkeypatch.setattr(sys, "stdin", pipe)
+        with pytest.raises(UsageError, match=r"^decide is not the socket of the service; run `idtone dialplan export`"):
+            relay_request("decide", "c-1")

@@ -1,4 +1,6 @@
-"""A whole call over plain AGI: the service listens on a Unix socket, and Asterisk runs a program for each request."""
+"""A complete call over plain AGI: the service listens on a Unix socket, and Asterisk runs a program for each
+request.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -6,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.asterisk import IDTONE, Asterisk
-from lab.calls.hearing import heard_by
+from lab.calls.assert_heard import heard_by
 from lab.heard import identify
 from lab.lab import SUSPENDED, Forwarding, lab
 from lab.publication import LAB_REGISTRY
@@ -28,7 +30,7 @@ def service(installation, tmp_path_factory) -> Iterator[Service]:
 
 
 async def test_calls_are_decided_heard_and_recorded(service, references):
-    """By the hook, under the operator's own Dial(), and of a suspended number."""
+    """Calls by the hook, calls under the operator's own Dial(), and calls of a suspended number."""
     async with lab(service.asterisk) as phones:
         connected = [await phones.place(Forwarding(way=way, interface="agi")) for way in ("hook", "own-dial")]
         refused = await phones.place(Forwarding(number=SUSPENDED, interface="agi"))

@@ -21,7 +21,7 @@ from lab.lab import until
 SLOW = 5000
 REQUESTS, REQUESTS_PER_S = 100, 40
 ROUNDS = 3
-"""Several rounds, because other programs of the machine slow some rounds down."""
+"""Number of rounds. Other programs of the machine slow some of them down."""
 ALLOWED_P99_MS = 50
 
 
@@ -32,8 +32,8 @@ def allow_open_files() -> None:
 
 
 def keep_slow_sockets(port: int, opened: Synchronized[int]) -> None:
-    """Every other one sends an octet of an environment each second, and the rest nothing. One that is closed is opened
-    again about ten seconds later.
+    """Keep sockets open: every other one sends an octet of an environment each second, and the rest nothing. A socket
+    that is closed is opened again about ten seconds later.
     """
     allow_open_files()
 
@@ -58,7 +58,7 @@ def keep_slow_sockets(port: int, opened: Synchronized[int]) -> None:
 
 @contextmanager
 def slow_sockets(port: int) -> Iterator[Synchronized[int]]:
-    """Keeps them inside the context; yields how many have been opened in total."""
+    """Context in which slow sockets are kept open; yields how many have been opened in total."""
     context = multiprocessing.get_context("spawn")
     opened = context.Value("i", 0)
     program = context.Process(target=keep_slow_sockets, args=(port, opened))
@@ -84,7 +84,7 @@ async def verdict_ms(address: tuple[str, int]) -> float:
 
 
 async def p99_ms(address: tuple[str, int]) -> float:
-    """The 99th percentile of a round of requests, which do not wait for the previous answer."""
+    """99th percentile, in ms, of a round of requests that do not wait for the previous answer."""
     asking = []
     for _ in range(REQUESTS):
         asking.append(asyncio.create_task(verdict_ms(address)))

@@ -14,10 +14,10 @@ from idtone.core.calls import Direction, Party
 from idtone.core.decision import Policy
 from idtone.core.errors import AriRefused, AriUnavailable, JournalError
 from idtone.core.settings.settings import Interface
-from idtone.ledger.evidence.call_record import fold
+from idtone.ledger.evidence.call_record import record_of_steps
 from lab.ari_app.fake_asterisk import FakeAsterisk
-from lab.ari_app.fakes import CALL, NONCE, REQUESTED, call_control, end, no_journal
-from lab.call_control.evidence import MEMBER, MemoryEvidence, suspending
+from lab.ari_app.memory_call_control import CALL, NONCE, REQUESTED, call_control, end, no_journal
+from lab.call_control.memory_evidence import MEMBER, MemoryEvidence, suspending
 from lab.lab import until
 
 CALLER, CALLED = "1795.1", "1795.2"
@@ -27,7 +27,7 @@ SUSPENDED = ("decide", CALL, NONCE, REQUESTED[0], "0312345677", *REQUESTED[2:], 
 VERDICT = f"v:{NONCE}:PLAY:licence-valid:::sample::22"
 
 WAITING = {"app_name": "Stasis", "app_data": ",".join(("idtone", *DECIDE))}
-"""The place in the dialplan of a channel that waits for a verdict."""
+"""Place in the dialplan of a channel that waits for a verdict."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def asterisk() -> FakeAsterisk:
 
 @pytest.fixture
 def often(monkeypatch) -> None:
-    """The calls in progress are compared with the channels all the time."""
+    """Compare the calls in progress with the channels all the time."""
     monkeypatch.setattr(module, "LAST_LINE_S", 0.0)
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
 
@@ -51,7 +51,7 @@ def often(monkeypatch) -> None:
 async def attended(
     calls: CallControl, asterisk: FakeAsterisk, read_journal: Callable[[], Awaitable[None]] = no_journal
 ) -> AsyncIterator[AriApplication]:
-    """An application that handles a fake Asterisk's events."""
+    """Context of an application that handles a fake Asterisk's events."""
     application = AriApplication(calls, read_journal)
     async with attending(application, asterisk):
         yield application
@@ -59,7 +59,9 @@ async def attended(
 
 @asynccontextmanager
 async def attending(application: AriApplication, asterisk: FakeAsterisk) -> AsyncIterator[asyncio.Task[None]]:
-    """Its next connection, after the calls in progress have been compared with the channels."""
+    """Context of the application's next connection, after the calls in progress have been compared with the
+    channels.
+    """
     task = asyncio.create_task(application.attend(asterisk))
     try:
         await until(lambda: task.done() or asterisk.requests, "the comparison with the channels")
@@ -70,20 +72,20 @@ async def attending(application: AriApplication, asterisk: FakeAsterisk) -> Asyn
 
 
 async def continued(asterisk: FakeAsterisk, channel: str = CALLER, times: int = 1) -> dict[str, str]:
-    """Wait until the channel was continued so many times; returns the last place."""
+    """Wait until the channel was continued `times` times. Returns the last place."""
     await until(lambda: len(asterisk.continued(channel)) == times, f"{channel} to continue")
     return asterisk.continued(channel)[-1]
 
 
 async def ask(asterisk: FakeAsterisk, arguments: tuple[str, ...] = DECIDE, channel: str = CALLER) -> dict[str, str]:
-    """A channel enters; returns the place at which it was continued."""
+    """Let a channel enter. Returns the place at which it was continued."""
     before = len(asterisk.continued(channel))
     asterisk.enter(channel, *arguments)
     return await continued(asterisk, channel, before + 1)
 
 
 async def broken(application: AriApplication, asterisk: FakeAsterisk) -> FakeAsterisk:
-    """The connection breaks; returns the Asterisk of the next one, with the same channels."""
+    """Break the connection. Returns the Asterisk of the next one, with the same channels."""
     asterisk.happens(None)
     await until(lambda: not application.connected, "the connection to break")
     again = FakeAsterisk()
@@ -101,7 +103,7 @@ async def test_a_request_is_decided_once_and_answered_by_one_request(calls, aste
             assert sent_to == {"context": "idtone-forward", "extension": VERDICT, "priority": "1"}
     assert len([path for _, path, _ in asterisk.requests if CALLER in path]) == 2
     assert evidence.kinds() == ["decided"]
-    record = fold("lab", evidence.steps)
+    record = record_of_steps("lab", evidence.steps)
     assert (record.interface, record.nonce, record.profiles) == (Interface.ARI, NONCE, {"called": "sample"})
 
 
@@ -255,7 +257,7 @@ async def test_a_call_continues_as_long_as_its_channel_exists(calls, asterisk, e
 
 
 async def test_a_call_that_is_decided_while_its_channel_is_looked_for_continues(calls, evidence, often):
-    """What Asterisk said of the channel can be older than the call."""
+    """The answer of Asterisk about the channel can be older than the call."""
     looking, looked = asyncio.Event(), []
 
     class Old(FakeAsterisk):
@@ -322,7 +324,7 @@ def ends(asterisk: FakeAsterisk) -> list[tuple[str, dict[str, str]]]:
 
 
 async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, evidence, caplog):
-    """While Asterisk is not connected, the call continues; then its channel is hung up once."""
+    """The call continues while Asterisk is not connected; then its channel is hung up once."""
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         application.end_suspended()
@@ -356,7 +358,7 @@ async def test_a_hangup_that_is_lost_with_the_connection_is_requested_over_the_n
 
 
 async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]:
-    """The channels of twenty calls, whose number is suspended now."""
+    """Channels of twenty calls whose number has been suspended."""
     channels = [f"1795.{n}" for n in range(1, 21)]
     for channel in channels:
         await ask(asterisk, ("decide", f"{channel}-1", *DECIDE[2:]), channel)
@@ -427,7 +429,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
 
 
 async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evidence):
-    """Nor is one that hung up while Asterisk was asked."""
+    """A call that hung up while Asterisk was asked is not counted either."""
     async with attended(calls, asterisk) as application:
         channels = await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
@@ -524,7 +526,7 @@ async def test_a_malformed_event_is_named(calls, asterisk, caplog):
 
 
 async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk, evidence, caplog):
-    """Also after a hand-over that failed."""
+    """It ends also after a hand-over that failed."""
     application = AriApplication(calls, no_journal)
     async with attending(application, asterisk) as task:
         application.allow_takeover(True)
@@ -540,7 +542,7 @@ async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk,
 
 
 async def test_the_next_instance_takes_the_application_while_this_one_waits_for_answers(calls, asterisk, monkeypatch):
-    """But it does not wait for ever."""
+    """It does not wait for ever."""
     application = AriApplication(calls, no_journal)
     async with attending(application, asterisk) as task:
         asterisk.answering.clear()

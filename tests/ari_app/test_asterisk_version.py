@@ -1,4 +1,4 @@
-"""The version of Asterisk, by the text that it prints."""
+"""Asterisk's version, read from the text that it prints."""
 
 import pytest
 from hypothesis import given

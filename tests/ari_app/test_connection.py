@@ -15,7 +15,7 @@ from idtone.ari_app import events
 from idtone.ari_app.connection import AriConnection, connect
 from idtone.core.errors import AriRefused, AriUnavailable
 from lab.asterisk import LOOPBACK, Asterisk, free_ports
-from lab.hostile.server import (
+from lab.hostile.hostile_server import (
     APPLICATION,
     CHANNEL,
     EVENTS,
@@ -36,7 +36,7 @@ from lab.site import BARE
 
 @asynccontextmanager
 async def listening(connection: AriConnection) -> AsyncIterator[list[events.Event]]:
-    """Read the events, as the application does: over the WebSocket no answer comes otherwise."""
+    """Context in which the events are read, as the application does: over the WebSocket no answer comes otherwise."""
     told: list[events.Event] = []
 
     async def listen() -> None:
@@ -53,7 +53,7 @@ async def listening(connection: AriConnection) -> AsyncIterator[list[events.Even
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    """An Asterisk without a service, and without other channels."""
+    """An Asterisk without a service and without other channels."""
     with Asterisk(installation, tmp_path_factory.mktemp("pbx"), site=BARE) as running:
         yield running
 
@@ -75,7 +75,7 @@ async def test_a_connection_that_cannot_be_opened(pbx):
 
 @pytest.fixture
 def told(monkeypatch) -> list[str]:
-    """The types of all messages from the WebSocket."""
+    """Types of all messages from the WebSocket."""
     types: list[str] = []
     monkeypatch.setattr(module, "read", lambda text: types.append(json.loads(text)["type"]) or events.read(text))
     return types
@@ -138,7 +138,7 @@ async def test_an_application_that_a_closing_connection_takes_away_is_taken_agai
 
 
 async def ended_with(connection: AriConnection, *requests: Awaitable[Any]) -> list[BaseException]:
-    """The exceptions with which the events and the simultaneous requests ended."""
+    """Exceptions with which the events and the simultaneous requests ended."""
 
     async def listen() -> None:
         async for _ in connection.events():

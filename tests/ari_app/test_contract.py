@@ -1,4 +1,4 @@
-"""What the application expects from Asterisk, tested against the fake one and the real one."""
+"""Behaviour of Asterisk that the application relies on, tested against the fake one and the real one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -70,7 +70,7 @@ async def faked() -> AsyncIterator[Peer]:
 
 @asynccontextmanager
 async def cuttable(port: int) -> AsyncIterator[tuple[int, Callable[[], None]]]:
-    """A port that forwards to `port`, and a function that cuts every connection through it."""
+    """Context of a port that forwards to `port`; yields it and a function that cuts every connection through it."""
     lines: set[asyncio.StreamWriter] = set()
     pumps: set[asyncio.Task[None]] = set()
 
@@ -115,7 +115,7 @@ async def real(asterisk: Asterisk, transport: str) -> AsyncIterator[Peer]:
 
 @pytest.fixture(params=["fake", *transports()])
 async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    """Its events are read, as the application does: over the WebSocket no answer comes otherwise."""
+    """A peer whose events are read, as the application does: over the WebSocket no answer comes otherwise."""
     making = faked() if request.param == "fake" else real(request.getfixturevalue("pbx"), request.param)
     async with making as peer:
         listening = asyncio.create_task(peer.listen())
@@ -172,7 +172,7 @@ async def test_a_channel_that_enters_comes_as_an_event_and_waits_until_it_hangs_
 
 
 async def test_after_leaving_no_event_comes_but_requests_still_work(peer):
-    """Nor does a channel wait for the application in the real Asterisk."""
+    """No channel waits for the application in the real Asterisk then."""
     assert not await let_go(peer)
     await peer.ari.leave()
     await until(lambda: let_go(peer), "Asterisk to notice")

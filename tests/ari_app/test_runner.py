@@ -17,8 +17,8 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.core.errors import AriRefused, AriUnavailable
 from lab.ari_app.fake_asterisk import FakeAsterisk
-from lab.ari_app.fakes import call_control, no_journal
-from lab.call_control.evidence import MemoryEvidence
+from lab.ari_app.memory_call_control import call_control, no_journal
+from lab.call_control.memory_evidence import MemoryEvidence
 from lab.lab import until
 
 UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")
@@ -28,7 +28,7 @@ NOT_FOUND = AriRefused(404, "Not Found", "GET asterisk/info")
 
 @dataclass
 class Attended:
-    """An application with a script: an error ends the connection, None stays connected."""
+    """An application with a script: an error ends the connection, and None stays connected."""
 
     endings: list[Exception | None]
     attended: list[Any] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Connection:
 
 
 class Connections:
-    """Each try ends as its script says: an error fails at once, None connects. After the script every try connects."""
+    """Connections with a script: an error fails at once, and None connects. After the script every try connects."""
 
     def __init__(self, refusals: Iterable[Exception | None] = ()) -> None:
         self._refusals = iter(refusals)
@@ -85,7 +85,7 @@ class Connections:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch) -> list[float]:
-    """The pauses between tries, each as long as its jitter can make it; here they take no time."""
+    """Pauses between tries, each as long as its jitter can make it. In these tests they take no time."""
     slept: list[float] = []
     monkeypatch.setattr(module.random, "uniform", lambda low, high: high)
 
@@ -121,7 +121,7 @@ async def running(
 
 
 async def run(application: Attended, connections: Connections, times: int = 1) -> None:
-    """Run until the application has been attended so many times."""
+    """Run until the application has been attended `times` times."""
     async with running(application, connections):
         await until(lambda: len(application.attended) == times, f"connection {times}")
 

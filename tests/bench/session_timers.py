@@ -1,4 +1,4 @@
-"""Session timers (RFC 4028) that take their time: nobody may ask for less than a minute and a half.
+"""Session timers (RFC 4028) in real time: nobody may ask for less than a minute and a half.
 
 `make bench-timers`; not in `make test`, which would wait for it.
 """
@@ -7,18 +7,20 @@ import asyncio
 from itertools import product
 
 from lab import session_timers
-from lab.calls.proving import POLICY, WAYS, Told, Way, assert_connected, told
+from lab.calls.assert_proved import POLICY, WAYS, Told, Way, assert_connected, told
 from lab.lab import Placed, lab
 from lab.phone import Answer
 from lab.session_timers import Refresher
 
 EXPIRES_S = session_timers.SHORTEST_S
 EXPIRED_S = EXPIRES_S - EXPIRES_S // 3 + 5
-"""RFC 4028, 10: who is not told in time that the call is still there ends it a third before the time is over."""
+"""Seconds after which a session without a refresh has ended: a third before the interval is over (RFC 4028, 10), and a
+little.
+"""
 
 
 async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, serving):
-    """On either leg: Asterisk is to refresh, and does; the phone is to, and does not."""
+    """The roles change on either leg: Asterisk is to refresh, and does; the phone is to, and does not."""
     service = serving(policy=POLICY)
     ways = [way for way in WAYS if way.interface == "ari"]
     cases = list(product(ways, ("caller", "called"), ("uac", "uas")))

@@ -1,4 +1,4 @@
-"""The page on the console's security says what the bench has found."""
+"""The page on the console's security has the results of the bench."""
 
 from bench import console_attack_page, page_tables
 from bench.console_attack_page import MOST_ROWS

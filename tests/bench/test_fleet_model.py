@@ -1,12 +1,12 @@
-"""The model of a fleet: what it reckons from one call's cost."""
+"""The model of a fleet, which calculates from the cost of one call."""
 
 import json
 import math
 
 import pytest
 
+from bench.fleet.fleet_page import FIGURES, PAGES, tables, written
 from bench.fleet.model import PARTS, Cost, Demand, Measured, Talk, carried, million, nodes_for, predicted, size
-from bench.fleet.page import FIGURES, PAGES, tables, written
 
 ONE = Measured(
     {name: Cost(per_call_ms=10 * place, per_node_second_ms=place) for place, name in enumerate(PARTS, 1)},

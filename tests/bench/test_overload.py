@@ -9,7 +9,7 @@ from lab.sipp import Outcome
 
 @dataclass
 class Offered:
-    """As far as `Load` is asked."""
+    """Stand-in for the part of `Load` that the tests read."""
 
     offered: int
     began_s: float = 100.0

@@ -1,4 +1,4 @@
-"""The bench of phones of others: its judgement, and that the pages have its table."""
+"""The bench of phones of other makers: its judgement, and its table on the pages."""
 
 import re
 import socket
@@ -8,14 +8,14 @@ from collections import Counter
 import pytest
 
 from bench.page_tables import text_in
-from bench.phones import page
+from bench.phones import phones_page
 from bench.phones.claims import Row, Sounding
 from bench.phones.situations import SITUATIONS
 from idtone.core.calls import Party
 from idtone.tones.verification.report import ToneVerdict
 from lab.phones.between import moved
 from lab.phones.capture import Capture, media
-from lab.phones.recorded import Received, by_numbers
+from lab.phones.received_sound import Received, by_numbers
 from lab.phones.rtpengine import decoded, encoded
 from lab.rtp import Packet
 
@@ -47,7 +47,7 @@ def test_a_row_of_the_table():
     row = Row(
         "behind NAT", "pjsua2", [Sounding(Party.CALLED, each, "sent", True) for each in (WHOLE, PART)], 2, nat=True
     )
-    told = page.table([row.to_json()], page._ENGLISH, 2)
+    told = phones_page.table([row.to_json()], phones_page._ENGLISH, 2)
     assert "| pjsua2 | behind NAT | called | 1 / 2 | 13–20 | sent 2 | 1 | 0 |" in told
     assert "Behind NAT, 1 of 2 calls" in told
 
@@ -58,9 +58,9 @@ def test_each_situation_has_its_own_words():
     assert len(SITUATIONS) >= 60
 
 
-@pytest.mark.parametrize(("path", "column"), [(page.ENGLISH, "what"), (page.JAPANESE, "japanese")])
+@pytest.mark.parametrize(("path", "column"), [(phones_page.ENGLISH, "what"), (phones_page.JAPANESE, "japanese")])
 def test_the_pages_have_all_situations(path, column):
-    made = text_in(path, page.BENCH)
+    made = text_in(path, phones_page.BENCH)
     for situation in SITUATIONS:
         assert f"| {getattr(situation, column)} |" in made, f"{situation.what}: run make bench-phones"
 
@@ -80,7 +80,7 @@ def test_packets_that_nobody_decodes_are_counted_by_their_numbers(numbers, loud)
     def packet(number: int, ssrc: int = 1) -> Packet:
         return Packet(0, number % 65536, 0, ssrc, 0, b"")
 
-    # What comes with another SSRC is the other party.
+    # Packets with another SSRC are the other party's.
     others = [packet(number, 2) for number in range(25)] if numbers else []
     received = by_numbers([*map(packet, numbers), *others], 22, 20)
     assert (received.loud, received.whole) == (loud, loud == 20)
@@ -108,7 +108,7 @@ def test_the_last_packets_of_a_call_before_are_none_of_the_next_one():
 
 @pytest.mark.skipif(not Capture.possible(), reason="only root can capture")
 def test_connections_of_others_take_no_place_from_media(monkeypatch):
-    """So many octets fill the buffer while nobody reads them."""
+    """The octets fill the buffer while nobody reads them."""
     monkeypatch.setattr(Capture, "_listen", lambda _: None)
     with (
         Capture(),

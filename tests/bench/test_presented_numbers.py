@@ -1,4 +1,4 @@
-"""What `make bench-numbers` offers, and what it takes for wrong."""
+"""The numbers that `make bench-numbers` offers, and the results that it counts as wrong."""
 
 from collections import Counter
 from datetime import UTC, datetime

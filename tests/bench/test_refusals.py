@@ -1,4 +1,4 @@
-"""The bench of the refusals finds every refused customer and no other, and its figures are of one run."""
+"""The bench of the refusals finds every refused customer and no other, and its figures come from one run."""
 
 from bench.refusals import measured
 

@@ -1,4 +1,4 @@
-"""The registry that the bench measures is the one that it says."""
+"""The registry of the bench has the contents that the bench states."""
 
 import random
 

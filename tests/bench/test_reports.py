@@ -1,4 +1,4 @@
-"""The reports that the bench measures are real ones, and its commands find them."""
+"""The reports of the bench are real ones, and its commands find them."""
 
 import io
 import json

@@ -4,7 +4,7 @@ import pytest
 
 from idtone.call_control import journal_reader
 from idtone.call_control.journal_reader import JournalFolder
-from lab.call_control.reading import journal_in
+from lab.call_control.journal_helpers import journal_in
 
 
 @pytest.fixture
@@ -14,6 +14,6 @@ def folder(tmp_path: Path) -> JournalFolder:
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reader replaces and checks files all the time."""
+    """Let the reader replace and check files all the time."""
     for name, seconds in {"POLL_S": 0.01, "GATHER_S": 0.0, "REPLACE_EVERY_S": 0.01, "SAVE_EVERY_S": 0.0}.items():
         monkeypatch.setattr(journal_reader, name, seconds)

@@ -1,4 +1,4 @@
-"""The token between the nodes of a fleet: what it binds, and what becomes of others."""
+"""The token between the nodes of a fleet: what it binds, and how other tokens are treated."""
 
 from dataclasses import replace
 
@@ -16,8 +16,8 @@ from idtone.core.calls import Reason, RemoteCall, Skip
 from idtone.core.decision import Chain, Policy
 from idtone.core.numbers import parse
 from idtone.core.settings.settings import Interface
-from lab.call_control import hook
-from lab.call_control.evidence import CALLED, CALLER, LICENSED, MEMBER, NOW, REQUEST, UNKNOWN, id_of, registry
+from lab.call_control import hook_lines
+from lab.call_control.memory_evidence import CALLED, CALLER, LICENSED, MEMBER, NOW, REQUEST, UNKNOWN, id_of, registry
 
 KEY = bytes(range(32))
 CALL = RemoteCall("pbx-東京.1", "pbx-1793491200.4-1")
@@ -127,7 +127,7 @@ def test_only_an_announced_call_to_another_node_gets_a_token(control):
 
 def test_a_token_makes_the_call_announced_and_the_record_names_the_other_call(control, evidence):
     announced = verdict(control, replace(TO_B, chain_token=token(dialled=CALLED)))
-    assert (announced.files, len(announced.chain)) == ({}, 12)  # the chain goes on
+    assert (announced.files, len(announced.chain)) == ({}, 12)  # the chain continues
     inside = replace(REQUEST, call_id=id_of(2), chain_token=token())
     assert verdict(control, inside).chain == dialplan.CHAINED
     for record in map(evidence.record, (TO_B.call_id, inside.call_id)):
@@ -141,9 +141,9 @@ def test_a_token_makes_the_call_announced_and_the_record_names_the_other_call(co
 async def test_a_token_no_longer_counts_when_a_call_with_it_was_connected_and_has_ended(control, evidence):
     forks = [replace(REQUEST, call_id=id_of(number), chain_token=token()) for number in (1, 2, 3)]
     assert not verdict(control, forks[0]).files
-    control.journal(read(hook.ended(id_of(1), status="BUSY")))
+    control.journal(read(hook_lines.ended(id_of(1), status="BUSY")))
     assert not verdict(control, forks[1]).files  # another leg of the same Dial()
-    control.journal(read(hook.ended(id_of(2))))
+    control.journal(read(hook_lines.ended(id_of(2))))
     assert verdict(control, forks[2]).files
     assert control.fleet
     assert control.fleet.results == {TokenResult.ACCEPTED: 2, TokenResult.REPEATED: 1}
@@ -168,7 +168,7 @@ def test_a_call_that_comes_back_follows_the_call_itself(control):
     first = verdict(control, TO_B)
     back = replace(REQUEST, number=CALLED, chain_token=token_text(NOW_S, ours, first.chain))
     assert not verdict(control, replace(back, call_id=id_of(2))).files
-    control.journal(read(hook.sounded(TO_B.call_id, sent=22)))
+    control.journal(read(hook_lines.sounded(TO_B.call_id, sent=22)))
     assert verdict(control, replace(back, call_id=id_of(3))).files
 
 

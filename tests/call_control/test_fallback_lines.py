@@ -23,7 +23,7 @@ def table(*entries: Mapping[str, object]) -> LinesIndex:
 
 
 def written(*entries: Mapping[str, object]) -> dict[str, dict[str, str]]:
-    """The file's sections."""
+    """Sections of the file."""
     sections: dict[str, dict[str, str]] = {}
     for line in lines_text(table(*entries)).splitlines()[1:]:
         if line.startswith("["):
@@ -57,7 +57,7 @@ def test_each_line_has_the_numbers_of_its_entries_and_of_its_customer():
     ],
 )  # fmt: skip
 def test_a_line_is_named_as_the_hook_s_request_has_it(name, there):
-    """By URIENCODE(), and without what FILTER() drops."""
+    """The name is encoded by URIENCODE() and lacks what FILTER() drops."""
     assert written({"endpoints": [name], "numbers": ["0312345678"]})["endpoints"] == {there: f"{there}:0"}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from idtone.call_control import journal_reader as module
 from idtone.call_control.journal_reader import JournalFolder
-from lab.call_control.reading import Entered, is_cleared, journal_in, taken, until, write
+from lab.call_control.journal_helpers import Entered, is_cleared, journal_in, taken, until, write
 from lab.call_control.unix_users import (
     ASTERISK_GROUP,
     SERVICE_GROUP,
@@ -20,15 +20,15 @@ from lab.call_control.unix_users import (
     needs_root,
     shared_folder,
 )
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 
 HOLDING = 'echo holds; while :; do exec {held}>>"$1" || :; sleep 0.05; done'
-"""Opens the journal's file again and again, and closes none. Bash, as any user may run it."""
+"""Program of bash, as any user may run it, which opens the journal's file again and again and closes none."""
 
 
 @contextmanager
 def held_open(folder: JournalFolder, count: int) -> Iterator[list[int]]:
-    """So many processes of another user in Asterisk's group hold the files open; yields their ids."""
+    """Context in which processes of another user in Asterisk's group hold the files open; yields their ids."""
     command = ["bash", "-c", HOLDING, "holding", str(folder.path)]
     holding = [
         subprocess.Popen(
@@ -102,7 +102,7 @@ async def test_a_process_that_keeps_the_files_open_keeps_no_line(shared, quickly
 
 
 async def test_what_is_written_to_a_held_file_counts_until_its_time_is_over(tmp_path, quickly, monkeypatch):
-    """Also if the process writes all the time, so that some evidence is always on its way to the disk."""
+    """The process writes all the time, so that some evidence is always on its way to the disk."""
     monkeypatch.setattr(module, "HELD_S", 0.3)
     folder, entered = journal_in(tmp_path), Entered(on_disk=False)
     async with entered.following(folder) as reader:

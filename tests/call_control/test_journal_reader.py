@@ -24,7 +24,7 @@ from idtone.call_control import journal_reader as module
 from idtone.call_control.journal_file import PART, JournalFile
 from idtone.call_control.journal_reader import FILE_MODE, FOLDER_MODE, JournalFolder
 from idtone.core.errors import JournalError
-from lab.call_control.reading import Entered, following, is_cleared, journal_in, taken, until, write
+from lab.call_control.journal_helpers import Entered, following, is_cleared, journal_in, taken, until, write
 from lab.call_control.unix_users import (
     ASTERISK_GROUP,
     SERVICE_GROUP,
@@ -44,7 +44,7 @@ def entered() -> Entered:
 
 @pytest.fixture
 def unpolled(monkeypatch) -> None:
-    """Without inotify the next read would come after a minute."""
+    """Set the poll so far apart that, without inotify, the next read would come after a minute."""
     monkeypatch.setattr(module, "POLL_S", 60.0)
 
 
@@ -74,7 +74,9 @@ def test_asterisk_can_write_but_not_read_and_other_users_can_do_neither(folder):
 @pytest.mark.parametrize("sticky", [0, 0o2000])
 @pytest.mark.parametrize("there", [False, True])
 def test_the_group_is_that_of_the_sounds(tmp_path, sticky, there):
-    """Even in a folder that an operator made with g+s for another group, and after a change of the sounds' group."""
+    """This holds even in a folder that an operator made with g+s for another group, and after a change of the sounds'
+    group.
+    """
     sounds, directory = tmp_path / "sounds", tmp_path / "var" / "journal"
     sounds.mkdir()
     directory.parent.mkdir()
@@ -265,7 +267,7 @@ async def test_long_lines(folder):
         lines = [character * length for character in "abcd"]
         entered = Entered()
         async with entered.following(folder) as reader:
-            entered.lines.clear()  # those of the lengths before
+            entered.lines.clear()  # lines of the lengths before
             for line in lines:
                 write(folder, f"{line}\n")
                 await reader.read_new_lines()
@@ -329,7 +331,7 @@ async def test_many_lines_are_entered_in_parts_and_calls_have_their_turn_between
     lines = [str(number) for number in range(1000)]
     for text in (lines[:600], lines[600:]):
         write(folder, "".join(f"{line}\n" for line in text))
-        folder.replace()  # what a file of before holds is entered in parts too
+        folder.replace()  # the content of an earlier file is entered in parts too
     reader = module.JournalReader(folder, enter, lambda: True, entered.gaps_s.append)
     ticking = asyncio.create_task(tick())
     async with following(reader):
@@ -342,7 +344,7 @@ async def test_many_lines_are_entered_in_parts_and_calls_have_their_turn_between
 
 
 async def begun(entered: Entered) -> None:
-    """Each turn of the loop is seen, however fast the machine is."""
+    """Mark each turn of the loop, however fast the machine is."""
     async with asyncio.timeout(60):
         while not entered.lines:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -495,7 +497,7 @@ async def test_a_file_stays_while_the_hook_has_it_open(folder, entered, quickly)
 
 @contextmanager
 def writers(folder: JournalFolder, count: int) -> Iterator[list[list[str]]]:
-    """The hook writes all the time in so many threads; yields what each has written."""
+    """Context in which the hook writes all the time in `count` threads; yields the lines that each has written."""
     over = threading.Event()
     written: list[list[str]] = [[] for _ in range(count)]
 
@@ -565,7 +567,7 @@ async def test_files_that_another_reader_replaces_meanwhile_are_read_in_order(fo
     lines = ["a"]
 
     def taken(self: JournalFolder) -> list[Path]:
-        """Lists the files; then the other reader replaces the hook's file twice."""
+        """List the files; then the other reader replaces the hook's file twice."""
         files = listed(self)
         for line in ("b", "c") if len(lines) < 3 else ():
             self.replace()
@@ -596,7 +598,7 @@ async def test_two_readers_at_once_lose_nothing(folder, quickly):
 
 
 def take_away(folder: JournalFolder, something_comes_in_the_way: bool) -> None:
-    """At one stroke: a thread of the reader may be making it anew."""
+    """Remove the folder at one stroke: a thread of the reader may be making it anew."""
     while True:
         gone = folder.directory.rename(folder.directory.with_name("gone"))
         shutil.rmtree(gone)
@@ -608,7 +610,7 @@ def take_away(folder: JournalFolder, something_comes_in_the_way: bool) -> None:
 
 
 async def test_a_folder_that_cannot_be_used_is_logged_once_and_made_again(folder, entered, quickly, caplog):
-    """At the start, while the journal is read, and after it was deleted."""
+    """The fault comes at the start, while the journal is read, and after it was deleted."""
     shutil.rmtree(folder.directory)
     folder.directory.write_text("in the way")
     async with following(entered.reader(folder)):
@@ -651,7 +653,7 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered,
 
 
 async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeypatch):
-    """As on a disk with errors: the first part was read, the next one cannot be."""
+    """A disk with errors: the first part was read, and the next one cannot be."""
     lines = [f"{number:04}" for number in range(PART // 4)]  # more than one part
     write(folder, "".join(f"{line}\n" for line in lines))
     read = os.read

@@ -23,9 +23,9 @@ from idtone.call_control.journal_reader import READ, JournalFolder, JournalReade
 from idtone.core.decision import Policy
 from idtone.core.settings.settings import Interface
 from idtone.tones.making.sounds import Sound
-from lab.call_control import hook
-from lab.call_control.evidence import MEMBER, REQUEST, MemoryEvidence, id_of, registry
-from lab.call_control.reading import is_cleared, journal_in, until, write
+from lab.call_control import hook_lines
+from lab.call_control.journal_helpers import is_cleared, journal_in, until, write
+from lab.call_control.memory_evidence import MEMBER, REQUEST, MemoryEvidence, id_of, registry
 
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 
@@ -44,7 +44,9 @@ def close_all(folder: Path) -> None:
 
 @dataclass
 class Kill:
-    """Kills at `place`, a file and a line in it, at its `time`th execution. Without it only records the lines."""
+    """Kills at the `time`th execution of `place`, a file and a line in it. Without a place it only records the
+    lines.
+    """
 
     place: tuple[str, int] | None = None
     time: int = 1
@@ -53,7 +55,7 @@ class Kill:
 
     FILES = frozenset(str(module.__file__) for module in (journal_reader, journal_intake, call_control, call))
     CALLBACKS = frozenset({"<lambda>", "_log_failure", "notify"})
-    """The event loop or a future calls these, and would catch the exception."""
+    """Functions that the event loop or a future calls, and whose exception it would catch."""
 
     def trace(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
         code = frame.f_code
@@ -86,7 +88,7 @@ async def live(
     sounds: dict[str, Sound],
     dice: random.Random,
 ) -> None:
-    """A service that follows the journal until all lines are entered, or until it is killed."""
+    """Run a service that follows the journal until all lines are entered, or until it is killed."""
     control = CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, recorded=evidence.knows)
     control.recall(evidence.calls_in_progress())
     entry = JournalIntake(control, evidence.times, folder.refuse, evidence.restored)
@@ -111,23 +113,26 @@ async def live(
 
 
 def calls_of(evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[list[str], dict[str, list[str]]]:
-    """The lines of calls of each kind, and the steps that their records must have."""
+    """Lines of calls of each kind, and the steps that their records must have."""
     played = ["answered", "sound-started", "sound-ended", "connected", "ended"]
     at = datetime.now(UTC) - timedelta(seconds=3)
     late, licensed, fallback, early = (id_of(number, at) for number in range(1, 5))
     control = CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, now=lambda: at)
     for call_id in (licensed, late):
         control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
-    lines = [hook.undecided(early, at=at), hook.ended(early, at=at, status="CANCEL", reason="", talked_ms="")]
+    lines = [
+        hook_lines.undecided(early, at=at),
+        hook_lines.ended(early, at=at, status="CANCEL", reason="", talked_ms=""),
+    ]
     for offset, (call_id, profile, sent) in enumerate(
         ((licensed, "sample", 22), (fallback, "notice", 28), (late, "notice", 28))
     ):
         begin = at + timedelta(microseconds=offset)
         reason = "licence-valid" if profile == "sample" else "service-unavailable"
         lines += [
-            *([hook.decided(call_id, at=begin)] if profile == "notice" else []),
-            hook.sounded(call_id, at=begin + timedelta(seconds=1), called=profile, sent=sent),
-            hook.ended(call_id, at=begin + timedelta(seconds=2), reason=reason, talked_ms=1000),
+            *([hook_lines.decided(call_id, at=begin)] if profile == "notice" else []),
+            hook_lines.sounded(call_id, at=begin + timedelta(seconds=1), called=profile, sent=sent),
+            hook_lines.ended(call_id, at=begin + timedelta(seconds=2), reason=reason, talked_ms=1000),
         ]
     return lines, {
         licensed: ["decided", *played],
@@ -138,7 +143,9 @@ def calls_of(evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[list[s
 
 
 def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
-    """When a service is killed, the next one continues. Asterisk writes its lines, even while the service is down."""
+    """Run services one after the other: when one is killed, the next one continues. Asterisk writes its lines, even
+    while the service is down.
+    """
     folder, evidence, dice = journal_in(place), MemoryEvidence(slow=True), random.Random(str(kill.place))
     lines, expected = calls_of(evidence, sounds)
 
@@ -166,7 +173,9 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, quickly, monkeypatch):
-    """At every third line that uses files, and at every tenth other line; `make bench-kills` kills more often."""
+    """The kills are at every third line that uses files, and at every tenth other line; `make bench-kills` kills more
+    often.
+    """
     monkeypatch.setattr(journal_reader, "POLL_S", 0.004)
     monkeypatch.setattr(journal_reader, "REPLACE_EVERY_S", 0.0)
     whole = Kill()

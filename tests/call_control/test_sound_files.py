@@ -1,4 +1,4 @@
-"""What is known of the file that Asterisk played, by looking at it before and afterwards."""
+"""The state of the file that Asterisk played, known from looking at it before and afterwards."""
 
 import os
 import shutil
@@ -14,8 +14,8 @@ from idtone.call_control.sound_files import PlayedFile, SoundFiles
 from idtone.core.errors import ToneError
 from idtone.tones.making.sounds import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
-from lab.one_module import change_library
-from lab.tones.refusing import refusal
+from lab.change_library import change_library
+from lab.tones.refusal_message import refusal
 
 LATER = datetime.now(UTC) + timedelta(hours=1)
 EARLIER = datetime(2020, 1, 1, tzinfo=UTC)
@@ -44,7 +44,7 @@ def of(sound: Sound, name: str) -> Path:
 
 
 def damage(path: Path) -> None:
-    """In place, in the same length, with the same times."""
+    """Damage the file in place, with the same length and times."""
     was = path.stat()
     with path.open("r+b") as file:
         file.write(b"\0\0\0\0")

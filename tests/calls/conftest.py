@@ -1,11 +1,11 @@
-"""By which interface the service is asked, and services that a test may harm."""
+"""The interface by which the service is asked, and services that a test may damage."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.nights import breadth
+from lab.nightly_tests import breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.shared_service import Beside
@@ -22,7 +22,7 @@ def interface(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[st
 
 @pytest.fixture
 def own(asterisk: Asterisk, beside: Beside) -> Iterator[Service]:
-    """A service that the test may kill; the shared one is away meanwhile."""
+    """A service that the test may kill. The shared one is down meanwhile."""
     beside.away()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service

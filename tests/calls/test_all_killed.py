@@ -1,7 +1,7 @@
 """The service and Asterisk are killed at once: twice here, more often by `make bench-kills`."""
 
 from lab.asterisk import Asterisk
-from lab.calls.killing import kill_everything
+from lab.calls.kill_everything import kill_everything
 
 
 async def test_no_connected_call_is_without_its_record_when_everything_is_killed(installation, tmp_path, references):

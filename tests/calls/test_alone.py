@@ -1,4 +1,4 @@
-"""What Asterisk does while the service is away, from what the service left with it; by either interface."""
+"""Asterisk while the service is down, with what the service has left on it, by either interface."""
 
 import asyncio
 import os
@@ -9,16 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control.fallback import leave
-from idtone.call_control.fallback_file import render
+from idtone.call_control.fallback_keeper import write_durably
+from idtone.call_control.fallback_text import render
 from idtone.core.calls import Suspension
 from idtone.core.number_spans import NumberSpan
 from idtone.dialplan import FALLBACK_FILE
 from lab.asterisk import IDTONE
-from lab.calls.hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_heard import (
+    assert_heard_by,
+    assert_heard_then_connected,
+    assert_nothing_before_voice,
+    heard_by_called,
+)
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import Association, Machine
 from lab.service import Service
@@ -91,7 +96,7 @@ async def test_no_call_is_decided_by_the_file_that_was_before(away, beside):
     numbers = (int(f"81{LICENSED[1:]}"), *range(8150_0000_0000, 8150_0000_0000 + 200_000, 2))
     async with lab(away) as phones:
         _, before = await phones.call()
-        leave(away.sounds, render([(NumberSpan(each, each), stopped) for each in numbers], None))
+        write_durably(away.sounds, render([(NumberSpan(each, each), stopped) for each in numbers], None))
         try:
             for forwarding, (_, ending) in await side_by_side(by_both(*[Forwarding()] * 3), phones.call):
                 assert (ending.status, ending.reason) == REFUSED, forwarding
@@ -108,7 +113,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
 MARKS = dict.fromkeys(("cut", "emptied"), pytest.mark.nightly) | {"a folder": pytest.mark.breadth}
-"""A file that is cut by one octet is the hardest of the three to notice."""
+"""Marks of damaged sound files. A file that is cut by one octet is the hardest of the three to notice."""
 
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in (*DAMAGES, "unreadable")])
@@ -194,7 +199,7 @@ async def test_fallback_refuse(asterisk, serving, beside):
 
 
 async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, beside, references):
-    """For each direction; with `caller_hears: answered` the call is answered before."""
+    """The party of each direction is in the hook; with `caller_hears: answered` the call is answered before."""
     serving(policy="notify: {incoming: both, outgoing: caller}, caller_hears: answered")
     beside.away()
     hearing = {"incoming": ("called", "caller"), "outgoing": ("caller",)}

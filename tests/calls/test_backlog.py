@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from idtone.call_control.journal_reader import FOLDER_MODE, READ, JournalFolder
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both
 from lab.lab import LICENSED, Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.supervisor import Supervisor
@@ -19,7 +19,7 @@ A_CALL_S = 5.0
 
 
 def lines(begun_s: float) -> Iterator[str]:
-    """What the hook writes of calls that it announces by itself."""
+    """Lines that the hook writes of calls that it announces by itself."""
     for number in range(CALLS):
         at_s = begun_s + CALLS_S * number / CALLS
         call = f"{int(at_s)}.{number}-{number},{number:012}"
@@ -34,7 +34,7 @@ def lines(begun_s: float) -> Iterator[str]:
 @pytest.mark.alone
 @pytest.mark.nightly
 async def test_a_backlog_holds_up_neither_calls_nor_the_watchdog(asterisk, beside, references):
-    beside.settled()  # the sounds are there: of calls before them it is not known what was played
+    beside.settled()  # the sounds exist: for earlier calls it is unknown what was played
     begun_s = time.time() + 0.1
     service = Supervisor(asterisk, LAB_REGISTRY)
     folder = JournalFolder(asterisk.sounds / "journal", asterisk.sounds)

@@ -14,8 +14,8 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, Ending
-from lab.called import IncomingCall
-from lab.commands import printed
+from lab.commands import printed_json
+from lab.incoming_call import IncomingCall
 from lab.lab import LICENSED, Forwarding, Lab, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -23,14 +23,16 @@ from lab.shared_service import Beside
 from lab.site import reach
 
 EXTENSION = "extensions: [lab]"
-"""The endpoint of the lab's phones is a single extension: its limits are the lowest."""
+"""The lab phones' endpoint, declared as a single extension: its limits are the lowest."""
 STOP_AT = LIMITS[LineKind.EXTENSION][Signal.PRESENTED].new
 PLACES = itertools.count()
 
 
 @pytest.fixture(autouse=True)
 def forgotten(asterisk: Asterisk, beside: Beside) -> Iterator[None]:
-    """What one test stops, no service of another test knows, and not the one beside them: all have the same folder."""
+    """Remove the brake's files after each test. All services have the same folder, and none may know what another test
+    stopped.
+    """
     yield
     for path in (asterisk.scratch / "ledger").glob("*.brake*"):
         path.unlink()
@@ -55,7 +57,7 @@ async def present(
 
 
 async def attack(phones: Lab, calls: int, interface: str = "") -> AsyncIterator[Ending]:
-    """Calls one after the other, each with another number of the member."""
+    """Place calls one after the other, each with another number of the member."""
     for _ in range(calls):
         yield await present(phones, f"0612345{next(PLACES) % 1000:03}", interface)
 
@@ -76,17 +78,17 @@ def acts(service: Service) -> list[tuple[object, object]]:
 
 
 def held_line(service: Service) -> list[dict[str, Any]]:
-    return [hold for hold in printed(service, "brake", "list") if hold["kind"] == "endpoint"]
+    return [hold for hold in printed_json(service, "brake", "list") if hold["kind"] == "endpoint"]
 
 
 async def lists(service: Service, *steps: str) -> None:
-    """Wait until `brake list` says this of the phones' endpoint: a service writes its steps a little later, and asks
-    for those of its fleet each second.
+    """Wait until `brake list` says this of the phones' endpoint. A service writes its steps a little later, and reads
+    those of its fleet each second.
     """
     seen: list[Any] = []
 
     def shown() -> bool:
-        seen[:] = printed(service, "brake", "list")
+        seen[:] = printed_json(service, "brake", "list")
         return [hold["step"] for hold in seen if hold["kind"] == "endpoint"] == [*steps]
 
     try:
@@ -103,7 +105,7 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
         causes = {ending.reason: ending.cause for ending in endings if ending.status == "REFUSED"}
         assert causes == {"brake-slow": "42", "brake-stop": "21"}
 
-        # What is no misuse of the line goes on: an emergency call, a call to a number of ours.
+        # Calls that are no misuse of the line continue: an emergency call, a call to a number of ours.
         assert (await present(phones, LICENSED, interface, dialled="110")).reason == "emergency"
         assert (await present(phones, LICENSED, interface, "incoming")).status == "BUSY"
 
@@ -115,9 +117,9 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
             "extension",
             "presented-numbers-in-a-minute",
         )
-        assert printed(braked, "status")["brake"]["subjects"][0]["token"] == held["token"]
+        assert printed_json(braked, "status")["brake"]["subjects"][0]["token"] == held["token"]
         assert braked.record(held["call_id"])["reason"] in ("brake-slow", "licence-valid")
-        given = printed(braked, "brake", "release", held["token"][:8], "--why", "a test of ours")
+        given = printed_json(braked, "brake", "release", held["token"][:8], "--why", "a test of ours")
         assert given["token"] == held["token"]
         assert (await present(phones, LICENSED, interface)).status == "BUSY"
         await lists(braked)
@@ -148,7 +150,7 @@ async def test_a_stop_outlives_restart_kill_and_hand_over_and_a_release_does_too
             assert (await present(phones, LICENSED)).reason == "brake-stop", way
         await asyncio.to_thread(braked.stop)
         [held] = held_line(braked)
-        printed(braked, "brake", "release", held["token"], "--why", "while no service runs")
+        printed_json(braked, "brake", "release", held["token"], "--why", "while no service runs")
         await asyncio.to_thread(braked.start)
         assert (await present(phones, LICENSED)).status == "BUSY"
     assert acts(braked)[-1] == ("brake-release", "while no service runs"), acts(braked)
@@ -198,7 +200,7 @@ async def test_a_fleet_hears_of_a_stop_and_of_its_release_within_seconds(
             assert (await present(other, LICENSED)).reason == "brake-stop"
             [held] = held_line(services[1])
             assert (held["node"], held["label"]) == ("pbx-1", "lab")
-            printed(services[1], "brake", "release", held["token"], "--why", "released on the other node")
+            printed_json(services[1], "brake", "release", held["token"], "--why", "released on the other node")
             assert (await present(other, LICENSED)).status == "BUSY"
             await lists(services[0])
             assert (await present(one, LICENSED)).status == "BUSY"

@@ -1,4 +1,4 @@
-"""What a caller writes into its INVITE harms neither Asterisk nor other calls, and avoids no licensed sound."""
+"""Texts that a caller writes into its INVITE harm neither Asterisk nor other calls, and avoid no licensed sound."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import RECOGNISED_S, by_both, side_by_side
-from lab.calls.restarting import DEADLINE_S
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
+from lab.calls.connected_call import DEADLINE_S
 from lab.heard import identify
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab, until
 
@@ -19,7 +19,7 @@ NO_UTF_8: Final = "\udcff"
 """The octet FF."""
 LONG: Final = 20_000
 UNKNOWN: Final = "0422123456"
-"""Nobody holds it."""
+"""Number that nobody holds."""
 
 TEXTS: Final = {
     "a name that is not UTF-8": Forwarding(display=f"Taro {NO_UTF_8}"),
@@ -65,7 +65,7 @@ def asserted(identity: str) -> Forwarding:
 
 
 async def test_no_octet_avoids_the_verdict(asterisk, serving):
-    """Of a number that nobody holds, where such calls are refused: without a verdict the call would be connected."""
+    """Number that nobody holds, where such calls are refused: without a verdict the call would be connected."""
     service = serving(policy="unlicensed: refuse")
     cases = [
         (place, control, forwarding)

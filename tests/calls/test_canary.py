@@ -1,4 +1,4 @@
-"""`idtone canary` on a real Asterisk, through another one as the carrier: what it says while all is well, and while one
+"""`idtone canary` on a real Asterisk, through another one as the carrier: its output while all is well, and while one
 thing after the other is broken.
 """
 
@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from lab.bootstrap import AsteriskInstallation
-from lab.calls.looping import CANARY_CALLED, Loop, loop
+from lab.calls.canary_loop import CANARY_CALLED, Loop, loop
 from lab.lab import SUSPENDED
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.packages import faketime
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -23,7 +23,7 @@ REGISTRY = LAB_REGISTRY.read_text("utf-8")
 NUMBERS = ("0312345678", CANARY_CALLED, "+8131234")
 
 HEARD = {"conforms", "present"}
-"""The verdicts on a sound that arrived: on a busy machine a packet of the recording can be late."""
+"""Verdicts on a sound that arrived. On a busy machine a packet of the recording can be late."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def assert_good(looped: Loop, code: int, report: dict[str, Any]) -> None:
 
 @rest_at_night("interface", ["ari", "agi"])
 def test_the_licensed_sound_arrives_and_the_call_has_a_marked_record(looped: Loop, interface: str) -> None:
-    """By ARI, and by a call file without ARI."""
+    """The canary calls by ARI, and by a call file without ARI."""
     before = time.time()
     code, report = looped.node.canary(IDTONE_INTERFACE=interface)
     assert_good(looped, code, report)
@@ -65,7 +65,7 @@ def test_another_node_answers_and_plays_back_what_arrived_there(looped: Loop) ->
 
 @contextmanager
 def without_codec(looped: Loop) -> Iterator[None]:
-    """Asterisk plays the .ulaw file as it is, and cannot decode what arrives."""
+    """Context without the codec: Asterisk plays the .ulaw file as it is, and cannot decode what arrives."""
     modules = ("codec_ulaw", "codec_a_mu")  # by way of A-law too
     for module in modules:
         looped.node.asterisk.command(f"module unload {module}.so")
@@ -78,7 +78,7 @@ def without_codec(looped: Loop) -> Iterator[None]:
 
 @contextmanager
 def with_another_sounds_content(looped: Loop) -> Iterator[None]:
-    """The file of the licensed sound holds the notice, in the same length: no evidence shows that."""
+    """Context in which the file of the licensed sound holds the notice, in the same length. No evidence shows that."""
     sounds = looped.node.asterisk.sounds
     path, kept = sounds / "sample.ulaw", (sounds / "sample.ulaw").read_bytes()
     other = (sounds / "notice.ulaw").read_bytes()
@@ -97,7 +97,7 @@ def with_an_expired_licence(looped: Loop) -> Iterator[None]:
 
 @contextmanager
 def published(looped: Loop, version: int, text: str) -> Iterator[None]:
-    """The registry has this text and version meanwhile."""
+    """Context in which the registry has this text and version."""
     _publish(looped, version, text)
     try:
         yield
@@ -169,10 +169,10 @@ class Broken:
     what: str
     broken: Callable[[Loop], AbstractContextManager[None]]
     verdict: str
-    """A pattern."""
+    """Pattern of the verdict."""
     fault: str
     detail: str
-    """A pattern."""
+    """Pattern of the detail."""
 
 
 BROKEN = [

@@ -1,12 +1,17 @@
-"""Calls that nobody is to hear a sound on: the second leg of a chain, and numbers that the member named."""
+"""Calls on which nobody is to hear a sound: the second leg of a chain, and numbers that the member named."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from idtone.dialplan import NO_TRUNKS
-from lab.calls.hearing import assert_heard_by, assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
-from lab.calls.proving import RECOGNISED_S, by_both, side_by_side
+from lab.calls.assert_heard import (
+    assert_heard_by,
+    assert_heard_then_connected,
+    assert_nothing_before_voice,
+    heard_by_called,
+)
+from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
 from lab.heard import hear, in_order
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab
 
@@ -25,7 +30,7 @@ def chain(phones, way: str) -> Forwarding:
 
 @pytest.fixture
 def believed(asterisk) -> Iterator[None]:
-    """The Diversion of all trunks is believed."""
+    """Trust the Diversion of all trunks during the test."""
     asterisk.command("dialplan set global IDTONE_DIVERSION_TRUNKS ^PJSIP/")
     yield
     asterisk.command(f"dialplan set global IDTONE_DIVERSION_TRUNKS {NO_TRUNKS}")
@@ -73,7 +78,7 @@ async def test_a_call_that_is_forwarded_three_times_is_sounded_once(away, refere
     """The service is away: Asterisk alone knows of the chain."""
     async with lab(away) as phones:
         placed, _ = await phones.call(Forwarding(destination=f"Local/{AGAIN}@lab-twice", dialled=AGAIN), RECOGNISED_S)
-        # Not whole: what is played into a row of Local channels can lose its first frame in Asterisk.
+        # Not complete: audio that is played into a row of Local channels can lose its first frame in Asterisk.
         assert heard_by_called(placed, references["notice"]).times == 1
         await phones.nothing_is_left()
 

@@ -10,12 +10,12 @@ import pytest
 from idtone.dialplan import channel_of
 from lab.asterisk import LAB_DIALPLAN, LOOPBACK, Asterisk
 from lab.lab import LICENSED, Lab, lab, until
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 IDS = ["plain-{}", 'a,b "c" it\'s (d) {}', "a){}(%2C", "$[1]${{x}};&|^\\:/?={}", "日本{}", "x" * 140 + "{}"]
-"""`{}` is what makes them unique."""
+"""Patterns of channel ids; `{}` makes them unique."""
 WAITING = """
     [waiting]
     exten = s,1,Answer()
@@ -25,14 +25,16 @@ WAITING = """
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory):
-    """One with an extension that answers, and is silent."""
+    """A PBX with an extension that answers and is silent."""
     files = {"extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(WAITING)}"}
     with Asterisk(installation, tmp_path_factory.mktemp("ids"), files) as running:
         yield running
 
 
 def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> None:
-    """Asterisk calls an extension that answers, and forwards that call to the called phone, in a channel of this id."""
+    """Let Asterisk call an extension that answers, and forward that call to the called phone, in a channel of
+    this id.
+    """
     host, port = phones.called.address
     query = {
         "endpoint": "Local/s@waiting",

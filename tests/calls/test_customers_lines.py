@@ -1,4 +1,6 @@
-"""Each customer's line presents its own numbers alone, through a real Asterisk, whatever becomes of their table."""
+"""Each customer's line presents its own numbers alone, through a real Asterisk, whatever happens to the table
+of lines.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,8 +11,8 @@ import pytest
 
 from idtone.dialplan import LINES_FILE
 from lab.asterisk import Asterisk
-from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.registry.customer_lines.databases import FREEPBX
@@ -110,7 +112,9 @@ AWAY = {
 
 
 async def test_while_the_service_is_away_too(asterisk, own):
-    """By the endpoint or the account code, and under an own Dial(); and without the file no outgoing call connects."""
+    """Calls by the endpoint or the account code, and under an own Dial(); without the file no outgoing call
+    connects.
+    """
     own.stop()
     since = datetime.now(UTC)
     (asterisk.sounds / LINES_FILE).rename(kept := asterisk.sounds / "kept")

@@ -1,4 +1,4 @@
-"""Whom a call is forwarded to, where that is no telephone outside: an extension of the PBX, a conference, a machine."""
+"""Forwarding to destinations inside the PBX: an extension, a conference, a machine that answers."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lab import voices
-from lab.calls.hearing import APART_MS
-from lab.calls.proving import (
+from lab.calls.assert_heard import APART_MS
+from lab.calls.assert_proved import (
     POLICY,
     SOUND_S,
     WAYS,
@@ -23,12 +23,12 @@ from lab.calls.proving import (
 )
 from lab.heard import hear, hear_whole
 from lab.lab import Placed, lab
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.phone import Answer, Phone
 
 EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}
 MACHINES = {"0312340001": voices.MACHINE, "0312340002": voices.FAX}
-"""What answers at a number."""
+"""Dialplan of the machines that answer at a number."""
 
 
 @rest_in_breadth("destination", EXTENSIONS)
@@ -44,11 +44,11 @@ async def test_an_extension_of_the_same_pbx(asterisk, serving, references, desti
 
 @pytest.mark.alone
 async def test_a_conference(asterisk, serving, references):
-    """Who is in the room hears the sound, and the caller hears the room when it is over.
+    """People in the room hear the sound, and the caller hears the room when it is over.
 
-    The room's stream is held against the moment of the caller's answer: a busy machine mixes it later. Asterisk's mixer
-    sometimes takes nothing of who has just come for half a second (2 of 192 calls by Dial() alone). It may also miss a
-    moment or slip.
+    The room's stream is compared with the moment of the caller's answer: a busy machine mixes it later. Asterisk's
+    mixer sometimes takes nothing of who has just come for half a second (2 of 192 calls by Dial() alone). It may also
+    miss a moment or slip.
     """
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.CALLED) as sitting:
@@ -83,7 +83,7 @@ async def test_a_conference(asterisk, serving, references):
 
 
 async def test_a_machine_of_the_pbx_that_plays_something(asterisk, serving, references):
-    """As a mailbox does. The machine does not wait for the sound: its beginning is not heard."""
+    """The machine plays like a mailbox. It does not wait for the sound: its beginning is not heard."""
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
 

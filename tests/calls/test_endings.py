@@ -1,8 +1,8 @@
 """Endings that are not in the table: the phone's early media, the operator's deadline, a phone that is off."""
 
 from lab import voices
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import POLICY, WAYS, by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import POLICY, WAYS, by_both, side_by_side
 from lab.heard import hear
 from lab.lab import Forwarding, lab
 from lab.phone import UNAVAILABLE, Answer, EarlyMedia, ring

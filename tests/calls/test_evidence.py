@@ -1,31 +1,31 @@
-"""The evidence of a real call, from the service that keeps it to one who has nothing but a pack."""
+"""The evidence of a real call, from the service that keeps it to a reader who has nothing but a pack."""
 
 from pathlib import Path
 
-from lab.commands import printed
+from lab.commands import printed_json
 from lab.lab import LICENSED, lab
-from lab.operations.exporting import WARRANT
+from lab.operations.ledger_commands import WARRANT
 
 
 async def test_a_call_is_found_proven_and_given_out_while_the_service_runs(asterisk, service, tmp_path: Path):
     async with lab(asterisk) as phones:
         _, ending = await phones.call()
         await phones.nothing_is_left()
-        # Another one goes on meanwhile: nothing is said of it yet.
+        # Another call continues meanwhile: nothing is said of it yet.
         going_on = await phones.place()
-        verdict = printed(service, "ledger", "verify")
+        verdict = printed_json(service, "ledger", "verify")
         assert (verdict["good"], verdict["open_calls"]) == (True, 1)
         assert verdict["leaves"] >= 1
-        found = printed(service, "ledger", "find", typed=f"{LICENSED}\n")
+        found = printed_json(service, "ledger", "find", typed=f"{LICENSED}\n")
         assert {ending.call_id} < {record["call_id"] for record in found}
         pack = tmp_path / "pack.zip"
-        made = printed(service, "ledger", "export", ending.call_id, "--case", "R-7", *WARRANT, "-o", pack)
+        made = printed_json(service, "ledger", "export", ending.call_id, "--case", "R-7", *WARRANT, "-o", pack)
         await phones.talk_and_hang_up(going_on)
-    told = printed(service, "verify", "pack", pack, "--log-key", made["log_key"])
+    told = printed_json(service, "verify", "pack", pack, "--log-key", made["log_key"])
     (record,) = told["records"]
     assert (told["good"], told["log_is_known"], record["sent"]) == (True, True, True)
     assert record["opened"]["forwarding"] == f"+81{LICENSED[1:]}"
-    assert printed(service, "ledger", "verify")["good"]
+    assert printed_json(service, "ledger", "verify")["good"]
     with service._reader() as reader:
         assert reader.record(made["record"])
 

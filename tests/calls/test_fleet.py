@@ -1,10 +1,10 @@
-"""The fleet comes up, loses a node's Asterisk while calls come, and has the evidence of all of them."""
+"""The fleet starts, loses a node's Asterisk while calls come, and has the evidence of all of them."""
 
 import time
 
 import pytest
 
-from bench.fleet.judging import judge
+from bench.fleet.call_fates import judge
 from lab.carrier import RETRANSMITTED_S, CarriedCall, Carrier
 from lab.fleet import fleet, until
 from lab.kamailio import find_or_get
@@ -13,9 +13,9 @@ from lab.postgresql import programs
 
 RATE, SECONDS = 8, 8
 COUNT = RATE // 2 * SECONDS
-"""Of each carrier."""
+"""Number of calls of each carrier."""
 DETECTED_S = 6.0
-"""Two OPTIONS, and the time that each waits."""
+"""Seconds until the death of a node is noticed: two OPTIONS, and the time that each waits."""
 
 
 def waiting(carrier: Carrier, since_s: float) -> list[CarriedCall]:
@@ -49,7 +49,7 @@ def test_a_nodes_asterisk_is_killed_and_the_next_calls_pass(installation, tmp_pa
                 DETECTED_S,
             )
             out_s = time.time()
-            # SIPp repeats for half a minute what the dead Asterisk does not answer.
+            # SIPp repeats the requests that the dead Asterisk does not answer for half a minute.
             until(
                 lambda: all(len(carrier.calls()) == COUNT and not waiting(carrier, out_s) for carrier in carriers),
                 "the calls to end",

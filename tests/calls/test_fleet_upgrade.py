@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab.asterisk import FLEET, IDTONE, LOOPBACK, Asterisk
-from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.kamailio import Kamailio, find_or_get
 from lab.lab import lab, until
 from lab.sip import Address
@@ -23,7 +23,7 @@ NOTE = "import subprocess, sys; open(sys.argv[1], 'w').write(subprocess.check_ou
 
 
 class OtherNode(asyncio.DatagramProtocol):
-    """Another node. Kamailio sees only that it answers OPTIONS."""
+    """Stand-in for another node. Kamailio sees only that it answers OPTIONS."""
 
     transport: asyncio.DatagramTransport
 
@@ -47,7 +47,7 @@ async def other_node() -> AsyncIterator[Address]:
 
 
 def inventory(folder: Path, asterisk: Asterisk, service: Supervisor, kamailio: Kamailio, note: Path) -> Path:
-    """One node on this machine. Its "installation" notes what Kamailio says meanwhile."""
+    """Inventory of one node on this machine. Its "installation" notes what Kamailio says meanwhile."""
     kamcmd = [*find_or_get().control, "-s", f"unix:{kamailio.control_socket}"]
     path = folder / "fleet.yaml"
     described = {

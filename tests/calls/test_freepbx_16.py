@@ -1,4 +1,4 @@
-"""The recipe for FreePBX on FreePBX 16, which calls its contexts by Macro(): a real Asterisk that has it."""
+"""The recipe for FreePBX on FreePBX 16, which calls its contexts by Macro(), on a real Asterisk."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from lab.bootstrap import AsteriskInstallation
-from lab.calls.hearing import assert_heard_by, assert_nothing_before_voice
-from lab.calls.proving import side_by_side
+from lab.calls.assert_heard import assert_heard_by, assert_nothing_before_voice
+from lab.calls.assert_proved import side_by_side
 from lab.calls.recipes import Case, Pbx, network, of, recorded, running
 from lab.lab import SUSPENDED
 from lab.macro_asterisk import with_macros

@@ -1,4 +1,4 @@
-"""The service stands still, and whoever supervises it as its unit file says puts another one in its place."""
+"""The service freezes, and a supervisor that follows its unit file replaces it."""
 
 import asyncio
 import contextlib
@@ -10,19 +10,19 @@ from typing import BinaryIO
 
 import pytest
 
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both
-from lab.calls.restarting import DEADLINE_S, connected
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both
+from lab.calls.connected_call import DEADLINE_S, connected_call
 from lab.lab import Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.supervisor import Supervisor
 
 ENDED_WITHIN_S = 2.0
-"""From the moment in which the service freezes."""
+"""Seconds from the moment in which the service freezes to its end."""
 
 
 async def replaced(service: Supervisor, frozen_s: float) -> None:
-    """The first life has ended by the watchdog, and the second one serves; all of it in time."""
+    """Check that the first life has ended by the watchdog and that the second one serves, all of it in time."""
     await until(lambda: len(service.lives) > 1 and service.lives[1].ready_s, "the next life")
     first, second = service.lives
     assert first.silent_s
@@ -41,7 +41,7 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
 @pytest.mark.nightly
 async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised, references):
     async with lab(asterisk) as phones:
-        talking, talking_id = await connected(phones, supervised)
+        talking, talking_id = await connected_call(phones, supervised)
         frozen_s = time.monotonic()
         os.kill(supervised.pid, signal.SIGSTOP)
         meanwhile = [phones.dial(forwarding) for forwarding in by_both(Forwarding()) * 2]
@@ -72,7 +72,7 @@ signal.signal(signal.SIGUSR1, lambda *_: time.sleep(60))
 from idtone.cli import main
 main()
 """
-"""Runs `idtone`; SIGUSR1 blocks its event loop."""
+"""Program that runs `idtone`, and whose event loop SIGUSR1 blocks."""
 
 
 class Blocking(Supervisor):
@@ -98,7 +98,7 @@ async def test_a_service_whose_event_loop_is_blocked_is_replaced(asterisk, besid
 
 
 class Clogged(Supervisor):
-    """It writes its log into a pipe, which `clog` fills."""
+    """A service that writes its log into a pipe, which `clog` fills."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,7 +119,7 @@ class Clogged(Supervisor):
         return self.said
 
     def clog(self) -> None:
-        # By a description of its own, since the service's end must go on blocking.
+        # It has a separate description, since the service's end must still block.
         writing = os.open(f"/proc/self/fd/{self.writing}", os.O_WRONLY | os.O_NONBLOCK)
         with contextlib.suppress(BlockingIOError):
             while True:

@@ -1,5 +1,5 @@
 """Calls while there is no room for their evidence: the service has its ledger on a small file system of its own, and
-others have filled that.
+other programs have filled that.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ import pytest
 from idtone.core.calls import Outcome, Reason
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.asterisk import IDTONE, Asterisk
-from lab.calls.proving import by_both, side_by_side
-from lab.calls.restarting import DEADLINE_S
+from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.connected_call import DEADLINE_S
 from lab.heard import identify
 from lab.lab import SUSPENDED, Forwarding, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service, reader_of
 
@@ -30,7 +30,7 @@ UNLICENSED = "0399999999"
 
 
 class Cramped(Service):
-    """Its ledger's disk is small, and without a reserve."""
+    """A service whose ledger is on a small disk without a reserve."""
 
     def _launch(self, *options: str) -> None:
         mine = "-m" if os.geteuid() == 0 else "-rm"
@@ -46,7 +46,7 @@ class Cramped(Service):
 
     @property
     def seen(self) -> Path:
-        """The ledger as the service sees it."""
+        """Ledger as the service sees it."""
         assert self.process
         return Path(f"/proc/{self.process.pid}/root{self.ledger}")
 
@@ -63,7 +63,7 @@ class Cramped(Service):
         self.seen.with_name("others").unlink()
 
     def _reader(self) -> LedgerReader:
-        """Of a copy: SQLite finds no way to a file by another process's root."""
+        """Reader of a copy of the ledger: SQLite cannot open a file through another process's root."""
         folder = self.ledger.parent.with_name("copy")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -75,7 +75,7 @@ class Cramped(Service):
 
 @pytest.fixture
 def cramped(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Cramped]:
-    """The parameter goes into its policy."""
+    """A service with a small disk. The parameter goes into its policy."""
     probe = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", tmp_path]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody mount a tmpfs")
@@ -109,7 +109,7 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
             return status, told[-1].reason, heard
 
         reason = ""
-        while reason != Reason.LEDGER_FULL:  # a step may still find a place in what is there
+        while reason != Reason.LEDGER_FULL:  # a step may still find a place in the existing space
             cramped.fill()
             _, reason, _ = await call(Forwarding())
         connected = (200, Reason.LEDGER_FULL, "notice")

@@ -5,7 +5,7 @@ hundred thousand. Alone, because a slow Asterisk turns honest calls away, as it 
 import pytest
 
 from bench.hostile import Plan, run
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 
 PLANS = {
     "all kinds": Plan(240, seed=24, rate=32, round=240),

@@ -1,15 +1,15 @@
-"""The service is killed at random moments while calls come at an even rate: twice here, a hundred by
-`make bench-kills`.
+"""The service is killed at random moments while calls come at an even rate: twice here, a hundred times by `make
+bench-kills`.
 """
 
 import pytest
 
 from lab.asterisk import Asterisk
 from lab.calls.paths import Mishap, draw_storm
-from lab.calls.walking import walk_round
+from lab.calls.walk_paths import walk_round
 
 SEED = 2033
-"""Its kills come soon after each other."""
+"""Seed whose kills come soon after each other."""
 KILLS, CALLS_PER_S = 2, 20
 
 

@@ -1,12 +1,12 @@
-"""What each kind of number hears and gets, with the service there, by either interface."""
+"""The sound and the treatment of each kind of number while the service runs, by either interface."""
 
 import pytest
 
-from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.chosen_asterisk import transports
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 
 TIMES = ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
@@ -19,7 +19,7 @@ NOTICED = {
     ("0399999999", "incoming"): "number-unknown",
     ("0523456789", "outgoing"): "direction-not-covered",
 }
-"""Number and direction of a call → why it gets the notice."""
+"""Number and direction of a call, with the reason why it gets the notice."""
 
 
 @pytest.mark.parametrize("interface", ["ari", "agi"], indirect=True)
@@ -87,7 +87,7 @@ async def test_a_suspended_number_never_rings(asterisk, service):
         assert not phones.called.calls
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "number-suspended", "21"), forwarding
-        assert (placed.caller.final_status, placed.caller.cause) == (403, 21)  # what PJSIP makes of cause 21
+        assert (placed.caller.final_status, placed.caller.cause) == (403, 21)  # PJSIP makes it from cause 21
         record = service.record(ending.call_id)
         assert (record["outcome"], record["status"], record["complete"]) == ("REFUSE", "REFUSED", True)
 

@@ -1,4 +1,4 @@
-"""The line between the service and Asterisk is cut or goes dead, or Asterisk itself dies, stands still or reloads."""
+"""The line between the service and Asterisk is cut or dead, or Asterisk itself dies, freezes or reloads."""
 
 import asyncio
 import base64
@@ -15,20 +15,20 @@ from aiohttp import ClientError, ClientSession
 
 from idtone.ari_app.connection import connect
 from lab.asterisk import Asterisk, free_ports
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import answered
+from lab.calls.connected_call import DEADLINE_S
 from lab.calls.detour import far
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import answered
-from lab.calls.restarting import DEADLINE_S
-from lab.calls.striking import through
+from lab.calls.strike import through
 from lab.chosen_asterisk import transports
 from lab.heard import identify
 from lab.lab import Lab, Placed, lab, until
-from lab.nights import one_of_each, rest_at_night
+from lab.nightly_tests import one_of_each, rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 NOTICED_WITHIN_S = 2.0
-"""Of a dead line: the heartbeat's second and half of it, and a little."""
+"""Seconds in which a dead line is noticed: the heartbeat's second and half of it, and a little."""
 
 
 class Other(Service):
@@ -52,7 +52,7 @@ def ready(service: Service) -> int:
 
 
 async def sounding(phones: Lab) -> Placed:
-    """A call in the middle of its sound."""
+    """Call in the middle of its sound."""
     placed = phones.dial()
     await answered(phones, placed)
     return placed
@@ -67,7 +67,9 @@ async def talked(phones: Lab, *calls: Placed) -> None:
 @pytest.mark.alone
 @pytest.mark.parametrize(("how", "transport"), one_of_each(["cut", "swallow"], transports(), {"swallow"}))
 async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asterisk, beside, references, how, transport):
-    """In the middle of a sound, with a caller who asks meanwhile: both hear the licensed sound, once and whole."""
+    """The line breaks in the middle of a sound, and another caller asks meanwhile: both hear the complete licensed
+    sound once.
+    """
     beside.away()
     async with far(asterisk, transport) as (service, detour), lab(asterisk) as phones:
         before = ready(service)
@@ -95,7 +97,7 @@ def pbx_with_service(installation, folder: Path) -> Iterator[tuple[Asterisk, Ser
 
 
 async def ari_is_back(asterisk: Asterisk) -> None:
-    """Raises TimeoutError."""
+    """Wait until ARI answers again. Raises TimeoutError."""
     credentials = base64.b64encode(f"idtone:{asterisk.ari_password}".encode()).decode()
     headers = {"Authorization": f"Basic {credentials}"}
     async with asyncio.timeout(60), ClientSession(headers=headers) as session:

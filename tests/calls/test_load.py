@@ -1,27 +1,31 @@
-"""How soon the sound begins, many calls at once, and what the service costs beyond Asterisk's own announcement."""
+"""The time at which the sound begins, many calls at once, and the cost of the service beyond Asterisk's own
+announcement.
+"""
 
 import asyncio
 import statistics
 
 import pytest
 
-from lab.calls.endings import SOUND_S
-from lab.calls.hearing import assert_heard_by, assert_heard_then_connected
-from lab.calls.proving import POLICY, RECOGNISED_S, WAYS, by_both
+from lab.calls.assert_heard import assert_heard_by, assert_heard_then_connected
+from lab.calls.assert_proved import POLICY, RECOGNISED_S, WAYS, by_both
+from lab.calls.ending_cases import SOUND_S
 from lab.lab import Forwarding, Placed, lab
 
 CALLS, AT_ONCE = 60, 20
 ADDED_LIMIT_MS = 5.0
 TURNS = 9
 APART_S = 0.4
-"""From the beginning of one call to that of the next; a sound begins well before."""
+"""Seconds from the beginning of one call to that of the next. A sound begins well before."""
 ONE_LATEST_MS, LATEST_MS = 80, 150
-"""When the sound may begin after the answer of one call, and where twenty calls are answered together."""
+"""Latest beginning of the sound in ms after the answer of one call, and where twenty calls are answered together."""
 
 
 @pytest.mark.alone
 async def test_the_sound_begins_at_once(asterisk, serving, beside, references):
-    """By each way into the hook, with the service up and away: no call begins while the sound of another one does."""
+    """Each way into the hook is used, with the service up and down: no call begins while the sound of another
+    one does.
+    """
     serving(policy=POLICY)
     forwardings = [*(way.forwarding() for way in WAYS), *by_both(Forwarding(way="own-dial"))]
     async with lab(asterisk) as phones:
@@ -78,7 +82,7 @@ async def test_60_calls_20_at_a_time(asterisk, service, references):
 @pytest.mark.nightly
 @pytest.mark.alone
 async def test_connecting_costs_little_over_asterisks_own_announcement(asterisk, service):
-    """From the called phone's answer to when the caller's knows of it, against Dial(…,A(the same file)), in turns."""
+    """The time from the called phone's answer to the caller's is compared with Dial(…,A(the same file)), in turns."""
     took: dict[str, list[float]] = {"native": [], "hook": []}
     async with lab(asterisk) as phones:
         for _ in range(TURNS):

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from idtone.call_control.call_log import EVERY_S
-from lab.calls.proving import side_by_side
+from lab.calls.assert_proved import side_by_side
 from lab.journald import Journald
 from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.phone import Behaviour, Refuse
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -26,7 +26,7 @@ NUMBERS = [
     "0112345678", LICENSED, "+81312345678", SUSPENDED, f"{SUSPENDED}x", "110", "0399999999", "03123456789012345",
     "anonymous", "",
 ]  # fmt: skip
-"""A number for each state of a licence, and all that is not a member's number."""
+"""A number for each state of a licence, and for everything that is not a member's number."""
 SECRETS = sorted({re.sub("[^0-9]", "", each)[-9:] for each in (*NUMBERS, CALLED_NUMBER, CALLER_NUMBER)} - {"", "110"})
 CALL_ID = re.compile(r"[0-9]+\.[0-9]+-[0-9]+")
 TEXT = re.compile(r"[-0-9]{10} [:0-9]{8}\.[0-9]{3}[+-][0-9:]{5} (debug|info|warning|err) (.*)")
@@ -38,7 +38,7 @@ logs.JOURNALD = Path(sys.argv.pop(1))
 from idtone.cli import main
 main()
 """
-"""Runs `idtone` with another socket in the place of journald's."""
+"""Program that runs `idtone` with another socket in the place of journald's."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Logging(Service):
         self.journald = Journald(self.asterisk.scratch / "journald")
         self.journald.path.chmod(0o666)  # as systemd's
         self.entries: list[dict[str, str]] = []
-        """What journald has read."""
+        """Entries that journald has read."""
 
     def _launch(self, *options: str) -> None:
         command = [sys.executable, "-c", WITH_SOCKET, str(self.journald.path), "serve", "-c", str(self.settings)]
@@ -64,11 +64,11 @@ class Logging(Service):
             )
 
     def log(self) -> str:
-        """All that it has logged, as it came."""
+        """Everything that it has logged, as it came."""
         return super().log() + "".join(f"{json.dumps(each)}\n" for each in self.entries)
 
     def logged(self) -> list[dict[str, str]]:
-        """Its records: level, message, and for JSON and journald the call and its reason."""
+        """Records of the log: level and message, and for JSON and journald also the call and its reason."""
         lines = self.log().splitlines()
         if self.form == "text":
             return [{"level": found[1], "message": found[2]} for line in lines if (found := TEXT.fullmatch(line))]
@@ -132,7 +132,7 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
 
 
 def ends(service: Logging) -> list[dict[str, str]]:
-    """The lines of the calls that are over."""
+    """Lines of the calls that are over."""
     return [
         line for line in service.logged() if re.search(r", (no sound|sound for .*), [0-9]+\.[0-9] s$", line["message"])
     ]

@@ -1,4 +1,4 @@
-"""What the phones' media do to the sound: codecs, video, keys, hold."""
+"""Effects of the phones' media on the sound: codecs, video, keys, hold."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -14,8 +14,8 @@ from idtone.tones.verification.verify import Verifier
 from lab import key_presses, voices
 from lab.asterisk import Asterisk
 from lab.call import Call
-from lab.calls.hearing import FRAME_MS, heard_by
-from lab.calls.proving import (
+from lab.calls.assert_heard import FRAME_MS, heard_by
+from lab.calls.assert_proved import (
     AFTER_S,
     POLICY,
     SOUND_S,
@@ -34,13 +34,13 @@ from lab.g711 import PCMA, PCMU
 from lab.heard import hear, hear_whole
 from lab.key_presses import press
 from lab.lab import ANSWER, TALK_S, Lab, Placed, lab, until
-from lab.nights import rest_at_night, rest_in_breadth
+from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.phone import Phone
 from lab.recording import reassemble
 from lab.service import Service
 
 FIRST = f"{POLICY}, caller_hears: answered"
-"""A caller who is answered can press keys and hold the call during the sound."""
+"""Settings under which the caller is answered first and can press keys and hold the call during the sound."""
 LATE_FRAMES = 5
 CODECS = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722, "Opus": OPUS}
 LEGS = [
@@ -57,7 +57,7 @@ LEGS = [
 
 @dataclass(frozen=True)
 class Doing:
-    """Who does what, in which call."""
+    """A call, the party that acts in it, and the act."""
 
     way: Way
     who: str
@@ -70,7 +70,7 @@ def doings(*what: str) -> list[Doing]:
 
 @dataclass(frozen=True)
 class Legs:
-    """The codecs of the two legs of a call."""
+    """Codecs of the two legs of a call."""
 
     way: Way
     caller: str
@@ -78,9 +78,9 @@ class Legs:
 
 
 def judged(call: Call, answered_ns: int) -> str:
-    """The auditor's verdict on what a phone heard from the answer on.
+    """The auditor's verdict on the audio of a phone from the answer on.
 
-    Not only to the sound's end: what came before the answer may put the sound later.
+    It is not cut at the sound's end: media before the answer may put the sound later.
     """
     recording = reassemble(call.packets)
     since = max(0, round((answered_ns - recording.start_ns) * 8 / 1e6))
@@ -89,7 +89,7 @@ def judged(call: Call, answered_ns: int) -> str:
 
 @asynccontextmanager
 async def speaking(phones: Lab) -> AsyncIterator[dict[str, Phone]]:
-    """A called phone for each codec."""
+    """Context with a called phone for each codec."""
     async with AsyncExitStack() as life:
         yield {
             name: await life.enter_async_context(Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(codec,)))
@@ -100,7 +100,7 @@ async def speaking(phones: Lab) -> AsyncIterator[dict[str, Phone]]:
 @pytest.mark.alone
 @rest_at_night("interfaces", ["in turn", "each"])
 async def test_codecs(asterisk, serving, references, interfaces):
-    """Of either leg, also different ones: both parties hear the sound as it is."""
+    """Codecs of either leg, also different ones: both parties hear the sound as it is."""
     service = serving(policy=POLICY)
     legs = LEGS if asterisk.has_opus else [each for each in LEGS if "Opus" not in each]
     ways = [way for way in WAYS if len(way.parties) == 2]
@@ -151,7 +151,7 @@ async def test_a_video_is_offered(asterisk, serving, references, sighted):
         assert placed.caller.video
         seen = [call.video.packets for call in (placed.caller, placed.called) if call.video]
         assert all(bool(packets) == (sighted == "both") for packets in seen), way
-        # What Asterisk gets before it has read the answer is early media, which Dial() lets through.
+        # Media that Asterisk gets before it has read the answer are early media, which Dial() lets through.
         after_ms = [(each.arrival_ns - placed.called.answered_ns) / 1e6 for packets in seen for each in packets]
         first_ms = min((each for each in after_ms if each > FRAME_MS), default=SOUND_S * 1e3)
         assert first_ms >= SOUND_S * 1e3 - FRAME_MS, f"{way}: {first_ms}"
@@ -215,7 +215,7 @@ async def pressed(asterisk: Asterisk, service: Service, how: key_presses.Way) ->
 
 
 async def sounding(phones: Lab, placed: Placed, case: Doing) -> Call:
-    """Who does it, once he hears the sound."""
+    """Wait until the party that acts hears the sound. Returns its call."""
     await answered(phones, placed, 0.1)
     await until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
     assert placed.called
@@ -225,7 +225,7 @@ async def sounding(phones: Lab, placed: Placed, case: Doing) -> Call:
 async def reinvited(
     asterisk: Asterisk, service: Service, cases: Sequence[Doing], for_s: float
 ) -> list[tuple[Doing, tuple[Placed, Told]]]:
-    """Calls whose media a phone changes during the sound, and takes up again so much after the connection."""
+    """Calls whose media a phone changes during the sound and restores `for_s` after the connection."""
     async with lab(asterisk) as phones:
 
         async def one(case: Doing) -> tuple[Placed, Told]:

@@ -1,4 +1,4 @@
-"""How much the service and Asterisk have to tell each other of a call: all of it costs time in every call."""
+"""Number of messages between the service and Asterisk for a call: each costs time in every call."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ import aiohttp
 from aiohttp import web
 
 from lab.asterisk import LOOPBACK, Asterisk
-from lab.calls.proving import POLICY, WAYS, Way
+from lab.calls.assert_proved import POLICY, WAYS, Way
 from lab.lab import lab
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 CALLS = 5
 BESIDE = 4
-"""Messages that are about no call: what is asked now and then."""
+"""Messages that are about no call: requests that are sent now and then."""
 PASSED = ("Authorization", "Content-Type")
 LIMITS = {"ari": {"asked": 1, "told": 2}, "agi": {"asked": 0, "told": 0}}
-"""By interface: what the service asks of Asterisk's REST interface for each call, and what it gets
-back and is sent besides. It makes no difference who hears the sound.
+"""Number, by interface, of the service's requests to Asterisk's REST interface for each call, and of the messages that
+it gets back and is sent besides. The party that hears the sound makes no difference.
 """
 VARIABLES = 85
-"""Asterisk's messages about variables of the hook and of its subroutines, for a call of all ways on average: the last
-ones of a way come when the next one has begun.
+"""Number of Asterisk's messages about variables of the hook and of its subroutines, for a call of all ways on average.
+The last ones of a way come when the next one has begun.
 """
 OF_THE_HOOK = re.compile(r"^_*IDTONE|IDTONE_|ARGC?[0-9]?\)?$|^_*GOSUB_")
 
@@ -90,7 +90,7 @@ class Between:
 
 
 async def count_variables(asterisk: Asterisk, count: Counter[str]) -> None:
-    """Count those of the hook that channels get, until this is cancelled."""
+    """Count the variables of the hook that channels get, until this is cancelled."""
     url = f"{asterisk.ari_url}/events?app=counting&subscribeAll=true"
     credentials = base64.b64encode(f"idtone:{asterisk.ari_password}".encode()).decode()
     login = {"Authorization": f"Basic {credentials}"}
@@ -102,7 +102,7 @@ async def count_variables(asterisk: Asterisk, count: Counter[str]) -> None:
 
 
 class Counted(Service):
-    """One that is asked and told through the middle."""
+    """A service whose requests and events pass through `Between`."""
 
     url = ""
 

@@ -1,4 +1,4 @@
-"""What a real Prometheus sees of the service: of calls on a real Asterisk, and of a hand-over."""
+"""The service as a real Prometheus sees it: calls on a real Asterisk, and a hand-over."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.asterisk import free_ports
-from lab.calls.proving import by_both
+from lab.calls.assert_proved import by_both
 from lab.lab import SUSPENDED, Forwarding, lab, until
 from lab.prometheus import Prometheus
 from lab.publication import LAB_REGISTRY
@@ -36,13 +36,13 @@ WITHOUT_DATA = {
         )
     )
 }
-"""This service has no replica in PostgreSQL, no other nodes, no backups and no time-stamping authority; its registry
-has no certifications and no list.
+"""Expressions without data: this service has no replica in PostgreSQL, no other nodes, no backups and no time-stamping
+authority, and its registry has no certifications and no list.
 """
 
 
 def has_data(prometheus: Prometheus, expression: str) -> bool:
-    """Whether a panel with this expression shows something. Grafana fills in the variables and asks in this way."""
+    """True if a panel with this expression shows something. Grafana fills in the variables and asks in this way."""
     query = expression.replace("$__rate_interval", "1m").replace("$instance", ".*")
     now_s = time.time()
     return bool(prometheus.get("query_range", query=query, start=str(now_s - 60), end=str(now_s), step="1")["result"])

@@ -8,11 +8,11 @@ from urllib.parse import quote
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.dialplan_steps import HookCall, results, steps
 from lab.lab import LICENSED, Forwarding, lab, until
-from lab.nights import breadth, nightly
+from lab.nightly_tests import breadth, nightly
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import Association, Machine
 from lab.service import Service
@@ -46,7 +46,7 @@ def listed(serving, tmp_path) -> Service:
 
 
 async def assert_refused(asterisk: Asterisk, references, sound: str) -> None:
-    """Those that never originate reach nobody; others hear the sound."""
+    """Check that the numbers that never originate reach nobody, and that the others hear the sound."""
     async with lab(asterisk) as phones:
         for forwarding, (placed, ending) in await side_by_side(by_both(*SPOOFED), phones.call):
             assert (ending.status, ending.reason, ending.cause) == REFUSED, forwarding
@@ -87,7 +87,7 @@ async def test_a_service_that_starts_without_a_registry_still_refuses_them(
 
 
 async def test_the_association_enters_one_while_the_service_runs(asterisk, beside, tmp_path):
-    """By the duty keys alone, as with suspensions."""
+    """The duty keys suffice, as with suspensions."""
     beside.away()
     association = Association(tmp_path / "association")
     association.write(MEMBERS)
@@ -112,8 +112,8 @@ FORMS = {
     "callers": (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS),
     "numbers": (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS),
 }
-"""The caller's numbers of each context, but in `numbers` the forwarding ones. By day `some` are enough: without the
-service tests/dialplan has all callers, and with it test_spellings has all forwarding numbers.
+"""The caller's numbers of each context, but in `numbers` the forwarding ones. By day `some` are enough: tests/dialplan
+has all callers without the service, and test_spellings all forwarding numbers with it.
 """
 
 

@@ -7,19 +7,19 @@ from itertools import product
 import pytest
 
 from lab import voices
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.codecs import G729
 from lab.lab import ANSWER, LICENSED, Forwarding, lab
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.phone import Phone
 
 PROMPTLY_MS = 400
-"""From the called phone's answer to the caller's, without a sound; a sound alone takes 440 ms."""
+"""Milliseconds from the called phone's answer to the caller's, without a sound. A sound alone takes 440 ms."""
 
 
 @asynccontextmanager
 async def compressed(asterisk):
-    """The lab, and a called phone; both speak nothing but G.729."""
+    """Context of the lab and a called phone, both of which offer nothing but G.729."""
     async with lab(asterisk) as phones:
         phones.caller.codecs = (G729,)
         async with Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(G729,)) as called:

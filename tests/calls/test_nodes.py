@@ -21,12 +21,12 @@ from idtone.core.numbers import parse
 from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, free_ports
-from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice
+from lab.calls.assert_proved import RECOGNISED_S
 from lab.calls.own_suspensions import acts, command, states
-from lab.calls.proving import RECOGNISED_S
 from lab.heard import hear, hear_whole
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.pjsip_conf import pjsip, trunk
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -38,9 +38,9 @@ AGAIN = "0312345679"
 """Another number of the same member: node A forwards to it, and node B forwards it once more."""
 ADDRESSES = {"node-a": "127.0.0.2", "node-b": "127.0.0.3"}
 ANSWERED = "9"
-"""Dialled before a number, the PBX answers the call before it calls the hook."""
+"""Prefix of a number with which the PBX answers the call before it calls the hook."""
 HUNTED = "8"
-"""Dialled before a number, the PBX first forwards to a line that is busy."""
+"""Prefix of a number with which the PBX first forwards to a line that is busy."""
 DIALPLAN = f"""
     [from-lab](+)
     exten = _{ANSWERED}X!,1,Answer()
@@ -94,12 +94,12 @@ def nodes(installation, tmp_path_factory, postgresql) -> Iterator[tuple[Node, No
 
 
 def to_b(a: Node) -> Forwarding:
-    """A call that node A forwards to a number of node B, which forwards it to the phone."""
+    """Call that node A forwards to a number of node B, which forwards it to the phone."""
     return Forwarding(destination=f"PJSIP/*{AGAIN}*{{port}}*{{name}}@{a.trunk}", dialled=AGAIN)
 
 
 async def passing_both(nodes: tuple[Node, Node], phones: Lab) -> tuple[Placed, list[dict]]:
-    """The call, and what is new in the evidence of A and B."""
+    """Place a call that passes both nodes. Returns it, and the new records in the evidence of A and B."""
     before = [set(await asyncio.to_thread(node.service.records)) for node in nodes]
     placed, _ = await phones.call(to_b(nodes[0]), RECOGNISED_S)
     await phones.nothing_is_left()
@@ -135,7 +135,7 @@ async def test_a_call_that_passes_two_nodes_is_sounded_once(nodes, references):
 
 
 async def test_a_call_that_hunts_is_no_leg_of_its_own_busy_call(nodes, references):
-    """Also where the name of the system, with its dash, is part of the channels' ids."""
+    """The name of the system, with its dash, may be part of the channels' ids."""
     a, _ = nodes
     async with lab(a.asterisk) as phones:
         placed, ending = await phones.call(Forwarding(dialled=f"{HUNTED}{CALLED_NUMBER}"), RECOGNISED_S)
@@ -146,7 +146,7 @@ async def test_a_call_that_hunts_is_no_leg_of_its_own_busy_call(nodes, reference
 
 
 async def real_token(a: Node) -> str:
-    """A token of node A for a call to `CALLED_NUMBER`: here the phone is at the end of the trunk."""
+    """Token of node A for a call to `CALLED_NUMBER`. In these tests the phone is at the end of the trunk."""
     async with lab(a.asterisk) as phones:
         placed, _ = await phones.call(Forwarding(endpoint=a.trunk), RECOGNISED_S)
     assert placed.called
@@ -154,13 +154,13 @@ async def real_token(a: Node) -> str:
 
 
 def token(seconds_ago: float = 0, dialled: str = CALLED_NUMBER, key: bytes = KEY) -> str:
-    """A token as node A makes it."""
+    """Token as node A makes it."""
     at_s, call = int(time.time() - seconds_ago), RemoteCall("node-a", f"{time.time():.2f}-1")
     return token_text(at_s, call, mac_of(key, at_s, call, parse(dialled)))
 
 
 def results(node: Node) -> Counter[str]:
-    """What became of the tokens that came to a node, by its metrics."""
+    """Results of the tokens that came to a node, by its metrics."""
     with urllib.request.urlopen(f"http://{node.service.metrics}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     found = re.findall(r'^idtone_chain_tokens_total\{result="(\w+)"\} ([0-9.]+)$', text, re.MULTILINE)

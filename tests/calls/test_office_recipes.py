@@ -8,12 +8,12 @@ import pytest
 
 from lab import transfer, voices
 from lab.bootstrap import AsteriskInstallation
-from lab.called import IncomingCall
-from lab.calling import OutgoingCall
 from lab.calls.recipes import Case, Network, Pbx, network, of, recorded, running
 from lab.heard import hear, hear_whole
+from lab.incoming_call import IncomingCall
 from lab.key_presses import Way, press
 from lab.lab import until
+from lab.outgoing_call import OutgoingCall
 from lab.sip import Uri
 
 EXTENSION = "201"
@@ -26,7 +26,7 @@ def pbx(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFac
 
 
 def assert_heard(call: IncomingCall, references: dict[str, Any], voice: Any = voices.CALLER) -> None:
-    """The called party heard the licensed sound once and whole, and before it heard the other party."""
+    """Check that the called party heard the complete licensed sound once, and before it heard the other party."""
     assert call.answered_ns
     packets = [packet for packet in call.packets if packet.arrival_ns > call.answered_ns]
     sound = hear_whole(packets, call.answered_ns, reference=references["sample"], voice=voice)
@@ -37,7 +37,7 @@ def assert_heard(call: IncomingCall, references: dict[str, Any], voice: Any = vo
 
 
 async def at(net: Network, number: str, line: str = "trunk") -> IncomingCall:
-    """The call at the number's phone, once it has answered."""
+    """Call at the number's phone, once it has answered."""
 
     def there() -> list[IncomingCall]:
         return [call for call in net.rung(number, line) if call.answered_ns]
@@ -54,7 +54,7 @@ async def hears(call: IncomingCall, voice: Any) -> None:
 
 
 async def in_the_office(net: Network) -> tuple[OutgoingCall, IncomingCall]:
-    """A call from outside to the extension: the caller's side, and the extension's."""
+    """Call from outside to the extension: the caller's side, and the extension's."""
     placed = await net.answered(Case("office", EXTENSION, EXTENSION, at=EXTENSION))
     assert placed.called
     await hears(placed.called, voices.CALLER)
@@ -62,7 +62,7 @@ async def in_the_office(net: Network) -> tuple[OutgoingCall, IncomingCall]:
 
 
 async def consult(net: Network, number: str) -> OutgoingCall:
-    """The extension calls an outside number."""
+    """Let the extension call an outside number."""
     headers = [("X-Lab-Context", "office"), ("X-Lab-Interface", "ari")]
     address = net.pbx.service.asterisk.sip_address
     return await net.phones[EXTENSION].call(number, address, caller_id=EXTENSION, headers=headers)

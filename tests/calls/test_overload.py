@@ -1,4 +1,4 @@
-"""More calls than can be served: some are turned away at once, so that the others are served well."""
+"""More calls than can be served: some are rejected at once, so that the others are served well."""
 
 import asyncio
 import os
@@ -12,22 +12,23 @@ from statistics import median
 import pytest
 
 from idtone.core.settings.policy import PolicySettings
-from lab.calls.hearing import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
+from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from lab.heard import identify
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.sipp import Load, called
 
 WAITING = 4
-"""How many may wait here; so few that any machine has too many calls at RATE."""
+"""Number of calls that may wait; so few that any machine has too many calls at RATE."""
 RATE, SECONDS = 300, 2.5
 NUMBERS = [*[LICENSED] * 18, "110", SUSPENDED]
 VERDICT_S = 1.0
-"""The wait of those that were served beyond that of those that were turned away: all wait for Asterisk first, and how
-long depends on the machine."""
+"""Wait in s of the served calls beyond that of the rejected ones. All wait for Asterisk first, and how long depends on
+the machine.
+"""
 NORMAL_AGAIN_S = 5.0
 SOON_MS, LATE_MS = 300, 1500
-"""When the sound begins at the latest, after and in the overload."""
+"""Latest beginning of the sound in ms, after and in the overload."""
 EXCHANGE_CONGESTION = 42
 ALWAYS_MOVING = str(10**12)
 
@@ -50,7 +51,7 @@ def hook(asterisk) -> Iterator[SetGlobal]:
 
 
 def counted(service) -> int:
-    """How many calls the service's log says were rejected."""
+    """Number of calls that the service's log says were rejected."""
     told = [line for line in service.log().splitlines() if "a call was rejected" in line]
     return sum(int(found[1]) if (found := re.search(r"\((\d+) times more", line)) else 1 for line in told)
 
@@ -160,7 +161,7 @@ async def test_only_those_count_that_wait(asterisk, service, references, hook, i
 
 @pytest.mark.parametrize("overload", ["fallback", "shed"])
 async def test_where_asterisk_acts_alone(asterisk, service, references, hook, overload):
-    """By the policy; or by `shed` too, where there was no verdict lately and so nobody to wait for."""
+    """Asterisk acts alone by the policy; by `shed` too if there was no verdict lately and so nobody to wait for."""
     hook("IDTONE_WAITING", 0)
     hook("IDTONE_OVERLOAD", overload)
     hook("IDTONE_MOVED", ALWAYS_MOVING if overload == "fallback" else 0)

@@ -1,5 +1,6 @@
-"""The operator stops a number itself (`idtone suspend`): at once, in each spelling, with the service up and away, over
-a change of the registry and a restart, until the association's own suspension is in force or it is lifted."""
+"""The operator stops a number itself (`idtone suspend`): at once, in each spelling, with the service up and down, over
+a change of the registry and a restart, until the association's own suspension is in force or it is lifted.
+"""
 
 import asyncio
 import time
@@ -10,9 +11,9 @@ import pytest
 
 from idtone.ledger.evidence.steps import StepKind
 from lab.asterisk import Asterisk
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.calls.own_suspensions import acts, command, states
-from lab.calls.proving import by_both, side_by_side
-from lab.calls.suspending import OTHER, WITHIN_S, in_progress, suspend
+from lab.calls.suspend_in_progress import OTHER, WITHIN_S, in_progress, suspend
 from lab.lab import LICENSED, Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -24,7 +25,7 @@ WHY = ("--reference", "R-77", "--why", "the police called")
 
 @pytest.fixture
 def own(asterisk: Asterisk, beside, tmp_path) -> Iterator[Service]:
-    """A service with a registry that may be changed. What it stopped, no other test knows."""
+    """A service with a registry that may be changed. No other test knows what it stopped."""
     beside.away()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())

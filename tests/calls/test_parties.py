@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from lab.calls.endings import SOUND_S
-from lab.calls.hearing import assert_heard_by
-from lab.calls.proving import by_both
+from lab.calls.assert_heard import assert_heard_by
+from lab.calls.assert_proved import by_both
+from lab.calls.ending_cases import SOUND_S
 from lab.lab import Forwarding, lab
-from lab.nights import one_of_each
+from lab.nightly_tests import one_of_each
 
 HEARING = {"called": ("called",), "caller": ("caller",), "both": ("called", "caller")}
 TOGETHER_MS = 30
-"""How far apart the two phones' onsets may be."""
+"""Greatest difference in ms between the two phones' onsets."""
 
 
 @pytest.mark.parametrize(("hearing", "first"), one_of_each(HEARING, ["early-media", "answered"]))
@@ -39,7 +39,7 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
 
 
 async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving):
-    """Of a hundred and forty such calls at once one left a channel for ever, while its thread ended too early."""
+    """A hundred and forty such calls at once left one channel for ever, while its thread ended too early."""
     serving(policy="notify: {incoming: both, outgoing: both}")
     async with lab(asterisk) as phones:
         for _ in range(4):

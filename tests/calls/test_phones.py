@@ -1,4 +1,4 @@
-"""What phones of others receive, and what the record says of it: the core of `make bench-phones`."""
+"""The sound at phones of other makers, and what the record says of it: the core of `make bench-phones`."""
 
 import asyncio
 from typing import Final
@@ -6,11 +6,11 @@ from typing import Final
 import pytest
 
 from bench.phones.situations import ELSEWHERE, Situation, watched, watched_behind_nat
-from bench.phones.trying import POLICIES, Trial
+from bench.phones.trial_calls import POLICIES, Trial
 from idtone.core.calls import Party
 from lab.phones.pbx import PhonesPbx
 from lab.phones.program import Wanted
-from lab.phones.recorded import Judge
+from lab.phones.received_sound import Judge
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 

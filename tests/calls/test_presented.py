@@ -1,4 +1,4 @@
-"""What leaves on the trunk: of the caller's words, nothing that shows another number than the checked one."""
+"""Fields of a call on the trunk. None of the caller's words there shows another number than the checked one."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ import pytest
 
 from idtone.core.numbers import parse
 from idtone.dialplan import NO_TRUNKS
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import RECOGNISED_S, by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
 from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Placed, lab
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.sip import Header, Party
 
 POLICE = "0335810110"
@@ -25,18 +25,18 @@ ASSERTED: Header = ("P-Asserted-Identity", f'"{POLICE}" <sip:{POLICE}@x>')
 
 @dataclass(frozen=True)
 class Shown:
-    """What the called phone's INVITE shows, by header: the user, and the name if there is one."""
+    """Fields of the called phone's INVITE, by header: the user, and the name if there is one."""
 
     number: str = LICENSED
     name: str = ""
     asserted: bool = True
-    """P-Asserted-Identity and Remote-Party-ID show the same."""
+    """True if P-Asserted-Identity and Remote-Party-ID show the same."""
     diversion: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Leaving:
-    """A call, and what leaves on the trunk."""
+    """A call, and the fields that leave on the trunk."""
 
     caller: str
     number: str = LICENSED
@@ -134,7 +134,7 @@ async def place_all(asterisk, table, talk_s, **others):
 
 @pytest.mark.parametrize("table", [OUTGOING, INCOMING], ids=["outgoing", "incoming"])
 async def test_only_the_checked_number_leaves(asterisk, service, references, table):
-    """With the licensed sound; and the evidence has both numbers."""
+    """The licensed sound is heard, and the evidence has both numbers."""
     for (name, leaving, _), (placed, ending) in await place_all(asterisk, table, RECOGNISED_S):
         assert_shown(name, leaving, placed)
         assert_heard_then_connected(placed, "sample", references)
@@ -173,7 +173,7 @@ OWN_DIAL: Mapping[str, tuple[Leaving, bool]] = {
 
 
 async def assert_own_dials(asterisk, away):
-    """Place the calls of the table by the operator's own Dial()."""
+    """Place the calls of the table by the operator's own Dial(), and check their fields on the trunk."""
     table = {name: leaving for name, (leaving, _) in OWN_DIAL.items()}
     cases = [
         (name, forwarding) for name, one in table.items() for forwarding in by_both(one.forwarding(way="own-dial"))
@@ -210,7 +210,7 @@ async def test_own_dial_refuses_another_number_while_the_service_is_away_too(awa
 
 
 async def test_a_number_that_cannot_be_read_is_not_shown(asterisk, serving):
-    """Where such calls are connected."""
+    """Such calls are connected under this setting."""
     serving(policy="unreadable: notice")
     leaving = {"unreadable": Leaving("101", f"{LICENSED[:-1]}x", shown=WITHHELD)}
     for (name, one, _), (placed, ending) in await place_all(asterisk, leaving, 0.1):

@@ -1,4 +1,6 @@
-"""What the record says of the sound, held against what the called phone received: it never claims more."""
+"""The record's statement of the sound, compared with the packets that the called phone received: it never
+claims more.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,28 +10,28 @@ from typing import Any, Final
 import pytest
 
 from lab import voices
-from lab.called import IncomingCall
-from lab.calls.proving import POLICY
+from lab.calls.assert_proved import POLICY
 from lab.codecs import G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import Heard, hear_whole
+from lab.incoming_call import IncomingCall
 from lab.lab import ANSWER, Forwarding, Lab, Placed, lab, until
-from lab.nights import one_of_each, rest_at_night
+from lab.nightly_tests import one_of_each, rest_at_night
 from lab.phone import Answer, EarlyMedia
 from lab.service import Service
 
 STRANGE: Final = "127.0.0.9"
-"""The address that a phone behind NAT announces: nothing listens there."""
+"""Address that a phone behind NAT announces. Nothing listens there."""
 REPORTS_S: Final = 0.3
 TALKS_S: Final = 1.0
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What is peculiar about the called phone, and what the record is to say of its sound."""
+    """Peculiarity of the called phone, and what the record must say of its sound."""
 
     says: str = ""
-    """Empty: whatever, if it does not claim more than the phone received."""
+    """Statement of the record. Empty for any that does not claim more than the phone received."""
     whole: bool = True
     endpoint: str = "lab"
     announced: str = ""
@@ -41,7 +43,7 @@ class Situation:
 
 
 async def holding(call: IncomingCall, for_ms: float, early_ms: float) -> None:
-    """Early media; then the answer, and a hold in the middle of the sound."""
+    """Send early media; then answer, and hold in the middle of the sound."""
     call.progress(voices.CALLED)
     await asyncio.sleep(early_ms / 1000)
     call.answer()
@@ -94,7 +96,7 @@ BROAD: Final = {
     "it hangs up at the end of the sound",
     "packets of 30 ms",
 }
-"""What combines others, or is another value of one."""
+"""Situations that combine others, or are another value of one."""
 assert SITUATIONS.keys() >= BROAD
 
 
@@ -120,7 +122,7 @@ async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple
 
 
 def received(placed: Placed, reference: Any) -> Heard:
-    """What the called phone received of the sound; of several attempts, the last one."""
+    """Part of the sound that the called phone received, at the last of several attempts."""
     assert placed.called
     answered_ns = placed.called.answered_ns
     assert answered_ns

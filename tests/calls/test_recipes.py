@@ -11,11 +11,11 @@ import pytest
 
 from lab import voices
 from lab.bootstrap import AsteriskInstallation
-from lab.called import IncomingCall
-from lab.calls.hearing import LATEST_MS, assert_heard_by, assert_nothing_before_voice, heard_by_called
-from lab.calls.proving import side_by_side
+from lab.calls.assert_heard import LATEST_MS, assert_heard_by, assert_nothing_before_voice, heard_by_called
+from lab.calls.assert_proved import side_by_side
 from lab.calls.recipes import QUESTION, Case, Pbx, network, of, presses, recorded, running
 from lab.heard import Heard, hear
+from lab.incoming_call import IncomingCall
 from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
 from lab.phone import Redirect, Refuse, ring
 from lab.sip import Uri
@@ -44,7 +44,7 @@ OUTGOING = [Case("from-internal", "09010000008", "09010000008"), Case("default",
 
 
 async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx, references: dict[str, Any]) -> None:
-    """In the ring group another phone rings, and in the hunt group the first is busy: both have a record."""
+    """Another phone rings in the ring group, and the first is busy in the hunt group: both have a record."""
     scripts = {
         "_103": Redirect(Uri("09010000003", "127.0.0.1")),
         "_09010000095": ring,
@@ -100,7 +100,9 @@ async def test_a_user_of_the_pbx_calls_out_and_both_hear_the_sound(pbx: Pbx, ref
 async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_does_not_claim_it(
     pbx: Pbx, references: dict[str, Any]
 ) -> None:
-    """Who is to hear it is `both`, but no application passes early media on from one of several Local channels."""
+    """The setting is that both parties hear it, but no application passes early media on from one of several Local
+    channels.
+    """
     cases = [
         Case("ext-group", "605", "09010000005"),
         Case("ext-queues", "607", "09010000007", "agi"),
@@ -120,7 +122,7 @@ async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_do
 
 
 def assert_sounded_then_asked(placed: Placed, references: Mapping[str, Any]) -> Heard:
-    """The called party heard the sound, then the question. Returns what it heard of the question."""
+    """Check that the called party heard the sound, then the question. Returns what it heard of the question."""
     sound, question = (heard_by_called(placed, references[name]) for name in ("sample", QUESTION))
     assert sound.complete, f"{placed.name}: {sound}"
     assert sound.times == 1
@@ -241,7 +243,7 @@ HOSTILE = {
     "09010000085@trunk^U(x)": "09010000085",
     "09010000086%40trunk%26Nix%2F110": "09010000086",
 }
-"""What a caller dials, as Asterisk decodes it, and how the only number that may ring begins."""
+"""Texts that a caller dials, as Asterisk decodes them, each with the beginning of the only number that may ring."""
 WAYS = ["from-internal", "default", "idtone-members", "ask-first", "idtone-ael", "from-lua"]
 
 
@@ -291,7 +293,7 @@ async def test_emergency_calls_are_connected_at_once(pbx: Pbx, references: dict[
 
 
 async def test_a_next_trunk_without_the_hook_connects_a_suspended_number(pbx: Pbx, references: dict[str, Any]) -> None:
-    """Why each trunk of a route must pass the hook."""
+    """The reason why each trunk of a route must pass the hook."""
     async with recorded(pbx, 1) as records, network(pbx) as net:
         placed = await net.talked(Case("next-trunk-without-hook", "09010000055", "09010000055", at="trunk2"))
     assert_nothing_before_voice(placed, references)
@@ -299,7 +301,7 @@ async def test_a_next_trunk_without_the_hook_connects_a_suspended_number(pbx: Pb
 
 
 async def test_a_gosub_that_is_added_after_the_hooks_silences_it(pbx: Pbx, references: dict[str, Any]) -> None:
-    """What `idtone doctor` finds: FreePBX and Wazo add their own U() to the options in a variable."""
+    """The fault that `idtone doctor` finds: FreePBX and Wazo add their own U() to the options in a variable."""
     async with recorded(pbx, 0) as records, network(pbx) as net:
         placed = await net.talked(Case("options-in-a-variable", "09010000056", "09010000056"))
     assert_nothing_before_voice(placed, references)

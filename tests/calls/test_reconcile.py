@@ -8,7 +8,7 @@ import pytest
 
 from lab.asterisk import Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.commands import printed
+from lab.commands import printed_json
 from lab.lab import SUSPENDED, Ending, Forwarding, lab, until
 from lab.phone import Refuse
 from lab.publication import LAB_REGISTRY
@@ -16,12 +16,14 @@ from lab.service import Service
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "reconcile.md"
 WITH_CALL_ID = "0312349999"
-"""An extension that sets the record's Call-ID before the hook."""
+"""Extension that sets the record's Call-ID before the hook."""
 
 
 @pytest.fixture
 def own(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk]:
-    """A PBX with the files of the page; not shared: Asterisk can die when it unloads a module that writes records."""
+    """A PBX with the files of the page. It is not shared: Asterisk can die when it unloads a module that writes
+    records.
+    """
     page = HOW_TO.read_text()
     files = {name: _block(page, f"`/etc/asterisk/{name}`") for name in ("cdr.conf", "cdr_custom.conf")}
     with Asterisk(installation, tmp_path / "pbx", files) as running:
@@ -55,7 +57,7 @@ async def test_what_the_records_of_asterisk_lack_and_what_the_ledger_lacks(own, 
 
 
 async def placed(own: Asterisk) -> list[Ending]:
-    """The endings of three calls by the hook; a fourth goes past it."""
+    """Endings of three calls by the hook; a fourth goes past it."""
     async with lab(own) as phones:
         endings = [(await phones.call(Forwarding(dialled=WITH_CALL_ID)))[1] for _ in range(2)]
         refused = await phones.place(Forwarding(SUSPENDED, dialled=WITH_CALL_ID))
@@ -67,7 +69,7 @@ async def placed(own: Asterisk) -> list[Ending]:
 
 def compare(service: Service, records: Path, endings: list[Ending]) -> None:
     compared = ("reconcile", records)
-    found = printed(service, *compared, code=1)
+    found = printed_json(service, *compared, code=1)
     assert (found["calls_in_csv"], found["not_in_csv"]) == (4, 0), found
     rows: dict[str, str] = {}
     for line in records.read_text().splitlines(keepends=True):
@@ -76,8 +78,8 @@ def compare(service: Service, records: Path, endings: list[Ending]) -> None:
     [lacking] = found["missing_in_ledger"]
     assert records.read_text().splitlines(keepends=True)[lacking["line"] - 1] in calls[3], "it went past the hook"
     records.write_text(calls[0] + calls[2])
-    found = printed(service, *compared, code=1)
+    found = printed_json(service, *compared, code=1)
     assert (found["not_in_ledger"], [each["call_id"] for each in found["missing_in_csv"]]) == (0, [endings[1].call_id])
     records.write_text("".join(calls[:3]))
-    assert printed(service, *compared)["good"]
+    assert printed_json(service, *compared)["good"]
     assert "0312340000" not in "".join(rows.values()), "the page's file holds no numbers"

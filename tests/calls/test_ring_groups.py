@@ -3,7 +3,18 @@
 import asyncio
 
 from lab import voices
-from lab.calls.proving import DURING_S, POLICY, SOUND_S, WAYS, Told, Way, assert_proved, connect, side_by_side, told
+from lab.calls.assert_proved import (
+    DURING_S,
+    POLICY,
+    SOUND_S,
+    WAYS,
+    Told,
+    Way,
+    assert_proved,
+    connect,
+    side_by_side,
+    told,
+)
 from lab.lab import Placed, lab
 from lab.phone import Answer, ring
 

@@ -1,4 +1,4 @@
-"""The service dies, freezes, stops or starts, and Asterisk too, while calls are there."""
+"""The service dies, freezes, stops or starts, and Asterisk too, during calls."""
 
 import asyncio
 import signal
@@ -6,12 +6,12 @@ import subprocess
 import time
 
 from lab.asterisk import IDTONE, Asterisk
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import answered
-from lab.calls.restarting import DEADLINE_S, connected
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import answered
+from lab.calls.connected_call import DEADLINE_S, connected_call
 from lab.chosen_asterisk import transports
 from lab.lab import CALLER_NUMBER, Lab, lab, until
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
@@ -25,8 +25,8 @@ async def in_stasis(phones: Lab) -> None:
 
 async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references):
     async with lab(asterisk) as phones:
-        staying, staying_id = await connected(phones, own)
-        going, going_id = await connected(phones, own)
+        staying, staying_id = await connected_call(phones, own)
+        going, going_id = await connected_call(phones, own)
         await asyncio.to_thread(own.stop, signal.SIGKILL)
         killed_ns = time.time_ns()
         unserved, _ = await phones.call()
@@ -108,7 +108,7 @@ async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, referenc
         assert placed.called
         rang_after_s = (placed.called.arrival_ns - began_ns) / 1e9
         assert DEADLINE_S - 0.2 < rang_after_s < 2 * DEADLINE_S
-        await phones.talk_and_hang_up(placed)  # what the service says now comes too late
+        await phones.talk_and_hang_up(placed)  # an answer of the service now comes too late
         assert_heard_then_connected(placed, "notice", references)
         ending = await phones.ending(placed)
         assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable")

@@ -1,11 +1,11 @@
-"""Session timers (RFC 4028): a phone of either leg says during the sound and after it that the call is still there."""
+"""Session timers (RFC 4028): a phone of either leg refreshes the session during the sound and after it."""
 
 import asyncio
 from typing import Literal, get_args
 
 from lab import session_timers
 from lab.call import Call
-from lab.calls.proving import AFTER_S, POLICY, WAYS, Told, Way, answered, assert_proved, side_by_side, told
+from lab.calls.assert_proved import AFTER_S, POLICY, WAYS, Told, Way, answered, assert_proved, side_by_side, told
 from lab.lab import Placed, lab, until
 from lab.phone import Answer
 

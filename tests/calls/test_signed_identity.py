@@ -1,4 +1,4 @@
-"""The signed Identity of the incoming call (RFC 8224) on the trunk of a forwarded call, where a setting asks for it."""
+"""The signed Identity of the incoming call (RFC 8224) on the trunk of a forwarded call, if a setting asks for it."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.lab import LICENSED, Forwarding, lab
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -23,7 +23,7 @@ ASKED, NOT_ASKED = "asserting", "lab"
 
 @pytest.fixture(scope="module")
 def asking(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    """A PBX one of whose trunks gets the Identity, with its service."""
+    """A PBX, one of whose trunks gets the Identity, with its service."""
     exported = {"IDTONE_POLICY_IDENTITY_TRUNKS": ASKED}
     pbx = Asterisk(installation, tmp_path_factory.mktemp("asking"), exported=exported)
     with pbx, Service(pbx, LAB_REGISTRY):

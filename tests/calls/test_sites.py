@@ -1,4 +1,4 @@
-"""What is promised of every call, on every site: each outcome, with the service up and away.
+"""The promises about every call, on every site: each outcome, with the service up and down.
 
 `make test` takes the default site, `make test-breadth` a few others, `make test-sites` all. On each, calls of all
 outcomes are in progress at once, by either interface. Each has one record that is complete and without anomaly, and
@@ -18,11 +18,11 @@ from typing import Any, Final
 import pytest
 
 from lab.asterisk import Asterisk, Ending
-from lab.calls.hearing import FRAME_MS, assert_nothing_before_voice, heard_by_called
-from lab.calls.proving import RECOGNISED_S, side_by_side
+from lab.calls.assert_heard import FRAME_MS, assert_nothing_before_voice, heard_by_called
+from lab.calls.assert_proved import RECOGNISED_S, side_by_side
 from lab.heard import identify
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab
-from lab.nights import breadth
+from lab.nightly_tests import breadth
 from lab.phone import BUSY, Behaviour, ring
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -30,21 +30,21 @@ from lab.site import BACK, FORWARD, Site
 from lab.sites import OFTEN, SITES, multiplied
 
 NEAR_S: Final = 0.1
-"""How far a time in the evidence may be from that of the phones."""
+"""Greatest difference in s between a time in the evidence and that of the phones."""
 CHANGES_S: Final = 10.0
-"""When a time zone's clock changes, from Asterisk's start: time enough to start the service and the first calls."""
+"""Seconds from Asterisk's start until a time zone's clock changes: enough to start the service and the first calls."""
 EXPIRED: Final = "0352345678"
 
 
 @dataclass(frozen=True)
 class Promise:
-    """One call, and what becomes of it."""
+    """One call, and its expected result."""
 
     forwarding: Forwarding
     up: tuple[str, str]
     """Outcome and reason by the service."""
     away: tuple[str, str]
-    """While the service is away."""
+    """Outcome and reason while the service is down."""
     status: str = "CONNECTED"
     behaviour: Behaviour | None = None
 
@@ -68,7 +68,7 @@ PROMISES: Final[Mapping[str, Promise]] = {
 }
 SOUNDS: Final = {"PLAY": "sample", "NOTICE": "notice"}
 NUMBERS: Final = itertools.count(1001)
-"""The last digits of called numbers."""
+"""Last digits of called numbers."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ class Placing:
 
 
 ALL: Final = {**SITES, **multiplied()}
-"""What `make test-sites` takes."""
+"""Sites of `make test-sites`."""
 
 
 @pytest.fixture(scope="module")
 def found() -> Iterator[dict[str, float]]:
-    """For each site, how far a time was from the phones', in seconds. Printed at the end."""
+    """Largest difference of a time from the phones', in s, by site. Printed at the end."""
     furthest: dict[str, float] = {}
     yield furthest
     for name, furthest_s in furthest.items():
@@ -146,7 +146,9 @@ class PlacedCall:
 
 
 async def placed(phones: Lab, *, up: bool) -> list[PlacedCall]:
-    """All promises; while the service is away, by one interface, because Asterisk reaches neither."""
+    """Place all promised calls. While the service is down, one interface is enough, because Asterisk reaches
+    neither.
+    """
 
     async def call(case: tuple[Promise, str]) -> PlacedCall:
         promise, interface = case
@@ -203,7 +205,7 @@ def assert_heard(call: PlacedCall, site: Site, references: dict[str, Any]) -> No
 
 
 def distances(call: PlacedCall, record: dict[str, Any]) -> dict[str, float]:
-    """How far the record's times are outside of what the phones saw before and after, in seconds."""
+    """Seconds by which the record's times lie outside of what the phones saw before and after."""
     told = {name: datetime.fromisoformat(text).timestamp() for name, text in record["times"].items()}
     told["decided"] = min(told.values())
     return {
@@ -214,7 +216,7 @@ def distances(call: PlacedCall, record: dict[str, Any]) -> dict[str, float]:
 
 
 def limits(call: PlacedCall) -> dict[str, tuple[float, float]]:
-    """When each step can have been, by the phones' clock: between what caused it and what came of it."""
+    """Earliest and latest time of each step by the phones' clock, between its cause and its effect."""
     caller, called = call.seen.caller, call.seen.called
     assert caller.ended_ns
     ended_s = sorted(

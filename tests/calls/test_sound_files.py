@@ -14,13 +14,13 @@ from inotify_simple import INotify, flags
 from idtone.call_control.call_sounds import FILE_CHANGED
 from idtone.ledger.evidence.steps import Step, StepKind
 from lab import voices
-from lab.called import IncomingCall
-from lab.calls.proving import POLICY, RECOGNISED_S, by_both, told
+from lab.calls.assert_proved import POLICY, RECOGNISED_S, by_both, told
 from lab.codecs import G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import identify
+from lab.incoming_call import IncomingCall
 from lab.lab import ANSWER, Forwarding, Lab, Placed, lab
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.phone import Phone
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -42,7 +42,7 @@ def digest(path: Path) -> str:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[None]:
-    """The file has the content of the notice meanwhile, in the length of its own."""
+    """Context in which the file has the content of the notice, cut to its own length."""
     kept = path.with_name(f"kept-{path.name}")
     other = path.with_name(f"other-{path.name}")
     content = path.with_name(f"notice{path.suffix}").read_bytes()
@@ -57,7 +57,7 @@ def replaced(path: Path) -> Iterator[None]:
 
 @contextmanager
 def rewritten(path: Path) -> Iterator[None]:
-    """The same in the same file, with its times."""
+    """Context in which the same file has other content, with its own times."""
     was, kept = path.stat(), path.read_bytes()
     path.write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: len(kept)])
     os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
@@ -69,7 +69,7 @@ def rewritten(path: Path) -> Iterator[None]:
 
 @contextmanager
 def preferred(path: Path) -> Iterator[None]:
-    """Asterisk prefers a file with this ending."""
+    """Context in which Asterisk prefers a file with this ending."""
     other = path.with_suffix(".pcm")
     other.write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: path.stat().st_size])
     try:
@@ -80,7 +80,7 @@ def preferred(path: Path) -> Iterator[None]:
 
 @contextmanager
 def in_the_callers_language(path: Path) -> Iterator[None]:
-    """Asterisk prefers a file in the folder of the channel's language."""
+    """Context in which Asterisk prefers a file in the folder of the channel's language."""
     draft, folder = path.with_name("en.draft"), path.with_name("en")
     draft.mkdir()
     (draft / path.name).write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: path.stat().st_size])
@@ -100,7 +100,7 @@ async def steps_of(phones: Lab, service: Service, placed: Placed) -> list[Step]:
 
 
 def started(steps: list[Step]) -> dict[str, tuple[object, object, object]]:
-    """By party: profile, format, SHA-256."""
+    """Profile, format and SHA-256 by party."""
     return {
         str(step.details["party"]): tuple(step.details.get(name) for name in ("profile", "format", "sha256"))
         for step in steps

@@ -9,7 +9,7 @@ import pytest
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import ANSWERING, HookCall, OwnDial, begin, hook_calls, own_dials, results, written
 from lab.lab import LICENSED
-from lab.nights import breadth, nightly, rest_at_night
+from lab.nightly_tests import breadth, nightly, rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
@@ -17,13 +17,13 @@ from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_
 NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 CALLED = (*EMERGENCIES, *LOOKING_ALIKE)
 MANY = 19
-"""Under an own Dial() each nineteenth form: such a call is answered, and is connected for a second."""
+"""Share of the forms under an own Dial(), each nineteenth: such a call is answered, and is connected for a second."""
 AT_ONCE = 8
 WITHIN_S = 120
 
 
 def of_options(forms: Sequence[str], one_of: int = MANY) -> list[str]:
-    """Those that can stand in the options of Dial(): it ends them at a bracket, and separates arguments by `^`."""
+    """Forms that are possible in the options of Dial(). It ends them at a bracket, and separates arguments by `^`."""
     return [form for form in forms if not re.search(r"[()\[\]^,\"\\]", form)][::one_of]
 
 

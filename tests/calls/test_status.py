@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from lab.asterisk import IDTONE
-from lab.calls.proving import by_both
-from lab.commands import printed
+from lab.calls.assert_proved import by_both
+from lab.commands import printed_json
 from lab.lab import SUSPENDED, Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -23,7 +23,7 @@ from lab.service import Service
 
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
-    """Its counts are those of this test's calls."""
+    """A service that counts this test's calls alone."""
     beside.settled()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
@@ -37,7 +37,7 @@ def status(service: Service) -> str:
 
 
 def _heeding_interrupts() -> None:
-    """A shell lets what it starts in the background ignore them."""
+    """Heed SIGINT, which a shell lets its background programs ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -51,14 +51,14 @@ def watch(
 async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
     async with lab(asterisk) as phones:
         talking = [await phones.place(forwarding) for forwarding in by_both(Forwarding())]
-        during = printed(own, "status")
+        during = printed_json(own, "status")
         for placed in talking:
             await phones.talk_and_hang_up(placed)
         for forwarding in by_both(Forwarding(SUSPENDED)):
             await phones.call(forwarding)
     await asyncio.to_thread(own.entered)
-    await until(lambda: sum(printed(own, "status")["calls"]["ended"].values()) == 4, "the ends", 20)
-    after = printed(own, "status")
+    await until(lambda: sum(printed_json(own, "status")["calls"]["ended"].values()) == 4, "the ends", 20)
+    after = printed_json(own, "status")
     assert during["calls"]["in_progress"] == 2
     assert during["calls"]["longest_seconds"] > 0
     assert own.process
@@ -93,7 +93,7 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
 
 
 async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
-    """As one line of JSON a second in a pipe. SIGINT ends it without a traceback."""
+    """Output in a pipe is one line of JSON a second. SIGINT ends it without a traceback."""
     watching = watch(own, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert watching.stdout
     read = watching.stdout.readline
@@ -116,7 +116,7 @@ async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
     watching.send_signal(signal.SIGINT)
     _, errors = await asyncio.to_thread(watching.communicate, timeout=60)
     assert (watching.returncode, errors) == (1, "")
-    assert printed(own, "status", code=1)["running"] is False
+    assert printed_json(own, "status", code=1)["running"] is False
 
 
 def _own_terminal() -> None:

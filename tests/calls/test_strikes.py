@@ -1,4 +1,6 @@
-"""The sound, what the service stands on, and the service, struck while calls are at every step of the table."""
+"""Faults of the sound, of the files and programs that the service needs, and of the service, at every step of the
+table.
+"""
 
 import asyncio
 import signal
@@ -10,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from lab.calls.proving import POLICY
-from lab.calls.striking import EVERYWHERE, Blow, Strike, complaints, dial, fate, kept, struck
+from lab.calls.assert_proved import POLICY
+from lab.calls.strike import EVERYWHERE, Blow, Strike, complaints, dial, fate, kept, struck
 from lab.endings import Event, Step
 from lab.lab import Forwarding, lab, until
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 
 @pytest.fixture
 def own(asterisk, beside, tmp_path) -> Iterator[Service]:
-    """A service that the test may harm, with a registry that it may change."""
+    """A service that the test may damage, with a registry that it may change."""
     beside.away()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
@@ -34,7 +36,9 @@ def own(asterisk, beside, tmp_path) -> Iterator[Service]:
 
 @asynccontextmanager
 async def other_files(sounds: Path, make: Callable[[Path, bytes], object]) -> AsyncIterator[None]:
-    """The sample's files are other ones for a while; what is being played goes on with those that it has."""
+    """Context in which the sample's files are other ones. A sound that is being played goes on with the files that it
+    has.
+    """
     kept = exchange(sounds, make)
     try:
         yield
@@ -100,7 +104,9 @@ def expired(text: str) -> str:
 
 @asynccontextmanager
 async def locked(service: Service) -> AsyncIterator[None]:
-    """By another program, for as long as the calls go on, and longer than SQLite waits."""
+    """Context in which another program locks the ledger, for as long as the calls go on, and longer than SQLite
+    waits.
+    """
     connection = sqlite3.connect(service.ledger, isolation_level=None, timeout=10)
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -112,9 +118,9 @@ async def locked(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def full(service: Service) -> AsyncIterator[None]:
-    """Nothing that the service writes gets onto the disk, its log included."""
+    """Context in which nothing that the service writes gets onto the disk, its log included."""
     assert service.process
-    # By its own user: in a container, root may not set the limits of others.
+    # Its own user sets it: root in a container may not set the limits of others.
     limit = service.as_itself(["prlimit", "--pid", service.process.pid])
     await asyncio.to_thread(subprocess.run, [*limit, "--fsize=0:"], check=True)
     try:
@@ -160,7 +166,9 @@ async def killed(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def frozen(service: Service) -> AsyncIterator[None]:
-    """Nobody watches over it, so that it stands still for as long as the calls go on."""
+    """Context in which the service is frozen. Nobody supervises it, so that it stands still for as long as the calls go
+    on.
+    """
     assert service.process
     service.process.send_signal(signal.SIGSTOP)
     try:
@@ -203,7 +211,7 @@ LIFE: dict[Event, tuple[Blow, bool]] = {
     Event.SERVICE_REPLACED: (replaced, False),
     Event.SECOND_INSTANCE: (joined, False),
 }
-"""And whether it is kept from deciding a moment before."""
+"""Faults of the service, each with whether it is kept from deciding a moment before."""
 
 
 @pytest.mark.alone

@@ -1,4 +1,4 @@
-"""Asterisk, the line between it and the service, and the clock, struck while calls are at every step of the table."""
+"""Faults of Asterisk, of the line between it and the service, and of the clock, at every step of the table."""
 
 import asyncio
 import signal
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from lab.asterisk import Asterisk
+from lab.calls.assert_proved import POLICY
 from lab.calls.detour import Detour, far
-from lab.calls.proving import POLICY
-from lab.calls.striking import EVERYWHERE, caught, dial, kept, struck
+from lab.calls.strike import EVERYWHERE, caught, dial, kept, struck
 from lab.endings import Event, Evidence, Step
 from lab.heard import identify
 from lab.lab import lab, until
-from lab.nights import rest_at_night, rest_in_breadth
+from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.packages import faketime
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -65,7 +65,9 @@ async def test_asterisk_is_killed(installation, tmp_path, references):
             await until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
 
             def before() -> list[dict[str, Any]]:
-                """A phone without an answer repeats its INVITE, and the next Asterisk serves it: these are later."""
+                """Records of calls before the kill. A phone without an answer repeats its INVITE, and the next Asterisk
+                serves it: these are later.
+                """
                 records = service.records().values()
                 return [each for each in records if datetime.fromisoformat(min(each["times"].values())) < killed]
 
@@ -100,7 +102,7 @@ async def test_the_line(asterisk, beside, references, event, how):
 
 @dataclass
 class OtherTime(Service):
-    """A service to which the time of day can be told, and which looks once a second; its monotonic clock is the
+    """A service whose time of day a test can set, and which looks once a second. Its monotonic clock is the
     machine's.
     """
 
@@ -116,7 +118,9 @@ class OtherTime(Service):
         }
 
     def as_itself(self, command: Sequence[object]) -> list[str]:
-        """The library keeps what only its own user can read, so it is loaded only when the user is the service's."""
+        """Command that preloads the library only as the service's user: the library keeps files that only its own user
+        can read.
+        """
         return super().as_itself(["env", f"LD_PRELOAD={faketime()}", *command])
 
     def tell(self, offset: str) -> None:

@@ -1,4 +1,4 @@
-"""A number is suspended while calls of it are in progress: they end, whatever they are at, and no other does."""
+"""A number is suspended while calls of it are in progress: they end at any step, and no other does."""
 
 import asyncio
 import time
@@ -16,23 +16,23 @@ from idtone.office.desk.desk import Desk
 from idtone.office.desk.suspension_confirmations import confirmations
 from idtone.registry.trust.tuf_roles import Keys
 from lab.asterisk import Asterisk
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both, side_by_side
-from lab.calls.suspending import WITHIN_S, in_progress, suspend
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.suspend_in_progress import WITHIN_S, in_progress, suspend
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.office.desk.desk_process import running
 from lab.phone import Answer
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import STOPPED, Association, Machine
-from lab.registry.trust.serving import over_https, write_certificate
+from lab.registry.trust.publication_server import over_https, write_certificate
 from lab.service import Service
 from lab.sites import SITES
 
 
 @pytest.fixture
 def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
-    """A service with a registry that may be changed; the parameter goes into its policy."""
+    """A service with a registry that may be changed. The parameter goes into its policy."""
     beside.away()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
@@ -73,7 +73,7 @@ async def test_its_calls_are_ended_and_no_others(asterisk, own):
 
 
 RESOLD = ("0612345900", "0523456789")
-"""Of m-0005, through m-0001."""
+"""Number of m-0005, through m-0001."""
 
 
 async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_is_away(asterisk, own):
@@ -130,7 +130,7 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
 
 @pytest.mark.alone
 async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(asterisk, beside, tmp_path):
-    """And how many calls that has ended."""
+    """It also knows how many calls that has ended."""
     key = read_key(beside.serving().ledger.with_name("ledger.key.sign"))
     beside.away()
     association = Association(tmp_path / "association")
@@ -187,7 +187,9 @@ async def test_they_may_be_let_end(asterisk, own):
 
 
 async def test_a_called_party_that_calls_itself_110_makes_no_emergency_call(installation, tmp_path_factory, references):
-    """Under the operator's own Dial(), by a trunk whose identities are believed; with the service and without."""
+    """The call is under the operator's own Dial(), by a trunk whose identities are believed; with the service and
+    without.
+    """
     site = SITES["trusting"]
     scratch = tmp_path_factory.mktemp("trusting")
     police = Answer(headers=(("P-Asserted-Identity", "<sip:110@pbx.example>"),))

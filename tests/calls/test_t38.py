@@ -3,12 +3,12 @@
 import asyncio
 
 from lab import fax
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import AFTER_S, DURING_S, RECOGNISED_S, answered
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import AFTER_S, DURING_S, RECOGNISED_S, answered
 from lab.lab import Forwarding, lab, until
 
 REFUSED_WITHIN_S = 8
-"""Asterisk waits five seconds for somebody to take the request."""
+"""Seconds until the refusal. Asterisk waits five seconds for somebody to take the request."""
 
 
 async def test_during_the_sound_it_is_refused_and_the_sound_is_whole(asterisk, service, references):

@@ -1,4 +1,4 @@
-"""The table of endings, held against a real Asterisk: what the parties do, at every step, by either interface."""
+"""The table of endings, compared with a real Asterisk: the acts of the parties, at every step, by either interface."""
 
 import asyncio
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from lab.asterisk import Ending as Told
-from lab.calls.endings import SOUND_S, Case, play
-from lab.calls.proving import NOTIFY, POLICY
+from lab.calls.assert_proved import NOTIFY, POLICY
+from lab.calls.ending_cases import SOUND_S, Case, play
 from lab.endings import Event, Step, cells
 from lab.lab import Forwarding, Placed, lab
 from lab.phone import Answer
@@ -21,7 +21,7 @@ UNANSWERED = {Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION, Eve
 
 
 def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> list[str]:
-    """Where a call differs from its row of the table."""
+    """Differences of a call from its row of the table."""
     row = cells()[case.step, case.event, case.interface, NOTIFY[case.direction]]
     complaints = []
     if told.status not in row.status:
@@ -58,7 +58,9 @@ def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> lis
 
 @pytest.mark.parametrize("event", PARTIES)
 async def test_what_the_parties_do(asterisk, serving, event):
-    """At every step of the table but the first, by both interfaces, where one hears the sound and where both do."""
+    """Every step of the table but the first is tried, by both interfaces, where one hears the sound and where
+    both do.
+    """
     service = serving(policy=POLICY)
     cases = [
         Case(step, event, interface, direction)
@@ -89,7 +91,7 @@ async def test_what_the_parties_do(asterisk, serving, event):
 
 
 async def test_the_called_party_hangs_up_as_the_sound_ends(asterisk, serving):
-    """Whether Asterisk has seen the sound to its end by then, or not, the hook's word and the evidence agree."""
+    """The hook's word and the evidence agree, no matter whether Asterisk has seen the end of the sound by then."""
     service = serving(policy=POLICY)
     # A busy Asterisk begins later: the last ones hang up after it has seen the end all the same.
     late_ms = [1000 * SOUND_S + late for late in (20, 50, 100, 200, 400)]

@@ -1,4 +1,4 @@
-"""A phone asks for a transfer (REFER): of a connected call, and of one that is still sounded."""
+"""A phone asks for the transfer (REFER) of a connected call, and of one that is still sounded."""
 
 import asyncio
 import time
@@ -12,12 +12,12 @@ import pytest
 
 from lab import transfer, voices
 from lab.call import Call
-from lab.called import IncomingCall
-from lab.calling import OutgoingCall
-from lab.calls.hearing import FRAME_MS, FRAME_NS
-from lab.calls.proving import AFTER_S, POLICY, SOUND_S, WAYS, Way, answered, assert_connected, side_by_side, told
+from lab.calls.assert_heard import FRAME_MS, FRAME_NS
+from lab.calls.assert_proved import AFTER_S, POLICY, SOUND_S, WAYS, Way, answered, assert_connected, side_by_side, told
 from lab.heard import hear, hear_last, hear_whole
+from lab.incoming_call import IncomingCall
 from lab.lab import TALK_S, Lab, Placed, lab, until
+from lab.outgoing_call import OutgoingCall
 from lab.phone import Answer, Phone
 from lab.sip import Uri
 
@@ -28,7 +28,7 @@ THIRD = voices.voice(5)
 
 @dataclass(frozen=True)
 class Transfer:
-    """Who asks for it, and whereto: an extension of the PBX, or a number that is forwarded."""
+    """A transfer: the party that asks for it, and its target, an extension of the PBX or a number that is forwarded."""
 
     way: Way
     who: str
@@ -46,9 +46,9 @@ class Transferred:
     asking: Call
     left: Call
     reached: IncomingCall
-    """The call at the third phone."""
+    """Call at the third phone."""
     since_ns: int
-    """When the third phone and who was left can talk, but for a sound."""
+    """Moment, in ns, from which the third phone and the party that was left can talk, apart from a sound."""
 
 
 @asynccontextmanager
@@ -58,7 +58,7 @@ async def three(asterisk: Any) -> AsyncIterator[tuple[Lab, Phone]]:
 
 
 def sides(placed: Placed, who: str) -> tuple[Call, Call]:
-    """Who asks, and who is left."""
+    """The party that asks, and the party that is left."""
     assert placed.called
     return (placed.caller, placed.called) if who == "caller" else (placed.called, placed.caller)
 
@@ -71,7 +71,7 @@ def address(phones: Lab, third: Phone, placed: Placed, target: str) -> Uri:
 
 
 async def at_third(third: Phone, placed: Placed) -> IncomingCall:
-    """The third phone's side, once it has answered."""
+    """Third phone's side of the call, once it has answered."""
     mark = f"lab={placed.name}"
 
     def there() -> list[IncomingCall]:
@@ -83,7 +83,7 @@ async def at_third(third: Phone, placed: Placed) -> IncomingCall:
 
 
 async def consult(phones: Lab, third: Phone, placed: Placed, who: str, target: str = "extension") -> OutgoingCall:
-    """A second call of the phone that is going to transfer, to the third."""
+    """Second call of the phone that is going to transfer, to the third."""
     phone = phones.caller if who == "caller" else phones.called
     return await phone.call(
         address(phones, third, placed, target).user,
@@ -133,22 +133,22 @@ async def talked(done: Transferred, case: Transfer) -> Transferred:
 
 
 def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
-    """Whom the first sound was for heard it once; the third phone hears one where its number is forwarded, whole and
-    before it hears who was left; and the two talk.
+    """Check a transfer. The party of the first sound heard it once. The third phone hears a complete one where its
+    number is forwarded, before it hears the party that was left. Then the two talk.
     """
     heard_by = {"caller": done.placed.caller, "called": done.placed.called}
     for party, call in heard_by.items():
         assert call
         expected = party in case.way.parties
         assert hear_whole(call.packets, done.since_ns, reference=sound).times == expected, f"{case}, {party}"
-    # What a phone says while it answers can reach the other before Asterisk knows of the answer.
+    # Audio of a phone that is answering can reach the other before Asterisk knows of the answer.
     later = [packet for packet in done.left.packets if packet.arrival_ns > done.since_ns + FRAME_NS]
     assert hear(later, done.since_ns, voice=THIRD).voice_ms is not None, f"{case}: who was left heard nobody"
     assert done.reached.answered_ns
     later = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns + FRAME_NS]
     voice = voices.CALLED if case.who == "caller" else voices.CALLER
     at_the_third = hear(later, done.reached.answered_ns, voice=voice)
-    # While a phone rings, Asterisk may send it what the other says, and one packet more until it knows of the answer.
+    # Asterisk may send a ringing phone the other's audio, and one packet more until it knows of the answer.
     answered = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns]
     sounded = hear_whole(answered, done.reached.answered_ns, reference=sound, voice=voice)
     if sounded.onset_ms is not None and sounded.voice_ms is not None and sounded.voice_ms < sounded.onset_ms:
@@ -173,7 +173,7 @@ async def check_transfers(asterisk: Any, service: Any, sound: Any, how: Any) -> 
     new = [records[call_id] for call_id in records.keys() - before.keys()]
     assert {(record["status"], record["complete"], record["skip"]) for record in new} == {("CONNECTED", True, None)}
     assert [record["anomalies"] for record in new if record["anomalies"]] == []
-    # One record of each call, and one of each that a number was forwarded for after it.
+    # Each call has a record, and so has each forwarding of a number after it.
     expected = Counter((case.way.direction, tuple(case.way.parties)) for case in CASES)
     expected["incoming", ("called",)] += sum(case.target == "number" for case in CASES)
     assert Counter((record["direction"], tuple(record["known_by"])) for record in new) == expected
@@ -241,7 +241,7 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
     cases = [Transfer(way, "called", "extension") for way in WAYS] + [
         Transfer(way, "caller", "extension") for way in WAYS if "caller" in way.parties
     ]
-    sounding = asyncio.Lock()  # the sound is short: what another call needs meanwhile could take too much of it
+    sounding = asyncio.Lock()  # the sound is short: the work of another call could take too much of it
     async with three(asterisk) as (phones, third):
 
         async def one(case: Transfer) -> tuple[Placed, IncomingCall, Any]:

@@ -23,7 +23,7 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.asterisk import MODULES, Asterisk
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -31,13 +31,13 @@ from lab.sipp import Load, called
 
 RATE, SECONDS = 20, 5.0
 OWN_DIAL_S = 20.0
-"""Longer than an own Dial() waits for a service."""
+"""Seconds that are longer than an own Dial() waits for a service."""
 NUMBERS = [*[LICENSED] * 8, "110", SUSPENDED]
 
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory):
-    """One of its own: its ledger is counted."""
+    """A PBX of its own, because its ledger is counted."""
     files = {
         "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in (*MODULES, "cdr_csv")),
         "cdr.conf": "[general]\nunanswered = yes\n[csv]\nloguniqueid = yes\n",
@@ -49,7 +49,7 @@ def pbx(installation, tmp_path_factory):
 
 
 def by_asterisks_count(pbx: Asterisk) -> set[str]:
-    """The unique ids of the calls in Asterisk's own records, without the channels that write a journal line."""
+    """Unique ids of the calls in Asterisk's own records, without the channels that write a journal line."""
     path = pbx.scratch / "log" / "cdr-csv" / "Master.csv"
     rows = csv.reader(path.read_text().splitlines()) if path.exists() else ()
     return {row[-1] for row in rows if not row[5].startswith("Local/s@idtone-journal-later")}
@@ -57,7 +57,7 @@ def by_asterisks_count(pbx: Asterisk) -> set[str]:
 
 @pytest.fixture
 def stopped(pbx) -> Service:
-    """A service that was there, has entered everything, and is away."""
+    """A service that has run, has entered everything, and is down."""
     service = Service(pbx, LAB_REGISTRY)
     service.start()
     service.entered()
@@ -175,7 +175,7 @@ async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped):
     assert new.keys() == ways.keys()
     for last4, (way, interface) in ways.items():
         record = new[last4]
-        # By AGI under an own Dial() Asterisk notices that the service is dead, and plays the notice.
+        # Asterisk notices by AGI under an own Dial() that the service is dead, and plays the notice.
         through = (way, interface) == ("own-dial", "agi")
         expected = ("NOTICE", "service-unavailable", "CONNECTED") if through else (None, None, "CANCEL")
         assert (record["outcome"], record["reason"], record["status"]) == expected, (way, interface)
@@ -207,7 +207,7 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
 
 @pytest.mark.nightly
 async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, tmp_path):
-    """As many records as calls, by the callers' count and by Asterisk's; by either interface in turn."""
+    """The ledger has as many records as calls, by the callers' count and by Asterisk's; by either interface in turn."""
     before, already = set(stopped.records()), by_asterisks_count(pbx)
 
     async def alternate() -> None:
@@ -266,7 +266,7 @@ async def test_a_service_that_is_killed_while_it_enters_enters_each_once(pbx, st
 
 
 def entered(service: Service, call_ids: str) -> int:
-    """The steps of these calls in the ledger."""
+    """Number of steps of these calls in the ledger."""
     with contextlib.closing(sqlite3.connect(service.ledger)) as ledger:
         (steps,) = ledger.execute("SELECT count(*) FROM steps WHERE call_id LIKE ?", (call_ids,)).fetchone()
     return int(steps)

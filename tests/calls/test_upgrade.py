@@ -1,4 +1,4 @@
-"""Instances that follow each other while calls go on: a graceful stop, and the next one that takes over."""
+"""Instances that follow each other during calls: a graceful stop, and the next one that takes over."""
 
 import asyncio
 import signal
@@ -9,7 +9,7 @@ from typing import Any
 
 from idtone.ari_app.application import LEAVES_WITHIN_S
 from lab.asterisk import IDTONE, Asterisk
-from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.calls.traffic import profile_heard, traffic
 from lab.lab import lab, until
 

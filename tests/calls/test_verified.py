@@ -1,4 +1,4 @@
-"""What a called phone received, as a capture, before the same command that an auditor uses."""
+"""The audio of a called phone, as a capture, checked by the same command that an auditor uses."""
 
 import json
 
@@ -6,8 +6,8 @@ import pytest
 
 from lab.heard import in_order
 from lab.lab import Forwarding, lab
-from lab.nights import rest_in_breadth
-from lab.tones.commands.running import run
+from lab.nightly_tests import rest_in_breadth
+from lab.tones.commands.run_tone import run
 from lab.tones.recordings import wire
 
 

@@ -1,7 +1,7 @@
 """Random paths through calls, on a real Asterisk: 40 here, thousands by `make bench-walks`.
 
-What is drawn comes from a seed. When things happen is part of a path, so that no path is ever walked quite the same way
-again; that is why a failing one is told with its seed and as it is, and not shrunk by walking others.
+The choices come from a seed. The timing of events is part of a path, so that no path is ever run quite the same way
+again. For that reason a failing path is reported with its seed and as it is, and not shrunk by running others.
 """
 
 from itertools import product
@@ -22,9 +22,9 @@ from lab.calls.paths import (
     Round,
     draw_round,
 )
-from lab.calls.walking import walk_round
+from lab.calls.walk_paths import walk_round
 from lab.endings import Event
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 
 SEED = 2053
 PATHS, WITHIN_S, MISHAPS = 40, 2.0, 2
@@ -85,7 +85,7 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
     beside.away()
     legs = Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, Move.WAIT), Leg(200, Event.CALLER_HANGS_UP)
     paths = [Path(f"{each}", 0.1 * each, "licensed", "ari", "incoming", legs) for each in range(5)]
-    # Killed, and killed again before it can be back in time.
+    # It is killed, and killed again before it can be back in time.
     mishaps = tuple((at_s, Mishap.KILLED) for at_s in (0.45, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2))
     drawn = Round({"incoming": "caller"}, answered_first=False, paths=tuple(paths), mishaps=mishaps)
     done = await walk_round(asterisk, drawn, references)

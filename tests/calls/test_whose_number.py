@@ -1,18 +1,18 @@
-"""A call may only use a number of the node's member, or one that went through it: with the service up and away."""
+"""A call may only use a number of the node's member, or one that went through it: with the service up and down."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from lab.calls.hearing import assert_heard_then_connected
-from lab.calls.proving import by_both, side_by_side
+from lab.calls.assert_heard import assert_heard_then_connected
+from lab.calls.assert_proved import by_both, side_by_side
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab
-from lab.nights import breadth
+from lab.nightly_tests import breadth
 from lab.publication import LAB_REGISTRY
 
 RESOLD, OTHERS, NOBODYS = "0612345900", "0112345678", "0335810110"
-"""Of m-0001 and through it of m-0005; of m-0007, which has a licence; of no member."""
+"""Numbers of m-0001 and through it of m-0005; of m-0007, which has a licence; of no member."""
 BOTH = ("incoming", "outgoing")
 PLAYED, FOREIGN, UNKNOWN = "licence-valid", "number-of-another-member", "number-unknown"
 NODES = {

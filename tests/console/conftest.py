@@ -14,7 +14,7 @@ __all__ = ["new_office", "office"]
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Of a node that has an empty folder for its ledger."""
+    """Settings of a node that has an empty folder for its ledger."""
     return Settings.model_validate(
         {
             "node": "pbx-1",
@@ -34,7 +34,7 @@ async def site(settings: Settings) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def site_of(settings) -> AsyncIterator[object]:
-    """A console for the folder of an association."""
+    """Function that starts a console for the folder of an association."""
     async with AsyncExitStack() as stack:
 
         async def start(folder: Path) -> Site:

@@ -24,7 +24,7 @@ NEW = "several words, easy to remember"
 
 
 async def signed_in(site: Site) -> Visitor:
-    """By the form, so that the browser is known."""
+    """A viewer who has signed in by the form, so that the browser is known."""
     visitor = await site.visitor()
     assert (await visitor.sign_in("viewer")).status == 303
     return visitor

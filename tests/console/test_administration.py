@@ -1,4 +1,4 @@
-"""The administrators' pages: who is signed in, which sign-ins failed, and what is done with users and sessions."""
+"""The administrators' pages: current sessions, failed sign-ins, and acts on users and sessions."""
 
 import logging
 import re
@@ -141,7 +141,7 @@ async def test_a_user_is_added_chooses_is_locked_and_removed(site, settings, cap
 
 
 async def test_who_was_locked_meanwhile_administers_nothing_more(site, settings, monkeypatch):
-    """So of two administrators who lock each other at once one is left."""
+    """One of two administrators is left if they lock each other at once."""
     administrator = await site.visitor(Role.ADMINISTRATOR)
     form = (await administrator.get("/administration")).form_token
     asked = site.console.sign_in.proof.asked

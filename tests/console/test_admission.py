@@ -1,4 +1,4 @@
-"""Who gets which page, and what every answer says to the browser."""
+"""The pages that each role gets, and the headers of every answer."""
 
 import asyncio
 import re

@@ -11,7 +11,7 @@ SECTIONS = """
 13.1:1 13.2:5 13.3:2 13.4:5 14.1:2 14.2:4 14.3:3 15.1:3 15.2:3 15.3:7 16.1:1 16.2:5 16.3:4 16.4:3 16.5:3 17.1:1 17.2:4
 17.3:2
 """
-"""Sections of ASVS 5.0.0 with requirements of levels 1 and 2, which are the first ones of each, and how many."""
+"""Sections of ASVS 5.0.0 with requirements of levels 1 and 2: the first ones of each, and how many there are."""
 
 
 def test_each_requirement_has_its_row_and_each_file_exists():

@@ -28,7 +28,7 @@ CLIENTS = 10_000
 
 
 async def raw(site: Site, octets: bytes) -> list[bytes]:
-    """The status lines of what the console answers to these octets."""
+    """Status lines of the console's answers to these octets."""
     return [line for line in (await answered(site, octets)).split(b"\r\n") if line.startswith(b"HTTP/1.")]
 
 
@@ -272,7 +272,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch):
 
 
 async def test_a_request_under_way_keeps_its_place(site):
-    """If each place has a request, a newcomer is refused; one without a request makes room."""
+    """A newcomer is refused if each place has a request; a connection without a request makes room."""
     visitor = await site.visitor(Role.VIEWER)
     all_of_them = site.console.connections
     all_of_them._most = 3
@@ -369,7 +369,9 @@ async def test_a_form_has_a_bounded_body(site):
 @pytest.mark.alone
 @pytest.mark.nightly
 async def test_ten_thousand_connections_do_not_keep_a_visitor_out(settings):
-    """From one address. As many as the limit of open files permits; the console never holds more than `MOST`."""
+    """All come from one address, as many as the limit of open files permits; the console never holds more than
+    `MOST`.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     clients = min(CLIENTS, hard - 2 * MOST - 500)

@@ -126,7 +126,7 @@ async def investigator(site: Site) -> Visitor:
 
 
 def shown(answer: Answer) -> list[str]:
-    """The call ids in the list."""
+    """Call ids in the list."""
     return [unescape(each) for each in re.findall(r'<td class="mono long"[^>]*>(.*?)</td>', answer.text)]
 
 

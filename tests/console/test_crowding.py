@@ -1,4 +1,4 @@
-"""Attacks by which one visitor takes what is there for all. docs/reference/console-security.md has the figures."""
+"""Attacks in which one visitor uses up a shared resource. docs/reference/console-security.md has the figures."""
 
 import asyncio
 import time
@@ -15,12 +15,12 @@ from idtone.console.access.attempts import MOST_OF_ADDRESS, MOST_OF_NAME, Attemp
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.password_queue import KNOWN, LONGEST, LineFullError, PasswordLine
 from idtone.console.access.rights import Role
-from idtone.console.call_lines import NO_CALLS, ShownCalls
+from idtone.console.call_rows import NO_CALLS, ShownCalls
 from idtone.console.operator import calls
 from idtone.console.page import Visit
 from idtone.console.public import packs
 from idtone.console.threads import Reads, Threads
-from idtone.console.turns import VisitingParty, party_of
+from idtone.console.turns import RequestingParty, party_of
 from idtone.core.errors import LedgerError
 from idtone.core.http import connections as http_connections
 from idtone.core.http.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
@@ -34,7 +34,7 @@ from lab.ledger.example_pack import PACK
 
 @asynccontextmanager
 async def asked(visitor: Visitor, *paths: str) -> AsyncIterator[list[asyncio.Task[int]]]:
-    """Requests that are under way; their statuses."""
+    """Context of requests that are under way; yields the tasks of their statuses."""
 
     async def one(path: str) -> int:
         return (await visitor.get(path)).status
@@ -135,7 +135,7 @@ async def test_two_viewers_do_not_take_all_streams(site):
 
 @asynccontextmanager
 async def senders(site: Site, octets: bytes, count: int) -> AsyncIterator[list[asyncio.StreamReader]]:
-    """Visitors without a session whose bodies do not end."""
+    """Context of visitors without a session whose bodies do not end."""
     writers, readers = [], []
     try:
         for _ in range(count):
@@ -151,7 +151,7 @@ async def senders(site: Site, octets: bytes, count: int) -> AsyncIterator[list[a
 
 
 def begun(site: Site, path: str, kind: str, body: str = "") -> bytes:
-    """The beginning of a form."""
+    """Beginning of a form's request."""
     host = site.address.removeprefix("http://")
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {site.address}\r\nContent-Length: 100000\r\n"
     return f"{head}Content-Type: {kind}\r\n\r\n{body}".encode()
@@ -178,7 +178,7 @@ async def test_strangers_packs_delay_nothing_of_the_office_and_end_when_they_hav
     reads = Held(tmp_path)
     numbers = iter(range(250))  # strangers of as many networks
 
-    def party(visit: Visit) -> VisitingParty:
+    def party(visit: Visit) -> RequestingParty:
         return party_of(visit.user.name if visit.user else None, f"192.0.2.{next(numbers)}")
 
     monkeypatch.setattr(Visit, "party", property(party))

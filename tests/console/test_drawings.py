@@ -8,7 +8,7 @@ from idtone.console.drawings.scale import TimeScale, time_text
 from idtone.console.drawings.timeline import BarKind, timeline
 from idtone.console.drawings.wave import wave
 from idtone.core.calls import Party
-from idtone.ledger.evidence.call_record import fold
+from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.ledger.evidence.steps import CallStatus, Step, StepKind, ended
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.proof_check import check_proof
@@ -37,7 +37,7 @@ def test_times_are_written_as_exactly_as_the_scale_needs(ms, step_ms, text):
 
 
 def test_the_timeline_is_to_scale():
-    setup, whole = timeline(fold("pbx-1", heard_call())).bands
+    setup, whole = timeline(record_of_steps("pbx-1", heard_call())).bands
     assert [mark.text for mark in setup.marks] == ["1", "2–3", "4–5"]
     assert [mark.text for mark in whole.marks] == ["1", "2–5", "6"], "no number covers another"
     steps = dict(enumerate((x for mark in whole.marks for x in mark.xs), 1))
@@ -51,11 +51,11 @@ def test_the_timeline_is_to_scale():
 
 
 def test_what_was_not_heard_and_calls_without_sound_are_drawn_too():
-    (whole,) = timeline(fold("pbx-1", cancelled_call("c-1", 0))).bands
+    (whole,) = timeline(record_of_steps("pbx-1", cancelled_call("c-1", 0))).bands
     assert [bar.kind for bar in whole.bars] == [BarKind.RINGING, BarKind.FAILED]
-    refused = timeline(fold("pbx-1", [decided(REFUSE), ended("c-1", at(0), CallStatus.REFUSED)]))
+    refused = timeline(record_of_steps("pbx-1", [decided(REFUSE), ended("c-1", at(0), CallStatus.REFUSED)]))
     assert len(refused.bands) == 1
-    alone = timeline(fold("pbx-1", [Step("c-1", StepKind.ENDED, at(0))]))
+    alone = timeline(record_of_steps("pbx-1", [Step("c-1", StepKind.ENDED, at(0))]))
     for line in (refused, alone):
         for band in line.bands:
             assert all(0 <= mark.x <= line.width for mark in band.marks)

@@ -125,7 +125,7 @@ async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
 
 
 def _facts(page: str) -> dict[str, str]:
-    """The facts of the log, without their marks."""
+    """Facts of the log, without their marks."""
     shown = page.partition("<h2>The log</h2>")[2].partition("</dl>")[0]
     found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", shown)
     return {name: re.sub("<.*?>", "", value) for name, value in found}
@@ -276,7 +276,7 @@ async def test_the_statistics_are_those_of_the_command(node, settings, tmp_path)
 
 
 async def asked(visitor: Visitor, **other: str) -> str:
-    """Request an export; its act."""
+    """Request an export. Returns the id of its act."""
     answer = await visitor.send("/evidence/exports/request", "/evidence/exports/request", DEMAND | other)
     assert answer.status == 303, answer.text
     return answer.headers["Location"].rpartition("/")[2]

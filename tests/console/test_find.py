@@ -1,4 +1,4 @@
-"""The search field, the saved searches, and what waits for a visitor."""
+"""The search field, the saved searches, and the tasks that wait for a visitor."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from idtone.console.find import is_number
 from idtone.console.operator.saved_searches import MOST, with_search
 from idtone.console.pending_tasks import Waiting, waiting_for
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.persons import visiting
+from idtone.core.persons import console_person
 from idtone.core.translation import Message
 from lab.console.past_calls import write_past_calls
 from lab.console.site import running
@@ -39,7 +39,7 @@ def things(*, by=None, right=Right.STOP_NUMBERS, is_late=False):
 
 def test_a_request_waits_for_others_with_the_right_and_not_for_its_own_person():
     duty, viewer = (User(name=str(role), roles=(role,)) for role in (Role.DUTY, Role.VIEWER))
-    own, others, late = things(by=visiting("duty")), things(by=visiting("abe")), things(is_late=True)
+    own, others, late = things(by=console_person("duty")), things(by=console_person("abe")), things(is_late=True)
     assert waiting_for(duty, [own, others, late]) == [late, others]
     assert waiting_for(viewer, [own, others, late]) == []
 

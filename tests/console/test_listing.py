@@ -1,4 +1,4 @@
-"""Long lists: their order, their pages and their counts, by what an address says."""
+"""Long lists: their order, their pages and their counts, by the query of the address."""
 
 import re
 from dataclasses import replace

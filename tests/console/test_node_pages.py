@@ -1,4 +1,4 @@
-"""What a node has: its registry, its expiries, suspensions and sounds, the doctor's findings."""
+"""The pages of a node: its registry, its expiries, suspensions and sounds, the doctor's findings."""
 
 import asyncio
 import io
@@ -69,7 +69,7 @@ def registry(settings) -> Path:
 
 @pytest.fixture
 def settings(settings, tmp_path):
-    """With sounds: one file is missing, one is another."""
+    """Settings with sounds, of which one file is missing and one has another content."""
     profiles = tmp_path / "profiles"
     profiles.mkdir()
     own = "{id: own, title: '<script>', level_dbm0: -12, segments: [{frequencies_hz: [700, 1200], on_ms: 300}]}"
@@ -241,7 +241,7 @@ async def test_a_signed_registry_is_that_which_the_service_has_kept(association:
 
 
 async def test_every_page_says_in_time_that_the_registrys_signatures_end(settings, association, machine):
-    """Also if no page of the registry was opened: before, none said so after a start, and all did a week later."""
+    """No page of the registry need be opened: before, none said so after a start, and all did a week later."""
 
     def publish(lasts: str) -> None:
         (association.folder / "authority.yaml").write_text(f"lasts: {{timestamp: {lasts}}}\n")
@@ -269,8 +269,8 @@ async def test_a_page_waits_for_the_first_registry_and_not_for_a_newer_one(tmp_p
     path = tmp_path / "registry.yaml"
     put(path, LAB)
     going_on = threading.Event()
-    known = registry_in_use.known
-    monkeypatch.setattr(registry_in_use, "known", lambda settings: going_on.wait(60) and known(settings))
+    read = registry_in_use.read_local_registry
+    monkeypatch.setattr(registry_in_use, "read_local_registry", lambda settings: going_on.wait(60) and read(settings))
     monkeypatch.setattr(registry_in_use, "FIRST_S", 0.1)
     monkeypatch.setattr(registry_in_use, "AGAIN_S", 0.1)
     in_use = RegistryInUse(RegistrySettings(source=str(path), trust="unsigned"))

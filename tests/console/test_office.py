@@ -1,4 +1,4 @@
-"""The association's office: its pages, and its acts, which are those of the commands."""
+"""The association's office: its pages, and its acts, which the commands have too."""
 
 import asyncio
 import hmac
@@ -15,7 +15,7 @@ import pytest
 
 from idtone.console.access.rights import Role
 from idtone.console.drawings.report_trace import trace_of
-from idtone.console.office import parsed_folder, reports
+from idtone.console.office import office_files, reports
 from idtone.console.page import Method
 from idtone.member.reports.report_documents import new_receipt
 from idtone.office.authority.change_registry import registry_of, suspensions_of
@@ -617,8 +617,8 @@ def test_a_trace_has_a_box_for_each_hop_and_one_for_the_end(desk):
 
 async def test_the_registry_is_parsed_once_for_each_change(at_office, office, monkeypatch):
     parsed = []
-    registry_of = parsed_folder.registry_of
-    monkeypatch.setattr(parsed_folder, "registry_of", lambda workspace: parsed.append(1) or registry_of(workspace))
+    registry_of = office_files.registry_of
+    monkeypatch.setattr(office_files, "registry_of", lambda workspace: parsed.append(1) or registry_of(workspace))
     visitor = await at_office.visitor(*ME)
     for _ in range(3):
         for path in ("/office/today", "/office/members", "/office/members/m-0001"):

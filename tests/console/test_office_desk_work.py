@@ -1,4 +1,6 @@
-"""What the office's people do with Excel, the telephone and second thoughts: on the pages and by command alike."""
+"""Work of the office's people with Excel and the telephone, and with acts that they take back: on the pages and by
+command alike.
+"""
 
 import io
 import json
@@ -17,7 +19,7 @@ from idtone.office.authority.number_sheet import check_count, sheet_entries
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.office_ledger import OfficeLedger
-from idtone.office.refused.legal_basis import DECIDED
+from idtone.office.refused.refusal_basis import DECIDED
 from lab.console.office_forms import ME, entry
 from lab.console.site import Answer, Site, Visitor
 from lab.office.authority.office import APPLICATION, PHRASE, WHY, Office
@@ -121,7 +123,7 @@ async def test_numbers_are_assigned_and_taken_back_by_a_table_on_the_page_and_by
 
 
 async def undone(visitor: Visitor) -> Answer:
-    """Take back what the page shows."""
+    """Take back the act that the page shows."""
     page = "/office/publication"
     return await visitor.send(
         page, f"{page}/undo", {"why": "a slip", "shown": shown_in((await visitor.get(page)).text)}

@@ -22,7 +22,7 @@ from lab.console.site import Site, Visitor
 from lab.member.evaluation.sample_figures import LAST_DAY, YEAR, content_of
 from lab.office.authority.office import STOP, WHY, Office
 from lab.office.desk.reports.members import ELSEWHERE, NUMBER, WORDS, Members, authority, report
-from lab.office.evaluation.evaluating import folder, hand_in
+from lab.office.evaluation.ready_association import folder, hand_in
 from lab.office.refused.samples import DECISION, REFUSED, SOON
 from lab.repository import ROOT
 from tools.messages import catalogue_text
@@ -197,7 +197,7 @@ NEW = "/office/evaluations/new"
 
 
 async def evaluated(visitor: Visitor, **fields: str) -> str:
-    """Send the form of a new evaluation; what the page says in the end."""
+    """Send the form of a new evaluation. Returns the text of the last page."""
     answer = await visitor.send(NEW, NEW, fields)
     if answer.status != 303:
         return answer.text
@@ -226,7 +226,7 @@ OBSERVATIONS, CRITERIA_PAGE = "/office/evaluations/observations", "/office/evalu
 
 
 async def test_observations_and_criteria_are_entered_on_pages(site_of, folder):
-    """As the commands do it; all that is wrong is told at once, each at its field, and nothing is changed then."""
+    """The commands do the same. All errors are listed at once, each at its field, and nothing is changed then."""
     visitor = await (await site_of(folder.folder)).visitor(*ME)
     page = f"{OBSERVATIONS}?year=2025"
     shown = (await visitor.get(page)).text

@@ -1,4 +1,4 @@
-"""Who holds which key, and who still has to sign."""
+"""The holders of each key, and those who still have to sign."""
 
 import re
 from datetime import UTC, datetime

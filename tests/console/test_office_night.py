@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.console.office import night
+from idtone.console.office import night_stop
 from idtone.core.paper.content import Paper
 from idtone.core.signing_keys import signer
 from idtone.office.authority.night_keys import has_night_key
@@ -30,7 +30,7 @@ async def at_office(site_of, office: Office) -> Site:
 
 
 async def state(visitor: Visitor) -> str:
-    """The last stage of the stop, as the page says it."""
+    """Last stage of the stop, as the page says it."""
     shown = re.findall(r'<li><span class="badge \w+">([^<]+)</span>', (await visitor.get(PAGE)).text)
     return html.unescape(shown[0]) if shown else ""
 
@@ -72,7 +72,7 @@ async def test_two_officers_stop_a_number_and_no_state_is_shown_that_is_not_true
 
 @pytest.fixture
 def printed(monkeypatch) -> list[dict[str, str]]:
-    """The steps of each paper that a page has made."""
+    """Steps of each paper that a page has made."""
     made: list[dict[str, str]] = []
 
     def kept(stop: StopProgress, now: datetime) -> Paper:
@@ -80,7 +80,7 @@ def printed(monkeypatch) -> list[dict[str, str]]:
         made.append(dict(paper.sections[1].table.rows) | {"number": stop.number})
         return paper
 
-    monkeypatch.setattr(night, "stop_paper", kept)
+    monkeypatch.setattr(night_stop, "stop_paper", kept)
     return made
 
 
@@ -110,7 +110,7 @@ def papers(page: str) -> list[str]:
 
 
 async def stopped(first: Visitor, second: Visitor, number: str, reference: str) -> int:
-    """Enter a stop and approve it; returns how the approval was answered."""
+    """Enter a stop and approve it. Returns the status of the approval."""
     await first.send(PAGE, f"{PAGE}/request", ORDER | {"entered": number, "reference": reference})
     fields = {"request": request_id((await second.get(PAGE)).text), "entered": number, "why": "read in the order"}
     return (await second.send(PAGE, f"{PAGE}/approve", fields)).status

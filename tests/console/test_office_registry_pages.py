@@ -1,4 +1,4 @@
-"""Portings, logs, witnesses and contacts on the office's pages: what the commands do, by the same rules."""
+"""Portings, logs, witnesses and contacts on the office's pages: the acts of the commands, by the same rules."""
 
 import re
 from html import unescape

@@ -1,4 +1,4 @@
-"""Sign-in by OpenID Connect, at a real little provider: the whole way, and each token that proves nothing."""
+"""Sign-in by OpenID Connect, at a small real provider: the complete way, and each token that proves nothing."""
 
 import logging
 import re
@@ -15,7 +15,7 @@ from joserfc.jwk import OctKey, RSAKey
 from idtone.console.access.begun_sign_ins import NotBegunError
 from idtone.console.access.cookies import OPENID, SESSION
 from idtone.console.access.rights import Role
-from idtone.console.server import made
+from idtone.console.server import make_console
 from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.console import SignInBy
 from idtone.core.settings.settings import Settings
@@ -45,7 +45,7 @@ def with_openid(settings: Settings, folder: Path, **more: str) -> Settings:
 
 
 async def at_provider(visitor: Visitor) -> str:
-    """Begin, and let the provider agree. The path of the way back."""
+    """Begin, and let the provider agree. Returns the path of the way back."""
     begun = await visitor.get("/sign-in/begin")
     assert begun.status == 303, begun.text
     async with visitor.http.get(begun.headers["Location"], allow_redirects=False) as agreed:
@@ -194,8 +194,8 @@ async def test_a_provider_that_is_away_or_another_is_said(settings, login, tmp_p
 
 def test_what_the_settings_lack_is_named(settings, tmp_path, monkeypatch):
     with pytest.raises(DocumentError, match=r"(?s)openid\.client_id.*openid\.issuer"):
-        made(with_openid(settings, tmp_path, client_id=""))
+        make_console(with_openid(settings, tmp_path, client_id=""))
     monkeypatch.delitem(sys.modules, "idtone.console.access.by_openid")
     monkeypatch.setitem(sys.modules, "authlib.oauth2.rfc6749.parameters", None)
     with pytest.raises(UsageError, match=r"pip install 'idtone\[openid\]'"):
-        made(with_openid(settings, tmp_path, issuer="https://login.example"))
+        make_console(with_openid(settings, tmp_path, issuer="https://login.example"))

@@ -1,4 +1,4 @@
-"""Passkeys: one is made, signs in, and is removed; and what an attacker sends instead."""
+"""Passkeys: one is made, signs in, and is removed; and the requests that an attacker sends instead."""
 
 import hashlib
 import html
@@ -98,7 +98,7 @@ def options_of(page: Answer) -> dict[str, Any]:
 
 
 async def with_passkey(site: Site, device: Authenticator) -> ByName:
-    """A viewer who has made one."""
+    """A viewer who has made a passkey."""
     viewer = ByName(await site.visitor(Role.VIEWER))
     token = (await viewer.get("/account")).form_token
     page = await viewer.post("/account/passkey", form_token=token, password=PASSWORD, name="my key")

@@ -1,4 +1,4 @@
-"""Mails of what waits: who gets them, when, and what they never say."""
+"""Mails about pending tasks: to whom they go, when, and what they never say."""
 
 import asyncio
 import email
@@ -14,7 +14,7 @@ from idtone.console.access.users import User, change_users, read_users
 from idtone.console.pending_tasks import Waiting
 from idtone.console.pending_tasks_mail import EVERY_S, Told, WaitingMails, checked_address, news, waiting_mail
 from idtone.core.errors import UsageError
-from idtone.core.persons import visiting
+from idtone.core.persons import console_person
 from idtone.core.settings.policy import OwnSuspensions
 from idtone.core.translation import Message
 from idtone.operations import failure_mail
@@ -30,7 +30,7 @@ KNOWN = {"password": PASSWORD}
 
 @pytest.fixture
 def sent(tmp_path, monkeypatch) -> object:
-    """The mails that a sendmail was given."""
+    """Mails that a sendmail was given."""
     coming = f"f=$(mktemp {tmp_path}/coming-XXXXXX) && cat > $f && mv $f {tmp_path}/mail-${{f##*-}}"  # a whole one
     (tmp_path / "sendmail").write_text(f"#!/bin/sh\n{coming}\n")
     (tmp_path / "sendmail").chmod(0o755)
@@ -150,8 +150,8 @@ async def test_a_user_opts_in_and_is_told_of_what_another_has_asked_for(site, se
     [first] = sent()
     assert first["To"] == "sato@example.jp"
     assert 'value="sato@example.jp"' in (await duty.get("/account")).text
-    asked = Waiting(1, STOP.what, STOP.path, Right.STOP_NUMBERS, by=visiting("duty-viewer"))
-    own = Waiting(1, OTHER.what, OTHER.path, Right.STOP_NUMBERS, by=visiting("duty"))
+    asked = Waiting(1, STOP.what, STOP.path, Right.STOP_NUMBERS, by=console_person("duty-viewer"))
+    own = Waiting(1, OTHER.what, OTHER.path, Right.STOP_NUMBERS, by=console_person("duty"))
     monkeypatch.setattr(pending_tasks, "_stops", lambda console, now: [asked, own])
     for _ in range(1200):
         if len(sent()) > 1:

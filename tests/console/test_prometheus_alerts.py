@@ -1,4 +1,4 @@
-"""The alerts of a real Prometheus on the health page, and what else a server may answer in its place."""
+"""The alerts of a real Prometheus on the health page, and other answers that a server may give in its place."""
 
 import asyncio
 import json
@@ -22,19 +22,19 @@ from lab.prometheus import Prometheus
 WITHIN_S = 120.0
 HOSTILE = '"><script>alert(1)</script>'
 METRICS = "idtone_registry_expires_timestamp_seconds 1\nidtone_ari_connected 0\n"
-"""The registry has expired, which fires at once, and Asterisk is away, which fires after a minute."""
+"""Metrics by which the registry has expired, which fires at once, and Asterisk is down, which fires after a minute."""
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
 
 @pytest.fixture
 def refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each page asks anew."""
+    """Make each page ask anew."""
     monkeypatch.setattr(prometheus_alerts, "FRESH_S", 0.0)
 
 
 @asynccontextmanager
 async def serving(handler: Callable[[web.Request], Any]) -> AsyncIterator[str]:
-    """A server whose every page is `handler`."""
+    """Context of a server whose every page is `handler`."""
     (port,) = free_ports(1)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)

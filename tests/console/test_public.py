@@ -1,4 +1,4 @@
-"""The pages for everyone: the list of operators and its files, badges, packs; and what is uploaded to them."""
+"""The pages for everyone: the list of operators and its files, badges, packs; and files that are uploaded to them."""
 
 import asyncio
 import hashlib

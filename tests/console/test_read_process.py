@@ -1,4 +1,4 @@
-"""A read in a process of its own takes nothing from the pages, and never outlives its visitor or its time."""
+"""A read in a separate process delays no page, and never outlives its visitor or its time."""
 
 import os
 import signal

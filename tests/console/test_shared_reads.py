@@ -1,4 +1,4 @@
-"""What is read or rendered once, however many pages show it."""
+"""Data that is read or rendered once, however many pages show it."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Sign-in by password: the second factor, how often somebody may try, and who can keep whom out."""
+"""Sign-in by password: the second factor, the number of tries, and attempts to lock others out."""
 
 import base64
 import logging

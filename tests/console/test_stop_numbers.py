@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from idtone.call_control.fallback_file import remembered
+from idtone.call_control.fallback_text import remembered
 from idtone.console import number_search_limit
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Administered, change_users
@@ -29,13 +29,13 @@ from lab.registry.examples import GOOD
 NUMBER, E164 = "03-1234-5678", "81312345678"
 WRITTEN = "0312345678"
 DUTY_TOO = (Role.DUTY, Role.VIEWER)
-"""Another person."""
+"""Another person on duty."""
 ORDER = {"entered": NUMBER, "reference": "R-77", "why": "the police called", "authority": "X police"}
 
 
 @pytest.fixture
 def settings(settings, tmp_path):
-    """With a folder for Asterisk; no service runs."""
+    """Settings with a folder for Asterisk; no service runs."""
     (tmp_path / "sounds").mkdir(exist_ok=True)
     (tmp_path / "registry.yaml").write_text(GOOD)
     registry = settings.registry.model_copy(update={"source": str(tmp_path / "registry.yaml"), "trust": "unsigned"})

@@ -85,7 +85,7 @@ def test_a_state_says_what_is_known(facts, words, since, tone):
 
 
 def test_an_own_stop_is_in_force_node_by_node_and_ends_so():
-    """Of two persons, on two nodes."""
+    """Stops of two persons, on two nodes."""
 
     def act(name: str, at: datetime) -> Act:
         return Act.of(Person(1000, name, AccountKnownBy.CONSOLE), at)
@@ -158,7 +158,7 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
     asked = SUSPENSION | {"requested": "2026-11-02T01:10", "until": "2199-03-31"}
 
     async def state() -> list[str]:
-        """The badges of the page's stops: those that wait, those of the file, and the ends."""
+        """Badges of the page's stops: those that wait, those of the file, and the ends."""
         text = (await first.get(page)).text.partition("Confirmations by the nodes")[0]
         stages = re.findall(r'<ol class="stages">.*?</ol>', text, re.DOTALL)
         return [re.findall(r'class="badge \w+">([^<]+)<', each)[-1] for each in stages]

@@ -16,14 +16,14 @@ from idtone.console.threads import (
     Threads,
     TooManySearchesError,
 )
-from idtone.console.turns import Requests, Turns, VisitingParty, party_of
+from idtone.console.turns import RequestingParty, Requests, Turns, party_of
 
 USER, OTHER, STRANGER = party_of("sato", "192.0.2.1"), party_of("mori", "192.0.2.1"), party_of(None, "192.0.2.2")
 
 
 @pytest.fixture
 def clock(monkeypatch) -> list[float]:
-    """The seconds that it shows. A turn lasts as long as it is put forward."""
+    """Seconds that the clock shows. A turn lasts as long as it is put forward."""
     now = [0.0]
     monkeypatch.setattr(turns, "_clock_s", lambda: now[0])
     return now
@@ -36,7 +36,7 @@ def test_a_party_is_a_user_with_all_sessions_or_a_network():
 
 
 class Order(list[str]):
-    """Whose turns there were."""
+    """Records the parties whose turns there were."""
 
     def __init__(self, count: int = 0) -> None:
         self.count_reached, self._count = asyncio.Event(), count
@@ -55,11 +55,11 @@ async def steps(count: int, clock: list[float], order: list[str], name: str) -> 
     return name
 
 
-async def stepwise(each: Turns, party: VisitingParty, work: Awaitable[str]) -> str:
+async def stepwise(each: Turns, party: RequestingParty, work: Awaitable[str]) -> str:
     return await each.stepwise(party, work)
 
 
-def started(each: Turns, party: VisitingParty, count: int, clock: list[float], order: list[str], name: str):
+def started(each: Turns, party: RequestingParty, count: int, clock: list[float], order: list[str], name: str):
     async def request() -> str:
         with each.requests.one(party):
             return await each.stepwise(party, steps(count, clock, order, name))
@@ -138,7 +138,7 @@ async def test_an_error_and_a_cancellation_reach_the_work_and_give_the_turn_back
 
 
 async def test_a_turn_of_the_loop_costs_its_processor_time(clock):
-    """On a busy machine a turn can last long and do little."""
+    """A turn can last long and do little on a busy machine."""
     loop, queue = Threads().loop, Turns(Requests())
     for each in (loop, queue):
         async with each.turn(USER):
@@ -147,8 +147,8 @@ async def test_a_turn_of_the_loop_costs_its_processor_time(clock):
 
 
 async def test_who_has_searched_much_of_late_searches_at_a_low_priority(clock, monkeypatch):
-    """Also in a burst, of which one search runs at a time, whatever else the party has under way."""
-    threads, limited, running = Threads(), dict[Reads, float](), list[VisitingParty]()
+    """The party may search in a burst, of which one search runs at a time, whatever else it has under way."""
+    threads, limited, running = Threads(), dict[Reads, float](), list[RequestingParty]()
 
     def lasts(used_s, party, *, kind, nice, processor_s, tell_used_s, **_):
         running.append(party)
@@ -161,11 +161,11 @@ async def test_who_has_searched_much_of_late_searches_at_a_low_priority(clock, m
 
     monkeypatch.setattr(threads.processes, "run", lasts)
 
-    async def search(party: VisitingParty, used_s: float, kind: Reads = Reads.SEARCH) -> tuple[Reads, int, bool]:
+    async def search(party: RequestingParty, used_s: float, kind: Reads = Reads.SEARCH) -> tuple[Reads, int, bool]:
         with threads.requests.one(party):
             return await threads.read(kind, party, lambda: False, used_s, party)
 
-    async def burst(party: VisitingParty, used_s: float) -> list[tuple[Reads, int, bool]]:
+    async def burst(party: RequestingParty, used_s: float) -> list[tuple[Reads, int, bool]]:
         return await asyncio.gather(*(search(party, used_s) for _ in range(6)))
 
     first, repeated = ((kind, LIMITS[kind].nice, True) for kind in (Reads.SEARCH, Reads.REPEATED_SEARCH))

@@ -12,7 +12,7 @@ from lab.repository import ROOT
 from lab.unit_files import unit
 
 CONSOLE_MIB = 160
-"""With the server of the reads: `make bench-console-attack` found 130."""
+"""Memory of the console in MiB, with the server of the reads: `make bench-console-attack` found 130."""
 
 
 def test_it_starts_the_console_and_needs_no_service():

@@ -1,4 +1,4 @@
-"""`idtone console user`: what it writes, what it refuses, and the QR code of a second factor."""
+"""`idtone console user`: the text that it writes, its refusals, and the QR code of a second factor."""
 
 import stat
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,9 +27,9 @@ def config(tmp_path):
 
 @pytest.fixture
 def entered(monkeypatch):
-    """What the operator types."""
+    """Passwords that the operator types."""
     typed = ["correct horse battery"]
-    monkeypatch.setattr(users, "asked", lambda *_, **__: typed[-1])
+    monkeypatch.setattr(users, "ask", lambda *_, **__: typed[-1])
     return typed
 
 

@@ -19,7 +19,7 @@ EVENING = datetime(2026, 11, 1, 16, 30, 5, tzinfo=UTC)
 
 
 def in_japanese(do: Callable[[], object]) -> str:
-    """In a context of its own: the choice of a language outlasts a test."""
+    """Text of `do` in Japanese. It runs in a context of its own: the choice of a language outlasts a test."""
     context = copy_context()
     context.run(speak, "ja")
     return str(context.run(do))

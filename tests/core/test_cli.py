@@ -31,7 +31,7 @@ NOUNS = {
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command and group by the words of its command line; commands as their groups show them."""
+    """Every command and group by the words of its command line, as its group shows it."""
     yield path, command
     for name, inner in getattr(command, "commands", {}).items():
         yield from commands(inner, (*path, name))
@@ -80,7 +80,7 @@ def test_every_command_has_help(words):
 
 
 def test_the_program_of_a_node_is_small():
-    """What an evidence officer, a fleet or an office needs is in programs of their own."""
+    """The needs of an evidence officer, a fleet or an office are in programs of their own."""
     leaves = [words for words, command in SHOWN.items() if words[0] == "idtone" and not hasattr(command, "commands")]
     groups = [words for words, command in SHOWN.items() if getattr(command, "invoke_without_command", False)]
     assert len(leaves) + len(groups) <= 40

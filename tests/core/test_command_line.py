@@ -1,4 +1,4 @@
-"""The exit codes of commands, and what they print."""
+"""The exit codes of commands, and their output."""
 
 import csv
 import hashlib
@@ -19,7 +19,7 @@ import typer
 from idtone.core.errors import DocumentError, Fault, UsageError
 from idtone.core.terminal import command_line
 from idtone.core.translation import speak
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 
 
 def ending(app: typer.Typer, *arguments: str) -> int:
@@ -39,7 +39,7 @@ def app() -> typer.Typer:
     @app.command()
     def bad() -> None:
         print("no")
-        command_line.negative()
+        command_line.exit_negative()
 
     @app.command()
     def misused() -> None:

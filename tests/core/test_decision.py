@@ -30,11 +30,12 @@ from idtone.core.decision import (
     Unreadable,
     decide,
     refused_by_brake,
+    suspended,
     time_by,
 )
 from idtone.core.licence_standing import judge
-from idtone.core.numbers import MALFORMED, WITHHELD, parse
-from lab.core.deciding import (
+from idtone.core.numbers import MALFORMED, WITHHELD, Number, parse
+from lab.core.fake_registry import (
     DAY,
     EXPIRED,
     FOREIGN,
@@ -71,7 +72,7 @@ STALE = FakeRegistry(expires=NOW)
 
 BANK = parse("0335810110")
 OF_THE_BANK = replace(call(), caller=BANK)
-"""It presents a number that never originates."""
+"""Request that presents a number of the bank, which never originates."""
 PRESENTS_OTHER = replace(call(direction=Direction.OUTGOING), presents_other=True)
 
 ALWAYS_REFUSED = {
@@ -185,7 +186,7 @@ def test_the_table(policy):
 
 
 def test_a_number_that_cannot_be_read_is_refused_unless_the_policy_says_otherwise():
-    """Also without a registry, and with one that has expired."""
+    """The same holds without a registry, and with one that has expired."""
     for number, reason in ((MALFORMED, Reason.NUMBER_MALFORMED), (WITHHELD, Reason.NUMBER_WITHHELD)):
         for registry in (FakeRegistry(), STALE, None):
             refused = decide(call(number), registry, own_policy(refuse_cause=34), NOW)
@@ -343,7 +344,7 @@ zones = st.sampled_from([UTC, JST, timezone(timedelta(hours=-5))])
 
 
 def moments(first: int, last: int) -> st.SearchStrategy[datetime]:
-    """A few seconds around `NOW`, so that moments coincide."""
+    """Strategy of moments a few seconds around `NOW`, so that they coincide."""
     return st.builds(lambda s, zone: (NOW + s * SECOND).astimezone(zone), st.integers(first, last), zones)
 
 
@@ -446,6 +447,50 @@ def test_remembered_suspensions_count_without_a_registry(pattern, moment, reason
     assert decision.reason is reason
     assert (decision.outcome is Outcome.REFUSE) == (reason is Reason.NUMBER_SUSPENDED)
     assert decide(call(), FakeRegistry(), own_policy(), moment, remembered).reason is Reason.LICENCE_VALID
+
+
+class FakeOwnStops:
+    """The operator has stopped a number from a moment on."""
+
+    def __init__(self, since: datetime, number: Number = HELD) -> None:
+        self.since, self.number = since, number
+
+    def of(self, number: Number) -> list[Suspension]:
+        return [Suspension(self.since, own="S-1")] if number == self.number else []
+
+
+@pytest.mark.parametrize(
+    "registry", [FakeRegistry(), FakeRegistry(expires=NOW - DAY), None], ids=["valid", "old", "no"]
+)
+def test_what_the_operator_stopped_is_refused_with_any_registry_and_without_one(registry):
+    for asked in (call(), replace(call(MALFORMED), perhaps=HELD)):
+        decision = decide(asked, registry, NOTICE_POLICY, NOW, own_stops=FakeOwnStops(NOW))
+        assert (decision.outcome, decision.reason) == (Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
+    for stops in (FakeOwnStops(NOW + SECOND), FakeOwnStops(NOW, FOREIGN)):
+        assert decide(call(), registry, NOTICE_POLICY, NOW, own_stops=stops) == decide(
+            call(), registry, NOTICE_POLICY, NOW
+        )
+    emergency = decide(call(called=POLICE), registry, NOTICE_POLICY, NOW, own_stops=FakeOwnStops(NOW))
+    assert emergency.outcome is Outcome.BYPASS
+
+
+def test_the_association_s_stop_counts_before_the_operator_s_own():
+    """Without a registry it is the other way round: Asterisk's file has both, and does not say whose they are."""
+    kept = Remembered({"8131234567x": [Suspension(NOW, reference="kept")]})
+    theirs = FakeRegistry(stopped={HELD: Suspension(NOW, reference="theirs")})
+    for registry, remembered, own_stops, expected in (
+        (theirs, kept, FakeOwnStops(NOW), "theirs"),
+        (theirs, kept, None, "theirs"),
+        (FakeRegistry(), kept, FakeOwnStops(NOW), "S-1"),
+        (FakeRegistry(), kept, None, None),
+        (None, kept, FakeOwnStops(NOW), "S-1"),
+        (None, kept, FakeOwnStops(NOW + SECOND), "kept"),
+        (None, kept, None, "kept"),
+        (None, Remembered(), FakeOwnStops(NOW), "S-1"),
+        (None, Remembered(), None, None),
+    ):
+        found = suspended([HELD], registry, NOW, remembered, own_stops)
+        assert (found and (found.own or found.reference)) == expected, (registry, remembered, own_stops)
 
 
 REMEMBERED = Remembered({}, {"8131234567x": [Period(None, NOW + DAY)]})

@@ -1,4 +1,4 @@
-"""Reading YAML: what is accepted, and the place of each fault."""
+"""Reading YAML: the texts that are accepted, and the place of each fault."""
 
 import json
 import time

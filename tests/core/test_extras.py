@@ -1,4 +1,4 @@
-"""Which extra brings a library; what works without any extra."""
+"""The extra that brings each library, and the parts that work without any extra."""
 
 import configparser
 import re
@@ -31,7 +31,7 @@ NEED_EXTRAS = {
     "tones.master_import", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings",
     "tones.runs", "tones.showing", "tones.verification",
 }  # fmt: skip
-"""What cannot be imported without an extra: modules, and rooms of which some modules cannot."""
+"""Modules that cannot be imported without an extra, and rooms of which some modules cannot."""
 
 
 def test_the_table_names_the_libraries_of_setup_cfg():

@@ -20,7 +20,7 @@ from idtone.core.terminal.command_outline import outline
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.agi.fake_asterisk import calling, presented
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.registry.examples import valid_until_2096
 
 OTHERS = {
@@ -30,7 +30,7 @@ OTHERS = {
 }  # fmt: skip
 """Packages that idtone imports, besides its own and Python's."""
 HELP = {"idtone.core.terminal.help_page"}
-"""The modules that a help needs besides."""
+"""Additional modules that a help needs."""
 DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 """Packages for reading settings, profiles and registries."""
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
@@ -39,7 +39,7 @@ ROOMS = {
     "agi", "ari_app", "call_control", "config", "console", "dialplan", "ledger", "member", "office", "operations",
     "registry", "service", "tones",
 }  # fmt: skip
-"""The rooms outside of the core."""
+"""Rooms outside of the core."""
 TABLES = {
     f"idtone.{name}"
     for name in (
@@ -49,7 +49,7 @@ TABLES = {
         " registry.customer_lines.commands tones tones.commands"
     ).split()
 }
-"""The modules that every command imports."""
+"""Modules that every command imports."""
 
 PROGRAM = """
 import os, signal, socket, sys
@@ -64,7 +64,7 @@ try:
 finally:
     tell()
 """
-"""Runs `idtone`, and sends the names of its modules at its end and on SIGUSR1."""
+"""Program that runs `idtone`, and sends the names of its modules at its end and on SIGUSR1."""
 OUTLINES = """
 import os, sys
 import typer.main
@@ -84,7 +84,7 @@ for program in ("", "evidence_", "fleet_", "office_"):
         print(words, *{name.partition(".")[0] for name in sys.modules}, sep=",", flush=True)
         os._exit(0)
 """
-"""Prints each command of all programs, and the packages that its help imports."""
+"""Program that prints each command of all programs, and the packages that its help imports."""
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def inbox(tmp_path: Path) -> Iterator[socket.socket]:
-    """The socket to which `PROGRAM` sends."""
+    """Socket to which `PROGRAM` sends."""
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as datagrams:
         datagrams.bind(str(tmp_path / "inbox"))
         datagrams.setblocking(False)
@@ -129,7 +129,7 @@ def start(config: Path, inbox: socket.socket) -> Callable[..., subprocess.Popen[
 
 
 async def received(inbox: socket.socket, first: str) -> set[str]:
-    """The words of the next datagram that begins with the word `first`."""
+    """Words of the next datagram that begins with the word `first`."""
     async with asyncio.timeout(60):
         while True:
             words = (await asyncio.get_running_loop().sock_recv(inbox, 2**18)).decode().split()
@@ -138,7 +138,7 @@ async def received(inbox: socket.socket, first: str) -> set[str]:
 
 
 async def modules_of(process: subprocess.Popen[str], inbox: socket.socket) -> set[str]:
-    """The modules that a command has at its end."""
+    """Modules that a command has loaded at its end."""
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     return await received(inbox, "MODULES")
@@ -149,12 +149,12 @@ def own(modules: set[str]) -> set[str]:
 
 
 def rooms(modules: set[str]) -> set[str]:
-    """The rooms from which a module was imported, without the tables of commands."""
+    """Rooms from which a module was imported, without the tables of commands."""
     return {name.split(".")[1] for name in own(modules) - TABLES} & ROOMS
 
 
 def foreign(modules: set[str]) -> set[str]:
-    """The modules without Python's own, which differ between versions."""
+    """Modules without Python's own, which differ between versions."""
     return {name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names}
 
 
@@ -252,7 +252,7 @@ async def test_the_service_imports_what_a_call_needs_before_it_is_ready_and_noth
 
 
 async def decided(config: Path) -> str:
-    """The outcome of a call's request."""
+    """Outcome of a call's request."""
     settings = load_settings(config, {})
     request = (
         settings.agi_secret(), "decide", "1795.1-1", "123456789987", "1795597718.1", "0312345678", "incoming",

@@ -1,4 +1,4 @@
-"""The forms of the log, and what each does with a record of a call, of a fault and of many lines."""
+"""The forms of the log, and how each writes a record of a call, of a fault and of many lines."""
 
 import errno
 import json
@@ -15,7 +15,7 @@ import pytest
 
 from idtone.core import logs
 from idtone.core.errors import LedgerError
-from idtone.core.logs import JournaldWriter, JsonFormatter, LogFormat, QueuedHandler, TextFormatter, about
+from idtone.core.logs import JournaldWriter, JsonFormatter, LogFormat, QueuedHandler, TextFormatter, call_extra
 from lab.journald import Journald
 
 LEVELS = [
@@ -54,7 +54,7 @@ def test_a_text_in_the_message_is_no_line_of_its_own() -> None:
 
 
 def test_json_is_one_object_a_line_with_the_call_and_the_reason() -> None:
-    made = record("first\nsecond %s", "“x”", **about("1795.1-1", "licence-valid"))
+    made = record("first\nsecond %s", "“x”", **call_extra("1795.1-1", "licence-valid"))
     line = JsonFormatter().format(made)
     assert "\n" not in line
     assert json.loads(line) == {
@@ -62,7 +62,7 @@ def test_json_is_one_object_a_line_with_the_call_and_the_reason() -> None:
         "level": "info", "priority": 6, "logger": "idtone.lab", "message": "first\nsecond “x”",
         "call_id": "1795.1-1", "reason": "licence-valid",
     }  # fmt: skip
-    assert "reason" not in json.loads(JsonFormatter().format(record(**about("1795.1-1"))))
+    assert "reason" not in json.loads(JsonFormatter().format(record(**call_extra("1795.1-1"))))
     assert "call_id" not in json.loads(JsonFormatter().format(record()))
 
 
@@ -103,7 +103,7 @@ def writer(tmp_path: Path) -> Iterator[JournaldWriter]:
 
 
 def test_journald_gets_fields(journald: Journald, writer: JournaldWriter) -> None:
-    writer.write(record(level=logging.ERROR, **about("1795.1-1", "licence-valid")))
+    writer.write(record(level=logging.ERROR, **call_extra("1795.1-1", "licence-valid")))
     assert journald.read() == {
         "MESSAGE": "it is so", "PRIORITY": "3", "SYSLOG_IDENTIFIER": "idtone", "LOGGER": "idtone.lab",
         "IDTONE_CALL_ID": "1795.1-1", "IDTONE_REASON": "licence-valid",
@@ -121,13 +121,13 @@ def test_journald_gets_many_lines_as_one_record(journald: Journald, writer: Jour
 
 
 def test_without_journald_the_log_is_text_on_standard_error(tmp_path: Path) -> None:
-    """In a process of its own, as pytest changes standard error within a test."""
+    """The program is a separate process, as pytest changes standard error within a test."""
     program = f"""
 import logging, socket, time
 from pathlib import Path
 from idtone.core import logs
 logs.JOURNALD = Path("{tmp_path}/socket")
-logs.begin(logs.LogFormat.JOURNALD, "info")
+logs.begin_logging(logs.LogFormat.JOURNALD, "info")
 log = logging.getLogger("lab")
 writer, written = logging.root.handlers[0].writer, []
 write = writer.write
@@ -155,7 +155,9 @@ log.info("away again")
 
 @pytest.fixture
 def queued(journald: Journald, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[QueuedHandler]:
-    """The kernel keeps a few records for journald, as it keeps 10 where net.unix.max_dgram_qlen is 10."""
+    """A handler whose records the kernel holds back for journald, a few at a time, as it holds 10 where
+    net.unix.max_dgram_qlen is 10.
+    """
     monkeypatch.setattr(logs, "BUFFER", 4096)
     with closing(QueuedHandler(JournaldWriter(tmp_path / "socket"))) as made:
         yield made
@@ -203,13 +205,13 @@ def test_a_record_is_as_it_was_when_it_was_logged_and_a_wrong_one_breaks_nothing
 
 
 def test_the_end_of_the_program_waits_for_the_log_and_not_for_ever(journald, monkeypatch, tmp_path):
-    """In a process of its own, which ends while journald hangs."""
+    """The program is a separate process, which ends while journald hangs."""
     program = f"""
 import logging
 from pathlib import Path
 from idtone.core import logs
 logs.JOURNALD, logs.BUFFER, logs.CLOSE_WITHIN_S = Path("{tmp_path}/socket"), 4096, float(input())
-logs.begin(logs.LogFormat.JOURNALD, "info")
+logs.begin_logging(logs.LogFormat.JOURNALD, "info")
 for number in range(200):
     logging.getLogger("lab").info("%s", number)
 print("ends", flush=True)
@@ -244,7 +246,7 @@ def test_what_is_too_large_for_journald_is_text(journald, writer, monkeypatch):
 @pytest.mark.parametrize("form", LogFormat)
 def test_the_chosen_form_begins(form: LogFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging, "root", root := logging.RootLogger(logging.WARNING))
-    logs.begin(form, "error")
+    logs.begin_logging(form, "error")
     (made,) = root.handlers
     with closing(made):
         assert root.level == logging.ERROR

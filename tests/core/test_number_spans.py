@@ -1,4 +1,4 @@
-"""Spans cut into disjoint ones, and the patterns that cover them."""
+"""Overlapping spans cut into disjoint ones, and the patterns that cover them."""
 
 import pytest
 from hypothesis import given, settings

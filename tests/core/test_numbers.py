@@ -7,8 +7,29 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from idtone.core.errors import NumberError
-from idtone.core.numbers import MALFORMED, WITHHELD, Number, NumberKind, national_length, parse, parse_japanese, perhaps
-from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
+from idtone.core.numbers import (
+    MALFORMED,
+    WITHHELD,
+    Number,
+    NumberKind,
+    ascii_form,
+    national_length,
+    parse,
+    parse_japanese,
+    parse_or_none,
+)
+from lab.spellings import (
+    DASHES,
+    EMERGENCIES,
+    LOOKING_ALIKE,
+    MARKS,
+    NO_NUMBERS,
+    OF_OTHERS,
+    OF_SUSPENDED,
+    SUSPENDED,
+    UNREADABLE,
+    wide,
+)
 
 TOKYO = "+81312345678"
 
@@ -52,6 +73,17 @@ def test_every_usual_form_is_the_same_number(number):
     assert {text: parse(text) for text in FORMS[number]} == dict.fromkeys(FORMS[number], number)
 
 
+def test_full_width_characters_are_ascii_and_ascii_stays_as_it_is():
+    printable = "".join(map(chr, range(0x21, 0x7F)))
+    assert ascii_form(wide(printable)) == ascii_form(printable) == printable
+
+
+def test_only_separators_and_marks_may_stand_between_the_digits_of_a_number():
+    characters = map(chr, (*range(0x3100), *range(0xFE00, 0x10000)))
+    found = {character for character in characters if parse(f"0312{character}345678") == parse(TOKYO)}
+    assert found == {*" ().\t\n\v\f\r\u00a0\u3000（）．", *DASHES, *MARKS}
+
+
 def test_an_emergency_number_is_known_in_every_spelling_and_nothing_else_is_one():
     read = {text: parse(text) for text in EMERGENCIES}
     assert read == {text: Number(NumberKind.EMERGENCY, digits) for text, digits in EMERGENCIES.items()}
@@ -60,8 +92,8 @@ def test_an_emergency_number_is_known_in_every_spelling_and_nothing_else_is_one(
 
 
 def test_the_digits_of_a_text_that_cannot_be_read_may_be_a_number():
-    assert perhaps("0312345678x") == perhaps("tel 03-1234-5678@pbx5") == parse(TOKYO)
-    assert [perhaps(text) for text in (TOKYO, "x5", "")] == [None, None, None]
+    assert parse_or_none("0312345678x") == parse_or_none("tel 03-1234-5678@pbx5") == parse(TOKYO)
+    assert [parse_or_none(text) for text in (TOKYO, "x5", "")] == [None, None, None]
 
 
 def test_a_suspended_number_is_known_in_every_spelling_and_no_other_is_taken_for_it():
@@ -70,9 +102,11 @@ def test_a_suspended_number_is_known_in_every_spelling_and_no_other_is_taken_for
     assert len(OF_SUSPENDED) >= 500
     assert len(EMERGENCIES) >= 500
     assert [text for text in OF_SUSPENDED if parse(text) != suspended] == []
-    assert [text for text in OF_OTHERS if not parse(text).known or suspended in (parse(text), perhaps(text))] == []
+    assert [
+        text for text in OF_OTHERS if not parse(text).known or suspended in (parse(text), parse_or_none(text))
+    ] == []
     assert [text for text in UNREADABLE if parse(text) != MALFORMED] == []
-    assert {perhaps(text) for text in UNREADABLE} <= {None, suspended}
+    assert {parse_or_none(text) for text in UNREADABLE} <= {None, suspended}
     kinds = {NumberKind.MALFORMED, NumberKind.WITHHELD, NumberKind.EMERGENCY}
     assert [text for text in NO_NUMBERS if parse(text).kind not in kinds] == []
 
@@ -117,7 +151,7 @@ def test_a_number_shows_only_its_last_four_digits():
     assert (str(number), repr(number), f"{number}") == ("…5678", "<Number fixed …5678>", "…5678")
     assert (number.last4, number.known) == ("5678", True)
     assert (str(WITHHELD), str(MALFORMED), WITHHELD.known, MALFORMED.known) == ("withheld", "malformed", False, False)
-    assert perhaps("x") is perhaps(SUSPENDED) is None
+    assert parse_or_none("x") is parse_or_none(SUSPENDED) is None
 
 
 texts = (

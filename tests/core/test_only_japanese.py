@@ -17,7 +17,7 @@ __all__ = ["run"]
 JAPANESE = {"LANG": "ja_JP.UTF-8"}
 PRINTS = {"print", "echo", "secho", "confirm", "prompt", "secret", "confirmed"}
 NAMES = re.compile(r"\b(bold|SHA-256|Call-ID|false_alarm|(?:at|idtone|https?|id)(?=:| \{))")
-"""What is the same in both languages."""
+"""Names that are the same in both languages."""
 WORDS = re.compile(r"[A-Za-z]{3,}")
 _ENGLISH = re.compile(r"(?<![-\w./'`\"])[a-z]{2,}(?: [a-z]{2,}){2,}")
 _COMMAND = re.compile(r"idtone[a-z-]*(?: [a-z][a-z-]*)+")
@@ -29,7 +29,7 @@ def english(text: str) -> list[str]:
 
 
 def literals(node: ast.AST) -> Iterator[str]:
-    """The text of a value, but not of a call in it, which may translate it."""
+    """Text of a value, but not of a call in it, which may translate it."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.JoinedStr):

@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from idtone.core.persons import AccountKnownBy, Person, act_for, acting
+from idtone.core.persons import AccountKnownBy, Person, act_for, acting_person
 
 NOBODY = str(2**32 - 1)
 
@@ -25,22 +25,22 @@ def test_the_login_counts_before_sudo_and_sudo_before_the_account(tmp_path):
         (tmp_path / "loginuid").unlink(missing_ok=True)
         if login is not None:
             (tmp_path / "loginuid").write_text(login)
-        person = acting(tmp_path / "loginuid", {"SUDO_UID": sudo_uid} if sudo_uid else {})
+        person = acting_person(tmp_path / "loginuid", {"SUDO_UID": sudo_uid} if sudo_uid else {})
         assert (person.uid, person.known_by) == (uid, known_by), (login, sudo_uid)
 
 
 def test_an_account_without_a_name_is_shown_by_its_number():
-    assert str(acting(Path("/nowhere"), {"SUDO_UID": "54321"})) == "uid 54321 (uid 54321, by sudo)"
-    assert acting(Path("/nowhere"), {"SUDO_UID": "0"}) == Person(0, "root", AccountKnownBy.SUDO)
+    assert str(acting_person(Path("/nowhere"), {"SUDO_UID": "54321"})) == "uid 54321 (uid 54321, by sudo)"
+    assert acting_person(Path("/nowhere"), {"SUDO_UID": "0"}) == Person(0, "root", AccountKnownBy.SUDO)
 
 
 async def test_the_console_acts_for_its_user_also_in_threads():
     act_for("sato")
-    person = await asyncio.to_thread(acting)
+    person = await asyncio.to_thread(acting_person)
     assert person == Person(os.getuid(), "sato", AccountKnownBy.CONSOLE)
     assert str(person) == f"sato (uid {os.getuid()}, by console)"
     act_for(None)
-    assert (await asyncio.to_thread(acting)).known_by is not AccountKnownBy.CONSOLE
+    assert (await asyncio.to_thread(acting_person)).known_by is not AccountKnownBy.CONSOLE
 
 
 def test_an_account_and_a_user_of_the_console_may_be_one_person():

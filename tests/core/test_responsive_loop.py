@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from idtone.core.responsive_loop import loop_first, spare_anew, spare_present_objects
+from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again, prefer_event_loop
 
 
 @pytest.fixture
 def as_before() -> Iterator[None]:
-    """An interpreter as it starts: phones of other tests may have changed this one, which is theirs too."""
+    """An interpreter as it starts: phones of other tests may have changed this one, because they run in it too."""
     switch_s = sys.getswitchinterval()
     sys.setswitchinterval(0.005)
     yield
@@ -24,7 +24,7 @@ def as_before() -> Iterator[None]:
 
 
 async def late_s() -> float:
-    """The median delay of the event loop while a thread computes."""
+    """Median delay of the event loop in s while a thread computes."""
     over = threading.Event()
 
     def compute() -> None:
@@ -47,7 +47,7 @@ async def late_s() -> float:
 @pytest.mark.usefixtures("as_before")
 async def test_a_computing_thread_delays_the_event_loop_only_briefly():
     before_s = await late_s()
-    loop_first()
+    prefer_event_loop()
     assert await late_s() < before_s * 0.6  # 0.2 on an idle machine
 
 
@@ -55,7 +55,7 @@ async def test_a_computing_thread_delays_the_event_loop_only_briefly():
 def test_the_garbage_collector_skips_loaded_objects():
     loaded = [[] for _ in range(10)]
     assert any(each is loaded for each in gc.get_objects())
-    loop_first()
+    prefer_event_loop()
     assert not any(each is loaded for each in gc.get_objects())
 
 
@@ -67,9 +67,9 @@ def test_what_was_spared_becomes_garbage():
 
     kept = Kept()
     gone = weakref.ref(kept)
-    spare_present_objects()
+    freeze_garbage()
     del kept
     gc.collect()
     assert gone() is not None, "it is not scanned"
-    spare_anew()
+    freeze_garbage_again()
     assert gone() is None

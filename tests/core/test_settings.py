@@ -75,7 +75,7 @@ def test_every_key_can_be_set_by_file_and_by_environment(tmp_path):
 
 
 def test_the_files_of_the_folder_lie_on_the_file_in_their_order(tmp_path):
-    """So the package's file can stay as it is, and an upgrade replaces it without a question."""
+    """The package's file can stay as it is, and an upgrade replaces it without a question."""
     path, folder = tmp_path / "idtone.yaml", tmp_path / "idtone.d"
     path.write_text("node: of-file\nari: {user: of-file, transport: http}\n")
     folder.mkdir()
@@ -167,7 +167,7 @@ def test_a_fault_of_the_environment_names_the_variable(tmp_path):
 
 
 def test_other_servers_without_a_postgresql_of_its_own_are_refused_where_they_are_named(tmp_path):
-    """Only all files and the environment together show it."""
+    """The fault appears only in all files and the environment together."""
     path, above = tmp_path / "idtone.yaml", tmp_path / "idtone.d" / "fleet.yaml"
     above.parent.mkdir()
     named = "ledger:\n  others: [postgresql://idtone@db-2.example/idtone]\n"
@@ -243,7 +243,9 @@ def test_the_node_s_member_is_part_of_the_policy():
 
 
 IN_COMMENT_ONLY = {("node",), ("ari", "password"), ("ledger", "password")}
-"""The shipped file cannot know the machine's name, and a password does not belong in it."""
+"""Settings that are only in a comment: the shipped file cannot know the machine's name, and a password does not belong
+in it.
+"""
 
 
 def test_the_shipped_file_has_the_defaults_and_every_key(shipped):
@@ -286,7 +288,8 @@ def test_agi_refuses_other_addresses():
     public = ["0.0.0.0:4573", "[::]:4573", "192.0.2.1:4573", "[2001:db8::1]:4573"]
     malformed = [
         "localhost:4573", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "::1:4573", "127.1:4573", "unix:agi.sock",
-        "unix:", "unix:/" + 90 * "x", "unix:/run/\0", "", "٣.0.0.1:4573",
+        "unix:", "unix:/" + 90 * "x",
+        "unix:/run/\0", "unix:/run/a,b", "unix:/run/${A}", "unix:/run/a b", "", "٣.0.0.1:4573",
     ]  # fmt: skip
     for listen in (*public, *malformed):
         (fault,) = faults(None, {"IDTONE_AGI_LISTEN": listen})

@@ -1,4 +1,4 @@
-"""The settings of a fleet: the signed file, and a node's own settings on it."""
+"""The settings of a fleet: the signed file, and a node's own settings on top of it."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,7 +47,7 @@ def signed(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def node(tmp_path: Path, signed: Path) -> Path:
-    """The settings of a node that trusts `SIGNER`."""
+    """Settings of a node that trusts `SIGNER`."""
     path = tmp_path / "idtone.yaml"
     path.write_text(
         f"node: pbx-1\nfleet: {{settings: {signed}, trust: {SIGNER.key}}}\n"

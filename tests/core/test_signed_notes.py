@@ -22,7 +22,7 @@ from lab.ledger.tree.reference import SIGNER
 
 PETER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PETERS_SEED = base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:]
-"""Both published with golang.org/x/mod/sumdb/note."""
+"""Seed of the signer of `PETERS_NOTE`; both are published with golang.org/x/mod/sumdb/note."""
 TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
 PETERS_NOTE = (
     TEXT
@@ -33,7 +33,7 @@ POEM = (
     "— quasimodo.example/salvatore "
     "NnugSzTjtVAewIS+Z/iJhUPeFDkO/5QQ2i5ddnGITLlC+EhfLW9oJKONrMouFSQU0xMcXxj99ihAQwaqP3ZekRwNtIc=\n"
 )
-"""signed-note's example."""
+"""Example of signed-note."""
 COSIGNED = (
     "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n"
     "— example.com/behind-the-sofa "
@@ -41,7 +41,7 @@ COSIGNED = (
     "— witness.example.com/w1 "
     "jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n"
 )
-"""tlog-cosignature's example."""
+"""Example of tlog-cosignature."""
 
 
 def test_the_note_of_go_is_believed_and_made_again():

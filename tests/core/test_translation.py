@@ -99,7 +99,7 @@ def test_the_catalogue_has_every_text_and_its_translation():
 
 
 def fields(text: str) -> set[tuple[str, str, str]]:
-    """The fields of a template, with their conversions and formats."""
+    """Fields of a template, with their conversions and formats."""
     parsed = Formatter().parse(text)
     return {(name, conversion or "", form or "") for _, name, form, conversion in parsed if name is not None}
 
@@ -173,7 +173,7 @@ def test_the_doctor_speaks_japanese_to_people_and_english_to_programs(run, tmp_p
 
 
 def error_texts(path: Path) -> Iterator[tuple[int, str]]:
-    """The texts of errors that cannot be translated, by their lines."""
+    """Texts of errors that cannot be translated, by their lines."""
     shown = {error.__name__ for error in subclasses(IdtoneError)} - {error.__name__ for error in LOGGED}
     source = path.read_text("utf-8")
     if not any(name in source for name in shown):
@@ -193,7 +193,7 @@ def subclasses(error: type[IdtoneError]) -> Iterator[type[IdtoneError]]:
 
 
 LOGGED = (AgiError, JournalError, AriRefused)
-"""What Asterisk sends is for the log, which is in English."""
+"""Errors about Asterisk's messages, which are for the log in English."""
 
 
 def test_the_text_of_an_error_can_be_translated():

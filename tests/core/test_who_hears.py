@@ -1,4 +1,4 @@
-"""Who hears which sound, and when no sound is played."""
+"""The parties that hear each sound, and the cases in which no sound is played."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from idtone.core.calls import Decision, Direction, Outcome, Party, Reason, Skip,
 from idtone.core.decision import Chain, Unlicensed, Unreadable, decide
 from idtone.core.errors import NumberError
 from idtone.core.numbers import MALFORMED, parse, parse_pattern
-from lab.core.deciding import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, own_policy, stopped
+from lab.core.fake_registry import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, own_policy, stopped
 
 BOTH = dict.fromkeys(Direction, frozenset(Party))
 CALLER_ONLY = dict.fromkeys(Direction, frozenset({Party.CALLER}))
@@ -102,17 +102,19 @@ def test_patterns_of_numbers():
         ("０３-１２３４-００００", ["0312340000"], ["0412340000"]),
         ("03*", ["0312340000", "+81398765432"], ["0412340000", "03", "+12125551234"]),
         ("+1212*", ["+12125551234"], ["0312340000"]),
-        ("101", ["101"], ["1011", "0312340101", "10"]),
+        ("0123999999", ["0123-999-999"], ["0123999990"]),
+        ("101", ["101", "1-01"], ["1011", "0312340101", "10"]),
         ("10*", ["101", "1099"], ["0101", "11"]),
+        ("9*", ["9", "91"], ["19"]),
         ("118", [], ["101"]),
     ):
         read = parse_pattern(pattern)
         assert [text for text in (*matching, *other) if read.matches(parse(text), text)] == matching, pattern
         assert not read.matches(MALFORMED, "")
-    for nonsense in ("", "*", "fax", "03**", "0*3", "+", "0312340000 0312340001 x", "0" * 40):
+    for nonsense in ("", "*", "9", "fax", "03**", "0*3", "+", "0312340000 0312340001 x", "0" * 40):
         with pytest.raises(NumberError, match="write it like") as error:
             parse_pattern(nonsense)
-        assert nonsense in ("", "*", "+") or nonsense not in str(error.value)
+        assert nonsense in ("", "*", "9", "+") or nonsense not in str(error.value)
     assert "0312340000" not in repr(own_policy(silent=(parse_pattern("0312340000"),)))
     assert HELD.e164 not in repr(parse_pattern(HELD.e164))
 

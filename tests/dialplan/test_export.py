@@ -1,4 +1,6 @@
-"""`idtone dialplan export`, what the exported text may use, and the words that it shares with the service."""
+"""`idtone dialplan export`, the functions that the exported text may use, and the words that it shares with the
+service.
+"""
 
 import hashlib
 import re
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from idtone import dialplan
-from idtone.call_control.fallback_file import render
+from idtone.call_control.fallback_text import render
 from idtone.cli import app
 from idtone.core import numbers
 from idtone.core.calls import Reason
@@ -39,7 +41,7 @@ FUNCTIONS_OF_20 = {
     "PJSIP_ENDPOINT", "PJSIP_HEADER", "RAND", "REDIRECTING", "REGEX", "REPLACE", "SHARED", "STACK_PEEK", "STAT",
     "STRFTIME", "STRREPLACE", "TIMEOUT", "URIDECODE", "URIENCODE",
 }  # fmt: skip
-"""What the hook may use: Asterisk 20 has them with the same arguments."""
+"""Functions that the hook may use: Asterisk 20 has them with the same arguments."""
 VARIABLES_OF_ASTERISK = {
     "ANSWEREDTIME_MS", "ARGC", "ASTETCDIR", "CHANNEL", "DIALEDPEERNAME", "DIALEDPEERNUMBER", "DIALSTATUS", "EPOCH",
     "EXTEN", "GOSUB_RESULT", "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "TRYSTATUS", "UNIQUEID",
@@ -67,7 +69,7 @@ def text(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def actions(text) -> dict[str, list[str]]:
-    """`context/extension` → its actions, in order of priority."""
+    """Actions of each `context/extension`, in order of priority."""
     found: dict[str, list[str]] = {}
     context = extension = ""
     for line in text.splitlines():
@@ -212,11 +214,11 @@ def test_the_hook_uses_the_journals_words_for_how_a_sound_was_played(code):
     assert set(map(Played, named)) == set(Played)
 
 
-def exported_with(tmp_path: Path, settings: str) -> tuple[Path, str]:
+def exported_with(tmp_path: Path, settings: str) -> str:
     path = tmp_path / "idtone.yaml"
     path.write_text(settings)
     assert export(tmp_path, "-c", str(path)).exit_code == 0
-    return path, (tmp_path / "idtone.conf").read_text("utf-8")
+    return (tmp_path / "idtone.conf").read_text("utf-8")
 
 
 def value(text: str, name: str) -> str:
@@ -225,8 +227,8 @@ def value(text: str, name: str) -> str:
 
 
 def test_a_program_gets_no_numbers_on_its_command_line(tmp_path):
-    settings, text = exported_with(tmp_path, "interface: agi\nagi: {listen: unix:/run/idtone/agi.sock}\n")
-    assert value(text, "IDTONE_AGI") == f"{Path(sys.executable).with_name('idtone-agi')},-c,{settings},"
+    text = exported_with(tmp_path, "interface: agi\nagi: {listen: unix:/run/idtone/agi.sock}\n")
+    assert value(text, "IDTONE_AGI") == f"{Path(sys.executable).with_name('idtone-agi')},unix:/run/idtone/agi.sock,"
     asked = re.findall(r"AGI\(\$\{IDTONE_AGI\}(.*?)\)$", text, re.MULTILINE)
     assert asked == [f"decide,${{IDTONE_AGI_SECRET}},{kind},variable:IDTONE_ASKED" for kind in ("decide", "own")]
     assert not value(text, "IDTONE_AGI_SECRET"), "the socket's peer is checked"
@@ -234,19 +236,19 @@ def test_a_program_gets_no_numbers_on_its_command_line(tmp_path):
 
 def test_only_agi_over_tcp_uses_a_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("IDTONE_ARI_PASSWORD", "a password")
-    _, text = exported_with(tmp_path, "interface: agi\n")
+    text = exported_with(tmp_path, "interface: agi\n")
     secret = value(text, "IDTONE_AGI_SECRET")
     assert re.fullmatch("[0-9a-f]{32}", secret)
     assert text.count(secret) == 1
     assert "a password" not in text
-    assert not value(exported_with(tmp_path, "interface: ari\n")[1], "IDTONE_AGI_SECRET")
+    assert not value(exported_with(tmp_path, "interface: ari\n"), "IDTONE_AGI_SECRET")
     monkeypatch.setenv("IDTONE_ARI_PASSWORD", "another one")
-    assert value(exported_with(tmp_path, "interface: agi\n")[1], "IDTONE_AGI_SECRET") not in ("", secret)
+    assert value(exported_with(tmp_path, "interface: agi\n"), "IDTONE_AGI_SECRET") not in ("", secret)
 
 
 def test_the_settings_are_in_the_text_and_its_digest_is_that_of_the_text(tmp_path, text):
     settings = "sounds: {directory: /srv/音/idtone}\njournal: {directory: /run/idtone/journal}\npolicy: {waiting: 7}\n"
-    _, other = exported_with(tmp_path, settings)
+    other = exported_with(tmp_path, settings)
     assert value(other, "IDTONE_SOUNDS") == "/srv/音/idtone"
     assert value(other, "IDTONE_JOURNAL") == f"/run/idtone/journal/{dialplan.JOURNAL_FILE}"
     assert value(other, "IDTONE_WAITING") == "7"
@@ -256,7 +258,7 @@ def test_the_settings_are_in_the_text_and_its_digest_is_that_of_the_text(tmp_pat
         "policy: {fallback: refuse, refuse_cause: 38, notify: {incoming: both, outgoing: caller},"
         " caller_hears: answered}\n"
     )
-    assert [value(exported_with(tmp_path, changed)[1], name) for name in alone] == [
+    assert [value(exported_with(tmp_path, changed), name) for name in alone] == [
         "refuse",
         "38",
         "both",
@@ -342,7 +344,7 @@ class Patterns:
     text: str
 
     def matches(self, marker: str, text: str) -> bool:
-        """Whether the pattern of the first line that holds the marker matches the text."""
+        """True if the pattern of the first line that holds the marker matches the text."""
         (pattern,) = re.findall(rf'^.*REGEX\("([^"]*)" {marker}', self.text, re.MULTILINE)[:1]
         names = value(self.text, "IDTONE_EMERGENCY_TRUNKS")
         pattern = pattern.replace("\\;", ";").replace("[:space:]", r"\t\n\v\f\r ")

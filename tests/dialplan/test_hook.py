@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import pytest
 
-from idtone.call_control.fallback import leave
-from idtone.call_control.fallback_file import render
+from idtone.call_control.fallback_keeper import write_durably
+from idtone.call_control.fallback_text import render
 from idtone.call_control.journal_lines import Decided, Ended, Line, Sounded, read
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Outcome, Period, Reason, Suspension
-from idtone.core.numbers import NumberKind, ascii_form, parse, perhaps
+from idtone.core.numbers import NumberKind, ascii_form, parse, parse_or_none
 from idtone.dialplan import (
     CALLED,
     CALLED_CONTEXT,
@@ -36,13 +36,13 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.registry.number_notation import read_span
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import NOWHERE, HookCall, hook_calls, results, steps
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, SUSPENDED, UNREADABLE
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 LICENSED = "0312345678"
 FILE = render([(read_span(SUSPENDED), Suspension(SINCE))], [(read_span(LICENSED), Period())])
-"""Only these two numbers are the node's own; one of them is suspended."""
+"""Fallback file by which only these two numbers are the node's own; one of them is suspended."""
 
 DIAL_STRINGS = [
     ("PJSIP/0312345678@trunk", "0312345678"),
@@ -85,7 +85,7 @@ DIAL_STRINGS = [
     ("/", ""),
     ("", ""),
 ]
-"""Dial string → the dialled user; for a ring group, the first one."""
+"""Dialled user of each dial string; for a ring group, the first one."""
 
 NONCE = "9" * 12
 FILES: list[dict[str, str]] = [{}, {CALLED: "sample"}, {CALLER: "sample"}, {CALLED: "sample", CALLER: "notice"}]
@@ -98,7 +98,7 @@ VERDICTS = [
 
 
 def as_long_as(length: int) -> str:
-    """A verdict with so many characters."""
+    """Verdict with so many characters."""
     bare = Verdict(NONCE, Outcome.PLAY, Reason.LICENCE_VALID, None, False, {CALLED: ""}, 50).extension
     return Verdict(
         NONCE, Outcome.PLAY, Reason.LICENCE_VALID, None, False, {CALLED: "x" * (length - len(bare))}, 50
@@ -110,7 +110,7 @@ CALLER_TEXTS = {
     b"Taro\xff": "Taro", b"\xed\xa0\x80": "", b"\xc0\xafx": "x", b"\xf4\x90\x80\x80x": "x", b"a\tb\x7f": "ab",
     b"a\xe6\x97": "a", b"x" * 80: "x" * 80, b"x" * 81: "x" * 80, "太".encode() * 27: "",
 }  # fmt: skip
-"""What a caller wrote, and what reaches Asterisk's description of the channel, in URI encoding."""
+"""Text of a caller, and the text that reaches Asterisk's description of the channel, in URI encoding."""
 CALLER_PLACES = (
     ("CALLERID(name)", "CALLERID(name)"),
     ("CALLERID(num)", "CALLERID(num)"),
@@ -119,10 +119,10 @@ CALLER_PLACES = (
     ("REDIRECTING(from-num)", "REDIRECTING(from-num,i)"),
     ("CALLERID(dnid)", "CALLERID(dnid)"),
 )
-"""How Asterisk's dialplan reads and writes them."""
+"""Expressions by which Asterisk's dialplan reads and writes the caller's texts."""
 NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 SOME = tuple(number for kind in (OF_SUSPENDED, UNREADABLE, OF_OTHERS, NO_NUMBERS) for number in tuple(kind)[::11])
-"""Of each kind: for what the hook does with a number once it has read it."""
+"""Some numbers of each kind, for the hook's acts once it has read a number."""
 FORMS = {"numbers": NUMBERS, "some": SOME}
 BY_NIGHT = pytest.mark.nightly
 CALLED_NUMBERS = (*EMERGENCIES, *LOOKING_ALIKE)
@@ -140,7 +140,9 @@ RTP_CONF = {
     "[general]\n#include rtp-of-others.conf\n": "",
     "[general]\nstrictrtp = On\n#include rtp-of-others.conf\n": "yes",
 }
-"""Whether Asterisk accepts the fifth packet from an unannounced address, and none before."""
+"""Settings of rtp.conf, and whether Asterisk then accepts the fifth packet from an unannounced address, and none
+before.
+"""
 FIFO = "blocked"
 REFUSAL = f"v:{NONCE}:REFUSE:number-suspended:21::::"
 FOREIGN = 'v:" = "" | "1:NOTICE:number-unknown:::notice::22'
@@ -148,16 +150,18 @@ VERDICT_CALLS = [
     *((REFUSAL, direction) for direction in ("", "outgoing", '"', 'x" = "" | "1', 'x" = "" | "outgoing')),
     *((FOREIGN, direction) for direction in ("", "outgoing", 'x" = "" | "1')),
 ]
-"""Extensions at which a channel comes back from the service, or from elsewhere, and what the hook has as direction."""
+"""Extensions at which a channel comes back from the service, or from elsewhere, and the direction that the hook has."""
 RENAMED = {
     "renamed-own": ("idtone-hangup-called,s,1", ["sounded", "ended"]),
     "renamed-first": (f"idtone-reported,s,1(1.2-1,{NONCE},PJSIP/lab-00000001)", ["sounded"]),
 }
-"""Hangup handlers of a called party's channel, whose name a transfer has changed; what they write."""
+"""Hangup handlers of a called party's channel whose name a transfer has changed, and the lines that they write."""
 
 
 def renamed(context: str) -> str:
-    """A channel that hangs up before the hook has written a line, and no longer has the name that it had then."""
+    """Dialplan of a channel that hangs up before the hook has written a line, and no longer has the name that it had
+    then.
+    """
     call_id = f"1.{list(RENAMED).index(context) + 1}-1"
     return steps(
         context,
@@ -272,7 +276,7 @@ class Hooked:
     found: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def results(self, context: str, interface: str = "ari") -> list[str]:
-        """What the hook returned to each step of a context; each is executed once."""
+        """Results of the hook for each step of a context; each is executed once."""
         if (context, interface) not in self.found:
             self.asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
             self.found[context, interface] = results(self.asterisk, context)
@@ -288,7 +292,7 @@ def hooked(installation, tmp_path_factory) -> Iterator[Hooked]:
     with Asterisk(installation, tmp_path_factory.mktemp("hooked"), {"extensions.conf": EXTENSIONS}) as asterisk:
         complaints = asterisk.complaints()
         JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
-        leave(asterisk.sounds, FILE)
+        write_durably(asterisk.sounds, FILE)
         yield Hooked(asterisk, complaints)
 
 
@@ -302,7 +306,7 @@ def test_the_hook_loads_without_warnings(hooked):
 
 
 def test_it_knows_whether_asterisk_is_strict_about_rtp(hooked):
-    """Without rtp.conf Asterisk is; the lab's own Asterisk is not."""
+    """Asterisk is strict without rtp.conf; the lab's own Asterisk is not."""
     for index, text in enumerate(RTP_CONF, start=1):
         (hooked.asterisk.sounds / f"rtp-{index}.conf").write_text(text)
     (hooked.asterisk.etc / "rtp-of-others.conf").write_text("strictrtp = no\n")
@@ -342,7 +346,7 @@ def test_with_unreadable_notice_the_digits_alone_are_still_refused_if_they_are_s
     suspended = parse(SUSPENDED)
     expected = {}
     for number in found:
-        read = {parse(number), perhaps(number)}
+        read = {parse(number), parse_or_none(number)}
         readable = any(each and each.known and each.kind is not NumberKind.EMERGENCY for each in read)
         own = parse(LICENSED) in read or not readable
         expected[number] = REFUSED if suspended in read else NOT_REFUSED if own else NOT_OWN
@@ -372,11 +376,11 @@ LATER = datetime(2120, 1, 1, tzinfo=UTC)
 )
 def test_every_spelling_of_a_number_that_is_not_the_node_s_own_is_refused(hooked, context, own, of_own, of_others):
     """Both directions: the hook does not look at it. The hook reads a number as above, whatever it compares it with."""
-    leave(hooked.asterisk.sounds, render([], own))
+    write_durably(hooked.asterisk.sounds, render([], own))
     try:
         found = dict(zip(FORMS[context], results(hooked.asterisk, context), strict=True))
     finally:
-        leave(hooked.asterisk.sounds, FILE)
+        write_durably(hooked.asterisk.sounds, FILE)
     others = [number for number in OF_OTHERS if parse(number) != parse(LICENSED) and number in found]
     suspended = [number for number in OF_SUSPENDED if number in found]
     assert suspended
@@ -386,17 +390,17 @@ def test_every_spelling_of_a_number_that_is_not_the_node_s_own_is_refused(hooked
 
 
 def test_a_fallback_file_without_the_own_numbers_refuses_every_call(hooked):
-    """As one that an older version wrote; and a file that is not whole says nothing of them."""
+    """An older version wrote such a file; and a file that is not complete says nothing of the own numbers."""
     whole = render([], [OWN_SPAN])
     for text, expected in (
         (whole.partition("[own]")[0] + whole[whole.index("[end]") :], "REFUSED number-unknown fallback"),
         (whole.replace("complete = yes\n", ""), "REFUSED suspensions-unknown fallback"),
     ):
-        leave(hooked.asterisk.sounds, text)
+        write_durably(hooked.asterisk.sounds, text)
         try:
             found = dict(zip(SOME, results(hooked.asterisk, "some"), strict=True))
         finally:
-            leave(hooked.asterisk.sounds, FILE)
+            write_durably(hooked.asterisk.sounds, FILE)
         assert {found[number] for number in OF_SUSPENDED if number in found} == {expected}
 
 
@@ -437,7 +441,7 @@ def test_no_spelling_is_an_error_to_asterisk(hooked):
 
 
 def lines_of(hooked: Hooked, channel: str, count: int) -> list[Line]:
-    """The journal's lines of a channel, when so many have come."""
+    """Journal's lines of a channel, when `count` have come."""
     deadline_s = time.monotonic() + 60
     while len(found := [line for line in hooked.journal if channel_of(line.split(",")[1]) == channel]) < count:
         assert time.monotonic() < deadline_s, found

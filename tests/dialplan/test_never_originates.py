@@ -8,22 +8,24 @@ from urllib.parse import quote
 
 import pytest
 
-from idtone.call_control.fallback import leave
-from idtone.call_control.fallback_file import render
+from idtone.call_control.fallback_keeper import write_durably
+from idtone.call_control.fallback_text import render
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Period, Suspension
-from idtone.core.numbers import parse, perhaps
+from idtone.core.numbers import parse, parse_or_none
 from idtone.registry.number_notation import read_span
 from lab.asterisk import Asterisk
 from lab.dialplan_steps import HookCall, results, steps
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.spellings import NO_NUMBERS, OF_OTHERS, OF_SUSPENDED, UNREADABLE
 from lab.spellings import SUSPENDED as BANK
 
 LICENSED, STOPPED = "0312345678", "0312345600"
 FORMS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 SOME = tuple(form for kind in (OF_SUSPENDED, UNREADABLE, OF_OTHERS, NO_NUMBERS) for form in tuple(kind)[::11])
-"""Of each kind: test_hook has all of them as the forwarding number; the hook reads a number in one place."""
+"""Some spellings of each kind: test_hook has all of them as the forwarding number; the hook reads a number in one
+place.
+"""
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 REFUSED = "REFUSED number-never-originates"
 PERIODS = {
@@ -34,7 +36,9 @@ PERIODS = {
     "08012345678": REFUSED,
     STOPPED: "REFUSED number-suspended",
 }
-"""A time that is over, one in force, one to come; a range; a number of eleven digits in a wide prefix; a suspension."""
+"""Periods and spans: a time that is over, one in force, one to come; a range; a number of eleven digits in a wide
+prefix; a suspension.
+"""
 LISTED = [
     ("0312345677", SINCE, None),
     ("0451111111", SINCE, SINCE + timedelta(days=1)),
@@ -46,7 +50,7 @@ LISTED = [
 
 
 def presenting(context: str, callers: tuple[str, ...]) -> str:
-    """A call of a licensed number from each caller, and what the hook returned."""
+    """Dialplan that calls a licensed number from each caller and reports the hook's results."""
     actions = ["Answer()"]
     for index, caller in enumerate(callers):
         actions.append(f"Set(CALLERID(num)={f'${{URIDECODE({quote(caller, safe=str())})}}' if caller else ''})")
@@ -81,12 +85,12 @@ def hooked(installation, tmp_path_factory) -> Iterator[Asterisk]:
         JournalFolder(asterisk.sounds / "journal", asterisk.sounds).make()
         stopped = [(read_span(STOPPED), Suspension(SINCE))]
         never = [(read_span(text), Period(since, until)) for text, since, until in LISTED]
-        leave(asterisk.sounds, render(stopped, None, never=sorted(never, key=lambda each: each[0].first)))
+        write_durably(asterisk.sounds, render(stopped, None, never=sorted(never, key=lambda each: each[0].first)))
         yield asterisk
 
 
 def is_bank(form: str) -> bool:
-    return parse(BANK) in (parse(form), perhaps(form))
+    return parse(BANK) in (parse(form), parse_or_none(form))
 
 
 def test_spellings_of_the_forwarding_number(hooked):
@@ -113,7 +117,7 @@ def test_with_unreadable_notice_the_digits_alone_are_refused(hooked):
 
 @rest_in_breadth(("context", "forms"), [("some-callers", SOME), ("callers", FORMS)])
 def test_every_spelling_of_the_number_that_the_caller_presents(hooked, context, forms):
-    """Also where the digits alone make the number; a caller who withholds it, or shows another one, is connected."""
+    """The digits alone may make the number; a caller who withholds it, or shows another one, is connected."""
     found = dict(zip(forms, results(hooked, context, 120), strict=True))
     assert {form for form, result in found.items() if result == REFUSED} == set(filter(is_bank, forms))
     assert set(found.values()) == {REFUSED, "UNAVAILABLE service-unavailable"}

@@ -1,6 +1,6 @@
 """Asterisk's own faults that idtone works around, each as docs/explanation/asterisk-faults.md reproduces it.
 
-A test fails where a later Asterisk has mended its fault: then the page gets the version, and the workaround may go when
+A test fails where a later Asterisk has fixed its fault: then the page gets the version, and the workaround may go when
 no supported version needs it any more.
 """
 
@@ -14,14 +14,14 @@ import aiohttp
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.hostile.attack import Attacker, Parts
+from lab.hostile.raw_sip import Attacker, Parts
 from lab.lab import Forwarding, lab, until
 from lab.processes import open_files
 from lab.site import Site
 
 pytestmark = pytest.mark.breadth  # no change here mends or makes such a fault
 PASSES, KILLS = 491_000, 493_000
-"""Octets of an answer over the WebSocket: 491,842 pass (22.10.1, x86-64)."""
+"""Octets of an answer over the WebSocket, one that passes and one that kills. 491,842 pass (22.10.1, x86-64)."""
 PLAIN: Final = Site(time_zone="Asia/Tokyo", users="root", registry="unsigned", idle_channels=0)
 CALLED: Final = b"0312345678"
 DIALPLAN: Final = """
@@ -60,7 +60,7 @@ class Connection:
             return answer.status, await answer.text()
 
     async def over_socket(self, path: str, within_s: float = 60.0, **query: str) -> str:
-        """The whole answer; empty if the connection breaks. Raises TimeoutError."""
+        """Complete answer; empty if the connection breaks. Raises TimeoutError."""
         await self.socket.send_str(
             json.dumps(
                 {
@@ -75,7 +75,7 @@ class Connection:
         return await self.next("RESTResponse", within_s)
 
     async def next(self, kind: str, within_s: float) -> str:
-        """The next message of this type; empty if the connection breaks. Raises TimeoutError."""
+        """Next message of this type; empty if the connection breaks. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             async for message in self.socket:
                 if message.type is aiohttp.WSMsgType.TEXT and json.loads(message.data)["type"] == kind:
@@ -98,7 +98,7 @@ async def connected(asterisk: Asterisk) -> AsyncIterator[Connection]:
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    """In Japan's time zone."""
+    """A PBX in Japan's time zone."""
     with Asterisk(
         installation, tmp_path_factory.mktemp("faults"), {"extensions.conf": DIALPLAN}, site=PLAIN
     ) as asterisk:
@@ -191,7 +191,9 @@ async def test_what_a_caller_writes_grows_sevenfold_in_an_answer_over_the_websoc
 
 
 async def test_the_seconds_since_the_epoch_are_off_by_the_zone(pbx):
-    """Of STRFTIME(…,ZONE,%s): by what the process's time zone differs from the named one. Other fields are right."""
+    """STRFTIME(…,ZONE,%s) is off by the difference of the process's time zone from the named one. Other fields are
+    right.
+    """
     pbx.command("channel originate Local/now@from-lab application NoOp")
 
     def told() -> dict[str, str]:
@@ -203,12 +205,12 @@ async def test_the_seconds_since_the_epoch_are_off_by_the_zone(pbx):
 
 
 async def test_a_file_that_asterisk_is_reading_is_the_one_before_to_other_channels(pbx, tmp_path):
-    """Of AST_CONFIG(): however long ago that was."""
+    """AST_CONFIG() returns the earlier file, however long ago that was."""
     path = tmp_path / "read.conf"
     pbx.command(f"dialplan set global FILE_READ {path}")
 
     def read() -> list[str]:
-        """By all channels so far, the latest first."""
+        """Values that all channels have read so far, the latest first."""
         lines = [line.strip().partition("=") for line in pbx.command("dialplan show globals").splitlines()]
         return next((value.split() for name, _, value in lines if name == "READ"), [])
 

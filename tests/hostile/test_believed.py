@@ -1,4 +1,5 @@
-"""Which requests and which lines are believed: what a user without rights on the machine tries, on a real call path.
+"""The requests and lines that the service believes: attempts of a user without rights on the machine, on a real call
+path.
 
 Some attackers here have the secret of the exported hook, which is more than such a user has: a decision answers exactly
 one request, and nothing on the wire switches a check off.
@@ -38,12 +39,12 @@ WAITING = """
 DIALPLAN = f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(WAITING)}"
 NONCE = "111111111111"
 GUESSES = 36
-"""Ids that an attacker tries blindly."""
+"""Number of ids that an attacker tries blindly."""
 
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    """Afterwards the evidence of all tests is good."""
+    """A PBX; afterwards the evidence of all tests is good."""
     scratch = tmp_path_factory.mktemp("believed")
     with Asterisk(installation, scratch, {"extensions.conf": DIALPLAN}, site=BARE) as running:
         yield running
@@ -53,14 +54,14 @@ def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
 
 @pytest.fixture(scope="module")
 def service(pbx) -> Iterator[Service]:
-    """One that is asked by AGI over TCP; afterwards no number is in a log."""
+    """A service that is asked by AGI over TCP; afterwards no number is in a log."""
     with Service(pbx, LAB_REGISTRY) as running:
         yield running
     assert_no_number_is_logged(running)
 
 
 def secret(asterisk: Asterisk) -> str:
-    """What the exported hook sends along."""
+    """Secret that the exported hook sends along."""
     lines = (asterisk.etc / "idtone.conf").read_text().splitlines()
     (found,) = [line.partition("=")[2] for line in lines if line.startswith("IDTONE_AGI_SECRET=")]
     assert found
@@ -68,13 +69,13 @@ def secret(asterisk: Asterisk) -> str:
 
 
 def arguments(key: str, call_id: str) -> list[str]:
-    """A request as the hook makes it, for a call of this id."""
+    """Request as the hook makes it, for a call of this id."""
     to = [CALLED_NUMBER, quote(f"PJSIP/{CALLED_NUMBER}@trunk", "")]
     return [key, "decide", call_id, NONCE, f"{time.time():.6f}", LICENSED, "incoming", *to, *[""] * 7]
 
 
 async def gets_verdict(service: Service, *values: str) -> bool:
-    """Ask as Asterisk does, and take all that the service says."""
+    """True if there is a verdict. Ask as Asterisk does, and take everything that the service says."""
     address = (LOOPBACK, service.asterisk.agi_port)
     async with asyncio.timeout(10), calling(address, presented("decide", values)) as asterisk:
         await asterisk.serve()
@@ -82,13 +83,13 @@ async def gets_verdict(service: Service, *values: str) -> bool:
 
 
 async def complete(service: Service, call_id: str) -> dict[str, Any]:
-    """The record of a call that is over, when its end is in it."""
+    """Record of a call that is over, when its end is in it."""
     await until(lambda: service.record(call_id).get("complete"), f"the record of {call_id}")
     return service.record(call_id)
 
 
 async def channel(asterisk: Asterisk, mark: str) -> str:
-    """The unique id of the one channel that has this mark in Asterisk's list, when earlier calls have left it."""
+    """Unique id of the one channel that has this mark in Asterisk's list, when earlier calls have left it."""
     found: list[str] = []
 
     async def is_alone() -> bool:
@@ -109,7 +110,7 @@ def guesses(channel: str) -> list[str]:
 
 @pytest.mark.parametrize("has_secret", [False, True])
 async def test_the_guessed_id_of_a_waiting_channel_connects_no_suspended_number(pbx, service, has_secret):
-    """Who has the secret can only keep the verdict from the hook, which then refuses by itself."""
+    """An attacker with the secret can only keep the verdict from the hook, which then refuses by itself."""
     await asyncio.to_thread(pbx.command, "dialplan set global GO_ON no")
     before = service.records().keys()
     async with lab(pbx) as phones:
@@ -133,7 +134,7 @@ async def test_the_guessed_id_of_a_waiting_channel_connects_no_suspended_number(
 
 
 Forgery = Callable[[str, float, str], str]
-"""From a call's id, the time, and a mark by which the line is found again, to the line."""
+"""Function that makes a line from a call's id, the time, and a mark by which the line is found again."""
 FORGED: dict[str, Forgery] = {
     "an end": lambda call, at, mark: f"ended,{call},{NONCE},{at:.6f},REFUSED,21,number-suspended,{mark},",
     "a sound": lambda call, at, mark: f"sounded,{call},{NONCE},{at:.6f},dial,notice,,1,,{mark},,",
@@ -159,7 +160,7 @@ async def refused(service: Service, forged: str, call_id: str, at: float | None 
 
 
 async def test_a_line_without_the_verdicts_nonce_says_nothing_of_a_call(service):
-    """In conversation, and when it is over."""
+    """The line comes during the conversation, and when it is over."""
     async with lab(service.asterisk) as phones:
         placed = await phones.place(Forwarding(interface="agi"))
         call_id = f"{await channel(service.asterisk, '!Dial!')}-1"
@@ -176,7 +177,7 @@ async def test_a_line_without_the_verdicts_nonce_says_nothing_of_a_call(service)
 
 
 async def test_a_line_of_another_time_makes_no_record(service):
-    """Of a time of which all lines were read, or that is yet to come."""
+    """The lines are of a time of which all lines were read, or that is yet to come."""
     before = service.records().keys()
     for age_s in (3600, -3600):
         at = time.time() - age_s
@@ -185,7 +186,7 @@ async def test_a_line_of_another_time_makes_no_record(service):
 
 
 def listeners(process: int) -> list[str]:
-    """The TCP addresses at which a process listens, as the kernel writes them."""
+    """TCP addresses at which a process listens, as the kernel writes them."""
     links = {os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir()}
     rows = [
         line.split()
@@ -196,7 +197,7 @@ def listeners(process: int) -> list[str]:
 
 
 class ByAri(Service):
-    """With the interface that is the default."""
+    """A service with the interface that is the default."""
 
     def _write_settings(self) -> None:
         super()._write_settings()

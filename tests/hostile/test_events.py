@@ -1,4 +1,6 @@
-"""What a real Asterisk tells of two calls, damaged: nothing escapes, and no request gets another one's verdict."""
+"""The messages of a real Asterisk about two calls, damaged: nothing escapes, and no request gets another one's
+verdict.
+"""
 
 import asyncio
 import copy
@@ -17,15 +19,16 @@ from idtone.ari_app.application import AriApplication
 from idtone.core.numbers import parse
 from idtone.tones.making.sounds import Sound
 from lab.ari_app.fake_asterisk import FakeAsterisk
-from lab.ari_app.fakes import call_control, no_journal
-from lab.call_control.evidence import LICENSED, SUSPENDED, MemoryEvidence
+from lab.ari_app.memory_call_control import call_control, no_journal
+from lab.call_control.memory_evidence import LICENSED, SUSPENDED, MemoryEvidence
 from lab.repository import ROOT
 
 RECORDED: Final[dict[str, list[dict[str, Any]]]] = json.loads(
     (ROOT / "lab" / "hostile" / "recorded.json").read_text("utf-8")
 )
-"""By Asterisk 22.10: all that the filter lets through of a call by the hook and of one under the operator's own Dial(),
-and the channels when both wait."""
+"""Recorded from Asterisk 22.10: all that the filter lets through of a call by the hook and of one under the operator's
+own Dial(), and the channels when both wait.
+"""
 START, OWN = RECORDED["events"]
 CALLER, CALLED = START["channel"]["id"], OWN["channel"]["id"]
 VERDICTS: Final = {
@@ -37,7 +40,7 @@ NEXT: Final = (
     "PJSIP%2F0312340000%40trunk", *[""] * 7,
 )  # fmt: skip
 ARGUMENTS: Final = 15
-"""Of the hook's request."""
+"""Arguments of the hook's request."""
 REFUSE: Final = "v:999999999999:REFUSE:number-suspended:21::::"
 
 JUNK: Final = [
@@ -48,7 +51,7 @@ JUNK: Final = [
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every node below this one."""
+    """Path of every node below this one."""
     steps = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for step, inner in steps:
         yield (*path, step)
@@ -58,12 +61,12 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 PLACES: Final = list(places(RECORDED))
 _NAMES: Final = frozenset("type channel id args dialplan app_name app_data".split())
 READ: Final = [path for path in PLACES if path[-1] in _NAMES or "args" in path]
-"""Those that the service reads."""
+"""Paths that the service reads."""
 
 
 @st.composite
 def conversations(draw: st.DrawFn) -> dict[str, list[Any]]:
-    """Up to three nodes damaged, and up to three events repeated, lost or moved."""
+    """Strategy of conversations with up to three nodes damaged, and up to three events repeated, lost or moved."""
     told = copy.deepcopy(RECORDED)
     for path in draw(st.lists(st.sampled_from(READ) | st.sampled_from(PLACES), max_size=3)):
         node: Any = told
@@ -95,7 +98,7 @@ async def settle() -> None:
 
 
 class Described(FakeAsterisk):
-    """Describes these channels so; every other channel is there."""
+    """Describes these channels as given; every other channel is there."""
 
     def __init__(self, channels: Any) -> None:
         super().__init__()
@@ -114,7 +117,7 @@ class Described(FakeAsterisk):
 
 
 class Told:
-    """What the application made of a conversation."""
+    """Outcome of a conversation in the application."""
 
     def __init__(self, sounds: dict[str, Sound], channels: Any = ()) -> None:
         self.asterisk, self.evidence = Described(channels if isinstance(channels, list) else []), MemoryEvidence()
@@ -125,7 +128,7 @@ class Told:
                 self.entered += filter(None, [events.read_channel(channel, "idtone").entered])
 
     async def hear(self, told: Sequence[Any]) -> None:
-        """The conversation; then an honest call, which must be answered."""
+        """Hear the conversation; then an honest call, which must be answered."""
         attending = asyncio.create_task(self.application.attend(self.asterisk))
         await settle()
         for message in told:
@@ -152,7 +155,7 @@ class Told:
 def told_of(
     sounds: dict[str, Sound], caplog: pytest.LogCaptureFixture, told: Sequence[Any], channels: Any = ()
 ) -> Told:
-    """What must hold whatever Asterisk tells."""
+    """Outcome of a conversation, after checks that hold whatever Asterisk says."""
     caplog.clear()
     heard = Told(sounds, channels)
     asyncio.run(heard.hear(told))
@@ -202,7 +205,7 @@ def test_a_damaged_call_is_no_other_call(sounds, caplog, told):
 
 @pytest.mark.parametrize("call_id", ["", "1795.0\n2026-11-25 INFO forged", "x" * 300, "\ud800"], ids=ascii)
 def test_a_call_id_that_is_none_gets_no_verdict_and_is_let_go(sounds, caplog, call_id):
-    """To the hook the service is down then: it falls back at once, and not after its three seconds."""
+    """The hook takes the service as down then: it falls back at once, and not after its three seconds."""
     start = copy.deepcopy(START)
     start["args"][1] = call_id
     assert told_of(sounds, caplog, [start]).verdicts(CALLER) == {""}

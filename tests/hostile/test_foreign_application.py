@@ -19,9 +19,9 @@ import aiohttp
 import pytest
 
 from lab.asterisk import LAB_DIALPLAN, Asterisk
-from lab.called import IncomingCall
-from lab.calls.hearing import assert_heard_then_connected
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.hostile.attacked_pbx import assert_no_number_is_logged
+from lab.incoming_call import IncomingCall
 from lab.lab import CALLED_NUMBER, SUSPENDED, Forwarding, Lab, Placed, lab, until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -36,7 +36,7 @@ THROUGH = """
 """
 DIALPLAN = f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(THROUGH)}"
 DELAY_MS = 20
-"""By how much an emergency call may come later if FILE() is blocked."""
+"""Milliseconds by which an emergency call may come later if FILE() is blocked."""
 TIMED = 5
 
 
@@ -48,14 +48,14 @@ def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
 
 @pytest.fixture(scope="module")
 def service(pbx) -> Iterator[Service]:
-    """Each test leaves it running. Afterwards no number is in a log."""
+    """A service that each test leaves running. Afterwards no number is in a log."""
     with Service(pbx, LAB_REGISTRY) as running:
         yield running
     assert_no_number_is_logged(running)
 
 
 class Foreign:
-    """An application that sets a variable on each channel, as long as it `sets`, and lets it go on."""
+    """An application that sets a variable on each channel, as long as it `sets`, and then continues the channel."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._session = session
@@ -63,7 +63,7 @@ class Foreign:
         self._socket = socket
         self.sets = True
         self.let_go_ns: list[int] = []
-        """When it let the channels go on."""
+        """Times, in ns, at which it continued the channels."""
 
     async def run(self) -> None:
         async for message in self._socket:
@@ -124,7 +124,9 @@ CALLS = {
     ],
     False: [*(({"way": way}, *FALLBACK) for way in WAYS), SUSPENDED_ONE, EMERGENCY],
 }
-"""While the service is up or down: a call, the sound that is heard (empty: the phone never rings), and its record."""
+"""Calls while the service is up or down: a call, the sound that is heard (empty: the phone never rings), and its
+record.
+"""
 
 
 @pytest.mark.parametrize("up", CALLS)
@@ -154,12 +156,12 @@ async def test_every_call_is_heard_and_recorded(pbx, service, references, up):
 
 
 def began(record: dict[str, Any]) -> int:
-    """The number of the call's channel: later calls have higher ones."""
+    """Number of the call's channel: later calls have higher ones."""
     return int(record["call_id"].partition(".")[2].partition("-")[0])
 
 
 async def test_an_emergency_call_is_not_delayed(pbx, service):
-    """From the moment when the other application lets it go on, to the phone that is called."""
+    """The time is that from the other application's release of the channel to the ringing phone."""
     took_ms: dict[bool, list[float]] = {True: [], False: []}
     async with foreign(pbx) as application, lab(pbx) as phones:
         for _ in range(TIMED):
@@ -175,7 +177,7 @@ async def test_an_emergency_call_is_not_delayed(pbx, service):
 
 @asynccontextmanager
 async def stuck_disk(service: Service) -> AsyncIterator[list[str]]:
-    """Opening the journal takes until this ends; then the list holds the lines."""
+    """Context in which the opening of the journal takes until its end; then the list holds the lines."""
     journal = service.asterisk.sounds / "journal" / "calls"
     journal.unlink()
     os.mkfifo(journal)
@@ -189,7 +191,7 @@ async def stuck_disk(service: Service) -> AsyncIterator[list[str]]:
 
 
 def drained(fifo: Path) -> list[str]:
-    """What those write who wait for a reader."""
+    """Lines of the programs that wait for a reader."""
     descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     text, quiet_s = b"", time.monotonic() + 1
     while time.monotonic() < quiet_s:

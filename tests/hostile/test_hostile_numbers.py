@@ -1,6 +1,6 @@
 """Hostile numbers, names and addresses, as they come in by SIP, through dialplans that are careful and that are not.
 
-What follows `&` in a dial string, or a closing parenthesis in the options of the operator's own Dial(), is out of the
+Text behind `&` in a dial string, or a closing parenthesis in the options of the operator's own Dial(), is out of the
 hook's hands: Asterisk reads that before the hook does.
 """
 
@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import Policy, decide
-from idtone.core.numbers import NumberKind, parse, perhaps
+from idtone.core.numbers import NumberKind, parse, parse_or_none
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.registry.sources import load_registry
 from lab.asterisk import Asterisk
-from lab.calls.hearing import assert_heard_then_connected
-from lab.hostile.attack import Parts
+from lab.calls.assert_heard import assert_heard_then_connected
 from lab.hostile.attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
 from lab.hostile.metacharacters import META
+from lab.hostile.raw_sip import Parts
 from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.service import Service
@@ -51,7 +51,9 @@ def pbx(installation, tmp_path_factory) -> Iterator[Pbx]:
 
 @pytest.fixture
 def unharmed(pbx) -> Iterator[None]:
-    """After each test: nobody sang, nobody was let into an expression, and every line of our log is one of ours."""
+    """Check after each test that no canary was triggered, that no text got into an expression, and that every line of
+    the log is one of ours.
+    """
     logged = len(pbx.service.log())
     yield
     assert not canary_sang(pbx.asterisk)
@@ -60,7 +62,7 @@ def unharmed(pbx) -> Iterator[None]:
 
 
 def digits(text: str, more: str = "") -> str:
-    """FILTER(0-9,…) of the README's line."""
+    """Digits of the text, by FILTER(0-9,…) of the README's line."""
     return "".join(character for character in text if character in "0123456789" + more)
 
 
@@ -68,7 +70,7 @@ REGISTRY: Final = load_registry(LAB_REGISTRY)
 
 
 def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, Reason]:
-    """What the kernel says to what Asterisk's dialplan says that it saw."""
+    """Outcome and reason that the kernel gives for what Asterisk's dialplan says that it saw."""
     called = parse(dialled)
     call = ForwardedCall(
         "x",
@@ -77,7 +79,7 @@ def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, 
         parse(""),
         called,
         "",
-        perhaps=perhaps(number),
+        perhaps=parse_or_none(number),
         emergency=called.kind is NumberKind.EMERGENCY,
     )
     decision = decide(call, REGISTRY, Policy(member=MEMBER), datetime.now(UTC))
@@ -85,7 +87,7 @@ def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, 
 
 
 def assert_as_the_kernel_says(batch: Batch, one: Attack, way: str) -> None:
-    """For ways that filter: the decision, whom it was for, how many were dialled, and what the evidence says."""
+    """Check a way that filters: the decision, whom it was for, how many were dialled, and what the evidence says."""
     found = batch.seen[one.name]
     ending = batch.endings[one.name]
     dialled = digits(found.extension)
@@ -103,7 +105,7 @@ def assert_as_the_kernel_says(batch: Batch, one: Attack, way: str) -> None:
         return
     assert (record["outcome"], record["reason"], record["direction"]) == (outcome, reason, direction), told
     assert (record["complete"], record["anomalies"], record["status"]) == (True, [], ending.status), told
-    called, forwarding = parse(dialled), perhaps(number) or parse(number)
+    called, forwarding = parse(dialled), parse_or_none(number) or parse(number)
     assert record["numbers"]["called"]["last4"] == called.last4, told
     assert record["numbers"]["forwarding"]["last4"] == forwarding.last4, told
     assert one.status == (403 if outcome is Outcome.REFUSE else 486), told
@@ -123,7 +125,7 @@ def assert_evidence_is_of_our_words(batch: Batch) -> None:
 
 
 LONG: Final = 1000
-"""Octets of a diverting number, beyond which is a test of its own below."""
+"""Number of octets of a diverting number beyond which it has a test of its own below."""
 EXAMPLES: Final = [
     call
     for meta in META.values()
@@ -156,7 +158,7 @@ async def test_the_recipe_of_the_readme_holds_against_all(pbx, unharmed):
 
 
 def about_the_hook(complaints: list[str]) -> list[str]:
-    """What Asterisk complains of that comes of the hook's own lines."""
+    """Asterisk's complaints that come from the hook's own lines."""
     ours = ("idtone", "ast_expr", "func_", "app_stack", "app_dial", "pbx_var", "pbx_f", "pbx.c")
     return [line for line in complaints if any(word in line for word in ours) and "taskprocessor" not in line]
 
@@ -262,7 +264,7 @@ SUSPENDED_CALLS: Final = {
     "a letter under an own dial": (Parts(CALLED, BAD + b"x"), "raw-own-dial"),
     "an emergency number under an own dial": (Parts(CALLED, BAD + b"^outgoing^110"), "raw-own-dial"),
 }  # fmt: skip
-"""Each is a spelling of the suspended number."""
+"""Calls of the suspended number, each in another spelling."""
 
 
 UNCLEAR: Final = [
@@ -271,7 +273,7 @@ UNCLEAR: Final = [
 ]  # fmt: skip
 """Arguments that do not clearly end."""
 CHOSEN: Final = [b"x\r\n2026-11-25 09:17:08.458+09:00 info forged", b"0312340001", b"1.1-1"]
-"""Ids of a call: a line of the log, a number, another call's."""
+"""Ids that an attacker chose for a call: a line of the log, a number, another call's id."""
 
 
 async def test_careless_dialplans_connect_no_suspended_number_and_no_unclear_arguments(pbx):

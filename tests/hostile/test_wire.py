@@ -1,4 +1,4 @@
-"""An Asterisk on the wire that is broken or means harm: the service lives, and serves the next call."""
+"""A broken or malicious Asterisk on the wire: the service survives, and serves the next call."""
 
 import asyncio
 import gzip
@@ -21,9 +21,9 @@ from idtone.ari_app.connection import connect
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.core.errors import AriError, AriUnavailable
 from idtone.tones.making.sounds import Sound
-from lab.ari_app.fakes import call_control, no_journal
-from lab.call_control.evidence import MemoryEvidence
-from lab.hostile.server import (
+from lab.ari_app.memory_call_control import call_control, no_journal
+from lab.call_control.memory_evidence import MemoryEvidence
+from lab.hostile.hostile_server import (
     APPLICATION,
     CHANNEL,
     EVENTS,
@@ -52,13 +52,15 @@ Harm = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
 def resident_mib() -> float:
-    """This process's memory."""
+    """Memory of this process, in MiB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / MEBIBYTE
 
 
 @dataclass
 class Asterisk:
-    """Does harm on its first WebSocket, and on the next, or after the harm where that left it open, places a call."""
+    """Sends malicious messages on its first WebSocket, and places a call on the next, or on the same one where it is
+    still open.
+    """
 
     harm: Harm
     connections: int = 0
@@ -86,7 +88,7 @@ class Asterisk:
 
 @asynccontextmanager
 async def serving(url: str, sounds: dict[str, Sound], evidence: MemoryEvidence) -> AsyncIterator[None]:
-    """The service; nothing may escape from it, into its log as a traceback or into the loop."""
+    """Context of the service. Nothing may escape from it, into its log as a traceback or into the loop."""
     escaped: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
     stop = asyncio.Event()
@@ -103,7 +105,7 @@ async def serving(url: str, sounds: dict[str, Sound], evidence: MemoryEvidence) 
 
 
 async def raw(socket: web.WebSocketResponse, data: bytes) -> None:
-    """Octets beneath the WebSocket."""
+    """Send octets beneath the WebSocket."""
     transport = socket._req.transport if socket._req else None
     if transport is None or transport.is_closing():
         raise ConnectionError
@@ -112,7 +114,7 @@ async def raw(socket: web.WebSocketResponse, data: bytes) -> None:
 
 
 def frame(first: int, payload: bytes, claimed: int | None = None) -> bytes:
-    """One frame from a server: its first octet, and a length that need not be true."""
+    """Frame of a server: its first octet, and a length that need not be true."""
     return bytes([first, 127]) + struct.pack(">Q", len(payload) if claimed is None else claimed) + payload
 
 
@@ -149,7 +151,7 @@ async def closes_in_the_middle(socket: web.WebSocketResponse) -> None:
 
 
 def answers(*changes: dict[str, Any]) -> Harm:
-    """To the first request, which is the verdict of a call, one after the other."""
+    """Malicious answers to the first request, which is the verdict of a call, one after the other."""
 
     async def harm(socket: web.WebSocketResponse) -> None:
         await socket.send_str(STASIS_START)
@@ -187,7 +189,7 @@ HARM: dict[str, Harm] = {
     "an error for an answer": answers({"status_code": 500, "reason_phrase": "\r\n2026 INFO ready: Asterisk"}),
     "an answer with no status of HTTP": answers({"status_code": -1}),
 }
-"""What the first connection suffers."""
+"""Malicious acts on the first connection."""
 
 
 @pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
@@ -248,13 +250,13 @@ ANSWERS = {
     "what never ends": endless,
     NOT_FOUND: plainly(status=404, reason="x" * 4000),
 }
-"""For any of the requests that go over HTTP."""
+"""Malicious answers to any of the requests that go over HTTP."""
 WORDLESS = (ANSWERS["an error page"], ANSWERS["nothing"])
 
 
 @pytest.mark.parametrize("bad", ANSWERS.values(), ids=ANSWERS)
 async def test_an_answer_over_http_that_is_not_asterisks_is_one_error(bad):
-    """Of ours, in one line, without the password; and cheap."""
+    """The error is one of ours, in one line, without the password; and cheap."""
     before_mib = resident_mib()
     for path in (INFO, FILTER, EVENTS, APPLICATION, CHANNEL):
         try:

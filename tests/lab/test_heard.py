@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lab import voices
-from lab.calls.hearing import assert_heard_by
+from lab.calls.assert_heard import assert_heard_by
 from lab.codecs import CODECS, FRAME, G722, OPUS, encode_frames
 from lab.g711 import PCMA, PCMU, Samples
 from lab.heard import Heard, hear, hear_each, hear_whole, identify, in_order
@@ -16,7 +16,7 @@ from lab.voices import ANNOUNCEMENT, CALLED, CALLER, LEVEL_RMS, PERIOD
 
 ANSWERED_NS = 1_790_000_000_000_000_123
 AMPLITUDE = 22657 * 10 ** (-16 / 20)
-"""-16 dBm0, like the shipped profiles."""
+"""Amplitude of -16 dBm0, the level of the shipped profiles."""
 
 
 def note(frequency_hz: float, on_ms: int, off_ms: int = 0) -> Samples:
@@ -37,7 +37,7 @@ SPEECH = np.tile(CALLER, 3)[1234:]
 
 
 def capture(*parts: Samples, payload_type: int = PCMU, lost: Sequence[int] = (), begin_ms: float = 0) -> list[Packet]:
-    """The packets that a phone receives when the parts are sent in order, from `begin_ms` after the answer."""
+    """Packets that a phone receives when the parts are sent in order, from `begin_ms` after the answer."""
     samples = np.concatenate(parts)
     frames = encode_frames(np.pad(samples, (0, -len(samples) % FRAME)), payload_type)
     start_ns = ANSWERED_NS + round(begin_ms * 1e6)
@@ -212,7 +212,7 @@ def late(packets: list[Packet]) -> list[Packet]:
 
 
 def disordered(packets: list[Packet]) -> list[Packet]:
-    """With a duplicate."""
+    """Packets out of order, with a duplicate."""
     packets[9], packets[11] = packets[11], packets[9]
     return [*packets[:20], packets[18]._replace(arrival_ns=packets[20].arrival_ns), *packets[20:]]
 
@@ -243,7 +243,7 @@ def test_a_jump_of_the_timestamps_or_another_sender_begins_a_stretch_with_its_ow
 
 
 def test_a_voice_after_the_sound_is_heard_after_it() -> None:
-    """Also where its later packets arrive in a burst, as after a pause of the sending phone."""
+    """Its later packets may arrive in a burst, as after a pause of the sending phone."""
     sound, voice = capture(SAMPLE), capture(SPEECH, begin_ms=441)
     burst = [
         packet._replace(ssrc=78, arrival_ns=max(packet.arrival_ns - 18_000_000 * (number > 2), voice[2].arrival_ns))

@@ -46,7 +46,7 @@ def signing(key, tmp_path_factory) -> Iterator[Between]:
 
 
 def identities(signing: Between, dialled: str, **headers: str) -> list[str]:
-    """What the carrier gets."""
+    """Identity headers that the carrier gets."""
     more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     call = signing.call(signing.nodes[0], dialled, more)
     request = signing.carrier.next("INVITE", call)

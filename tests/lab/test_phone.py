@@ -11,10 +11,10 @@ import pytest
 
 from lab import voices
 from lab.call import Call
-from lab.called import IncomingCall
 from lab.dialog import Dialog, invite
 from lab.g711 import Samples
 from lab.heard import hear
+from lab.incoming_call import IncomingCall
 from lab.phone import BUSY, Answer, Phone, ring
 from lab.rtp import HOST, Address, Media
 from lab.sdp import Session
@@ -131,7 +131,7 @@ async def test_a_call_to_no_phone_times_out(media: Media) -> None:
 
 
 class Peer:
-    """A UDP socket for whole messages, to send what our phones never send."""
+    """A UDP socket for complete messages, to send what our phones never send."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.becoming import Identity
+from lab.become_user import Identity
 from lab.site import BACK, BARE, FORWARD, JAPAN, ROOT, chosen
 from lab.sites import OFTEN, SITES, table
 

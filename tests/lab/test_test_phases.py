@@ -1,4 +1,6 @@
-"""The phases of `make test` with programs in place of pytest: what they return, and what is left of them."""
+"""The phases of `make test` with programs in place of pytest: the codes that they return, and the processes that are
+left.
+"""
 
 import signal
 import subprocess

@@ -19,12 +19,12 @@ PROGRAM = "usr/sbin/asterisk"
 
 
 def asterisk(path: Path, version: str = "22.10.1~dfsg-1") -> Path:
-    """A program that answers `-V` like Asterisk."""
+    """Program that answers `-V` like Asterisk."""
     return script(path, f"echo 'Asterisk {version}'")
 
 
 def ffmpeg(path: Path, encoders: frozenset[str] = FFMPEG_ENCODERS) -> Path:
-    """A program that lists encoders like ffmpeg."""
+    """Program that lists encoders like ffmpeg."""
     return script(path, *(f"echo ' A....D {name} a coder'" for name in sorted(encoders)))
 
 
@@ -65,7 +65,7 @@ def debian(monkeypatch):
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch, debian):
-    """A machine with nothing on it, and Debian's archive: what to pass on."""
+    """A machine with nothing on it, and Debian's archive, as arguments to pass on."""
     monkeypatch.setattr(bootstrap, "SYSTEM_PATH", ())
     said: list[str] = []
     return {"progress": said.append, "environment": {"PATH": f"{tmp_path}/bin", "HOME": f"{tmp_path}/home"}}, said

@@ -9,12 +9,12 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.disclosure.packs import Files, pack_of
 from lab.ledger.sample_evidence import evidence, url_of
 from lab.ledger.sample_ledger import opened, write
-from lab.ledger_copies import copied
+from lab.ledger_copies import copy_ledger
 
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits for more steps, for room, or for what another process leaves does not wait for long."""
+    """Shorten the waits for more steps, for room, and for files of another process."""
     monkeypatch.setattr("idtone.ledger.writing.ledger_writer.LINGER_S", 0.01)
     monkeypatch.setattr("idtone.ledger.writing.ledger_writer.RETRY_S", 0.05)
     monkeypatch.setattr("idtone.ledger.disclosure.record_act.LOOK_EVERY_S", 0.02)
@@ -35,7 +35,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def evidence_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Has a ledger of `evidence()` and its keys, to be copied."""
+    """Folder of a ledger of `evidence()` and its keys, to be copied."""
     folder = tmp_path_factory.mktemp("evidence")
     write(url_of(folder / "ledger.sqlite3"), evidence())
     return folder
@@ -43,8 +43,8 @@ def evidence_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def filled(file: Path, evidence_folder: Path) -> str:
-    """A ledger of `evidence()`; its address."""
-    copied(evidence_folder, file.parent)
+    """Address of a ledger of `evidence()`."""
+    copy_ledger(evidence_folder, file.parent)
     return url_of(file)
 
 
@@ -55,7 +55,7 @@ def pack(evidence_folder: Path) -> Files:
 
 @pytest.fixture
 def files(pack: Files) -> Files:
-    """Those of a pack, to be changed."""
+    """Files of a pack, to be changed."""
     return dict(pack)
 
 
@@ -66,5 +66,5 @@ def url(file: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def reading(request: pytest.FixtureRequest) -> Callable[..., LedgerReader]:
-    """How what stands in a ledger is read: where it was written, and where its replica is."""
+    """Function that opens a reader of a ledger: where it was written, and where its replica is."""
     return partial(opened, server=request.getfixturevalue("server") if request.param == "postgresql" else None)

@@ -29,8 +29,8 @@ from idtone.ledger.disclosure.pack_verification import verified
 from lab.ledger.disclosure.packs import CLAIMS, DAMAGES, HIDINGS, SIGNER, Files, pack_of, resealed
 from lab.ledger.example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
 from lab.ledger.sample_evidence import LOG
-from lab.operations.exporting import run as ledger
-from lab.operations.tamperings import TAMPERINGS
+from lab.operations.ledger_commands import run as ledger
+from lab.operations.manifest_tamperings import TAMPERINGS
 from lab.repository import parsed
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
@@ -48,7 +48,7 @@ def verifier() -> SimpleNamespace:
 
 
 def run(*arguments: object) -> SimpleNamespace:
-    """The verifier as a program, in this process."""
+    """Run the verifier as a program, in this process."""
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()):
         patch.setattr(sys, "argv", ["verify_pack.py", *map(str, arguments)])
         with pytest.raises(SystemExit) as exited:
@@ -58,7 +58,7 @@ def run(*arguments: object) -> SimpleNamespace:
 
 @pytest.fixture
 def rejected(tmp_path):
-    """What the verifier tells of a pack that is not good."""
+    """Function that returns the verifier's message on a pack that is not good."""
 
     def reject(files: Files, log=LOG) -> str:
         write_zip(tmp_path / "pack.zip", files)
@@ -72,7 +72,7 @@ def rejected(tmp_path):
 
 
 def test_the_code_still_makes_the_example_and_the_document_prints_it(values):
-    """But for the ZIP file's own octets, which differ between versions of zlib."""
+    """The ZIP file's own octets are left out: they differ between versions of zlib."""
     pack, known = made()
     assert list(read_zip(PACK).items()) == list(pack.items())
     assert values == known | zip_values(PACK.read_bytes())
@@ -217,7 +217,9 @@ def test_a_basis_that_the_second_person_was_not_shown_is_told(rejected):
 
 
 def test_what_two_persons_have_not_seen_or_two_programs_could_read_in_two_ways_is_told(files, rejected):
-    """Else it would go out under their approval, or one program would read the first of two, another the second."""
+    """It would go out under their approval otherwise, or one program would read the first of two, another the
+    second.
+    """
     digest = hashlib.sha256(b"x").hexdigest()
     more = resealed({**files, "numbers.txt": b"x"}, lambda manifest: manifest["files"].update({"numbers.txt": digest}))
     assert verified(more, LOG).faults == ["numbers.txt belongs to no record of the pack"]
@@ -263,8 +265,8 @@ def test_a_zip_with_octets_of_no_file_is_not_read(files, tmp_path, hiding):
 
 
 def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"", size: int | None = None) -> bytes:
-    """A ZIP file of names, contents, and octets that stand behind the compressed ones as if they were part of them.
-    It says that each content has this size, else the true one.
+    """ZIP file of names, contents, and octets that stand behind the compressed ones as if they were part of them. It
+    states `size` for each content, or the true size if that is not given.
     """
     octets, listed = b"", b""
     for name, content, behind in held:

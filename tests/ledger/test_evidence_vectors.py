@@ -20,7 +20,7 @@ from lab.ledger.vectors.verifiers import ROOT, UNREAD, VERIFIERS
 
 WHAT_CANNOT_BE_IN_A_VECTOR = {Rule.REPORT, Rule.PROFILE, Rule.LEAF_LEFT_OUT, Rule.TIMESTAMP}
 OF_A_REQUEST = {each.value for each in Rule if each.startswith("request-")} | {Rule.SELECTION}
-"""What is wrong with a request may be named by another of these."""
+"""Rules that a verifier may name for a fault of a request."""
 LINES = 825
 
 
@@ -30,7 +30,7 @@ def known() -> list[dict[str, Any]]:
 
 
 def test_the_folder_has_what_idtone_makes_200_of_each_and_each_rule(known):
-    """But for the ZIP files' own octets, which differ between versions of zlib."""
+    """The ZIP files' own octets are left out: they differ between versions of zlib."""
     for name, text in lines().items():
         assert name == "zips.jsonl" or (FOLDER / name).read_text("utf-8") == text, "python -m lab.ledger.vectors"
     broken = Counter(each["rule"] for each in known)
@@ -102,7 +102,7 @@ def test_a_ledger_of_such_leaves_is_not_good_before_the_signature_and_after_it(t
 
 
 def test_a_ledger_of_good_leaves_is_good(tmp_path):
-    """Where each step is there: `verify` knows the calls in progress."""
+    """Each step is there: `verify` knows the calls in progress."""
     files, held = LedgerFiles(tmp_path), 0
     for name, rule, leaves in trees():
         content = [without_day(each) for each in leaves]
@@ -115,5 +115,5 @@ def test_a_ledger_of_good_leaves_is_good(tmp_path):
 
 @pytest.mark.parametrize("where", [pages, tile_files, packs])
 def test_a_random_change_is_found_or_says_the_same(where, tmp_path):
-    """Some; `make bench-tampering` tries 20,000."""
+    """The test tries some changes; `make bench-tampering` tries 20,000."""
     assert [each for each in where(tmp_path, 40, 7) if each.missed and not each.harmless] == []

@@ -1,4 +1,4 @@
-"""Which folder a command of the association works on: one setting, one variable, one option."""
+"""The folder on which a command of the association works: one setting, one variable, one option."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ def begun(folder: Path) -> Path:
 
 
 def begins_in(*words: object) -> str:
-    """The folder in which a registry exists already."""
+    """Folder in which a registry exists already."""
     error = Terminal().error("publication new-registry", *words)
     return Path(error.removeprefix("idtone: ").partition(": ")[0]).parent.name
 

@@ -1,4 +1,4 @@
-"""The year of the office by its pages, in Chromium, and the same by commands: what `make demo-authority` plays."""
+"""The year of the office by its pages, in Chromium, and the same by commands, as `make demo-authority` runs it."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def test_each_task_has_its_commands():
 
 
 def left(office: Path) -> Any:
-    """What is in the two files in the end, with days in place of moments."""
+    """Content of the two files in the end, with days in place of moments."""
 
     def of_day(value: Any) -> Any:
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The office changes hands: the commands of three pages, copied and run, and what members' nodes make of it."""
+"""The office changes hands: the commands of three pages, copied and run, and how members' nodes take it."""
 
 import shutil
 from pathlib import Path

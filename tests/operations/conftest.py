@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.operations.exporting import write_settings
+from lab.operations.ledger_commands import write_settings
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import ALICE, BOB
-from lab.operations.exporting import WARRANT, run
-from lab.operations.tamperings import TAMPERINGS
+from lab.operations.ledger_commands import WARRANT, run
+from lab.operations.manifest_tamperings import TAMPERINGS
 
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
 
@@ -53,7 +53,7 @@ class Office:
         self._monkeypatch = monkeypatch
 
     def be(self, person: Person) -> None:
-        self._monkeypatch.setattr(options, "acting", lambda: person)
+        self._monkeypatch.setattr(options, "acting_person", lambda: person)
 
     def run(self, person: Person, *arguments: object) -> dict[str, Any]:
         self.be(person)
@@ -197,7 +197,7 @@ def test_an_approval_expires(office, monkeypatch):
         def now(cls, tz: Any = None) -> Any:
             return super().now(tz) + timedelta(minutes=2)
 
-    monkeypatch.setattr("idtone.operations.pack_making.datetime", Later)
+    monkeypatch.setattr("idtone.operations.make_pack.datetime", Later)
     with pytest.raises(UsageError, match="is expired"):
         office.export(request)
     monkeypatch.setattr("idtone.ledger.disclosure.record_act.datetime", Later)

@@ -19,7 +19,7 @@ from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
 from lab.ledger.sample_evidence import heard_call
 from lab.operations.backups import SECRET, BackedNode
-from lab.operations.killed import killed_before
+from lab.operations.killed_before import killed_before
 from lab.terminal import Terminal
 
 terminal = Terminal()
@@ -62,7 +62,9 @@ def test_a_restored_node_never_signs_over_what_the_original_signed_after_the_bac
 
 
 def test_a_ledger_that_was_copied_by_other_means_is_not_signed_on(node: BackedNode, tmp_path: Path) -> None:
-    """With everything beside it, also what was signed last: nothing in the copy says that the original went on."""
+    """Everything beside it is copied too, also what was signed last: nothing in the copy says that the original was
+    continued.
+    """
     node.sign("c-1", "c-2")
     shutil.copytree(node.folder, tmp_path / "kept")
     node.sign("c-3")
@@ -90,7 +92,9 @@ def opened(node: BackedNode, folder: Path) -> Unpacked:
 def test_a_backup_that_is_killed_at_any_act_leaves_whole_archives_only(
     node: BackedNode, tmp_path: Path, before: int
 ) -> None:
-    """Of a first, whole one, and of one that continues another. Nothing of the node is lost, and the next run works."""
+    """The backup is a first, complete one, or one that continues another. Nothing of the node is lost, and the next run
+    works.
+    """
     node.sign("c-1")
     for _ in range(before):
         backup(node)
@@ -252,7 +256,7 @@ def test_a_drill_says_how_old_the_newest_call_is(node: BackedNode) -> None:
 
 
 def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: BackedNode, tmp_path: Path) -> None:
-    """Here the file of what was signed last, which was on another disk."""
+    """The file of what was signed last knows it: it was on another disk."""
     node.sign("c-1")
     backup(node)
     node.sign("c-2", "c-3")

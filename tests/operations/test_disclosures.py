@@ -1,4 +1,4 @@
-"""What becomes of packs: the receipt, the confirmation, and the index of a year."""
+"""The fate of packs: the receipt, the confirmation, and the index of a year."""
 
 import asyncio
 import csv
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import load_settings
 from idtone.ledger.commands import disclosures as commands
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -33,7 +33,7 @@ from lab.asterisk import EVIDENCE, IDTONE
 from lab.days import today
 from lab.ledger import example_pack
 from lab.ledger.sample_evidence import heard_call, put
-from lab.operations.exporting import DEMAND, WARRANT, run
+from lab.operations.ledger_commands import DEMAND, WARRANT, run
 
 EMERGENCY = ("--basis", "emergency", *DEMAND, "--why", "a life is in danger")
 
@@ -54,7 +54,9 @@ def office(config: Path, tmp_path: Path) -> SimpleNamespace:
 
 
 def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespace, tmp_path: Path) -> None:
-    """As under sudo: the service's user reaches no file of the officer's home, but the officer's shell does."""
+    """Under sudo, for example, the service's user reaches no file of the officer's home, but the officer's
+    shell does.
+    """
     disclosure = [EVIDENCE, "disclosure"]
     ends = {
         "check": True,
@@ -142,7 +144,7 @@ def test_a_pack_whose_record_is_not_in_the_ledger_gets_no_receipt(office, tmp_pa
     pack = office.export("pack.zip", *WARRANT)
     assert office.told("disclosure deliver", pack, "-o", tmp_path / "receipt.pdf")["sha256"]
     with pytest.raises(UsageError, match="this ledger has made no such pack"):
-        commands.made_by(pack, {}, commands.own_key(load_settings(office.config, {}).ledger, "pbx-1"))
+        commands.disclosure_of_pack(pack, {}, commands.own_key(load_settings(office.config, {}).ledger, "pbx-1"))
 
 
 def rsa_signed(octets: bytes) -> tuple[bytes, Any]:
@@ -265,7 +267,7 @@ async def test_the_running_service_judges_receipts_and_bases_by_its_own_rules(of
         [export] = (await asyncio.to_thread(office.told, "disclosure list"))["disclosures"]
 
         def again(act: str) -> steps.Step:
-            person = acting()
+            person = acting_person()
             return steps.export_received(act, datetime.now(UTC), person, export["id"], export["pack"], "x", office.day)
 
         key_ring, rules = KeyRing.of(settings, "pbx-1"), DisclosureRules()

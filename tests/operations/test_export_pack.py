@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import load_settings
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.replication.nodes import Node
 from lab.ledger.sample_evidence import heard_call
-from lab.operations.exporting import WARRANT, run
+from lab.operations.ledger_commands import WARRANT, run
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def pack(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def exported(config: Path, pack: Path) -> Path:
-    """A pack of c-1."""
+    """Pack of c-1."""
     run("export", "--case", "R-7", *WARRANT, "-o", pack, "c-1", "-c", config)
     return pack
 
@@ -52,7 +52,7 @@ def test_a_pack_is_made_recorded_and_verified(config, pack, sealed):
     assert "compare it with the key that the member gave you" in run("verify pack", pack).stdout
     with LedgerReader.open(load_settings(config, {}).ledger.url) as reader:
         record = reader.record(made["record"])
-    person = acting()
+    person = acting_person()
     assert record.steps[0].details == {
         "by": person.name, "by_uid": person.uid, "by_way": person.known_by, "case": "R-7",
         "calls": 2, "numbers_sealed": sealed, "sha256": made["sha256"], **told["basis"],

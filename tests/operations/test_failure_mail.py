@@ -20,12 +20,12 @@ from lab.terminal import Terminal
 terminal = Terminal()
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 LOOK_S = 8
-"""How long a look takes at most: a service that hangs is waited for."""
+"""Longest time of a look in s: a service that hangs is waited for."""
 
 
 @pytest.fixture
 def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a sendmail was given; systemd's programs say something of the unit."""
+    """Mail that a sendmail was given; systemd's programs say something of the unit."""
     for name, text in {
         "sendmail": f"#!/bin/sh\ncat > {tmp_path}/mail\n",
         "journalctl": '#!/bin/sh\necho "log of $2: 設定"\n',

@@ -19,8 +19,8 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.operations.backup import known_heads
-from lab.ledger.witness.witnessing import NAME, witnessing_beside
-from lab.nights import rest_at_night
+from lab.ledger.witness.witness_server import NAME, running_witness_in_thread
+from lab.nightly_tests import rest_at_night
 from lab.operations.backups import BackedNode
 from lab.postgresql import changed
 from lab.terminal import Terminal
@@ -35,7 +35,7 @@ def known(tmp_path: Path, server: Server) -> Iterator[BackedNode]:
     node = BackedNode.made(tmp_path / "node")
     key = KeyRing.of(node.settings.ledger, node.settings.node).signer.key
     (node.folder / "password").write_text(server.password or "")
-    with witnessing_beside(tmp_path, key) as witness:
+    with running_witness_in_thread(tmp_path, key) as witness:
         set_ledger(
             node,
             url=server.url,
@@ -71,7 +71,7 @@ async def cosign(node: BackedNode) -> None:
 
 
 def sign(node: BackedNode, *newest: str, after: int = 0) -> None:
-    """A call more for each of them, which is the last one that it knows."""
+    """Sign one more call for each of them, which is the last one that it knows."""
     number = count(after + 1)
     for name in newest:
         node.sign(f"c-{next(number)}")
@@ -84,14 +84,14 @@ def sign(node: BackedNode, *newest: str, after: int = 0) -> None:
 
 
 def restored(node: BackedNode, *options: object) -> tuple[BackedNode, dict[str, Any]]:
-    """On another machine: of the old one, nothing is left but the archives."""
+    """Node restored on another machine, with the command's report: of the old one, nothing is left but the archives."""
     away = node.folder.rename(node.folder.with_name("away"))
     words = ["restore", away / "backups", "-i", away / "secret", "--into", node.folder, *options]
     return BackedNode(node.folder), terminal.told(*words)
 
 
 def continued(node: BackedNode) -> tuple[str, int]:
-    """The tree and the head that the first leaf of the present ledger names."""
+    """Tree and head that the first leaf of the present ledger names."""
     node.sign("c-new")
     assert node.faults() == []
     with LedgerReader.open(node.settings.ledger.own()) as reader:
@@ -130,7 +130,7 @@ def test_a_ledger_that_was_copied_by_other_means_asks_too(known: BackedNode) -> 
 
 @pytest.fixture
 def mute() -> Iterator[int]:
-    """The port of a listener that takes connections and says nothing."""
+    """Port of a listener that takes connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening.getsockname()[1]
 

@@ -1,4 +1,4 @@
-"""`idtone suspend` and `idtone suspensions` while no service runs: persons, customers, papers, what they refuse."""
+"""`idtone suspend` and `idtone suspensions` while no service runs: persons, customers, papers, refusals."""
 
 import json
 from pathlib import Path
@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from idtone.call_control.fallback_file import remembered
+from idtone.call_control.fallback_text import remembered
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.persons import Person
 from idtone.core.settings.settings import load_settings
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.operations import suspending
+from idtone.operations import own_suspensions
 from idtone.operations.doctor import suspension_finding
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 from lab.ledger.sample_evidence import ALICE, BOB
 from lab.programs import located
-from lab.registry.customer_lines.tables import GOOD as TABLE
+from lab.registry.customer_lines.line_tables import GOOD as TABLE
 from lab.registry.examples import GOOD
 
 NUMBER = "0312345678"
@@ -40,7 +40,7 @@ def node(config: Path, tmp_path: Path) -> Path:
 
 
 def run(config: Path, *words: object, typed: str = "", code: int = 0) -> Any:
-    """What a command says as JSON; no number of a call is in it."""
+    """Output of a command as JSON; no number of a call is in it."""
     result = CliRunner().invoke(*located([*map(str, words), "--json", "-c", str(config)]), input=typed)
     if isinstance(result.exception, IdtoneError):
         raise result.exception
@@ -50,7 +50,7 @@ def run(config: Path, *words: object, typed: str = "", code: int = 0) -> Any:
 
 
 def be(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
-    monkeypatch.setattr(suspending, "acting", lambda: person)
+    monkeypatch.setattr(own_suspensions, "acting_person", lambda: person)
 
 
 def stopped(config: Path) -> set[str]:

@@ -27,14 +27,14 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.registry.sources import FileSource, SignedSource
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.publication_client import PublicationClient
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
 from lab.ledger.sample_evidence import put
 from lab.ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
-from lab.operations.exporting import WARRANT, reseal
+from lab.operations.ledger_commands import WARRANT, reseal
 from lab.programs import located
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, Association, Machine
@@ -74,7 +74,7 @@ CALLS: Calls = {
 }
 POLICY = Policy(member="m-0001")
 CLOCK = Signer("witness.example/w", bytes(range(32)))
-"""A witness."""
+"""Signer of a witness."""
 AT = datetime(2026, 11, 10, tzinfo=UTC)
 
 
@@ -180,7 +180,7 @@ def says(told: Any) -> str:
 
 
 def named(association: Association, node: Node, until: str = "") -> None:
-    """The association enters the node's log and its witness, and publishes."""
+    """Let the association enter the node's log and its witness, and publish."""
     log = KeyRing.of(node.settings.ledger, "pbx-1").signer.key
     policy = (
         f"witness_policy: {{cosignatures: 1, witnesses: [{{key: {CLOCK.cosigner}, since: 2026-01-01T00:00:00Z}}]}}\n"
@@ -201,7 +201,7 @@ def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
     assert (told.exit_code, "whose log not known" in says(told)) == (1, True), "never silently good"
 
     named(association, node)
-    cached = Repository(node.root, str(association.repository), node.settings.registry.cache)
+    cached = PublicationClient(node.root, str(association.repository), node.settings.registry.cache)
     cached.keep(cached.update())
     ring = KeyRing.of(node.settings.ledger, "pbx-1")
     with LedgerReader.open(node.settings.ledger.own()) as reader:
@@ -236,7 +236,7 @@ def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
 
 
 def plain_names(folder: Path, to: Path) -> Path:
-    """The metadata without the versions before their names."""
+    """Folder of the metadata without the versions before their names."""
     for role in ("root", "targets", "registry"):
         latest = max(folder.glob(f"*.{role}.json"), key=lambda path: int(path.name.partition(".")[0]))
         (to / f"{role}.json").write_bytes(latest.read_bytes())

@@ -1,4 +1,6 @@
-"""`idtone registry update`: what it writes for Asterisk, as which user, and beside a running service."""
+"""`idtone registry update`: the files that it writes for Asterisk, the user of the process, and a run beside a
+service.
+"""
 
 import os
 import subprocess
@@ -9,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control.fallback import Fallback
-from idtone.call_control.fallback_file import End, Usable, end_of, remembered
+from idtone.call_control.fallback_keeper import FallbackKeeper
+from idtone.call_control.fallback_text import End, Usable, end_of, remembered
 from idtone.core.errors import TrustError
 from idtone.dialplan import FALLBACK_FILE
 from idtone.registry.sources import SignedSource
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.publication_client import PublicationClient
 from lab.asterisk import IDTONE
 from lab.call_control.unix_users import ASTERISK_GROUP, SERVICE_GROUP, SERVICE_USER, needs_root, shared_folder
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import STOPPED, Association, Machine
 from lab.terminal import Terminal
@@ -53,7 +55,7 @@ def end(sounds: Path) -> End | None:
 
 
 def written(sounds: Path) -> tuple[int, int]:
-    """Differs when the file was written again."""
+    """Inode and time of the file, which differ when it was written again."""
     status = (sounds / FALLBACK_FILE).stat()
     return status.st_ino, status.st_mtime_ns
 
@@ -115,7 +117,7 @@ def test_a_signature_that_was_renewed_is_kept(config, tmp_path, association):
 def test_a_file_that_is_lost_is_made_of_the_cache_while_the_source_is_unreachable(
     config, sounds, association, tmp_path, monkeypatch
 ):
-    """Also the stops that the service uses while it compiles the members that came with them."""
+    """The file has also the stops that the service uses while it compiles the members that came with them."""
     association.write(suspensions=STOPPED)
     association.publish()
     quietly(config)
@@ -148,7 +150,7 @@ sys.argv[0] = "idtone"
 from idtone.cli import main
 main()
 """
-"""`idtone` where another user cannot read Python: with the modules that it would import later."""
+"""Program for `idtone` where another user cannot read Python: with the modules that it would import later."""
 
 
 @needs_root
@@ -183,7 +185,7 @@ def test_root_does_not_write_where_its_files_lock_the_service_out(config, associ
     os.chown(cache, SERVICE_USER, SERVICE_GROUP)
     (cache / ".lock").touch()
     assert f"chown -R {SERVICE_USER}: {cache}" in terminal.error("registry", "update", "-c", config)
-    repository = Repository(association.root(), str(association.repository), cache)
+    repository = PublicationClient(association.root(), str(association.repository), cache)
     with pytest.raises(TrustError, match=f"sudo -u {SERVICE_USER} idtone"), repository.locked():
         pass
     with pytest.raises(TrustError, match=f"sudo -u {SERVICE_USER} idtone"):
@@ -199,8 +201,8 @@ def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config,
     failed: list[BaseException] = []
 
     def serve() -> None:
-        source = SignedSource(Repository(machine.trust, machine.source, machine.cache), 0.0)
-        fallback = Fallback(sounds, Usable(all=False, member=None), source.is_latest)
+        source = SignedSource(PublicationClient(machine.trust, machine.source, machine.cache), 0.0)
+        fallback = FallbackKeeper(sounds, Usable(all=False, member=None), source.is_latest)
         while not over.is_set():
             source.refresh()
             fallback.update(source.current)

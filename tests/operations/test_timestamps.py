@@ -25,9 +25,9 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import heard_call, put
 from lab.ledger.vectors.logs_table import logs, member, metadata
 from lab.ledger.witness.authority import Authority
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
-from lab.operations.exporting import WARRANT, reseal, run, write_settings
+from lab.operations.ledger_commands import WARRANT, reseal, run, write_settings
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
 SECOND = Path(__file__).parents[2] / "tools" / "second-opinion" / "verify-pack.mjs"
@@ -53,11 +53,11 @@ class Stamped:
         return Stamps(self.settings.ledger.stamps())
 
     def ask(self, **more: Any) -> bool:
-        """As the service asks for the present head."""
+        """Ask for a timestamp, as the service does. True if the present head has one then."""
         return self.asked(**more)[0]
 
     def asked(self, **more: Any) -> tuple[bool, Timestamping]:
-        """Whether the head has a timestamp now, and who has asked for it."""
+        """True if the head has a timestamp now, and the object that asked for it."""
         with LedgerReader.open(self.settings.ledger.url) as reader:
             head = Head(Note.parse(str(reader.checkpoint()).encode()))
         ring = KeyRing.of(self.settings.ledger, "pbx-1")

@@ -1,4 +1,4 @@
-"""The packages under test, and a Debian for each, with a real Asterisk in it; and what a passed test says."""
+"""The packages under test, and a Debian for each, with a real Asterisk in it; and the output of a passed test."""
 
 import os
 import shutil
@@ -23,12 +23,12 @@ _SHOWED: Final = "showed"
 
 @pytest.fixture
 def showed(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Takes what a test has shown, in one line, which pytest prints beside its name when it has passed."""
+    """Function that takes one line on what a test has shown, which pytest prints beside its name when it has passed."""
     return partial(record_property, _SHOWED)
 
 
 def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
-    """A passed test's seconds and what it has shown, in the moment in which it ends: such a run is long."""
+    """Seconds of a passed test and its line, printed at the moment in which it ends: such a run is long."""
     if not isinstance(report, pytest.TestReport) or report.when != "call" or not report.passed:
         return None
     lines = [str(words) for name, words in report.user_properties if name == _SHOWED]
@@ -37,9 +37,9 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    """The packages of each release, built now: that of the node, then the console's, the office's, the sounds'.
+    """Packages of each release, built now: that of the node, then the console's, the office's, the sounds'.
 
-    All releases at the same time: most of a build, and lintian, uses one processor.
+    All releases are built at the same time: most of a build, and lintian, uses one processor.
     """
     with ThreadPoolExecutor() as pool:
         building = {release: pool.submit(build, release, tmp_path_factory.mktemp("packages")) for release in CHOSEN}
@@ -53,7 +53,7 @@ def release(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Path]:
-    """A folder that the machine sees too. Not in /tmp, which a machine has for itself."""
+    """Folder that the machine sees too. It is not in /tmp, which a machine has for itself."""
     with tempfile.TemporaryDirectory(prefix="packages-", dir=cache_directory(os.environ, print)) as folder:
         yield Path(folder)
 

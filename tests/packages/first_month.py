@@ -29,7 +29,7 @@ from lab.repository import ROOT
 from lab.unpacked_packages import cache_directory
 
 RELEASE: Final = "trixie"
-"""The pages are about Debian 13."""
+"""Debian release of the pages."""
 pytestmark = pytest.mark.skipif(RELEASE not in CHOSEN, reason="RELEASES does not name trixie")
 drill: Final = pytest.mark.skipif(
     os.environ.get("DRILLS") != "all", reason="`make test-packages DRILLS=all` runs the first month, which takes longer"
@@ -76,7 +76,9 @@ def test_from_a_fresh_debian_to_the_first_sound(node: OperatorNode, showed: Call
 
 
 def _proxy() -> str:
-    """nginx before the console, as the page says, with a certificate; and the next certificate, in root's home."""
+    """Command that sets up nginx before the console, as the page says, with a certificate, and puts the next
+    certificate into root's home.
+    """
     page = (JAPANESE / "console.md").read_text("utf-8")
     server, settings = (
         next(
@@ -112,7 +114,7 @@ _BEFORE: Final = {
     "backup-drill": f"cp -a /var/lib/idtone/backups {COPY}",  # as the operator fetches it to another machine
     "fix": f"rm /etc/asterisk/idtone.conf; chown root: {SOUNDS} {SOUNDS}/journal; asterisk -rx 'dialplan reload'",
 }
-"""What happened before an act."""
+"""Command that changes the machine before an act, by the act's name."""
 
 
 @drill
@@ -211,14 +213,14 @@ def test_upgraded_and_back(node: OperatorNode, showed: Callable[[str], None]) ->
 
 @pytest.fixture(scope="module")
 def prometheus(node: OperatorNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """With the shipped rules; it scrapes the node, whose network is this machine's."""
+    """A Prometheus with the shipped rules. It scrapes the node, whose network is this machine's."""
     rules = ROOT / "config/monitoring/idtone-alerts.yml"
     with Prometheus(tmp_path_factory.mktemp("prometheus"), LISTEN, rules) as one:
         yield one
 
 
 class Watch:
-    """What status, alerts and mails say of failures, and when they said it first."""
+    """Records the messages of status, alerts and mails on failures, and the time of the first of each."""
 
     def __init__(self, node: OperatorNode, prometheus: Prometheus) -> None:
         self._node, self._prometheus = node, prometheus
@@ -236,7 +238,9 @@ class Watch:
         return here
 
     def until_told(self, *failures: str) -> str:
-        """After how long status, an alert and a mail have named each of these, in words; all within the same time."""
+        """Wait until status, an alert and a mail have named each of these failures, all within the same time. Returns
+        the times in words.
+        """
         wanted = [each for name in failures for each in FAILURES[name].told]
 
         def is_told() -> bool:
@@ -275,7 +279,7 @@ def test_a_failure_is_told_by_status_alert_and_mail(
 
 @drill
 def test_a_full_disk_is_told(node: OperatorNode, prometheus: Prometheus, showed: Callable[[str], None]) -> None:
-    """On a disk of its own, to which the ledger is moved."""
+    """The ledger is moved to a disk of its own."""
     before, disk = node.bad(), "/srv"
     node.machine.run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk)
     node.is_as_good(before, node.do(_LATER["ledger-move"]))

@@ -40,7 +40,7 @@ print(PACKAGED_UNIT_FILE.with_name(TIMER).read_text() == (shipped / TIMER).read_
 ENVIRONMENT = "/opt/venvs/idtone"
 SIGN_IN = "http://127.0.0.1:8720/sign-in"
 LACKING = {"console": "idtone-console", "tone generate notice -o /srv/tones": "idtone-sounds"}
-"""What a node alone cannot do → the package that it needs."""
+"""Package for each task that a node alone cannot do."""
 OWNED = {
     "idtone": [
         "/usr/bin/idtone",
@@ -93,7 +93,7 @@ ALLOWED_BY_SUDO = (
     *("idtone-evidence disclosure list --year 2026 --csv", "idtone-evidence disclosure list --overdue"),
     *("idtone-evidence disclosure requests", "idtone-evidence log key"),
 )
-"""What the page has an officer do."""
+"""Commands that the page has an officer run."""
 REFUSED_BY_SUDO = (
     *("idtone serve", "idtone registry update", "idtone ledger verify", "idtone -c /srv/own.yaml ledger list"),
     *(
@@ -118,21 +118,23 @@ REFUSED_BY_SUDO = (
     "IDTONE_CONFIG=/srv/own.yaml idtone ledger list",
     *("sh -c id", "/srv/idtone ledger list"),
 )
-"""What an officer may not do by the page's sudo rule: other commands, other settings, and files of the service's."""
+"""Commands that an officer may not run by the page's sudo rule: other commands, other settings, and files of the
+service's.
+"""
 
 
 def unit(machine: Machine, of: str, name: str) -> str:
-    """A property of a unit, as systemd has it."""
+    """Property of a unit, as systemd has it."""
     return machine.run("systemctl", "show", "--value", "--property", name, of).strip()
 
 
 def show(machine: Machine, name: str) -> str:
-    """A property of the service."""
+    """Property of the service."""
     return unit(machine, "idtone", name)
 
 
 def pages_answer(machine: Machine) -> bool:
-    """Whether the console serves its page to sign in."""
+    """True if the console serves its page to sign in."""
     return (
         machine.status(
             f"{ENVIRONMENT}/bin/python3",
@@ -144,7 +146,7 @@ def pages_answer(machine: Machine) -> bool:
 
 
 def log(machine: Machine) -> str:
-    """What the service has logged."""
+    """Log of the service."""
     return machine.run("journalctl", "--unit", "idtone", "--no-pager", "--output", "cat")
 
 
@@ -154,7 +156,7 @@ def stat(machine: Machine, path: str | Path) -> str:
 
 
 async def evidence(machine: Machine, endings: list[Ending]) -> list[dict[str, Any]]:
-    """The records of calls that have just ended, when the service has written the last step of each."""
+    """Records of calls that have just ended, when the service has written the last step of each."""
     found: dict[str, dict[str, Any]] = {}
 
     def all_complete() -> bool:
@@ -235,7 +237,7 @@ def test_the_package_installs_all_that_the_guide_needs(machine):
 
 
 def test_setup_takes_its_settings_and_its_unit_for_its_own(machine):
-    """So it fills in the settings, and starts the package's unit."""
+    """It fills in the settings, and starts the package's unit."""
     assert machine.run("/opt/venvs/idtone/bin/python3", "-c", AS_SETUP_WRITES_THEM).split() == ["True"] * 4
 
 
@@ -244,7 +246,7 @@ def test_it_does_not_start_before_the_settings_are_filled_in(machine):
 
 
 def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, all_four, showed):
-    """As the guide says: two packages, setup, a call. The first test has fetched what they depend on."""
+    """The guide's way: two packages, setup, a call. The first test has fetched what they depend on."""
     shutil.copy(LAB_REGISTRY, machine.root / "etc/idtone/registry.yaml")
     pbx.start()
     machine.run("apt-get", "purge", "--yes", "idtone")
@@ -293,7 +295,7 @@ async def test_a_suspension_reaches_asterisk_while_the_service_is_stopped(machin
 
 
 async def test_the_others_are_installed_beside_a_running_node(machine, all_four):
-    """And the console serves its pages."""
+    """The console serves its pages."""
     before = show(machine, "MainPID")
     machine.install(*all_four)
     assert show(machine, "MainPID") == before, "the service has all that it needs"
@@ -368,7 +370,7 @@ def test_root_does_not_lock_the_service_out_of_its_registry(machine):
 
 
 def test_an_officer_gives_evidence_out_by_sudo(machine, showed):
-    """With the rules that the page shows, to the officer's home."""
+    """The sudo rules are those of the page, and the evidence goes to the officer's home."""
     machine.install("sudo")
     page = (ROOT / "docs/how-to/evidence.md").read_text()
     rules = [f"{line}\n" for line in page.splitlines() if "%evidence ALL" in line]
@@ -446,7 +448,7 @@ async def test_the_ledger_moves_while_calls_come(machine, pbx, references, showe
 
 
 def test_removed_it_leaves_settings_and_evidence(machine, pbx):
-    """And nothing of it in Asterisk, once the dialplan does not call the hook any more."""
+    """It leaves nothing in Asterisk, once the dialplan does not call the hook any more."""
     said = machine.run("sh", "-c", "idtone setup --undo --yes 2>&1 || echo exit $?")
     assert f"{pbx.etc}/extensions.conf:" in said
     assert "exit 2" in said

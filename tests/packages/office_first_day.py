@@ -1,6 +1,6 @@
 """The first day of the association's office: `make test-packages` runs the commands of the page on a fresh Debian 13.
 
-One machine is all computers of the page: the holders' keys lie in root's home.
+One machine stands for all computers of the page: the holders' keys are in root's home.
 """
 
 import re
@@ -16,14 +16,14 @@ from lab.machine.acts import JAPANESE, blocks
 from lab.machine.machine import CHOSEN, Machine, MachineFailed, image
 
 RELEASE: Final = "trixie"
-"""The page is about Debian 13."""
+"""Debian release of the page."""
 pytestmark = pytest.mark.skipif(RELEASE not in CHOSEN, reason="RELEASES does not name trixie")
 LINE_S: Final = 1200.0
 ANSWERS_S: Final = 120.0
 SECRETS: Final = {"IDTONE_PASSPHRASE": "seven quiet herons under a green bridge"}
-"""The passphrase of all keys, which five people would type."""
+"""Passphrase of all keys, which five people would type."""
 ANSWERS: Final = {"idtone console user sato": "a long pass phrase of mine"}
-"""What is typed; to all other questions, yes."""
+"""Answers that are typed; to all other questions, yes."""
 PUBLISHED: Final = "/var/lib/idtone-office/published/current"
 FIGURES: Final = "idtone-public-figures"
 CERTIFICATE: Final = """set -e

@@ -20,7 +20,7 @@ from lab.machine.operator_node import OperatorNode
 from lab.unpacked_packages import cache_directory
 
 RELEASE: Final = "trixie"
-"""The pages are about Debian 13."""
+"""Debian release of the pages."""
 pytestmark = [
     pytest.mark.skipif(RELEASE not in CHOSEN, reason="RELEASES does not name trixie"),
     pytest.mark.skipif(
@@ -30,7 +30,7 @@ pytestmark = [
 HOME: Final = Path("root")
 OF_DATABASE: Final = ("postgresql.password", "db.pem")
 OF_FIRST: Final = ("fleet.key", "50-fleet.yaml")
-"""What the page has copied from machine to machine."""
+"""Files of the first node that the page has copied from machine to machine."""
 
 _ACTS: Final = {act.name: act for act in SECOND}
 REPLICATED_S: Final = 30
@@ -65,7 +65,7 @@ def nodes(packages: dict[str, list[Path]]) -> Iterator[Nodes]:
 
 
 def _install(node: OperatorNode, http_port: int) -> None:
-    """The first day. Asterisk's port is another one on each node, as they share a network."""
+    """Run the first day. Asterisk's port is another one on each node, as they share a network."""
     lines = commands("first day", "first-day.md")
     (until,) = (number for number, line in enumerate(lines, 1) if line.endswith("asterisk"))
     node.type(lines[:until])

@@ -34,7 +34,9 @@ def wheel(built) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory, wheel) -> Path:
-    """An environment with the wheel alone. Its libraries are lent: last in the path, without their .pth."""
+    """An environment with the wheel alone. It borrows its libraries from this one: they are last in the path, without
+    their .pth files.
+    """
     folder = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(folder, symlinks=True)
     before = set(site_packages(folder).iterdir())
@@ -108,7 +110,7 @@ def test_the_same_commit_gives_the_same_bytes(built, tmp_path, monkeypatch):
     copy = dist.copy_source
 
     def later(into: Path) -> Path:
-        """Another checkout: other times, another umask."""
+        """Make another checkout, with other times and another umask."""
         for path in copy(into).rglob("*"):
             os.utime(path, (1, 1))
         return into

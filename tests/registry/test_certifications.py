@@ -1,4 +1,6 @@
-"""Certifications of members and of links: what an entry may say, what a lapse does, and who hears of it before."""
+"""Certifications of members and of links: the content of an entry, the effect of a lapse, and the warnings
+before it.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,10 +9,10 @@ import pytest
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import WITHHELD, parse
-from idtone.operations.doctor.registry import certifications
+from idtone.operations.doctor.registry_findings import certifications
 from idtone.registry.compiled_registry import compiled, unpack
 from idtone.registry.expiries import ExpiryKind, certification_ends, expiries
-from idtone.registry.expiry_warning import Expiry
+from idtone.registry.expiry_warning import ExpiryWarning
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
 from idtone.registry.summary import link_words, member_lines, member_report, number_report
@@ -60,7 +62,7 @@ def day(text: str) -> datetime:
     "form", [compiled, lambda document: unpack(octets_of(compiled(document)))], ids=["read", "packed"]
 )
 def test_a_lapse_gives_chain_unchecked(number, lapses, form):
-    """From the first of the recorded ends on; a chain has those of all its members and links."""
+    """It is so from the first of the recorded ends on; a chain has those of all its members and links."""
     index = RegistryIndex(DOCUMENT)
     index._compiled = form(DOCUMENT)
     call = ForwardedCall("c-1", Direction.INCOMING, number, WITHHELD, parse("09012345678"))
@@ -139,7 +141,7 @@ def test_the_doctor_warns_thirty_days_before(moment, member, status, named):
 
 
 def test_the_log_says_it_once_a_day(caplog):
-    index, expiry = RegistryIndex(DOCUMENT), Expiry(timedelta(0), "m-0001")
+    index, expiry = RegistryIndex(DOCUMENT), ExpiryWarning(timedelta(0), "m-0001")
     hour = timedelta(hours=1)
     for at in (day("2027-03-01") - hour, day("2027-03-02"), day("2027-03-02") + 20 * hour, day("2027-03-03")):
         expiry.review(index, at)
@@ -152,7 +154,7 @@ def test_the_log_says_it_once_a_day(caplog):
     assert "HAS LAPSED" in said
     assert "chain-unchecked" in said
     caplog.clear()
-    Expiry(timedelta(0), "m-0002").review(index, day("2027-06-01"))
+    ExpiryWarning(timedelta(0), "m-0002").review(index, day("2027-06-01"))
     assert not caplog.messages, "of other members"
 
 

@@ -1,4 +1,4 @@
-"""Wholesale chains: their rules, their look-up, and how they are shown."""
+"""Wholesale chains: their rules, their look-up, and their presentation."""
 
 from datetime import date, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from idtone.registry.differences import registry_differences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_registry
-from lab.core.deciding import NOW, call
+from lab.core.fake_registry import NOW, call
 from lab.registry.compiled_file import octets_of
 from lab.registry.examples import GOOD, faults_of, index_of
 from lab.terminal import Terminal

@@ -18,9 +18,9 @@ from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_registry, parse_suspensions
 
 JST = timezone(timedelta(hours=9), "JST")
-"""Japan has kept no summer time since 1951."""
+"""Time zone of Japan, which has kept no summer time since 1951."""
 ZONES_EAST_H = (9, 0, -8, 14)
-"""Signed times are written in one of these zones."""
+"""Hours east of Greenwich of the zones in which signed times are written."""
 HELD, STOPPED, FREE, NOBODYS = "0312345678", "0312345680", "0312345681", "0312349999"
 
 
@@ -37,7 +37,7 @@ def at(moment: int, east_h: int = 9) -> datetime:
 
 @dataclass(frozen=True)
 class World:
-    """The signed content, with times in seconds since 1970; each is written in another time zone."""
+    """Signed content, with times in seconds since 1970; each is written in another time zone."""
 
     issued: int
     expires: int
@@ -48,7 +48,7 @@ class World:
     since: int
     grace: int = 0
     pledged: tuple[tuple[int, int, int], ...] = ((1970, 1, 1),)
-    """The day of the pledge, and of its renewal if it has one."""
+    """Days of the pledge, and of its renewal if it has one."""
 
     def index(self) -> RegistryIndex:
         moments = (self.issued, self.expires, self.begins, self.ends, self.since, self.suspensions_issued)
@@ -83,7 +83,7 @@ members:
         }  # fmt: skip
 
     def verdict(self, number: str, direction: Direction, clock: int) -> tuple[Outcome, Reason]:
-        """The correct verdict."""
+        """Correct verdict."""
         now = clock
         for issued in (self.issued, self.suspensions_issued):
             if issued > now:
@@ -123,7 +123,9 @@ TURNS = [
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Everything happens within some days of a turn or of any other moment from 1970 to 2100."""
+    """Strategy of worlds in which everything happens within some days of a turn or of any other moment from 1970 to
+    2100.
+    """
     middle = draw(st.sampled_from(TURNS) | st.integers(0, seconds(2100, 6, 1)))
 
     def early() -> int:
@@ -148,7 +150,7 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def moments(world: World) -> Iterator[int]:
-    """The seconds around whatever is signed, a summer time's hour and a zone's hours away from it as well."""
+    """Seconds around each signed time, and around those that are a summer time's hour or a zone's hours from it."""
     for moment, hours, off in product(world.boundaries(), (0, 1, -9, 9, 24), (-1, 0, 1)):
         yield max(0, moment + hours * 3_600 + off)
 
@@ -156,7 +158,7 @@ def moments(world: World) -> Iterator[int]:
 MIDDLE = seconds(2027, 1, 1)
 LATER = MIDDLE + 5 * DAY
 UNPLEDGED = World(MIDDLE, LATER, MIDDLE, LATER, MIDDLE, LATER, MIDDLE, 0, ((2027, 1, 1), (2027, 1, 3)))
-"""Its pledge ends while the licence goes on."""
+"""A world whose pledge ends while the licence remains valid."""
 
 
 def test_no_wrong_verdict_from_1970_to_2100():

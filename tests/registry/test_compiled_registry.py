@@ -19,8 +19,8 @@ from idtone.registry.model import SuspensionsDocument
 from idtone.registry.parsers import parse_registry, read_large_registry
 from idtone.registry.registry_compiler import Compilation, compile_in_process
 from idtone.registry.sources import SignedSource, parse_document
-from idtone.registry.trust.client import Repository
-from lab.core.deciding import NOW
+from idtone.registry.trust.publication_client import PublicationClient
+from lab.core.fake_registry import NOW
 from lab.registry.compiled_file import octets_of
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, STOPPED, Association, Machine
@@ -158,7 +158,7 @@ def test_the_service_compiles_a_large_registry_and_keeps_the_result(tmp_path, mo
     assert (source.current.version, source.current.sha256) == (42, before.sha256)
     assert source.current.origin not in (before.origin, machine.repository().update().origin)
     assert source.current.suspensions_of(parse("0312345677"))
-    restarted = SignedSource(Repository(machine.trust, str(tmp_path / "unreachable"), machine.cache), 0.0)
+    restarted = SignedSource(PublicationClient(machine.trust, str(tmp_path / "unreachable"), machine.cache), 0.0)
     assert restarted.refresh()
     assert restarted.current.suspensions_of(parse("0312345677")), "nor does a restart lift it"
     assert restarted.current.origin == source.current.origin

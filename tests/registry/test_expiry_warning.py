@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from idtone.registry.expiry_warning import AGAIN, SOON, Expiry
+from idtone.registry.expiry_warning import AGAIN, SOON, ExpiryWarning
 from lab.registry.examples import GOOD, index_of
 
 HOUR = timedelta(hours=1)
@@ -22,13 +22,13 @@ def test_the_message_at_each_time(caplog):
         (-2 * HOUR, 2 * HOUR, "no licence is valid any more"),
     ):
         caplog.clear()
-        Expiry(stale).review(REGISTRY, REGISTRY.expires - left)
+        ExpiryWarning(stale).review(REGISTRY, REGISTRY.expires - left)
         assert len(caplog.messages) == (said is not None), (left, stale)
         assert said is None or said in caplog.messages[0]
 
 
 def test_a_message_is_logged_once_an_hour_and_at_once_when_it_changes(caplog):
-    expiry, soon = Expiry(timedelta(0)), REGISTRY.expires - SOON
+    expiry, soon = ExpiryWarning(timedelta(0)), REGISTRY.expires - SOON
     for after in (0 * HOUR, HOUR / 2, AGAIN, SOON, SOON + HOUR / 2):
         expiry.review(REGISTRY, soon + after)
     assert ["HAS EXPIRED" in message for message in caplog.messages] == [False, False, True]

@@ -13,7 +13,7 @@ from idtone.core.decision import Registry
 from idtone.core.numbers import MALFORMED, WITHHELD, Number, NumberKind, parse
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
-from lab.core.deciding import NOW
+from lab.core.fake_registry import NOW
 from lab.registry.examples import GOOD, faults_of, index_of, with_numbers
 
 JST = timezone(timedelta(hours=9))

@@ -1,4 +1,4 @@
-"""From when on a member's calls are without a valid licence."""
+"""The moment from which a member's calls are without a valid licence."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from idtone.core.calls import Direction, Licence, LicenceStatus
-from idtone.registry.expiry_warning import Expiry
+from idtone.registry.expiry_warning import ExpiryWarning
 from idtone.registry.index import RegistryIndex
 from idtone.registry.licence_lapses import LicenceLapse, lapses, named, over_and_soon, remedies
 from idtone.registry.sources import parse_document
@@ -100,7 +100,7 @@ def test_what_to_do_depends_on_whether_the_next_one_is_suspended():
 def test_the_log_names_a_licence_once_a_day(caplog: pytest.LogCaptureFixture):
     index = RegistryIndex(parse_document(GOOD.replace("2036-12-01", "2096-12-01"), "registry.yaml"))
     end = index.licence_lapses("m-0001", NOW)[0].at
-    expiry = Expiry(timedelta(0), "m-0001")
+    expiry = ExpiryWarning(timedelta(0), "m-0001")
     with caplog.at_level(logging.ERROR):
         for before in (timedelta(days=31), timedelta(days=9), timedelta(days=9, hours=-1), timedelta(0)):
             expiry.review(index, end - before)

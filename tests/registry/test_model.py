@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta, timezone
 import pytest
 
 from idtone.core.calls import Direction, LicenceStatus
-from idtone.ledger.evidence.canonical import canonical
+from idtone.ledger.evidence.canonical_json import canonical
 from idtone.registry.sources import parse_document
 from lab.ledger.sample_evidence import PLAY, decided
 from lab.registry.examples import GOOD, faults_of, spoiled

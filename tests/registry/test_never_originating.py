@@ -1,4 +1,4 @@
-"""Numbers that never originate: what an entry may say, look-ups, the compiled form, and how a machine comes by them."""
+"""Numbers that never originate: the content of an entry, look-ups, the compiled form, and its way to a machine."""
 
 import json
 import logging
@@ -18,10 +18,10 @@ from idtone.registry.model import NeverOriginatesEntry
 from idtone.registry.never_originating import compiled_never_originating, pack, span_of, unpack
 from idtone.registry.sources import SignedSource
 from idtone.registry.trust import tuf_roles
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.publication_client import PublicationClient
 from lab.registry.examples import GOOD, faults_of, index_of
 from lab.registry.trust.association import NEVER, Association, Machine, sign_without_rules
-from lab.registry.trust.forging import forge
+from lab.registry.trust.forge_role import forge
 
 BANK = parse("0335810110")
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
@@ -146,7 +146,7 @@ def test_a_machine_without_a_list_says_so_and_stays_usable(association, machine,
 
 
 def test_a_repository_that_has_not_the_role_is_usable(association, machine):
-    """As one made by another program may be."""
+    """Another program may have made it."""
 
     def without(targets: dict) -> None:
         roles = targets["delegations"]["roles"]
@@ -166,7 +166,7 @@ def test_a_large_list_is_compiled_once_in_another_process(association, machine, 
     assert source.refresh()
     assert source.current.never_originates(BANK)
     monkeypatch.setattr(registry_compiler.sys, "executable", "/nowhere")
-    after_a_restart = SignedSource(Repository(machine.trust, machine.source, machine.cache), 0.0)
+    after_a_restart = SignedSource(PublicationClient(machine.trust, machine.source, machine.cache), 0.0)
     assert after_a_restart.refresh()
     assert after_a_restart.current.never_originates(BANK)
 

@@ -15,7 +15,7 @@ from idtone.registry.differences import registry_differences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_registry
-from lab.core.deciding import call
+from lab.core.fake_registry import call
 from lab.registry.compiled_file import octets_of
 from lab.registry.examples import GOOD, faults_of, index_of
 from lab.terminal import Terminal

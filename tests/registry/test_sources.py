@@ -11,7 +11,7 @@ import pytest
 from idtone.core.errors import DocumentError
 from idtone.core.numbers import parse
 from idtone.registry.sources import FileSource, load_registry, read_document
-from lab.core.deciding import NOW
+from lab.core.fake_registry import NOW
 from lab.registry.examples import GOOD, faults_of, spoiled
 
 NEWER = spoiled("version: 42", "version: 43")

@@ -1,4 +1,4 @@
-"""The question that spares most calls the look-up of stops: it must never spare one that a stop concerns."""
+"""The check that spares most calls the look-up of stops: it must never spare one that a stop concerns."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from idtone.core.numbers import parse
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
-from lab.core.deciding import call
+from lab.core.fake_registry import call
 
 REGISTRY = """
 registry: {{association: A, version: 1, issued: 2026-01-01T00:00:00Z, expires: 2027-01-01T00:00:00Z}}

@@ -1,4 +1,4 @@
-"""What a start takes up of the calls that an earlier service decided."""
+"""Calls of an earlier service that a start continues."""
 
 import sys
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ from idtone.tones.making.sounds import PBX_FORMATS
 from idtone.tones.master_import import ImportRequest, import_master
 from lab.ledger.sample_evidence import FORWARDING, NONCE, NOW, PLAY, decided, put
 from lab.registry.examples import valid_until_2096
-from lab.tones.recorded import recorded, write
+from lab.tones.made_recordings import recorded, write
 
 SUSPENDED = f"""suspensions:
   - {{number: "{FORWARDING}", since: 2026-03-01T00:00:00+09:00, reference: R-9}}

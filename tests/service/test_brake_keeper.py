@@ -1,4 +1,4 @@
-"""What a node believes of what other nodes say of their brakes, and what it keeps when files are damaged."""
+"""Reports of other nodes on their brakes that a node believes, and the state that it keeps when files are damaged."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from idtone.call_control.brake.state_files import key_of, lines_path, read_lines
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.service.brake_keeper import BrakeKeeper, brake_of, release_in_file
-from lab.call_control.brake.calling import NOON_S, call, new_brake, offer, passed
+from lab.call_control.brake.brake_calls import NOON_S, call, new_brake, offer, passed
 
 KEYS = {"pbx-1": "11" * 32, "pbx-2": "11" * 32, "stranger": "22" * 32}
 

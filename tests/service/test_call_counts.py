@@ -1,4 +1,4 @@
-"""What is counted of the calls, by the steps that call control writes."""
+"""Counts of the calls, by the steps that call control writes."""
 
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from idtone.core.numbers import parse
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.service.call_counts import CallCounts
-from lab.call_control.evidence import MemoryEvidence
+from lab.call_control.memory_evidence import MemoryEvidence
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 NUMBER = parse("0312345678")
@@ -52,7 +52,7 @@ REPORTED = steps.sound_reported(CALL.id, AT, True, 0, 0)
 def test_a_call_is_sent_if_all_parties_were_sent_their_sound(
     written: list[Step], connected: int, sent: int, confirmed: int, failed: int
 ) -> None:
-    """As `idtone ledger stats` counts; but calls of which the decision is not known are left out."""
+    """The rule is that of `idtone ledger stats`; but calls whose decision is not known are left out."""
     counts = CallCounts(MemoryEvidence())
     for step in written:
         counts.append(step)

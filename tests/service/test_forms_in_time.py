@@ -26,15 +26,15 @@ from idtone.member.customers.record_store import CustomerRecord, RecordFolder, R
 from idtone.member.customers.retention import forget_due, forget_in_time
 from idtone.service import instance
 from lab.asterisk import IDTONE, free_ports
+from lab.change_library import change_library
 from lab.ledger.sample_evidence import ALICE
-from lab.one_module import change_library
 
 THEN = datetime(2018, 6, 30, 3, tzinfo=UTC)
 
 
 @pytest.fixture
 def member(settings: Settings, tmp_path: Path) -> Settings:
-    """With two forms of 2018: C-1 has ended in the same year, C-2 has not."""
+    """A member's settings with two forms of 2018: C-1 has ended in the same year, C-2 has not."""
     path = tmp_path / "idtone.yaml"
     path.write_text(
         path.read_text()
@@ -66,7 +66,7 @@ def kept(settings: Settings) -> list[str]:
 
 
 def forgotten(settings: Settings) -> list[str]:
-    """As the ledger says."""
+    """Forgotten forms, as the ledger says."""
     with LedgerReader.open(settings.ledger.own()) as reader:
         found = histories(reader.acts(frozenset({StepKind.DUTY})), datetime.now(UTC))
     return [each.id for each in found.values() if each.forgotten]

@@ -1,4 +1,4 @@
-"""The metrics: what they say, what they never say, and who may ask for them."""
+"""The metrics: their values, the things that they never tell, and the clients that may ask for them."""
 
 import asyncio
 import logging
@@ -25,9 +25,9 @@ from idtone.service.ledger_disk_space import LedgerDiskSpace
 from idtone.service.metrics import METRICS, MetricKind, Observed
 from idtone.service.metrics_listener import MetricsListener
 from lab.asterisk import free_ports
-from lab.call_control.evidence import registry
+from lab.call_control.memory_evidence import registry
+from lab.change_library import change_library
 from lab.ledger.sample_evidence import FORWARDING, wait_until
-from lab.one_module import change_library
 from lab.prometheus import promtool
 
 
@@ -77,7 +77,7 @@ def values(text: str) -> dict[tuple[str, ...], float]:
 
 
 def test_promtool_objects_to_nothing(text: str, observed: Observed) -> None:
-    """Nor to the metrics that have no value here."""
+    """It objects neither to the metrics that have a value here nor to the others."""
     for metric in METRICS:
         if metric.read(observed) is None:
             head = f"# TYPE {metric.name} {metric.kind}\n"
@@ -253,7 +253,7 @@ def test_closing_frees_the_address_although_a_scraper_does_not_read(observed, ad
 
 @pytest.mark.usefixtures("listener")
 async def test_connections_are_few(address: tuple[str, int]) -> None:
-    """Who opens connections and says nothing does not use up the open files, which evidence needs."""
+    """A client that opens connections and says nothing does not use up the open files, which evidence needs."""
     await asyncio.to_thread(get, address)
     opened = [await asyncio.open_connection(*address) for _ in range(4 * metrics_listener.MOST_CONNECTIONS)]
     ended = [asyncio.create_task(_ended(reader)) for reader, _ in opened]

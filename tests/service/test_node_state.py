@@ -1,4 +1,4 @@
-"""What a service says of itself to other nodes, and which hook it finds in Asterisk."""
+"""A service's report on itself to other nodes, and the hook that it finds in Asterisk."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from lab.lab import until
 from lab.ledger.sample_evidence import CALLED, FORWARDING
 
 TOAST_BYTES = 2000
-"""From here on PostgreSQL puts a value into a table of its own, and an UPDATE costs several rows."""
+"""Size in bytes from which PostgreSQL puts a value into a table of its own, and an UPDATE costs several rows."""
 
 
 def exchange(before: str | None = "own") -> Exchange:
@@ -56,7 +56,7 @@ def test_the_state_is_what_the_feed_says_and_other_nodes_can_read_it(observed: O
 def test_every_field_is_known_to_who_reads_it() -> None:
     assert node_state.FORMAT == KNOWN_FORMAT
     told, read = {field.name for field in STATE}, {*paths(NodeState)}
-    # What the others say in `brake` and `suspensions`, the keepers of each node read.
+    # The keepers of each node read the others' `brake` and `suspensions`.
     assert {each.partition("replication.")[0] or "replication" for each in read} == told - {
         "format",
         "brake",

@@ -31,7 +31,7 @@ from lab.service_requests import request
 
 @contextmanager
 def assembled(settings: Settings, *written: Step) -> Iterator[CallControl]:
-    """Call control of a service whose ledger has these steps."""
+    """Context of call control of a service whose ledger has these steps."""
     loaded = load(settings)
     with LedgerWriter.open(settings.ledger.url, "lab", loaded.key_ring) as evidence:
         put(evidence, *written)
@@ -94,7 +94,7 @@ def test_a_check_reads_files_and_changes_nothing(settings, tmp_path):
 
 
 def test_a_start_does_not_wait_for_a_registry_that_never_answers(settings, monkeypatch, caplog):
-    """For example on a hung network share. When the registry comes at last, the service uses it."""
+    """The registry is, for example, on a hung network share. When the registry comes at last, the service uses it."""
     answers = threading.Event()
     look = FileSource.refresh
     monkeypatch.setattr(FileSource, "refresh", lambda source: answers.wait(60) and look(source))

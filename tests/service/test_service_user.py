@@ -23,7 +23,7 @@ pytestmark = needs_root
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that others can reach."""
+    """Folder that others can reach."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -31,7 +31,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def became(monkeypatch: pytest.MonkeyPatch, place: Path) -> list[str]:
-    """A unit that runs as another user, with the settings in `place`; who this process became."""
+    """Users that this process became, for a unit that runs as another user, with the settings in `place`."""
     config = place / "idtone.yaml"
     shown = {
         "LoadState": "loaded",
@@ -46,7 +46,7 @@ def became(monkeypatch: pytest.MonkeyPatch, place: Path) -> list[str]:
 
 
 def test_missing_folders_are_the_services(place: Path, became: list[str]) -> None:
-    """Also before the service has run once, when nothing there names its user."""
+    """They are so even before the service has run once, when nothing there names its user."""
     cache = place / "lib" / "registry"
     act_as_service(place / "idtone.yaml", cache, place)
     assert became == [SERVICE.pw_name]
@@ -95,7 +95,7 @@ def test_a_check_finds_what_the_service_cannot_read(place: Path, settings: Setti
             "ledger": settings.ledger.model_copy(update={"key_file": key}),
         }
     )
-    check_settings(settings)  # which imports what another user may not read
+    check_settings(settings)  # it imports modules that another user may not read
     with acting_as(SERVICE.pw_uid, SERVICE.pw_gid):
         check_settings(settings)
     cache.mkdir(0o700)

@@ -52,7 +52,9 @@ async def test_a_registry_that_fails_is_logged_and_read_again(monkeypatch, caplo
 
 
 async def test_a_source_that_never_answers_is_logged_and_blocks_nothing(monkeypatch, caplog):
-    """For example a hung network share: it blocks neither the event loop, in which calls are, nor the watch's end."""
+    """The source is, for example, a hung network share: it blocks neither the event loop, in which calls are, nor the
+    watch's end.
+    """
     monkeypatch.setattr(module, "POLL_S", 0.001)
     monkeypatch.setattr(module, "SILENT_S", 0.01)
     never = threading.Event()

@@ -1,4 +1,4 @@
-"""What an operator's mistake prints at the start of the service: one line, in the form of its log, and no traceback."""
+"""An operator's mistake at the start of the service prints one line, in the form of its log, and no traceback."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.forked import Forked
+from lab.forked_idtone import Forked
 
 MISTAKES = [
     # where a folder is in the place of a file, the form of the log, the problem that is named

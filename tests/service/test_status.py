@@ -1,4 +1,4 @@
-"""`idtone status`: the feed of a service, the screen, and what is known without a service."""
+"""`idtone status`: the feed of a service, the screen, and the state that is known without a service."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ from idtone.service import status_client, status_feed
 from idtone.service.local_sockets import listening
 from idtone.service.metrics import METRICS, Observed
 from idtone.service.status_client import ask, socket_path
-from idtone.service.status_command import look, rows, rows_without_service
+from idtone.service.status_command import read_status, rows, rows_without_service
 from idtone.service.status_feed import FEED, snapshot
 from lab.call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
 from lab.ledger.sample_evidence import CALLED, FORWARDING
@@ -41,11 +41,11 @@ def value(found: Any, name: str) -> Any:
 
 @contextmanager
 def serving(observed: Observed) -> Iterator[Path]:
-    """The feed in an event loop of its own; the path of the ledger."""
+    """Context of the feed in an event loop of its own; yields the path of the ledger."""
     over, ready = threading.Event(), threading.Event()
 
     async def run() -> None:
-        async with status_feed.offered(observed):
+        async with status_feed.serve_feed(observed):
             ready.set()
             await asyncio.to_thread(over.wait)
 
@@ -199,7 +199,7 @@ def test_a_service_that_hangs_or_is_of_another_version_is_named(settings, monkey
     with listening(socket_path(ledger), socket.SOCK_STREAM) as listener:
         with pytest.raises(UsageError, match=r"the service does not answer within 0\.2 s"):
             ask(ledger)
-        found = look(settings)
+        found = read_status(settings)
         assert found["running"] is False
         assert "does not answer" in found["trouble"]
         listener.setblocking(True)
@@ -221,7 +221,7 @@ def test_a_service_that_hangs_or_is_of_another_version_is_named(settings, monkey
 
 
 def test_without_a_service_the_files_are_shown(observed: Observed) -> None:
-    while not (found := look(observed.settings))["ledger"]["steps"]:
+    while not (found := read_status(observed.settings))["ledger"]["steps"]:
         time.sleep(0.01)  # they are written in a thread
     assert observed.source.current
     assert (found["running"], found["registry"]["version"]) == (False, observed.source.current.version)
@@ -229,11 +229,11 @@ def test_without_a_service_the_files_are_shown(observed: Observed) -> None:
     assert "no service runs; start it: systemctl start idtone" in shown
     assert re.search(r"l\.sqlite3: [0-9]+ steps, the last written [0-9]{4}-", shown)
     observed.settings.registry.file().unlink()
-    assert "No such file" in look(observed.settings)["registry"]["trouble"]
+    assert "No such file" in read_status(observed.settings)["registry"]["trouble"]
 
 
 def test_without_a_service_and_a_ledger_it_says_so(settings: Settings) -> None:
-    assert look(settings)["ledger"]["trouble"] == "it does not exist yet"
+    assert read_status(settings)["ledger"]["trouble"] == "it does not exist yet"
 
 
 def test_quantiles_are_estimated_as_prometheus_does() -> None:

@@ -1,4 +1,4 @@
-"""A node's confirmations of suspensions: each once, kept while the desk is away, and never in the way of a call."""
+"""A node's confirmations of suspensions: each once, kept while the desk is down, and never in the way of a call."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import AccountKnownBy, Person
 from idtone.core.settings.settings import Settings
 from idtone.registry.correspondence.own_suspension_report import OwnSuspensionReport
-from idtone.registry.correspondence.signed_document import verified
+from idtone.registry.correspondence.signed_document import verified_document
 from idtone.registry.suspensions.own_suspension import Act, OwnSuspensions, lifted, ordered, put_to_use
 from idtone.service import suspension_confirmations
 from lab.confirming_node import SIGNER, Node, with_stops
@@ -42,9 +42,9 @@ async def test_each_stop_is_confirmed_once_with_the_calls_that_it_has_ended(node
     running.cancel()
     assert node.told() == [{"R-1": 3, "R-2": 0}, {}, {"R-3": node.ended["R-3"]}, {"R-2": 0}]
     assert node.ended["R-3"] >= 2, "a call with each generation that came into use since"
-    lifts = [verified(octets, lambda _: [SIGNER.key]).content["lifts"] for octets in node.received]
+    lifts = [verified_document(octets, lambda _: [SIGNER.key]).content["lifts"] for octets in node.received]
     assert lifts == [[], ["R-2"], [], []], "the end of a suspension is confirmed, too"
-    assert verified(node.received[0], lambda _: [SIGNER.key]).content["sha256"] == "ab" * 32
+    assert verified_document(node.received[0], lambda _: [SIGNER.key]).content["sha256"] == "ab" * 32
 
 
 async def test_what_one_instance_has_ended_the_next_one_confirms(node, tmp_path):
@@ -122,7 +122,7 @@ async def test_it_is_kept_while_the_desk_is_away_and_sent_by_the_next_process(no
 
 
 async def test_the_desk_hears_of_each_state_of_the_operators_own_suspensions(node):
-    """Also with an unsigned registry."""
+    """The registry may be unsigned."""
     at = datetime(2026, 12, 1, tzinfo=UTC)
     by = Act.of(Person(1001, "sato", AccountKnownBy.LOGIN), at)
     one = ordered([NumberSpan(81312345678, 81312345678)], "R-1", by)
@@ -135,7 +135,7 @@ async def test_the_desk_hears_of_each_state_of_the_operators_own_suspensions(nod
     node.own = node.own.put(lifted(one, by).model_copy(update={"over": at}))
     await node.until(2)
     running.cancel()
-    documents = [verified(octets, lambda _: [SIGNER.key]) for octets in node.received]
+    documents = [verified_document(octets, lambda _: [SIGNER.key]) for octets in node.received]
     reports = [OwnSuspensionReport.of(each.content) for each in documents]
     assert [(each.id, each.numbers, each.state, each.over is None) for each in reports] == [
         (one.id, 1, "in-force", True),

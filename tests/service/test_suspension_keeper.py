@@ -1,4 +1,4 @@
-"""What one instance has ended for this node's own suspensions is in their file before the next one begins."""
+"""Ends of this node's own suspensions by one instance are in their file before the next one begins."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ from idtone.core.settings.settings import Settings
 from idtone.registry.suspensions.own_suspension import Act, ordered
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
 from idtone.service.suspension_keeper import SuspensionKeeper
-from lab.call_control.evidence import MemoryEvidence
+from lab.call_control.memory_evidence import MemoryEvidence
 
 
 async def test_calls_that_ended_before_a_hand_over_are_counted(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from idtone.operations.fleet.rolling_upgrade import RELOAD_S
 from idtone.service import systemd
 from idtone.service.assembly import LINES_WITHIN_S, REGISTRY_WITHIN_S
 from idtone.service.systemd import ServiceManager
-from lab.one_module import change_library
+from lab.change_library import change_library
 from lab.supervisor import Unit
 
 
@@ -147,8 +147,9 @@ TELLS = "tell_reload({}, os.environ)"
     ],
 )
 def test_a_reload_succeeds_only_if_the_next_instance_has_taken_over(tmp_path, does, before, status):
-    """By the line of the unit file. `before` is what an earlier reload left. `status` None: it waits until systemd's
-    limit ends it."""
+    """The command is the line of the unit file. `before` is what an earlier reload left. `status` None: it waits until
+    systemd's limit ends it.
+    """
     shell = shlex.split(Unit()["ExecReload"])
     environment = {"PATH": os.defpath, "RUNTIME_DIRECTORY": str(tmp_path)}
     command = [sys.executable, "-c", MAIN.format(does=does)]

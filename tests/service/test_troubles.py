@@ -1,4 +1,4 @@
-"""What `idtone status` and the mails call trouble."""
+"""The troubles that `idtone status` and the mails name."""
 
 import copy
 from datetime import UTC, datetime, timedelta

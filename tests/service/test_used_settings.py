@@ -1,4 +1,4 @@
-"""Which edition of the fleet's settings a node has used, and that it refuses an older one."""
+"""The edition of the fleet's settings that a node has used, and its refusal of an older one."""
 
 import os
 import subprocess

@@ -16,9 +16,9 @@ from idtone.tones.making.waveform import waveform
 from idtone.tones.master_import import ImportRequest, import_master, report
 from idtone.tones.profile import Law, load_profile
 from idtone.tones.profile_library import load_library
+from lab.tones.made_recordings import LEAD_MS, PU_PU, recorded, write
 from lab.tones.profiles import make, tone
-from lab.tones.recorded import LEAD_MS, PU_PU, recorded, write
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 REQUEST = ImportRequest("pu-pu", "Pu pu", -16)
 FORMATS = ("sln", "sln16", "ulaw")
@@ -44,7 +44,7 @@ def do(tmp_path):
 
 @pytest.fixture
 def made_files(tmp_path):
-    """What the imports have made: paths, with their content."""
+    """Function that returns the files made by the imports: paths, with their content."""
 
     def found():
         paths = [path for name in ("profiles", "sounds") for path in (tmp_path / name).rglob("*") if path.is_file()]
@@ -66,7 +66,7 @@ def level_db(plateau, level_dbm0=-16, law=Law.A):
 
 
 def check_sound(imported, tolerance_db=0.05, duration_ms=3, onset_ms=1.5):
-    """The sln file holds the two bursts from its start, with their lengths and their level."""
+    """Check that the sln file holds the two bursts from its start, with their lengths and their level."""
     samples = pcm(imported.sound.files[0].path)
     loud = np.flatnonzero(np.abs(samples) > 0.3 * np.max(np.abs(samples)))
     assert loud[0] / 8 == pytest.approx(2, abs=onset_ms + 1)

@@ -1,6 +1,6 @@
 import pytest
 
-from idtone.tones.playable_profile import doubt
+from idtone.tones.playable_profile import play_objection
 from lab.tones.profiles import make, recording, tone
 
 RIGHT, WRONG = "a" * 64, "b" * 64
@@ -34,5 +34,5 @@ def recorded(sha256=RIGHT, standard=False):
     ],
 )
 def test_profiles_for_a_licensed_sound(profile, named, says):
-    reason = doubt(profile, named)
+    reason = play_objection(profile, named)
     assert reason is None if says is None else says in (reason or "")

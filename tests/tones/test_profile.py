@@ -4,9 +4,9 @@ import pytest
 
 from idtone.core.errors import DocumentError
 from idtone.tones.profile import load_profile, parse_profile
+from lab.tones.made_recordings import profile_file
 from lab.tones.profiles import make, tone
-from lab.tones.recorded import profile_file
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 GOOD = """\
 id: pu-pu

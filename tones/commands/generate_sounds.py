@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from ..making.formats import SoundFormat
 
 _LONG_MS: Final = 60_000
-"""Milliseconds of sound in all formats together; less is written too fast for a progress bar."""
+"""Milliseconds of sound in all formats together at which there is a progress bar; less is written too fast for
+one.
+"""
 
 
 def complete_formats(incomplete: str) -> list[str]:
@@ -117,7 +119,9 @@ def generate(
 
 
 def formats_of(names: str) -> list[SoundFormat]:
-    """Comma-separated formats of the table, or `all` that this machine can write. Raises ToneError, UsageError."""
+    """The formats in a comma-separated list; for `all`, those that this machine can write. Raises ToneError and
+    UsageError.
+    """
     return _possible() if names == "all" else _named(names)
 
 

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 _SYNTHESIS_RATE_HZ: Final = 16_000
 _PLAYED_RATE_HZ: Final = 48_000
-"""Every sound device supports it."""
+"""Sample rate for playing, which every sound device supports."""
 _SHOWN_AFTER_S: Final = 1.0
 _SHOWN_LIMIT_MS: Final = 600_000
-"""The longest part of a profile that is drawn or played."""
+"""Longest part of a profile that is drawn or played."""
 
 RecordingArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A recording of a call, a capture of RTP or any other audio file.")
@@ -77,7 +77,9 @@ def inspect_recording(
 
 @contextmanager
 def _progress(count: int) -> Iterator[Callable[[int, float], None]]:
-    """A bar on a terminal's standard error, from the first second on. The yielded function takes leg and share."""
+    """A bar on a terminal's standard error, from the first second on. The yielded function takes the number of the leg
+    and the share that is done.
+    """
     began_s = time.monotonic()
     with progress() as bar:
         task = bar.add_task("measuring", total=count, visible=False)
@@ -161,7 +163,7 @@ def _drawn(panel: Panel) -> RenderableType:
 
 
 def _recording(target: str) -> Path | None:
-    """The recording that the target names; None where the target is a profile."""
+    """The recording that the target names; None if the target is a profile."""
     path = Path(target)
     if path.suffix in (".yaml", ".yml"):
         return None

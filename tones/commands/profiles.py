@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _ROWS_LIMIT: Final = 20
-"""The most bursts that `show` lists; an hour can have hundreds of thousands."""
+"""Maximum number of bursts that `show` lists. An hour can have hundreds of thousands."""
 
 
 def list_profiles(
@@ -111,7 +111,7 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
         if not findings:
             command_line.say("{id}: no warnings", id=chosen.id)
     if any(finding.warning for finding in findings):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _written(

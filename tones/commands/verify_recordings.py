@@ -1,4 +1,4 @@
-"""`idtone tone verify`: whether recordings contain a profile's sound."""
+"""`idtone tone verify`: checks whether recordings contain a profile's sound."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from ..profile import Profile
 from .profile_argument import choose, complete_profile
 
 if TYPE_CHECKING:
-    from ..verification.folder import Checked
     from ..verification.report import HeardBurst, Report
+    from ..verification.verify_folder import CheckedRecording
 
 _COLOURS: Final = {"conforms": "green", "present": "yellow", "cannot-tell": "yellow", "absent": "red"}
 
@@ -54,8 +54,8 @@ def verify(
     if a file has none, and 2 if a file cannot be read.
     """
     # numpy takes longer to load than most commands to run.
-    from ..verification.folder import check, files_of, write_csv
     from ..verification.verify import Verifier
+    from ..verification.verify_folder import check, files_of, write_csv
 
     chosen = choose(profile, config)
     Verifier(chosen)  # reports an unsuitable profile before any file is read
@@ -83,8 +83,8 @@ def verify(
     _end(checked, strict)
 
 
-def _all(paths: list[Path], profile: Profile, jobs: int) -> list[Checked]:
-    from ..verification.folder import check_all
+def _all(paths: list[Path], profile: Profile, jobs: int) -> list[CheckedRecording]:
+    from ..verification.verify_folder import check_all
 
     screen = Console(stderr=True)
     with Progress(console=screen, disable=not screen.is_terminal) as progress:
@@ -93,7 +93,7 @@ def _all(paths: list[Path], profile: Profile, jobs: int) -> list[Checked]:
         )
 
 
-def _end(checked: list[Checked], strict: bool) -> None:
+def _end(checked: list[CheckedRecording], strict: bool) -> None:
     good = {"conforms"} if strict else {"conforms", "present"}
     unreadable = [each for each in checked if each.error is not None]
     if unreadable:
@@ -101,10 +101,10 @@ def _end(checked: list[Checked], strict: bool) -> None:
             raise UsageError("none of the files could be read")
         raise typer.Exit(UNUSABLE)
     if not all(any(report.verdict in good for _, report in each.reports) for each in checked):
-        command_line.negative()
+        command_line.exit_negative()
 
 
-def _as_json(checked: Checked) -> list[dict[str, Any]]:
+def _as_json(checked: CheckedRecording) -> list[dict[str, Any]]:
     if checked.error is not None:
         return [{"file": checked.path, "error": checked.error}]
     entries = []
@@ -161,9 +161,9 @@ def _edges(burst: HeardBurst) -> str:
     return f"{burst.start_error_ms:+.1f}, {burst.end_error_ms:+.1f} ms"
 
 
-def _print_table(checked: list[Checked], folder: Path | None) -> None:
+def _print_table(checked: list[CheckedRecording], folder: Path | None) -> None:
     """A table of the files; paths are relative to `folder` if it is given."""
-    from ..verification.folder import rows
+    from ..verification.verify_folder import rows
 
     file, reason = Column("file", overflow="fold"), Column("reason", overflow="fold")
     verdict = Column("verdict", no_wrap=True)

@@ -1,1 +1,1 @@
-"""The verifier for browsers, apps and webphones: `@idtone/detector`, and what Python does for it."""
+"""The verifier for browsers, apps and webphones (`@idtone/detector`): the Python parts that prepare its files."""

@@ -1,4 +1,6 @@
-"""The browser's detector as one script, for a page that is opened as a file: a browser loads no module there."""
+"""The browser's detector as one script, for a page that is opened as a file. A browser loads no module in such a
+page.
+"""
 
 import json
 import re
@@ -7,17 +9,17 @@ from typing import Final
 from urllib.parse import quote
 
 _MODULES: Final = ("rules", "screen", "fit", "resample", "evidence", "parts", "judging", "detector", "listen")
-"""Each after those that it imports."""
+"""Modules in an order in which each follows those that it imports."""
 _IMPORT: Final = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 _INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
-"""A visitor of a page loads neither comments nor indentation: no text of the modules has several lines."""
+"""Comments and indentation, which a visitor of a page need not load. No text of the modules has several lines."""
 _PROCESSOR: Final = 'new URL("./processor.js", import.meta.url)'
 
 
 def detector_script() -> str:
-    """Text that sets `idtoneDetector`, an object with all that `detector.js` and `listen.js` export."""
+    """A script that sets `idtoneDetector`, an object with all exports of `detector.js` and `listen.js`."""
     # A page that is a file may load a worklet from the address itself, but from no file and no blob.
     processor = json.dumps("data:text/javascript," + quote(_text("processor")))
     parts = [_wrapped(name, _text(name).replace(_PROCESSOR, processor)) for name in _MODULES]
@@ -26,7 +28,7 @@ def detector_script() -> str:
 
 
 def _wrapped(name: str, text: str) -> str:
-    """The module as a function of its own, so that no name of it meets another's."""
+    """The module, wrapped in a separate function so that its names cannot collide with those of another."""
     exported = ", ".join(_EXPORT.findall(text))
     body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = modules.\2;", text))
     return f"modules.{name} = (() => {{\n{body}return {{ {exported} }};\n}})();"

@@ -1,7 +1,7 @@
-"""A tone profile as the browser's detector reads it.
+"""A tone profile in the form that the browser's detector reads.
 
-The file holds all that Python knows of the sound and all rules of the verifier, so that a threshold which changes in
-Python changes in the browser too.
+The file contains everything that Python knows about the sound, and all rules of the verifier. So a threshold that
+changes in Python changes in the browser too.
 """
 
 import json
@@ -19,13 +19,13 @@ from ..verification.screening import RATE_HZ, Screen
 from ..verification.sound_plan import plan_of
 
 FORMAT: Final = 1
-"""The number of the format, which rises when an older detector would misread the file."""
+"""The number of the format. It rises when an older detector would misread the file."""
 _CONSTANT: Final = re.compile(r"_?[A-Z][A-Z0-9_]*")
 _MODULES: Final = (fit, part_tests, log_odds, parts, screening, surroundings, verify)
 
 
 def profile_json(profile: Profile) -> str:
-    """The JSON text for `profileFromJson`. Raises ToneError where the profile cannot be looked for."""
+    """The JSON text for `profileFromJson`. Raises ToneError if the verifier cannot look for the profile."""
     plan = plan_of(profile)
     own = waveform(profile, RATE_HZ).astype(np.float32)
     calibration = log_odds.calibration()

@@ -24,11 +24,11 @@ class Timeline:
         self._edges = edges
         self._repeat = profile.repeat
         self.cycle = at
-        """The length of one round of the profile, in samples."""
+        """Length of one round of the profile, in samples."""
         self.end = math.floor(at * profile.repeat + Fraction(1, 2))
 
     def bursts(self) -> Iterator[tuple[int, int, Segment]]:
-        """First sample, the sample after the last, and segment of each audible burst."""
+        """First sample, the sample after the last, and the segment of each audible burst."""
         # Integers are fast: a profile may have half a million bursts.
         unit = math.lcm(self.cycle.denominator, *(edge.denominator for each in self._edges for edge in each[:2]))
         scaled = [(int(start * unit), int(end * unit), segment) for start, end, segment in self._edges]
@@ -41,9 +41,9 @@ class Timeline:
 
 
 class BurstWave:
-    """The wave of a segment, `length` samples long. `peak` is that of one sine of the segment's level.
+    """The wave of a segment, `length` samples long. `peak` is the peak of one sine of the segment's level.
 
-    It starts with phase 0 on its first sample.
+    It starts with phase 0 at its first sample.
     """
 
     def __init__(self, segment: Segment, length: int, sample_rate_hz: int, peak: float) -> None:
@@ -55,11 +55,11 @@ class BurstWave:
         if segment.modulation:
             self._gain /= math.sqrt(1 + segment.modulation.depth * segment.modulation.depth / 2)
         self.plateau = (min(math.ceil(self._ramp), length), max(length - math.ceil(self._ramp), 0))
-        """The samples between the ramps."""
+        """Samples between the ramps."""
 
     @property
     def period(self) -> int | None:
-        """The samples after which the plateau repeats; None where the frequencies change."""
+        """Number of samples after which the plateau repeats; None if the frequencies change."""
         if self._segment.sweep:
             return None
         rates_hz = [*self._segment.frequencies_hz]
@@ -130,7 +130,7 @@ class BurstWave:
 
 
 def _sum(blocks: list[Samples], total: Samples) -> Samples:
-    """The sum, in `total` where there is more than one block."""
+    """The sum of the blocks, stored in `total` if there are several."""
     if len(blocks) == 1:
         return blocks[0]
     np.add(blocks[0], blocks[1], out=total)

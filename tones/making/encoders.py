@@ -25,24 +25,24 @@ from .waveform import pcm_blocks
 
 _Result = TypeVar("_Result")
 Advance = Callable[[int], object]
-"""Gets the number of samples of each block, for a progress bar."""
+"""A function that gets the number of samples of each block, for a progress bar."""
 
 _OGG_SERIAL: Final = 1
 _LIBSNDFILE_BLOCK: Final = 65_536
-"""Samples. A longer block overflows libsndfile's stack with Vorbis."""
+"""Maximum number of samples of a block. A longer block overflows libsndfile's stack with Vorbis."""
 
 
 def encode(profile: Profile, sound_format: SoundFormat, advance: Advance | None = None) -> bytes:
-    """The bytes of the file that `write` makes: for sounds on calls, which are short enough for the memory."""
+    """The content of the file that `write` makes, for sounds on calls, which are short enough to be held in memory."""
     file = io.BytesIO()
     write(profile, sound_format, file, advance)
     return file.getvalue()
 
 
 def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: Advance | None = None) -> None:
-    """Write the whole file: the sound, and silence up to the end of a frame. `file` must be empty, and readable too.
+    """Write the whole file: the sound, and silence up to the end of a frame. `file` must be empty, and also readable.
 
-    Raises ToneError where this machine cannot write the format, and as `pcm_blocks` does.
+    Raises ToneError if this machine cannot write the format, and as `pcm_blocks` does.
     """
     require_encoder(sound_format)
     blocks = _framed(profile, sound_format, advance)
@@ -57,7 +57,7 @@ def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: 
 
 
 def require_encoder(sound_format: SoundFormat) -> None:
-    """Raises ToneError where this machine cannot write the format; it names the missing program and its package."""
+    """Raise ToneError if this machine cannot write the format. The error names the missing program and its package."""
     encoding = sound_format.encoding
     if isinstance(encoding, Ffmpeg):
         ffmpeg.encoder_program(encoding.encoder, Message("writing {extension}", extension=sound_format.extension))
@@ -113,7 +113,9 @@ def _by_libsndfile(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: Libsndf
 
 @contextmanager
 def _signals_held() -> Iterator[Callable[[], None]]:
-    """Hold SIGINT and SIGTERM until `deliver` or the end: an exception in a callback from libsndfile would be lost."""
+    """Hold back SIGINT and SIGTERM until `deliver` or the end, because an exception in a callback from libsndfile would
+    be lost.
+    """
     held: list[int] = []
 
     def deliver() -> None:
@@ -135,7 +137,7 @@ def _signals_held() -> Iterator[Callable[[], None]]:
 
 
 class _Watched:
-    """A file for libsndfile, which calls it from C: there an exception is only printed.
+    """A file for libsndfile, which calls it from C, where an exception is only printed.
 
     After a first error it accepts all calls and does nothing; `check` raises that error.
     """
@@ -170,7 +172,9 @@ class _Watched:
 
 
 def _by_ffmpeg(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: Ffmpeg, file: BinaryIO) -> None:
-    """Uses a mapped file: pydub needs all samples at once, and an hour of samples takes much memory."""
+    """Encode with ffmpeg from a mapped file, because pydub needs all samples at once, and an hour of samples takes much
+    memory.
+    """
     with tempfile.TemporaryFile() as samples:
         for block in blocks:
             samples.write(_little_endian(block))

@@ -1,4 +1,4 @@
-"""A table of the file formats that Asterisk plays, and of two for people; `encoders` writes them."""
+"""The file formats that Asterisk plays, and two formats for people, as a table; `encoders` writes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from types import MappingProxyType
 from typing import Final
 
 FRAME_MS: Final = 20
-"""Asterisk reads files in frames of this length, and GSM 06.10 has no other."""
+"""Length of a frame in milliseconds. Asterisk reads files in such frames, and GSM 06.10 has no other length."""
 
 _WAV_HEADER_SAMPLES: Final = 22
-"""Asterisk also drops 44 bytes, the length of the header, at the end of a WAVE file."""
+"""Samples that Asterisk drops at the end of a WAVE file: 44 bytes, the length of the header."""
 _RESAMPLER_MS: Final = 5
-"""The delay of Asterisk's resampler on an 8 kHz channel, which also drops as much at the end of a file."""
+"""Delay of Asterisk's resampler on an 8 kHz channel, which also drops as much at the end of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Libsndfile:
-    """The format's names in libsndfile."""
+    """The names of a format in libsndfile: its container and its subtype."""
 
     container: str
     subtype: str
@@ -24,7 +24,7 @@ class Libsndfile:
 
 @dataclass(frozen=True, slots=True)
 class Ffmpeg:
-    """The format's names in ffmpeg, and the arguments for the encoder."""
+    """The names of a format in ffmpeg, and the encoder's arguments."""
 
     muxer: str
     encoder: str
@@ -36,7 +36,7 @@ class SoundFormat:
     """A format under Asterisk's name, which is also the file's extension.
 
     Asterisk may not play the last `lost_samples` of a file. `delay_ms` is the delay of a sound when Asterisk plays
-    the file on an 8 kHz channel (measured with 22.10.1); None where Asterisk cannot read the format.
+    the file on an 8 kHz channel (measured with 22.10.1); None if Asterisk cannot read the format.
     """
 
     name: str
@@ -51,7 +51,7 @@ class SoundFormat:
 
     @property
     def linear(self) -> bool:
-        """True if it holds the samples without coding."""
+        """True if the file contains the samples without coding."""
         return self.encoding in (_RAW, _WAV)
 
 

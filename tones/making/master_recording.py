@@ -1,9 +1,9 @@
-"""The recording of a profile → samples.
+"""The samples of a profile that is a recording.
 
-The level is that of the sounding part: the samples whose surrounding 10 ms have a mean power within 20 dB of the
-loudest such mean. At each end of a sounding run, 10 ms are left out (of short runs a quarter), where a tone rises and
-falls. So only the plateau of a burst counts, as in a synthesised sound; pauses do not count. The level is measured at
-8 kHz: sound outside the telephone band does not count, and every rate gets the same gain.
+The level is that of the sounding part. A sample belongs to it if the mean power of the 10 ms around it is within 20 dB
+of the loudest such mean. At each end of a sounding run, 10 ms are left out (a quarter of a short run), because a tone
+rises and falls there. So only the plateau of a burst counts, as in a synthesised sound; pauses do not count. The level
+is measured at 8 kHz, so sound outside the telephone band does not count, and every rate gets the same gain.
 """
 
 import math
@@ -16,30 +16,30 @@ from numpy.typing import NDArray
 
 from idtone.core.errors import ToneError
 
+from ..mask_runs import mask_runs
 from ..profile import RAMP_MS, Profile, Trim, sha256_of
-from ..recordings.files import read_file
-from ..runs import runs
+from ..recordings.audio_files import read_file
 from .oscillation import Samples, raised_cosine
 from .scale import LOWEST_RATE_HZ, amplitude, check_rate
 
 LONGEST_MASTER_S: Final = 60.0
-"""Includes the silence around the sound."""
+"""Longest master in seconds, with the silence around the sound."""
 LEVEL_RATE_HZ: Final = LOWEST_RATE_HZ
 POWER_MS: Final = 10.0
-"""Three periods of the lowest tone, so that the power of a steady tone is steady."""
+"""Window in milliseconds: three periods of the lowest tone, so that the power of a steady tone is steady."""
 SOUNDING_DB: Final = -20.0
 ABRUPT_MS: Final = 2.0
 ABRUPT_DB: Final = -10.0
-"""An end is abrupt if its 2 ms are louder than this, relative to the loudest 10 ms; a ramp of 5 ms is not."""
+"""Level of the last 2 ms, relative to the loudest 10 ms, above which an end is abrupt. A ramp of 5 ms is below it."""
 _RISE_MS: Final = 10.0
 _LARGEST_PEAK: Final = 32767 / 32768
 
 
-def recorded(profile: Profile, sample_rate_hz: int) -> Samples:
+def recorded_samples(profile: Profile, sample_rate_hz: int) -> Samples:
     """The whole sound at its level, one channel; 1.0 is full scale.
 
-    Raises ToneError where the rate is too low, the recording has another hash than the profile, is silent, or would
-    clip at the profile's level; RecordingError where it cannot be read.
+    Raises ToneError if the rate is too low, or if the recording has another hash than the profile, is silent, or would
+    clip at the profile's level. Raises RecordingError if it cannot be read.
     """
     assert profile.recording
     assert profile.trim
@@ -83,7 +83,7 @@ def sounding(samples: Samples, sample_rate_hz: int) -> NDArray[np.bool_]:
     loudest = float(np.max(power, initial=0.0))
     mask = (power >= loudest * 10 ** (SOUNDING_DB / 10)) & (loudest > 0)
     rise = round(_RISE_MS * sample_rate_hz / 1000)
-    for first, end in runs(mask):
+    for first, end in mask_runs(mask):
         edge = min(rise, (end - first) // 4)
         mask[first : first + edge] = mask[end - edge : end] = False
     return mask
@@ -96,7 +96,7 @@ def sounding_rms(samples: Samples, sample_rate_hz: int) -> float:
 
 
 def _cut(samples: Samples, from_hz: int, trim: Trim, to_hz: int) -> Samples:
-    """The trimmed part at another rate."""
+    """The trimmed part of the samples at another rate."""
     # Cut where both rates have a sample, so that the resampler shifts nothing.
     together = from_hz // math.gcd(from_hz, to_hz)
     margin = from_hz // 20
@@ -111,7 +111,9 @@ def _cut(samples: Samples, from_hz: int, trim: Trim, to_hz: int) -> Samples:
 
 
 def _abrupt(heard: Samples) -> tuple[bool, bool]:
-    """True for a beginning, and for an end, inside a wave, which clicks. `heard` is at `LEVEL_RATE_HZ`."""
+    """True for a beginning inside a wave, and the same for an end, because these click. `heard` is at
+    `LEVEL_RATE_HZ`.
+    """
     length = round(ABRUPT_MS * LEVEL_RATE_HZ / 1000)
     loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, POWER_MS), initial=0.0))
     first, last = (float(np.sum(end * end)) / length for end in (heard[:length], heard[-length:]))
@@ -132,7 +134,7 @@ def _faded(samples: Samples, sample_rate_hz: int, abrupt: tuple[bool, bool]) -> 
 
 
 def _check_hash(path: Path, sha256: str | None) -> None:
-    """Check the hash again: the file may have been replaced since the profile was loaded."""
+    """Check the hash again, because the file may have been replaced since the profile was loaded. Raises ToneError."""
     try:
         digest = sha256_of(path)
     except OSError as error:

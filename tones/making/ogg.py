@@ -1,4 +1,4 @@
-"""Ogg pages (RFC 3533): a fixed serial number, so that a file has the same bytes each time it is written."""
+"""Ogg pages (RFC 3533) with a fixed serial number, so that a file has the same bytes each time it is written."""
 
 import struct
 import zlib

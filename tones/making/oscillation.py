@@ -1,9 +1,9 @@
 """Sine waves in blocks, fast and with the same bits on every machine.
 
-All operations are single additions, multiplications and roundings: IEEE 754 fixes their results to the last bit,
-while `numpy.sin`, libm and fused operations differ between processors and builds. Every `_RUN` blocks the phase is
-computed from exact fractions, so it does not drift. The blocks between follow from the two before, with two
-operations a sample: sin(x + 2d) = 2·cos(d)·sin(x + d) - sin(x).
+All operations are single additions, multiplications and roundings. IEEE 754 fixes their results to the last bit, while
+`numpy.sin`, libm and fused operations differ between processors and builds. Every `_RUN` blocks the phase is computed
+from exact fractions, so it does not drift. The blocks between follow from the two previous ones, with two operations a
+sample: sin(x + 2d) = 2·cos(d)·sin(x + d) - sin(x).
 """
 
 import math
@@ -14,16 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float64]
-"""One channel; 1.0 is full scale, which is 32 768 in 16-bit PCM."""
+"""Samples of one channel. 1.0 is full scale, which is 32 768 in 16-bit PCM."""
 
 BLOCK: Final = 16_384
-"""Samples. Long enough to make the start of an operation negligible, short enough for the second-level cache."""
+"""Samples of a block. It is long enough to make the start of an operation negligible, and short enough for the
+second-level cache.
+"""
 _RUN: Final = 256
-"""Blocks from one exact phase to the next; the error of the recurrence stays below 1e-11."""
+"""Number of blocks from one exact phase to the next. The error of the recurrence stays below 1e-11."""
 _GLIDING_RUN: Final = 128
 _START: Final = Fraction(0)
 _SINE: Final = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(11))
-"""Taylor coefficients; up to a quarter turn the rest of the series is below 2e-18."""
+"""Taylor coefficients of the sine. Up to a quarter turn the rest of the series is below 2e-18."""
 
 
 class Wave(Protocol):
@@ -35,12 +37,12 @@ class Wave(Protocol):
 
 
 def exact(value: float) -> Fraction:
-    """The decimal number as written: 0.1 is a tenth."""
+    """The decimal number as it is written: 0.1 is exactly a tenth."""
     return Fraction(repr(value))
 
 
 def sine(turns: Samples) -> Samples:
-    """sin(2π·turns)."""
+    """sin(2π·turns), computed in the same way on every machine."""
     half = turns - np.rint(turns)
     quarter = np.where(np.abs(half) > 0.25, np.copysign(0.5, half) - half, half)
     angle = quarter * (2 * math.pi)
@@ -64,7 +66,7 @@ def sine_of(turns: Fraction) -> float:
 
 
 class Tone:
-    """gain · sin(2π(phase + frequency · n)); the phase in turns, the frequency in turns a sample.
+    """A sine wave, gain · sin(2π(phase + frequency · n)). The phase is in turns, the frequency in turns per sample.
 
     It is fast for blocks of `whole` samples in order.
     """
@@ -101,10 +103,10 @@ class Tone:
 
 
 class Glide:
-    """gain · sin(2π(frequency · n + bend · n²)): a linear sweep.
+    """A sine wave with a linear sweep, gain · sin(2π(frequency · n + bend · n²)).
 
     From one whole block to the next, each sample turns by its own angle, and all angles grow by the same amount. So a
-    block is the block before, turned; the turn follows the recurrence of a `Tone`.
+    block is the previous block, turned; the turn follows the recurrence of a `Tone`.
     """
 
     def __init__(self, frequency: Fraction, bend: Fraction, whole: int, gain: float = 1.0) -> None:
@@ -135,7 +137,7 @@ class Glide:
         return turns
 
     def _begin(self, first: int) -> None:
-        """Set sine and cosine of a block, of the turn to the next block, and of the turn from the block before."""
+        """Set sine and cosine of a block, of the turn to the next block, and of the turn from the previous block."""
         turns = self._turns(first, self._whole)
         self._wave = np.stack([sine(turns), sine(turns + 0.25)]) * self._gain
         grows = 2 * self._bend * self._whole

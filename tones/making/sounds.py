@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from .encoders import Advance
 
 PBX_FORMATS: Final = ("sln16", "sln", "ulaw", "alaw", "gsm")
-"""Asterisk plays the file that needs the least transcoding: G.711 and GSM files go out as they are; `sln16` serves
-G.722, Opus and other wideband codecs, `sln` every other codec. WAVE adds nothing."""
+"""Formats for a PBX. Asterisk plays the file that needs the least transcoding. G.711 and GSM files are sent unchanged;
+`sln16` serves G.722, Opus and other wideband codecs, and `sln` every other codec. WAVE would add nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SoundFile:
-    """One file; `written` is False where the same content was there already."""
+    """One sound file. `written` is False if the same content was there already."""
 
     path: Path
     sound_format: SoundFormat
@@ -47,8 +48,10 @@ class Sound:
 
     @property
     def sha256(self) -> str:
-        """The hash of all files together: of a line `FORMAT SHA256` for each, by format, as evidence-format.md says."""
-        return together({file.sound_format.name: file.sha256 for file in self.files})
+        """The hash of all files together. It is the hash of one line `FORMAT SHA256` for each file, ordered by format,
+        as in evidence-format.md.
+        """
+        return combined_digest({file.sound_format.name: file.sha256 for file in self.files})
 
     @property
     def is_there(self) -> bool:
@@ -59,7 +62,7 @@ class Sound:
             return False
 
 
-def together(digests: Mapping[str, str]) -> str:
+def combined_digest(digests: Mapping[str, str]) -> str:
     """`Sound.sha256` of the files with these digests, by format."""
     lines = sorted(f"{name} {digest}\n" for name, digest in digests.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -73,8 +76,8 @@ def ensure_sounds(
 ) -> dict[str, Sound]:
     """Make each profile in each format in `directory`, which is created if missing. The result is by profile id.
 
-    A file is replaced in one step, and only where its content differs; other files are not touched. Raises ToneError
-    where a file cannot be made or written, UsageError for an unknown format.
+    A file is replaced in one step, and only if its content differs; other files are not touched. Raises ToneError if a
+    file cannot be made or written, and UsageError for an unknown format.
     """
     from .encoders import (  # with the libraries that make sounds, which a node need not have
         encode,
@@ -88,7 +91,7 @@ def ensure_sounds(
 
     def ensure(path: Path, profile: Profile, sound_format: SoundFormat) -> SoundFile:
         if profile.duration_ms <= CALL_LIMIT_MS:
-            # In memory, so that a folder that already holds the right files can be read-only.
+            # In memory, so that a folder with the right files can be read-only.
             return _ensure_content(path, sound_format, encode(profile, sound_format, advance))
         with draft(path) as new:
             write(profile, sound_format, new.file, advance)
@@ -105,7 +108,7 @@ def ensure_sounds(
 def put_sounds(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> dict[str, Sound]:
-    """The same as `ensure_sounds`, in the formats of calls, with the files' content."""
+    """The same as `ensure_sounds`, for the formats of calls. `content` gives the content of each file."""
     return _in_folder(
         directory,
         profiles,
@@ -142,7 +145,7 @@ def _in_folder(
 
 
 def named_format(name: str) -> SoundFormat:
-    """A format of the table. Raises UsageError that lists all formats."""
+    """The format with this name. Raises a UsageError that lists all formats."""
     if name == "sln44":
         raise UsageError("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48")
     try:

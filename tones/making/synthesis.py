@@ -1,8 +1,8 @@
 """Segments of a profile → samples, block by block, so that an hour needs no more memory than a minute.
 
-The waves come from `oscillation`, which gives the same bits on every machine. Repeated samples are computed once: a
-short burst; the group of cycles after which the edges fall on the samples in the same way; the period of a steady
-tone.
+The waves come from `oscillation`, which gives the same bits on every machine. Repeated samples are computed once: those
+of a short burst; of the group of cycles after which the edges fall on the samples in the same way; and of the period of
+a steady tone.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,18 +24,18 @@ Pcm = NDArray[np.int16]
 
 _Block = TypeVar("_Block", Pcm, Samples)
 _PIECE: Final = 4 * BLOCK
-"""Samples of one write to a file: enough to make the system call negligible, few enough for the cache."""
+"""Samples of one write to a file: enough to make the system call negligible, and few enough for the cache."""
 _KEPT_LIMIT: Final = 1_048_576
-"""The most samples of all kept bursts, or of a group of cycles."""
+"""Maximum number of samples of all kept bursts together, or of a group of cycles."""
 _PERIOD_LIMIT: Final = 8_388_608
-"""Samples. At 8 kHz, a frequency in thousandths of a hertz has a shorter period."""
+"""Maximum number of samples of a period. At 8 kHz, a frequency in thousandths of a hertz has a shorter period."""
 
 
 def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
-    """The whole sound, its last pause included, without dither.
+    """The whole sound with its last pause, without dither.
 
-    Every edge is rounded to the nearest sample from its exact time, so that errors do not add up. A burst
-    starts with phase 0 on its first sample. Raises ToneError for a rate that cannot carry the band.
+    Every edge is rounded to the nearest sample from its exact time, so that errors do not add up. A burst starts with
+    phase 0 at its first sample. Raises ToneError for a rate that cannot carry the band.
     """
     assert not profile.recording
     check_rate(sample_rate_hz)
@@ -58,13 +58,13 @@ def synthesised_blocks(profile: Profile, sample_rate_hz: int, dither_seed: int |
 
 
 def dithered(steps: Samples, noise: Dither) -> Pcm:
-    """Round 16-bit steps with noise."""
+    """Steps of 16 bits, rounded after noise was added."""
     rounded = np.rint(steps + noise.steps(len(steps)))
     return np.clip(rounded, -32768, 32767).astype(np.int16)
 
 
 def to_pcm16(samples: Samples) -> Pcm:
-    """Round to 16 bits, halves to even. Raises ToneError where a sample does not fit."""
+    """The samples, rounded to 16 bits, halves to even. Raises ToneError if a sample does not fit."""
     rounded = np.rint(samples * 32768.0)
     if not np.all((rounded >= -32768) & (rounded <= 32767)):
         raise ToneError("the samples exceed full scale; lower the level")
@@ -72,7 +72,7 @@ def to_pcm16(samples: Samples) -> Pcm:
 
 
 def _steps(profile: Profile, sample_rate_hz: int) -> Iterator[Samples]:
-    """The sound in steps of 16 bits, unrounded. A block is valid until the next one."""
+    """The sound in unrounded steps of 16 bits. A block is valid until the next one."""
     timeline = Timeline(profile, sample_rate_hz)
     silence = np.zeros(BLOCK)
     at = 0
@@ -98,7 +98,7 @@ def _cycles(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm]:
 
 
 def _bursts(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm | Samples]:
-    """The sound: in 16 bits where samples are repeated, otherwise in unrounded steps."""
+    """The sound, in 16 bits if samples are repeated, otherwise in unrounded steps."""
     timeline = Timeline(profile, sample_rate_hz)
     silence = np.zeros(_PIECE, np.int16)
     kept: dict[tuple[int, int], Pcm] = {}
@@ -148,7 +148,7 @@ def _whole(pieces: Iterable[Pcm], length: int) -> Pcm:
 
 
 def _tile(once: Pcm) -> Pcm:
-    """Repeat `once` to fill a piece."""
+    """A piece filled with repetitions of `once`."""
     return once if len(once) >= _PIECE else np.tile(once, _PIECE // len(once))
 
 
@@ -161,7 +161,7 @@ def _repeated(block: _Block, length: int) -> Iterator[_Block]:
 
 
 def _gather(blocks: Iterable[Pcm | Samples]) -> Iterator[Pcm]:
-    """Round the blocks and join them to pieces."""
+    """The blocks, rounded and joined to pieces."""
     scratch = np.empty(0)
     gathered, used = np.empty(_PIECE, np.int16), 0
     for block in blocks:

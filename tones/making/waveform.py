@@ -9,21 +9,21 @@ from .synthesis import Pcm, dithered, synthesise, synthesised_blocks, to_pcm16
 
 
 def waveform(profile: Profile, sample_rate_hz: int) -> Samples:
-    """The whole sound at its level, its last pause included, without dither; one channel, 1.0 is full scale.
+    """The whole sound at its level with its last pause, without dither; one channel, 1.0 is full scale.
 
-    Raises ToneError for a rate that cannot carry the band, and for a recording that cannot be used; RecordingError for
-    one that cannot be read.
+    Raises ToneError for a rate that cannot carry the band and for a recording that cannot be used, and RecordingError
+    for a recording that cannot be read.
     """
     if not profile.recording:
         return synthesise(profile, sample_rate_hz)
     # The resampler and the readers take long to load, and most profiles need neither.
-    from .master_recording import recorded
+    from .master_recording import recorded_samples
 
-    return recorded(profile, sample_rate_hz)
+    return recorded_samples(profile, sample_rate_hz)
 
 
 def pcm_blocks(profile: Profile, sample_rate_hz: int, *, dither: bool = True) -> Iterator[Pcm]:
-    """Like `waveform`, in 16 bits and in blocks of any length. The caller must not change the blocks.
+    """The same as `waveform`, in 16 bits and in blocks of any length. The caller must not change the blocks.
 
     `dither` False omits the profile's dither, for an encoder that adds noise itself.
     """

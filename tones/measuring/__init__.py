@@ -1,1 +1,1 @@
-"""Recording → measurement."""
+"""The measurement of recordings."""

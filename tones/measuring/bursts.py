@@ -12,37 +12,39 @@ from .spans import Span
 from .spectral_lines import Lines, find_glides, find_lines, picked, refine
 
 Floats = NDArray[Any]
-"""Single or double precision."""
+"""An array of single or double precision."""
 
 STRETCH_S: Final = 3.0
-"""This much of a burst is enough to measure its frequencies."""
+"""Part of a burst, in seconds, that suffices to measure its frequencies."""
 _BEYOND_S: Final = 0.03
 _TONE: Final = 0.5
-"""A span is a tone only if waves explain this share of it."""
+"""Share of a span's power that waves must explain if it is a tone."""
 _MANY: Final = 24
-"""The most lines: a few frequencies with the sidebands of their modulation."""
+"""Maximum number of lines: a few frequencies with the sidebands of their modulation."""
 _NEARLY: Final = 0.1
-"""More lines are looked for only where eight leave less than this share; a voice has more harmonics than a tone."""
+"""Share of the power that eight lines may leave if more lines are to be searched. A voice has more harmonics than a
+tone.
+"""
 _PER_LINE_S: Final = 0.008
 _SEARCHES: Final = 3
 _TURNS: Final = 50
-"""With long ramps, ramps and level converge slowly; otherwise at once."""
+"""Maximum number of rounds. With long ramps, ramps and level converge slowly; otherwise at once."""
 _NOISY: Final = 0.01
-"""Where the waves leave this share of the power, the ramps are not known well enough to converge."""
+"""Share of the power that the waves may leave. Above it, the ramps are not known well enough to converge."""
 _VOICE: Final = 4
-"""So many lines that leave so much are a voice, which is not looked at twice."""
+"""Number of lines and share of power left at which a span is a voice, which is not examined again."""
 _UNSURE: Final = 2
-"""This number of samples on each side of a cut may belong to the neighbour."""
+"""Number of samples on each side of a cut that may belong to the neighbour."""
 _GLIDE: Final = 0.02
-"""The share of its power that the fit of a glide may leave; a melody leaves more."""
+"""Share of its power that the fit of a glide may leave. A melody leaves more."""
 _LEAST_DECAY_DB: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A burst, in samples of the working rate. `lines` are those at its start, `last_lines` those at its end.
+class BurstMeasurement:
+    """A measured burst, in samples of the working rate. `lines` are those at its start, `last_lines` those at its end.
 
-    `lines` have the amplitudes of the plateau between the ramps; where the burst decays, those at its start.
+    `lines` have the amplitudes of the plateau between the ramps; if the burst decays, those at its start.
     """
 
     span: Span
@@ -62,16 +64,16 @@ class Found:
         return self.fall.half + self.fall.ramp / 2
 
 
-def rough(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | None:
-    """The waves in the middle of a span; None where it is not a tone."""
+def rough_lines(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | None:
+    """The waves in the middle of a span; None if it is not a tone."""
     aside = round(min(0.02 * sample_rate_hz, 0.2 * (span.end - span.first)))
     first = span.first + aside
     end = min(span.end - aside, first + round(STRETCH_S * sample_rate_hz))
     return _waves(samples[first:end], first, sample_rate_hz)
 
 
-def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) -> Found | None:
-    """Measure a burst. `before` and `after` bound the samples that are used. None where it is not a tone."""
+def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) -> BurstMeasurement | None:
+    """The measurement of a burst; None if it is not a tone. Only samples from `before` to `after` are used."""
     rate = lines.sample_rate_hz
     stretch = round(STRETCH_S * rate)
     beyond = round(_BEYOND_S * rate)
@@ -88,7 +90,7 @@ def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) 
         return found
     head = replace(span, end=span.first + stretch, joined_after=True)
     tail = replace(span, first=span.end - stretch, joined_before=True)
-    tail_lines = rough(samples, tail, rate)
+    tail_lines = rough_lines(samples, tail, rate)
     beginning = _measure(samples, head, lines, low, head.end)
     ending = tail_lines and _measure(samples, tail, tail_lines, tail.first, high)
     if not beginning or not ending:
@@ -97,7 +99,7 @@ def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) 
 
 
 def boundary(samples: Floats, before: Lines, after: Lines, near: int) -> tuple[int, bool]:
-    """The sample at which one burst becomes the next, and whether there is no dip between them."""
+    """The sample at which one burst changes into the next, and True if there is no dip between them."""
     rate = before.sample_rate_hz
     reach = round(0.025 * rate)
     low, high = max(near - reach, 0), min(near + reach, len(samples))
@@ -111,7 +113,7 @@ def boundary(samples: Floats, before: Lines, after: Lines, near: int) -> tuple[i
     return low + place, bool(dip > 0.4 * usual)
 
 
-def same(before: Lines, after: Lines, cut: int) -> bool:
+def same_waves(before: Lines, after: Lines, cut: int) -> bool:
     """True if the strong waves on both sides of a cut are the same."""
     rate = before.sample_rate_hz
     shortest = 2 * min(abs(cut - before.origin), abs(after.origin - cut)) / rate
@@ -122,7 +124,7 @@ def same(before: Lines, after: Lines, cut: int) -> bool:
 
 
 def join_swells(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: float) -> list[Span]:
-    """Join spans that are the swells of one modulated or beating burst."""
+    """The spans, with the swells of one modulated or beating burst joined into one span."""
     fused: list[Span] = []
     index = 0
     while index < len(spans):
@@ -145,7 +147,7 @@ def join_swells(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, n
 
 
 def unite(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: float) -> list[Span]:
-    """Join adjacent spans that are parts of one glide."""
+    """The spans, with adjacent parts of one glide joined into one span."""
     united: list[Span] = []
     index = 0
     while index < len(spans):
@@ -166,7 +168,7 @@ def unite(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: 
 
 
 def _swells(spans: Sequence[Span], index: int) -> int:
-    """The number of spans from `index` on that short, evenly spaced gaps separate."""
+    """The number of spans from `index` on that are separated by short gaps at equal distances."""
     nulls: list[float] = []
     for here, following in zip(spans[index:], spans[index + 1 :], strict=False):
         if following.joined_before:
@@ -205,15 +207,17 @@ def _without_sidebands(lines: Lines, near_hz: float) -> Lines:
     return picked(lines, kept)
 
 
-def _residual_energy(samples: Floats, found: Found, low: int, high: int) -> float:
+def _residual_energy(samples: Floats, found: BurstMeasurement, low: int, high: int) -> float:
     """The energy that a burst does not explain."""
     wave = found.lines.samples(low, high) * shape(low, high, found.rise, found.fall)
     wave *= _faded(found.decay, np.arange(low, high) - found.span.first)
     return float(np.sum((samples[low:high] - wave) ** 2))
 
 
-def _measure(samples: Floats, span: Span, lines: Lines, low: int, high: int, *, search: bool = True) -> Found | None:
-    """The burst in the span; with `search`, lines are searched again once the edges are known, otherwise `lines` are
+def _measure(
+    samples: Floats, span: Span, lines: Lines, low: int, high: int, *, search: bool = True
+) -> BurstMeasurement | None:
+    """The burst in the span. With `search`, lines are searched again once the edges are known; otherwise `lines` are
     only refined.
     """
     rate = lines.sample_rate_hz
@@ -256,7 +260,9 @@ def _measure(samples: Floats, span: Span, lines: Lines, low: int, high: int, *, 
                 break
     if lines.residual > lines.powers.sum():
         return None
-    return Found(span, lines, lines, replace(rise, half=rise.half + low), replace(fall, half=fall.half + low), decay)
+    return BurstMeasurement(
+        span, lines, lines, replace(rise, half=rise.half + low), replace(fall, half=fall.half + low), decay
+    )
 
 
 def _edges(gains: Floats, span: Span, low: int, rate: float, lowest_hz: float) -> tuple[Edge, Edge]:
@@ -275,7 +281,7 @@ def _faded(decay: float, distance: Floats) -> Floats:
 
 
 def _decay(gains: Floats, rate: float) -> float:
-    """Decay of the logarithm of the amplitude, per sample; 0 where it keeps its level or lacks the lines."""
+    """The decay of the logarithm of the amplitude, per sample; 0 if the burst keeps its level or lacks the lines."""
     aside = min(len(gains) // 5, round(0.01 * rate))
     middle = gains[aside : len(gains) - aside]
     if len(middle) < 0.02 * rate:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..making.oscillation import raised_cosine
-from .bursts import Found
+from .bursts import BurstMeasurement
 from .spectral_lines import Lines
 
 BAND_HZ: Final = 200.0
@@ -15,7 +15,7 @@ _CORE_S: Final = 0.015
 _FLANK_S: Final = 0.02
 
 
-def click_energy(samples: NDArray[Any], burst: Found, neighbours: Sequence[Lines]) -> float:
+def click_energy(samples: NDArray[Any], burst: BurstMeasurement, neighbours: Sequence[Lines]) -> float:
     """The energy (sum of squares) around both edges, more than 200 Hz from the frequencies of the burst and its
     neighbours.
 

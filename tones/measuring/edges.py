@@ -1,7 +1,7 @@
 """The edges of a burst: their places and ramps, by comparison with its own sine waves.
 
-The gain of the recording relative to the waves is estimated around each moment. An edge is where the gain passes one
-half. Its rise from 10 to 90 % gives the length of the raised-cosine ramp that rises as fast.
+The gain of the recording relative to the waves is estimated around each moment. An edge is the place at which the gain
+passes one half. The length of the raised-cosine ramp follows from the time of the rise from 10 to 90 %.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[Any]
-"""Single or double precision."""
+"""An array of single or double precision."""
 
 WINDOW_MS: Final = 5.0
 _RISE: Final = 0.5903
@@ -21,11 +21,11 @@ _RISE: Final = 0.5903
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`half` is the place in samples at which the amplitude is one half; sample n is at n."""
+    """An edge. `half` is the place, in samples, at which the amplitude is one half; sample n is at n."""
 
     half: float
     ramp: float
-    """In samples."""
+    """Length of the ramp, in samples."""
 
 
 def gain(samples: Floats, waves: Floats, sample_rate_hz: float, lowest_hz: float) -> Floats:
@@ -43,7 +43,7 @@ def gain(samples: Floats, waves: Floats, sample_rate_hz: float, lowest_hz: float
 
 
 def rising_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: float) -> Edge | None:
-    """The edge before `inside`, a place in the burst; None where the gain before it stays above one half."""
+    """The edge before `inside`, a place in the burst; None if the gain before it stays above one half."""
     below = np.flatnonzero(gains[: inside + 1] < 0.5)
     if not len(below) or below[-1] == inside:
         return None
@@ -59,20 +59,21 @@ def rising_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: fl
 
 
 def falling_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: float) -> Edge | None:
-    """The edge after `inside`."""
+    """The edge after `inside`, as from `rising_edge`."""
     mirrored = rising_edge(gains[::-1], len(gains) - 1 - inside, sample_rate_hz, lowest_hz)
     return mirrored and mirror(mirrored, len(gains))
 
 
 def mirror(edge: Edge, length: int) -> Edge:
-    """The same edge in the samples read backwards."""
+    """The same edge in the reversed samples."""
     return Edge(length - 1 - edge.half, edge.ramp)
 
 
 def sharpen(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float, *, again: bool = False) -> Edge:
     """The rising edge whose ramped waves fit the samples best, by least squares from a first estimate.
 
-    Where waves beat, an edge in a null looks later and steeper, so several initial values are tried; not `again`.
+    If waves beat, an edge in a null looks later and steeper, so several initial values are tried; with `again`, only
+    one.
     """
     ms = sample_rate_hz / 1000
     reach = round(edge.ramp / 2 + WINDOW_MS * ms)
@@ -96,7 +97,7 @@ def sharpen(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float, *
 
 
 def _fit(samples: Floats, waves: Floats, half: float, ramp: float, longest: float) -> tuple[float, float, float]:
-    """Levenberg–Marquardt: the remaining energy, and the edge."""
+    """The fit by Levenberg–Marquardt: the remaining energy, and the place and ramp of the edge."""
     at = np.arange(len(samples))
 
     def error(half: float, ramp: float) -> Floats:
@@ -161,7 +162,7 @@ def _ramp(width: float, window: float) -> float:
 
 @cache
 def _widths() -> tuple[Floats, Floats]:
-    """Lengths of ramps, and their widths after smoothing; both in windows."""
+    """Lengths of ramps, and their widths after smoothing, in units of the window."""
     grain = 200
     window = np.hanning(grain + 1) / np.hanning(grain + 1).sum()
     ratios = np.concatenate([[0.0], np.geomspace(0.02, 20, 80)])

@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..mask_runs import mask_runs
 from ..profile import Law
-from ..runs import runs
-from .bursts import Found, boundary, join_swells, measure, rough, same, unite
+from .bursts import BurstMeasurement, boundary, join_swells, measure, rough_lines, same_waves, unite
 from .clicks import click_energy
 from .levels import dbm0, power_db
 from .spans import Span, find_spans, frame_powers, noise_power
@@ -19,9 +19,9 @@ from .working_rate import Working, working
 
 BURSTS: Final = 200
 _TRIES: Final = 600
-"""The most spans that are examined; speech has thousands an hour."""
+"""Maximum number of spans that are examined. Speech has thousands an hour."""
 _CLIP: Final = 0.98
-"""µ-law's highest step."""
+"""The highest step of µ-law."""
 _CLIP_RUN: Final = 3
 _BLOCK: Final = 1 << 20
 
@@ -43,7 +43,7 @@ class AmplitudeModulation:
 
 @dataclass(frozen=True, slots=True)
 class Glide:
-    """Frequencies at the start and the end of a burst, in the order of its partials."""
+    """A glide: the frequencies at the start and the end of a burst, in the order of its partials."""
 
     from_hz: tuple[float, ...]
     to_hz: tuple[float, ...]
@@ -54,10 +54,10 @@ class MeasuredBurst:
     """A burst of tone. Times count from the start of the recording.
 
     `start_ms` and `end_ms` are the outer ends of its ramps; `rise_ms` and `fall_ms` are the lengths of raised-cosine
-    ramps of the same steepness. `partials` are at most eight, the strongest first. The level is that between the
-    ramps; for a decaying burst, the mean. `sinad_db` is the ratio of the partials' power to all other power between
-    the ramps, up to half the working rate (16 to 32 kHz). `click_db` is the energy around both edges more than 200 Hz
-    from every partial, relative to the energy of the burst. `off_ms` is the time to the next burst.
+    ramps of the same steepness. `partials` are at most eight, the strongest first. The level is that between the ramps,
+    or the mean for a decaying burst. `sinad_db` is the ratio of the partials' power to all other power between the
+    ramps, up to half the working rate (16 to 32 kHz). `click_db` is the energy around both edges more than 200 Hz from
+    every partial, relative to the energy of the burst. `off_ms` is the time to the next burst.
     """
 
     start_ms: float
@@ -84,8 +84,8 @@ class Inspection:
     """The measurements of a leg. Levels below -200 dB are given as -200.
 
     `clipped_runs` counts runs of three or more samples at the recording's own peak, if that is the highest step of 16
-    bits, A-law or µ-law; `clipped_samples` counts their samples. `noise_dbov` is the level of the quietest tenth of
-    the recording without its spectral peaks. `truncated` is True where there may be more bursts than listed.
+    bits, A-law or µ-law; `clipped_samples` counts their samples. `noise_dbov` is the level of the quietest tenth of the
+    recording without its spectral peaks. `truncated` is True if there may be more bursts than listed.
     """
 
     duration_ms: float
@@ -107,7 +107,9 @@ class Inspection:
 def inspect(
     samples: NDArray[Any], sample_rate_hz: int, law: Law = Law.A, progress: Callable[[float], None] = lambda share: None
 ) -> Inspection:
-    """Measure one channel; 1.0 is full scale. `law` defines 0 dBm0; `progress` gets the share that is done."""
+    """The measurements of one channel; 1.0 is full scale. `law` defines 0 dBm0; `progress` gets the share that is
+    done.
+    """
     power, mean, peak = _totals(samples)
     clipped_runs, clipped_samples = _clipping(samples, peak)
     work = working(samples, sample_rate_hz, mean)
@@ -159,7 +161,7 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
     count = total = reaching = 0
     for first in range(0, len(samples), _BLOCK):
         full = np.abs(samples[first : first + _BLOCK]) >= top
-        found = runs(full)
+        found = mask_runs(full)
         lengths = found[:, 1] - found[:, 0]
         # A run at the end of a block may continue in the next one.
         if full[0]:
@@ -177,18 +179,18 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
 
 def _find(
     work: Working, spans: list[Span], noise: float, progress: Callable[[float], None]
-) -> tuple[list[Found], bool]:
+) -> tuple[list[BurstMeasurement], bool]:
     """The tone bursts in order of time, and whether there may be more."""
     samples, rate = work.samples, work.sample_rate_hz
     truncated = len(spans) > _TRIES
     drafts: list[tuple[Span, Lines]] = []
     for span in unite(samples, join_swells(samples, spans[:_TRIES], rate, noise), rate, noise):
-        lines = rough(samples, span, rate)
+        lines = rough_lines(samples, span, rate)
         if lines is None:
             continue
         if drafts and span.joined_before and drafts[-1][0].end == span.first:
             former, former_lines = drafts[-1]
-            if same(former_lines, lines, span.first):
+            if same_waves(former_lines, lines, span.first):
                 drafts[-1] = (replace(former, end=span.end, joined_after=span.joined_after), former_lines)
                 continue
             cut, hard = boundary(samples, former_lines, lines, span.first)
@@ -211,7 +213,7 @@ def _find(
     return found, truncated
 
 
-def _burst(work: Working, found: list[Found], index: int, sample_rate_hz: int, law: Law) -> MeasuredBurst:
+def _burst(work: Working, found: list[BurstMeasurement], index: int, sample_rate_hz: int, law: Law) -> MeasuredBurst:
     burst = found[index]
     lines, rate = burst.lines, work.sample_rate_hz
 
@@ -255,8 +257,8 @@ def _burst(work: Working, found: list[Found], index: int, sample_rate_hz: int, l
     )
 
 
-def _sinad_db(samples: NDArray[np.float32], burst: Found) -> float:
-    """SINAD between the ramps, over the fitted part; of a long burst that is its start."""
+def _sinad_db(samples: NDArray[np.float32], burst: BurstMeasurement) -> float:
+    """The SINAD between the ramps, over the fitted part, which is the start of a long burst."""
     lines = burst.lines
     fitted = round(2 * (lines.origin - burst.start))
     first = max(round(burst.start + burst.rise.ramp) + 1, 0)
@@ -268,7 +270,7 @@ def _sinad_db(samples: NDArray[np.float32], burst: Found) -> float:
     return power_db(float(np.mean(wave**2)) / max(float(np.mean(residual**2)), 1e-30))
 
 
-def _modulation(lines: Lines, burst: Found) -> tuple[list[tuple[int, float]], AmplitudeModulation | None]:
+def _modulation(lines: Lines, burst: BurstMeasurement) -> tuple[list[tuple[int, float]], AmplitudeModulation | None]:
     """The carriers with their powers, strongest first, and their common modulation.
 
     Sidebands are at equal distances on both sides of a carrier, with mirrored phases and at most half its amplitude.

@@ -12,11 +12,11 @@ from ..profile import Law
 SINE_DBOV: Final = 20 * math.log10(math.sqrt(0.5))
 """The level of a full-scale sine."""
 SILENCE_DB: Final = -200.0
-"""The level given to digital silence, so that reports hold numbers."""
+"""The level given to digital silence, so that reports contain numbers."""
 
 
 def power_db(power: float) -> float:
-    """A ratio of powers in dB; for the power of samples, the level in dBov."""
+    """The ratio of powers in dB. For the power of samples, this is the level in dBov."""
     return max(SILENCE_DB, 10 * math.log10(power)) if power > 0 else SILENCE_DB
 
 

@@ -6,20 +6,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runs import runs
+from ..mask_runs import mask_runs
 from .spectral_lines import LOWEST_HZ
 
 Floats = NDArray[Any]
-"""Single or double precision."""
+"""An array of single or double precision."""
 
 FRAME_MS: Final = 1.0
 _QUIETEST: Final = 1e-7
-"""-70 dBov: below it a 16-bit recording holds little more than quantisation noise."""
+"""Lowest power of sound, -70 dBov. Below it a 16-bit recording has little more than quantisation noise."""
 _RANGE: Final = 1e-5
-"""Sound more than 50 dB below the loudest is ignored."""
+"""Ratio of powers, 50 dB. Sound further below the loudest is ignored."""
 _OVER_NOISE: Final = 6.0
 _DIP: Final = 0.0025
-"""A pause is 26 dB below the loudest sound within `_AROUND_MS`."""
+"""Ratio of powers, 26 dB. A pause is this far below the loudest sound within `_AROUND_MS`."""
 _AROUND_MS: Final = 100
 _SHORTEST_PAUSE_MS: Final = 4
 _SHORTEST_SPAN_MS: Final = 8
@@ -27,12 +27,14 @@ _WINDOW_MS: Final = 40.0
 _HOP_MS: Final = 2.0
 _CHANGE: Final = 0.35
 _GLIDE_MS: Final = 90
-"""A longer change of frequency is a glide."""
+"""Longest sudden change of frequency. A longer one is a glide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The samples from `first` up to `end`. `joined_…`: no pause separates it from the neighbour on that side."""
+    """The samples from `first` up to `end`. `joined_before` and `joined_after` are True if no pause separates it from
+    the neighbour on that side.
+    """
 
     first: int
     end: int
@@ -73,13 +75,13 @@ def noise_power(samples: Floats, sample_rate_hz: float) -> float:
 
 
 def find_spans(samples: Floats, sample_rate_hz: float, powers: Floats, noise: float) -> list[Span]:
-    """All spans in order of time; `powers` come from `frame_powers`."""
+    """All spans in order of time. `powers` come from `frame_powers`."""
     if not len(powers):
         return []
     smooth = np.convolve(powers, [0.5, 0.5], "same")
     least = max(_QUIETEST, _OVER_NOISE * noise, _RANGE * float(smooth.max()))
     active = (smooth > least) & (smooth > _DIP * _highest_around(smooth, _AROUND_MS))
-    sounding = _join(runs(active), _SHORTEST_PAUSE_MS)
+    sounding = _join(mask_runs(active), _SHORTEST_PAUSE_MS)
     frame = sample_rate_hz * FRAME_MS / 1000
     spans = []
     for first, end in sounding:
@@ -139,7 +141,7 @@ def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> li
         )
         change[start + apart : start + apart + len(changed)] = np.where(quiet, 0.0, changed)
     cuts = []
-    for begin, stop in runs(change > _CHANGE):
+    for begin, stop in mask_runs(change > _CHANGE):
         if (stop - begin) * _HOP_MS > _GLIDE_MS:
             continue
         weights = change[begin:stop] - _CHANGE

@@ -14,25 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[Any]
-"""Single or double precision."""
+"""An array of single or double precision."""
 
 LOWEST_HZ: Final = 80.0
-"""Hum lies below."""
+"""Lowest frequency of a line. Hum is below it."""
 WEAKEST_DB: Final = -32.0
-"""Relative to the strongest line; weaker lines come from the codec or the recorder."""
+"""Lowest level relative to the strongest line. Weaker lines come from the codec or the recorder."""
 _SIGNIFICANT: Final = 30.0
-"""Power relative to the median of the spectrum; one peak in 30 000 of pure noise is this high by chance."""
+"""Power of a significant peak relative to the median of the spectrum. One peak in 30 000 of pure noise is this high by
+chance.
+"""
 _HOPELESS: Final = {3: 0.8, 8: 0.5}
 """Number of lines → the share of power that they may leave in a tone. A chord of eight lines passes."""
 _APART: Final = 0.6
-"""The smallest difference of two lines, in turns over the stretch."""
+"""Smallest difference of two lines, in turns over the stretch."""
 _ROUNDS: Final = 15
 _EXACT: Final = 1e-8
 _CONVERGED: Final = 1e-3
-"""Turns by which a frequency may still move: absolute, and as a share of what the residual leaves open."""
+"""Turns by which a frequency may still move at the end: absolute, and as a share of the uncertainty that the residual
+leaves.
+"""
 _NOISY_ROUNDS: Final = 5
 _NOISY: Final = 0.2
-"""Where so much of the amplitude remains, as in speech, more rounds than these only follow the noise."""
+"""Share of the amplitude that may remain. If more remains, as in speech, further rounds would only follow the noise."""
 _SEARCH_ROUNDS: Final = 4
 
 
@@ -44,7 +48,7 @@ class Lines:
     origin: float
     frequencies_hz: Floats
     slopes: Floats
-    """Hz per second."""
+    """Slopes of the frequencies, in Hz per second."""
     amplitudes: NDArray[np.complex128]
     residual: float
     """Mean power that the lines leave in the stretch in which they were found."""
@@ -63,7 +67,7 @@ class Lines:
         return wave
 
     def at(self, sample: float) -> Floats:
-        """The frequencies at a sample."""
+        """The frequencies at a sample, in hertz."""
         return np.asarray(self.frequencies_hz + self.slopes * (sample - self.origin) / self.sample_rate_hz)
 
 
@@ -76,10 +80,10 @@ def find_lines(
     weakest_db: float = WEAKEST_DB,
     shape: Floats | None = None,
 ) -> Lines:
-    """The lines of a stretch that begins at sample `first`, strongest first; no lines where all is noise.
+    """The lines of a stretch that begins at sample `first`, strongest first; no lines if everything is noise.
 
-    `shape` is the known envelope of the stretch. The search ends early where the lines explain too little of the
-    stretch, which is then not a tone.
+    `shape` is the known envelope of the stretch. The search ends early if the lines explain too little of the stretch,
+    which is then not a tone.
     """
     samples = np.asarray(samples, np.float64)
     lines = _none(samples, first, sample_rate_hz)
@@ -115,7 +119,7 @@ def find_lines(
 
 
 def find_glides(samples: Floats, first: int, sample_rate_hz: float) -> Lines | None:
-    """Lines whose frequencies glide evenly through the stretch; None where there are no such lines."""
+    """Lines whose frequencies glide evenly through the stretch; None if there are none."""
     length = min(round(0.024 * sample_rate_hz), len(samples) // 6)
     if length < 0.008 * sample_rate_hz:
         return None
@@ -167,7 +171,7 @@ def refine(
     shape: Floats | None = None,
     rounds: int = _ROUNDS,
 ) -> Lines:
-    """The least-squares fit from an initial guess of the frequencies. The stretch begins at sample `first`."""
+    """The least-squares fit from a first guess of the frequencies. The stretch begins at sample `first`."""
     samples = np.asarray(samples, np.float64)
     rate = lines.sample_rate_hz
     origin = first + (len(samples) - 1) / 2
@@ -207,7 +211,7 @@ def refine(
 
 
 def picked(lines: Lines, chosen: Any) -> Lines:
-    """Some of the lines, by a numpy index."""
+    """Some of the lines, selected by a numpy index."""
     return replace(
         lines,
         frequencies_hz=lines.frequencies_hz[chosen],

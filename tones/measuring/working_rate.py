@@ -1,6 +1,6 @@
 """The working rate of measurements: 8 to 32 kHz, without DC.
 
-Higher frequencies hold no telephone sound, and an hour at 192 kHz would take twelve times as long.
+Higher frequencies have no telephone sound, and an hour at 192 kHz would take twelve times as long.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 DECIMATED_RATE_HZ: Final = 16_000
-"""Recordings of at least twice this rate are decimated to it, or to somewhat more."""
+"""Lowest working rate of decimated recordings. A recording of at least twice this rate is decimated to it, or to
+somewhat more.
+"""
 _BLOCK: Final = 1 << 16
 _TAPS: Final = 48
 """Taps on each side of the filter's centre, at the lower rate."""
@@ -26,7 +28,7 @@ class Working:
 
 
 def working(samples: NDArray[Any], sample_rate_hz: int, mean: float) -> Working:
-    """Filter and decimate by an integer, block by block; `mean` is the DC to remove."""
+    """The samples, filtered and decimated by an integer, block by block. `mean` is the DC to remove."""
     step = max(1, sample_rate_hz // DECIMATED_RATE_HZ)
     if step == 1:
         return Working(np.asarray(samples, np.float32) - np.float32(mean), sample_rate_hz, 1)

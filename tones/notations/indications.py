@@ -1,7 +1,7 @@
 """Asterisk's tone strings, as in indications.conf and Playtones().
 
-Parts separated by `,` (or `|`), each `[!]f1[+f2|*f2]/ms`: two frequencies added, or the first modulated by the
-second; `M69` is a MIDI note; 0 is silence; a part with `!` is played once, before the rest repeats for ever
+A string has parts separated by `,` (or `|`), each `[!]f1[+f2|*f2]/ms`: two frequencies added, or the first modulated by
+the second. `M69` is a MIDI note, and 0 is silence. A part with `!` is played once, before the rest repeats for ever
 (ast_tone_zone_part_parse in main/indications.c). `losses` lists what these strings cannot express (levels, ramps,
 glides, fractions).
 """
@@ -20,7 +20,7 @@ PLAYTONES_DEPTH: Final = 0.22
 _PLAYTONES_DBM0: Final = -10
 """The level of each frequency at this volume."""
 _PLAYTONES_STEP_MS: Final = 20
-"""Playtones plays whole frames: a part of 110 ms takes 120 ms."""
+"""Length of Playtones' frames. It plays whole frames: a part of 110 ms takes 120 ms."""
 
 _PART: Final = re.compile(
     r"(?P<once>!?)\s*"
@@ -31,17 +31,19 @@ _PART: Final = re.compile(
 )
 _HIGHEST_NOTE: Final = 127
 _TEXT_LIMIT: Final = 8191
-"""Characters in a line of Asterisk's configuration (main/config.c)."""
+"""Maximum number of characters in a line of Asterisk's configuration (main/config.c)."""
 _HIGHEST_MODULATION_HZ: Final = 100
-"""Zone files write ring-back as 400+15, which Playtones plays as a tone of 15 Hz."""
+"""Highest frequency that is meant as a modulation. Zone files write ring-back as 400+15, which Playtones plays as a
+tone of 15 Hz.
+"""
 
 
 def from_asterisk(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float = -16.0, repeat: int = 1
 ) -> Profile:
-    """Make a profile from a tone string. Parts that repeat for ever are played `repeat` times.
+    """The profile from a tone string. Parts that repeat for ever are played `repeat` times.
 
-    Raises ToneError where the string is malformed, DocumentError where the sound is out of bounds.
+    Raises ToneError if the string is malformed, and DocumentError if the sound is out of bounds.
     """
     once: list[dict[str, Any]] = []
     looped: list[dict[str, Any]] = []
@@ -68,10 +70,10 @@ def from_asterisk(
 
 
 def to_asterisk(profile: Profile) -> str:
-    """The tone string that plays the profile once: every part has a `!`, and sweeps become steps.
+    """The tone string that plays the profile once. Every part has a `!`, and sweeps become steps.
 
     Raises ToneError for a recording, for a burst of more than two frequencies, and for a string longer than a line of
-    Asterisk's configuration. `losses` lists what is lost.
+    Asterisk's configuration. `losses` lists the losses.
     """
     parts: list[str] = []
     now_ms = 0
@@ -97,7 +99,7 @@ def to_asterisk(profile: Profile) -> str:
 
 
 def losses(profile: Profile) -> tuple[str, ...]:
-    """What `to_asterisk` cannot express, in sentences for the user."""
+    """The properties that `to_asterisk` cannot express, in sentences for the user."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     levels = sorted({profile.level_of(segment) for segment in heard}, reverse=True)
     modulations = [segment.modulation for segment in heard if segment.modulation]
@@ -142,7 +144,7 @@ def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
 
 
 def _note_hz(note: str | None, place: str) -> int:
-    """Pitch of a note as in Asterisk's table: equal temperament, truncated to whole hertz."""
+    """The pitch of a note by Asterisk's table: equal temperament, truncated to whole hertz."""
     if note is None:
         return 0
     if int(note) > _HIGHEST_NOTE:

@@ -1,6 +1,6 @@
 """A profile as plain tones, for notations without sweeps.
 
-Asterisk's tone strings and FreeSWITCH's TGML both hold a sequence of steady tones in whole milliseconds.
+Asterisk's tone strings and FreeSWITCH's TGML are both sequences of steady tones in whole milliseconds.
 """
 
 import math
@@ -13,9 +13,9 @@ from idtone.core.errors import ToneError
 from ..profile import Profile, Segment, Tolerance
 
 TONES_LIMIT: Final = 1000
-"""People cannot read a longer sequence."""
+"""Maximum number of tones of a sequence. People cannot read a longer one."""
 STAIR_MS: Final = 20.0
-"""A glide is written as steps of this length, the packet time of most networks."""
+"""Length of a step of a glide, in milliseconds: the packet time of most networks."""
 _STAIRS_LIMIT: Final = 1000
 _STAIR_DECIMALS: Final = 3
 
@@ -33,7 +33,7 @@ class PlainTone:
 def plain_tones(profile: Profile) -> Iterator[PlainTone]:
     """All bursts: a sweep as its steps; a glide as steps, each at its middle frequency.
 
-    Raises ToneError for a recording, and where there are more than `TONES_LIMIT`.
+    Raises ToneError for a recording, and for more than `TONES_LIMIT` tones.
     """
     if profile.recording:
         raise ToneError(
@@ -60,7 +60,9 @@ def plain_tones(profile: Profile) -> Iterator[PlainTone]:
 
 
 def whole_ms(time_ms: float) -> int:
-    """Rounds halves up, not to even, so that no burst of a millisecond or more becomes empty."""
+    """The time in whole milliseconds. Halves are rounded up, not to even, so that no burst of a millisecond or more
+    becomes empty.
+    """
     return math.floor(time_ms + 0.5)
 
 
@@ -78,7 +80,7 @@ def with_pauses(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def plain_losses(profile: Profile, player: str) -> Iterator[str]:
-    """What every notation of plain tones loses, in sentences about its player."""
+    """The losses of every notation of plain tones, in sentences about its player."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     sweeps = [segment for segment in heard if segment.sweep]
     if any(segment.ramp_ms for segment in heard):

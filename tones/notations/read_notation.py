@@ -8,14 +8,14 @@ from .indications import from_asterisk
 from .tgml import from_tgml
 
 ASTERISK_LEVEL_DBM0: Final = -16.0
-"""The default for a tone string, which cannot give a level."""
+"""Default level of a tone string, which cannot contain a level."""
 _TGML: Final = re.compile(r"\s*(?:tone_stream://|[a-zA-Z<>+]=)|.*[0-9A-D*#%]\(", re.DOTALL)
 
 
 def from_notation(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """Make a profile from an Asterisk tone string or from TGML. Only TGML has settings and brackets.
+    """The profile from an Asterisk tone string or from TGML. Only TGML has settings and brackets.
 
     Parts that repeat for ever are played `repeat` times. Without `level_dbm0`, TGML keeps its own levels. Raises as
     `from_asterisk` and `from_tgml` do.

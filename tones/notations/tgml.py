@@ -1,13 +1,13 @@
 """FreeSWITCH's tone generation markup, TGML, as in `tone_stream://`.
 
-Parts separated by `;`: settings like `v=-13`, or tones `%(on,off,f1,f2,…)` and DTMF digits, `5` or `5(on,off)`.
-`l=` repeats the next tone; `L=` repeats the whole, and so does a closing `;loops=` (negative: for ever). The grammar
-is that of teletone_run, but what teletone_run skips silently is an error here (libteletone_generate.c;
+A text has parts separated by `;`: settings like `v=-13`, or tones `%(on,off,f1,f2,…)` and DTMF digits, `5` or
+`5(on,off)`. `l=` repeats the next tone; `L=` repeats the whole, and so does a closing `;loops=` (negative: for ever).
+The grammar is that of teletone_run, but parts that teletone_run skips silently are errors here (libteletone_generate.c;
 mod_tone_stream.c).
 
 The volume of libteletone is nearly in dBm0: a tone's peak is 10^((v - 3.14 - 3.02) / 20) · 32767 · 1.414214
-(teletone_dds_state_set_tx_level), 0.01 dB below v dBm0 of the A-law; n tones are added and divided by n. It also
-adds a constant of 128 / n steps to every burst.
+(teletone_dds_state_set_tx_level), 0.01 dB below v dBm0 of the A-law; n tones are added and divided by n. It also adds a
+constant of 128 / n steps to every burst.
 """
 
 import math
@@ -31,7 +31,7 @@ _TONES_READ_LIMIT: Final = 10_000
 _LONGEST_ROUND: Final = 128
 
 _ROWS_HZ: Final = {"123A": 697.0, "456B": 770.0, "789C": 859.0, "*0#D": 941.0}
-"""libteletone has 859 Hz where ITU-T Q.23 has 852."""
+"""Frequencies of the rows of DTMF. libteletone has 859 Hz where ITU-T Q.23 has 852."""
 _COLUMNS_HZ: Final = (1209.0, 1336.0, 1477.0, 1633.0)
 _DIGITS_HZ: Final = {
     digit: (row_hz, column_hz)
@@ -56,11 +56,11 @@ class _State:
 def from_tgml(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """Make a profile from TGML. With `level_dbm0` the loudest tone gets that level, and the others keep their
-    difference; without it the levels are FreeSWITCH's. Endless loops are played `repeat` times.
+    """The profile from TGML. With `level_dbm0` the loudest tone gets that level, and the others keep their difference;
+    without it the levels are FreeSWITCH's. Endless loops are played `repeat` times.
 
-    Raises ToneError where a part is malformed or a profile cannot express it (fades, other rates, channels),
-    DocumentError where the sound is out of bounds.
+    Raises ToneError if a part is malformed or cannot be expressed by a profile (fades, other rates, channels), and
+    DocumentError if the sound is out of bounds.
     """
     script, rounds = text.strip().removeprefix(_STREAM), 1
     tail = re.search(r";loops=", script, re.IGNORECASE)
@@ -92,7 +92,7 @@ def from_tgml(
 def to_tgml(profile: Profile) -> str:
     """TGML that plays the profile. Sweeps become steps, and modulation is left out.
 
-    Raises ToneError for a recording and for more tones than `plain.TONES_LIMIT`. `losses` lists what is lost.
+    Raises ToneError for a recording and for more tones than `plain.TONES_LIMIT`. `losses` lists the losses.
     """
     once = profile.model_copy(update={"repeat": 1})
     tones = [tone for tone in plain_tones(once) if whole_ms(tone.end_ms) > whole_ms(tone.start_ms)]
@@ -113,7 +113,7 @@ def to_tgml(profile: Profile) -> str:
 
 
 def losses(profile: Profile) -> tuple[str, ...]:
-    """What `to_tgml` cannot express, in sentences for the user."""
+    """The properties that `to_tgml` cannot express, in sentences for the user."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     levels = {profile.level_of(segment) for segment in heard}
     found = list(plain_losses(profile, "FreeSWITCH"))
@@ -234,7 +234,7 @@ def _set(state: _State, name: str, value: str, place: str) -> None:
 
 
 def _tone(match: re.Match[str], state: _State, place: str) -> dict[str, Any] | None:
-    """One tone as the values of a Segment; None where it has no length."""
+    """One tone as the values of a Segment; None if it has no length."""
     values = [value.strip() for value in match["values"].split(",")] if match["values"] is not None else []
     manual = match["name"] == "%"
     if (len(values) < 3) if manual else (len(values) not in {0, 2}):

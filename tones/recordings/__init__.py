@@ -1,1 +1,1 @@
-"""Readers of recordings: audio files and captures of RTP → legs."""
+"""Readers of recordings: audio files and captures of RTP, split into legs."""

@@ -1,4 +1,4 @@
-"""Captures of RTP (pcap, pcapng) → legs. Signalling in the capture is never read."""
+"""Readers of captures of RTP (pcap, pcapng), split into legs. Signalling in the capture is never read."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from idtone.core.errors import RecordingError
 
 from .datagrams import address, datagrams, is_capture
 from .leg import Leg
-from .opening import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
+from .open_recording import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
 from .streams import CLOCK_HZ, CODECS, FEWEST_PACKETS, Packet, Stream, Timeline, codec_name, decode, lay, parse
 
 _MOST_PACKETS: Final = 4_000_000
-"""22 hours of one sender at 50 packets a second."""
+"""Maximum number of packets: 22 hours of one sender at 50 packets a second."""
 
 
 class _Source(NamedTuple):
@@ -39,13 +39,13 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
     """One leg for each SSRC and pair of addresses that carries G.711 or G.722, and for each of these codecs in it.
 
     The legs are in the order of their first packets, with names like "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)", and with
-    the SSRC where two names would be equal. The time of a leg begins with its first packet. Packets are sorted, and
+    the SSRC if two names would be equal. The time of a leg begins with its first packet. Packets are sorted, and
     duplicates are dropped. `lost` covers missing sequence numbers and the time of packets in another codec. Unsent
     silence, comfort noise and telephone events become silence. A sender that restarts its counters continues in the
     same leg. Streams that cannot be decoded (other codecs, encryption) are left out; `notice` gets a sentence about
     each, by default a warning in the log.
 
-    Raises RecordingError where no leg is left, or a leg is longer than `longest_s`.
+    Raises RecordingError if no leg is left, or if a leg is longer than `longest_s`.
     """
     with open_recording(path) as file:
         if not is_capture(beginning_of(file)):

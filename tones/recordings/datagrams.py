@@ -24,7 +24,7 @@ _PCAPNG: Final = b"\x0a\x0d\x0d\x0a"
 _BYTE_ORDERS: Final = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
 _LARGEST_PACKET: Final = 256 * 1024
-"""Bytes; libpcap's own limit (MAXIMUM_SNAPLEN)."""
+"""Maximum number of bytes of a packet; libpcap's own limit (MAXIMUM_SNAPLEN)."""
 _LARGEST_BLOCK: Final = 16 * 1024 * 1024
 
 _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET = 1, 2, 3, 6
@@ -32,17 +32,17 @@ _TSRESOL, _TSOFFSET = 9, 14
 
 _ETHERNET, _SLL, _SLL2 = 1, 113, 276
 _LOOPBACK: Final = (0, 108)
-"""The IP header follows four bytes of address family, in the byte order of the capturing machine."""
+"""Link types with the IP header after four bytes of address family, in the byte order of the capturing machine."""
 _RAW_IP: Final = (12, 14, 101, 228, 229)
 _VLANS: Final = (0x8100, 0x88A8, 0x9100)
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _UDP: Final = 17
 _EXTENSIONS: Final = (0, 43, 60)
-"""Hop-by-hop, routing and destination options of IPv6; all have the same form."""
+"""Hop-by-hop, routing and destination options of IPv6, which all have the same form."""
 
 
 class Datagram(NamedTuple):
-    """One UDP datagram. Addresses are as on the wire, 4 or 16 bytes; `arrival_ns` is None without a time stamp."""
+    """One UDP datagram. Addresses are as on the wire, 4 or 16 bytes. `arrival_ns` is None without a time stamp."""
 
     arrival_ns: int | None
     source: bytes
@@ -64,7 +64,7 @@ def is_capture(beginning: bytes) -> bool:
 
 
 def address(host: bytes, port: int) -> str:
-    """ "10.0.0.1:4000", "[2001:db8::1]:4000"."""
+    """The address as text: "10.0.0.1:4000", "[2001:db8::1]:4000"."""
     name = str(ipaddress.ip_address(host))
     return f"[{name}]:{port}" if len(host) == 16 else f"{name}:{port}"
 
@@ -72,7 +72,7 @@ def address(host: bytes, port: int) -> str:
 def datagrams(path: Path, file: BinaryIO) -> Iterator[Datagram]:
     """All datagrams in the order of the capture. An incomplete last packet is skipped.
 
-    Raises RecordingError where the capture is damaged, or its link type is not supported.
+    Raises RecordingError if the capture is damaged, or its link type is not supported.
     """
     packets = _pcapng(path, file) if (magic := file.read(4)) == _PCAPNG else _pcap(path, file, magic)
     for arrival_ns, link, packet in packets:
@@ -86,7 +86,7 @@ def _pcap(path: Path, file: BinaryIO, magic: bytes) -> Iterator[tuple[int | None
     header = file.read(20)
     if len(header) < 20:
         return
-    # The upper 16 bits may hold the length of the frame check sequence.
+    # The upper 16 bits may contain the length of the frame check sequence.
     link = struct.unpack_from(order + "I", header, 16)[0] & 0xFFFF
     record = struct.Struct(order + "4I")
     while len(head := file.read(16)) == 16:
@@ -157,7 +157,7 @@ def _damaged(path: Path, file: BinaryIO) -> RecordingError:
 
 
 def _network(path: Path, packet: bytes, link: int) -> int:
-    """The offset of the IP header; the packet's length where it has no IP header."""
+    """The offset of the IP header; the packet's length if it has none."""
     if link in _RAW_IP:
         return 0
     if link in _LOOPBACK:
@@ -180,7 +180,7 @@ def _network(path: Path, packet: bytes, link: int) -> int:
 
 
 def _udp(packet: bytes, at: int) -> tuple[bytes, int, bytes, int, bytes] | None:
-    """Source, its port, destination, its port, payload; None where it is not a complete UDP datagram."""
+    """Source, its port, destination, its port, and payload; None if it is not a complete UDP datagram."""
     version = packet[at] >> 4 if at < len(packet) else 0
     if version == 4 and len(packet) >= at + 20:
         # Skip fragments (an offset, or more fragments to come): RTP packets are never that long.

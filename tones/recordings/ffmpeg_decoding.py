@@ -22,19 +22,19 @@ from ..ffmpeg import program
 
 DEADLINE_S: Final = 300.0
 CONTAINERS: Final = "aac,ac3,amr,ape,asf,avi,caf,flac,flv,matroska,mov,mp3,ogg,tta,voc,w64,wav,wv"
-"""The allowed containers, by ffmpeg's names: no playlist (hls, dash, concat), image sequence or session description."""
+"""Allowed containers, by ffmpeg's names: no playlist (hls, dash, concat), image sequence or session description."""
 
 _AU: Final = struct.Struct(">4s5I")
-"""Sun's .au: magic, size of the header, size of the data, encoding, sample rate, channels."""
+"""The header of Sun's .au: magic, size of the header, size of the data, encoding, sample rate, channels."""
 _GUARDS: Final = tuple("-nostdin -v error -threads 1 -max_alloc 67108864 -protocol_whitelist file,pipe".split())
-"""Limits each allocation to 64 MiB; a hostile header asks for more."""
+"""Options that limit each allocation to 64 MiB, because a hostile header asks for more."""
 _AS_AU: Final = tuple("-map 0:a:0 -map_metadata -1 -c:a pcm_f32be -f au pipe:1".split())
 
 _SPEEX: Final = b"Speex   "
 _SPEEX_PLACE: Final = (len(_SPEEX), 28)
 """Length and place in the first page of an Ogg file, after the page's header."""
 _MESSAGES: Final = 4096
-"""Bytes kept of ffmpeg's last messages."""
+"""Maximum number of bytes that are kept of ffmpeg's last messages."""
 
 
 def decode(
@@ -42,9 +42,9 @@ def decode(
 ) -> tuple[NDArray[np.float32], int, str]:
     """The first sound track as frames × channels (big-endian float32), its sample rate in hertz, and the damage.
 
-    The damage is ffmpeg's last message about skipped data, or empty. `demuxer` holds ffmpeg's options for a
-    headerless input; otherwise it is empty, and the content decides. At most about `longest_s` seconds and `largest`
-    samples are decoded. Raises RecordingError where ffmpeg is missing, refuses or takes too long.
+    The damage is ffmpeg's last message about skipped data, or empty. `demuxer` has ffmpeg's options for a headerless
+    input; if it is empty, the content decides. At most about `longest_s` seconds and `largest` samples are decoded.
+    Raises RecordingError if ffmpeg is missing, refuses or takes too long.
     """
     purpose = (
         Message("reading {extension}", extension=path.suffix)

@@ -1,18 +1,18 @@
-"""A recording of any kind → legs."""
+"""The reader of a recording of any kind, by its content."""
 
 from pathlib import Path
 
+from .audio_files import read_file
 from .captures import read_capture
 from .datagrams import is_capture
-from .files import read_file
 from .leg import Leg
-from .opening import LONGEST_S, Notice, beginning_of, open_recording, warn
+from .open_recording import LONGEST_S, Notice, beginning_of, open_recording, warn
 
 
 def read(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
     """The legs of a capture (`read_capture`) or of an audio file (`read_file`), by content.
 
-    `notice` gets a sentence about each part that is left out or damaged. Raises RecordingError where the file cannot
+    `notice` gets a sentence about each part that is left out or damaged. Raises RecordingError if the file cannot
     be read.
     """
     with open_recording(path) as file:

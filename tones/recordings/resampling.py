@@ -8,7 +8,7 @@ from .leg import Leg
 
 
 def at_rate(leg: Leg, sample_rate_hz: int) -> Leg:
-    """The leg at `sample_rate_hz`; the same object where it has that rate. Lost spans grow to whole samples.
+    """The leg at `sample_rate_hz`; the same object if it has that rate already. Lost spans grow to whole samples.
 
     The filter has linear phase, so nothing moves in time. It rings into lost spans, so these are set to zero again.
     """

@@ -1,9 +1,9 @@
-"""RTP packets → the sound of one sender, on the sender's own clock (RFC 3550, RFC 3551).
+"""The RTP packets of one sender → its sound, on the sender's own clock (RFC 3550, RFC 3551).
 
 Sequence numbers show missing packets; timestamps give the place of each packet. So a jump of the timestamp alone is
 unsent silence, and a jump of both is loss. A hole with missing packets counts as lost completely: part of it may be
-silence, but the packets do not show which part. Arrival times only check the timestamps. If the capture's clock
-contradicts a jump, the sender has restarted its counters, and that clock gives the length of the hole.
+silence, but the packets do not show which part. Arrival times are only used to check the timestamps. If the capture's
+clock contradicts a jump, the sender has restarted its counters, and that clock gives the length of the hole.
 """
 
 import functools
@@ -19,27 +19,31 @@ import soundfile
 from numpy.typing import NDArray
 
 FEWEST_PACKETS: Final = 8
-"""A stream has at least this many packets: other protocols begin with the same bits."""
+"""Minimum number of packets of a stream. Other protocols begin with the same bits."""
 CLOCK_HZ: Final = 8000
-"""The RTP clock of all codecs here; also of G.722, which has 16 000 samples a second (RFC 3551, 4.5.2)."""
+"""RTP clock of all codecs here, also of G.722, which has 16 000 samples a second (RFC 3551, 4.5.2)."""
 
 _HEADER: Final = 12
 _DROPOUT: Final = 3000
 _MISORDER: Final = 100
-"""How far a sequence number may be ahead of the highest (`_DROPOUT`) or behind it (RFC 3550, A.1)."""
+"""Maximum number by which a sequence number may be behind the highest; `_DROPOUT` is the same for one ahead of it (RFC
+3550, A.1).
+"""
 _NEAR: Final = 20
 _CONTRADICTION_S: Final = 2
-"""More than the effect of jitter and of a sender's bursts."""
+"""Difference of the clocks that contradicts a jump, in seconds: more than the effect of jitter and of a sender's
+bursts.
+"""
 _SILENT: Final = (13, 19)
-"""Comfort noise (RFC 3389): the sender is silent."""
+"""Payload types of comfort noise (RFC 3389): the sender is silent."""
 _DYNAMIC: Final = 96
 _EVENT_OCTETS: Final = 4
-"""A telephone event's whole payload (RFC 4733, 2.3); its packets fill no time of the voice."""
+"""Octets of a telephone event's payload (RFC 4733, 2.3). Its packets fill no time of the voice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One octet in each tick of the clock, decoded to samples at `sample_rate_hz`."""
+    """A codec with one octet in each tick of the clock, decoded to samples at `sample_rate_hz`."""
 
     name: str
     sample_rate_hz: int
@@ -53,13 +57,13 @@ _NAMES: Final = {3: "GSM", 4: "G723", 5: "DVI4", 6: "DVI4", 7: "LPC", 10: "L16",
 
 
 def codec_name(payload_type: int) -> str:
-    """ "G729", or "payload type 111" where only the signalling names the codec."""
+    """The codec's name: "G729", or "payload type 111" if only the signalling names the codec."""
     known = CODECS.get(payload_type)
     return known.name if known else _NAMES.get(payload_type, f"payload type {payload_type}")
 
 
 class Packet(NamedTuple):
-    """One RTP packet; `arrival_ns` is None where the capture has none.
+    """One RTP packet. `arrival_ns` is None if the capture has no time stamp.
 
     `payload` is complete for types that can be decoded. For other types it is only the beginning, enough for `silent`.
     """
@@ -79,7 +83,7 @@ class Packet(NamedTuple):
 
 
 def parse(data: bytes, arrival_ns: int | None) -> Packet | None:
-    """The RTP packet in a datagram; None where it cannot be one (RFC 3550, 5.1), or is RTCP (RFC 5761, 4)."""
+    """The RTP packet in a datagram; None if it cannot be RTP (RFC 3550, 5.1), or is RTCP (RFC 5761, 4)."""
     if len(data) < _HEADER or data[0] >> 6 != 2 or 64 <= data[1] & 0x7F < _DYNAMIC:
         return None
     start, end = _HEADER + 4 * (data[0] & 0x0F), len(data)
@@ -107,7 +111,7 @@ class Stream:
     """The packets of one source and one SSRC, in any order of arrival."""
 
     packets: dict[tuple[int, int], Packet] = field(default_factory=dict)
-    """By restart and extended sequence number."""
+    """Packets by restart and extended sequence number."""
     _restarts: int = 0
     _highest: int = 0
     _last: Packet | None = None
@@ -164,8 +168,9 @@ class Stream:
 class Timeline:
     """The packets of one codec in a stream, placed on its clock.
 
-    `runs` are payloads without a hole, each run with its first tick; `lost` are spans of ticks (first, end); `ticks`
-    is the whole length. Of `pairs` of neighbouring packets, `misfits` have a length that contradicts the timestamps.
+    `runs` are payloads without a hole, each run with its first tick. `lost` are spans of ticks (first, end), and
+    `ticks` is the whole length. `pairs` counts neighbouring packets; `misfits` counts those whose length contradicts
+    the timestamps.
     """
 
     runs: list[tuple[int, list[bytes]]] = field(default_factory=list)
@@ -176,7 +181,7 @@ class Timeline:
 
 
 def lay(packets: Iterable[tuple[int, Packet]], payload_type: int) -> Timeline:
-    """Place the packets with `payload_type` on their clock. The time of packets in another codec counts as lost."""
+    """The packets with `payload_type`, placed on their clock. The time of packets in another codec counts as lost."""
     line = Timeline()
     anchor: Packet | None = None
     missing, interrupted = 0, False
@@ -212,7 +217,7 @@ def _hole(before: Packet, after: Packet) -> int:
 
 
 def decode(line: Timeline, codec: Codec) -> NDArray[np.float32]:
-    """The samples; 1.0 is full scale; holes are zero.
+    """The samples of a stream; 1.0 is full scale, and holes are zero.
 
     G.722's decoder keeps its state across a hole, as in a telephone; it is correct again within milliseconds.
     """

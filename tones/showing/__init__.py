@@ -1,1 +1,1 @@
-"""Shows and plays profiles and recordings: plans, pictures, and the sound device."""
+"""Pictures and playback of profiles and recordings: plans, spectrograms, and the sound device."""

@@ -10,13 +10,13 @@ from ..measuring.inspection import Inspection, MeasuredBurst
 from ..profile import Profile, Segment
 
 MARKS: Final = 2000
-"""The most marks; more would cover the picture."""
+"""Maximum number of marks; more would cover the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A burst in the picture. `lines_hz` holds the first and the last value of each frequency; `stairs` are a sweep's
-    steps.
+    """A burst in the picture. `lines_hz` are the first and the last value of each frequency; `stairs` is the number of
+    a sweep's steps.
 
     `tolerance_percent` is the tolerance of the frequencies, `edges_ms` that of the start and the end.
     """
@@ -30,7 +30,7 @@ class Mark:
 
 
 def marks_of_profile(profile: Profile, offset_ms: float = 0.0) -> tuple[Mark, ...]:
-    """The plan of a profile that begins at `offset_ms`; a recording has none.
+    """The marks for the plan of a profile that begins at `offset_ms`. A recording has none.
 
     The tolerance of times is relative to the whole cadence, so the tolerance of an edge grows with its time.
     """
@@ -53,7 +53,7 @@ def marks_of_profile(profile: Profile, offset_ms: float = 0.0) -> tuple[Mark, ..
 
 
 def marks_of_inspection(inspection: Inspection) -> tuple[Mark, ...]:
-    """The measured bursts."""
+    """The marks for the measured bursts."""
     return tuple(Mark(burst.start_ms, burst.end_ms, _lines(burst)) for burst in inspection.bursts)
 
 
@@ -64,9 +64,10 @@ def top_hz_of(sample_rate_hz: int, marks: Sequence[Mark]) -> float:
 
 
 def offset_ms(profile: Profile, bursts: Sequence[MeasuredBurst]) -> float | None:
-    """The start of the profile in a recording: the place where most of its bursts match a measured one.
+    """The start of the profile in a recording, in milliseconds: the place at which most of its bursts match a measured
+    one.
 
-    None where no burst matches.
+    None if no burst matches.
     """
     plan = tuple(islice(profile.timeline(), 64))
     tolerance = profile.tolerance

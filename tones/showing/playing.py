@@ -22,12 +22,13 @@ _PROGRAMS: Final[dict[str, tuple[str, ...]]] = {
     "paplay": ("--raw", "--format=s16le", "--channels=1", "--rate={rate}"),
     "aplay": ("-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", "{rate}", "-"),
 }
-"""Players of sound servers come first: a running sound server holds the device. All read samples from standard
-input."""
+"""Programs that play samples from standard input. Those of sound servers come first, because a running sound server
+holds the device.
+"""
 
 
 def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
-    """Play to the end and return the name of the player. Raises UsageError where this machine has no working player."""
+    """Play to the end, and return the name of the player. Raises UsageError if this machine has no working player."""
     failures = []
     if (failure := _by_sounddevice(samples, sample_rate_hz)) is None:
         return "sounddevice"
@@ -47,7 +48,7 @@ def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
 
 
 def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:
-    """The error, empty where sounddevice is not installed; None after playing."""
+    """The error of sounddevice, empty if it is not installed; None after playing."""
     try:
         import sounddevice
     except ImportError:

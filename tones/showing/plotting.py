@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LEGS: Final = 8
-"""The most legs that fit into one picture."""
+"""Maximum number of legs that fit into one picture."""
 _COLUMNS: Final = 1600
 _ROWS: Final = 320
 _WAVE: Final = LINES[0]
@@ -42,8 +42,8 @@ class Panel:
 def plot(path: Path, title: str, panels: Sequence[Panel], plain_title: str = "") -> None:
     """Write a PNG, replaced in one step.
 
-    `plain_title` replaces `title` where no font on this machine has its characters. Raises UsageError
-    where matplotlib is not installed or the file cannot be written.
+    `plain_title` replaces `title` if no font on this machine has its characters. Raises UsageError if matplotlib is not
+    installed, or if the file cannot be written.
     """
     if len(panels) > LEGS:
         title, plain_title = (f"{each} (the first {LEGS} of {len(panels)} legs)" for each in (title, plain_title))
@@ -109,7 +109,9 @@ def _draw_spectrogram(axes: Axes, panel: Panel) -> None:
 
 
 def _draw_mark(axes: Axes, mark: Mark, scale: float, *, label: bool) -> None:
-    """A box around the burst, a line for each frequency with its tolerance, and error bars for that of the edges."""
+    """Draw a box around the burst, a line for each frequency with its tolerance, and error bars for that of the
+    edges.
+    """
     start, end = mark.start_ms * scale, mark.end_ms * scale
     for from_hz, to_hz in mark.lines_hz:
         times, course = _course(start, end, from_hz, to_hz, mark.stairs)
@@ -154,7 +156,9 @@ def _time_unit(panel: Panel) -> tuple[str, float]:
 
 
 def _legible(text: str, plain: str) -> tuple[str, str]:
-    """The text and a font with all its characters; without such a font `plain`, or the characters that can be shown."""
+    """The text, and a font with all its characters. Without such a font: `plain`, or the characters that can be
+    shown.
+    """
     from matplotlib import font_manager
 
     for family in ("DejaVu Sans", *_JAPANESE):
@@ -170,5 +174,5 @@ def _legible(text: str, plain: str) -> tuple[str, str]:
 
 
 def _literal(text: str) -> str:
-    """Escape dollar signs, which begin a formula in matplotlib."""
+    """The text with escaped dollar signs, which begin a formula in matplotlib."""
     return text.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""The data of a picture of sound: as many values as the picture has columns, for sounds of any length."""
+"""The data of a picture of sound. It has as many values as the picture has columns, for sounds of any length."""
 
 from typing import Any, Final
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[Any]
-"""Single or double precision."""
+"""An array of single or double precision."""
 
 RANGE_DB: Final = 70.0
-"""Below the loudest by this much, a picture is empty."""
+"""Range of levels in dB. A picture is empty this far below the loudest level."""
 _WINDOW_S: Final = 0.025
 _LOOKS: Final = 6
-"""The most windows of a column: a sound of an hour has too many windows to use all."""
+"""Maximum number of windows of a column. A sound of an hour has too many windows to use all."""
 
 
 def envelope(samples: Floats, columns: int) -> tuple[Floats, Floats]:

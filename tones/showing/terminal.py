@@ -15,7 +15,7 @@ from .marks import Mark, top_hz_of
 from .spectrogram import RANGE_DB, envelope, spectrogram
 
 Floats = NDArray[Any]
-"""Single or double precision."""
+"""An array of single or double precision."""
 
 WIDEST: Final = 200
 _WAVE_ROWS: Final = 5
@@ -26,7 +26,7 @@ _SHADES: Final = " ░▒▓█"
 _BRAILLE: Final = 0x2800
 _DOTS: Final = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _HEAT: Final = ((0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191))
-"""Five colours of matplotlib's magma."""
+"""Colours from dark to bright: five of matplotlib's magma."""
 _PLAN: Final = Style(color="bright_cyan")
 _SOUNDS_DB: Final = -35.0
 
@@ -35,9 +35,9 @@ _SOUNDS_DB: Final = -35.0
 class Picture:
     """A rich renderable, as wide as the console or `width`.
 
-    From top to bottom: the waveform in braille; the spectrogram, in half blocks with colours or in shades without;
-    the bursts of the plan as bars; the time. The plan is drawn over the spectrogram: ━ where the frequency sounds, ╌
-    where it does not.
+    From top to bottom: the waveform in braille; the spectrogram, in half blocks with colours or in shades without; the
+    bursts of the plan as bars; the time. The plan is drawn over the spectrogram, with ━ while the frequency sounds and
+    ╌ while it does not.
     """
 
     samples: NDArray[Any]
@@ -100,7 +100,7 @@ class Picture:
             yield line
 
     def _planned(self, columns: int, top_hz: float) -> NDArray[np.bool_]:
-        """The cells that a frequency of the plan passes."""
+        """The cells through which a frequency of the plan passes."""
         planned = np.zeros((_ROWS, columns), np.bool_)
         for mark in self.marks:
             first, end = self._columns_of(mark, columns)
@@ -131,7 +131,7 @@ class Picture:
 def draw_samples(
     samples: NDArray[Any], sample_rate_hz: int, plan: Sequence[Mark] = (), width: int | None = None
 ) -> Picture:
-    """A picture of the samples for `rich.console.Console.print`, as wide as the console at most."""
+    """A picture of the samples for `rich.console.Console.print`, at most as wide as the console."""
     return Picture(samples, sample_rate_hz, plan, width)
 
 

@@ -1,1 +1,1 @@
-"""Recording × profile → verdict."""
+"""The verification of a recording: does it contain a profile's sound?"""

@@ -1,4 +1,4 @@
-"""The fit of a plan to a candidate: the best place, tempo and pitch of the sound there, and how well it fits.
+"""The fit of a plan to a candidate: the best place, tempo and pitch of the sound there, and the quality of that fit.
 
 Each component is demodulated along its own track into a narrow baseband. There a burst is a constant, so one coherent
 sum over it is the maximum-likelihood estimate of its amplitude. The energy that all bursts explain together is the
@@ -25,17 +25,17 @@ from .sound_plan import Component, Plan
 FILTER: Final = 128
 """Samples of the baseband filter, a Hann window of 16 ms."""
 BAND_HZ: Final = 94.0
-"""Its noise bandwidth."""
+"""Noise bandwidth of the filter, in hertz."""
 MARGIN_S: Final = 0.4
-"""The time examined before and after the sound; more where its bursts are longer."""
+"""Examined time before and after the sound, in seconds; more if its bursts are longer."""
 PITCH_REACH: Final = 0.035
 GUARD_S: Final = 0.04
-"""The time before and after a burst in which its frequency must be quiet."""
+"""Time before and after a burst in which its frequency must be quiet, in seconds."""
 
 _INSEPARABLE: Final = 0.02
-"""Regularises the fit of lines that a short burst cannot separate, which would amplify noise."""
+"""Regularisation of the fit of lines that a short burst cannot separate, and that would amplify noise."""
 _EDGE_S: Final = 0.008
-"""The rise time that the filter gives to an edge."""
+"""Rise time that the filter gives to an edge, in seconds."""
 _COARSE_PLACE_S: Final = 0.004
 _COARSE_PLACES: Final = 40
 COARSE_TEMPI: Final = np.linspace(0.80, 1.20, 11)
@@ -45,10 +45,10 @@ Complexes = NDArray[np.complex64]
 
 @dataclass(frozen=True, slots=True)
 class FittedComponent:
-    """A component as found in the recording.
+    """A component, fitted to the recording.
 
     `amplitude` is that of a sine of the same power (1.0 is full scale). `coherence` is the share of the energy in its
-    band, guards before and after included, that the model explains. `cells` is the number of independent values in
+    band, including the guards before and after, that the model explains. `cells` is the number of independent values in
     that band. `heard` is the share of the component that is not lost.
     """
 
@@ -97,7 +97,7 @@ class Fitted:
 class Grid:
     """Hypotheses: every combination of pitch, place and tempo, each in equal steps.
 
-    The grid caches what does not depend on the recording: the coarse grid serves every candidate.
+    The grid caches values that do not depend on the recording, so the coarse grid serves every candidate.
     """
 
     pitches: Floats
@@ -120,7 +120,7 @@ class Fitter:
     """Fits one plan to places of recordings."""
 
     def __init__(self, plan: Plan, tempi: Floats = COARSE_TEMPI) -> None:
-        """The coarse grid tries `tempi`."""
+        """`tempi` are the tempi of the coarse grid."""
         self.plan = plan
         longest_s = min(0.25, max(each.length_s for each in plan.components))
         highest_hz = max(max(each.from_hz, each.to_hz) for each in plan.components)
@@ -139,13 +139,13 @@ class Fitter:
         self._carriers = [np.exp(-2j * np.pi * phase(carried[track], times)).astype(np.complex64) for track in carried]
         glides = [each for each in plan.components if not each.steady]
         self.ridge = max((slope(each) / each.middle_hz for each in glides), key=abs, default=0.0)
-        """The relative rise of a glide's apparent pitch for each second by which its assumed start is later."""
+        """The relative rise of a glide's apparent pitch for each second that its assumed start is too late."""
         self.reach_s = SCREEN_HOP / RATE_HZ * 1.5 + 0.1 * plan.length_s
-        """How far the coarse grid reaches on each side of a candidate."""
+        """Reach of the coarse grid on each side of a candidate, in seconds."""
         self._coarse = self._coarse_grid(self.reach_s, tempi)
 
     def baseband(self, samples: Reals, heard: Reals | None, first: int) -> Baseband:
-        """The surroundings of a candidate at sample `first`; `heard` is 0 at lost samples and 1 elsewhere."""
+        """The baseband around a candidate at sample `first`. `heard` is 0 at lost samples and 1 elsewhere."""
         begin = first - self._lead
         piece = cut(samples, begin, self._count)
         bands = tuple(self._filtered(piece * carrier) for carrier in self._carriers)
@@ -177,8 +177,9 @@ class Fitter:
         return best
 
     def _fine_glide(self, base: Baseband, coarse: Fitted) -> Fitted:
-        """A later assumed start makes a glide seem higher, so its likelihood is a ridge: search along it, then
-        across."""
+        """The same as `fine` for a glide. A later assumed start makes a glide seem higher, so its likelihood is a
+        ridge: the search goes along it, then across.
+        """
         origin = base.first / RATE_HZ
         best = coarse
         reach_s, tempo_step, pitch_step = 0.012, 0.02, self._pitch_step / 2
@@ -234,8 +235,8 @@ class Fitter:
 class Baseband:
     """The surroundings of a place: a band for each track, at 500 frames a second.
 
-    `times` are in seconds from sample `first`; `mask` is the share of each frame that is not lost; None where nothing
-    is lost.
+    `times` are in seconds from sample `first`. `mask` is the share of each frame that is not lost; None if nothing is
+    lost.
     """
 
     first: int
@@ -260,7 +261,9 @@ class Baseband:
         return found
 
     def demodulated(self, index: int, each: Component, fitted: Fitted) -> Complexes:
-        """The band of a component as found: a constant while it sounds, or a sum of its lines."""
+        """The band of a component at its fitted place. It is a constant while the component sounds, or a sum of its
+        lines.
+        """
         turning = _turning(np.array([fitted.pitch * each.middle_hz]), self.times)[0]
         bend = self._bent(each, fitted)
         return np.asarray(self.bands[self.track_of[index]] * (turning if bend is None else turning * bend))
@@ -316,7 +319,7 @@ class Baseband:
         return np.asarray(np.sum((lines.conj() * together).real, axis=-1))
 
     def _frames(self, soft: int, spans: Spans) -> Floats:
-        """How many frames of each span are not lost."""
+        """Number of frames of each span that are not lost."""
         if self.mask is None:
             return spans.frames
         heard = soft_sums(self.mask[:, None], soft)
@@ -365,12 +368,12 @@ def slope(each: Component) -> float:
 
 
 def softness(each: Component) -> int:
-    """The frames over which an edge rises; odd, so that the middle of the edge is the middle of a frame."""
+    """Number of frames over which an edge rises. It is odd, so that the middle of the edge is the middle of a frame."""
     return 2 * round(float(np.hypot(_EDGE_S, each.ramp_s / 2)) * FRAMES_PER_S / 2) + 1
 
 
 def _turning(frequencies_hz: Floats, times: Floats) -> Complexes:
-    """The carriers that demodulate equally spaced frequencies: frequencies × times."""
+    """The carriers that demodulate frequencies at equal distances: frequencies × times."""
     turning = np.empty((len(frequencies_hz), len(times)), np.complex64)
     turning[0] = np.exp(-2j * np.pi * frequencies_hz[0] * times)
     if len(frequencies_hz) > 1:
@@ -381,7 +384,7 @@ def _turning(frequencies_hz: Floats, times: Floats) -> Complexes:
 
 
 def _overlap(each: Component, spans: Spans) -> Complexes:
-    """The correlation of a component's lines over each span: … × lines × lines; 1 is equality."""
+    """The correlation of a component's lines over each span: … × lines × lines. 1 means equal."""
     lines_hz = np.array(each.lines_hz)
     apart = (lines_hz[None, :] - lines_hz[:, None]) * (spans.ends - spans.starts)[..., None, None]
     middle = (lines_hz[None, :] - lines_hz[:, None]) * ((spans.starts + spans.ends) / 2)[..., None, None]

@@ -2,7 +2,7 @@
 
 Each feature distinguishes the sound from chance patterns of speech. A logistic regression learned their weights from
 speech and from sounds under speech. `calibration.json` holds the weights, the thresholds and the false alarms
-measured with them; `python -m bench.verify.calibrating` writes it.
+measured with them; `python -m bench.verify.calibration` writes it.
 """
 
 import json
@@ -18,7 +18,7 @@ from .fit import Fitted
 from .screening import RATE_HZ, Reals, cut
 
 AUDIBLE: Final = 0.4
-"""A component counts only if this share of its time is in the recording."""
+"""Share of a component's time that must be in the recording for it to count."""
 _WINDOW: Final = 256
 _HOP: Final = 64
 _NEAR_HZ: Final = 80.0
@@ -28,13 +28,13 @@ _HIGHEST_HZ: Final = 3500.0
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What distinguishes the sound from speech.
+    """Features that distinguish the sound from speech.
 
     `score`: −log10 of the probability of the coherence in noise, divided by 10. `share`: log-odds of the tones' share
     in the total power while they sound. `weakest`: −log of the share of the worst component that the model leaves
-    unexplained. `spread`: level difference between the loudest and the quietest component, relative to the profile,
-    in units of 6 dB. `pitch`, `tempo`: squared errors in units of half the tolerance, at most 1. `quiet`: level below
-    the profile's, in units of 10 dB. `few`: 1 / number of bursts; chance imitates a sound of few bursts more often.
+    unexplained. `spread`: level difference between the loudest and the quietest component, relative to the profile, in
+    units of 6 dB. `pitch`, `tempo`: squared errors in units of half the tolerance, at most 1. `quiet`: level below the
+    profile's, in units of 10 dB. `few`: 1 / number of bursts; chance imitates a sound of few bursts more often.
     """
 
     score: float
@@ -49,8 +49,8 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`weights` are for Features, then a constant. Scores from `threshold` up are the sound; scores below `grey` are
-    not.
+    """The calibrated values. `weights` are for Features, then a constant. Scores from `threshold` up are the sound;
+    scores below `grey` are not.
 
     `hours` of speech and music that the regression did not use gave `false_alarms`, counted for each profile
     separately; `false_alarms_per_hour` is the upper limit of a 95 % confidence interval.

@@ -1,4 +1,4 @@
-"""Tests of the single parts of a sound, which the likelihood of the whole does not make."""
+"""Tests of the single parts of a sound, which the likelihood of the whole does not cover."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,47 +15,52 @@ from .screening import Reals
 from .sound_plan import Component, Plan
 
 CODEC_MS: Final = 4.0
-"""How far codecs move the edge of a burst; this is added to the tolerance."""
+"""Milliseconds by which codecs move the edge of a burst. They are added to the tolerance."""
 _ENOUGH: Final = 0.7
-"""A burst counts as heard if this share of it is in the recording: single lost packets do not matter."""
+"""Share of a burst that must be in the recording for it to count as heard. Single lost packets do not matter."""
 _WHOLE: Final = 0.95
 _PURE: Final = 0.7
-"""The edges of a burst can be measured above the share `_WHOLE` and this coherence."""
+"""Minimum coherence of a burst whose edges can be measured; it must also exceed the share `_WHOLE`."""
 _PURE_BLASTED: Final = 0.53
-"""As `_PURE`, for a limited burst: a codec that distorts its first third turns the phase there."""
+"""The same as `_PURE` for a limited burst, because a codec that distorts its first third turns the phase there."""
 _EVEN: Final = 0.55
-"""A burst is there from its start to its end if its weakest slice has this share of the amplitude of the louder ones;
-in white noise 5 dB above the sound, and after the codecs, a whole burst has more."""
+"""Minimum amplitude of a burst's weakest slice, as a share of that of the louder ones, if the burst is whole. Even in
+white noise 5 dB above the sound, and after the codecs, a whole burst has more.
+"""
 _EVEN_ALONE: Final = 0.65
 ALONE: Final = 0.9
-"""Where its tones have this share of all power, no noise makes a burst uneven, but echo may fill what is missing."""
+"""Share of all power that its tones must have so that no noise can make a burst uneven; echo may still fill missing
+parts.
+"""
 _MISSING_DB: Final = -12.0
 _SILENT_DB: Final = -60.0
-"""Codecs and buffers leave more of a burst that they damage."""
+"""Level below which a burst is missing. Codecs and buffers leave more of a burst that they damage."""
 _PACKETS_S: Final = 0.08
-"""Four packets lost in a row leave nothing of a burst of this length."""
+"""Length of a burst in seconds of which four packets lost in a row leave nothing."""
 _CLEAN: Final = 0.9
-"""With this coherence in every burst, the line has changed little."""
+"""Coherence of every burst at which the line has changed little."""
 _PRECISE_MS: Final = 8.0
-"""A sound whose edges all lie this near to an even cadence was made with that cadence; a buffer stretches in steps."""
+"""Maximum distance of all edges from an even cadence, if the sound was made with that cadence. A buffer stretches in
+steps.
+"""
 _STRETCH: Final = 1.5
-"""Adaptive buffers stretch a whole sound by less than so many tolerances."""
+"""Number of tolerances by which adaptive buffers stretch a whole sound at most."""
 _CONTINUOUS_DB: Final = -2.0
-"""No echo or concealment is as loud in a pause."""
+"""Level of a continued tone in a pause. No echo or concealment is as loud."""
 _FURTHER_DB: Final = -6.0
 _FURTHER_COHERENCE: Final = 0.85
 _FURTHER_DAMAGED: Final = 0.55
-"""Of a further burst, loss or a room may leave so little; a voice has it seldom at the sound's own pitch."""
+"""Coherence that loss or a room may leave of a further burst. A voice rarely has it at the sound's own pitch."""
 _REMNANT_DB: Final = -25.0
 _REMNANT_COHERENCE: Final = 0.3
 _REMNANT_SHARE: Final = 0.85
-"""After the sound, loss may leave so little of a further burst; a voice has not so much of its power at a tone."""
+"""Share that loss may leave of a further burst after the sound. A voice rarely has as much of its power at a tone."""
 _REMNANT_AFTER_S: Final = 0.02
-"""The filter spreads the end of the sound by less."""
+"""Time after the sound in seconds. The filter spreads the end of the sound by less."""
 _SAME_PITCH: Final = 0.01
 _PAUSE_DB: Final = -6.0
 _EDGE_BEYOND_S: Final = 0.01
-"""An edge is looked for this far beyond the limit."""
+"""Distance in seconds, beyond the limit, up to which an edge is searched."""
 _REPLAY_S: Final = 0.02
 _REPLAY: Final = 0.3
 _ROW: Final = 0.15
@@ -68,9 +73,9 @@ class Burst:
     end_error_s: float
     heard: float
     weakest: float
-    """Of the burst's slices, relative to its louder ones."""
+    """Amplitude of the burst's weakest slice, relative to the louder ones."""
     blasted: bool = False
-    """Whether it was limited because a part of it was much too loud."""
+    """True if it was limited because a part of it was much too loud."""
 
     @property
     def level_db(self) -> float:
@@ -89,13 +94,13 @@ class Burst:
 
     @property
     def edges_ms(self) -> tuple[float, float] | None:
-        """The errors of its start and end; None where they cannot be measured."""
+        """The errors of its start and end; None if they cannot be measured."""
         if self.heard <= _WHOLE or self.covered:
             return None
         return 1000 * self.start_error_s, 1000 * self.end_error_s
 
     def ends_within(self, limit_ms: float) -> bool:
-        """True if both its edges can be measured and are right."""
+        """True if both its edges can be measured and are within the limit."""
         return self.edges_ms is not None and max(map(abs, self.edges_ms)) <= limit_ms
 
     def reported(self, profile: Profile) -> HeardBurst:
@@ -114,11 +119,11 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A place where the sound may be.
+    """A place at which the sound may be.
 
-    `share` is that of its tones in all the power while they sound. `beside` holds the bursts around it and their levels
-    relative to its own (dB). `tails` says of bursts whether they die away, as in a room. `alone`: its tones are quiet
-    before it and after it. `remnants` are what may be left of a further burst after it.
+    `share` is the share of its tones in all the power while they sound. `beside` has the bursts around it, with their
+    levels relative to its own bursts (dB). `tails` is True for each burst that dies away, as in a room. `alone` is True
+    if its tones are quiet before and after it. `remnants` are possible remains of a further burst after it.
     """
 
     profile: Profile
@@ -138,7 +143,7 @@ class Case:
 
     @property
     def uneven(self) -> tuple[int, ...]:
-        """The numbers of the bursts of which a part is missing or covered, from 1."""
+        """The numbers, from 1, of the bursts of which a part is missing or covered."""
         even = _EVEN_ALONE if self.share > ALONE else _EVEN
         return tuple(index for index, burst in enumerate(self.bursts, 1) if burst.weakest < even)
 
@@ -165,7 +170,7 @@ def _clean(case: Case) -> bool:
 
 
 def _precise(case: Case) -> bool:
-    """True if times off the profile's are those of another sound; a single burst fits any length."""
+    """True if deviating times prove that it is another sound. A single burst fits any length."""
     edges = [each.edges_ms for each in case.bursts]
     return (
         len(edges) > 1
@@ -175,7 +180,7 @@ def _precise(case: Case) -> bool:
 
 
 def _complete(case: Case) -> Test:
-    """Every burst is there from its start to its end, with the level relative to the others that the profile gives."""
+    """The test that every burst is there from its start to its end, with the profile's level relative to the others."""
     unheard = [index for index, burst in enumerate(case.bursts, 1) if burst.heard < _ENOUGH]
     loudest = max((burst.level_db for burst in case.bursts if burst.heard >= AUDIBLE), default=0.0)
     missing = [
@@ -185,7 +190,7 @@ def _complete(case: Case) -> Test:
     ]
     if missing:
         others = [burst for burst in case.bursts if burst.level_db >= loudest + _MISSING_DB]
-        # Where a codec left something of one of them, the line lost packets, and may have lost the others too.
+        # If a codec left a remnant of one, the line lost packets, and may have lost the others too.
         silent = all(burst.level_db < loudest + _SILENT_DB for _, burst in missing)
         certain = silent and all(burst.coherence > _CLEAN for burst in others) and not _lost_whole(case, missing)
         says = f"{_numbered([index for index, _ in missing])} missing"
@@ -199,7 +204,7 @@ def _complete(case: Case) -> Test:
 
 
 def _edges(case: Case) -> Test:
-    """No edge of a burst is further off than the tolerance of the whole cadence allows."""
+    """The test that no edge of a burst is further off than the tolerance of the whole cadence allows."""
     limit_ms = _edge_limit_ms(case.profile, case.plan)
     measured = [
         (max(map(abs, edges)), index) for index, burst in enumerate(case.bursts, 1) if (edges := burst.edges_ms)
@@ -220,7 +225,9 @@ def _edges(case: Case) -> Test:
 
 
 def _lost_whole(case: Case, missing: Sequence[tuple[int, Burst]]) -> bool:
-    """True if a few packets, not known to be lost, can have taken all that is missing: a short burst between others."""
+    """True if a few lost packets, which are not known to be lost, can explain everything that is missing: a short burst
+    between others.
+    """
     if case.base.mask is not None or len(missing) > 1 or missing[0][0] in (1, len(case.bursts)):
         return False
     components = [each.component for each in missing[0][1].components]
@@ -240,7 +247,9 @@ def _edge_limit_ms(profile: Profile, plan: Plan) -> float:
 
 
 def _further(case: Case) -> Test:
-    """There is no further burst before or after the sound: none is as pure, as long and nearly as loud as its own."""
+    """The test that there is no further burst before or after the sound: none that is as pure, as long and nearly as
+    loud as its own bursts.
+    """
     near = [
         each
         for each, loudness in case.beside
@@ -262,12 +271,14 @@ def _further(case: Case) -> Test:
     says = f"a further burst of {found.component.middle_hz:.0f} Hz is at {further[0].start_s:z.2f} s"
     # Of a damaged sound, it may be a burst of its own, found one place later.
     whole = all(test(case).outcome is CheckOutcome.PASSED for test in (_cadence, _complete, _edges))
-    # In a room, what a decoder repeats of the last burst looks like one.
+    # In a room, a decoder's repetition of the last burst looks like another burst.
     return Test("further", CheckOutcome.FAILED, says, certain=whole and not case.resounds)
 
 
 def remnants(samples: Reals, fitted: Fitted, beside: Iterable[tuple[Fitted, float]]) -> Iterator[Fitted]:
-    """What may be left of a further burst that the line destroyed: after the sound, and of its tone alone."""
+    """Bursts after the sound that may be the remains of a further burst: they have only its tone, because the line
+    destroyed the rest.
+    """
     for each, loudness in beside:
         if (
             each.start_s > fitted.end_s + _REMNANT_AFTER_S
@@ -279,7 +290,7 @@ def remnants(samples: Reals, fitted: Fitted, beside: Iterable[tuple[Fitted, floa
 
 
 def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool:
-    """True if all further bursts are parts of one earlier play of the sound, and not of a longer row of bursts."""
+    """True if all further bursts are parts of one earlier playback of the sound, and not of a longer series."""
     tempo = 1 + fitted.tempo
 
     def near(each: Fitted, place_s: float) -> bool:
@@ -310,7 +321,7 @@ def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool
 
 
 def _pauses(case: Case) -> Test:
-    """A tone is silent in the pauses between its bursts."""
+    """The test that a tone is silent in the pauses between its bursts."""
     levels = list(_pause_levels_db(case))
     loud = [start_s for start_s, level, _ in levels if level > _PAUSE_DB]
     # A voice after the sound can look like a room, but not after each burst.
@@ -332,8 +343,8 @@ def _pauses(case: Case) -> Test:
 
 
 def _pause_levels_db(case: Case) -> Iterator[tuple[float, float, float]]:
-    """End of each pause of a tone in the plan, and the tone's level relative to the next burst, and to the louder one
-    beside it.
+    """For each pause of a tone in the plan: its end, and the tone's level relative to the next burst and to the louder
+    one beside it.
     """
     latest: dict[int, int] = {}
     for index, each in enumerate(case.plan.components):

@@ -1,4 +1,4 @@
-"""Measurements of the parts of a fitted sound: the edges of its bursts, what is missing within them, its pauses."""
+"""Measurements of the parts of a fitted sound: the edges of its bursts, missing parts within them, and its pauses."""
 
 from typing import Any, Final
 
@@ -12,32 +12,38 @@ from .sound_plan import Component, Plan
 
 _SHORTEST_PAUSE_S: Final = 0.02
 _EDGE_REACH: Final = 0.7
-"""An edge is looked for within this share of the burst."""
+"""Share of the burst within which an edge is searched."""
 _EDGE_STEP_S: Final = 0.0005
 _SLICE_S: Final = 0.024
-"""A packet and the baseband filter's edge: the middle of a lost packet is silent in one slice."""
+"""Length of a slice in seconds: a packet and the baseband filter's edge, so that the middle of a lost packet is silent
+in one slice.
+"""
 _SLICES: Final = 3
-"""A short burst has this number of slices at least."""
+"""Minimum number of slices of a short burst."""
 _SLICE_STEP_S: Final = 0.004
 _ASIDE_S: Final = 0.006
-"""The edges of a burst, where the filter mixes it with what is around it, belong to no slice."""
+"""Time at each edge of a burst that belongs to no slice, because the filter mixes it with the surroundings."""
 _SLICE_HEARD: Final = 0.5
-"""A slice counts only if this share of it is not lost."""
+"""Share of a slice that must not be lost for it to count."""
 _TAIL_S: Final = (0.015, 0.055)
 _LATE_S: Final = (0.11, 0.16)
-"""Both from the end of a burst: a room still holds much of the tone in the first, and less of it in the second."""
+"""Times after the end of a burst: the first, in which a room still has much of the tone, and the second, in which it
+has less.
+"""
 _TAIL: Final = 10 ** (-25 / 20)
 _CONTINUED: Final = 10 ** (-2 / 20)
-"""The tail's amplitude lies between these shares of the burst's: below is silence, above the burst goes on."""
+"""Shares of the burst's amplitude between which a tail lies. Below is silence; above, the burst continues."""
 _DECAY: Final = 10 ** (-3 / 20)
-"""What is late has at most this share of the tail's amplitude."""
+"""Maximum amplitude of the later part, as a share of the tail's."""
 _AROUND_S: Final = 0.25
 _QUIET: Final = 10 ** (-5 / 20)
-"""Before a sound in a room, and once its tail has died away, its tones have less of its amplitude."""
+"""Maximum amplitude of the tones before a sound in a room and after its tail has died away, as a share of the
+sound's.
+"""
 _AROUND_HEARD: Final = 0.8
-"""What is around a sound is known only if this share of it is not lost."""
+"""Share of the surroundings that must not be lost for them to be known."""
 _BLAST: Final = 5.0
-"""A part of a burst that is louder than its middle by this factor outweighs the rest of it."""
+"""Factor above the amplitude of its middle at which a part of a burst outweighs the rest."""
 
 
 def edge_errors(base: Baseband, index: int, each: Component, fitted: Fitted, reach_s: float) -> tuple[float, float]:
@@ -80,7 +86,7 @@ def _sums(values: NDArray[Any], first: NDArray[np.intp], last: NDArray[np.intp])
 def between(
     base: Baseband, index: int, each: Component, fitted: Fitted, gap_start_s: float, gap_end_s: float
 ) -> float | None:
-    """The amplitude of a component's tone in a pause of the plan; None where the pause is too short to measure."""
+    """The amplitude of a component's tone in a pause of the plan; None if the pause is too short to measure."""
     inset_s = softness(each) / FRAMES_PER_S
     place_s = fitted.start_s - base.first / RATE_HZ
     tempo = 1 + fitted.tempo
@@ -93,7 +99,7 @@ def between(
 
 
 def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
-    """For each burst that its tone follows: True if the tone dies away, as in a room, instead of ending there."""
+    """One value for each burst that its tone follows: True if the tone dies away slowly, as in a room."""
     times = base.times + base.first / RATE_HZ
     found: list[bool] = []
 
@@ -116,11 +122,11 @@ def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
     return found
 
 
-def alone(base: Baseband, fitted: Fitted) -> bool:
+def stands_alone(base: Baseband, fitted: Fitted) -> bool:
     """True if the sound's tones are quiet before it, and after it once a room's tail has died away.
 
-    A longer tone or a pulsating one, of the network or in music, is there before or after, too. What is lost could be
-    such a tone.
+    A longer or pulsating tone, from the network or in music, is also there before or after. A lost part could be such a
+    tone.
     """
     times = base.times + base.first / RATE_HZ
     begin_s, end_s = fitted.start_s - _AROUND_S, fitted.end_s + _LATE_S[0] + _AROUND_S
@@ -141,10 +147,11 @@ def alone(base: Baseband, fitted: Fitted) -> bool:
 
 
 def blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:
-    """The sound's level as a factor of the profile's, if its first burst is much louder than that for a time.
+    """The sound's level as a factor of the profile's, if its first burst is for a time much louder than this level;
+    otherwise None.
 
-    None where it is not. A codec with a memory, such as G.722, begins a sound so if its two ends do not agree on what
-    came before. That lasts for less than half of a burst: the middle of its amplitudes is right.
+    A codec with a memory, such as G.722, begins a sound like this if its two ends disagree about the past. That lasts
+    for less than half of a burst, so the median of its amplitudes is right.
     """
     times = base.times + base.first / RATE_HZ
     middle = peak = 0.0

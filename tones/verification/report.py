@@ -1,11 +1,11 @@
-"""The report of the verification on a recording."""
+"""The report of the verification of a recording."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ToneVerdict(StrEnum):
-    """The verdicts in order of precedence: of several places in a recording, the first verdict counts."""
+    """The verdicts in order of precedence. Of several places in a recording, the first verdict counts."""
 
     CONFORMS = "conforms"
     """The sound is there, and every test of it passed."""
@@ -14,7 +14,7 @@ class ToneVerdict(StrEnum):
     CANNOT_TELL = "cannot-tell"
     """The recording shows neither that the sound is there nor that it is not."""
     ABSENT = "absent"
-    """The sound is not there; something similar may be."""
+    """The sound is not there, although something similar may be."""
 
 
 class CheckOutcome(StrEnum):
@@ -25,11 +25,11 @@ class CheckOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """The result of one test; `says` gives it in words.
+    """The result of one test; `says` is the result in words.
 
-    `certain` is False for a failure that the line can have caused: losses that a decoder or an adaptive buffer
-    covered up, echo, noise. A sound with such failures alone may be the profile's. `explained` is True where the
-    recording shows how: a part of a burst is missing, or the room resounds.
+    `certain` is False for a failure that the line can have caused: losses that a decoder or an adaptive buffer covered
+    up, echo, noise. A sound with only such failures may be the profile's. `explained` is True if the recording shows
+    the cause: a part of a burst is missing, or the room resounds.
     """
 
     name: str
@@ -43,8 +43,8 @@ class Test:
 class HeardBurst:
     """A burst of the sound as measured in the recording.
 
-    Errors are relative to the profile's cadence at its best fit. They are None where the edges cannot be measured:
-    a part is lost, or another sound covers it.
+    Errors are relative to the profile's cadence at its best fit. They are None if the edges cannot be measured: a part
+    is lost, or another sound covers it.
 
     `heard` is the share of the burst that is in the recording. `level_dbm0` is the level of all its tones together.
     """

@@ -1,4 +1,4 @@
-"""Sums over spans of a baseband, read from a running sum: each costs the same, however long the span is."""
+"""Sums over spans of a baseband, read from a running sum. Each takes the same time, however long the span is."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Position:
 
     @classmethod
     def at(cls, position: Floats, frames: int) -> Position:
-        """Clipped to both ends of a sum over `frames` frames."""
+        """The places, clipped to both ends of a sum over `frames` frames."""
         clipped = np.clip(position, 0, frames - 0.001)
         index = clipped.astype(np.intp)
         return cls(index, (clipped - index).astype(np.float32)[..., None])
 
     def of(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Position × the other axis of `values`."""
+        """The interpolated values: position × the other axis of `values`."""
         found: NDArray[Any] = values[self.index]
         found += (values[self.index + 1] - found) * self.share
         return found
@@ -67,6 +67,6 @@ class Spans:
         return self.first.index.shape
 
     def at(self, row: int, column: int) -> Spans:
-        """One span."""
+        """One of the spans."""
         first, last = (Position(each.index[row, column], each.share[row, column]) for each in (self.first, self.last))
         return Spans(first, last, self.starts[row, column], self.ends[row, column])

@@ -1,10 +1,10 @@
-"""The places of a recording where a sound may be, found at tens of thousands times real time.
+"""The places of a recording at which a sound may be, found at tens of thousands times real time.
 
-There are two stages. Both work on short windows, reduced to a complex value at each of the sound's frequencies. At
-each place, the first stage compares the power where the sound has its tones with all the power at these frequencies
-around it. The second sums the values coherently over each tone, for pitches around the nominal one: speech has power
-there too, but does not stay in phase for so long. A place that passes is only a candidate: the thresholds are far
-below what `fit` needs to recognise a sound.
+There are two stages. Both work on short windows, reduced to a complex value at each of the sound's frequencies. At each
+place, the first stage compares the power where the sound has its tones with all the power at these frequencies around
+it. The second sums the values coherently over each tone, for pitches around the nominal one: speech has power there
+too, but does not stay in phase for so long. A place that passes is only a candidate: the thresholds are far below what
+`fit` needs to recognise a sound.
 """
 
 import math
@@ -19,43 +19,49 @@ from .sound_plan import Component, Plan
 RATE_HZ: Final = 8000
 HOP: Final = 64
 WINDOW: Final = 3 * HOP
-"""24 ms: half as long as the shortest pulses of the network."""
+"""Samples of the window, 24 ms: half as long as the shortest pulses of the network."""
 BAND_HZ: Final = 62.0
-"""The window's noise bandwidth."""
+"""Noise bandwidth of the window, in hertz."""
 FRAMES_PER_S: Final = RATE_HZ / HOP
 PITCH_REACH: Final = 0.025
 
 _BLOCK: Final = 1024
 """Frames of one matrix product, so that it stays in the processor's cache."""
 _CHANNEL_HZ: Final = 8.0
-"""Frequencies nearer than this share a channel."""
+"""Distance below which frequencies share a channel, in hertz."""
 _STEADY_HZ: Final = 40.0
-"""Steady tones approximate a glide; each covers at most this much of it."""
+"""Maximum part of a glide, in hertz, that one of the steady tones which approximate it covers."""
 _CONTRAST: Final = 0.5
 _MOST: Final = 0.72
 _BALANCE: Final = 0.08
-"""These three are shares of the sound's own values in silence."""
+"""Minimum balance of the pieces. This and the next two values are shares of the sound's own values in silence."""
 _LASTING: Final = 1.1
-"""The contrast must exceed that of a continuous tone, such as a note of music, by this factor."""
+"""Factor by which the contrast must exceed that of a continuous tone, such as a note of music."""
 _SILENCE: Final = 1e-7
-"""Power of −67 dBm0, below every telephone's noise."""
+"""Power of silence, −67 dBm0, below every telephone's noise."""
 _GATE: Final = 0.15
-"""A share of the sound's own score in silence; under equally loud speech the sound keeps more."""
+"""Minimum number of score, as a share of the sound's own score in silence. Under equally loud speech the sound keeps
+more.
+"""
 _LOWEST_GATE: Final = 4.0
 _CONTRAST_DAMAGED: Final = 0.85
-"""Of the contrast of other places: a room's tail lies around the sound."""
+"""Contrast of a damaged sound, as a share of that of other places, because a room's tail surrounds the sound."""
 _NEARLY: Final = 0.5
-"""Of the score that a damaged place needs: from here up, a place near the peak may have it."""
+"""Share of the score that a damaged place needs, at which a place near the peak may reach it."""
 _REMAINING: Final = 0.75
-"""Of the sound's own contrast: where so much of the power lies in the sound's places, little coherence can be left."""
+"""Share of the sound's own contrast at which so much power is in the sound's places that little coherence can be
+left.
+"""
 _OWN_SHARE: Final = 0.6
-"""Of all power while the sound lasts, at its frequencies: speech seldom has so much of its power there."""
+"""Share of all power that its frequencies must have while the sound lasts. Speech rarely has as much of its power
+there.
+"""
 _AROUND: Final = 8
-"""Frames before and after a peak, in which a damaged sound may be more coherent."""
+"""Frames before and after a peak in which a damaged sound may be more coherent."""
 _SPREAD: Final = 10**-1.6
-"""The faintest tone may be 16 dB below the loudest."""
+"""Minimum level of the faintest tone, 16 dB below the loudest."""
 _FAINTEST: Final = 10**-3.5
-"""The loudest tone may be 35 dB below the profile's level."""
+"""Minimum level of the loudest tone, 35 dB below the profile's level."""
 
 Reals = NDArray[np.float32]
 Complexes = NDArray[np.complex64]
@@ -64,7 +70,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The `samples` at which the sound may begin, to within a hop, and their `scores`; the best first."""
+    """The `samples` at which the sound may begin, to within a hop, and their `scores`, with the best first."""
 
     samples: NDArray[np.intp]
     scores: Floats
@@ -80,11 +86,11 @@ class _Piece:
     middle_hz: float
     lines_hz: tuple[float, ...]
     power: float
-    """The power of the profile's own tone."""
+    """Power of the profile's own tone."""
 
 
 class Screen:
-    """Looks for one plan; `own` is the plan's sound in silence, at 8 kHz."""
+    """A search for one plan. `own` is the plan's sound in silence, at 8 kHz."""
 
     def __init__(self, plan: Plan, own: Reals) -> None:
         length = math.ceil(plan.length_s * FRAMES_PER_S)
@@ -116,7 +122,7 @@ class Screen:
         self._balance *= float(balance[best])
 
     def described(self) -> dict[str, Any]:
-        """What it compares, as values for JSON: the browser's detector screens by the same."""
+        """The values for the comparison, for JSON. The browser's detector screens with the same values."""
         return {
             "guard": self._guard,
             "span": self._span,
@@ -148,7 +154,9 @@ class Screen:
         return Candidates(places, scores[kept][order])
 
     def remains(self, samples: Reals, least: float) -> Candidates:
-        """The candidates of which the line left little phase: almost all power lies where the sound has its tones."""
+        """The candidates for a sound of which the line left little phase. Almost all their power is in the places of
+        the sound's tones.
+        """
         values = self._values(samples)
         contrast, _, power = self._compare(values)
         good = (contrast > self._remaining) & (power > _SILENCE) & (self._own_share(values, samples) > _OWN_SHARE)
@@ -158,7 +166,7 @@ class Screen:
     def _nearby(
         self, values: tuple[Reals, Reals], peaks: NDArray[np.intp], scores: Floats, least: float
     ) -> tuple[NDArray[np.intp], Floats]:
-        """The most coherent place near each peak: a room moves the power to later than the sound."""
+        """The most coherent place near each peak, because a room moves the power to a time after the sound."""
         peaks = peaks[scores > _NEARLY * least]
         around = peaks[:, None] + np.arange(-_AROUND, _AROUND + 1)
         np.clip(around, 0, len(values[0]) - self._span - 1, out=around)
@@ -171,7 +179,7 @@ class Screen:
 
     @property
     def _edge(self) -> int:
-        """Frames of silence before and after the recording, so that a sound may lie at its very end."""
+        """Frames of silence before and after the recording, so that a sound may be at its very end."""
         return self._guard + WINDOW // HOP
 
     def _values(self, samples: Reals) -> tuple[Reals, Reals]:
@@ -195,7 +203,7 @@ class Screen:
         return cosines, sines
 
     def _compare(self, values: tuple[Reals, Reals]) -> tuple[Floats, Floats, Floats]:
-        """Contrast, ratio of the weakest piece to the mean, and mean power at each place."""
+        """For each place: the contrast, the ratio of the weakest piece to the mean, and the mean power."""
         cosines, sines = values
         places = max(len(cosines) - self._span, 0)
         sums = np.zeros((self._channels, len(cosines) + 1))
@@ -217,7 +225,7 @@ class Screen:
         cosines, sines = values
         length = self._span - 2 * self._guard
         hops = cut(samples, -self._edge * HOP, (len(cosines) + 2) * HOP).reshape(-1, HOP)
-        # A window is three hops long; the middle one says what its power is.
+        # A window is three hops long; the middle one gives its power.
         squares = np.asarray(np.mean(hops * hops, axis=1, dtype=np.float64))[1:-1]
         own = np.asarray(np.sum(cosines * cosines + sines * sines, axis=1, dtype=np.float64)) / 2
         places = max(len(cosines) - self._span, 0)
@@ -229,7 +237,7 @@ class Screen:
         return np.asarray(lasting(own) / (lasting(squares) + 1e-12))
 
     def _coherence(self, values: tuple[Reals, Reals], places: NDArray[np.intp], *, lossy: bool) -> Floats:
-        """−log10 of the probability of so much coherence in noise at each place, for all pieces together."""
+        """−log10 of the probability of as much coherence in noise at each place, for all pieces together."""
         cosines, sines = values
         scores = np.zeros(len(places))
         loudest, faintest = np.zeros(len(places)), np.full(len(places), np.inf)
@@ -262,14 +270,14 @@ class Screen:
 
 
 def _peaks(values: Floats) -> NDArray[np.intp]:
-    """The places of the values above 0 that no neighbour exceeds."""
+    """The places of positive values that no neighbour exceeds."""
     places = np.flatnonzero(values)
     padded = np.pad(values, 1)
     return places[(values[places] >= padded[places]) & (values[places] > padded[places + 2])]
 
 
 def cut(samples: Reals, begin: int, count: int) -> Reals:
-    """`count` samples from `begin`, with silence before and after the recording."""
+    """`count` samples from `begin` on, with silence before and after the recording."""
     inside = samples[max(begin, 0) : max(begin + count, 0)]
     if len(inside) == count:
         return inside

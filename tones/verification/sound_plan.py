@@ -1,7 +1,7 @@
 """The plan of a sound: the components that a receiver expects, with their times.
 
 A component is one burst of one steady or gliding tone, or one step of a sweep in steps. Tones of one burst that the
-receiver's filters cannot separate are the lines of one component, and so are the sidebands of a modulated tone.
+receiver's filters cannot separate are lines of one component; so are the sidebands of a modulated tone.
 """
 
 import math
@@ -19,13 +19,13 @@ from ..measuring.inspection import MeasuredBurst, inspect
 from ..profile import CALL_LIMIT_MS, Burst, Law, Profile
 
 CLOSE_HZ: Final = 70.0
-"""Tones nearer than this share a component."""
+"""Distance below which tones share a component, in hertz."""
 COMPONENT_LIMIT: Final = 120
 _SAME_HZ: Final = 1.0
 _TONE_DB: Final = 6.0
-"""A burst of a recording is a tone, not noise, from this SINAD up."""
+"""SINAD in dB at which a burst of a recording is a tone, not noise."""
 _WEAK_DB: Final = -15.0
-"""Relative to the strongest partial of a recorded burst; weaker partials are lost on the line."""
+"""Level relative to the strongest partial of a recorded burst, below which partials are lost on the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Component:
     """A tone from `start_s` to `end_s` of the sound; edges count at half amplitude.
 
     Its frequency changes evenly from `from_hz` to `to_hz`. `lines_hz` are the offsets of its spectral lines;
-    `amplitude` is that of a sine as loud as all lines together (1.0 is full scale). `burst` counts the bursts of the
-    sound from 0.
+    `amplitude` is the amplitude of a sine as loud as all lines together (1.0 is full scale). `burst` counts the bursts
+    of the sound from 0.
     """
 
     burst: int
@@ -90,7 +90,7 @@ class Plan:
 
 
 def plan_of(profile: Profile) -> Plan:
-    """The plan of a profile. Raises ToneError where the profile is too long, or has too many tones or none."""
+    """The plan of a profile. Raises ToneError if the profile is too long, or has too many tones or none."""
     if profile.duration_ms > CALL_LIMIT_MS:
         raise ToneError(
             "the profile {id} is longer than {call_limit_ms} ms and cannot be looked for",
@@ -119,7 +119,7 @@ def plan_of(profile: Profile) -> Plan:
 
 
 def _alike(components: list[Component]) -> list[Component]:
-    """Give the same frequency to measured tones that no ear or line can tell apart."""
+    """The components, with one frequency for measured tones that no ear or line can tell apart."""
     known: list[float] = []
     found = []
     for each in components:
@@ -162,7 +162,9 @@ def _planned(number: int, burst: Burst, peak: float) -> Iterator[Component]:
 
 
 def _stairs(whole: Component, count: int) -> Iterator[Component]:
-    """Each step is a component of its own: the phase between two steps depends on the place of the sound."""
+    """The steps of a sweep, each as a separate component, because the phase between two steps depends on the place of
+    the sound.
+    """
     first_s, last_s = whole.track_s
     for stair in range(count):
         start_s, end_s = (first_s + (last_s - first_s) * (stair + edge) / count for edge in (0, 1))
@@ -178,7 +180,7 @@ def _stairs(whole: Component, count: int) -> Iterator[Component]:
 
 
 def _measured(number: int, found: MeasuredBurst, law: Law) -> Iterator[Component]:
-    """A burst of a recording: its strong partials."""
+    """The components of a burst of a recording: its strong partials."""
     start_s = (found.start_ms + found.rise_ms / 2) / 1000
     end_s = (found.end_ms - found.fall_ms / 2) / 1000
     ramp_s = (found.rise_ms + found.fall_ms) / 2000

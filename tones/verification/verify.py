@@ -24,46 +24,47 @@ from ..recordings.resampling import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
 from .part_tests import ALONE, CODEC_MS, TESTS, Case, heard_burst, level_dbm0, remnants
-from .parts import alone, blast, tails
+from .parts import blast, stands_alone, tails
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
 from .screening import HOP, RATE_HZ, Reals, Screen
 from .sound_plan import plan_of
 from .surroundings import Surroundings
 
 _COARSE_SCORE: Final = 8.0
-"""A fit with a lower score cannot reach the threshold."""
+"""Minimum score of the coarse fit. A fit with a lower one cannot reach the threshold."""
 _COARSE_DAMAGED: Final = 4.0
-"""As `_COARSE_SCORE`, where bursts may be missing: less of the sound is coherent there, most of all of a glide."""
+"""The same as `_COARSE_SCORE` if bursts may be missing: less of the sound is coherent then, above all of a glide."""
 _RIVAL: Final = 0.7
-"""With equal bursts or losses, the best of overlapping candidates can be wrong: fit those with this share of its
-score too."""
+"""Share of the best score at which overlapping candidates are fitted too. With equal bursts or losses, the best of
+them can be wrong.
+"""
 _HIDDEN: Final = 0.5
-"""Where more than this share of the sound's length is lost, the sound could be there undetected."""
+"""Share of the sound's length which, if lost, could hide the sound."""
 _DAMAGED_SCORE: Final = 8.0
-"""A place without some of its bursts needs this score of the screen; speech and music seldom reach it."""
+"""Score of the screen that a place without some of its bursts needs. Speech and music rarely reach it."""
 _REMAINS_SCORE: Final = 2.0
-"""As `_DAMAGED_SCORE`, where almost all power lies in the sound's places."""
+"""The same as `_DAMAGED_SCORE` if almost all power is in the sound's places."""
 _REMAINS_GREY: Final = -11.0
-"""Such a place is open from these odds up: its tones are almost alone, and no line leaves speech so."""
+"""Odds at which such a place is open. Its tones are almost alone, and no line leaves speech like that."""
 _REMAINS_TEMPO: Final = 0.25
-"""What fits only with a tempo further off than this is another pattern."""
+"""Maximum error of the tempo. A pattern that fits only with a larger error is another one."""
 _SHADOW_S: Final = 0.3
 _EVEN_ODDS: Final = 0.0
 _SURE: Final = 12.0
-"""With this score, a sound of which a part is missing, or that resounds in a room, is there for all that."""
+"""Score at which a sound is there although a part of it is missing, or it resounds in a room."""
 _TRUE_PITCH: Final = 0.001
-"""No line changes a pitch. A chance pattern comes this near to the profile's seldom."""
+"""Maximum error of the pitch, which no line changes. A chance pattern is rarely this near to the profile's."""
 _DAMAGED_GREY: Final = -7.0
-"""A place with the sound's own pitch is open from these odds up, where bursts may be missing."""
+"""Odds at which a place with the sound's own pitch is open, if bursts may be missing."""
 _ORDER: Final = tuple(ToneVerdict)
 _THERE: Final = (ToneVerdict.CONFORMS, ToneVerdict.PRESENT)
 
 
 class Verifier:
-    """Looks for one profile. One verifier serves many recordings, and several threads may use it."""
+    """A search for one profile. One verifier serves many recordings, and several threads may use it."""
 
     def __init__(self, profile: Profile) -> None:
-        """Raises ToneError where the profile cannot be looked for."""
+        """Prepare the search. Raises ToneError if the verifier cannot look for the profile."""
         self.profile = profile
         own = waveform(profile, RATE_HZ).astype(np.float32)
         self._peak = float(np.abs(own).max())
@@ -77,7 +78,7 @@ class Verifier:
     def verify(
         self, samples: NDArray[np.floating[Any]], sample_rate_hz: int, lost: Sequence[tuple[int, int]] = ()
     ) -> Report:
-        """The report on one leg: `samples` of one channel, 1.0 being full scale; `lost` are spans of samples.
+        """The report on one leg. `samples` has one channel, 1.0 being full scale; `lost` are spans of samples.
 
         Raises RecordingError for samples of the wrong shape, or that are not finite.
         """
@@ -112,8 +113,8 @@ class Verifier:
     ) -> Iterator[tuple[Fitted, Baseband]]:
         """All places worth judging, at 8 kHz, the likeliest first. No place overlaps a likelier one by half.
 
-        With `damaged`, bursts may be missing that are not known to be lost; with `remains`, the line has left little
-        of their phase too.
+        With `damaged`, bursts may be missing without being known to be lost; with `remains`, the line may also have
+        left little of their phase.
         """
         damaged |= remains
         lossy = damaged or heard is not None
@@ -198,7 +199,7 @@ class Verifier:
                 yield self._judge(samples, heard, fitted, base, score, damaged=damaged)
 
     def _remains(self, samples: Reals) -> Iterator[Match]:
-        """The open places of which the line left little phase. They are never more than open."""
+        """The places of which the line left little phase. They are never more than open."""
         for fitted, base in self.fits(samples, remains=True):
             score = log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
             if score >= _REMAINS_GREY and abs(fitted.tempo) <= _REMAINS_TEMPO:
@@ -212,7 +213,7 @@ class Verifier:
         share = log_odds.tone_share(samples, fitted)
         gain = blast(base, self._plan, fitted) if share > ALONE else None
         if gain is not None:
-            # What is too loud is the sound's own tone. Its power outweighs the rest of the burst; limited, both count.
+            # The loud part is the sound's own tone. Its power outweighs the rest of the burst; limited, both count.
             limited = np.clip(samples, -gain * self._peak, gain * self._peak)
             base = self._fitter.baseband(limited, heard, fitted.first)
             fitted = self._fitter.fine(base, fitted)
@@ -231,7 +232,7 @@ class Verifier:
             bursts,
             beside=beside,
             tails=tails(base, self._plan, fitted),
-            alone=alone(around, fitted),
+            alone=stands_alone(around, fitted),
             remnants=tuple(remnants(samples, fitted, beside)),
         )
         tests = tuple(test(case) for test in TESTS)
@@ -254,7 +255,7 @@ class Verifier:
         )
 
     def _hidden(self, samples: Reals, heard: Reals | None) -> str | None:
-        """Why the recording may contain the sound undetected; None where it cannot."""
+        """The reason why the recording may contain the sound undetected; None if it cannot."""
         length = round(self._plan.length_s * RATE_HZ)
         if len(samples) < length:
             return "the recording is shorter than the sound"
@@ -270,7 +271,7 @@ class Verifier:
 
 
 def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
-    """The findings without the doubtful ones next to a likelier place: they are parts of the same sound."""
+    """The findings without doubtful ones next to a likelier place, because these are parts of the same sound."""
     return [
         each
         for each in found
@@ -280,10 +281,10 @@ def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
 
 
 def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVerdict:
-    """The verdict on one place: what the line can have done to the sound does not show that it is another one.
+    """The verdict on one place. A change that the line can have caused is no evidence of another sound.
 
-    Scores from `threshold` up are the sound; from even odds up, a sound of which only the line may have changed the
-    times is open. Music has other frequencies more often than a line changes one: that needs the full score.
+    Scores from `threshold` up are the sound. From even odds up, a sound of which only the line may have changed the
+    times is open. Music has other frequencies more often than a line changes one, so those need the full score.
     """
     failed = [test for test in tests if test.outcome is CheckOutcome.FAILED]
     if failed:
@@ -301,7 +302,7 @@ def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVer
 def verdict_of_damaged(
     tests: Sequence[Test], score: float, threshold: float, grey: float, *, alone: bool, true_pitch: bool
 ) -> ToneVerdict:
-    """The same as `verdict_of`, where bursts may be missing that are not known to be lost.
+    """The same as `verdict_of`, if bursts may be missing without being known to be lost.
 
     A place between quiet ones, with the sound's own pitch, is open from lower odds up than `grey`.
     """
@@ -316,7 +317,7 @@ def verdict_of_damaged(
 
 
 def heard_of(length: int, lost: Sequence[tuple[int, int]]) -> Reals | None:
-    """1 for a sample that is in the recording and 0 for a lost one; None where no sample is lost."""
+    """1 for a sample that is in the recording, 0 for a lost one; None if no sample is lost."""
     if not lost:
         return None
     heard = np.ones(length, np.float32)

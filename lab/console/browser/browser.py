@@ -1,4 +1,4 @@
-"""Chromium with one window, as the tests of the console's pages use it."""
+"""Chromium with one window, for the tests of the console's pages."""
 
 import re
 import shutil
@@ -41,12 +41,12 @@ window.still = false;
 document.addEventListener("htmx:sseClose", event => ended.add(event.target));
 document.addEventListener("htmx:sseBeforeMessage", event => { if (still) event.preventDefault(); });
 """
-"""Notes which streams have brought all that they were opened for; keeps the page as it is while it is to be still."""
+"""Script that records which streams have brought all their content, and that freezes the page on request."""
 IS_SETTLED: Final = """
 return document.readyState === "complete" && !document.querySelector(".htmx-request, [hx-trigger*='delay:']")
   && [...document.querySelectorAll("[sse-close]")].every(each => ended.has(each));
 """
-"""Nothing that the page loads after itself is missing; a page that goes on for ever, each second, is settled too."""
+"""Condition that all parts of the page have loaded; a page that is updated each second counts as loaded."""
 STOPS: Final = """
 window.stops = [...document.querySelectorAll(
   "a[href], button, input:not([type=hidden]), select, textarea, summary, audio[controls], video[controls]"
@@ -89,30 +89,32 @@ class Browser:
             )
 
     def cookies(self) -> dict[str, str]:
-        """Those of the page that is open."""
+        """The cookies of the open page."""
         return {each["name"]: each["value"] for each in self.driver.get_cookies()}
 
     def link(self, beginning: str) -> str:
-        """The first address in the content that begins so."""
+        """The first address in the content with this beginning."""
         found = self.driver.find_element(By.CSS_SELECTOR, f'main a[href^="{beginning}"]')
         return str(found.get_property("href"))
 
     def look(self, width: int, scheme: str, height: int = HEIGHT) -> None:
-        """Give the window a width, and the system the `light` or the `dark` scheme."""
+        """Set the window's width, and the system's `light` or `dark` scheme."""
         self._do("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self._do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def open(self, address: str) -> None:
-        """And wait for what the page loads after itself: else it changes while it is judged."""
+        """Open an address, and wait for the parts that the page loads later: otherwise it changes while it is
+        judged.
+        """
         self.driver.get(address)
         self.until(IS_SETTLED, f"{address} to settle")
 
     def settle(self) -> None:
-        """Waits until the parts that the page fetches by itself are there."""
+        """Wait until the parts that the page fetches by itself are there."""
         self.until("return document.querySelector('.htmx-request') === null", "the parts of the page")
 
     def until(self, script: str, what: str) -> None:
-        """Wait for what the script returns to be true."""
+        """Wait until the script returns true."""
         deadline_s = time.monotonic() + WAIT_S
         while not self.driver.execute_script(script):
             assert time.monotonic() < deadline_s, f"waited {WAIT_S} s for {what}"
@@ -120,13 +122,13 @@ class Browser:
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """The open page does not change itself meanwhile: what is judged in several steps is one page."""
+        """Context in which the open page does not change itself, so that several checks see the same page."""
         self.driver.execute_script("window.still = true")
         yield
         self.driver.execute_script("window.still = false")
 
     def sign_in(self, name: str, password: str) -> None:
-        """Fill in the form of the page that is open, and send it."""
+        """Fill in the form of the open page, and send it."""
         for field, value in (("name", name), ("password", password)):
             self.driver.find_element(By.NAME, field).send_keys(value)
         self.driver.find_element(By.CSS_SELECTOR, "main button").click()
@@ -142,26 +144,26 @@ class Browser:
         self.driver.find_element(By.CSS_SELECTOR, f'main form:has([name="{next(iter(fields))}"]) button').click()
 
     def open_details(self) -> None:
-        """Open what can be unfolded."""
+        """Open all sections that can be unfolded."""
         self.driver.execute_script("document.querySelectorAll('main details').forEach(each => { each.open = true; })")
 
     def text(self) -> str:
-        """The page's content as it is shown now; nothing while it loads."""
-        # In one step: the page changes while it is read.
+        """The page's visible content; empty while it loads."""
+        # Read it in one step, because the page changes meanwhile.
         text: str = self.driver.execute_script(
             "return (document.querySelector('main') ?? document.body)?.innerText ?? ''"
         )
         return text
 
     def wait_for(self, pattern: str, within_s: float) -> None:
-        """Waits until the page's content has it, without loading the page again."""
+        """Wait until the page's content matches, without loading the page again."""
         deadline_s = time.monotonic() + within_s
         while not re.search(pattern, text := self.text()):
             assert time.monotonic() < deadline_s, f"{pattern} does not appear in:\n{text}"
             time.sleep(0.2)
 
     def axe(self) -> list[str]:
-        """What axe finds against WCAG 2.2 AA in the page."""
+        """The faults that axe finds against WCAG 2.2 AA in the page."""
         with self.still():
             found: list[str] = self.driver.execute_async_script(FINDINGS, [*WCAG])
         return found
@@ -178,12 +180,12 @@ class Browser:
         return found
 
     def errors(self) -> list[str]:
-        """What the page wrote to the browser's console since the last time."""
+        """Messages that the page wrote to the browser's console since the last call."""
         return [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def keyboard(self) -> list[str]:
-        """What is wrong if one goes through the page with the Tab key alone. What replaces itself again and again needs
-        ids, by which htmx returns the focus.
+        """The faults of the page when it is used with the Tab key alone. Parts that are replaced repeatedly need ids,
+        by which htmx returns the focus.
         """
         with self.still():
             stops: list[str] = self.driver.execute_script(STOPS)
@@ -207,7 +209,7 @@ class Browser:
         ActionChains(self.driver, duration=0).send_keys(keys).perform()
 
     def picture(self, path: Path, whole: bool = True) -> None:
-        """A PNG of the page, or of the part in the window."""
+        """Write a PNG of the page, or of the part in the window."""
         path.parent.mkdir(parents=True, exist_ok=True)
         made = self._do("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(b64decode(made["data"]))
@@ -219,7 +221,7 @@ class Browser:
 
 @contextmanager
 def browser(chromium: Chromium, folder: Path) -> Iterator[Browser]:
-    """A browser whose files are in `folder`, with axe in every page."""
+    """Context with a browser whose files are in `folder`, with axe in every page."""
     options = ChromeOptions()
     options.binary_location = str(chromium.program)
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):

@@ -17,7 +17,7 @@ from idtone.console.page import Method, Page
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Someone with these rights and cookies, who knows the table of pages."""
+    """A visitor with these rights and cookies, who knows the table of pages."""
 
     name: str
     rights: Set[Right | None]
@@ -25,28 +25,28 @@ class Visitor:
 
     @classmethod
     def of(cls, *roles: Role, cookies: Mapping[str, str]) -> Visitor:
-        """Without a role: someone who has not signed in."""
+        """The visitor with these roles, or someone who has not signed in if there are none."""
         return cls("-".join(sorted(roles)) or "everyone", rights_of(roles) if roles else {None}, cookies)
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A page as someone sees it."""
+    """A page in a visitor's view."""
 
     pattern: str
-    """As in the table of pages; a page outside of the table has its address here."""
+    """The pattern in the table of pages; for a page outside of the table its address."""
     path: str
     visitor: Visitor
     is_html: bool = True
 
     @property
     def name(self) -> str:
-        """For a file."""
+        """The name for a file."""
         return f"{re.sub(r'[^a-z0-9]+', '-', self.pattern.lower()).strip('-') or 'first'}-{self.visitor.name}"
 
 
 def visits(pages: Sequence[Page], address: str, visitors: Iterable[Visitor]) -> Iterator[Shown]:
-    """Every page, those of HTML once for each of their appearances."""
+    """Every page; HTML pages once for each of their appearances."""
     seen: set[tuple[str, str]] = set()
     for visitor in visitors:
         waiting = {page.path: page.path for page in pages if _begins(page) and page.right in visitor.rights}
@@ -72,7 +72,7 @@ def visits(pages: Sequence[Page], address: str, visitors: Iterable[Visitor]) -> 
 
 
 def _begins(page: Page) -> bool:
-    """True if the table alone gives the address; `/` only leads on."""
+    """True if the table alone gives the address; `/` only redirects."""
     return page.method is Method.GET and "{" not in page.path and page.path != "/"
 
 
@@ -92,9 +92,7 @@ def _expression(page: Page) -> str:
 
 
 def html_of(address: str, path: str, cookies: Mapping[str, str], is_linked: bool) -> str | None:
-    """The text of a page. None if it only leads to another one or is no HTML; also if nothing is there, unless
-    `is_linked`.
-    """
+    """The text of a page. None if it redirects, or is no HTML; also if it does not exist, unless `is_linked`."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     try:
         sent = "; ".join(f"{name}={value}" for name, value in cookies.items())
@@ -112,6 +110,6 @@ def html_of(address: str, path: str, cookies: Mapping[str, str], is_linked: bool
 
 
 def _appearance(text: str) -> str:
-    """What does not differ between two users with the same rights."""
+    """The part of a page that is the same for two users with the same rights."""
     content = re.search(r"<main.*</main>", text, re.DOTALL)
     return re.sub(r'value="[^"]*"|\d+', "", content[0] if content else text)

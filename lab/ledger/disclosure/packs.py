@@ -1,4 +1,4 @@
-"""Packs of four calls, and what may be done to them."""
+"""Packs of four calls, and possible changes of them."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from idtone.core.paper.pdf import as_pdf
 from idtone.core.signed_notes import Signer
 from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.legal_basis import LegalBasis
-from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, packed, seal, told
+from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, pack_files, read_record, seal
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..sample_evidence import LOG, NOW, SEED, days_of, url_of
@@ -33,19 +33,20 @@ def pack_of(folder: Path, *, sealed: bool = False) -> Files:
     with LedgerReader.open(url, None if sealed else days_of(url)) as reader:
         calls = [PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES]
     tales = [
-        told(each.call_id, {one.proof.index: one.content for one in each.proven}, each.record_key) for each in calls
+        read_record(each.call_id, {one.proof.index: one.content for one in each.proven}, each.record_key)
+        for each in calls
     ]
     profiles = {"sample": {"id": "sample", "title": "<見本>"}}
     content = report(CASE, NOW, tales, profiles, str(LOG), BASIS)
     return resealed(
-        packed(CASE, "act-1", NOW, calls, profiles, LOG, {REPORT: as_html(content), PAPER: as_pdf(content)}, BASIS)
+        pack_files(CASE, "act-1", NOW, calls, profiles, LOG, {REPORT: as_html(content), PAPER: as_pdf(content)}, BASIS)
     )
 
 
 def resealed(
     files: Files, change: Callable[[Manifest], object] = lambda manifest: None, signer: Signer = SIGNER
 ) -> Files:
-    """The change by a holder of the signing key, who cannot change the tree."""
+    """The pack after a change by a holder of the signing key, who cannot change the tree."""
     manifest = json.loads(files[MANIFEST])
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}
@@ -68,7 +69,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Files], object]]] = {
     "a manifest that is a list": (MANIFEST, lambda files: files.update({MANIFEST: b"[]"})),
     "another format": (MANIFEST, lambda files: files.update({MANIFEST: files[MANIFEST].replace(b"ce/2", b"ce/3")})),
 }
-"""Anyone can change the named file."""
+"""Name → file, and a change of it that anyone can make."""
 
 CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["records"][0].update(call=NAMES[1]), "is of pbx-1-1793491200.0"),
@@ -98,11 +99,11 @@ CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
     (lambda manifest: manifest["basis"].update(basis="c\u043ensent"), "look like others"),
     (lambda manifest: manifest["basis"].update(law="c\u043ensent / consent"), "look like others"),
 ]
-"""Manifests that a holder of the signing key may write, and the reports about them."""
+"""Manifests that a holder of the signing key could write, and the reports about them."""
 
 
 def hidden_in_stream(octets: bytes) -> bytes:
-    """A place that the list counts as part of the last file."""
+    """A ZIP with additional octets, which its directory counts as part of the last file."""
     with zipfile.ZipFile(io.BytesIO(octets)) as archive:
         start = archive.start_dir
         (*_, last) = archive.infolist()
@@ -123,4 +124,4 @@ HIDINGS: dict[str, Callable[[bytes], bytes]] = {
     "between": lambda octets: octets.replace(b"PK\1\2", b"hidden" + b"PK\1\2", 1),
     "behind the end of a stream": hidden_in_stream,
 }
-"""Octets in a ZIP file that belong to none of its files."""
+"""Name → way to hide octets in a ZIP file outside its files."""

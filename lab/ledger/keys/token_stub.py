@@ -1,6 +1,6 @@
-"""In place of `python -m idtone.core.hardware_tokens`: a key that acts as the file says.
+"""A stand-in for `python -m idtone.core.hardware_tokens`: a key that behaves as a file says.
 
-Its command line names the file. It leaves a line in the file beside it for each start.
+Its command line names the file. It writes a line into the file beside it at each start.
 """
 
 from __future__ import annotations

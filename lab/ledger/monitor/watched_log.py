@@ -30,7 +30,7 @@ HOUR_MS = 3_600_000
 
 @contextmanager
 def witnessing(folder: Path, clock_s: Callable[[], float]) -> Iterator[str]:
-    """A witness in a thread; what `witnesses` is to say of it."""
+    """Context with a witness in a thread; yields its entry for `witnesses`."""
     bound: list[int] = []
     is_bound = threading.Event()
     loop = asyncio.new_event_loop()
@@ -56,14 +56,14 @@ def witnessing(folder: Path, clock_s: Callable[[], float]) -> Iterator[str]:
 
 @dataclass
 class World:
-    """`out` is published at `place`."""
+    """The published log. `out` is available at `place`."""
 
     folder: Path
     place: str = ""
     witness: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     witness_ms: float = HOUR_MS
-    """The time by the witness's clock, since the evidence begins."""
+    """Milliseconds by the witness's clock, since the evidence begins."""
 
     @property
     def out(self) -> Path:
@@ -86,7 +86,7 @@ class World:
         asyncio.run(ask())
 
     def publish(self, of: str = "ledger", out: Path | None = None) -> None:
-        """The head with the cosignatures that it has."""
+        """Publish the head with its present cosignatures."""
         with LedgerReader.open(self.url(of)) as reader:
             text = reader.checkpoint()
             assert text
@@ -97,7 +97,7 @@ class World:
             write_tiles(reader.database, LOG, note, out or self.out)
 
     def replace(self, of: str) -> None:
-        """Publish another ledger in the place of this one."""
+        """Publish another ledger in place of this one."""
         shutil.rmtree(self.out)
         self.publish(of)
 
@@ -107,7 +107,7 @@ class World:
         return MonitoredLogs.model_validate({"state": self.folder / "state", "page": page, "logs": [log]})
 
     def look(self, ms: float = HOUR_MS, is_over: Callable[[], bool] = lambda: False) -> LogReport:
-        """What the monitor finds, so long after the evidence begins."""
+        """The monitor's report, `ms` after the evidence begins."""
 
         def clock() -> datetime:
             return at(ms)

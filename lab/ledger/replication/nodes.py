@@ -1,4 +1,4 @@
-"""Nodes in tests: each with a ledger of its own, and a replica in the PostgreSQL that they share."""
+"""Nodes in tests: each with a ledger, and a replica in a common PostgreSQL."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from idtone.ledger.store.database import Database
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger_copies import copied
+from lab.ledger_copies import copy_ledger
 from lab.postgresql import PostgreSQL, changed, database_of
 
 from ..sample_evidence import PLAY, REFUSE, decided, heard_call
-from .between import Between
+from .faulty_network import FaultyNetwork
 
 NAMES = ["osaka", "sendai", "tokyo"]
 EMPTIED = "TRUNCATE {}.steps, {}.hashes, {}.sought, {}.in_progress"
@@ -31,7 +31,7 @@ EMPTIED = "TRUNCATE {}.steps, {}.hashes, {}.sought, {}.in_progress"
 
 @dataclass(frozen=True)
 class Node:
-    """`settings` are such as an operator has, with keys and ledger in a folder of the node's own."""
+    """A node. `settings` are an operator's, with keys and ledger in the node's own folder."""
 
     name: str
     settings: LedgerSettings
@@ -44,13 +44,13 @@ class Node:
 
     @classmethod
     def at(cls, folder: Path, name: str, server: Server) -> Node:
-        """Made, with an empty ledger."""
+        """A new node with an empty ledger."""
         node = cls.of(folder, name, server.url, server.password)
         node.write()
         return node
 
     def changed(self, **settings: object) -> Node:
-        """The same node, with another way to PostgreSQL, or with another ledger."""
+        """The same node with another connection to PostgreSQL, or with another ledger."""
         return Node(self.name, self.settings.model_copy(update=settings))
 
     def key_ring(self) -> KeyRing:
@@ -81,7 +81,7 @@ class Node:
         return ReplicaConnection(self.settings, self.name)
 
     def replicate(self) -> int:
-        """All there is, by a new connection; how many steps."""
+        """Replicate all steps by a new connection; returns their number."""
         connection, replicated = self.connection(), 0
         try:
             while True:
@@ -93,7 +93,7 @@ class Node:
             connection.close()
 
     def in_copy(self, postgresql: PostgreSQL, query: str) -> list[tuple[Any, ...]]:
-        """Run it as an administrator; `{}` in it is the schema."""
+        """The rows of a query as an administrator; `{}` in it is the schema."""
         return postgresql.execute(query.replace("{}", schema_of(self.key.name)), database_of(self.settings.url))
 
     def own(self) -> LedgerReader:
@@ -106,13 +106,13 @@ class Node:
     def copy(self) -> LedgerReader:
         return LedgerReader(self.replica)
 
-    def through(self, between: Between) -> Node:
-        """The same node, which reaches PostgreSQL by what lies between."""
+    def through(self, between: FaultyNetwork) -> Node:
+        """The same node, connected through the proxy."""
         return self.changed(url=changed(self.settings.url, port=between.port))
 
 
 def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
-    """All rows of the tables that are copied, and the signed head."""
+    """Table → all rows that are copied, and the signed head."""
     queries = {
         "steps": "SELECT id, node, call_id, kind, at, details, leaf FROM steps ORDER BY id",
         "hashes": "SELECT place, hash FROM hashes ORDER BY place",
@@ -125,7 +125,7 @@ def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
 
 
 def same(node: Node) -> bool:
-    """PostgreSQL has the same rows of a node as the node itself."""
+    """True if PostgreSQL has the same rows of a node as the node itself."""
     return rows(node.ledger) == rows(node.replica)
 
 
@@ -136,7 +136,7 @@ def node(tmp_path: Path, server: Server) -> Node:
 
 @pytest.fixture(scope="module")
 def made_nodes(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL) -> Iterator[tuple[Path, str]]:
-    """The folder of three nodes, and their database: one call each that was heard, and some that were not."""
+    """The folder of three nodes, and their database: each has one call that was heard, and some that were not."""
     folder = tmp_path_factory.mktemp("nodes")
     with postgresql.database() as url:
         for number, name in enumerate(NAMES):
@@ -151,7 +151,7 @@ def made_nodes(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL)
 
 
 def _by_name(folder: Path, url: str, password: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Node]:
-    """Three; this machine is tokyo."""
+    """Three nodes by name; this machine is tokyo."""
     nodes = {name: Node.of(folder, name, url, password) for name in NAMES}
     monkeypatch.setenv("IDTONE_NODE", "tokyo")
     for name in ("url", "password", "spool", "key_file"):
@@ -161,7 +161,7 @@ def _by_name(folder: Path, url: str, password: str, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def untouched(made_nodes: tuple[Path, str], postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch) -> dict[str, Node]:
-    """Three by name, for tests that read them only."""
+    """Three nodes by name, for tests that only read them."""
     folder, database = made_nodes
     return _by_name(folder, postgresql.url(database), postgresql.password, monkeypatch)
 
@@ -170,9 +170,9 @@ def untouched(made_nodes: tuple[Path, str], postgresql: PostgreSQL, monkeypatch:
 def nodes(
     made_nodes: tuple[Path, str], tmp_path: Path, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Node]]:
-    """Three by name, for this test alone."""
+    """Three nodes by name, for this test alone."""
     folder, database = made_nodes
-    copied(folder, tmp_path)
+    copy_ledger(folder, tmp_path)
     clone = f"{database}_{secrets.token_hex(3)}"
     postgresql.execute(f"CREATE DATABASE {clone} TEMPLATE {database}")
     yield _by_name(tmp_path, postgresql.url(clone), postgresql.password, monkeypatch)

@@ -1,6 +1,4 @@
-"""The Merkle tree as RFC 6962 writes it down, word for word and slow, and the leaves of Certificate Transparency's
-tests.
-"""
+"""The Merkle tree after RFC 6962, word for word and slow, and the leaves of Certificate Transparency's tests."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,11 +26,11 @@ ROOTS = [
     5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328
     """.split()
 ]
-"""Of the tree of the first 0, 1, 2, … leaves."""
+"""Roots of the trees of the first 0, 1, 2, … leaves."""
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
-    """MTH of section 2.1."""
+    """The root: MTH of section 2.1."""
     if not leaves:
         return EMPTY_ROOT
     if len(leaves) == 1:
@@ -42,7 +40,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
 
 
 def path(m: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """PATH of section 2.1.1."""
+    """The audit path: PATH of section 2.1.1."""
     if len(leaves) == 1:
         return []
     k = _largest_power_below(len(leaves))
@@ -52,7 +50,7 @@ def path(m: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 
 def proof(m: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """PROOF of section 2.1.2."""
+    """The consistency proof: PROOF of section 2.1.2."""
     return _subproof(m, leaves, True)
 
 
@@ -83,7 +81,7 @@ class Stored:
 
 
 def head(size: int, root: bytes = b"") -> Checkpoint:
-    """Of the log whose signer is `SIGNER`."""
+    """The head of the log whose signer is `SIGNER`."""
     return Checkpoint(SIGNER.key.name, size, root or ROOTS[size])
 
 

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parents[3] / "docs" / "evidence-vectors"
 NOW: Final = "2026-12-01T00:00:00+00:00"
-"""When the verifiers of all vectors look, but of those that say another time."""
+"""Present time of the verifiers, except for vectors with another time."""
 
 
 def association_of(vector: Mapping[str, Any]) -> tuple[bytes | None, dict[str, bytes] | None]:
-    """The root and the registry of today that the verifier has."""
+    """The verifier's root, and its present registry."""
     later = vector.get("registry")
     root = octets_of(vector["root"]) if "root" in vector else None
     return root, later and {name: octets_of(value) for name, value in later.items()}
 
 
 def value_of(octets: bytes) -> object:
-    """As text, or as base64."""
+    """The octets as text, or as base64."""
     try:
         return octets.decode()
     except UnicodeDecodeError:
@@ -100,13 +100,13 @@ def lines() -> dict[str, str]:
 
 
 def _line(value: object) -> str:
-    """The text without characters that programs take for line breaks."""
+    """The JSON text without characters that programs take for line breaks."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return re.sub("[\x7f-\xa0\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def vectors() -> list[dict[str, Any]]:
-    """All that the folder has."""
+    """All vectors of the folder."""
     return [
         json.loads(line)
         for name in ("packs", "zips", "trees")

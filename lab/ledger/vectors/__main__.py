@@ -1,4 +1,4 @@
-"""Writes docs/evidence-vectors anew: `python -m lab.ledger.vectors`."""
+"""Writes docs/evidence-vectors again: `python -m lab.ledger.vectors`."""
 
 from . import FOLDER, lines
 

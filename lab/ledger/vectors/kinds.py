@@ -1,6 +1,6 @@
 """Kinds of manipulations × verifiers: each before the signature, by the holder of the log's key, and after it.
 
-Before: everything is signed, sealed and cosigned anew. After: the signatures are those of what was there.
+Before: everything is signed, sealed and cosigned again. After: the signatures stay those of the original.
 """
 
 # ruff: noqa: S608 - the statements are what is tried
@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ..verification.forging import FORGERIES, forge
+from ..verification.forged_steps import FORGERIES, forge
 from . import bases, files_of, octets_of, vectors
 from .ledgers import LedgerFiles, NotRows, rows_of, without_day
 from .pack_table import bad_leaves
@@ -28,7 +28,7 @@ PACKS: Final[Mapping[str, str]] = {
 }
 SEALED: Final = ("manifest.json", "manifest.note")
 TREE_ONLY: Final = frozenset({"leaf-steps-missing", "act-calls", "act-request", "log-ended"})
-"""Rules that can be checked on a whole tree only."""
+"""Rules that only a complete tree can break."""
 
 
 _CLOSED: Final = "id = (SELECT min(id) FROM steps WHERE kind = 'connected')"
@@ -82,11 +82,13 @@ STATEMENTS: Final = (
     "DROP INDEX ix_steps_at",
     "DROP TABLE sought",
 )  # fmt: skip
-"""What one changes who can write the file."""
+"""Statements of someone who can write the file."""
 
 
 class Outcome(NamedTuple):
-    """`found` is None if the verifier cannot meet this kind: what it reads cannot hold it, or is not changed by it."""
+    """The result of one verifier. `found` is None if the verifier cannot meet this kind: its input cannot contain it,
+    or is not changed by it.
+    """
 
     kind: str
     moment: str
@@ -95,7 +97,7 @@ class Outcome(NamedTuple):
 
 
 def in_ledgers(folder: Path) -> Iterator[Outcome]:
-    """Of leaves, as rows of a ledger's file."""
+    """The results for leaves as rows of a ledger's file."""
     files = LedgerFiles(folder)
     good = [without_day(each) for each in tree()]
     rows = rows_of(good)
@@ -116,13 +118,15 @@ def _bad_trees() -> Iterator[tuple[str, list[bytes]]]:
         if each["rule"] and "leaves" in each:
             yield f"tree: {each['name']}", [without_day(octets_of(leaf)) for leaf in each["leaves"]]
     for name, rule, plan in bad_leaves():
-        # A ledger has no pack that its steps could be later than, and leaves none out.
+        # A ledger has no pack before which its steps would have to be, and leaves none out.
         if rule != "leaf-time" and plan.leaves != tree():
             yield f"pack: {name}", [without_day(leaf) for leaf in plan.leaves]
 
 
 def forged(ledger: Path, verify: Callable[[], Sequence[str]]) -> Iterator[Outcome]:
-    """By one who has no key and writes the file `ledger`, which has a call in progress, too. `verify`: its faults."""
+    """The results for forgeries by someone who has no key and writes the file `ledger`, which also has a call in
+    progress. `verify` returns its faults.
+    """
     whole = ledger.read_bytes()
     for name, (forgery, _) in FORGERIES.items():
         ledger.write_bytes(whole)
@@ -137,7 +141,7 @@ def forged(ledger: Path, verify: Callable[[], Sequence[str]]) -> Iterator[Outcom
 
 
 def in_packs() -> Iterator[Outcome]:
-    """Of packs, their ZIP files, and of the leaves of whole trees that are all in a pack."""
+    """The results for packs, their ZIP files, and packs with all leaves of a tree."""
     known = bases()
     rows = [*_of_packs(known), *_of_trees()]
     for verifier, name in PACKS.items():

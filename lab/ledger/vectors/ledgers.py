@@ -1,4 +1,6 @@
-"""The leaves of a tree as the rows of a ledger's file: by the holder of all its keys, or by one who has none."""
+"""The leaves of a tree as the rows of a ledger's file, written by the holder of all its keys, or by someone without a
+key.
+"""
 
 import json
 import re
@@ -26,11 +28,11 @@ Row = tuple[Any, ...]
 
 
 class NotRows(Exception):
-    """Rows of a database cannot be these leaves."""
+    """The leaves have no form as rows of a database."""
 
 
 def without_day(content: bytes) -> bytes:
-    """No key of a day is needed for it."""
+    """A leaf that needs no key of a day."""
     return content.replace(b'"day":"2026-11-01",', b"")
 
 
@@ -67,7 +69,7 @@ class LedgerFiles:
         write(url_of(self._empty))
 
     def faults(self, rows: Sequence[Row], hashed: Sequence[bytes], of: Sequence[Row] | None = None) -> list[str]:
-        """What `verify` says of these rows, beside a signed tree of `hashed`, and MACs of the rows `of`, by default of
+        """The faults by `verify` of these rows, beside a signed tree of `hashed`, and MACs of the rows `of`, by default
         the same.
         """
         shutil.rmtree(self._file.parent, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Packs whose registry says whose log it is, and which witnesses count (section 6.8)."""
+"""Packs whose registry tells the owner of the log, and the witnesses that count (section 6.8)."""
 
 import base64
 import hashlib
@@ -20,10 +20,10 @@ from .plans import AT, CALL, DECIDED, SECOND, SIGNER, STRANGER, Plan, S, canonic
 Said = dict[str, Any]
 Row = tuple[str, str | None, Plan]
 COSIGNED: Final = (AT // S + 5000) * S
-"""When the witness of `Plan` has cosigned."""
+"""Time at which the witness of `Plan` has cosigned."""
 EXPORTED: Final = AT + 7200 * S
 ANNOUNCED: Final = AT + 1000 * 86400 * S
-"""A time later than the verifiers' present."""
+"""A time in the verifiers' future."""
 OPENED: Final = [{"call": CALL, "key": base64.b64encode(b"\5" * 32).decode(), "leaves": [0]}]
 SECOND_TREE: Final = Signer(f"{LOG.name}.2", SEED)
 
@@ -52,7 +52,7 @@ Keys = tuple[int | EllipticCurvePrivateKey, ...]
 
 
 def keys(*numbers: int | EllipticCurvePrivateKey) -> dict[str, Key]:
-    """By their ids; `numbers` are the bytes of their seeds, or keys as in tokens."""
+    """Keys by id; `numbers` are the bytes of their seeds, or keys as in tokens."""
     made = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) if isinstance(n, int) else n for n in numbers]
     return {SSlibKey.from_crypto(each.public_key()).keyid: each for each in made}
 
@@ -68,7 +68,7 @@ def _signature(key: Key, octets: bytes) -> bytes:
 
 
 def _signed(signed: Said, by: Mapping[str, Key], bad: Mapping[str, Key] | None = None) -> bytes:
-    """`bad`: whose lines hold a signature of other words."""
+    """Signed metadata. `bad`: the keys whose lines hold a signature of another text."""
     octets = encode_canonical(signed).encode()
     lines = [{"keyid": name, "sig": _signature(key, octets + b"x").hex()} for name, key in (bad or {}).items()]
     lines += [{"keyid": name, "sig": _signature(key, octets).hex()} for name, key in by.items()]
@@ -84,8 +84,8 @@ def metadata(
     named: Keys = (3, 4),
     bad: Keys = (),
 ) -> dict[str, bytes]:
-    """As an association signs it, with the keys `own`, `own` + 1 for its root, and `by`, of its keys `named`, for its
-    registry; `bad` are those whose lines hold a signature of other words. It has no more files than a verifier of 6.8
+    """An association's metadata. The keys `own` and `own` + 1 sign its root; `by`, of its keys `named`, sign its
+    registry; `bad` are those whose lines hold a signature of another text. It has only the files that a verifier of 6.8
     needs.
     """
     head = {"expires": "2036-01-01T00:00:00Z", "spec_version": "1.0.31"}
@@ -134,7 +134,9 @@ def of(
     made: dict[str, bytes] | None = None,
     **parts: Any,
 ) -> Plan:
-    """With a call that this registry decided, and the registry at the time of the export, if that is another one."""
+    """The plan of a call that this registry decided, with the registry at the time of the export, if that is another
+    one.
+    """
     shown = made or metadata(said)
     digest = _digest(shown)
     held = {digest: shown}

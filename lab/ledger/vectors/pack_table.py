@@ -1,4 +1,4 @@
-"""Packs that a verifier has to accept or to refuse: what was done, the rule that it breaks, and how it is made."""
+"""Packs that a verifier has to accept or to refuse: the change, the broken rule, and the construction."""
 
 # ruff: noqa: E501 - a row of these tables is one thing that was done
 
@@ -56,7 +56,7 @@ def two(**parts: Any) -> Plan:
 
 
 def replaced(number: int, content: bytes, **parts: Any) -> Plan:
-    """With another leaf in the tree."""
+    """The plan with another leaf in the tree."""
     leaves = tree()
     leaves[number] = content
     return Plan(
@@ -79,7 +79,7 @@ def manifest(change: Callable[[Manifest], object], **parts: Any) -> Plan:
 
 
 def file(name: str, change: Callable[[bytes], bytes], **parts: Any) -> Plan:
-    """A file that was changed before the sealing."""
+    """The plan with a file that was changed before the sealing."""
     return Plan(touch=lambda files: files.update({name: change(files[name])}), **parts)
 
 
@@ -669,7 +669,7 @@ def bad_requests() -> Iterator[Row]:
 
 
 def bad_numbers() -> Iterator[Row]:
-    """Of which two programs could read different ones, or people others than were sealed."""
+    """Numbers that two programs could read differently, or people otherwise than sealed."""
     for what, plain in {
         "no object": b"[]",
         "a number": b"5",
@@ -706,7 +706,7 @@ def bad_numbers() -> Iterator[Row]:
 
 
 def sealed(plain: bytes, **more: object) -> Plan:
-    """With these octets in the place of the numbers of a call."""
+    """The plan with these octets in place of a call's numbers."""
     octets = AESGCM(RECORD_KEY).encrypt(bytes(12), plain, CALL.encode())
     kinds = {f"{role}_kind": "fixed" for role in ("forwarding", "caller", "called")}
     details = {
@@ -763,7 +763,7 @@ def bad_registries() -> Iterator[Row]:
 
 
 def unknown_kinds() -> Iterator[Row]:
-    """A tree may have them."""
+    """Leaves with unknown kinds of steps, which a tree may hold."""
     for kind in ("-", "en-ded", "interrupted-", "later"):
         yield f"a step of the kind {kind!r}", "leaf-form", edited(1, '"sound-started"', f'"{kind}"')
 

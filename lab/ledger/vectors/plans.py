@@ -1,4 +1,4 @@
-"""Packs and trees as the holder of the log's key could make them: right, or with anything in them."""
+"""Packs and trees that the holder of the log's key could make: right ones, or with any content."""
 
 import base64
 import copy
@@ -21,10 +21,10 @@ from ..sample_evidence import LOG, NOW, SEED
 
 SIGNER: Final = Signer(LOG.name, SEED)
 SECOND: Final = Signer("second.example/w", bytes(range(96, 128)))
-"""Another witness, which some vectors need."""
+"""A second witness for some vectors."""
 STRANGER: Final = Signer("stranger.example/s", bytes(32))
 AT: Final = (NOW - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-"""When the first step happened."""
+"""Time of the first step."""
 S: Final = 1_000_000
 RECORD_KEY: Final = b"\5" * 32
 
@@ -69,8 +69,8 @@ CALL, LATE, OTHER = "pbx-1-1793491200.1", "pbx-1-1793491200.2", "pbx-1-179349120
 
 
 def tree(before: int = 0) -> list[bytes]:
-    """Five leaves, whose steps come after so many others: a call with numbers, a call that ended during its sound,
-    another call, and what came late of the second one and of the third, which was interrupted.
+    """Five leaves, whose steps come after `before` others: a call with numbers, a call that ended during its sound,
+    another call, and late steps of the second one and of the third, which was interrupted.
     """
     ended = {"hangup_cause": 16, "status": "CONNECTED"}
     return [
@@ -106,8 +106,8 @@ BASIS: Final[dict[str, str]] = {
 
 @dataclass
 class Plan:
-    """A pack that is still to be made. Each part can be changed before; `change`, `touch` and `seal` change what was
-    made of it before the manifest is sealed, before it is written, and after.
+    """The plan of a pack. Each part can be changed before; `change`, `touch` and `seal` change the result before the
+    manifest is sealed, before it is written, and after.
     """
 
     leaves: list[bytes] = field(default_factory=tree)
@@ -134,23 +134,23 @@ class Plan:
     behind: list[bytes] = field(default_factory=list)
     """Leaves after the acts."""
     cosigned: list[tuple[Signer, int]] = field(default_factory=lambda: [(WITNESS, AT // S + 5000)])
-    """Who has cosigned the checkpoint, and when (seconds)."""
+    """Cosigners of the checkpoint, each with its time (seconds)."""
     log_lines: Callable[[str], Sequence[SignatureLine]] = lambda text: [SIGNER.sign(text)]
     text: Callable[[str], str] = lambda text: text
-    """The text of the checkpoint, from the right one."""
+    """The text of the checkpoint, made from the right one."""
     profiles: dict[str, bytes] = field(default_factory=dict)
     change: Callable[[Manifest], object] = lambda manifest: None
     touch: Callable[[Files], object] = lambda files: None
     after: Callable[[Files], object] = lambda files: None
-    """Changes the files once all is sealed."""
+    """A change of the files after all sealing."""
     write: Callable[[Manifest], bytes] = canonical
     seal: Callable[[str], Note] = lambda text: Note(text, (SIGNER.sign(text),))
     log_key: str | None = None
-    """Of the verifier, if it is not the log's; so `witnesses`, and its `now`."""
+    """The verifier's key, if it is not the log's; the same for `witnesses`, and for its `now`."""
     witnesses: list[str] | None = None
     now: str | None = None
     root: bytes | None = None
-    """The association's root that the verifier has; `later`: the metadata of today."""
+    """The verifier's root of the association; `later`: the present metadata."""
     later: dict[str, bytes] | None = None
 
     def selection(self) -> str:

@@ -1,4 +1,4 @@
-"""The leaves of whole trees, and octets of ZIP files, that a verifier has to accept or to refuse."""
+"""The leaves of complete trees, and octets of ZIP files, that a verifier has to accept or to refuse."""
 
 # ruff: noqa: E501 - a row of these tables is one thing that was done
 
@@ -15,7 +15,7 @@ SKEW: Final = 300 * S
 """The allowed difference between clocks."""
 WARRANT: Final = "2026-11-02"
 LAST_MOMENT: Final = 1_793_631_600 * S - 1
-"""Of that day, in Japan."""
+"""Last moment of that day, in Japan."""
 RECEIVED: Final = "2026-11-01T10:00:00+09:00"
 DEMAND: Final = 1_793_494_800 * S
 
@@ -217,7 +217,7 @@ def trees() -> Iterator[Tree]:
 
 
 def zipped(files: Files, level: int = 6, **other: int) -> bytes:
-    """A ZIP file whose parts are at hand: `other` has values of its fixed fields, in the headers before the files
+    """A ZIP file with adjustable parts: `other` has values of its fixed fields, in the headers before the files
     (`local_…`), or in the list (`listed_…`).
     """
     octets, listed = b"", b""

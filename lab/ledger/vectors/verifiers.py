@@ -1,4 +1,4 @@
-"""All programs that verify, and the rules that they find broken in vectors."""
+"""All programs that verify, and the broken rules that they find in vectors."""
 
 import base64
 import json
@@ -28,14 +28,14 @@ ROOT: Final = Path(__file__).parents[3]
 PYTHON: Final = ROOT / "docs" / "verify_pack.py"
 JAVASCRIPT: Final = ROOT / "tools" / "second-opinion" / "vectors.mjs"
 UNREAD: Final = frozenset({"not verified"})
-"""Of a program that gives no names to rules."""
+"""The result of a program that gives no names to rules."""
 
 Rules = frozenset[str]
 Vector = Mapping[str, Any]
 
 
 def by_idtone(vectors: Iterable[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """Verifies as `idtone-evidence verify pack` and `verify tiles` do."""
+    """The rules that `idtone-evidence verify pack` and `verify tiles` find broken."""
     return [_by_idtone(vector, known) for vector in vectors]
 
 
@@ -84,7 +84,7 @@ def _verifier() -> SimpleNamespace:
 
 
 def by_python(vectors: Iterable[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """Verifies as docs/verify_pack.py does; None for what it does not read."""
+    """The rules that docs/verify_pack.py finds broken; None for vectors that it does not read."""
     return [None if "leaves" in each else _by_python(each, known) for each in vectors]
 
 
@@ -102,7 +102,7 @@ def _by_python(vector: Vector, known: Mapping[str, Any]) -> Rules:
 
 
 def by_javascript(vectors: Sequence[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """Verifies as tools/second-opinion does, in one process."""
+    """The rules that tools/second-opinion finds broken, in one process."""
     lines = "".join(f"{json.dumps(each)}\n" for each in (known, *vectors))
     done = subprocess.run(
         [*find_or_get_node(), JAVASCRIPT, "-"], input=lines, capture_output=True, encoding="utf-8", check=False

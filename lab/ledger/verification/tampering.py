@@ -1,4 +1,4 @@
-"""One who can write the ledger's file, and tries everything."""
+"""A tamperer who can write the ledger's file, and tries everything."""
 
 import random
 import shutil
@@ -17,15 +17,15 @@ SEED = 20261101
 
 @dataclass
 class Tamperer:
-    """Changes a ledger by one of the ways that `WAYS` names; what it touches is over, or part of the tree."""
+    """Changes a ledger in one of the ways in `WAYS`; the changed calls are finished, or part of the tree."""
 
     dice: random.Random
     file: Path
     older: list[Path]
-    """Copies of the file as it was earlier."""
+    """Earlier copies of the file."""
 
     def tamper(self, way: str) -> str:
-        """Do it; what was done."""
+        """Do one change; returns its description."""
         if way == "roll back":
             copy = self.dice.choice(self.older)
             return f"{shutil.copyfile(copy, self.file)} is {copy.name} again"
@@ -40,7 +40,7 @@ class Tamperer:
         return done
 
     def closed_step(self, connection: sqlite3.Connection) -> sqlite3.Row:
-        """A step of a call that is over."""
+        """A step of a finished call."""
         connection.row_factory = sqlite3.Row
         rows = connection.execute(
             "SELECT * FROM steps WHERE call_id IN (SELECT call_id FROM steps WHERE leaf IS NOT NULL)"
@@ -109,7 +109,7 @@ class Tamperer:
         return f"the steps with {column} {one} and {other} have changed places"
 
     def truncate(self, connection: sqlite3.Connection) -> str:
-        """Everything from some leaf on, with the hashes and all, as if it had never been."""
+        """Remove all content from some leaf on, including the hashes."""
         leaves = connection.execute("SELECT id, leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id").fetchall()
         kept = self.dice.randrange(len(leaves))
         last = leaves[kept - 1][0] if kept else 0
@@ -121,7 +121,7 @@ class Tamperer:
         return f"cut off after {kept} leaves"
 
     def tree(self, connection: sqlite3.Connection) -> str:
-        """The hashes, the signature, and what is searched by."""
+        """Change the hashes, the signature, or the search index."""
         ((hashes,),) = connection.execute("SELECT count(*) FROM hashes").fetchall()
         ((note,),) = connection.execute("SELECT value FROM meta WHERE key = 'checkpoint'").fetchall()
         sought = self.dice.choice(connection.execute("SELECT token, step FROM sought").fetchall())
@@ -143,11 +143,13 @@ class Tamperer:
 
 
 WAYS: Final = ("change", "remove", "insert", "reorder", "truncate", "tree")
-"""Those of `Tamperer`, by its methods."""
+"""Names of the methods of `Tamperer`."""
 
 
 def tampered(folder: Path, count: int, seed: int = SEED) -> Iterator[tuple[str, bool]]:
-    """Tampers with a real file so often, by all ways in turn, each alone: what was done, and whether it was found."""
+    """The description of each change of a real file, and True if it was found; `count` changes, in all ways in turn,
+    each alone.
+    """
     file = folder / "ledger" / "ledger.sqlite3"
     url, told, older = url_of(file), evidence(), []
     for number, part in enumerate((told[:30], told[30:60])):

@@ -1,4 +1,4 @@
-"""A time-stamping authority (RFC 3161) on 127.0.0.1, which answers by `openssl ts -reply`."""
+"""A time-stamping authority (RFC 3161) on 127.0.0.1, which answers with `openssl ts -reply`."""
 
 import subprocess
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ accuracy = secs:1
 
 
 class Authority:
-    """Its keys and its root, in a folder."""
+    """An authority's keys and its root, in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,7 +35,7 @@ class Authority:
         self.root = folder / "root.pem"
         self.asked = 0
         self.broken: bytes | None = None
-        """What it answers instead."""
+        """Its answer in place of the right one."""
         root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         root = _certificate("Test root", root_key, "Test root", root_key, ca=True)
         signer = _certificate("Test TSA", key, "Test root", root_key, ca=False)
@@ -62,7 +62,7 @@ class Authority:
 
     @contextmanager
     def serving(self) -> Iterator[str]:
-        """Its address."""
+        """Context with the authority's address."""
         authority = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -44,7 +44,7 @@ def verification(of: Subject, method: Method, rules: FormRules = RULES) -> dict[
 
 
 def complete(kind: CustomerKind, rules: FormRules = RULES) -> dict[str, Any]:
-    """A form with everything that makes sense for this kind."""
+    """A form with all fields that make sense for this kind."""
     tree: dict[str, Any] = {"id": "C-1", "kind": kind.value}
     for field in labels(kind):
         if not field.startswith(("verifications", "numbers.assigned", "no_beneficial_owner")):
@@ -62,7 +62,7 @@ def complete(kind: CustomerKind, rules: FormRules = RULES) -> dict[str, Any]:
 
 
 def written(tree: dict[str, Any]) -> str:
-    """The file of a form."""
+    """The text of a form's file."""
     return yaml.dump({"application": tree}, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
 
 

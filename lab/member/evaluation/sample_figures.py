@@ -11,7 +11,7 @@ from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.member.evaluation.criteria import Criteria, parse_criteria
 from idtone.member.evaluation.figures import KIND, NodeFigures, figures_of
 from idtone.member.evaluation.period import Period
-from idtone.registry.correspondence.signed_document import sign_document, verified
+from idtone.registry.correspondence.signed_document import sign_document, verified_document
 from lab.repository import ROOT
 
 SEED = b"7" * 32
@@ -20,7 +20,7 @@ LOG = Signer("pbx-1/idtone", SEED)
 WITNESS, STRANGER = Signer("witness.example/1", b"w" * 32), Signer("witness.example/2", b"x" * 32)
 LAST_YEAR, YEAR = Period.given("2024-01-01", "2024-12-31"), Period.given("2025-01-01", "2025-12-31")
 LAST_DAY = "2025-12-31"
-"""Of `YEAR`, as a person types it."""
+"""The last day of `YEAR`, as a person types it."""
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 SAMPLE = (ROOT / "config" / "evaluation.yaml").read_text("utf-8")
@@ -43,14 +43,14 @@ def head_of(
     at: datetime | None = None,
     root: str = "",
 ) -> str:
-    """A head that a witness has cosigned a day after the period, or at a moment."""
+    """A head that a witness has cosigned a day after the period, or at the given moment."""
     text = Checkpoint(log.key.name, size, hashlib.sha256(f"{root}{size}".encode()).digest()).text
     time_s = int((at or period.ends).timestamp()) + (0 if at else 86_400)
     return str(Note(text, (log.sign(text), witness.cosign(text, time_s))))
 
 
 def content_of(period: Period, calls: int = 1000, head: str | None = None, **other: Any) -> dict[str, Any]:
-    """So many calls in each month, of which all that were connected were sent a sound."""
+    """Figures with `calls` calls in each month; all connected ones were sent a sound."""
     month = {"calls": calls, "fallback": 0, "connected": calls // 2, "sent": calls // 2}
     return {
         "version": 1,
@@ -69,7 +69,7 @@ def document_of(content: dict[str, Any], signer: Signer = NODE, member: str = "m
 
 
 def node_figures(content: dict[str, Any], signer: Signer = NODE) -> NodeFigures:
-    return figures_of(verified(document_of(content, signer), lambda _: [signer.key]))
+    return figures_of(verified_document(document_of(content, signer), lambda _: [signer.key]))
 
 
 def write_criteria(folder: Path, text: str = CRITERIA) -> None:

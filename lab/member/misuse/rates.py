@@ -1,6 +1,6 @@
-"""How often each rule finds generated fraud, and how often it reports an ordinary office: with confidence intervals.
+"""The rules' detection rates for generated fraud, and their false reports for ordinary offices, with confidence.
 
-python -m lab.member.misuse.rates [--days N]     writes the table of docs/explanation/misuse-rates.md
+python -m lab.member.misuse.rates [--days N] writes the table of docs/explanation/misuse-rates.md
 """
 
 import argparse
@@ -10,7 +10,7 @@ from functools import partial
 from math import sqrt
 from typing import Final
 
-from bench.reporting import PROGRESS
+from bench.bench_output import PROGRESS
 from idtone.core.misuse_limits import load_limits
 from idtone.ledger.evidence.call_outline import OutlinedDay
 from idtone.member.misuse.findings import Judge
@@ -23,11 +23,11 @@ PAGE: Final = ROOT / "docs" / "explanation" / "misuse-rates.md"
 DAYS: Final = 400
 NAMES: Final = [rule.name for rule in RULES]
 _Z: Final = 1.96
-"""95 %."""
+"""Quantile for 95 %."""
 _BEGIN, _END = "<!-- rates -->\n", "<!-- end of rates -->"
 
 Days = Callable[[int], Iterable[OutlinedDay]]
-"""What a seed gives: the days before, and last the one that is judged."""
+"""The days of a seed: those before, and last the judged one."""
 
 
 def _one(traffic: Callable[..., Iterator[OutlinedDay]], seed: int) -> Iterator[OutlinedDay]:
@@ -43,7 +43,7 @@ SCENES: Final[dict[str, Days]] = {
 
 
 def found(scene: str, seeds: range) -> Counter[str]:
-    """For how many of the seeds each rule has a finding on the last day."""
+    """Rule → number of seeds for which it has a finding on the last day."""
     limits, counts = load_limits(None), Counter[str]()
     for seed in seeds:
         judge, last = Judge("pbx-1", limits, {}), set[str]()
@@ -74,7 +74,7 @@ def table(days: int) -> str:
 
 
 def in_page() -> dict[str, dict[str, tuple[int, int]]]:
-    """What the page says: days → rule → on how many of how many days it has a finding."""
+    """The table on the page: days → rule → days with a finding, and all days."""
     said: dict[str, dict[str, tuple[int, int]]] = {}
     for line in PAGE.read_text("utf-8").partition(_BEGIN)[2].partition(_END)[0].splitlines()[2:]:
         _, scene, cells, _ = line.split("|")

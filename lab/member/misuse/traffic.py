@@ -1,8 +1,8 @@
 """Days of calls, made from a seed: five patterns of fraud, six ordinary offices, and the weeks of a licence.
 
-The day is one of UTC: from 9:00 in Japan to 9:00 on the next day. No figure here is measured; each is a plausible one,
-chosen before the rules were run over it. The limits were chosen with the seeds below
-`MEASURED_FROM`; rates are those of other seeds.
+A day is a day of UTC, from 9:00 in Japan to 9:00 on the next day. No figure here is measured; each is a plausible one,
+chosen before the rules were run over it. The limits were chosen with the seeds below `MEASURED_FROM`; rates come from
+other seeds.
 """
 
 import random
@@ -18,14 +18,14 @@ from idtone.ledger.evidence.steps import CallStatus
 
 DAY: Final = "2026-11-10"
 START_S: Final = 1_794_268_800.0
-"""Its beginning: Tuesday, 9:00 in Japan."""
+"""Beginning of the day: Tuesday, 9:00 in Japan."""
 HOUR_S: Final = 3600.0
 MEASURED_FROM: Final = 1000
 
 
 @dataclass
 class Dice:
-    """Chance from a seed, and tokens of numbers."""
+    """Random draws from a seed, and tokens of numbers."""
 
     seed: int
 
@@ -37,7 +37,7 @@ class Dice:
         return self.random.randbytes(16).hex()
 
     def times(self, first_h: float, last_h: float, per_hour: float) -> Iterator[float]:
-        """A Poisson process between two hours of the day."""
+        """Times of a Poisson process between two hours of the day."""
         at_h = first_h + self.random.expovariate(per_hour)
         while at_h < last_h:
             yield START_S + at_h * HOUR_S
@@ -57,7 +57,7 @@ class Dice:
         ring_s: float = 12.0,
         refused: bool = False,
     ) -> CallOutline:
-        """`answered` is the probability of an answer, `talk_s` the median of a lognormal talk."""
+        """One call. `answered` is the probability of an answer, `talk_s` the median of a lognormal talk."""
         self._calls += 1
         call = CallOutline(
             f"c-{self._calls}",
@@ -88,7 +88,9 @@ Traffic = Callable[[Dice], Iterator[CallOutline]]
 
 
 def robot(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """It's me (オレオレ): an automatic dialler tries one victim after another for an hour; few believe it."""
+    """Calls of the "It's me" fraud (オレオレ): an automatic dialler tries one victim after another for an hour; few
+    believe it.
+    """
     number, caller = dice.token(), dice.token()
     begin_h = dice.random.uniform(0, 7)
     for at_s in dice.times(begin_h, begin_h + 1, 180 * strength):
@@ -96,7 +98,7 @@ def robot(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def rotating(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """One caller with twelve numbers: some calls with each, then the next one."""
+    """Calls of one caller with twelve numbers: some calls with each, then the next one."""
     caller = dice.token()
     at_s = START_S + dice.random.uniform(0, 4) * HOUR_S
     for _ in range(round(12 * strength)):
@@ -107,7 +109,7 @@ def rotating(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def overseas(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """Victims call a number in Tokyo, and reach a call centre abroad; it works at night too."""
+    """Calls of victims to a number in Tokyo, which reach a call centre abroad; it works at night too."""
     number, called = dice.token(), [dice.token() for _ in range(3)]
     for at_s in dice.times(10, 20, 6 * strength):
         yield dice.call(
@@ -116,7 +118,7 @@ def overseas(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def wangiri(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """Ringing once, so that the called party calls back."""
+    """Calls that ring once, so that the called party calls back."""
     number, caller = dice.token(), dice.token()
     begin_h = dice.random.uniform(0, 12)
     for at_s in dice.times(begin_h, begin_h + 2, 150 * strength):
@@ -127,7 +129,7 @@ def wangiri(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def retries(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """The number is suspended at noon; the caller tries it again, and goes on with another number."""
+    """Calls of a number that is suspended at noon; the caller tries it again, and continues with another number."""
     number, other, caller = dice.token(), dice.token(), dice.token()
     for at_s in dice.times(0, 3, 8):
         yield dice.call(at_s, number, caller, dice.token(), kind=NumberKind.FIXED)
@@ -138,7 +140,7 @@ def retries(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def call_centre(dice: Dice) -> Iterator[CallOutline]:
-    """Customers call one number from 9 to 18, most at noon; twenty agents answer at eight numbers."""
+    """Calls of customers to one number from 9 to 18, most at noon; twenty agents answer at eight numbers."""
     number, agents = dice.token(), [dice.token() for _ in range(8)]
     for hour in range(9):
         for at_s in dice.times(hour, hour + 1, 90 if hour == 3 else 55):
@@ -158,7 +160,7 @@ def clinic(dice: Dice) -> Iterator[CallOutline]:
 
 
 def hotline(dice: Dice) -> Iterator[CallOutline]:
-    """A night duty: six branches forward their numbers to one of two mobiles from 18 to 9."""
+    """Calls of a night duty: six branches forward their numbers to one of two mobiles from 18 to 9."""
     branches, duty = [dice.token() for _ in range(6)], [dice.token(), dice.token()]
     for at_s in dice.times(9, 24, 5):
         yield dice.call(
@@ -173,14 +175,14 @@ def hotline(dice: Dice) -> Iterator[CallOutline]:
 
 
 def campaign(dice: Dice) -> Iterator[CallOutline]:
-    """A sales team of eight calls customers all day, and presents one number. Many do not answer."""
+    """Calls of a sales team of eight to customers all day, with one presented number. Many do not answer."""
     number, team = dice.token(), [dice.token() for _ in range(8)]
     for at_s in dice.times(1, 9, 90):
         yield dice.call(at_s, number, dice.random.choice(team), dice.token(), answered=0.45, talk_s=60, ring_s=15)
 
 
 def fax(dice: Dice) -> Iterator[CallOutline]:
-    """An ordering system sends faxes one after another, and again at night; some lines are busy."""
+    """Faxes of an ordering system, one after another, and again at night; some lines are busy."""
     number, machine = dice.token(), dice.token()
     partners = [dice.token() for _ in range(40)]
     for first, last, rate in ((0, 9, 20), (13, 15, 30)):
@@ -191,7 +193,7 @@ def fax(dice: Dice) -> Iterator[CallOutline]:
 
 
 def trader(dice: Dice) -> Iterator[CallOutline]:
-    """A small importer that calls its suppliers abroad in the afternoon, and sometimes late."""
+    """Calls of a small importer to its suppliers abroad in the afternoon, and sometimes late."""
     number, desk = dice.token(), dice.token()
     suppliers = [dice.token() for _ in range(15)]
     for first, last, rate in ((4, 9, 5), (13, 15, 0.6)):
@@ -207,7 +209,7 @@ FRAUDS: Final[dict[str, tuple[Callable[..., Iterator[CallOutline]], str]]] = {
     "wangiri": (wangiri, "pings"),
     "retries": (retries, "refusals"),
 }
-"""Each with the rule that has to find it."""
+"""Name → traffic, and the rule that has to find it."""
 OFFICES: Final[dict[str, Traffic]] = {
     "call_centre": call_centre, "clinic": clinic, "hotline": hotline, "campaign": campaign, "fax": fax,
     "trader": trader,
@@ -215,14 +217,14 @@ OFFICES: Final[dict[str, Traffic]] = {
 
 
 def day_of(traffic: Traffic, seed: int, day: str = DAY) -> OutlinedDay:
-    """One day of it; each seed gives another one."""
+    """One day of traffic; each seed gives another day."""
     return OutlinedDay(day, sorted(traffic(Dice(seed)), key=lambda call: call.at_s))
 
 
 def weeks_of_a_licence(seed: int, times: float) -> Iterator[OutlinedDay]:
     """Four weeks of an operator with some hundred customers, and a Tuesday with `times` as many calls.
 
-    Only their number counts: all calls of a day are one, without numbers.
+    Only the number of calls counts: all calls of a day are equal, without numbers.
     """
     dice = Dice(seed)
     first = date.fromisoformat(DAY) - timedelta(days=28)
@@ -236,4 +238,4 @@ def weeks_of_a_licence(seed: int, times: float) -> Iterator[OutlinedDay]:
 
 
 LICENCES: Final = {"licence": 1.0, "licence_campaign": 1.5, "licence_taken_over": 4.0}
-"""How many times as many calls the last day has."""
+"""Factors of the last day's number of calls."""

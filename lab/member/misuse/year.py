@@ -1,8 +1,9 @@
-"""A year of 200 ordinary customers, and the case of November 2025, for the brake: made from a seed, without a clock.
+"""A year of 200 ordinary customers, and the case of November 2025, for the brake: generated from a seed, without a
+clock.
 
-The offices are those of `traffic`; to them come larger lines. No figure here is measured; each is a plausible one,
-chosen before the brake was run over it. The brake knows of no line what kind it is, and of each customer, when the year
-begins, nothing.
+The offices come from `traffic`, with larger lines in addition. No figure here is measured; each is a plausible one,
+chosen before the brake was run over it. The brake does not know the kind of any line, and at the beginning of the year
+it knows nothing about any customer.
 """
 
 import heapq
@@ -24,7 +25,7 @@ FIRST: Final = date(2026, 11, 10)
 
 
 class Attempt(NamedTuple):
-    """A call, and what becomes of it if it is not refused: `talked_s` if it is answered, else `rang_s`."""
+    """A call, and its result if it is not refused: `talked_s` if it is answered, otherwise `rang_s`."""
 
     at_s: float
     call: ForwardedCall
@@ -40,7 +41,7 @@ def number(token: str) -> Number:
 
 
 def attempts_of(dice: Dice, traffic: Traffic, line: str, shift_s: float = 0.0) -> Iterator[Attempt]:
-    """The calls of an office or a fraud of `traffic` as the brake sees them."""
+    """The calls of an office or a fraud of `traffic`, in the brake's form."""
     for each in traffic(dice):
         call = ForwardedCall(
             each.call_id,
@@ -64,7 +65,7 @@ def attempts_of(dice: Dice, traffic: Traffic, line: str, shift_s: float = 0.0) -
 
 @dataclass(frozen=True)
 class Line:
-    """An outgoing line: calls an hour in each hour of its working day, and how it presents and calls numbers."""
+    """An outgoing line: calls an hour in each hour of its working day, and the way it presents and calls numbers."""
 
     per_hour: float
     presented: int
@@ -72,10 +73,10 @@ class Line:
     talk_s: float = 90.0
     hours: tuple[int, int] = (0, 9)
     called: int = 0
-    """So many different called numbers; 0: each call has another one."""
+    """Count of different called numbers; 0: each call has another one."""
     works_weekends: bool = False
     burst: tuple[float, float] = (0.0, 1.0)
-    """For so many hours of each day, so many times as many calls."""
+    """A burst: hours of each day, and factor of the calls in them."""
 
 
 LARGE: Final = {
@@ -92,18 +93,18 @@ CUSTOMERS: Final = {
     "clinic": 60, "hotline": 35, "fax": 30, "trader": 30, "campaign": 14, "call_centre": 10, "headquarters": 6,
     "shops": 4, "dialler": 3, "reseller": 1, "reminders": 4, "school": 3,
 }  # fmt: skip
-"""200 of them."""
+"""Kind → number of customers, 200 in all."""
 assert sum(CUSTOMERS.values()) == 200
 
 
 @dataclass
 class Customers:
-    """`seed` makes the year; each day of each customer is another one."""
+    """The customers. `seed` makes the year; each day of each customer differs."""
 
     seed: int
 
     def day(self, day: int) -> list[Attempt]:
-        """All calls of a day (from 9:00 in Japan), in their order."""
+        """All calls of a day (from 9:00 in Japan), in order."""
         dice = random.Random(f"{self.seed}:{day}")
         weekend = (FIRST + timedelta(days=day)).weekday() >= 5
         # A typhoon, an earthquake: everybody calls six times as much for a day.
@@ -180,7 +181,7 @@ class _Own(Dice):
 CHANNELS: Final = 500
 CASE_CALLS: Final = 1_970_000
 REDIAL_S: Final = 0.5
-"""How soon a channel of the case calls again after a refusal."""
+"""Seconds after a refusal until a channel of the case calls again."""
 
 
 class CaseOf2025:
@@ -193,7 +194,7 @@ class CaseOf2025:
         self.count = 0
 
     def next(self) -> Attempt:
-        """The next call, of the channel that is free first."""
+        """The next call, by the channel that is free first."""
         dice, at_s = self._dice, self._free_s[0]
         self.count += 1
         presented = Number(NumberKind.FIXED, f"+81{dice.randrange(10**8, 10**9)}")
@@ -207,6 +208,6 @@ class CaseOf2025:
         )
 
     def over(self, attempt: Attempt, passed: bool) -> None:
-        """The call has ended; its channel calls again."""
+        """Record the end of a call; its channel calls again."""
         lasted_s = (attempt.rang_s or 10 + (attempt.talked_s or 0)) if passed else REDIAL_S
         heapq.heapreplace(self._free_s, attempt.at_s + lasted_s)

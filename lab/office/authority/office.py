@@ -18,7 +18,7 @@ PHRASE = "of the test"
 WHY = ("--why", "as asked")
 STOP = ("--reference", "R-7", "--requested", "2026-11-02T01:10:00+09:00", *WHY)
 TWICE = "0312345677\n0312345677\n"
-"""As two people enter a number."""
+"""A number as two people enter it."""
 APPLICATION = """\
 application:
   id: A-1
@@ -49,32 +49,32 @@ class Office(Terminal):
         return self.folder / "suspensions.yaml"
 
     def act_as(self, name: str, uid: int) -> str:
-        """Let another account run the commands; returns how the history names it."""
+        """Let another account run the commands; returns its name in the history."""
         person = Person(uid, name, AccountKnownBy.LOGIN)
-        self.monkeypatch.setattr("idtone.office.commands.options.acting", lambda: person)
+        self.monkeypatch.setattr("idtone.office.commands.options.acting_person", lambda: person)
         return str(person)
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        """A command on the folder, which it need not name."""
+        """The result of a command on the folder, which is added to its options."""
         with self.monkeypatch.context() as here:
             here.setenv(VARIABLE, str(self.folder))
             return super().run(*("registry" for _ in words[:1] if words[0] in READING), *words, typed=typed)
 
     def refused(self, command: str, *arguments: object, typed: str = "") -> str:
-        """The error of a command on the folder; it changes nothing."""
+        """The error of a refused command on the folder. Asserts that nothing has changed."""
         before = self.state()
         error = self.error(command, *arguments, typed=typed)
         assert self.state() == before
         return error
 
     def state(self) -> dict[str, bytes]:
-        """All files in the folder."""
+        """Path → content of all files in the folder."""
         found = (path for path in self.folder.rglob("*") if path.is_file() and not path.name.endswith(".lock"))
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
 
     @property
     def root(self) -> Path:
-        """What members and holders keep."""
+        """The root that members and holders keep."""
         return self.folder / "repository" / "metadata" / "1.root.json"
 
     def new_keys(self, *names: str) -> list[str]:
@@ -101,7 +101,7 @@ class Office(Terminal):
 
 @pytest.fixture
 def new_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
-    """The two files alone."""
+    """An office with only the first files."""
     monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
     office = Office(tmp_path / "authority", monkeypatch)
     office.folder.mkdir()

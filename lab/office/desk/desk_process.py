@@ -1,4 +1,4 @@
-"""A desk that runs: as a process of its own, or in a thread of this one."""
+"""A running desk, as a separate process or in a thread of this one."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ from lab.asterisk import OFFICE
 
 @contextmanager
 def running(folder: Path, *options: object, log: IO[bytes] | None = None) -> Iterator[str]:
-    """Its address. It logs into `log`, or where this process does."""
+    """Context with a desk's address. It logs into `log`, or where this process does."""
     command = [OFFICE, "desk", "--folder", folder, "--listen", "127.0.0.1:0", *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
@@ -29,7 +29,7 @@ def running(folder: Path, *options: object, log: IO[bytes] | None = None) -> Ite
 
 @contextmanager
 def attended(desk: Desk) -> Iterator[str]:
-    """Its address, while a thread attends to it."""
+    """Context with the address of a desk that a thread serves."""
     ports, over, loop = list[int](), asyncio.Event(), asyncio.new_event_loop()
     ready = threading.Event()
 

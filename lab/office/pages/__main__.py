@@ -2,9 +2,9 @@
 
     python -m lab.office.pages [--json] [--page] [FOLDER]
 
-Nobody writes YAML: the pages, and the holders' `idtone-sign`, do all but make the keys. Then it does the same by
-commands, and counts them. Exits with 0 only if each page said what it should. Stops everything that it started.
-`python -m lab.office.year` does a year by commands, with the members' nodes and their calls.
+Nobody writes YAML: the pages, and the holders' `idtone-sign`, do everything except making the keys. Then it does the
+same by commands, and counts them. Exits with 0 only if each page had its expected text. Stops everything that it
+started. `python -m lab.office.year` does a year by commands, with the members' nodes and their calls.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The same year by commands: what people type and write by the manual, in place of each task's pages."""
+"""The same year by commands: the people's typing and writing by the manual, in place of each task's pages."""
 
 import hashlib
 import shutil
@@ -13,7 +13,7 @@ from lab.terminal import Terminal
 
 from ..applicant import hand_in
 from ..year.office_year import passphrase
-from .founding import found
+from .found_office import found
 from .year_facts import (
     APPLICANT,
     APPLICANT_ID,
@@ -40,7 +40,7 @@ customer:
 
 @dataclass(frozen=True)
 class Played:
-    """What one task took: commands, and files that a person writes by hand; the seconds are those of the commands."""
+    """The effort of one task: commands, and files that a person writes by hand; the seconds count the commands."""
 
     commands: int
     files: int
@@ -48,7 +48,7 @@ class Played:
 
 
 class CommandOffice(Terminal):
-    """The same office as that of the pages, at its beginning."""
+    """The same office as on the pages, at its beginning."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,17 +64,17 @@ class CommandOffice(Terminal):
         return self.folder / "keys" / f"{name}.pem"
 
     def does(self, command: str, *words: object, typed: str = "") -> Any:
-        """A command on the office's folder."""
+        """The JSON output of a command on the office's folder."""
         self.commands += 1
         return self.told(command, "--folder", self.office, *words, typed=typed)
 
     def prints(self, command: str, *words: object) -> None:
-        """A command on the office's folder that has no JSON."""
+        """Run a command on the office's folder that has no JSON."""
         self.commands += 1
         self.shown(command, "--folder", self.office, *words)
 
     def writes(self, name: str, text: str) -> Path:
-        """A file that a person writes."""
+        """Write a file, as a person does."""
         self.files += 1
         return self.has(name, text.encode())
 
@@ -86,7 +86,7 @@ class CommandOffice(Terminal):
         return path
 
     def sha256(self, path: Path) -> str:
-        """`sha256sum`."""
+        """The output of `sha256sum`."""
         self.commands += 1
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -145,7 +145,7 @@ def _again(office: CommandOffice) -> None:
 
 
 def _hand_in(office: CommandOffice) -> None:
-    """What the public form keeps: an applicant has a browser, and no command."""
+    """Store an applicant's submission, as the public form does: an applicant has a browser, and no command."""
     fields = {
         "name_ja": APPLICANT[0], "name_en": APPLICANT[1], "person": "総務部 見本", "contact": "info@example.jp",
         "signed": day(-2), "signatory": "代表取締役", "document": "2", "tone": "standard-2026", "incoming": "yes",
@@ -209,7 +209,7 @@ def _undo(office: CommandOffice) -> None:
 
 
 def _publish(office: CommandOffice, *keys: str) -> None:
-    """The holders do not meet."""
+    """Publish with holders who do not meet."""
     package = office.folder / f"package-{office.commands}"
     office.does("publication prepare", "--package", package)
     root = office.office / "repository/metadata/1.root.json"
@@ -305,4 +305,4 @@ BY_COMMAND: Final[Mapping[str, Callable[[CommandOffice], None]]] = {
     "account": _account,
     "list": _list,
 }
-"""By the names of the tasks."""
+"""Name of the task → its commands."""

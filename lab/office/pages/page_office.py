@@ -1,4 +1,4 @@
-"""An office whose people work by pages alone: its console, the holders' signing pages, and one browser for all."""
+"""An office whose people use only pages: its console, the holders' signing pages, and one browser for all."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from lab.console.site import PASSWORD, in_a_thread, users_file
 from lab.terminal import Terminal
 
 from ..year.office_year import passphrase
-from .founding import found
-from .hands import Hands
+from .browser_user import Hands
+from .found_office import found
 
 CLERK, OFFICER, SECOND = "sato", "suzuki", "tanaka"
 """Three users with the role `office`."""
@@ -33,7 +33,9 @@ WIDE, TELEPHONE = 1280, 390
 
 
 class PageOffice(Terminal):
-    """The keys and the very first edition are made by command, where the keys are. All else is done on pages."""
+    """An office on pages. The keys and the very first edition are made by command, where the keys are. All else is done
+    on pages.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -82,7 +84,7 @@ class PageOffice(Terminal):
         )
 
     def at(self, user: str, width: int = WIDE) -> Hands:
-        """The hands of a user at the console's first page for the office, signed in."""
+        """A user's `Hands`, signed in, at the console's first page for the office."""
         self.browser.look(width, "light", 844 if width == TELEPHONE else 900)
         address = f"{self.site.address}/sign-in"
         if user not in self._sessions:
@@ -96,7 +98,7 @@ class PageOffice(Terminal):
         return self.hands
 
     def sign(self, package: Path, key: str) -> Path:
-        """What the holder of a key does at `idtone-sign`: open, read, sign; returns the signed package."""
+        """Sign a package as the holder of a key does at `idtone-sign`: open, read, sign; returns the signed package."""
         hands = self.hands
         with signing_page(self.folder / "kept" / key) as address:
             hands.open(address.url())
@@ -116,7 +118,7 @@ class PageOffice(Terminal):
 
 @contextmanager
 def signing_page(kept: Path) -> Iterator[OwnAddress]:
-    """`idtone-sign` of a holder, in a thread of its own, with the root that the holder keeps."""
+    """Context with a holder's `idtone-sign` in a thread, with the root that the holder keeps."""
     begun: Future[tuple[OwnAddress, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def serve() -> None:

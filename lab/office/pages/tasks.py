@@ -8,7 +8,7 @@ from typing import Final
 
 from idtone.office.papers.period_account import fiscal_year
 
-from .hands import PageFault
+from .browser_user import PageFault
 from .page_office import CLERK, OFFICER, SECOND, PageOffice
 from .year_facts import (
     APPLICANT,
@@ -28,7 +28,7 @@ from .year_facts import (
 
 @dataclass(frozen=True)
 class Task:
-    """`by_command.BY_COMMAND` has what people type and write instead."""
+    """A task. `by_command.BY_COMMAND` has the typing and writing for it instead."""
 
     name: str
     title: tuple[str, str]
@@ -52,7 +52,7 @@ def _application(office: PageOffice, member: str, names: tuple[str, str], number
 
 
 def hand_in(office: PageOffice) -> None:
-    """The applicant, who has no account, fills in the public form of the desk."""
+    """Fill in the desk's public form as an applicant, who has no account."""
     hands = office.hands
     hands.open(f"{office.site.address}/application")
     hands.send(
@@ -237,7 +237,9 @@ def undo(office: PageOffice) -> None:
 
 
 def _publish(office: PageOffice, kind: str, holders: Sequence[tuple[str, str]]) -> None:
-    """The office prepares; each holder signs at `idtone-sign`; the office takes the last one, which publishes."""
+    """Publish: the office prepares, each holder signs at `idtone-sign`, and the office takes the last copy, which
+    publishes.
+    """
     hands = office.at(CLERK)
     hands.menu("/office/publication")
     hands.click(f"main form[action='/office/publication/prepare'] button[value='{kind}']")

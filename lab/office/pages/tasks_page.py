@@ -1,4 +1,4 @@
-"""The page of the documentation about the office's tasks: clicks beside the commands, as a run had them."""
+"""The documentation's page about the office's tasks: clicks beside the commands, as counted in a run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,7 +60,7 @@ def _figures(played: Played) -> list[float]:
 
 
 def without_seconds(figures: Sequence[float]) -> list[float]:
-    """What is the same on each machine."""
+    """The figures that are the same on each machine."""
     return [figures[place] for place in (0, 1, 3, 4)]
 
 
@@ -76,6 +76,6 @@ def write_pages(walked: Sequence[Walked], played: Mapping[str, Played]) -> None:
 
 
 def counts_on(page: Path) -> list[list[str]]:
-    """Clicks, fields, commands and files of each row, as the page has them."""
+    """Clicks, fields, commands and files of each row on the page."""
     lines = [line.strip("| ") for line in page.read_text("utf-8").splitlines() if line.startswith("| ")]
     return [line.split(" | ")[1:] for line in lines[1:]]

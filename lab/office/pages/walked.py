@@ -1,4 +1,4 @@
-"""The year by pages, task by task, with what each took."""
+"""The year by pages, task by task, with the effort of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from selenium.common.exceptions import WebDriverException
 
-from .hands import PageFault
+from .browser_user import PageFault
 from .page_office import PageOffice
 from .tasks import TASKS, Task
 
 
 @dataclass(frozen=True)
 class Walked:
-    """One task as it went; `fault` is empty if each page said what it should."""
+    """One task and its effort; `fault` is empty if each page had its expected text."""
 
     name: str
     clicks: int

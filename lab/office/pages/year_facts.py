@@ -11,14 +11,14 @@ from idtone.core.signed_notes import Signer
 SCAN: Final = b"%PDF-1.7 a signed pledge, scanned"
 WHOLESALER, RESELLER = "m-0101", "m-0102"
 APPLICANT, APPLICANT_ID = ("新規見本電話株式会社", "New Sample Telecom"), "m-0103"
-"""Hands in its application itself."""
+"""An applicant that submits its application itself."""
 STOPPED: Final = "0362345701"
 SHEET: Final = "先頭番号,末尾番号,備考\r\n0362345700,0362345799,本社\r\n03-6234-5800,5809,支店\r\n"
 SHEET_NUMBERS: Final = 110
 
 
 def master() -> bytes:
-    """Half a second of a made-up recording, the same each time."""
+    """Half a second of an invented recording, the same each time."""
     made = io.BytesIO()
     with wave.open(made, "wb") as file:
         file.setnchannels(1)
@@ -34,10 +34,10 @@ def witness() -> str:
 
 
 def day(number: int = 0) -> str:
-    """A day in Japan, so many days from today."""
+    """A day in Japan, `number` days from today."""
     return (datetime.now(UTC).astimezone(JAPAN) + timedelta(days=number)).date().isoformat()
 
 
 def minute(minutes: int = 0) -> str:
-    """A minute in Japan, as a browser's field holds it."""
+    """A minute in Japan, in the form of a browser's field."""
     return (datetime.now(UTC).astimezone(JAPAN) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")

@@ -39,7 +39,7 @@ class PublicDemo:
 
 @contextmanager
 def demo(folder: Path) -> Iterator[PublicDemo]:
-    """`folder` gets the association's files and the site."""
+    """Context with the demo. `folder` gets the association's files and the site."""
     ports = free_ports(2)
     address, desk = (f"http://{LOOPBACK}:{port}" for port in ports)
     with pytest.MonkeyPatch.context() as patch:
@@ -59,7 +59,7 @@ def demo(folder: Path) -> Iterator[PublicDemo]:
 
 @contextmanager
 def _running(command: Sequence[object]) -> Iterator[None]:
-    """A command of the office that prints its address when it listens."""
+    """Context with a running command of the office that prints its address."""
     with subprocess.Popen([OFFICE, *map(str, command)], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -20,7 +20,7 @@ ADDRESS: Final = "http://127.0.0.1:8711"
 def published_site(
     office: Office, public: str = "names_holders: true, course: true", address: str = ADDRESS, desk: str = ""
 ) -> Any:
-    """Publish the lab's registry, and write its site into `site` beside the folder; returns what the command says."""
+    """Publish the lab's registry, and write its site into `site` beside the folder; returns the command's output."""
     office.folder.mkdir(parents=True, exist_ok=True)
     issued = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
     office.registry.write_text(GOOD.partition("suspensions:")[0].replace("0612345*", "061234500*"))

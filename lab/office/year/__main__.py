@@ -3,9 +3,9 @@
     python -m lab.office.year [--json] [FOLDER]
 
 The commands are the product's, and so are the files, keys, signatures and ledgers; the desk runs on 127.0.0.1. Only the
-calls are not: their decisions are the product's, but no phone rings. Made up are the calls that the evaluation counts,
-what the office hands in for it, and its witness. What has no option for its time takes place now.
-Exits with 0 only if each step found what it should. Stops everything that it started.
+calls are not real: their decisions are the product's, but no phone rings. The calls that the evaluation counts, the
+office's observations for it, and its witness are invented. Acts without an option for their time take place now. Exits
+with 0 only if each step had its expected result. Stops everything that it started.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from .steps import STEPS, Step
 
 @dataclass(frozen=True)
 class Finding:
-    """What a step found, and where its result differs from the expectation."""
+    """The result of a step, and its differences from the expectation."""
 
     step: Step
     picture: Path

@@ -1,4 +1,4 @@
-"""A member's customers: their forms, and one who is refused and goes to another member."""
+"""A member's customers: their forms, and a refused one who goes to another member."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from .office_year import CONFIG, REPORTED, RESELLER, WHOLESALER, OfficeYear, day
 
 
 def keep_form(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
-    """A customer of the reseller fills in the form. A gap is found; then it is printed, recorded, and opened again."""
+    """A reseller's customer fills in the form. A gap is found; then the form is printed, recorded, and opened again."""
     form = (CONFIG / "customer_application.yaml").read_text("utf-8")
     file = year.folder / "customer.yaml"
     file.write_text(re.sub(r"    address: .*# 本店の所在地\n", "", form), "utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 _WIDTH, _HEIGHT, _BETWEEN, _MARGIN, _HEAD = 230, 64, 130, 24, 44
-"""Pixels: of a box, between two boxes, around the picture, and of its title."""
+"""Sizes in pixels: of a box, between two boxes, around the picture, and of its title."""
 
 
 class Tone(StrEnum):
@@ -19,7 +19,7 @@ class Tone(StrEnum):
 
 
 class Box:
-    """Its first line is its name; `arrow` is written on the arrow to the next box."""
+    """A box. Its first line is its name; `arrow` is the text on the arrow to the next box."""
 
     def __init__(self, *lines: str, tone: Tone = Tone.PLAIN, arrow: str = "") -> None:
         self.lines, self.tone, self.arrow = lines, tone, arrow

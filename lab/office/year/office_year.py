@@ -1,4 +1,4 @@
-"""The folders of one year: the office's, its keys', two members', the public site; and how commands run in them."""
+"""The folders of one year: the office's, its keys', two members', the public site; and the commands in them."""
 
 import contextlib
 import os
@@ -26,18 +26,18 @@ T = TypeVar("T")
 CONFIG: Final = ROOT / "config"
 
 REPORTED = "0362345678"
-"""A number that the wholesaler resells, and about which somebody reports a call."""
+"""A number that the wholesaler resells; somebody reports a call about it."""
 
 STOPPED, STOPPED_RANGE, OTHER = "0362345701", "0362345710-0362345719", "0362345703"
-"""What the police stop, and a number that they do not."""
+"""The number and the range that the police stop, and a number that they do not stop."""
 
 
 class StepFailed(Exception):
-    """A command ended with another exit code than it should, or listed another number of things."""
+    """A command ended with another exit code than expected, or listed another number of items."""
 
 
 def only(listed: Iterable[T]) -> T:
-    """The only one that is listed. Raises StepFailed."""
+    """The only item of a list. Raises StepFailed."""
     found = list(listed)
     if len(found) != 1:
         raise StepFailed(f"one should be listed, not {len(found)}: {found}")
@@ -50,7 +50,7 @@ def spoken(english: str, japanese: str) -> str:
 
 
 class OfficeYear(Terminal):
-    """Use it as a context: at its end, nothing that it started is left running. An earlier year in the folder is
+    """A year. Use it as a context: at its end it stops all that it started. An earlier year in the folder is
     removed.
     """
 
@@ -71,7 +71,7 @@ class OfficeYear(Terminal):
         self._started.close()
 
     def start_desk(self, *options: object) -> None:
-        """Start the desk as a process of its own. It logs into a file."""
+        """Start the desk as a separate process. It logs into a file."""
         log = self._started.enter_context((self.folder / "desk.log").open("wb"))
         self.desk = self._started.enter_context(running(self.office, *options, log=log))
 
@@ -93,11 +93,11 @@ class OfficeYear(Terminal):
 
     @property
     def root(self) -> Path:
-        """What the members got from the association by hand."""
+        """The root that the members got from the association by hand."""
         return self.folder / "root.json"
 
     def shown(self, *words: object, typed: str = "", code: int = 0) -> Any:
-        """The standard output of a command. Raises StepFailed if it does not end with this exit code."""
+        """The standard output of a command. Raises StepFailed if it ends with another exit code."""
         ended, out, error = self.run(*words, typed=typed)
         if ended != code:
             named = " ".join(map(str, words[:2]))
@@ -105,7 +105,7 @@ class OfficeYear(Terminal):
         return out
 
     def authority(self, command: str, *arguments: object, typed: str = "", code: int = 0) -> str:
-        """A command of the office on its folder."""
+        """The output of a command of the office on its folder."""
         return self.shown(command, "--folder", self.office, *arguments, typed=typed, code=code)
 
     def publish(self, *sets: str, why: str | None = None) -> Any:
@@ -125,7 +125,7 @@ class OfficeYear(Terminal):
         return load_settings(self.settings_file(member), {})
 
     def member(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
-        """A command on a member's node."""
+        """The output of a command on a member's node."""
         return self.shown(*arguments, "-c", self.settings_file(member), typed=typed, code=code)
 
     def member_told(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
@@ -133,7 +133,7 @@ class OfficeYear(Terminal):
 
     @contextlib.contextmanager
     def ledger(self, member: str) -> Iterator[LedgerWriter]:
-        """The node's ledger, open for writing."""
+        """Context with the node's ledger, open for writing."""
         settings = self.settings(member)
         with LedgerWriter.open(settings.ledger.own(), NODE, KeyRing.of(settings.ledger, NODE)) as writer:
             yield writer
@@ -141,7 +141,7 @@ class OfficeYear(Terminal):
 
 @contextlib.contextmanager
 def passphrase() -> Iterator[str]:
-    """A random one in the environment, where the commands look for it."""
+    """Context with a random passphrase in the environment, where the commands read it."""
     before = os.environ.get(PASSPHRASE)
     os.environ[PASSPHRASE] = made = secrets.token_urlsafe(24)
     try:
@@ -158,5 +158,5 @@ def now() -> datetime:
 
 
 def days(number: int = 0) -> str:
-    """A day in Japan, so many days from today."""
+    """A day in Japan, `number` days from today."""
     return (now().astimezone(JAPAN) + timedelta(days=number)).date().isoformat()

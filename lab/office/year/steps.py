@@ -1,23 +1,23 @@
-"""The steps of the year in their order, as a table."""
+"""The steps of the year in order, as a table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from .calls_and_reports import disclose, report, stop
 from .customers import hop, keep_form
 from .flow_picture import Rows
-from .joining import admit, begin, pledge, resell, sign_on
+from .members_join import admit, begin, pledge, resell, sign_on
 from .office_year import OfficeYear
-from .serving import disclose, report, stop
 from .year_end import evaluate, verify
 
 
 @dataclass(frozen=True)
 class Step:
-    """`act` returns what was found, which must hold what `expected` says, and the boxes of the picture unless it has
-    written the picture. `told` is filled in from it, in the terminal's language. `picture` is the end of the picture's
-    name.
+    """A step. `act` returns its result, which must contain `expected`, and the boxes of the picture unless it has
+    written the picture. `told` is filled in with the result, in the terminal's language. `picture` is the end of the
+    picture's name.
     """
 
     name: str

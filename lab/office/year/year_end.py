@@ -1,4 +1,4 @@
-"""The evaluation of the year, and the verification of everything that it has left."""
+"""The evaluation of the year, and the verification of all its results."""
 
 import secrets
 import shutil
@@ -10,16 +10,16 @@ from idtone.core.signed_notes import Signer
 from idtone.ledger.keys.key_ring import KeyRing
 
 from .flow_picture import Box, Rows, Tone
-from .joining import CALLS
+from .members_join import CALLS
 from .office_year import RESELLER, WHOLESALER, OfficeYear, days, now, only, spoken
 
 WITNESS: Final = Signer("witness.example/1", secrets.token_bytes(32))
-"""Cosigns the heads of the members' ledgers, as a witness elsewhere does."""
+"""A witness that cosigns the heads of the members' ledgers, as one elsewhere does."""
 
 
 def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The members hand in the year's figures, which a witness has seen. The office evaluates and publishes; anyone
-    verifies the badge.
+    """The members send the year's figures, which a witness has cosigned. The office evaluates and publishes; anyone can
+    verify the badge.
     """
     entered = ("--list", "https://association.test/operators/", "--witness", WITNESS.cosigner, "--why", "decided")
     year.told("evaluation", "enter-criteria", "--folder", year.office, *entered)

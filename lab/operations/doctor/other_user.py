@@ -1,10 +1,10 @@
-"""Code that another user runs, as a user of the machine without our files would."""
+"""Code that another user of the machine runs, without access to our files."""
 
 import os
 import traceback
 from pathlib import Path
 
-from idtone.call_control import fallback
+from idtone.call_control import fallback_keeper
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.operations.doctor.shared_file_findings import Identity
 from idtone.operations.doctor.write_trial import Place, trial
@@ -17,7 +17,7 @@ def run_as(user: int, group: int, groups: list[int], beside: Path, code: str, _:
     os.setuid(user)
     os.umask(0o027)
     names = {
-        "fallback": fallback, "Identity": Identity, "Place": Place, "trial": trial, "beside": beside,
+        "fallback": fallback_keeper, "Identity": Identity, "Place": Place, "trial": trial, "beside": beside,
         "journal": JournalFolder(beside / "journal", beside),
     }  # fmt: skip
     try:

@@ -37,7 +37,7 @@ from lab.office.year.office_year import spoken
 from lab.postgresql import PostgreSQLMissing, programs
 from lab.processes import end_in_order
 
-from .observing import Observer, Seen, SeenCalls, SeenDatabase, SeenNode, SeenProxy
+from .fleet_observer import Observer, Seen, SeenCalls, SeenDatabase, SeenNode, SeenProxy
 
 RATE: Final = 30.0
 NUMBERS: Final = (*[LICENSED] * 28, "0352345678", SUSPENDED)
@@ -49,7 +49,7 @@ WIDE: Final = 34
 
 @dataclass
 class Keys:
-    """What the keys do with the fleet; each says what it has done."""
+    """The acts of the keys on the fleet; each returns a text about it."""
 
     fleet: Fleet
 
@@ -67,7 +67,7 @@ class Keys:
         )
 
     def press(self, key: str) -> bool:
-        """Whether this key ends it all."""
+        """True if this key ends the demo."""
         action: Callable[[], str] | None = {
             "k": self._kill_service, "a": self._kill_asterisk, "p": self._kill_proxy, "d": self._kill_primary,
             "r": self._registry, "w": self._witness, "s": self._suspend,
@@ -216,7 +216,7 @@ def _no_key(within_s: float) -> str:
 
 @contextmanager
 def pressed_keys() -> Iterator[Callable[[float], str]]:
-    """A function that waits so long for a key; "" if none was pressed."""
+    """Context with a function that waits a given time for a key; "" if none was pressed."""
     if not sys.stdin.isatty():
         yield _no_key
         return
@@ -233,7 +233,7 @@ def pressed_keys() -> Iterator[Callable[[float], str]]:
 
 
 def run(running: Fleet, folder: Path, seconds: float, rate: float, screen: Console) -> Seen:
-    """Calls for so long, or until a key ends it; what was seen at the end."""
+    """Place calls for `seconds`, or until a key ends the demo; returns the last observation."""
     with ExitStack() as started:
         carriers = [
             Carrier(proxy.address, NUMBERS, rate / len(running.proxies), seconds, folder / f"carrier-{number}")

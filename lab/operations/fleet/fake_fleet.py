@@ -1,4 +1,4 @@
-"""A fake fleet. It answers as kamcmd, idtone and systemctl do, and fails on demand.
+"""A fake fleet. It answers like kamcmd, idtone and systemctl, and fails on demand.
 
 `tests/calls/test_fleet_upgrade.py` runs the same commands on a real Kamailio, Asterisk and service.
 """
@@ -16,7 +16,7 @@ GOOD = {"hook-file": "good", "hook-loaded": "good", "service": "good"}
 
 @dataclass
 class FakeNode:
-    """One PBX."""
+    """A fake PBX."""
 
     name: str
     installed: str = "0.1.0"
@@ -30,13 +30,13 @@ class FakeNode:
     findings: dict[str, str] = field(default_factory=lambda: dict(GOOD))
     new_version: str = "0.2.0"
     package_reloads: bool = True
-    """The package hands over by itself, as Debian's does."""
+    """True if the package hands over by itself, as Debian's does."""
     on_reload: Callable[[FakeNode], None] = lambda node: None
     fails: set[str] = field(default_factory=set)
     """Commands that fail, by their first two words."""
 
     def answer(self, words: tuple[str, ...]) -> Ran:
-        """What a command on it prints."""
+        """The output of a command on the node."""
         if " ".join(words[:2]) in self.fails:
             return Ran(100, errors="E: no such package\n")
         match words:
@@ -84,19 +84,19 @@ class FakeNode:
 
 
 class FakeFleet:
-    """Two dispatchers before the nodes; `ran` are all commands, with their prefixes. A `Runner`, and a clock's time."""
+    """Two dispatchers before the nodes. It is a `Runner`, and a clock; `ran` are all commands, with their prefixes."""
 
     def __init__(self, *nodes: FakeNode) -> None:
         self.nodes = {node.name: node for node in nodes}
         self.flags = {name: {address(node.name): "AP" for node in nodes} for name in ("sip-1", "sip-2")}
         self.deaf: set[str] = set()
-        """Dispatchers that refuse to change a state; kamcmd exits with 0 all the same."""
+        """Dispatchers that refuse to change a state; kamcmd exits with 0 in that case too."""
         self.ran: list[tuple[str, ...]] = []
         self.now_s = 0.0
         self.each_second: Callable[[], None] = lambda: None
 
     def run(self, command: Sequence[str], within_s: float) -> Ran:
-        """As `Runner.run`."""
+        """Implements `Runner.run`."""
         self.ran.append(tuple(command))
         prefix, host, *words = command
         assert prefix == "via", command
@@ -105,7 +105,7 @@ class FakeFleet:
         return self._kamcmd(host, *words)
 
     def sleep(self, seconds: float) -> None:
-        """Time passes."""
+        """Advance the clock."""
         self.now_s += seconds
         self.each_second()
 
@@ -127,7 +127,7 @@ class FakeFleet:
 
 
 def address(node: str) -> str:
-    """Its destination in the dispatchers."""
+    """The node's destination in the dispatchers."""
     return f"sip:{node}:5060"
 
 

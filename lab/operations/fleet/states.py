@@ -1,4 +1,4 @@
-"""Nodes' states in tests, as the services report them."""
+"""Nodes' states in tests, in the services' form."""
 
 import copy
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ GOOD: dict[str, Any] = {
 
 
 def state(**changes: Any) -> dict[str, Any]:
-    """A good one with other values, by their paths with two underscores for a dot."""
+    """A good state with other values, by their paths with two underscores for a dot."""
     made = copy.deepcopy(GOOD)
     for path, value in changes.items():
         *above, name = path.split("__")
@@ -47,5 +47,5 @@ def report(node: str, state: object, age_s: float = 0.5, key: str = "") -> NodeR
 
 
 def fleet(*states: object) -> Fleet:
-    """Nodes a, b, c, … with these states."""
+    """A fleet of nodes a, b, c, … with these states."""
     return fleet_of(NodeReports(NOW, tuple(report(chr(97 + n), each) for n, each in enumerate(states)), ()))

@@ -1,4 +1,4 @@
-"""The tables of FreePBX and Wazo that `lines.query` reads, as their own projects define them (types as far as they
+"""The tables of FreePBX and Wazo that `lines.query` reads, after their own projects' definitions (types as far as they
 matter here): FreePBX's module `core` (module.xml), Wazo's xivo-manage-db.
 """
 

@@ -13,7 +13,7 @@ from securesystemslib.signer import CryptoSigner
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
-from idtone.registry.trust.client import Published, Repository
+from idtone.registry.trust.publication_client import PublicationClient, Published
 from idtone.registry.trust.tuf_roles import Keys
 
 from ..examples import GOOD
@@ -39,7 +39,7 @@ class _OneRoot:
 
 
 def sign_without_rules(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
-    """Let the association sign a file with faults."""
+    """Make the association sign a file with faults."""
     blind = replace(KINDS[role], rules=lambda _: (), differences=lambda old, new: ())
     monkeypatch.setitem(KINDS, role, blind)
     for module in ("workspace", "edition_rules"):
@@ -55,7 +55,7 @@ class Association:
     folder: Path
     keys: dict[Keys, list[CryptoSigner]] = field(default_factory=new_keys)
     new: bool = True
-    """Whether its files are to be written; not in a copy of a folder."""
+    """True if its files are to be written; False for a copy of a folder."""
 
     def __post_init__(self) -> None:
         self.workspace = Workspace(self.folder)
@@ -81,7 +81,7 @@ class Association:
 
     @property
     def repository(self) -> Path:
-        """What members read."""
+        """The repository that members read."""
         return self.workspace.repository.folder
 
     def root(self) -> Path:
@@ -103,10 +103,10 @@ class Machine:
         self.cache = self.folder / "cache"
 
     def take(self) -> Published:
-        """The publication, as the service reads it."""
+        """The publication, fetched and stored as the service does."""
         published = self.repository().update()
         self.repository().keep(published)
         return published
 
-    def repository(self) -> Repository:
-        return Repository(self.trust, self.source, self.cache)
+    def repository(self) -> PublicationClient:
+        return PublicationClient(self.trust, self.source, self.cache)

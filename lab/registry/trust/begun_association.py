@@ -1,4 +1,4 @@
-"""An association that has published, and a member's machine: fixtures."""
+"""Fixtures: an association that has published, and a member's machine."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.registry.trust.association import Association, Machine
-from lab.registry.trust.serving import write_certificate
+from lab.registry.trust.publication_server import write_certificate
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Association:
 
 @pytest.fixture
 def association(begun: Association, tmp_path: Path) -> Association:
-    """A copy of it."""
+    """A copy of the association."""
     shutil.copytree(begun.folder, tmp_path / "association")
     return Association(tmp_path / "association", dict(begun.keys), new=False)
 

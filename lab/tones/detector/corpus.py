@@ -1,4 +1,6 @@
-"""A small corpus from a seed, with the verdicts of Python's verifier: what the browser's detector must agree with."""
+"""A small corpus from a seed, with the verdicts of Python's verifier, for the comparison with the browser's
+detector.
+"""
 
 import json
 import zlib
@@ -10,10 +12,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from bench.verify.chains import DAMAGES, lost_packets
 from bench.verify.conditions import PACKET, shifted, sound_of
 from bench.verify.profiles import profiles
 from bench.verify.rooms_and_phones import in_a_room
+from bench.verify.transmission_chains import DAMAGES, lost_packets
 from idtone.tones.detector.profile_json import profile_json
 from idtone.tones.profile import Profile
 from idtone.tones.verification.fit import Fitter
@@ -22,7 +24,7 @@ from idtone.tones.verification.verify import Verifier
 from lab import g711
 
 from ..profiles import make, tone
-from ..verification.legs import without_phase
+from ..verification.made_legs import without_phase
 
 RATE_HZ: Final = 8000
 
@@ -140,7 +142,7 @@ def _leg(sound: Samples, way: str, name: str) -> Samples:
 
 
 def write(folder: Path) -> None:
-    """The legs, the profiles and Python's verdicts, for the tests in JavaScript."""
+    """Write the legs, the profiles and Python's verdicts, for the tests in JavaScript."""
     cases: list[dict[str, Any]] = []
     grids: dict[str, dict[str, int]] = {}
     verifiers: dict[str, Verifier] = {}

@@ -1,4 +1,4 @@
-"""Feeds the readers of recordings and profiles with inputs from atheris: `make fuzz SECONDS=60`.
+"""Fuzzes the readers of recordings and profiles with inputs from atheris: `make fuzz SECONDS=60`.
 
 Every input must be read, or refused with one of our errors. ffmpeg is left out: it is another process, and too slow.
 """

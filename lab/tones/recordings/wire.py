@@ -24,7 +24,7 @@ CONTAINERS: Final = (
     *(("OGG", each) for each in ("VORBIS", "OPUS")),
     ("MP3", "MPEG_LAYER_III"),
 )
-"""And the encoding in them."""
+"""Containers, each with the encoding in it."""
 
 
 def audio(container: str, subtype: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The time by which the commands judge."""
+"""The clock of the commands."""
 
 from datetime import UTC, date, datetime
 

@@ -1,4 +1,4 @@
-"""`idtone-office customer check`: whether a customer is a refused contractor."""
+"""`idtone-office customer check`: the check whether a customer is a refused contractor."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
@@ -16,14 +16,14 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.registry.correspondence.desk_client import document_signer, member_of, send
 from idtone.registry.correspondence.signed_document import sign_document
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.publication_client import PublicationClient
 
 from ..refused.refusal_check import KIND, Match, RefusalCheck
 from ..refused.refusal_list import RefusalList
 from .identity_input import IdentityArgument, identity_given
 
 CACHE: Final = "refusals"
-"""The folder below `registry.cache`."""
+"""The cache folder below `registry.cache`."""
 ACT: Final = "customer-checked"
 
 
@@ -74,18 +74,18 @@ def check(
             record=record,
         )
     if found:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _refusals(settings: Settings) -> RefusalList:
-    """The latest list. Only a changed one is fetched."""
+    """The latest list of refusals. Only a changed list is fetched."""
     root = settings.registry.root_file()
     if root is None:
         raise UsageError(
             "the registry is unsigned here (registry.trust); refusals come with the association's signed one"
         )
     with command_line.working(Message("list of refusals")):
-        octets = Repository(root, settings.registry.source, settings.registry.cache / CACHE).refusals()
+        octets = PublicationClient(root, settings.registry.source, settings.registry.cache / CACHE).refusals()
     if octets is None:
         raise TrustError("{source}: the association publishes no list of refusals", source=settings.registry.source)
     return RefusalList(octets)
@@ -103,6 +103,6 @@ def _record(settings: Settings, document: bytes, refusals: RefusalList, found: l
         settings.ledger.own(),
         settings.node,
         KeyRing.of(settings.ledger, settings.node),
-        lambda act: steps.duty(act, datetime.now(UTC), acting(), ACT, digest[:32], details),
+        lambda act: steps.duty(act, datetime.now(UTC), acting_person(), ACT, digest[:32], details),
         DisclosureRules.of(settings.ledger),
     )

@@ -22,7 +22,7 @@ from ..form_rules import load_rules
 from . import clock
 
 PRIVATE = 0o600
-"""A form names persons."""
+"""Mode of a form's file, because it names persons."""
 FormArgument = Annotated[Path, typer.Argument(metavar="FORM", help="The form, a YAML file.")]
 OutputOption = Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The file to write.")]
 
@@ -64,7 +64,7 @@ def check(
         else:
             print(*(translated(str(fault)) for fault in error.faults), sep="\n")
             print(f"{form}: {translated(command_line.counted(len(error.faults), 'fault'))}")
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         command_line.print_json({"file": str(form), "good": True, "faults": [], "rules": rules.version})
     else:

@@ -15,13 +15,13 @@ import typer
 from idtone.core.documents import parse, read_text
 from idtone.core.errors import CustomerError, UsageError
 from idtone.core.numbers import parse_japanese
-from idtone.core.persons import Person, acting
+from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress
-from idtone.core.terminal.prompts import confirmed, entries_asked, line, number_asked, number_of
+from idtone.core.terminal.prompts import confirmed, entries_asked, kept_line, number_asked, number_of
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.options import answerable, listed, local
+from idtone.ledger.commands.options import answerable, listed_time, local_time
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -48,7 +48,7 @@ _ACTS = frozenset({StepKind.DUTY})
 
 @dataclass(frozen=True)
 class _Office:
-    """What the commands work with."""
+    """The settings and keys of the commands."""
 
     settings: Settings
     rules: FormRules
@@ -75,15 +75,17 @@ class _Office:
         return known
 
     def person(self) -> Person:
-        """Who runs the command. Raises UsageError if an act needs two persons, and several people use this account."""
-        return answerable(self.settings.ledger) if self.takes_two else acting()
+        """The person who runs the command. Raises UsageError if an act needs two persons, and several people share this
+        account.
+        """
+        return answerable(self.settings.ledger) if self.takes_two else acting_person()
 
     @property
     def takes_two(self) -> bool:
         return self.settings.ledger.exports is Exports.TWO_PERSONS
 
     def enter(self, act: FormAct, subject: str, by: Person, at: datetime, **details: Scalar) -> str:
-        """Record an act in the ledger, durably; returns its id. Raises LedgerError: then it must not be done."""
+        """Record an act in the ledger, durably; returns its id. Raises LedgerError: then the act must not be done."""
         ledger = self.settings.ledger
         return record_act(
             ledger.own(),
@@ -126,7 +128,7 @@ def record(
             "check the form again",
             kinds=", ".join(sorted(others)),
         )
-    person, now = acting(), clock.now()
+    person, now = acting_person(), clock.now()
     made = CustomerRecord(filled.id, text, tuple(sorted(set(assigned))), office.rules.version, str(person), now)
     store = RecordStore.open(office.settings.customers, make=True)
     with store.locked():
@@ -148,8 +150,8 @@ def record(
 
 
 def _put(store: RecordStore, made: CustomerRecord) -> str:
-    """Returns the record's digest. What is there by its id is not in the ledger: an attempt that was cut off. If it is
-    the same form, it stays, because its act may still be entered.
+    """Store the record; returns its digest. Files of this id that the ledger does not know are from an interrupted
+    attempt. If they are the same form, they stay, because its act may still be recorded.
     """
     with suppress(CustomerError):
         found, digest = store.get(made.id)
@@ -175,7 +177,7 @@ def list_records(
     here, day, years = set(store.ids()), clock.today(), office.rules.keep_years
     rows = [
         {
-            "id": each.id, "recorded": listed(each.at, form), "by": each.by, "numbers": each.numbers,
+            "id": each.id, "recorded": listed_time(each.at, form), "by": each.by, "numbers": each.numbers,
             "ends": each.ends and each.ends.isoformat(),
             "kept_until": (until := each.kept_until(years)) and until.isoformat(),
             "state": _state(each, each.id in here and store.has_key(each.id), years, day),
@@ -192,7 +194,7 @@ def list_records(
         columns = ("id", "recorded", "by", "numbers", "ends", "kept_until", "state")
         command_line.Rows(columns, form, whole=("id",)).print([[row[name] for name in columns] for row in rows])
     if any(row["state"] in ("lost", "unrecorded") for row in rows):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _state(known: RecordHistory, is_here: bool, years: int, day: date) -> str:
@@ -222,7 +224,7 @@ def show(
     the form, once, with --request ID.
     """
     if request is None:
-        line(why or "", "--why")
+        kept_line(why or "", "--why")
     elif id_ is not None or why is not None:
         raise UsageError("--request names the form and the reason; leave out ID and --why")
     office, now = _Office.of(config), clock.now()
@@ -245,7 +247,7 @@ def show(
         command_line.say(
             "requested to open {id}; another person approves it until {until}: idtone-office form approve {act}",
             id=known.id,
-            until=local(until),
+            until=local_time(until),
             act=act,
         )
 
@@ -258,7 +260,7 @@ def _requested(office: _Office, request: str) -> OpeningRequest:
 
 
 def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
-    """The record of a number that is asked for; with several, the one whose contract has not ended."""
+    """The history of the record for a number that is asked for; of several, the one whose contract has not ended."""
     number = number_asked().e164
     known = [each for each in office.histories().values() if each.forgotten is None]
     found = []
@@ -267,7 +269,7 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
             try:
                 found += [each] if number in _opened(store, each).numbers else []
             except CustomerError as error:
-                print(f"{each.id}: {translated(str(error))}", file=sys.stderr)  # it may not be the one
+                print(f"{each.id}: {translated(str(error))}", file=sys.stderr)  # the form sought may be another one
     in_force = [each for each in found if each.ends is None] or found
     if not found:
         raise CustomerError("no recorded form has this number")
@@ -278,9 +280,9 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
 
 
 def _opened(store: RecordStore, known: RecordHistory) -> CustomerRecord:
-    """Raises CustomerError if it is not what was recorded."""
+    """The content of a record. Raises CustomerError if it is not the recorded one."""
     if known.forgotten:
-        raise CustomerError("{id} was forgotten at {at}", id=known.id, at=local(known.forgotten))
+        raise CustomerError("{id} was forgotten at {at}", id=known.id, at=local_time(known.forgotten))
     found, digest = store.get(known.id)
     if digest != known.digest:
         raise CustomerError(
@@ -310,7 +312,7 @@ def _open(
     command_line.say(
         "# {id}: recorded {at} by {by}, unchanged since then ({act})",
         id=id_,
-        at=local(found.at),
+        at=local_time(found.at),
         by=found.by,
         act=known.act,
     )
@@ -333,15 +335,19 @@ def approve(
     if objection := asked.approval_objection(now, person):
         raise UsageError("request {request} does not count: {why}", request=request, why=objection)
     command_line.say(
-        "{name} asks at {at} to open {id}: {why}", name=asked.by.name, at=local(asked.at), id=asked.id, why=asked.why
+        "{name} asks at {at} to open {id}: {why}",
+        name=asked.by.name,
+        at=local_time(asked.at),
+        id=asked.id,
+        why=asked.why,
     )
     if not yes and not confirmed(Message("Approve it?")):
-        command_line.negative()
+        command_line.exit_negative()
     office.enter(FormAct.OPENING_APPROVED, asked.id, person, now, request=request)
     command_line.say(
         "approved by {person}; until {until}: idtone-office form show --request {request}",
         person=person,
-        until=local(asked.until),
+        until=local_time(asked.until),
         request=request,
     )
 
@@ -363,7 +369,7 @@ def end(
     known = office.history(id_)
     if why := end_objection(day, now, known.at):
         raise UsageError("--on {day} does not count: {why}", day=day, why=why)
-    office.enter(FormAct.ENDED, id_, acting(), now, on=day.isoformat())
+    office.enter(FormAct.ENDED, id_, acting_person(), now, on=day.isoformat())
     known.ends = max(day, known.ends or day)
     command_line.say(
         "{id}: ends on {ends}, kept until {until}",
@@ -394,13 +400,13 @@ def forget(
         if due and not yes:
             columns = ("id", "recorded", "ends", "kept until")
             command_line.Rows(columns, whole=("id",)).print(
-                (each.id, local(each.at), each.ends, each.kept_until(years)) for each in due
+                (each.id, local_time(each.at), each.ends, each.kept_until(years)) for each in due
             )
             if not confirmed(Message("Destroy {forms} forever?", forms=command_line.counted(len(due), "form"))):
-                command_line.negative()
+                command_line.exit_negative()
 
         def enter(each: RecordHistory) -> None:
-            office.enter(FormAct.FORGOTTEN, each.id, acting(), now, ended=str(each.ends))
+            office.enter(FormAct.FORGOTTEN, each.id, acting_person(), now, ended=str(each.ends))
 
         forgotten = forget_over(store, known, years, day, enter)
     if as_json:

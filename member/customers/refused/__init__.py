@@ -1,1 +1,1 @@
-"""Refused contractors (事業者渡り): how a member asks whether a customer is one, and tells the association nothing."""
+"""Refused contractors (事業者渡り): a member's check of a customer, which tells the association nothing."""

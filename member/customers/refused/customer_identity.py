@@ -1,4 +1,4 @@
-"""The identity of a customer, as it stands in a file or is typed (`config/refused_customer.yaml`)."""
+"""The identity of a customer, from a file or typed (`config/refused_customer.yaml`)."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -29,7 +29,7 @@ class RepresentativeIdentity(Model):
 
 
 class CustomerIdentity(Model):
-    """A person or a company. Nothing of it goes into a log or an error."""
+    """The identity of a person or a company. Nothing of it goes into a log or an error."""
 
     kind: IdentityKind
     name: Text
@@ -42,13 +42,13 @@ class CustomerIdentity(Model):
 
 
 class CustomerDocument(Model):
-    """The whole file."""
+    """The content of the file."""
 
     customer: CustomerIdentity
 
 
 def parse_customer(text: str, name: str) -> CustomerIdentity:
-    """The identity in a file of its own, or in an application form. Raises DocumentError with every fault."""
+    """The identity in its own file, or in an application form. Raises DocumentError with every fault."""
     tree = read_tree(text, name)
     if isinstance(tree, dict) and FORM in tree:
         return of_form(validate(tree, text, name, CustomerForm).application)

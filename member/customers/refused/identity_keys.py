@@ -1,8 +1,8 @@
-"""Makes keys of a customer's identity: texts that are equal for every usual spelling. Pure.
+"""Makes keys from a customer's identity: texts that are equal for every usual spelling. Pure.
 
-The table (`config/customer_identity.yaml`) says which fields together make a key, and how each field is spelt. Each key
-is canonical JSON, `{"born":"1980-04-01","name":"山田太郎"}`. A customer has several keys, so that one that is
-missing or mistyped does not hide the customer.
+The table (`config/customer_identity.yaml`) says which fields together make a key, and how each field is normalised.
+Each key is canonical JSON, `{"born":"1980-04-01","name":"山田太郎"}`. A customer has several keys, so that a missing or
+mistyped field does not hide the customer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from .customer_identity import CustomerIdentity, IdentityKind, RepresentativeIde
 
 FILE: Final = "customer_identity.yaml"
 KEYS_LIMIT: Final = 12
-"""KeyKinds of one customer. A member always asks for so many, so that the number does not tell what it knows."""
+"""Number of keys in each check. A member always sends this many, so that the number does not reveal how much it
+knows.
+"""
 
 
 class KeyField(StrEnum):
@@ -66,14 +68,14 @@ class SpellingRules(Model):
 
 @dataclass(frozen=True, slots=True)
 class IdentityKey:
-    """`fields` names what it is made of: `name+born`."""
+    """A key. `fields` names its parts: `name+born`."""
 
     fields: str
     octets: bytes
 
 
 class IdentityTable(Model):
-    """The whole file."""
+    """The content of the table."""
 
     keys: KeyKinds
     characters: dict[str, str]
@@ -120,14 +122,15 @@ class IdentityTable(Model):
     # -- spelling -----------------------------------------------------------------------------------------------------
 
     def name(self, text: str, is_company: bool = False) -> str:
-        """`髙橋 太郎` → `高橋太郎`, `㈱見本電話` → `見本電話`."""
+        """The normalised name: `髙橋 太郎` → `高橋太郎`, `㈱見本電話` → `見本電話`."""
         spelt = self._plain(text)
         if is_company:
             spelt = self._without_legal_form(spelt)
         return _replaced(_katakana(self._replaced_characters(spelt)), self._rules_of_name)
 
     def readings(self, *texts: str | None, is_company: bool = False) -> list[str]:
-        """`ヤマダ タロウ`, `Taro Yamada` → `yamadataro`, `taroyamada`: a person's two words in either order.
+        """The normalised readings: `ヤマダ タロウ`, `Taro Yamada` → `yamadataro`, `taroyamada`; a person's two words in
+        either order.
 
         Texts that are neither kana nor Latin letters have no reading.
         """
@@ -145,7 +148,7 @@ class IdentityTable(Model):
         return list(found)
 
     def address(self, text: str) -> str:
-        """`東京都千代田区丸の内一丁目2番3号 見本ビル405` → `千代田区丸ケ内1-2-3`."""
+        """The normalised address: `東京都千代田区丸の内一丁目2番3号 見本ビル405` → `千代田区丸ケ内1-2-3`."""
         spelt = re.sub(r"\s+", "", self._replaced_characters(self._plain(text)))
         spelt = self._numerals.sub(lambda found: _digits(found[0]), spelt)
         return _replaced(spelt, self._rules_of_address)
@@ -227,7 +230,7 @@ def _katakana(text: str) -> str:
 
 
 def _digits(numeral: str) -> str:
-    """`十二` → `12`, `二〇` → `20`."""
+    """A numeral in digits: `十二` → `12`, `二〇` → `20`."""
     if "十" not in numeral:
         return "".join(str(_NUMERALS.index(each)) for each in numeral)
     tens, _, ones = numeral.partition("十")

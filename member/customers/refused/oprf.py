@@ -20,7 +20,7 @@ from . import ristretto255 as group
 IDENTIFIER: Final = b"ristretto255-SHA512"
 PROOF_BYTES: Final = 2 * group.BYTES
 _BLOCK, _OUTPUT = 128, 64
-"""Bytes: SHA-512's block and its output."""
+"""SHA-512's block and output, in bytes."""
 _BASE: Final = group.times_base((1).to_bytes(group.BYTES, "little"))
 
 
@@ -38,7 +38,7 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Blinded:
-    """One input as the client keeps it until it finalizes. `element` goes to the server."""
+    """One input in the client, until it is finalized. `element` goes to the server."""
 
     input: bytes
     blind: bytes
@@ -60,7 +60,7 @@ class Suite:
         return group.reduced(expand_message_xmd(octets, tag + self._context, 64))
 
     def derive_key_pair(self, seed: bytes, info: bytes) -> KeyPair:
-        """`seed` has 32 uniform bytes (3.2.1)."""
+        """The key pair derived from a seed. `seed` has 32 uniform bytes (3.2.1)."""
         derived = seed + _prefixed(info)
         for counter in range(256):
             secret = self.hash_to_scalar(derived + bytes([counter]), b"DeriveKeyPair")
@@ -71,19 +71,19 @@ class Suite:
     # -- client -------------------------------------------------------------------------------------------------------
 
     def blind(self, octets: bytes, blind: bytes | None = None) -> Blinded:
-        """`blind` is random unless a test gives it."""
+        """The blinded input. `blind` is random unless a test gives it."""
         blind = blind or group.random_scalar()
         return Blinded(octets, blind, group.times(blind, self.hash_to_group(octets)))
 
     def finalize(self, blinded: Blinded, evaluated: bytes, info: bytes | None = None) -> bytes:
-        """64 bytes. `evaluated` must have been verified. Only the mode POPRF has `info`."""
+        """The output: 64 bytes. `evaluated` must have been verified. Only the mode POPRF has `info`."""
         unblinded = group.times(group.inverse(blinded.blind), evaluated)
         public = b"" if info is None else _prefixed(info)
         hashed = _prefixed(blinded.input) + public + _prefixed(unblinded) + b"Finalize"
         return hashlib.sha512(hashed).digest()
 
     def verify(self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], proof: bytes) -> None:
-        """Raises TrustError unless the key of `public` has evaluated all elements (2.2.2)."""
+        """Verify the proof. Raises TrustError unless the key of `public` has evaluated all elements (2.2.2)."""
         if len(proof) != PROOF_BYTES or len(blinded) != len(evaluated):
             raise TrustError(_NOT_PROVEN)
         challenge, response = group.checked_scalar(proof[: group.BYTES]), group.checked_scalar(proof[group.BYTES :])
@@ -97,7 +97,9 @@ class Suite:
     # -- server -------------------------------------------------------------------------------------------------------
 
     def evaluate(self, secret: bytes, blinded: Sequence[bytes]) -> list[bytes]:
-        """Each blinded element, multiplied by the secret. Raises TrustError for anything but elements of the group."""
+        """Each blinded element, multiplied by the secret. Raises TrustError for any input that is not an element of the
+        group.
+        """
         return [group.times(secret, group.checked_element(each)) for each in blinded]
 
     def prove(
@@ -117,7 +119,7 @@ class Suite:
     # -- both ---------------------------------------------------------------------------------------------------------
 
     def output(self, secret: bytes, octets: bytes) -> bytes:
-        """The function itself, by the holder of the key."""
+        """The output that the holder of the key computes without blinding."""
         evaluated = group.times(secret, self.hash_to_group(octets))
         return hashlib.sha512(_prefixed(octets) + _prefixed(evaluated) + b"Finalize").digest()
 
@@ -127,7 +129,7 @@ class Suite:
     def _composites(
         self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], secret: bytes | None
     ) -> tuple[bytes, bytes]:
-        """The weighted sums of both lists; the second follows from the secret key where it is known."""
+        """The weighted sums of both lists; where the secret key is known, the second is computed with it."""
         seed = hashlib.sha512(_prefixed(public) + _prefixed(b"Seed-" + self._context)).digest()
         composite, image = bytes(group.BYTES), bytes(group.BYTES)
         for number, (before, after) in enumerate(zip(blinded, evaluated, strict=True)):
@@ -156,5 +158,5 @@ def expand_message_xmd(message: bytes, tag: bytes, length: int) -> bytes:
 
 
 def _prefixed(octets: bytes) -> bytes:
-    """The octets behind their length."""
+    """The octets after their length."""
     return len(octets).to_bytes(2, "big") + octets

@@ -1,5 +1,5 @@
-"""How a member asks whether a customer is refused: the association evaluates blinded keys, and learns no customer.
-Pure, except for random numbers.
+"""A member's check whether a customer is refused: the association evaluates blinded keys, and learns no customer. Pure,
+except for random numbers.
 """
 
 import base64
@@ -23,7 +23,7 @@ KIND: Final = "refusal-check"
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A refusal of the customer; `fields` are those that were equal (`name+born`, or several such: `…, …`)."""
+    """A refusal of the customer; `fields` are the equal ones (`name+born`, or several such: `…, …`)."""
 
     reference: str
     since: date
@@ -44,12 +44,12 @@ class RefusalCheck:
         self._sent = [*(blinded.element for _, blinded in self._keys), *filling]
 
     def content(self) -> dict[str, Any]:
-        """Always `KEYS_LIMIT` elements. None of them tells a customer or a field."""
+        """The content for the desk: always `KEYS_LIMIT` elements. None of them reveals a customer or a field."""
         return {"epoch": self._refusals.epoch, "blinded": [base64.b64encode(each).decode() for each in self._sent]}
 
     def matches(self, answer: Mapping[str, Any], on: date) -> list[Match]:
-        """The refusals that count on a day, the longest first. Raises TrustError unless the key of the list has
-        evaluated the elements.
+        """The refusals that count on a day, the longest first. Raises TrustError unless the list's key has evaluated
+        the elements.
         """
         evaluated, proof = elements_of(answer.get("evaluated")), octets_of(answer.get("proof"))
         VOPRF.verify(self._refusals.public, self._sent, evaluated, proof)

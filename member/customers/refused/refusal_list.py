@@ -1,12 +1,12 @@
-"""The list of refusals that the association publishes: tokens that say nothing without its key, each with a period.
+"""The list of refusals that the association publishes: tokens that reveal nothing without its key, each with a period.
 
     idtone-refusals/1
     {"count":2,"epoch":1,"made":"2026-11-27","public":"BASE64","table":{…}}
     TOKENS SINCE UNTIL NUMBERS
 
 The second line is canonical JSON (RFC 8785): `public` is the public half of the key (VOPRF), `table` the identity table
-by which keys are made. Then come `count` tokens of 16 bytes in ascending order, and for each token in the same
-order the days (16 bits each, since 2000-01-01) from and up to which it counts, and the number of its refusal (32 bits);
+by which keys are made. Then come `count` tokens of 16 bytes in ascending order, and for each token in the same order
+the days (16 bits each, since 2000-01-01) from and up to which it counts, and the number of its refusal (32 bits);
 big-endian. A million tokens have 24 MB.
 """
 
@@ -36,12 +36,12 @@ _DAY_ZERO: Final = date(2000, 1, 1)
 LAST_DAY: Final = _DAY_ZERO + timedelta(days=0xFFFF)
 _ROW_BYTES: Final = TOKEN_BYTES + 2 + 2 + 4
 _HEADER_LIMIT: Final = 2**20
-"""Bytes."""
+"""Most bytes of the header."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class RefusedToken:
-    """It counts from `since` up to, but not at, `until`; `number` is that of the refusal."""
+    """A token in the list. It counts from `since` up to, but not at, `until`; `number` is the number of the refusal."""
 
     token: bytes
     since: date
@@ -50,7 +50,7 @@ class RefusedToken:
 
     @property
     def reference(self) -> str:
-        """What a member quotes to the association."""
+        """The reference that a member quotes to the association."""
         return reference_of(self.number)
 
 
@@ -58,7 +58,7 @@ def reference_of(number: int) -> str:
     return f"X-{number}"
 
 
-def packed(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
+def packed_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
     """The list as a file."""
     ordered = sorted(rows, key=attrgetter("token", "until", "number"))
     count = len(ordered)
@@ -81,10 +81,10 @@ def packed(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: Ident
 
 
 class RefusalList(Sequence[RefusedToken]):
-    """A list as it was read. Nothing is unpacked before it is asked for."""
+    """A list in memory. A token is unpacked only when it is asked for."""
 
     def __init__(self, octets: bytes) -> None:
-        """Raises TrustError for anything but a whole list."""
+        """Raises TrustError for any input that is not a complete list."""
         begin = octets.find(b"\n", len(HEADER), _HEADER_LIMIT) + 1
         if not octets.startswith(HEADER) or not begin:
             raise _damaged()
@@ -119,7 +119,7 @@ class RefusalList(Sequence[RefusedToken]):
         )
 
     def raw(self) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
-        """All rows as they are written: faster than as `RefusedToken`."""
+        """All rows in their packed form: faster than as `RefusedToken`."""
         return zip(
             *(
                 (self._octets[at : at + size] for at in range(begin, begin + size * self._count, size))
@@ -130,7 +130,7 @@ class RefusalList(Sequence[RefusedToken]):
 
     @property
     def rows(self) -> bytes:
-        """All tokens with their periods, as the file has them."""
+        """All tokens with their periods, in the file's form."""
         return self._octets[self._tokens :]
 
     def token(self, at: int) -> bytes:
@@ -147,7 +147,7 @@ class RefusalList(Sequence[RefusedToken]):
             at += 1
 
     def check_order(self) -> None:
-        """Check that a search finds every token; for those who sign the list. Raises TrustError."""
+        """Check, for the signers of the list, that a search finds every token. Raises TrustError."""
         before = b""
         for at in range(self._count):
             token = self.token(at)
@@ -162,7 +162,7 @@ def _number(day: date) -> int:
 
 
 def differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[str]:
-    """What a new list changes, in words for those who sign it."""
+    """The differences of a new list, in words for its signers."""
     if new is None:
         if old is not None:
             yield Message("no list of refusals any more; it had {count} tokens", count=len(old))

@@ -1,7 +1,7 @@
 """The group ristretto255 (RFC 9496), by libsodium. Elements and scalars are their encodings of 32 bytes.
 
-libsodium itself is called: its bindings for Python either lack the group, or come without a wheel that can be verified,
-or unpack a library of their own when they are imported.
+libsodium is called directly: its bindings for Python lack the group, come without a verifiable wheel, or unpack their
+own library when they are imported.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ _HASH_BYTES: Final = 64
 _IDENTITY: Final = bytes(BYTES)
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 _LIBRARIES: Final = ("libsodium.so.26", "libsodium.so.23")
-"""Since libsodium 1.0.19, and Debian's 1.0.18, the first with this group."""
+"""Library names: libsodium since 1.0.19, and Debian's 1.0.18, the first with this group."""
 _INPUTS: Final = {
     "crypto_core_ristretto255_random": (),
     "crypto_core_ristretto255_from_hash": (_HASH_BYTES,),
@@ -27,9 +27,9 @@ _INPUTS: Final = {
     "crypto_core_ristretto255_scalar_sub": (BYTES, BYTES),
     "crypto_core_ristretto255_scalar_mul": (BYTES, BYTES),
 }
-"""Function → the sizes of its inputs. Before them each has a pointer to the 32 bytes that it returns."""
+"""Function → the sizes of its inputs. Each function first gets a pointer to the 32 bytes that it returns."""
 _RETURN_NOTHING: Final = ("_random", "_reduce", "_scalar_sub", "_scalar_mul")
-"""The ends of the names of the functions that cannot fail. Others return 0 if they succeed."""
+"""Endings of the names of functions that cannot fail. Others return 0 for success."""
 
 
 def _loaded() -> ctypes.CDLL:
@@ -51,7 +51,9 @@ _SODIUM: Final = _loaded()
 
 
 def _made(function: str, *inputs: bytes) -> bytes:
-    """Raises TrustError if an input has another size, or if the function fails: the result would be the identity."""
+    """The result of a function. Raises TrustError if an input has another size, or if the function fails: the result
+    would be the identity.
+    """
     if tuple(map(len, inputs)) != _INPUTS[function]:
         raise _no_element()
     made = ctypes.create_string_buffer(BYTES)
@@ -82,7 +84,7 @@ def checked_scalar(octets: bytes) -> bytes:
 
 
 def random_scalar() -> bytes:
-    """Uniform, and not 0."""
+    """A uniformly random scalar other than 0."""
     return _made("crypto_core_ristretto255_scalar_random")
 
 
@@ -96,7 +98,7 @@ def from_hash(octets: bytes) -> bytes:
 
 
 def reduced(octets: bytes) -> bytes:
-    """64 bytes, little-endian, modulo the order of the group."""
+    """The scalar of 64 bytes, little-endian, modulo the order of the group."""
     return _made("crypto_core_ristretto255_scalar_reduce", octets)
 
 

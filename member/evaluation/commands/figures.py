@@ -13,7 +13,7 @@ import typer
 
 from idtone.core.errors import LedgerError, ProofError, TrustError, UsageError
 from idtone.core.files import reading, replace_durably, writing
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.signed_notes import Note, cosigned_at
 from idtone.core.terminal import command_line
@@ -28,10 +28,10 @@ from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.unwritten_steps import MissingSteps
 from idtone.registry.correspondence import desk_client
-from idtone.registry.correspondence.signed_document import sign_document, verified
+from idtone.registry.correspondence.signed_document import sign_document, verified_document
 from idtone.registry.model import Days
 
-from ..figures import KIND, Figures, counted, figures_of
+from ..figures import KIND, Figures, counted_months, figures_of
 from ..period import Period
 
 
@@ -62,7 +62,7 @@ def figures(
         settings.ledger.own(),
         settings.node,
         KeyRing.of(settings.ledger, settings.node),
-        lambda act: steps.duty(act, now, acting(), "figures-signed", str(period), {"sha256": sha256}),
+        lambda act: steps.duty(act, now, acting_person(), "figures-signed", str(period), {"sha256": sha256}),
         DisclosureRules.of(settings.ledger),
     )
     with writing(output, UsageError, is_choice=True):
@@ -87,7 +87,7 @@ def send(
     settings = load_settings(config)
     with reading(document, TrustError):
         octets = document.read_bytes()
-    found = verified(octets, lambda _: [desk_client.document_signer(settings).key])
+    found = verified_document(octets, lambda _: [desk_client.document_signer(settings).key])
     if found.kind != KIND:
         raise UsageError("{path}: is not a document with figures", path=document)
     figures_of(found)
@@ -95,7 +95,7 @@ def send(
 
 
 def _head(settings: Settings, reader: LedgerReader, period: Period) -> Note:
-    """The head that was cosigned last. Raises LedgerError if that was before the end of the period."""
+    """The last cosigned head. Raises LedgerError if it was cosigned before the end of the period."""
     latest = cosigned_file(settings.ledger).latest(own_key(settings.ledger, settings.node, reader.origin()))
     times = list(_cosigned(latest[0])) if latest else []
     if latest is None or not any(at >= period.ends for at in times):
@@ -128,7 +128,7 @@ def _counted(reader: LedgerReader, period: Period, head: Note) -> Figures:
                     bar.update(task, completed=(period.ends - record.steps[0].at).days)
                 yield record
 
-        months = counted(shown(reader.each(since=period.begins, until=period.ends)), period)
+        months = counted_months(shown(reader.each(since=period.begins, until=period.ends)), period)
     gaps = [MissingSteps.parse(step.details) for step in reader.acts(frozenset({StepKind.GAP}))]
     return Figures(
         period=Days.model_validate({"from": period.start, "until": period.until}),

@@ -34,7 +34,7 @@ def verify(
             command_line.print_json({"good": False, "reason": str(error)})
         else:
             command_line.say("NOT GOOD: {reason}", reason=error.args[0])
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         command_line.print_json({"good": True, **found})
         return

@@ -1,4 +1,4 @@
-"""`idtone-office misuse`: signs of misuse in the ledger, and what came of them."""
+"""`idtone-office misuse`: signs of misuse in the ledger, and the results of their review."""
 
 from idtone.core.terminal import command_line
 

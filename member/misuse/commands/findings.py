@@ -12,13 +12,13 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.misuse_limits import load_limits
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress_bar
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message, translated
-from idtone.ledger.commands.options import LedgerOption, NodeOption, ledgers_of, local, parse_since
+from idtone.ledger.commands.options import LedgerOption, NodeOption, ledgers_of, local_time, parse_since
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -30,7 +30,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..drawing import draw, heading, lines
 from ..finding_conditions import conditions_for
-from ..findings import REVIEWED, Finding, FindingState, ReviewResult, named_in
+from ..findings import REVIEWED, Finding, FindingState, ReviewResult, parse_finding_id
 from ..rules import Grouping
 from ..scan import Scan
 from .options import FindingArgument, RulesOption, numbers_in
@@ -128,7 +128,7 @@ def scan(
     if new:
         if form is command_line.Form.TABLE:
             _tell(_CAUTION)
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def explain(
@@ -155,12 +155,12 @@ def explain(
         "state": finding.state.value,
         "node": finding.node,
         finding.rule.grouping.value: f"{finding.shown_subject} {found.last_digits()}".strip(),
-        "calls": f"{len(finding.sign.calls):,}, {local(finding.first)} – {local(finding.last)}",
+        "calls": f"{len(finding.sign.calls):,}, {local_time(finding.first)} – {local_time(finding.last)}",
         "chance": _chance(finding),
     }
     if finding.review:
         facts["review"] = (
-            f"{finding.review.result}, {finding.review.by}, {local(finding.review.at)}: {finding.review.why}"
+            f"{finding.review.result}, {finding.review.by}, {local_time(finding.review.at)}: {finding.review.why}"
         )
     print(*(f"  {name:<10} {value}" for name, value in facts.items() if value), sep="\n")
     command_line.Rows(
@@ -212,7 +212,7 @@ def review(
     """
     settings = load_settings(config)
     need_keys(settings.ledger, settings.node)
-    why, person = line(why, "--why"), acting()
+    why, person = kept_line(why, "--why"), acting_person()
     with LedgerReader.open(settings.ledger.own()) as reader:
         own = Ledgers([NodeLedger(settings.node, "", reader)], is_shared=False)
         finding = _one(finding_id, own, limits_file).finding
@@ -249,8 +249,8 @@ class _Found:
 
 
 def _one(finding_id: str, ledgers: Ledgers, limits_file: Path | None) -> _Found:
-    """Judges its day again. Ends the command with exit code 1 if there is no such finding."""
-    day, rule = named_in(finding_id)
+    """The finding, after judging its day again. Ends the command with exit code 1 if there is no such finding."""
+    day, rule = parse_finding_id(finding_id)
     on, limits = date.fromisoformat(day), load_limits(limits_file)
     for each in ledgers.nodes:
         with progress_bar(f"reading {each.node}") as progress:
@@ -264,7 +264,7 @@ def _one(finding_id: str, ledgers: Ledgers, limits_file: Path | None) -> _Found:
 def _line(finding: Finding) -> tuple[str, ...]:
     """The finding as a line for people, in the order of `_COLUMNS`."""
     return (
-        finding.id, finding.state.value, finding.shown_subject, local(finding.first)[:16],
+        finding.id, finding.state.value, finding.shown_subject, local_time(finding.first)[:16],
         f"{len(finding.sign.calls):,}", _chance(finding), translated(finding.reason),
     )  # fmt: skip
 
@@ -275,7 +275,7 @@ def _chance(finding: Finding) -> str:
 
 def _call(call: CallOutline) -> tuple[object, ...]:
     return (
-        local(datetime.fromtimestamp(call.at_s, UTC)), call.call_id, call.direction, call.called_kind, call.reason,
+        local_time(datetime.fromtimestamp(call.at_s, UTC)), call.call_id, call.direction, call.called_kind, call.reason,
         call.status or "…", "" if call.talk_s is None else f"{call.talk_s:.1f}",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What the commands of `idtone-office misuse` share."""
+"""Common options of the commands of `idtone-office misuse`."""
 
 from pathlib import Path
 from typing import Annotated, Final

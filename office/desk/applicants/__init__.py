@@ -1,1 +1,1 @@
-"""Applications that applicants hand in themselves, at the desk's public page, before the office has examined them."""
+"""Submissions of applicants at the desk's public page, before the office has examined them."""

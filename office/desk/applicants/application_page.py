@@ -14,11 +14,11 @@ from ..public_form import (
     all_wrong,
     both,
     error_at,
+    fault_attributes,
+    hidden_trap_field,
     page,
     problem_box,
-    state,
     text_field,
-    trap,
 )
 from .submission import FIELDS, Submission, SubmissionState, values_of
 
@@ -85,8 +85,8 @@ def form_page(
     wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
     receipt: tuple[str, str] | None = None,
 ) -> str:
-    """The form, filled in with what the applicant has sent already. `tones` are ids and titles of the sounds. With
-    `receipt`, number and secret, it corrects an application.
+    """The form, filled in with the applicant's earlier entries. `tones` are ids and titles of the sounds. With
+    `receipt`, number and secret, it corrects a submission.
     """
     problem = problem or next((each.problem for name, each in wrong.items() if name not in FIELDS), None)
     return page(
@@ -124,7 +124,7 @@ def _form(
     )
     directions = "".join(
         f'<label><input type="checkbox" name="{each.value}" value="yes"{" checked" * bool(values.get(each.value))}'
-        f"{state(each.value, wrong)}> {both(*words)}{error_at(PROBLEMS, each.value, wrong)}</label>"
+        f"{fault_attributes(each.value, wrong)}> {both(*words)}{error_at(PROBLEMS, each.value, wrong)}</label>"
         for each, words in _DIRECTIONS.items()
     )
     hidden = "".join(
@@ -148,29 +148,29 @@ def _form(
                ".pdf,application/pdf", required=receipt is None)
         + "</fieldset>"
         + f"<fieldset><legend>{both('申込みの内容', 'What you apply for')}</legend>"
-        + f"<label>{both('識別音', 'Sound')}<select name=\"tone\"{state('tone', wrong)}>{options}</select>"
+        + f"<label>{both('識別音', 'Sound')}<select name=\"tone\"{fault_attributes('tone', wrong)}>{options}</select>"
         + f"{error_at(PROBLEMS, 'tone', wrong)}</label>"
         + directions
         + f"<label>{both('電話番号(1 行に一つの番号か範囲)', 'Numbers (one number or range a line)')}"
-        + f'<textarea name="numbers" rows="6"{state("numbers", wrong)}>'
+        + f'<textarea name="numbers" rows="6"{fault_attributes("numbers", wrong)}>'
         + f"{escape(values.get('numbers', ''))}</textarea>{error_at(PROBLEMS, 'numbers', wrong)}</label>"
         + file("sheet", "または番号の一覧(Excel で保存した CSV)", "Or a table of numbers (CSV, as Excel saves it)",
                ".csv,text/csv", required=False)
         + text("remark", "備考", "Remark", required=False)
         + "</fieldset>"
-        + trap()
+        + hidden_trap_field()
         + f"<button>{both(*(_CORRECT if receipt else _SEND))}</button>"
         + "</form>"
     )  # fmt: skip
 
 
 def problem_page(problem: str) -> str:
-    """Instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
+    """A page instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
     return page(_TITLE, problem_box(PROBLEMS, problem))
 
 
 def receipt_page(number: str, secret: str) -> str:
-    """Shows the receipt number and the secret, once."""
+    """The page with the receipt number and the secret, which no later page shows."""
     return page(
         ("申込みを受け付けました", "Your application was accepted"),
         f'<p>{both("受付番号", "Receipt number")}</p><p class="receipt" id="number">{escape(number)}</p>'
@@ -181,12 +181,12 @@ def receipt_page(number: str, secret: str) -> str:
 
 
 def corrected_page(number: str) -> str:
-    """Says that the correction has come."""
+    """The page that confirms a correction."""
     return page(("訂正を受け付けました", "Your correction was accepted"), f'<p class="receipt">{escape(number)}</p>')
 
 
 def status_page(problem: str | None = None) -> str:
-    """The form that asks for receipt number and secret."""
+    """The page with the form for receipt number and secret."""
     return page(
         ("申込みの経過", "The state of an application"),
         (problem_box(PROBLEMS, problem) if problem else "")
@@ -198,7 +198,7 @@ def status_page(problem: str | None = None) -> str:
 
 
 def state_page(submission: Submission, secret: str, tones: Sequence[tuple[str, str]]) -> str:
-    """The state of an application, with the form that corrects it as long as it is open."""
+    """The page with the state of an application; while the application is open, it has the form that corrects it."""
     note = f'<p class="problem">{escape(submission.note)}</p>' if submission.note else ""
     form = _form(values_of(submission.handed), tones, {}, (submission.id, secret)) if submission.is_open else ""
     told = f'<p class="receipt">{submission.id}</p><p>{both(*_STATES[submission.state])}</p>'

@@ -1,7 +1,7 @@
 """The public form of an application over HTTP, if it is switched on (`applications` in authority.yaml).
 
-The guards are those of the report desk: budgets an hour for everyone and for a network with a reserve for new ones,
-limits of sizes, and the time of a body (`core.http.connections`). Besides, few forms are read at a time.
+The report desk has the same guards: budgets an hour for everyone and for a network with a reserve for new ones, limits
+of sizes, and the time of a body (`core.http.connections`). In addition, only a few forms are read at a time.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ from idtone.core.http.request_limits import RequestLimits
 from idtone.core.http.visitor_network import network_of
 from idtone.core.in_thread import in_thread
 
-from ...authority.moments import in_japan
 from ...authority.number_sheet import sheet_entries
 from ...authority.pledge_store import check_pdf
+from ...authority.typed_dates import in_japan
 from ..desk import Desk
 from ..desk_guard import visitor_of
 from ..field_problem import FieldProblem
@@ -45,14 +45,14 @@ from .submission import Handed, Submission, handed_in
 from .submissions import Submissions, TooManyWaitError
 
 FILES: Final = {"pledge": 10_000_000, "sheet": 1_000_000}
-"""Bytes of each file, at most."""
+"""Field → most bytes of its file."""
 LONG: Final = {"numbers": 2 * FILES["sheet"]}
-"""Bytes: a correction begins with the numbers of the table that was sent, a line each."""
+"""Most bytes of a long text: a correction shows the numbers of the uploaded table, one a line."""
 _THREADS: Final = 2
 _AT_A_TIME, _AT_A_TIME_OF_NETWORK = 8, 2
-"""Forms that are being read: each may hold its files in memory."""
+"""Most forms that are read at a time: each may hold its files in memory."""
 _REFUSED: Final = 10
-"""As at the report desk: forms with something wrong have a budget of their own."""
+"""Forms with errors have a separate budget, as at the report desk."""
 
 _log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -60,7 +60,7 @@ Tones = list[tuple[str, str]]
 
 
 def add_application_routes(application: web.Application, desk: Desk, public: PublicPages) -> None:
-    """Adds nothing unless it is switched on. Raises DocumentError if authority.yaml cannot be read."""
+    """Add the routes of the form, if it is switched on. Raises DocumentError if authority.yaml cannot be read."""
     terms = desk.workspace.terms().applications
     if not terms.online:
         return
@@ -73,7 +73,7 @@ def add_application_routes(application: web.Application, desk: Desk, public: Pub
         threads.shutdown(wait=False, cancel_futures=True)
 
     def about() -> tuple[Tones, str]:
-        """The sounds, and who is responsible."""
+        """The sounds, and the responsible body."""
         responsible = terms.responsible or association_of(desk.folder)
         return [(each.id, each.title or each.id) for each in desk.registry().tones], responsible
 
@@ -81,7 +81,7 @@ def add_application_routes(application: web.Application, desk: Desk, public: Pub
         return public.html(form_page({}, *await in_thread(threads, about), terms.keep))
 
     async def send(request: web.Request) -> web.StreamResponse:
-        """A new application, or the correction of one."""
+        """Receive a new application, or a correction."""
         is_correction = request.path == CORRECT_PATH
         tones, responsible = await in_thread(threads, about)
         values: dict[str, str] = {}
@@ -121,7 +121,7 @@ def add_application_routes(application: web.Application, desk: Desk, public: Pub
         return public.html(state_page(found, secret, tones))
 
     def limited(handler: Handler, rate: RateLimit | None = None, takes_files: bool = False) -> Handler:
-        """Serves no visitor too often, and tells one what has failed here."""
+        """A handler that refuses visitors above the limit, and shows an error page for a failure here."""
 
         async def served(request: web.Request) -> web.StreamResponse:
             visitor = visitor_of(request)
@@ -153,7 +153,9 @@ def _enter(
     most: int,
     is_correction: bool,
 ) -> tuple[Submission, str]:
-    """Raises FormError, which names all fields that are wrong; UsageError if it cannot be corrected any more."""
+    """The submission and its secret. Raises FormError, which names all wrong fields; UsageError if it cannot be
+    corrected any more.
+    """
     now, before = datetime.now(UTC), None
     if is_correction:
         before = kept.by_secret(values.get("receipt", ""), values.get("secret", ""))
@@ -171,7 +173,7 @@ def _enter(
 def _handed(
     values: Mapping[str, str], files: Mapping[str, bytes], tones: Tones, now: datetime, *, needs_pledge: bool
 ) -> Handed:
-    """Raises FormError."""
+    """The applicant's content. Raises FormError."""
     wrong: dict[str, FieldProblem] = {}
     entries: list[str] = []
     if "sheet" in files:

@@ -1,4 +1,4 @@
-"""The desk erases applications of applicants by itself, when their time is over."""
+"""Erasure of old submissions by the desk itself."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 async def erase_in_time(desk: Desk) -> None:
-    """Erase old ones again and again until cancelled."""
+    """Erase old submissions repeatedly, until cancelled."""
     while True:
         try:
             if count := await asyncio.to_thread(erase_due, desk, datetime.now(UTC)):
@@ -27,5 +27,5 @@ async def erase_in_time(desk: Desk) -> None:
 
 
 def erase_due(desk: Desk, now: datetime) -> int:
-    """Erase what is due; returns how many. Blocks. Raises IdtoneError."""
+    """Erase the submissions that are due; returns their number. Blocks. Raises IdtoneError."""
     return Submissions(desk.folder, desk.ledger).forget(now - desk.workspace.terms().applications.keep)

@@ -1,6 +1,6 @@
-"""What an applicant hands in by the public form, and what becomes of it. Pure.
+"""An applicant's submission from the public form, and its states. Pure.
 
-Nothing in it is verified: the office examines it, and receives it as an application of its own.
+Nothing in it is verified: the office examines it, and receives it as a separate application.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ FIELDS: Final = (
     "member", "name_ja", "name_en", "person", "contact", "signed", "signatory", "document", "pledge", "tone",
     "incoming", "outgoing", "numbers", "sheet", "remark",
 )  # fmt: skip
-"""In the order of the form."""
+"""The fields in the order of the form."""
 
 
 class SubmissionState(StrEnum):
-    """What becomes of it."""
+    """States of a submission."""
 
     WAITING = "waiting"
     RETURNED = "returned"
     """The office has asked the applicant to correct it."""
     RECEIVED = "received"
-    """The office has made an application of it, which it examines."""
+    """The office has made an application from it, which it examines."""
     DECLINED = "declined"
 
 
@@ -48,11 +48,13 @@ STATE_WORDS: Final = {
     SubmissionState.DECLINED: template("declined"),
 }
 OPEN: Final = (SubmissionState.WAITING, SubmissionState.RETURNED)
-"""The applicant can correct it."""
+"""States in which the applicant can correct it."""
 
 
 class Handed(Model):
-    """What the applicant says. `member` is its id if it is a member already; `numbers` are entries of numbers."""
+    """The content of a submission. `member` is the applicant's id if it is a member already; `numbers` are entries of
+    numbers.
+    """
 
     member: Id | None = None
     name: Name
@@ -68,9 +70,9 @@ class Handed(Model):
 
 
 class Submission(Model):
-    """One that is kept. `secret` is the SHA-256 of what the applicant was shown once; `pledge` that of the PDF.
+    """A stored submission. `secret` is the SHA-256 of the secret that the applicant saw once; `pledge` that of the PDF.
 
-    `note` is what the office writes to the applicant, and `application` the id that it has at the office.
+    `note` is the office's text for the applicant, and `application` the id at the office.
     """
 
     id: Annotated[str, Field(pattern=r"^W-[0-9a-f]{8}$")]
@@ -88,14 +90,14 @@ class Submission(Model):
         return self.state in OPEN
 
     def is_over(self, before: datetime) -> bool:
-        """True if nothing has happened since this moment, and the office is not to act."""
+        """True if nothing has happened since this moment, and the office has no act to do."""
         return self.state is not SubmissionState.WAITING and self.changed < before
 
 
 def handed_in(
     values: Mapping[str, str], sheet: Iterable[str], tones: Iterable[str], today: date
 ) -> tuple[Handed | None, dict[str, FieldProblem]]:
-    """What the fields say, and what is wrong with them, by their names. `sheet` are the entries of a table."""
+    """The content of the fields, and their errors by name. `sheet` are the entries of a table."""
     wrong = {
         name: FieldProblem("character", character)
         for name in FIELDS
@@ -132,7 +134,7 @@ def handed_in(
 
 
 def _is_after(text: str, today: date) -> bool:
-    """True if the text is a day after today."""
+    """True if the text is a day in the future."""
     try:
         return date.fromisoformat(text) > today
     except ValueError:
@@ -140,7 +142,7 @@ def _is_after(text: str, today: date) -> bool:
 
 
 def _entries(text: str, wrong: dict[str, FieldProblem]) -> list[str]:
-    """The entries of numbers that were typed, a line each."""
+    """The typed entries of numbers, one a line."""
     if not text.strip():
         return []
     try:
@@ -161,7 +163,7 @@ def _is_span(entry: str) -> bool:
 
 
 def values_of(handed: Handed) -> dict[str, str]:
-    """The fields of the form that say this; those of the office's form have the same names."""
+    """The values of the form's fields for this content; the office's form has fields with the same names."""
     found = {
         "member": handed.member, "name_ja": handed.name.ja, "name_en": handed.name.en, "person": handed.person,
         "contact": handed.contact, "signed": handed.signed.isoformat(), "signatory": handed.signatory,

@@ -1,6 +1,6 @@
-"""The applications that applicants have handed in, in the office's folder, and each act on them, which is a leaf.
+"""The applicants' submissions in the office's folder, and the acts on them, each of which is a leaf.
 
-submissions/W-….json    what the applicant has written, its state, and the digest of its secret
+submissions/W-….json    the applicant's entries, the state, and the digest of the secret
 submissions/W-….pdf     the signed pledge
 """
 
@@ -18,12 +18,12 @@ from pydantic import ValidationError
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
-from idtone.core.terminal.prompts import line
+from idtone.core.terminal.prompts import kept_line
 from idtone.member.reports.report_documents import new_receipt, receipt_digest
 
 from ...authority import shared_folder
-from ...authority.moments import in_japan
-from ...authority.turns import turn
+from ...authority.folder_lock import lock_folder
+from ...authority.typed_dates import in_japan
 from ..office_ledger import TURN_WITHIN_S, OfficeLedger
 from .submission import Handed, Submission, SubmissionState
 
@@ -33,28 +33,28 @@ _ID: Final = re.compile(r"W-[0-9a-f]{8}")
 
 
 class TooManyWaitError(UsageError):
-    """Raised if as many applications wait as the association allows."""
+    """The limit of waiting submissions is reached."""
 
 
 class Submissions:
-    """The applications sent in; any thread may use them. If a method raises IdtoneError, it has changed nothing."""
+    """The submissions. Any thread may use them. If a method raises IdtoneError, nothing has changed."""
 
     def __init__(self, folder: Path, ledger: OfficeLedger | None = None) -> None:
         self._office, self._folder = folder, folder / FOLDER
         self._ledger = ledger or OfficeLedger(folder)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Context in which no one else changes an application. Inside the office's lock, if that is taken too.
+    def locked(self) -> Iterator[None]:
+        """Context in which no one else changes a submission. Enter it inside the office's lock, if that is taken too.
 
-        It is not the ledger's turn, which the desk needs for everything else while the office receives an application.
+        It is not the ledger's turn, which the desk needs for other work while the office receives an application.
         Raises TrustError.
         """
         lock = self._office / LOCK
         with ExitStack() as stack:
             with writing(lock, TrustError):
                 try:
-                    stack.enter_context(turn(lock, TURN_WITHIN_S))
+                    stack.enter_context(lock_folder(lock, TURN_WITHIN_S))
                 except TimeoutError as error:
                     raise TrustError(
                         "{folder}: the acts before this one take too long; try again", folder=self._folder
@@ -62,19 +62,19 @@ class Submissions:
             yield
 
     def all(self) -> list[Submission]:
-        """The earliest first. Raises TrustError if a file is damaged."""
+        """All submissions, the earliest first. Raises TrustError if a file is damaged."""
         found = [self._read(path) for path in sorted(self._folder.glob("W-*.json"))]
         return sorted(found, key=lambda each: (each.received, each.id))
 
     def named(self, id_: str) -> Submission:
-        """The application with this id. Raises UsageError if there is none."""
+        """The submission with this id. Raises UsageError if there is none."""
         path = self._path(id_)
         if not path.exists():
             raise UsageError("there is no application {id!r} of an applicant", id=id_)
         return self._read(path)
 
     def by_secret(self, id_: str, secret: str) -> Submission | None:
-        """The one with this receipt number and this secret."""
+        """The submission with this receipt number and this secret."""
         id_ = id_.strip()
         if not _ID.fullmatch(id_) or not self._path(id_).exists():
             return None
@@ -82,7 +82,7 @@ class Submissions:
         return found if hmac.compare_digest(found.secret, receipt_digest(secret)) else None
 
     def pdf(self, submission: Submission) -> bytes:
-        """The pledge that belongs to this state of it. Raises TrustError if it is damaged, or was replaced since."""
+        """The pledge of this state of the submission. Raises TrustError if it is damaged, or was replaced since."""
         path = self._path(submission.id).with_suffix(".pdf")
         with reading(path, TrustError):
             octets = path.read_bytes()
@@ -91,9 +91,11 @@ class Submissions:
         return octets
 
     def enter(self, handed: Handed, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
-        """Keep a new one; returns it with its secret, which is kept nowhere. Raises TooManyWaitError if `most` wait."""
+        """Store a new submission; returns it with its secret, which is not stored. Raises TooManyWaitError if `most`
+        wait.
+        """
         secret = new_receipt()
-        with self.turn():
+        with self.locked():
             if sum(each.is_open for each in self.all()) >= most:
                 raise TooManyWaitError("too many applications wait")
             id_ = next(name for name in iter(_new_id, "") if not self._path(name).exists())
@@ -105,8 +107,8 @@ class Submissions:
         return made, secret
 
     def correct(self, before: Submission, handed: Handed, pdf: bytes | None, sha256: str, now: datetime) -> Submission:
-        """What the applicant writes in place of it; the office sees it as a new one."""
-        with self.turn():
+        """Replace the content by the applicant's correction; the office sees it as new."""
+        with self.locked():
             held = self._open(before)
             made = held.model_copy(
                 update={"handed": handed, "pledge": sha256, "changed": in_japan(now), "state": SubmissionState.WAITING}
@@ -115,17 +117,19 @@ class Submissions:
         return made
 
     def answer(self, before: Submission, state: SubmissionState, note: str, label: str) -> Submission:
-        """Send it back to be corrected, or decline it, with what the applicant reads. `before` is as it was shown."""
-        words = line(note, label)
-        with self.turn():
+        """Send the submission back for correction, or decline it, with a text for the applicant. `before` is the
+        submission as shown.
+        """
+        words = kept_line(note, label)
+        with self.locked():
             update = {"state": state, "note": words, "changed": in_japan(datetime.now(UTC))}
             made = self._open(before).model_copy(update=update)
             self._change(made, f"application-{state.value}", None)  # the ledger cannot forget what the note may name
         return made
 
     def receive(self, before: Submission, application: str) -> Submission:
-        """Record the application that the office has made of it."""
-        with self.turn():
+        """Record the application that the office has made from the submission."""
+        with self.locked():
             update = {
                 "state": SubmissionState.RECEIVED, "application": application, "note": None,
                 "changed": in_japan(datetime.now(UTC)),
@@ -135,8 +139,8 @@ class Submissions:
         return made
 
     def forget(self, before: datetime) -> int:
-        """Erase those that are over since this moment, and what a crash has left of one; returns how many."""
-        with self.turn(), writing(self._folder, TrustError):
+        """Erase submissions that are over since this moment, and files that a crash has left; returns the number."""
+        with self.locked(), writing(self._folder, TrustError):
             over = [each for each in self.all() if each.is_over(before)]
             for each in over:
                 self._ledger.record("application-forgotten", each.id)
@@ -148,8 +152,8 @@ class Submissions:
         return len(over)
 
     def refuse_changed(self, before: Submission) -> None:
-        """Raises UsageError if it is not open any more, or was changed since it was shown."""
-        with self.turn():
+        """Check that the submission is as shown. Raises UsageError if it is no longer open, or has changed."""
+        with self.locked():
             self._open(before)
 
     def _open(self, before: Submission) -> Submission:

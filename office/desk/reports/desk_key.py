@@ -37,14 +37,14 @@ _PRIVATE: Final = 0o600
 
 @dataclass(frozen=True, slots=True)
 class DeskKey:
-    """Opens what is sealed for the desk."""
+    """The key that opens boxes sealed for the desk."""
 
     private: X25519PrivateKey
     _tokens: bytes
 
     @classmethod
     def of(cls, folder: Path) -> DeskKey:
-        """A missing key is made. Raises LedgerError if it cannot be used."""
+        """The key of a folder; a missing one is created. Raises LedgerError if it cannot be used."""
         secret = load_key(folder / KEY_FILE)
         return cls(X25519PrivateKey.from_private_bytes(secret), hmac.digest(secret, b"idtone report token\1", "sha256"))
 
@@ -53,7 +53,7 @@ class DeskKey:
         return self.private.public_key().public_bytes_raw()
 
     def token(self, number: Number) -> str:
-        """32 hexadecimal digits, the same for the same number."""
+        """The token of a number: 32 hexadecimal digits, always the same for the same number."""
         return hmac.digest(self._tokens, number.e164.encode(), hashlib.sha256)[:_TOKEN_BYTES].hex()
 
 
@@ -78,7 +78,7 @@ def _not_officers(path: Path) -> Message:
 
 
 def make_officer_key(path: Path, public: Path, passphrase: str) -> None:
-    """A new key in an encrypted PEM file, and its public half. Raises TrustError if a file exists already."""
+    """Create a key in an encrypted PEM file, and its public half. Raises TrustError if a file exists already."""
     if not passphrase:
         raise TrustError("the passphrase is empty; choose one")
     for each in (path, public):
@@ -101,7 +101,9 @@ def make_officer_key(path: Path, public: Path, passphrase: str) -> None:
 
 
 def load_officer_key(path: Path, passphrase: str) -> X25519PrivateKey:
-    """Raises TrustError if other users can read the file, or if it is not a key with this passphrase."""
+    """The officer's private key. Raises TrustError if other users can read the file, or if the passphrase does not open
+    it.
+    """
     key = read_pem(path, passphrase)
     if not isinstance(key, X25519PrivateKey):
         raise TrustError("{path}: is not a report officer's key", path=path)

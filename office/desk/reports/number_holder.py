@@ -1,5 +1,5 @@
-"""Which member was in charge of a number at the time of a call, by the editions of the registry that were published:
-the member that held it, or the last one of its wholesale chain.
+"""The member in charge of a number at the time of a call, by the published editions of the registry: the member that
+held it, or the last one of its wholesale chain.
 
 The repository keeps every edition. An edition counts from its `issued` until the next one's.
 """
@@ -23,25 +23,29 @@ _INSTANT: Final = timedelta.resolution
 
 
 class Basis(StrEnum):
-    """The source from which the holder is known."""
+    """The source for the holder."""
 
     EDITION = "edition"
-    """By the edition of that time."""
+    """The edition of that time."""
     EARLIEST = "earliest"
-    """The call was before the earliest edition, which is taken instead."""
+    """The earliest edition: the call was before it."""
     LATER = "later"
-    """No edition up to the time of the call names a holder, as when the first edition was empty; by the newest one."""
+    """The newest edition: no edition up to the time of the call names a holder, for example because the first edition
+    was empty.
+    """
     UNPUBLISHED = "unpublished"
-    """Nothing was published yet; by registry.yaml as it is now."""
+    """The present registry.yaml: nothing was published yet."""
     CHANGED = "changed"
-    """By the edition of that time; but within the time that the report leaves open, another member held the number."""
+    """The edition of that time; but within the time span of the report, another member held the number."""
     NO_NUMBER = "no-number"
     """The report names no number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """`member` is None if no member held the number. `others` held it within the time that the report leaves open."""
+    """The holder of a number. `member` is None if no member held it. `others` held it within the time span of the
+    report.
+    """
 
     member: str | None
     basis: Basis
@@ -49,7 +53,7 @@ class Holder:
 
     @property
     def members(self) -> Sequence[str]:
-        """All of them, in the order in which they are asked."""
+        """All members, in the order in which they are asked."""
         return (self.member, *self.others) if self.member else self.others
 
 
@@ -98,7 +102,9 @@ def _later(workspace: Workspace, number: Number, at: datetime) -> Holder | None:
 
 @lru_cache(maxsize=4096)
 def _issued(workspace: Workspace, sha256: str) -> datetime:
-    """Reads the head of the file alone: there may be many editions, and each was checked before it was published."""
+    """Time at which an edition was issued. Only the head of the file is read: there may be many editions, and each was
+    checked before its publication.
+    """
     text = workspace.repository.edition(tuf_roles.REGISTRY, sha256).decode("utf-8-sig", "replace")
     return datetime.fromisoformat(value_at(text, ("registry", "issued")))
 

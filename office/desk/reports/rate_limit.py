@@ -1,4 +1,4 @@
-"""How many requests of the public page are served. Addresses are held in memory for an hour, and never written."""
+"""Limits of the public page's requests. Addresses are held in memory for an hour, and never written."""
 
 import ipaddress
 from collections import deque
@@ -9,11 +9,11 @@ from idtone.core.http.visitor_network import network_of
 _HOUR_S: Final = 3600.0
 _EVERYONE: Final = ""
 _SITE: Final = 48
-"""Bits of the IPv6 networks of a company, or of a provider's region."""
+"""Prefix length of the IPv6 network of a company, or of a provider's region."""
 _OF_SITE: Final = 6
-"""A site gets this part of what everyone gets, but not less than a customer."""
+"""A site's limit is the total limit divided by this, but at least a customer's limit."""
 _RESERVE: Final = 4
-"""This part of what everyone gets is for networks that were not served in the last hour."""
+"""The total limit divided by this is in reserve for networks that were not served in the last hour."""
 
 
 class RateLimit:
@@ -22,10 +22,10 @@ class RateLimit:
     def __init__(self, hourly: int, hourly_each: int) -> None:
         self._hourly, self._hourly_each = hourly, hourly_each
         self._served: dict[str, deque[float]] = {}
-        """At most two for each of `hourly` requests."""
+        """Network → times of its requests; at most two entries for each of `hourly` requests."""
 
     def admits(self, address: str, now_s: float) -> bool:
-        """True if to serve a request of this IP address now; it counts if it is served. `now_s` never decreases."""
+        """True if a request of this IP address may be served now; then it counts. `now_s` never decreases."""
         for who in [who for who, times in self._served.items() if times[-1] <= now_s - _HOUR_S]:
             del self._served[who]
         counted = [(who, self._of(who, now_s)) for who in (_EVERYONE, *_networks(address))]
@@ -40,7 +40,7 @@ class RateLimit:
         return True
 
     def give_back(self, address: str) -> None:
-        """The last request of this address did nothing, and does not count."""
+        """Take back the last request of this address, because it did nothing."""
         for who in (_EVERYONE, *_networks(address)):
             if times := self._served.get(who):
                 times.pop()
@@ -56,7 +56,7 @@ class RateLimit:
 
 
 def _networks(address: str) -> list[str]:
-    """The customer's, and of IPv6 the site's."""
+    """The customer's network, and for IPv6 also the site's."""
     customer = network_of(address)
     if "/" not in customer:
         return [customer or "unknown"]

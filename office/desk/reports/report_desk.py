@@ -1,4 +1,4 @@
-"""What the report desk does: it enters reports, asks members, and takes their answers. Each act is a leaf."""
+"""Work of the report desk: it enters reports, asks members, and receives their answers. Each act is a leaf."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ from idtone.member.reports.report_documents import (
     SealedReport,
     read,
     report_id_of,
-    span,
+    time_span,
 )
 from idtone.member.reports.sealed_box import Purpose, open_box, public_key, seal
 from idtone.registry.correspondence.signed_document import SignedDocument
@@ -35,29 +35,31 @@ from .desk_key import DeskKey, officer_public
 from .number_holder import Basis, Holder, holder_of
 from .report_rules import ReportRules, read_rules
 from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, WaitingRequest
-from .small_counts import Published, published
-from .traceback import Finding, Next, ReportResult, Stage, after, first
+from .small_counts import Published, without_small_counts
+from .traceback import Finding, Next, ReportResult, Stage, first_request, next_request
 
 FETCHED_AT_ONCE: Final = 200
-"""Requests; a member with more of them gets the others when it has answered these."""
+"""Most requests in one answer; a member with more of them gets the others when it has answered these."""
 COUNTED_FOR: Final = timedelta(days=365)
-"""Before now, if the office names no other time for its statistics."""
+"""Default period of statistics, before now."""
 _ID_BYTES: Final = 8
 _UNKNOWN: Final = Message("no open request of this id for this member")
-"""One answer for a request of another member and for one that never was."""
+"""The same answer for another member's request and for an unknown one."""
 _ANSWERED: Final = Message("this request was answered or withdrawn already")
 
 
 class ReportDesk:
-    """The report desk in an authority's folder. From any thread."""
+    """The report desk in an authority's folder. For any thread."""
 
     def __init__(self, desk: Desk) -> None:
-        """Raises IdtoneError if its files cannot be read, or if what another process began cannot be settled."""
+        """Raises IdtoneError if its files cannot be read, or if another process's unfinished change cannot be
+        settled.
+        """
         self._desk = desk
         self.store = ReportStore(desk.folder)
         self._changes = RecordedChanges(self.store.opened, desk.ledger)
         if self.store.exists:
-            self._changes.settle()
+            self._changes.finish()
         self.key = DeskKey.of(desk.folder)
         self.rules: ReportRules = read_rules(desk.folder)
 
@@ -73,7 +75,7 @@ class ReportDesk:
 
         A report that was entered already leaves nothing, also if it was sealed again.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             known = self.store.by_receipt(sealed.receipt)
             if known and self._is_same(known, sealed):
                 return known.id
@@ -86,7 +88,7 @@ class ReportDesk:
             holder, step = Holder(None, Basis.NO_NUMBER), Next(finding=Finding.NO_NUMBER)
             if isinstance(matter, ReportedCall):
                 token, holder = self.key.token(parse(matter.number)), self._holder(matter)
-                step = first(holder.members)
+                step = first_request(holder.members)
             request = self._request(report_id, 1, step, now)
             kept = KeptReport(report_id, now, via, holder, step.stage, step.finding, None, None, None, sealed)
             self._changes.make(
@@ -105,7 +107,7 @@ class ReportDesk:
             return report_id
 
     def _is_same(self, known: KeptReport, sealed: SealedReport) -> bool:
-        """True if the boxes hold the same report. A sender derives the receipt from the whole report: that is enough
+        """True if the boxes hold the same report. A sender derives the receipt from the complete report: that is enough
         proof for a forgotten report, and for the box of the reporter, which the desk cannot open.
         """
         if known.sealed == sealed or known.is_forgotten:
@@ -114,15 +116,15 @@ class ReportDesk:
         return facts[0] == facts[1]
 
     def _holder(self, call: ReportedCall) -> Holder:
-        return holder_of(self._desk.workspace, parse(call.number), call.at, span(call.at, call.within_minutes))
+        return holder_of(self._desk.workspace, parse(call.number), call.at, time_span(call.at, call.within_minutes))
 
     def matter(self, sealed: SealedReport) -> ReportedCall | ReportedService:
-        """What a report says. Raises TrustError if it is not sealed for this desk, or was changed."""
+        """The content of a report. Raises TrustError if it is not sealed for this desk, or was changed."""
         content = self._content(sealed)
         return read(ReportedService, content) if "service" in content else read(ReportedCall, content)
 
     def call(self, sealed: SealedReport) -> ReportedCall:
-        """What a report about a call says. Raises TrustError, also for a report about a service."""
+        """The content of a report about a call. Raises TrustError, also for a report about a service."""
         return read(ReportedCall, self._content(sealed))
 
     def _content(self, sealed: SealedReport) -> dict[str, Any]:
@@ -147,11 +149,11 @@ class ReportDesk:
         self._desk.ledger.record("report-shown", report_id)
 
     def forget(self, before: datetime) -> int:
-        """Erase what reports say that were closed before then, and who reported; returns how many.
+        """Erase content and reporter of the reports that were closed before a moment; returns their number.
 
         Raises LedgerError: then nothing is erased.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             doomed = self.store.closed_before(before)
             if doomed:
                 self._desk.ledger.record("reports-forgotten", before.isoformat(), reports=len(doomed))
@@ -160,17 +162,17 @@ class ReportDesk:
             return len(doomed)
 
     def statistics(self, by: CountedBy, since: datetime, until: datetime) -> Published:
-        """How many reports were received from `since` on and before `until`, as they may be published."""
-        return published(self.store.counted(by, since, until), self.rules.statistics.least)
+        """Counts of the reports received from `since` on and before `until`, in the form for publication."""
+        return without_small_counts(self.store.counted(by, since, until), self.rules.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
-        """Close a report and withdraw its open request. Raises LedgerError, and UsageError if the report is already
-        closed or cannot end like this.
+        """Close a report and withdraw its open request. Raises LedgerError, and UsageError if the report is closed
+        already or cannot get this result.
 
         The reason is not written to the ledger, which erases nothing: it may name people, and is erased with the
         report.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             report = self.named(report_id)
             if report.stage is Stage.CLOSED:
                 raise UsageError("report {report_id} is closed already", report_id=report_id)
@@ -185,8 +187,8 @@ class ReportDesk:
             self._changes.make(closed, "report-closed", report_id, result=result)
 
     def reveal(self, report_id: str, key: X25519PrivateKey, why: str) -> Reporter:
-        """The reporter of a report who has consented. The consent in the box counts, which only the reporter could
-        write. Raises UsageError without consent, TrustError with a wrong key, LedgerError: then nothing is revealed.
+        """The reporter of a report, after consent. Only the consent in the reporter's own box counts. Raises UsageError
+        if there is no consent, TrustError if the key is wrong, LedgerError: then nothing is revealed.
         """
         report = self.named(report_id)
         if report.sealed.reporter is None:
@@ -215,7 +217,7 @@ class ReportDesk:
         return Accepted(document.member, {"requests": box})
 
     def _as_asked(self, waiting: WaitingRequest) -> Request:
-        """What a member may see of a report."""
+        """The part of a report that a member may see."""
         call, request = self.call(waiting.sealed), waiting.request
         return Request(
             id=request.id,
@@ -229,9 +231,11 @@ class ReportDesk:
         )
 
     def answer(self, document: SignedDocument, now: datetime) -> Accepted:
-        """A member's answer, and what follows: the next member is asked, or the chain ends. Raises TrustError."""
+        """The rule of a member's answer, and its consequence: the next member is asked, or the chain ends. Raises
+        TrustError.
+        """
         content = read(Answer, document.content)
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             request = self.store.request(content.request)
             if request is None or request.member != document.member:
                 raise TrustError(_UNKNOWN)
@@ -246,7 +250,7 @@ class ReportDesk:
                 )
             asked = [each.member for each in self.store.requests_of(request.report)]
             holders = self._holders(request.report) if content.result is AnswerResult.NOT_OURS else ()
-            following = after(asked, content.result, content.upstream, self.rules.traceback.members, holders)
+            following = next_request(asked, content.result, content.upstream, self.rules.traceback.members, holders)
             further = self._request(request.report, request.hop + 1, following, now)
             answered = replace(
                 request,
@@ -274,15 +278,15 @@ class ReportDesk:
             return accepted
 
     def _holders(self, report_id: str) -> Sequence[str]:
-        """The members that held the number of a report within its time, if there were several."""
+        """The members that held the number of a report within its time span, if there were several."""
         report = self.named(report_id)
         return self._holder(self.call(report.sealed)).members if report.holder.basis is Basis.CHANGED else ()
 
     def remind(self, request: KeptRequest) -> None:
-        """The member sees the reminder when it fetches its requests. Nothing happens if it has answered, or was
+        """Remind a member, who sees the reminder with its requests. Nothing happens if it has answered, or was
         reminded, in the meantime. Raises LedgerError.
         """
-        with self._desk.ledger.turn():
+        with self._desk.ledger.locked():
             if self.store.request(request.id) == request:
                 self._changes.make(
                     self.store.reminded(request),
@@ -317,7 +321,7 @@ def answer_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted
 
 
 def _asked(request: KeptRequest | None, prefix: str = "") -> dict[str, Any]:
-    """Who is asked, and until when, for a leaf."""
+    """The asked member and the deadline, for a leaf."""
     if request is None:
         return {}
     return {f"{prefix}request": request.id, f"{prefix}member": request.member, f"{prefix}due": request.due.isoformat()}

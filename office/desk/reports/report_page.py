@@ -15,11 +15,11 @@ from ..public_form import (
     all_wrong,
     both,
     error_at,
+    fault_attributes,
+    hidden_trap_field,
     page,
     problem_box,
-    state,
     text_field,
-    trap,
 )
 from .report_store import KeptReport
 from .traceback import ReportResult, Stage
@@ -33,7 +33,7 @@ WITHIN: Final = {
     "1440": ("1 日以内", "within a day"),
     "10080": ("1 週間以内", "within a week"),
 }
-"""Minutes → how sure the time is."""
+"""Minutes → the words for the precision of the time."""
 PROBLEMS: Final = {
     **COMMON_PROBLEMS,
     "number": ("電話番号を確認してください。例: 0312345678", "Check the telephone number, for example 0312345678."),
@@ -52,11 +52,11 @@ PROBLEMS: Final = {
     ),
     "receipt": ("その受付番号の申告はありません。", "There is no report of this receipt number."),
 }  # fmt: skip
-"""A field, or what went wrong → the words in both languages."""
+"""Field or problem → its words in both languages."""
 
 
 FIELDS: Final = ("number", "service", "date", "time", "within_minutes", "what", "name", "contact")
-"""In the order of the forms."""
+"""The fields in the order of the forms."""
 _STATES: Final[Mapping[object, tuple[str, str]]] = {
     Stage.MEMBER: ("事業者に照会しています。", "An operator is being asked."),
     Stage.OFFICE: ("協会で確認しています。", "The association is examining it."),
@@ -89,7 +89,7 @@ _OTHER: Final = {
     SERVICE_PATH: ("電話ではなく、事業者やサービスについて申告する", "Report an operator or a service, without a call"),
     FORM_PATH: ("かかってきた電話について申告する", "Report a call"),
 }
-"""The link from one form to the other one."""
+"""Link from one form to the other."""
 _ONCE: Final = (
     "この受付番号を控えてください。ここにしか表示されません。",
     "Write this receipt number down. It is shown only here.",
@@ -109,10 +109,10 @@ def form_page(
     *,
     about_service: bool = False,
 ) -> str:
-    """The form, filled in with what a visitor has sent already. `problem` is one of `PROBLEMS`; `wrong` is what is
-    wrong with its fields, by their names: the page shows all at once, and each at its field; what is wrong elsewhere is
-    the form's problem, if it has no other. `responsible` is the body
-    that answers for the reports. With `about_service` it asks for an operator or a service, and not for a call.
+    """The form, filled in with the visitor's earlier entries. `problem` is one of `PROBLEMS`. `wrong` has the errors of
+    the fields by name: the page shows all at once, and each at its field; an error elsewhere becomes the form's
+    problem, if there is no other. `responsible` is the body that answers for the reports. With `about_service` the form
+    asks for an operator or a service, not for a call.
 
     Without a key of the report officer the form does not ask for the reporter.
     """
@@ -140,7 +140,7 @@ def form_page(
         + text("date", "日付", "Date", "date", required=True)
         + text("time", "時刻(日本時間)", "Time (Japan)", "time", required=True)
         + f"<label>{both('時刻の確かさ', 'How sure the time is')}"
-        + f'<select name="within_minutes"{state("within_minutes", wrong)}>{options}</select>'
+        + f'<select name="within_minutes"{fault_attributes("within_minutes", wrong)}>{options}</select>'
         + f"{error_at(PROBLEMS, 'within_minutes', wrong)}</label>"
     )
     consent = " checked" * bool(values.get("disclose"))
@@ -173,23 +173,23 @@ def form_page(
         + f'<form method="post" action="{path}" enctype="multipart/form-data">'
         + asked
         + f"<label>{MUST}{both('何がありましたか', 'What happened')}"
-        + f'<textarea name="what" rows="8" maxlength="4000" required{state("what", wrong)}>'
+        + f'<textarea name="what" rows="8" maxlength="4000" required{fault_attributes("what", wrong)}>'
         + f"{escape(values.get('what', ''))}</textarea>{error_at(PROBLEMS, 'what', wrong)}</label>"
         + f"<p>{both(*_KEPT)}</p>"
         + reporter
-        + trap()
+        + hidden_trap_field()
         + f"<button>{both('申告する', 'Send the report')}</button></form>"
         + f'<p><a href="{STATUS_PATH}">{both("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
     )
 
 
 def problem_page(problem: str) -> str:
-    """Instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
+    """A page instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
     return page(("申告窓口", "Report a call"), problem_box(PROBLEMS, problem))
 
 
 def receipt_page(receipt: str) -> str:
-    """Shows the receipt, once."""
+    """The page with the receipt, which no later page shows."""
     return page(
         ("申告を受け付けました", "Your report was accepted"),
         f'<p class="receipt">{escape(receipt)}</p>'
@@ -199,7 +199,7 @@ def receipt_page(receipt: str) -> str:
 
 
 def status_page(report: KeptReport | None = None, unknown: bool = False) -> str:
-    """The form that asks for a receipt, and the state of its report without any member's name."""
+    """The page with the form for a receipt, and the state of its report, without any member's name."""
     told = ""
     if unknown:
         told = problem_box(PROBLEMS, "receipt")

@@ -41,8 +41,8 @@ from .report_store import PAGE
 
 _THREADS: Final = 4
 _REFUSED: Final = 10
-"""Forms that are refused have a budget of their own, so many times larger for all visitors together: correcting a field
-costs nothing, and many wrong forms keep no right one out.
+"""Refused forms have a separate budget, larger by this factor for all visitors together: correcting a field costs
+nothing, and many wrong forms do not block a right one.
 """
 _log = logging.getLogger(__name__)
 AnyReport = TypeVar("AnyReport", Report, ServiceReport)
@@ -50,13 +50,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def add_report_routes(application: web.Application, desk: Desk, public: PublicPages) -> None:
-    """Raises DocumentError if the desk's limits cannot be read."""
+    """Add the routes of the report desk. Raises DocumentError if the desk's limits cannot be read."""
     rules = read_rules(desk.folder)
     limits = rules.page
     reports, questions = (RateLimit(limits.hourly, limits.hourly_each) for _ in range(2))
     refused = RateLimit(limits.hourly * _REFUSED, limits.hourly_each * 3 // 2)
     threads = ThreadPoolExecutor(_THREADS, "reports")
-    responsible: list[str] = []  # as soon as it was read
+    responsible: list[str] = []  # filled once it has been read
 
     async def end(_: web.Application) -> None:
         threads.shutdown(wait=False, cancel_futures=True)
@@ -65,7 +65,7 @@ def add_report_routes(application: web.Application, desk: Desk, public: PublicPa
         return web.json_response(await in_thread(threads, _keys, desk))
 
     async def shown() -> tuple[bool, str]:
-        """The questions of the form: True if it asks for the reporter, and who is responsible."""
+        """The form's question for the reporter (True if it asks), and the responsible body that it names."""
         officer = (await in_thread(threads, _keys, desk))["officer"]
         if not responsible:
             responsible.append(await in_thread(threads, responsible_body, desk.folder, rules))
@@ -109,7 +109,7 @@ def add_report_routes(application: web.Application, desk: Desk, public: PublicPa
         return public.html(status_page(found, unknown=found is None))
 
     def limited(handler: Handler, rate: RateLimit | None = None) -> Handler:
-        """Serves no visitor too often, and tells one what has failed here."""
+        """A handler that refuses visitors above the limit, and shows an error page for a failure here."""
 
         async def served(request: web.Request) -> web.StreamResponse:
             if rate and not rate.admits(visitor_of(request), time.monotonic()):
@@ -143,7 +143,7 @@ def _enter(desk: Desk, report: Report | ServiceReport, receipt: str) -> None:
 
 
 def _report(values: Mapping[str, str], now: datetime) -> Report:
-    """The report in the form. Raises FormError, which names all fields that are wrong."""
+    """The report in the form. Raises FormError, which names all wrong fields."""
     wrong = _wrong_texts(values)
     try:
         at = datetime.fromisoformat(f"{values.get('date', '')}T{values.get('time', '')}").replace(tzinfo=JAPAN)
@@ -162,13 +162,13 @@ def _report(values: Mapping[str, str], now: datetime) -> Report:
 
 
 def _service_report(values: Mapping[str, str]) -> ServiceReport:
-    """The same as `_report`, about an operator or a service."""
+    """The report in the form about an operator or a service. Raises FormError."""
     content = {"service": values.get("service", ""), "what": values.get("what", ""), "reporter": _reporter(values)}
     return _valid(ServiceReport, content, _wrong_texts(values))
 
 
 def _wrong_texts(values: Mapping[str, str]) -> dict[str, FieldProblem]:
-    """The fields with a character that cannot be read, and what a reporter has left out."""
+    """The errors of fields with an unreadable character, and of missing fields about the reporter."""
     wrong = {
         name: FieldProblem("character", character)
         for name in FIELDS

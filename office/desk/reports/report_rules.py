@@ -1,6 +1,6 @@
 """`reports.yaml` in the authority's folder: deadlines and limits of the report desk. The file is optional.
 
-The association's own rules are not public; these are idtone's.
+The association's own rules are not public; the defaults are idtone's.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=365)
 
 
 class Traceback(Model):
-    """How long a member has to answer, and how many members are asked at most for one report."""
+    """Deadline of a member's answer, and the most members that are asked for one report."""
 
     answer_within: timedelta = timedelta(days=5)
     members: Annotated[int, Field(ge=1, le=100)] = 8
 
 
 class Statistics(Model):
-    """Counts below `least` are not shown."""
+    """Limit for publication: counts below `least` are not shown."""
 
     least: Annotated[int, Field(ge=2, le=1000)] = 5
 
@@ -41,7 +41,7 @@ def _without_number(value: str) -> str:
 
 
 class Page(Model):
-    """The public page. `responsible` is the body that answers for the reports, with how to reach it; None: the
+    """Terms of the public page. `responsible` is the body that answers for the reports, with its contact; None: the
     association, by the name in the registry. `hourly` and `hourly_each`: requests of all visitors, and of one address.
     """
 
@@ -51,7 +51,9 @@ class Page(Model):
 
 
 class ReportRules(Model):
-    """The whole file. `retention`: how long after its close a report is kept; None: until `report forget`."""
+    """The content of reports.yaml. `retention` is the time that a report is kept after its close; if it is None,
+    reports are kept until `report forget`.
+    """
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
     traceback: Traceback = Traceback()
@@ -68,7 +70,7 @@ def read_rules(folder: Path) -> ReportRules:
 
 
 def responsible_body(folder: Path, rules: ReportRules) -> str:
-    """Who answers for the reports, with how to reach it. Raises IdtoneError."""
+    """The body that answers for the reports, with its contact. Raises IdtoneError."""
     if rules.page.responsible:
         return rules.page.responsible
     return association_of(folder)

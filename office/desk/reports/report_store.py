@@ -1,7 +1,7 @@
 """The reports and the requests to members: one SQLite file in the authority's folder.
 
-Numbers and words are in sealed boxes; a number is found by its token. Each call opens the file for itself, from any
-thread and process.
+Numbers and words are in sealed boxes; a number is found by its token. Each call opens the file. For any thread and
+process.
 """
 
 import sqlite3
@@ -24,9 +24,9 @@ from .traceback import CALL_RESULTS, SERVICE_RESULTS, Finding, Next, ReportResul
 
 FILE: Final = "reports.sqlite3"
 PAGE: Final = "page"
-"""In the place of a member's id: the report came by the public page."""
+"""Value in place of a member's id: the report came by the public page."""
 WITHDRAWN: Final = "withdrawn"
-"""In the place of a member's result: the office closed the report before an answer came."""
+"""Value in place of a member's result: the office closed the report before an answer came."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS reports (
     id TEXT PRIMARY KEY,
@@ -80,19 +80,19 @@ class ReportOrder(StrEnum):
 
 
 class CountedBy(StrEnum):
-    """What the counts of reports tell apart."""
+    """Groups of the counts of reports."""
 
     MONTH = "month"
-    """In which they were received, in Japan."""
+    """Groups by the month of receipt, in Japan."""
     RESULT = "result"
-    """Of the closed ones; the stage of the others."""
+    """Groups by the result; for open reports, by the stage."""
     FINDING = "finding"
-    """How the chain of members has ended; the stage of those whose chain has not."""
+    """Groups by the end of the chain of members; for a chain that has not ended, by the stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptReport:
-    """`via` is the member that sent it, or `PAGE`. `sealed` has the boxes and the receipt's digest."""
+    """A stored report. `via` is the member that sent it, or `PAGE`. `sealed` has the boxes and the receipt's digest."""
 
     id: str
     received: datetime
@@ -117,13 +117,13 @@ class KeptReport:
 
     @property
     def is_forgotten(self) -> bool:
-        """True if what it says was erased."""
+        """True if the content was erased."""
         return not self.sealed.report
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRequest:
-    """One request to a member, the `hop`th of its report (from 1). `found` is JSON, as the member has sent it."""
+    """One request to a member, the `hop`th of its report (from 1). `found` is JSON from the member."""
 
     id: str
     report: str
@@ -143,7 +143,7 @@ class KeptRequest:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRequest:
-    """A request that waits, the report without its reporter, and the member that named this one (None: nobody)."""
+    """A waiting request, the report without its reporter, and the member that named this one (None: nobody)."""
 
     request: KeptRequest
     sealed: SealedReport
@@ -164,7 +164,7 @@ class ReportStore:
 
     @property
     def exists(self) -> bool:
-        """False as long as there was no report."""
+        """False until the first report."""
         return self._path.exists()
 
     def added(self, report: KeptReport, token: str, request: KeptRequest | None) -> list[Statement]:
@@ -184,7 +184,7 @@ class ReportStore:
         return next(iter(self.reports("receipt = ?", digest)), None)
 
     def listed(self, stage: Stage | None = None, token: str | None = None, limit: int = -1) -> list[KeptReport]:
-        """The newest `limit` ones, the newest last."""
+        """The newest `limit` reports, the newest last."""
         return self.page(stage, token, limit=limit)[::-1]
 
     def page(
@@ -196,7 +196,7 @@ class ReportStore:
         first: int = 0,
         limit: int = -1,
     ) -> list[KeptReport]:
-        """At most `limit` reports from the place `first` on: the newest first, or in an order."""
+        """Page of at most `limit` reports from the place `first` on: the newest first, or in the given order."""
         clauses, values = _where(stage, token)
         by = f"{order.value} {'ASC' if rises else 'DESC'}, " if order else ""
         return self.reports(f"{clauses} ORDER BY {by}received DESC, id LIMIT ? OFFSET ?", *values, limit, first)
@@ -213,7 +213,7 @@ class ReportStore:
         return [_report(row) for row in rows]
 
     def closed(self, report_id: str, result: ReportResult, why: str, at: datetime) -> list[Statement]:
-        """The change that closes a report. The request that waits is withdrawn."""
+        """The change that closes a report, and withdraws its waiting request."""
         return [
             (
                 "UPDATE reports SET stage = ?, result = ?, why = ?, closed = ? WHERE id = ? AND closed IS NULL",
@@ -232,8 +232,8 @@ class ReportStore:
             return [row["id"] for row in database.execute(query, (Stage.CLOSED, _micros(moment)))]
 
     def forget(self, report_ids: list[str]) -> None:
-        """Erase what these reports say, who reported, and why they were closed; stage, result, requests and answers
-        stay.
+        """Erase the content, the reporter and the reason of closing of these reports; stage, result, requests and
+        answers stay.
         """
         with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
@@ -243,7 +243,7 @@ class ReportStore:
             )
 
     def counted(self, by: CountedBy, since: datetime, until: datetime) -> dict[str, int]:
-        """How many reports were received from `since` on and before `until`."""
+        """Counts of the reports received from `since` on and before `until`."""
         column = {
             CountedBy.MONTH: "strftime('%Y-%m', received / 1000000 + 9 * 3600, 'unixepoch')",
             CountedBy.RESULT: "coalesce(result, stage)",
@@ -263,7 +263,9 @@ class ReportStore:
         return self._requests("report = ? ORDER BY hop", report_id)
 
     def waiting(self, member: str, request_id: str | None, limit: int) -> list[WaitingRequest]:
-        """The requests that a member has to answer, at most `limit`, the most urgent first; or one of them alone."""
+        """The requests that a member has to answer, at most `limit`, the most urgent first; or only the one with
+        `request_id`.
+        """
         one, values = ("requests.id = ? AND ", [request_id]) if request_id else ("", [])
         query = (
             "SELECT requests.*, receipt, reports.report AS box, earlier.member AS downstream FROM requests "  # noqa: S608
@@ -285,8 +287,8 @@ class ReportStore:
             return int(database.execute(query, (member,)).fetchone()[0])
 
     def in_time(self, since: datetime, until: datetime) -> dict[str, tuple[int, int]]:
-        """How many requests each member answered in time, and how many were due, from `since` on and before `until`.
-        Requests that were withdrawn do not count.
+        """Member → requests answered in time, and requests due, from `since` on and before `until`. Withdrawn requests
+        do not count.
         """
         if not self.exists:
             return {}
@@ -314,8 +316,8 @@ class ReportStore:
         return [("UPDATE requests SET reminders = ? WHERE id = ?", (request.reminders + 1, request.id))]
 
     def answered(self, answered: KeptRequest, following: Next, request: KeptRequest | None) -> list[Statement]:
-        """The change that keeps an answer, and what follows from it: if the request still waits for one, which the last
-        statement tells.
+        """The change that stores an answer and its consequence, if the request still waits; the last statement tells
+        whether it did.
         """
         assert answered.answered
         waits = "EXISTS (SELECT 1 FROM requests WHERE id = ? AND answered IS NULL)"
@@ -343,7 +345,7 @@ class ReportStore:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one transaction. Raises TrustError."""
+        """Context with a connection for one transaction. Raises TrustError."""
         try:
             make_private(self._path)
             with closing(sqlite3.connect(self._path, timeout=10)) as database, database:

@@ -1,4 +1,4 @@
-"""The desk erases reports by itself, when they were closed longer ago than `retention` in reports.yaml says."""
+"""Erasure by the desk itself of reports that were closed longer ago than `retention` in reports.yaml."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 async def forget_in_time(desk: Desk, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-    """Erase old reports again and again until cancelled. A change of reports.yaml counts from the next look on."""
+    """Erase old reports repeatedly, until cancelled. A change of reports.yaml counts from the next time on."""
     while True:
         try:
             if count := await asyncio.to_thread(forget_due, desk, now()):
@@ -28,6 +28,6 @@ async def forget_in_time(desk: Desk, now: Callable[[], datetime] = lambda: datet
 
 
 def forget_due(desk: Desk, now: datetime) -> int:
-    """Erase what is due; returns how many. Blocks. Raises IdtoneError."""
+    """Erase the reports that are due; returns their number. Blocks. Raises IdtoneError."""
     reports = ReportDesk(desk)
     return 0 if reports.rules.retention is None else reports.forget(now - reports.rules.retention)

@@ -1,4 +1,4 @@
-"""Counts that may be published: small ones are left out, so that they name nobody. Pure."""
+"""Counts that may be published: small ones are left out, so that they identify nobody. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Counts for publication; None stands for a count that is not shown."""
+    """Counts for publication; None replaces a hidden count."""
 
     counts: Mapping[str, int | None]
     total: int | None
 
 
-def published(counts: Mapping[str, int], least: int) -> Published:
+def without_small_counts(counts: Mapping[str, int], least: int) -> Published:
     """The counts without those below `least`. If that hides fewer than two counts, or fewer than `least` reports in
     all, a reader could compute them from the total. So the smallest of the others is hidden too or, if that is not
     enough, the total.

@@ -1,4 +1,6 @@
-"""A report that the office takes by telephone, by letter or at its door, and enters as the public page would."""
+"""A report that the office receives by telephone, by letter or in person, and enters by the rules of the public
+page.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,7 +20,7 @@ from .report_desk import ReportDesk
 
 
 class TakenBy(StrEnum):
-    """The way in which the report came."""
+    """The way by which a report came."""
 
     TELEPHONE = "telephone"
     LETTER = "letter"
@@ -42,10 +44,10 @@ _REMEDIES: Final = {
 def take_report(
     desk: ReportDesk, fields: Mapping[str, str], by: TakenBy, now: datetime, receipt: str = ""
 ) -> tuple[str, str]:
-    """Enter it, by the fields of a form; returns its id, and the receipt for the reporter. Raises IdtoneError.
+    """Enter a report from the fields of a form; returns its id, and the receipt for the reporter. Raises IdtoneError.
 
-    `number`, `date` and `time` in Japan, `within_minutes`, or in their place `service`: the name of an operator or a
-    service. `what`, and if the person gives them `name`, `contact` and `disclose`.
+    The fields are `number`, `date` and `time` in Japan, `within_minutes`; or, in their place, `service`: the name of an
+    operator or a service. Then `what` and, if the person gives them, `name`, `contact` and `disclose`.
 
     With a `receipt` that was made before, the same fields sent again enter nothing, and return the same.
     """

@@ -14,12 +14,12 @@ from idtone.member.reports.report_documents import AnswerResult
 
 
 class Finding(StrEnum):
-    """How the chain of members has ended."""
+    """Ends of the chain of members."""
 
     CUSTOMER_HELD = "customer-held"
     NOT_OURS = "not-ours"
     LOOP = "loop"
-    """A member named one that was asked already."""
+    """A member named one that was already asked."""
     TOO_LONG = "too-long"
     NO_HOLDER = "no-holder"
     """No member held the number."""
@@ -28,7 +28,7 @@ class Finding(StrEnum):
 
 
 class Stage(StrEnum):
-    """Who has to act."""
+    """The party that has to act."""
 
     MEMBER = "member"
     """A member has to answer."""
@@ -38,7 +38,7 @@ class Stage(StrEnum):
 
 
 class ReportResult(StrEnum):
-    """The result with which the office closes a report."""
+    """The office's result at the close of a report."""
 
     TRACED = "traced"
     """The member whose customer made the call is known."""
@@ -47,17 +47,17 @@ class ReportResult(StrEnum):
     UNFOUNDED = "unfounded"
     """There was no such call, or nothing was wrong with it."""
     EXAMINED = "examined"
-    """The office has examined what a report says of an operator or a service."""
+    """The office has examined the report about an operator or a service."""
 
 
 CALL_RESULTS: Final = (ReportResult.TRACED, ReportResult.OPEN, ReportResult.UNFOUNDED)
 SERVICE_RESULTS: Final = (ReportResult.EXAMINED, ReportResult.UNFOUNDED)
-"""How a report without a number can end: the origin of a call is traced by its number."""
+"""Possible results of a report without a number: only a number leads to the origin of a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """A member to ask, or else how the chain has ended."""
+    """The next member to ask, or otherwise the end of the chain."""
 
     member: str | None = None
     finding: Finding | None = None
@@ -67,16 +67,16 @@ class Next:
         return Stage.MEMBER if self.member else Stage.OFFICE
 
 
-def first(holders: Sequence[str]) -> Next:
+def first_request(holders: Sequence[str]) -> Next:
     """The member to ask first."""
     return Next(member=holders[0]) if holders else Next(finding=Finding.NO_HOLDER)
 
 
-def after(
+def next_request(
     asked: Sequence[str], result: AnswerResult, upstream: str | None, most: int, holders: Sequence[str] = ()
 ) -> Next:
-    """What follows an answer of the last of the members that were `asked`. At most `most` members are asked. `holders`
-    held the number within the time of the call.
+    """The next step after an answer of the last of the `asked` members. At most `most` members are asked. `holders`
+    held the number within the time span of the call.
     """
     if result is AnswerResult.CUSTOMER_HELD:
         return Next(finding=Finding.CUSTOMER_HELD)

@@ -8,7 +8,7 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
-from idtone.ledger.commands.options import NodeOption, ledgers_of, listed
+from idtone.ledger.commands.options import NodeOption, ledgers_of, listed_time
 from idtone.ledger.evidence.call_record import Record, iso_ms
 from idtone.ledger.evidence.steps import StepKind
 
@@ -43,12 +43,12 @@ def calls(
 
 def _row(record: Record, form: command_line.Form) -> tuple[str, ...]:
     at = record.steps[0].at
-    decided = iso_ms(at) if form is command_line.Form.JSON else listed(at, form)
+    decided = iso_ms(at) if form is command_line.Form.JSON else listed_time(at, form)
     return record.node, record.call_id, decided, record.outcome or "", record.reason or "", _state(record)
 
 
 def _state(record: Record) -> str:
-    """The call's state as in `idtone status`."""
+    """The call's state in the words of `idtone status`."""
     kinds = record.times
     if StepKind.CONNECTED in kinds:
         return "connected"

@@ -61,7 +61,7 @@ def _diff_nodes(config: Path | None, as_json: bool) -> None:
         columns = (Message("node"), Message("state"), Message("version"), "SHA-256", Message("set otherwise"))
         command_line.Rows(columns).print(_rows(fleet.nodes))
     if not _are_same(fleet.nodes):
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _are_same(nodes: Sequence[Node]) -> bool:
@@ -70,7 +70,7 @@ def _are_same(nodes: Sequence[Node]) -> bool:
 
 
 def _edition_of(node: Node) -> tuple[int, str]:
-    """Version and SHA-256; (0, "") without settings of a fleet, or if they are not known."""
+    """Version and SHA-256 of the fleet's settings; (0, "") if there are none, or if they are not known."""
     said = node.state and node.state.settings
     return (said.version, said.sha256) if said else (0, "")
 
@@ -125,11 +125,11 @@ def _diff_files(file: Path, other: Path | None, settings: Settings, as_json: boo
     else:
         command_line.say("all keys have the same values")
     if found:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _edition(path: Path, keys: list[VerifierKey]) -> tuple[SharedSettings | None, Settings]:
-    """A signed file's edition, None for a plain one; and its settings."""
+    """The edition of a signed file, None for a plain one; and its settings."""
     if read_text(path, size_limit=NOTE_LIMIT).startswith(FORMAT.partition("/")[0]):
         shared = read_shared(path, *keys)
         return shared, shared.settings

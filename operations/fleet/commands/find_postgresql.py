@@ -1,4 +1,4 @@
-"""What the commands of `idtone-fleet` share: how they find PostgreSQL."""
+"""Common part of the commands of `idtone-fleet`: finding PostgreSQL."""
 
 from pathlib import Path
 

@@ -22,7 +22,7 @@ from idtone.core.settings.shared_settings import (
 from idtone.core.signed_notes import NOTE_LIMIT, Note, Signer
 from idtone.core.signing_keys import make_private, private
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import passphrase
+from idtone.core.terminal.prompts import ask_passphrase
 from idtone.core.translation import Message
 from idtone.ledger.store.postgresql import Server
 
@@ -44,7 +44,7 @@ def signing_key(
     if file.exists():
         signer = _signer(file)
     else:
-        made = make_private(file, passphrase(Message("for the new key {file}", file=file), twice=True))
+        made = make_private(file, ask_passphrase(Message("for the new key {file}", file=file), twice=True))
         signer = Signer(SIGNED_BY, made.private_bytes_raw())
     if as_json:
         command_line.print_json({"key": str(file), "trust": str(signer.key)})
@@ -107,11 +107,11 @@ def sign(
 
 
 def _signer(file: Path) -> Signer:
-    return Signer(SIGNED_BY, private(file, passphrase).private_bytes_raw())
+    return Signer(SIGNED_BY, private(file, ask_passphrase).private_bytes_raw())
 
 
 def _before(output: Path, signers: list[Signer]) -> SharedSettings | None:
-    """The edition that the new one replaces. Raises DocumentError if it is not signed by one of these keys."""
+    """The edition that the new one replaces. Raises DocumentError if none of these keys has signed it."""
     if not output.exists():
         return None
     return read_shared(output, *[signer.key for signer in signers])

@@ -1,4 +1,4 @@
-"""`idtone-fleet status`: the state of all nodes, and what is wrong or differs."""
+"""`idtone-fleet status`: the state of all nodes, and their faults and differences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.terminal.command_line import ConfigOption, JsonOption, negative
+from idtone.core.terminal.command_line import ConfigOption, JsonOption, exit_negative
 from idtone.core.translation import translated
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.service.live_display import WatchOption, show
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`fleet` is None while PostgreSQL cannot be read; `trouble` says why."""
+    """One look at the fleet. `fleet` is None while PostgreSQL cannot be read; `trouble` says why."""
 
     fleet: Fleet | None
     trouble: str = ""
@@ -42,7 +42,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
     with reports_reader(config) as reader:
         found = show(lambda: look(reader, watch), screen, as_object, as_json=as_json, watch=watch)
     if not found.is_good:
-        negative()
+        exit_negative()
 
 
 def look(reader: NodeReportsReader, is_patient: bool) -> Look:
@@ -59,7 +59,7 @@ def look(reader: NodeReportsReader, is_patient: bool) -> Look:
 
 
 def as_object(seen: Look) -> dict[str, Any]:
-    """The status for programs; a node's `state` is as it has reported it."""
+    """The status for programs; a node's `state` is as reported."""
     fleet = seen.fleet
     if fleet is None:
         return {"trouble": seen.trouble}

@@ -129,13 +129,13 @@ def _upgrade(
     if as_json:
         command_line.print_json(kept.entries)
     if fault:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _show_way_on(
     inventory: Inventory, left: Sequence[NodeEntry], kept: UpgradeJournal, fault: NodeFaultError | None, out: Console
 ) -> None:
-    """Prints where and why the upgrade stopped, and how to continue or go back."""
+    """Print the node and the fault at which the upgrade stopped, and how to continue or go back."""
     node = next((node for node in left if node.node not in kept.done), None)
     if node is None:  # nodes of an earlier run with another --only are left
         return
@@ -189,7 +189,7 @@ def _show_earlier(kept: UpgradeJournal, path: Path, afresh: bool) -> None:
 
 
 class _Shown:
-    """The progress on a terminal: a line for each step that is done, and the present one below."""
+    """The progress on a terminal: a line for each finished step, and the present one below."""
 
     def __init__(self, out: Console) -> None:
         self._out = out
@@ -198,7 +198,7 @@ class _Shown:
         self._begun_s = 0.0
 
     def begin(self, node: str, step: Step) -> None:
-        """The same as `Progress.begin`."""
+        """Implements `Progress.begin`."""
         self.close()
         self._title, self._begun_s = f"{node}: {translated(MEANING[step])}", time.monotonic()
         if self._out.is_terminal:
@@ -206,12 +206,12 @@ class _Shown:
             self._status.start()
 
     def waiting(self, words: str) -> None:
-        """The same as `Progress.waiting`."""
+        """Implements `Progress.waiting`."""
         if self._status:
             self._status.update(Text(f"{self._title} … {translated(words)}"))
 
     def end(self, node: str, step: Step, words: str) -> None:
-        """The same as `Progress.end`."""
+        """Implements `Progress.end`."""
         self.close()
         took_s = time.monotonic() - self._begun_s
         result = f" — {translated(words)}" if words else ""

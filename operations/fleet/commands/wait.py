@@ -1,4 +1,4 @@
-"""`idtone-fleet wait`: until all nodes use a registry, with its suspensions."""
+"""`idtone-fleet wait`: wait until all nodes use a registry, with its suspensions."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def wait(
         words = Message("not confirmed within {seconds:g} s: {nodes}", seconds=within_s, nodes=", ".join(found.missing))
         print(translated(words), file=sys.stderr)
     if found.missing:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _digest(text: str | None) -> str | None:
-    """Raises UsageError."""
+    """A digest, or its beginning. Raises UsageError."""
     if text is None:
         return None
     if not re.fullmatch(f"[0-9a-f]{{{LEAST_DIGITS},64}}", text.lower()):
@@ -93,7 +93,7 @@ def _digest(text: str | None) -> str | None:
 
 
 def _reported(fleet: Fleet) -> Fleet:
-    """Raises UsageError if there is no node."""
+    """The fleet as reported. Raises UsageError if there is no node."""
     if not fleet.nodes and not fleet.unreadable:
         raise UsageError("no node has reported to this PostgreSQL yet; start `idtone serve` on one")
     for trouble in fleet.unreadable:
@@ -130,7 +130,7 @@ def _print_json(found: Spread, seconds: dict[Confirmation, float]) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Sequence[str]], None]]:
-    """Shows on standard error which nodes are waited for, if that is a terminal."""
+    """Context that shows on standard error, if that is a terminal, the nodes that are still missing."""
     if not sys.stderr.isatty():
         yield lambda missing: None
         return

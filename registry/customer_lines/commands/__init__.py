@@ -1,4 +1,4 @@
-"""`idtone lines`: which line of the operator's customers may present which numbers."""
+"""`idtone lines`: the telephone numbers that each line of the operator's customers may present."""
 
 from idtone.core.terminal import command_line
 

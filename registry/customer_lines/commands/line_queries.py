@@ -1,4 +1,4 @@
-"""`idtone lines check | show | decide`: what the table of lines says."""
+"""`idtone lines check | show | decide`: the content of the table of lines."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check(
         else:
             print(*error.faults, sep="\n")
             print(f"{unread.name}: {translated(command_line.counted(len(error.faults), 'fault'))}")
-        command_line.negative()
+        command_line.exit_negative()
     if as_json:
         command_line.print_json({"source": unread.name, "good": True, "faults": [], **totals})
     else:
@@ -89,7 +89,7 @@ def show(
         if not found:
             command_line.say("no entry")
     if not found:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _report(entry: Entry) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def decide(
         for name, value in answer.items():
             print(f"{name:<9} {'-' if value is None else str(value).lower() if value in (True, False) else value}")
     if reason:
-        command_line.negative()
+        command_line.exit_negative()
 
 
 def _reading() -> Any:

@@ -7,13 +7,13 @@ import pytest
 
 from bench import page_tables
 from bench.cost import __main__ as bench_main
-from bench.cost import before
+from bench.cost import compare_versions
 from bench.cost.figures import Run, Sample, added, clean, percentile, together
 from bench.cost.goals import BUSY, HOOK, Table, findings, row
 from bench.cost.measuring import bench
 from bench.cost.soak import Look, slopes
 from bench.cost.ways import Way
-from lab.one_module import change_library
+from lab.change_library import change_library
 from lab.repository import ROOT
 
 
@@ -38,7 +38,7 @@ def test_figures():
     assert slopes(looks[:2]) == {}
 
 
-def version(connected_ms: float, asterisk_ms: float, failed: int = 0) -> before.Loads:
+def version(connected_ms: float, asterisk_ms: float, failed: int = 0) -> compare_versions.Loads:
     def load(added_ms: float, times: float) -> dict[str, Any]:
         return {
             "connected_ms": [connected_ms + added_ms] * 9, "post_dial_ms": [2.0 + added_ms] * 9,
@@ -49,18 +49,20 @@ def version(connected_ms: float, asterisk_ms: float, failed: int = 0) -> before.
 
 
 def test_two_versions_are_compared_within_each_turn():
-    """What else the machine does in a turn falls on both versions, and on the native way of both."""
+    """Other work of the machine in a turn slows both versions, and the native way of both."""
     turns = [(version(number, 5.0 + number), version(number + 3, 9.0 + number, failed=1)) for number in range(7)]
     slower = [(one, other | {HOOK: other[HOOK] | {"connected_ms": [99.0] * 9}}) for one, other in turns]
-    found = before.compared(turns)
+    found = compare_versions.compared(turns)
     assert found["connected"] == {"before": 1.25, "now": 1.25, "difference": 0.0, "low": 0.0, "high": 0.0}
     assert found["asterisk"]["difference"] == pytest.approx(0.0)
-    changed = before.compared(slower)["connected"]
+    changed = compare_versions.compared(slower)["connected"]
     assert changed["low"] <= changed["difference"] <= changed["high"]
     assert changed["low"] > 80
-    assert before.failures(turns) == {"offered": 252, "failed": 14, "unrecorded": 0}
-    calls = {"turns": 7, **before.failures(turns)}
-    page = before.table({**found, "calls": calls, "versions": {"old": "a", "new": "b"}}, before._ENGLISH)
+    assert compare_versions.failures(turns) == {"offered": 252, "failed": 14, "unrecorded": 0}
+    calls = {"turns": 7, **compare_versions.failures(turns)}
+    page = compare_versions.table(
+        {**found, "calls": calls, "versions": {"old": "a", "new": "b"}}, compare_versions._ENGLISH
+    )
     assert "| answer → connected over native, p50, ms | 1.25 | 1.25 | +0.00 (+0.00 … +0.00) |" in page
     assert "a and b, each on its own PBX, in 7 turns. Of 252 calls 14 failed" in page
 
@@ -68,16 +70,18 @@ def test_two_versions_are_compared_within_each_turn():
 def test_the_pages_get_the_comparison_once(tmp_path, monkeypatch):
     turns = [(version(1.0, 5.0), version(2.0, 5.0))] * 3
     found = {
-        **before.compared(turns),
-        "calls": {"turns": 3, **before.failures(turns)},
-        "versions": {"old": "a", "new": before.version_of(ROOT)},
+        **compare_versions.compared(turns),
+        "calls": {"turns": 3, **compare_versions.failures(turns)},
+        "versions": {"old": "a", "new": compare_versions.version_of(ROOT)},
     }
     for name in ("ENGLISH", "JAPANESE"):
-        monkeypatch.setattr(before, name, tmp_path / name)
-        (tmp_path / name).write_text(f"# What the hook costs\n{page_tables.begin(before.BENCH)}\n{page_tables.END}\n")
-    before.write(found)
+        monkeypatch.setattr(compare_versions, name, tmp_path / name)
+        (tmp_path / name).write_text(
+            f"# What the hook costs\n{page_tables.begin(compare_versions.BENCH)}\n{page_tables.END}\n"
+        )
+    compare_versions.write(found)
     once = [(tmp_path / name).read_text() for name in ("ENGLISH", "JAPANESE")]
-    before.write(found)
+    compare_versions.write(found)
     assert once == [(tmp_path / name).read_text() for name in ("ENGLISH", "JAPANESE")]
     assert all(text.startswith("# What the hook costs\n<!--") and text.count("+0.00") == 12 for text in once)
 
@@ -124,7 +128,7 @@ def test_every_way_forwards_calls(tmp_path):
 
 
 def test_a_bench_takes_as_long_as_it_was_given(monkeypatch):
-    """However long it takes to begin and end a load."""
+    """The given time includes the beginning and the end of each load, however long they take."""
     now_s = [0.0]
     change_library(monkeypatch, bench_main, "time", monotonic=lambda: now_s[0])
 

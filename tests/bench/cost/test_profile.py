@@ -1,4 +1,4 @@
-"""The parts of Asterisk's time, and the picture of them, by sampled stacks."""
+"""The shares of Asterisk's time and their picture, from sampled stacks."""
 
 from collections import Counter
 from xml.etree import ElementTree
@@ -28,7 +28,9 @@ CALL = ("pbx_thread", "__ast_pbx_run", "pbx_exec")
 
 
 def test_stacks_are_read():
-    """From the thread's own first function on; a function without a name shows its file; names may have parentheses."""
+    """A stack begins at the thread's own first function; a function without a name shows its file; names may have
+    parentheses.
+    """
     kernel = tuple(name + stacks.KERNEL for name in ("__x64_sys_poll", "do_sys_poll", "__schedule"))
     assert stacks.folded(PERF.splitlines()) == {
         ("autoservice_run", "poll", *kernel): 1,

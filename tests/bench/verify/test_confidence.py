@@ -1,4 +1,4 @@
-"""Bounds against closed forms and published values."""
+"""Bounds, compared with closed forms and published values."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Near misses differ from the sound, and by more than it tolerates."""
+"""Near misses differ from the sound by more than its tolerances."""
 
 import numpy as np
 import pytest

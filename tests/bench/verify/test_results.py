@@ -1,4 +1,4 @@
-"""From tallies to rows, their verdicts and their files."""
+"""Rows, verdicts and files that are made from tallies."""
 
 import json
 from collections import Counter

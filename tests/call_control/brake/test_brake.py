@@ -1,4 +1,4 @@
-"""The brake as rules: when it marks, slows and stops, what it leaves alone, and that nothing makes it grow."""
+"""The rules of the brake: when it marks, slows and stops, what it leaves alone, and that nothing makes it grow."""
 
 import json
 import random
@@ -29,7 +29,7 @@ from idtone.call_control.brake.windows import BITS, Positions, distinct
 from idtone.core.calls import Direction, Reason
 from idtone.core.japan import JAPAN
 from idtone.core.misuse_limits import load_limits
-from lab.call_control.brake.calling import (
+from lab.call_control.brake.brake_calls import (
     DAY_S,
     KEY,
     NOON_S,
@@ -41,13 +41,13 @@ from lab.call_control.brake.calling import (
     passed,
     steps,
 )
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 
 STOP_S = NOON_S + 60
 
 
 def stopped(brake: Brake, endpoint: str = "6001", first_s: float = NOON_S) -> Hold:
-    """Stop a line by random presented numbers."""
+    """Stop a line by calls with random presented numbers. Returns the hold."""
     for _ in offer(brake, (call(n, n, endpoint) for n in range(200)), first_s):
         pass
     [hold] = [hold for hold in brake.holds() if hold.step is BrakeStep.STOP and hold.label == endpoint]
@@ -98,7 +98,7 @@ def test_steps_come_in_their_order():
 @pytest.mark.parametrize(("count", "error"), [(50, 0.03), (200, 0.02), (3000, 0.03), (10_000, 0.08)])
 @rest_in_breadth("step", [1, 7, 100])
 def test_the_bitmap_counts_distinct_numbers_within_its_stated_error(count, error, step):
-    """Also numbers in a row, as a PBX has them; over some keys, each drawn from a seed."""
+    """The numbers are also numbers in a row, as a PBX has them; over some keys, each drawn from a seed."""
     dice = random.Random(count * step)
     for _ in range(10):
         found = distinct(Positions(dice.randbytes(24)).bits(number(n * step).e164 for n in range(count)))
@@ -371,7 +371,7 @@ def test_steps_only_rise_until_they_are_calmed_or_released(calls):
 
 
 def restarted(brake: Brake, node: str = "pbx-1") -> Brake:
-    """As a new process reads it, through JSON."""
+    """The brake as a new process reads it, through JSON."""
     state, lines = json.loads(json.dumps(brake.state())), json.loads(json.dumps(brake.lines()))
     again = new_brake(node)
     again.restore(list(map(Hold.of_json, state["holds"])), releases_of_json(state["released"]), state["windows"], lines)
@@ -492,13 +492,13 @@ def test_ordinary_days_of_200_customers_are_not_braked():
 
 
 def offices(brake: Brake, lines: int, days: int = 10, an_hour: int = 400) -> None:
-    """So many known lines that ordinarily make so many calls in an hour."""
+    """Let so many known lines make `an_hour` calls an hour on `days` ordinary days."""
     for day in range(-days, 0):
         busy(brake, lines, an_hour, NOON_S + day * DAY_S)
 
 
 def busy(brake: Brake, lines: int, an_hour: int, first_s: float = NOON_S) -> list[Reason | None]:
-    """An hour of calls of each of the first lines, side by side: why they were refused."""
+    """Let each of the first lines make an hour of calls side by side. Returns why each call was refused, or None."""
     calls = [call(line, hour, f"office-{line}") for hour in range(an_hour) for line in range(lines)]
     return [reason for reason, _ in offer(brake, calls, first_s, 3600 / len(calls))]
 

@@ -1,1 +1,1 @@
-"""The console's pages in a real browser."""
+"""Tests of the console's pages in a real browser."""

@@ -23,7 +23,7 @@ CALLS = 300
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One for all tests of a worker."""
+    """One browser for all tests of a worker."""
     folder = tmp_path_factory.mktemp("browser")
     with started(find_or_get_chromium(folder), folder) as one:
         yield one
@@ -31,7 +31,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, year: Path) -> Iterator[Site]:
-    """Serves in a thread of its own, because the browser's driver waits."""
+    """A console with demo data, in a thread of its own, because the browser's driver waits."""
     folder = tmp_path_factory.mktemp("demo")
     settings = demo_settings(folder, year / "office")
     write_past_calls(settings, CALLS, timedelta(hours=24), datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""`make console` says where it is and how to sign in, calls appear by themselves, and nothing of it stays running."""
+"""`make console` prints its address and how to sign in, calls appear by themselves, and nothing of it stays running."""
 
 import itertools
 import os
@@ -19,7 +19,7 @@ APPEAR_WITHIN_S = 8
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A short path, because sockets have a limit."""
+    """Folder with a short path, because sockets have a limit."""
     with tempfile.TemporaryDirectory() as path:
         yield Path(path)
 

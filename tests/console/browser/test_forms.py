@@ -1,4 +1,6 @@
-"""Forms that follow what is chosen, in a browser; the tests of the pages themselves send them without one."""
+"""Forms that follow the visitor's choices, in a browser. The tests of the pages themselves send them without a
+browser.
+"""
 
 import re
 from collections.abc import Iterator
@@ -83,7 +85,7 @@ def test_each_form_shows_all_that_it_lacks_at_once(demo: Site) -> None:
 
 
 def lacking(form: PageForm, status: int, text: str) -> list[str]:
-    """What the answer to an empty form does not show."""
+    """Fields and marks that are missing in the answer to an empty form."""
     wrong = [] if status == 400 else [f"status {status}"]
     named = re.findall(r'href="#field-(\w+)"', text)
     wrong += [f"{each} is not named" for each in form.required if each not in named]

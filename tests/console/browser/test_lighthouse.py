@@ -9,7 +9,7 @@ from lab.office.site.lighthouse import scores
 pytestmark = [pytest.mark.nightly, pytest.mark.alone]
 LEAST = 0.95
 CATEGORIES = ("performance", "accessibility", "best-practices")
-"""No search engine is to find a console."""
+"""Categories of Lighthouse. No search engine is to find a console."""
 
 
 def test_each_public_page_reaches_the_goal(demo, tmp_path):

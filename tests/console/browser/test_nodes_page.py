@@ -7,11 +7,11 @@ from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.operations.fleet.findings import RIVALS
 from lab.console.browser.browser import WAIT_S
-from lab.console.browser.looks import LOOKS, faults_here
+from lab.console.browser.layout_faults import LOOKS, faults_here
 from lab.console.site import in_a_thread, name_of
 from lab.ledger.replication.nodes import made_nodes
 from lab.ledger.replication.nodes import nodes as replicated
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.operations.fleet.states import state
 from tools.messages import catalogue_text
 
@@ -23,7 +23,7 @@ RIVAL = "another service reports as this node, too"
 
 @rest_at_night(("language", "looks"), LOOKS.items())
 def test_a_page_that_is_open_follows_the_reports(browser, settings, replicated, language, looks):
-    """And it can be read with findings of every node, however narrow the window is."""
+    """It can be read with findings of every node, however narrow the window is."""
     shared = settings.model_copy(update={"ledger": replicated["tokyo"].settings, "node": "tokyo"})
     apart, rival = [catalogue_text(text) if language == "ja" else text for text in (APART, RIVAL)]
     # Left open by a failure, it would make whichever test fail during which it is collected.

@@ -1,6 +1,6 @@
 """Every page in a browser, as each role sees it: in both languages, light and dark, narrow and wide, by the keyboard
 alone. Nothing is listed here: a page is found by the table of pages and by the links to it. With PICTURES=folder the
-pictures of all of them stand there.
+pictures of all of them are written there.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.console.page import Method
 from lab.console.browser.browser import AXE, AXE_SHA256, WAIT_S, Browser
-from lab.console.browser.looks import LOOKS, WIDE, faults_here
+from lab.console.browser.layout_faults import LOOKS, WIDE, faults_here
 from lab.console.browser.visits import Shown, Visitor, visits
 from lab.console.site import Site, name_of
-from lab.nights import breadth, nightly
+from lab.nightly_tests import breadth, nightly
 from tools.messages import catalogue_text
 
 GENUINE = "Genuine. The list in force names this badge."
@@ -54,7 +54,7 @@ def test_every_page_can_be_seen_read_and_reached_by_everyone(browser, demo, lang
 
 
 def visitors(site: Site) -> Iterator[Visitor]:
-    """Someone who has not signed in, and a user of each role."""
+    """A visitor who has not signed in, and a user of each role."""
     english = {LANGUAGE.name: "en"}
     yield Visitor.of(cookies=english)
     for role in Role:
@@ -132,7 +132,7 @@ def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, 
 
 
 def faults_of(browser: Browser, address: str, shown: Shown, language: str, count: int) -> list[str]:
-    """What is wrong with a page, in so many looks."""
+    """Faults of a page in the first `count` looks."""
     looks = LOOKS[language][:count]
     browser.keep(address, {**shown.visitor.cookies, LANGUAGE.name: language})
     browser.look(*looks[0])

@@ -20,7 +20,7 @@ WITHIN_S: Final = 30
 FIND: Final = "header [name=wanted]"
 SEARCH: Final = "header form[action='/find'] button"
 Step = str | tuple[str, str]
-"""What is clicked, or a field and what is typed into it; NUMBER stands for a number that had calls."""
+"""A thing that is clicked, or a field and the text that is typed into it; NUMBER stands for a number that had calls."""
 
 
 def menu(path: str) -> str:
@@ -146,7 +146,7 @@ TASKS: Final[dict[str, tuple[Role | None, list[Step], str]]] = {
 
 
 OTHERS: Final = {"/now", "/licences", "/office/members"}
-"""The first page, and what the head's search finds."""
+"""The first page, and the results of the search in the head."""
 
 
 def test_each_page_of_the_menu_has_a_task(demo: Site) -> None:

@@ -21,7 +21,7 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.legal_hold_keys import LegalHoldKeys
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from lab.days import today
-from lab.ledger.commands.running import calls, completed, following, lines, run, told
+from lab.ledger.commands.run_ledger import calls, completed, following, lines, run, told
 from lab.ledger.sample_evidence import (
     CALLER,
     FORWARDING,
@@ -46,7 +46,7 @@ ALL = ["--since", "2026-10-01T00:00:00+09:00"]
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a ledger: a heard call, a refused one, and one that was connected without the sound."""
+    """Folder with a ledger: a heard call, a refused one, and one that was connected without the sound."""
     folder = tmp_path_factory.mktemp("commands")
     evidence = [
         *heard_call("c-heard"),
@@ -63,14 +63,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def key(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A ledger that the settings name, and its key, beside which is the key that signs it."""
+    """Key of the ledger that the settings name; beside it is the key that signs the ledger."""
     use_copy(made, file, monkeypatch)
     return file.with_name("key")
 
 
 @pytest.fixture
 def other(key: Path) -> str:
-    """The address of a ledger that is still to be written, with the same keys."""
+    """Address of a ledger that is still to be written, with the same keys."""
     return url_of(key.with_name("other.sqlite3"))
 
 
@@ -394,7 +394,7 @@ def test_a_good_ledger_is_verified(key):
     ],
 )  # fmt: skip
 def test_a_changed_ledger_is_a_negative_verdict(key, signed, statements, fault):
-    """What this node, or witnesses, have signed last is held against it."""
+    """The verdict rests on the last signatures of this node or of the witnesses."""
     kept = key.with_name("key.seen").rename(key.with_name(signed))
     assert f"signed       2 leaves ({kept})" in run("verify").stdout
     for statement in statements:

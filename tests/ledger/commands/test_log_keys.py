@@ -1,4 +1,6 @@
-"""`idtone-evidence log replace-key` and `end`: what the trees before and after say of each other, and what verifies."""
+"""`idtone-evidence log replace-key` and `end`: the statements of the trees before and after about each other, and what
+verifies.
+"""
 
 import asyncio
 import json
@@ -33,22 +35,22 @@ from idtone.operations.backup.known_heads import KnownHead, known_heads
 from idtone.operations.doctor.checks import CHECKS, LEDGER
 from idtone.operations.doctor.exam import Exam
 from lab import token
-from lab.ledger.commands.running import run, told
-from lab.ledger.dying import GIVING_UP, MOMENTS, give_up, killed, replace_key
+from lab.ledger.commands.run_ledger import run, told
 from lab.ledger.example_pack import WITNESS
+from lab.ledger.killed_writers import GIVING_UP, MOMENTS, give_up, replace_key, run_until_killed
 from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, put, wait_until
 from lab.ledger.sample_ledger import opened
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
-from lab.operations import exporting
-from lab.operations.exporting import WARRANT
+from lab.operations import ledger_commands
+from lab.operations.ledger_commands import WARRANT
 from lab.repository import ROOT
 
 LOG = "pbx-1/idtone"
 PLACE = "hsm:1?label=log"
 SECOND = ROOT / "tools" / "second-opinion" / "verify-pack.mjs"
 EVERY_TIME = ("the end is written", "the next tree has its name")
-"""The moments at which a replacement is killed in `make test`; the others in the night."""
+"""Moments at which a replacement is killed in `make test`; the others run at night."""
 
 
 class Node:
@@ -83,7 +85,7 @@ class Node:
         return json.loads(run("verify", "-c", self.config, "--json", *words).stdout)
 
     def head(self) -> Path:
-        """A file with the last signed head."""
+        """File with the last signed head."""
         path = self.config.with_name("head")
         path.write_bytes(self.settings.seen().read_bytes())
         return path
@@ -129,7 +131,7 @@ def test_a_key_is_replaced(node):
 )
 def test_a_replacement_that_was_killed_is_finished_by_the_next_start_or_has_not_begun(node, moment):
     old = own_key(node.settings, "pbx-1")
-    assert killed(None, replace_key, str(node.config), moment) == ["replacing"]
+    assert run_until_killed(None, replace_key, str(node.config), moment) == ["replacing"]
     node.write(*heard_call("c-3", 20_000))
     now = node.verify()
     assert now["good"], now
@@ -230,7 +232,7 @@ def test_a_log_ends(node):
 
 @pytest.fixture
 def with_token(tmp_path: Path) -> Iterator[Node]:
-    """A node whose key is in a token; without the file of its PIN, the token is away."""
+    """A node whose key is in a token; without the file of its PIN, the token is unreachable."""
     with token.softhsm(tmp_path, "log") as library:
         token.new_key(library, "log", 1, token.EDWARDS)
         (tmp_path / "pin").write_text(token.PIN)
@@ -238,14 +240,14 @@ def with_token(tmp_path: Path) -> Iterator[Node]:
 
 
 def found_by_doctor(node: Node) -> dict[str, tuple[str, str]]:
-    """Topics of the ledger → state, and what was found."""
+    """State and finding of each topic of the ledger."""
     exam = Exam(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
     [check] = (check for check in CHECKS if check.topics == LEDGER)
     return {each.topic: (each.state.value, str(each.found)) for each in check.look(exam)}
 
 
 def _goes_away(node: Node, *words: str) -> None:
-    """The token goes away after it was asked whether it is there, and before the end of the log."""
+    """Let the token fail after the check that it is there, and before the end of the log."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LogKeys, "check", lambda *_: node.config.with_name("pin").unlink())
         with pytest.raises(LedgerError, match="the end is written and not signed"):
@@ -293,7 +295,9 @@ def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypa
 
 @pytest.fixture
 def lost(with_token: Node) -> Node:
-    """Its first log has ended without a signature of its third leaf, and its token is lost; the second has two."""
+    """A node whose first log has ended without a signature of its third leaf, and whose token is lost. The second log
+    has two leaves.
+    """
     _goes_away(with_token, "log replace-key")
     with_token.write(*heard_call("c-3", 20_000))
     with_token.config.with_name("pin").write_text(token.PIN)
@@ -302,7 +306,7 @@ def lost(with_token: Node) -> Node:
 
 
 def _lose(node: Node) -> None:
-    """The token, whose file SoftHSM has in a folder of its own."""
+    """Lose the token, whose file SoftHSM has in a folder of its own."""
     [file] = node.config.parent.glob("*/token.object")
     file.rename(file.with_name("lost"))
 
@@ -313,13 +317,13 @@ def _find(node: Node) -> None:
 
 
 def before_of(node: Node) -> dict[str, Any]:
-    """`verify` of the first log."""
+    """Result of `verify` for the first log."""
     [aside] = path_of(node.settings.url).parent.glob("*.ended-*Z")
     return node.verify("--ledger", f"sqlite:///{aside}")
 
 
 def as_person(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
-    monkeypatch.setattr(options, "acting", lambda: person)
+    monkeypatch.setattr(options, "acting_person", lambda: person)
 
 
 def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, monkeypatch, tmp_path):
@@ -348,7 +352,7 @@ def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, mon
 @rest_in_breadth("moment", GIVING_UP)
 def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(lost, monkeypatch, moment):
     as_person(monkeypatch, ALICE)
-    assert killed(None, give_up, str(lost.config), moment) == ["giving up"]
+    assert run_until_killed(None, give_up, str(lost.config), moment) == ["giving up"]
     acts = lost.verify()["gives_up"]
     assert (len(acts), lost.ring().continued_trees.trees[0].given_up) == (moment != "it is allowed", "")
     assert (before_of(lost)["good"], bool(before_of(lost)["given_up"])) == (False, bool(acts))
@@ -359,7 +363,7 @@ def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(los
 
 
 def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
-    """Also where the process was killed before the file beside the key said that it is signed."""
+    """The process may have been killed before the file beside the key said that it is signed."""
     monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it looks just before
     as_person(monkeypatch, ALICE)
     path = lost.settings.continued()
@@ -383,7 +387,7 @@ def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path
     act = lost.run("log give-up", "--why", "burnt", "--yes")["act"]
     [aside] = path_of(lost.settings.url).parent.glob("*.ended-*Z")
     pack, case = tmp_path / "pack.zip", ("--case", "R-7", *WARRANT, "-c", lost.config)
-    exporting.run("export", act, "c-3", "-o", pack, *case)
+    ledger_commands.run("export", act, "c-3", "-o", pack, *case)
     said = r"alice gives up the end of pbx-1/idtone on 20.*: burnt; of 3 leaves the first 2 are signed"
     assert re.search(said, run("verify pack", pack, "--log-key", lost.key).stdout)
     for verifier in ([sys.executable, ROOT / "docs" / "verify_pack.py"], [*find_or_get_node(), SECOND]):
@@ -395,7 +399,7 @@ def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path
     with opened(f"sqlite:///{aside}") as reader:
         unsigned = reader.ending()
     with pytest.raises(LedgerError, match=f"leaf 2 of call {unsigned.call_id} is not signed"):
-        exporting.run("export", unsigned.call_id, "-o", pack, *case, "--ledger", f"sqlite:///{aside}")
+        ledger_commands.run("export", unsigned.call_id, "-o", pack, *case, "--ledger", f"sqlite:///{aside}")
 
     old = own_key(lost.settings, "pbx-1", LOG)
     for place in ((), ("--ledger", f"sqlite:///{aside}")):
@@ -437,7 +441,7 @@ def test_an_end_is_given_up_by_two_persons_where_exports_take_two(lost, monkeypa
 
 
 def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
-    """Not if the PIN cannot be given or is refused, or the token does not answer."""
+    """The key is not lost if the PIN cannot be given or is refused, or the token does not answer."""
     monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it would ask, too
     as_person(monkeypatch, ALICE)
     give_up = ("log give-up", "--why", "burnt", "--yes")
@@ -578,7 +582,7 @@ def test_the_reason_is_one_line_without_numbers(node, why):
 
 
 def test_a_leaf_after_the_end_is_found(node):
-    """Written and signed by one who has all keys, and another program."""
+    """The leaf is written and signed by somebody who has all keys, and another program."""
     node.write(steps.log_ended("act-1", NOW, ALICE, "x"), *heard_call("later", 20_000))
     report = run("verify", "-c", node.config, "--json")
     assert report.exit_code == 1

@@ -1,4 +1,4 @@
-"""Legal bases: what each one needs, and every way around it."""
+"""Legal bases: the requirements of each, and every way around them."""
 
 from dataclasses import replace
 from datetime import date, timedelta

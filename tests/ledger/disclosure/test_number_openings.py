@@ -1,4 +1,4 @@
-"""Who sees telephone numbers, and why, is in the ledger; the numbers are not."""
+"""Each look at telephone numbers, with its reason, is in the ledger; the numbers are not."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Packs: what is in them, and who can verify them. tests/ledger/test_evidence_format.py meddles with them."""
+"""Packs: their content, and the parties that can verify them. tests/ledger/test_evidence_format.py changes them."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idtone.core.errors import LedgerError
-from idtone.ledger.disclosure.pack import MANIFEST, REPORT, told
+from idtone.ledger.disclosure.pack import MANIFEST, REPORT, read_record
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.evidence.steps import NumberRole
@@ -36,7 +36,7 @@ def test_with_the_key_of_one_record_no_other_is_opened(files):
     assert len(set(keys)) == 4
     leaf = manifest["records"][1]["leaves"][0]
     with pytest.raises(LedgerError, match="not what was sealed under this key"):
-        told(NAMES[1], {leaf: files[f"leaves/{leaf}.json"]}, keys[0])
+        read_record(NAMES[1], {leaf: files[f"leaves/{leaf}.json"]}, keys[0])
 
 
 def test_a_sealed_pack_holds_no_number(evidence_folder):
@@ -69,7 +69,7 @@ def test_what_is_nested_too_deep_is_told():
     faults = verified({MANIFEST: b"[" * 200_000}, LOG).faults
     assert faults == ["the manifest is missing or cannot be read (RecursionError)"]
     with pytest.raises(LedgerError, match="a leaf of call c-1 cannot be read"):
-        told("c-1", {0: b"[" * 200_000}, None)
+        read_record("c-1", {0: b"[" * 200_000}, None)
 
 
 def test_a_pack_is_a_zip_that_is_the_same_each_time(files, tmp_path):

@@ -1,4 +1,4 @@
-"""What the holder of the log's key could seal, and no ledger of idtone writes."""
+"""Packs that the holder of the log's key could seal, and that no ledger of idtone writes."""
 
 import json
 import struct
@@ -18,7 +18,7 @@ from idtone.ledger.disclosure.pack_rules import PackedLeaf, basis_faults, leaf_f
 from idtone.ledger.disclosure.pack_verification import verified
 from idtone.ledger.disclosure.report_files import remade_report, report_faults, report_files
 from idtone.ledger.evidence.leaves import leaf, step_text
-from idtone.ledger.store.rows import microseconds
+from idtone.ledger.store.step_rows import microseconds
 from idtone.ledger.tree.checkpoints import Checkpoint
 from lab.ledger.disclosure.packs import BASIS, Files, resealed
 from lab.ledger.sample_evidence import ALICE, BOB, LOG, NOW, SEED
@@ -35,7 +35,7 @@ def checkpoint(size: int = 9, root: bytes = bytes(32), cosigned: datetime | None
 
 
 def content(*told: tuple[int, str], call: str = "c-1", after: int = 0, at: int | float = AT) -> bytes:
-    """A leaf of steps (id, kind)."""
+    """Leaf of steps (id, kind)."""
     texts = [step_text(number, "pbx-1", kind, at, "{}") for number, kind in told]  # type: ignore[arg-type]
     return leaf(call, texts, after)
 
@@ -143,7 +143,7 @@ def test_a_basis_that_looks_like_another_is_told(name, text, is_good):
 
 @pytest.fixture
 def told_pack(files: Files) -> Files:
-    """With a profile as exports write it."""
+    """A pack with a profile, as exports write it."""
     played = next(
         step["details"]["sha256"]
         for name, octets in files.items()
@@ -156,7 +156,7 @@ def told_pack(files: Files) -> Files:
 
 
 def with_files(files: Files, other: Files) -> Files:
-    """Sealed by the holder of the key."""
+    """Pack sealed again by the holder of the key."""
     digests = {name: sha256(octets).hexdigest() for name, octets in other.items()}
     return resealed({**files, **other}, lambda manifest: manifest["files"].update(digests))
 
@@ -176,7 +176,7 @@ def test_reports_that_say_what_the_leaves_do_not_are_told(told_pack):
 
 
 def test_a_node_alone_verifies_a_pack_but_for_its_paper(told_pack, monkeypatch):
-    """Without ReportLab, which the part `office` brings."""
+    """ReportLab is missing, which the part `office` brings."""
     good = with_files(told_pack, report_files(remade_report(told_pack, verified(told_pack, LOG))))
     monkeypatch.delitem(sys.modules, "idtone.core.paper.pdf")
     monkeypatch.setitem(sys.modules, "reportlab", None)

@@ -18,10 +18,10 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import OF_THE_LEDGER, LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from lab.change_library import change_library
 from lab.lab import until
 from lab.ledger.sample_evidence import ALICE, BOB, NOW, heard_call, key_ring_of, put
 from lab.ledger.sample_ledger import faults, records_of, write, writer_of
-from lab.one_module import change_library
 
 ALONE = DisclosureRules()
 
@@ -31,12 +31,12 @@ def export(act_id: str) -> Step:
 
 
 def command(url: str, act=export) -> str:
-    """As a command records it; the id of the act."""
+    """Record an act, as a command does. Returns its id."""
     return record_act(url, "pbx-1", key_ring_of(url), act, ALONE)
 
 
 def record_all(url: str, writer: LedgerWriter) -> None:
-    """As the service does it now and then."""
+    """Record all waiting acts, as the service does now and then."""
     record_act_module._record_all(url, writer, ALONE)
 
 
@@ -59,7 +59,7 @@ def recorded(url: str, act_id: str) -> tuple[Step, ...]:
 
 @pytest.fixture
 def folder(file: Path) -> Path:
-    """In which commands leave acts for the service."""
+    """Folder in which commands leave acts for the service."""
     folder = file.with_name(f"{file.name}.acts")
     folder.mkdir(parents=True)
     folder.chmod(0o700)
@@ -67,7 +67,7 @@ def folder(file: Path) -> Path:
 
 
 def left(folder: Path, step: Step) -> Path:
-    """As a command leaves it."""
+    """File of an act, as a command leaves it."""
     path = folder / f"{step.call_id}.act"
     act = {"id": step.call_id, "kind": step.kind, "at": step.at.isoformat(), "details": dict(step.details)}
     path.write_text(json.dumps(act))

@@ -1,4 +1,4 @@
-"""The report of a pack: what it says, as a page and on paper."""
+"""The report of a pack: its content, as a page and on paper."""
 
 import html
 import io
@@ -16,7 +16,7 @@ import pypdf
 import pytest
 from pypdf.generic import ContentStream
 
-from idtone.call_control.delivery import KnownBy
+from idtone.call_control.sound_delivery import KnownBy
 from idtone.core.calls import Delivery, Party
 from idtone.core.numbers import Number, NumberKind, parse
 from idtone.core.paper.content import Paper, Section, Table
@@ -27,7 +27,7 @@ from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.pack import PackRecord
 from idtone.ledger.disclosure.report_words import DELIVERY, KNOWN_BY, PARTIES
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.call_record import fold
+from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.ledger.evidence.steps import NumberRole
 from lab.ledger.disclosure.packs import BASIS
 from lab.ledger.sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, heard_call, played_to
@@ -39,7 +39,10 @@ PROFILES = {"sample": {"id": "sample", "title": "見本の識別音 <&> 吉野�
 
 
 def content(calls: int = 8) -> Paper:
-    tales = [PackRecord(fold("pbx-1", heard_call(f"pbx-1-1793491200.{n}", n)), (n,), NUMBERS) for n in range(calls)]
+    tales = [
+        PackRecord(record_of_steps("pbx-1", heard_call(f"pbx-1-1793491200.{n}", n)), (n,), NUMBERS)
+        for n in range(calls)
+    ]
     week = timedelta(days=7)
     asked = steps.export_requested("act-1", NOW, ALICE, "R-7", ["c-1", "c-2"], False, SHA256, NOW + week)
     [request] = requests([asked, steps.export_approved("act-2", NOW, BOB, "act-1", SHA256, NOW + week)]).values()
@@ -57,7 +60,7 @@ def texts(made: Paper) -> list[str]:
 
 def test_a_number_from_the_digits_of_a_malformed_one_is_named_as_such():
     number = Number(NumberKind.MALFORMED, parse(FORWARDING).e164)
-    told = PackRecord(fold("pbx-1", heard_call("c-1")), (0,), NUMBERS | {NumberRole.FORWARDING: number})
+    told = PackRecord(record_of_steps("pbx-1", heard_call("c-1")), (0,), NUMBERS | {NumberRole.FORWARDING: number})
     [found] = [text for text in texts(report("R-7", NOW, [told], {}, str(LOG), BASIS)) if text.startswith(number.e164)]
     assert found.endswith("the digits of a text that is no telephone number)")
 
@@ -90,7 +93,7 @@ def test_page_and_paper_say_all_of_the_content_and_every_page_says_which_it_is()
 
 
 def sounds(known_by: dict[Party, str | None]) -> str | None:
-    record = fold("pbx-1", played_to(known_by))
+    record = record_of_steps("pbx-1", played_to(known_by))
     made = report("R-1", NOW, [PackRecord(record, (0,), NUMBERS)], {}, str(LOG), BASIS)
     return dict(made.sections[2].facts).get("音の到達 / sounds")
 
@@ -170,7 +173,7 @@ def test_the_file_has_its_fonts_is_dated_as_the_export_and_fetches_nothing():
 
 
 def elements(node: Any) -> Iterator[Any]:
-    """Those of the structure of a PDF, in the order in which it is read."""
+    """Elements of the structure of a PDF, in the order in which it is read."""
     if "/S" in node:
         yield node
     kids = node.get("/K", [])
@@ -180,7 +183,7 @@ def elements(node: Any) -> Iterator[Any]:
 
 
 def marks(page: pypdf.PageObject, reader: pypdf.PdfReader) -> Iterator[int | None]:
-    """The numbers of what is shown on a page, None for what is no content."""
+    """Numbers of the content on a page, None for what is no content."""
     within: list[int | None] = []
     for operands, operator in ContentStream(page.get_contents(), reader).operations:
         if operator in (b"BDC", b"BMC"):

@@ -8,10 +8,10 @@ from idtone.core.calls import Outcome, Party, Reason
 from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.call_outline import LATE, CallOutline, OutlinedDay, Outlines
-from idtone.ledger.evidence.call_record import fold
+from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.ledger.evidence.leaves import StoredStep
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
-from idtone.ledger.store.rows import row_of
+from idtone.ledger.store.step_rows import row_of
 from lab.ledger.sample_evidence import (
     NOTICE,
     NOW,
@@ -43,7 +43,7 @@ def outlined(told: Iterable[Step]) -> tuple[list[OutlinedDay], int]:
 
 
 def said_by_record(told: list[Step]) -> CallOutline:
-    record = fold("pbx-1", told)
+    record = record_of_steps("pbx-1", told)
     numbers = record.numbers
     times = {kind: at.timestamp() for kind, at in record.times.items()}
     return CallOutline(
@@ -126,5 +126,5 @@ def test_a_call_belongs_to_the_day_of_its_decision_and_a_day_is_given_when_it_is
 def test_a_canary_call_is_left_out() -> None:
     first, *later = heard_call()
     marked = replace(first, details={**first.details, "canary": True})
-    assert fold("pbx-1", [marked, *later]).canary
+    assert record_of_steps("pbx-1", [marked, *later]).canary
     assert outlined([marked, *later]) == ([], 0)

@@ -7,7 +7,7 @@ import pytest
 from idtone.core.calls import Outcome, Party, Reason
 from idtone.core.numbers import NumberKind
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.call_record import fold, iso_ms
+from idtone.ledger.evidence.call_record import iso_ms, record_of_steps
 from idtone.ledger.evidence.masked_number import MaskedNumber
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Scalar, Step, StepKind
 from lab.ledger.sample_evidence import (
@@ -68,7 +68,7 @@ def dated(written: list[Step]) -> list[Step]:
     ],
 )
 def test_ordinary_calls_have_no_anomaly(written, sent, complete, status, cause):
-    record = fold("pbx-1", dated(written))
+    record = record_of_steps("pbx-1", dated(written))
     assert (record.sent, record.complete, record.status, record.hangup_cause) == (sent, complete, status, cause)
     assert record.anomalies == ()
 
@@ -105,11 +105,11 @@ def test_ordinary_calls_have_no_anomaly(written, sent, complete, status, cause):
     ],
 )  # fmt: skip
 def test_impossible_orders_are_named(written, anomalies):
-    assert list(fold("pbx-1", dated(written)).anomalies) == anomalies
+    assert list(record_of_steps("pbx-1", dated(written)).anomalies) == anomalies
 
 
 def test_a_clock_that_went_back_is_named():
-    record = fold("pbx-1", [decided(PLAY, ms=200), steps.answered("c-1", at(99)), CANCELLED])
+    record = record_of_steps("pbx-1", [decided(PLAY, ms=200), steps.answered("c-1", at(99)), CANCELLED])
     assert record.anomalies == ("answered is dated before the step that precedes it",)
 
 
@@ -117,10 +117,10 @@ def test_two_parties_may_tell_in_another_order_than_it_happened():
     written = [decided(BOTH), ANSWERED]
     for party in Party:
         written += played(party, "time")
-        assert bool(fold("pbx-1", written).known_by.get(Party.CALLER)) == (party is Party.CALLER)
-    record = fold("pbx-1", [*written, CONNECTED, ENDED])
+        assert bool(record_of_steps("pbx-1", written).known_by.get(Party.CALLER)) == (party is Party.CALLER)
+    record = record_of_steps("pbx-1", [*written, CONNECTED, ENDED])
     assert (record.delivery, record.anomalies) == ({"called": "not-known", "caller": "not-known"}, ())
-    early = fold("pbx-1", [*written[:4], CONNECTED, *written[4:], ENDED])
+    early = record_of_steps("pbx-1", [*written[:4], CONNECTED, *written[4:], ENDED])
     assert "connected without evidence of the sound" in early.anomalies
 
 
@@ -151,7 +151,7 @@ def reported(confirmed: bool, lost: int = 0) -> Step:
     ],
 )  # fmt: skip
 def test_what_is_known_of_a_sound(decision, sounds, delivery, known_by):
-    record = fold("pbx-1", [decision, ANSWERED, *sounds])
+    record = record_of_steps("pbx-1", [decision, ANSWERED, *sounds])
     assert (record.delivery, record.least, record.known_by) == ({"called": delivery}, delivery, known_by)
     assert record.sent is (delivery in ("sent", "confirmed"))
     assert (record.to_json()["delivery"], record.to_json()["sent"]) == (record.delivery, record.sent)
@@ -170,18 +170,18 @@ def test_what_is_known_of_a_sound(decision, sounds, delivery, known_by):
     ],
 )  # fmt: skip
 def test_of_two_sounds_the_least_that_is_known_counts(sounds, delivery, least):
-    record = fold("pbx-1", [decided(BOTH), ANSWERED, *sounds])
+    record = record_of_steps("pbx-1", [decided(BOTH), ANSWERED, *sounds])
     assert (tuple(record.delivery.values()), record.least) == (delivery, least)
 
 
 def test_without_a_sound_nothing_is_known_of_one():
-    record = fold("pbx-1", [decided(REFUSE), ENDED])
+    record = record_of_steps("pbx-1", [decided(REFUSE), ENDED])
     assert (record.delivery, record.least, record.sent) == ({}, "", False)
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_a_phone_may_report_when_the_call_has_ended(confirmed):
-    record = fold(
+    record = record_of_steps(
         "pbx-1", [decided(PLAY), ANSWERED, *played(known_by="packets"), CONNECTED, ENDED, reported(confirmed)]
     )
     assert (record.least, record.anomalies) == ("confirmed" if confirmed else "sent", ())
@@ -189,30 +189,30 @@ def test_a_phone_may_report_when_the_call_has_ended(confirmed):
 
 @pytest.mark.parametrize("known_by", [None, 7, True])
 def test_a_sound_whose_step_does_not_say_by_what_that_is_known(known_by):
-    """As of a type that is none of ours."""
+    """A type that is none of ours has such a step."""
     details: dict[str, Scalar] = {"party": "called", "played_ms": 400, "known_by": known_by}
     told = Step("c-1", StepKind.SOUND_ENDED, at(420), details)
-    record = fold("pbx-1", [decided(PLAY), ANSWERED, STARTED, told])
+    record = record_of_steps("pbx-1", [decided(PLAY), ANSWERED, STARTED, told])
     assert (record.sent, record.delivery, record.known_by) == (False, {"called": "not-known"}, {})
 
 
 def test_the_nonce_of_the_request_is_that_of_the_record_and_no_part_of_its_json():
     for first in (decided(PLAY), NOTICED):
-        record = fold("pbx-1", [first, CANCELLED])
+        record = record_of_steps("pbx-1", [first, CANCELLED])
         assert record.nonce == NONCE
         assert "nonce" not in record.to_json()
-    assert fold("pbx-1", [steps.decided(forwarded(), PLAY, NOW), CANCELLED]).nonce is None
+    assert record_of_steps("pbx-1", [steps.decided(forwarded(), PLAY, NOW), CANCELLED]).nonce is None
 
 
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 LATE_REFUSAL = "the service decided REFUSE, number-suspended, and the hook acted without it"
 IN_TIME, TOO_LATE = decided(PLAY), decided(PLAY, ms=3000)
-"""The hook waited three seconds; its line is dated by the request."""
+"""Dates of a line in time and too late: the hook waited three seconds, and its line is dated by the request."""
 SUSPENDED = fallback(Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
 REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
 NO_NOTICE = fallback(None, None)
 SOUNDED = [ANSWERED, NOTICE_STARTED, SENT, CONNECTED]
-# What counts: whether that is the hook's decision, its outcome and reason, and what was to be heard.
+# These count: whether that is the hook's decision, its outcome and reason, and the sound that was to be heard.
 BY_HOOK = (True, Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, {"called": "notice"})
 REFUSAL = (True, Outcome.REFUSE, Reason.NUMBER_SUSPENDED, {})
 BY_SERVICE = (False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"})
@@ -226,7 +226,7 @@ BY_SERVICE = (False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"})
         ([IN_TIME, NOTICED, *SOUNDED, replace(LATE_ENDED, details=ENDED.details)], BY_HOOK, [LATE]),
         ([TOO_LATE, SUSPENDED, REFUSED_BY_HOOK], REFUSAL, [LATE]),
         ([decided(REFUSE, ms=3000), SUSPENDED, REFUSED_BY_HOOK], REFUSAL, [LATE_REFUSAL]),
-        # What the hook says that it did counts, whatever the end says.
+        # The hook's word on its own acts counts, whatever the end says.
         ([TOO_LATE, NOTICED, CANCELLED], BY_HOOK, [LATE]),
         ([IN_TIME, NOTICED, steps.ended("c-1", at(1), CallStatus.CANCEL, reason=PLAY.reason)], BY_HOOK,
          [LATE, "the hook acted on licence-valid"]),
@@ -238,7 +238,7 @@ BY_SERVICE = (False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"})
     ],
 )  # fmt: skip
 def test_what_the_hook_did_counts_if_the_service_decided_too_late(written, counts, anomalies):
-    record = fold("pbx-1", written)
+    record = record_of_steps("pbx-1", written)
     assert (record.fallback, record.outcome, record.reason, record.profiles) == counts
     assert list(record.anomalies) == anomalies
     assert record.licence == ("L-0001" if counts is BY_SERVICE else None)
@@ -249,12 +249,12 @@ def test_what_the_hook_did_counts_if_the_service_decided_too_late(written, count
 
 @pytest.mark.parametrize("played_ms", [0, -1, None, "400", True, 400.0])
 def test_a_sound_that_ended_unheard_is_not_played(played_ms):
-    assert not fold("pbx-1", [Step("c-1", StepKind.SOUND_ENDED, NOW, {"played_ms": played_ms})]).sent
+    assert not record_of_steps("pbx-1", [Step("c-1", StepKind.SOUND_ENDED, NOW, {"played_ms": played_ms})]).sent
 
 
 def test_codes_of_a_newer_version_are_kept_and_wrong_types_ignored():
     details = {"reason": "of-tomorrow", "outcome": 7, "registry_version": True, "caller_kind": "of-tomorrow"}
-    record = fold("pbx-1", [Step("c-1", StepKind.DECIDED, NOW, details)])
+    record = record_of_steps("pbx-1", [Step("c-1", StepKind.DECIDED, NOW, details)])
     assert (record.reason, record.outcome, record.registry_version) == ("of-tomorrow", None, None)
     assert record.numbers == {}
 
@@ -265,14 +265,16 @@ def test_a_number_without_token_keeps_its_kind():
         ("anonymous", MaskedNumber(NumberKind.WITHHELD), "withheld"),
         ("12x", MaskedNumber(NumberKind.MALFORMED), "malformed"),
     ):
-        found = fold("pbx-1", [steps.decided(forwarded(called=number), BYPASS, NOW)]).numbers[NumberRole.CALLED]
+        found = record_of_steps("pbx-1", [steps.decided(forwarded(called=number), BYPASS, NOW)]).numbers[
+            NumberRole.CALLED
+        ]
         assert (found, str(found)) == (masked, text)
 
 
 def test_the_record_of_a_heard_call_and_its_json():
     apart = PLAY._replace(profiles={Party.CALLED: "sample", Party.CALLER: "chime"})
-    assert fold("pbx-1", [decided(apart), ANSWERED]).profiles == {"called": "sample", "caller": "chime"}
-    record = fold("pbx-1", heard_call())
+    assert record_of_steps("pbx-1", [decided(apart), ANSWERED]).profiles == {"called": "sample", "caller": "chime"}
+    record = record_of_steps("pbx-1", heard_call())
     assert record.profile == "sample"
     assert record.numbers == {
         NumberRole.FORWARDING: MaskedNumber(NumberKind.FIXED, None, "5678"),
@@ -301,10 +303,10 @@ def test_the_record_of_a_heard_call_and_its_json():
 
 def test_of_sealed_numbers_their_tokens_are_told_and_of_older_ones_what_they_have():
     sealed = Step("c-1", StepKind.DECIDED, NOW, {"caller_kind": "mobile", "caller_token": "ab" * 16})
-    assert fold("pbx-1", [sealed]).numbers == {NumberRole.CALLER: MaskedNumber(NumberKind.MOBILE, "ab" * 16)}
-    assert str(fold("pbx-1", [sealed]).numbers[NumberRole.CALLER]) == "mobile"
+    assert record_of_steps("pbx-1", [sealed]).numbers == {NumberRole.CALLER: MaskedNumber(NumberKind.MOBILE, "ab" * 16)}
+    assert str(record_of_steps("pbx-1", [sealed]).numbers[NumberRole.CALLER]) == "mobile"
     older = Step("c-1", StepKind.DECIDED, NOW, {**sealed.details, "caller_last4": "5679"})
-    assert str(fold("pbx-1", [older]).numbers[NumberRole.CALLER]) == "…5679"
+    assert str(record_of_steps("pbx-1", [older]).numbers[NumberRole.CALLER]) == "…5679"
 
 
 def test_times_are_told_in_utc():

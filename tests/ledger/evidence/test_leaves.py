@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from idtone.ledger.evidence.leaves import StoredStep, leaf, search_key, search_keys
 from idtone.ledger.evidence.steps import CALL_ID_LIMIT, Step, StepKind
-from idtone.ledger.store.rows import row_of
+from idtone.ledger.store.step_rows import row_of
 from lab.ledger.sample_evidence import RING, heard_call
 
 KEY, _ = RING.make("2026-11-01")

@@ -1,4 +1,4 @@
-"""Which acts give up the end of a log."""
+"""Acts that give up the end of a log."""
 
 from dataclasses import replace
 

@@ -4,7 +4,7 @@ import pytest
 
 from idtone.core.calls import Outcome, Party, Reason
 from idtone.core.errors import LedgerError
-from idtone.core.numbers import NumberKind, parse, perhaps
+from idtone.core.numbers import NumberKind, parse, parse_or_none
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CALL_ID_LIMIT, CallStatus, NumberRole, Step, StepKind
 from lab.ledger.sample_evidence import (
@@ -48,7 +48,7 @@ def test_decided_holds_the_decision_and_shows_no_number():
     ("text", "sealed"), [(f"{FORWARDING}x", f"+81{FORWARDING[1:]}"), ("x1", ""), ("110x", ""), ("anonymous", "")]
 )
 def test_of_a_malformed_forwarding_number_the_number_that_its_digits_make_is_sealed(text, sealed):
-    malformed = replace(call(), forwarding_number=parse(text), perhaps=perhaps(text))
+    malformed = replace(call(), forwarding_number=parse(text), perhaps=parse_or_none(text))
     for step in (steps.decided(malformed, PLAY, NOW), steps.fallback(malformed, NOW, None, None, {})):
         assert step.details["forwarding_kind"] == parse(text).kind
         number = step.numbers.get(NumberRole.FORWARDING)
@@ -74,7 +74,7 @@ def test_what_the_hook_decided_is_written_as_a_decision_of_its_own(step, details
 
 
 def test_a_step_says_what_is_known():
-    """And nothing of what is not: no hangup cause 0, no party's packets that nobody has counted."""
+    """It says nothing that is unknown: no hangup cause 0, no party's packets that nobody has counted."""
     ended = steps.sound_ended("c", NOW, 440, Party.CALLED, "packets", 0, "notice")
     by_time = steps.sound_ended("c", NOW, 440, Party.CALLER, known_by="time")
     refused = steps.ended("c", NOW, CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)

@@ -4,14 +4,14 @@ import pytest
 
 from idtone.core.calls import Outcome, Party, Reason
 from idtone.ledger.evidence import steps
-from idtone.ledger.evidence.call_record import Record, fold
+from idtone.ledger.evidence.call_record import Record, record_of_steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.evidence.tally import EACH, Part, Tally, columns, tally
 from lab.ledger.sample_evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, fallback, heard_call
 
 
 def record(*written: Step) -> Record:
-    return fold("pbx-1", written)
+    return record_of_steps("pbx-1", written)
 
 
 def day_of(moment: datetime) -> date:

@@ -1,4 +1,6 @@
-"""The log's key in a token: it signs the tree; while it is away, evidence is written and calls wait for nothing."""
+"""The log's key in a token: it signs the tree; while it is unreachable, evidence is written and calls wait for
+nothing.
+"""
 
 import json
 import sys
@@ -38,7 +40,7 @@ from lab.ledger.sample_evidence import (
     wait_until,
 )
 from lab.ledger.sample_ledger import faults, query
-from lab.nights import rest_at_night, rest_in_breadth
+from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.repository import ROOT
 
 PLACE = "hsm:1?label=log"
@@ -53,7 +55,7 @@ class Stub:
     pin: str = token.PIN
 
     def does(self, word: str) -> None:
-        """Whole or not at all, as the token reads it meanwhile."""
+        """Give the token a word, completely or not at all, because it reads meanwhile."""
         after = self.mode.with_suffix(".after")
         after.write_text(word)
         after.replace(self.mode)
@@ -180,7 +182,9 @@ def test_the_end_that_was_not_signed_is_signed_before_the_next_tree_begins(stub,
 
 @pytest.fixture
 def ended(stub: Stub, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The database of a log of two leaves whose end is not signed; the token is still away, and the next log begun."""
+    """Database of a log of two leaves whose end is not signed; the token is still unreachable, and the next log
+    begun.
+    """
     monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.05)
     with stub.writer() as writer:
         put(writer, *heard_call("c-1"))
@@ -234,7 +238,7 @@ def test_an_end_that_others_changed_is_not_signed(stub, ended, change, why):
 
 
 def say_unsigned(stub: Stub, size: int, root: bytes) -> None:
-    """What the file beside the key says of the end, which nothing signs."""
+    """Write an unsigned end of the log into the file beside the key."""
     path = path_of(stub.url).with_name("key.continued")
     [tree] = json.loads(path.read_text())
     path.write_text(json.dumps([{**tree, "unsigned": Checkpoint(LOG.name, size, root).text}]))
@@ -280,7 +284,7 @@ def test_what_others_wrote_into_the_next_log_is_not_signed_as_the_end_of_the_one
 
 @pytest.mark.parametrize("signed", [1, 2])
 def test_an_end_is_held_against_what_was_signed_before_it(stub, ended, signed):
-    """As the file beside the key knows it."""
+    """The file beside the key knows what was signed."""
     text = Checkpoint(LOG.name, signed, bytes(32)).text
     key_ring_of(stub.url).seen.remember(Note(text, (Signer(LOG.name, SEED).sign(text),)))
     stub.does("good")
@@ -334,7 +338,7 @@ def test_the_leaves_of_an_ended_log_are_read_when_the_token_is_back(stub, ended,
 
 
 def test_a_database_that_is_not_what_was_written_is_read_again_when_it_changes(stub, ended, monkeypatch):
-    """And no token signs what is thrown away each time."""
+    """No token signs what is thrown away each time."""
     looked: list[object] = []
     asked: list[object] = []
     check = sign_log_end._check

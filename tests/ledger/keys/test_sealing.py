@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.core.errors import LedgerError
 from idtone.core.numbers import parse
-from idtone.ledger.evidence.steps import SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Step
+from idtone.ledger.evidence.steps import DAY, SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Step
 from idtone.ledger.keys.sealing import LedgerKey, day_of, open_with
 from lab.ledger.sample_evidence import RING, decided
 
@@ -18,6 +18,7 @@ KINDS = {f"{role}_kind": number.kind.value for role, number in NUMBERS.items()}
 def test_what_was_sealed_is_opened_and_each_record_has_a_key_of_its_own():
     sealed = KEY.seal("c-1", NUMBERS)
     assert KEY.open("c-1", sealed | KINDS) == NUMBERS
+    assert sealed[DAY] == "2026-11-01"
     Step("c-1", decided().kind, decided().at, sealed)  # its details can be stored
     again = KEY.seal("c-1", NUMBERS)
     assert [again[name] == sealed[name] for name in (SEALED, SEALED_KEY, "called_token")] == [False, False, True]
@@ -98,7 +99,9 @@ def test_another_spelling_of_the_numbers_is_not_opened(content):
 
 
 def test_a_version_opens_and_verifies_what_each_version_before_wrote():
-    """Of one key: a day's key, a held record's key, a call, and MACs. Other values would make ledgers unreadable."""
+    """The values are of one key: a day's key, a held record's key, a call, and MACs. Other values would make ledgers
+    unreadable.
+    """
     key = LedgerKey(bytes(range(32)))
     day = key.unwrap(
         "2026-11-01",

@@ -8,7 +8,7 @@ import pytest
 from lab.ledger.monitor.watched_log import World, witnessing
 from lab.ledger.sample_evidence import at
 from lab.registry.trust.begun_association import certificate
-from lab.registry.trust.serving import TileServer, over_https
+from lab.registry.trust.publication_server import TileServer, over_https
 
 __all__ = ["certificate"]
 

@@ -1,4 +1,4 @@
-"""What a monitor raises an alarm for, with real tiles over HTTPS and a real witness over HTTP."""
+"""The alarms of a monitor, with real tiles over HTTPS and a real witness over HTTP."""
 
 import json
 import re
@@ -26,10 +26,10 @@ from idtone.ledger.monitor.split_view import SplitView
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
 from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, compressed, expanded
-from lab.ledger.commands.running import EVIDENCE_PROGRAM, run, told
+from lab.ledger.commands.run_ledger import EVIDENCE_PROGRAM, run, told
 from lab.ledger.monitor.watched_log import HOUR_MS, World
 from lab.ledger.sample_evidence import LOG, SEED, at, cancelled_call, evidence, heard_call
-from lab.nights import breadth
+from lab.nightly_tests import breadth
 from lab.repository import ROOT
 
 WITNESS = Signer("witness.example/w", bytes(range(64, 96)))
@@ -37,7 +37,7 @@ WITNESS = Signer("witness.example/w", bytes(range(64, 96)))
 
 @pytest.fixture
 def followed(world: World) -> World:
-    """The monitor has seen three leaves, which the witness has cosigned."""
+    """A world whose monitor has seen three leaves, which the witness has cosigned."""
     world.tell(heard_call("a"), cancelled_call("b", 1000))
     world.cosign()
     world.publish()
@@ -47,7 +47,7 @@ def followed(world: World) -> World:
 
 
 def other_history(world: World, calls: int) -> None:
-    """Signed by the same key, and published in the place of the first one."""
+    """Publish a history that the same key has signed, in place of the first one."""
     world.tell(*(heard_call(f"other-{number}", 1000 * number) for number in range(calls)), of="other")
     world.replace("other")
 
@@ -107,7 +107,7 @@ def after_its_cosignature(world: World) -> None:
 
 
 def change(name: str) -> Callable[[World], None]:
-    """A bit of a file that is new."""
+    """Function that changes a bit of a file that is new."""
 
     def tamper(world: World) -> None:
         world.tell(heard_call("c", 2000))
@@ -183,7 +183,7 @@ ALARMS = {
 
 
 FIRST = {kind: name for name, (_, _, kind, _) in reversed(ALARMS.items())}
-"""The first alarm of each kind."""
+"""First alarm of each kind."""
 
 
 @pytest.mark.parametrize("name", [name if name in FIRST.values() else breadth(name) for name in ALARMS])
@@ -206,7 +206,7 @@ def test_an_alarm_is_raised(followed, name, monkeypatch):
 
 
 def test_only_new_tiles_are_read_and_one_old_tile_again(world, monkeypatch):
-    """And a look that is interrupted keeps what was judged until then."""
+    """A look that is interrupted keeps what was judged until then."""
     read: list[str] = []
     whole = TileSite.read
 
@@ -295,7 +295,7 @@ def test_what_cannot_be_looked_at_has_not_ended(followed, caplog, monkeypatch):
 
 
 def test_a_file_that_was_wrong_is_good_again_only_when_it_was_read(followed):
-    """Not while the log shows a head of another key, or one of fewer leaves."""
+    """It stays wrong while the log shows a head of another key, or one of fewer leaves."""
     shutil.copytree(followed.out, followed.folder / "old")
     change("tile/entries/000.p/4")(followed)
     [tile] = followed.look().alarms

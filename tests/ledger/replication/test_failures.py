@@ -1,4 +1,4 @@
-"""Whatever dies or does not answer, at whatever moment: each step arrives once."""
+"""Each step arrives once, whatever dies or does not answer, at whatever moment."""
 
 import logging
 import random
@@ -10,14 +10,14 @@ from itertools import count
 import pytest
 
 from idtone.core.errors import LedgerError
-from idtone.ledger.replication import batch, replica_connection, replicator
+from idtone.ledger.replication import replica_batch, replica_connection, replicator
 from idtone.ledger.replication.own_replica import own_replica
 from idtone.ledger.replication.replica_connection import ReplicaConnection
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store import postgresql as postgresql_module
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from lab.ledger.dying import killed, replicate
-from lab.ledger.replication.between import CUT, STALL, Between
+from lab.ledger.killed_writers import replicate, run_until_killed
+from lab.ledger.replication.faulty_network import CUT, STALL, FaultyNetwork
 from lab.ledger.replication.nodes import same
 from lab.ledger.sample_evidence import heard_call, put, wait_until
 from lab.ledger.sample_ledger import spoil, together
@@ -38,7 +38,7 @@ until = partial(wait_until, within_s=180)
 def test_a_node_that_is_killed_again_and_again(node):
     dice = random.Random(1101)
     for number in range(KILLS):
-        killed(dice.uniform(0.02, 0.4), replicate, node.settings, str(number))
+        run_until_killed(dice.uniform(0.02, 0.4), replicate, node.settings, str(number))
     with node.copy() as copy:
         assert len(copy.records(limit=10_000)) > KILLS  # more than the first one of each had arrived
     node.write()  # the next start undoes what the last one was in the middle of
@@ -49,7 +49,7 @@ def test_a_node_that_is_killed_again_and_again(node):
 
 
 def test_a_postgresql_that_is_killed_while_it_is_shipped_to(node, postgresql, monkeypatch):
-    monkeypatch.setattr(batch, "BATCH_STEPS", 5)
+    monkeypatch.setattr(replica_batch, "BATCH_STEPS", 5)
     is_killed, batches = threading.Event(), count()
     replicate_batch = ReplicaConnection.replicate
 
@@ -78,7 +78,7 @@ def test_a_postgresql_that_is_killed_while_it_is_shipped_to(node, postgresql, mo
 @pytest.mark.parametrize("to_server", [True, False])
 def test_a_network_that_parts_before_any_message(node, postgresql, fault, to_server, monkeypatch):
     """Messages from the first to the last are lost: the commit itself too, and the word that it was done."""
-    monkeypatch.setattr(batch, "COMPARED", 2)  # so that each transaction has as many messages as the one before
+    monkeypatch.setattr(replica_batch, "COMPARED", 2)  # so that each transaction has as many messages as the one before
     node.write(heard_call("c-0"))
     node.replicate()
     messages, commits, lost_at, commit, is_lost, written = 0, 0, -1, 1000, False, 0
@@ -106,7 +106,7 @@ def test_a_network_that_parts_before_any_message(node, postgresql, fault, to_ser
             connection.close()
             between.cut()
 
-    with Between(postgresql.port) as between, node.writer() as writer:
+    with FaultyNetwork(postgresql.port) as between, node.writer() as writer:
         between.judge = judge
         replicate_one()
         last = messages
@@ -133,7 +133,7 @@ def test_a_network_that_parts_before_any_message(node, postgresql, fault, to_ser
 
 
 def test_postgresql_may_come_later_and_the_log_tells_once(node, postgresql, caplog):
-    with Between(postgresql.port) as between, caplog.at_level(logging.INFO):
+    with FaultyNetwork(postgresql.port) as between, caplog.at_level(logging.INFO):
         between.refuses = True
         one = Replicator(node.through(between).settings, node.name)
         one.begin()
@@ -155,7 +155,7 @@ def test_postgresql_may_come_later_and_the_log_tells_once(node, postgresql, capl
 @pytest.mark.nightly
 def test_what_was_not_shipped_before_a_ledger_was_set_aside_is_told(node, postgresql):
     node.write(heard_call("c-0"), heard_call("c-1"))
-    with Between(postgresql.port) as between:
+    with FaultyNetwork(postgresql.port) as between:
         one = Replicator(node.through(between).settings, node.name)
         assert str(one.status) == "PostgreSQL has not answered yet"
         one.begin()
@@ -187,7 +187,7 @@ def test_a_stop_does_not_wait_for_a_postgresql_that_does_not_answer(node, postgr
             asked.set()
         return STALL if asked.is_set() else None
 
-    with Between(postgresql.port) as between:
+    with FaultyNetwork(postgresql.port) as between:
         between.judge = judge
         one = Replicator(node.through(between).settings, node.name)
         one.begin()

@@ -1,4 +1,4 @@
-"""What somebody writes into a replica, or into the ledger that is replicated, and has no key."""
+"""Rows that somebody without a key writes into a replica, or into the ledger that is replicated."""
 
 import pytest
 
@@ -9,8 +9,8 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.ledger.replication.nodes import Node, database_of
 from lab.ledger.sample_evidence import heard_call
 from lab.ledger.sample_ledger import query
-from lab.ledger.verification.forging import FORGERIES, forge
-from lab.nights import rest_at_night
+from lab.ledger.verification.forged_steps import FORGERIES, forge
+from lab.nightly_tests import rest_at_night
 
 IN_REPLICA = {
     "a finished call": (
@@ -61,7 +61,7 @@ def test_a_call_in_a_replica_that_says_that_it_is_under_way_is_not_good_without_
 
 
 def _literal(value: object) -> str:
-    """In SQL."""
+    """Value as a literal of SQL."""
     if isinstance(value, bytes):
         return f"'\\x{value.hex()}'"
     return "NULL" if value is None else "'{}'".format(str(value).replace("'", "''"))

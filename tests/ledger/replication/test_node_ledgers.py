@@ -14,7 +14,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.meta import CHECKPOINT, facts
 from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.verification.verification_queries import LedgerRows
-from lab.ledger.commands.running import calls, following, lines, run, told
+from lab.ledger.commands.run_ledger import calls, following, lines, run, told
 from lab.ledger.replication.nodes import EMPTIED, NAMES, Node
 from lab.ledger.sample_evidence import CALLER, FORWARDING, NOW, heard_call
 from lab.ledger.sample_ledger import spoil
@@ -134,7 +134,7 @@ def test_a_whole_history_by_another_key_is_found_by_who_has_the_key(nodes, tmp_p
 
 @pytest.mark.nightly
 def test_a_key_or_checkpoint_that_fits_no_ledger_is_told(nodes, tmp_path, postgresql):
-    """Else a ledger that was dropped, or is shown by another name, would be good."""
+    """A ledger that was dropped, or is shown by another name, would be good otherwise."""
     osaka, tokyo = str(nodes["osaka"].key), nodes["tokyo"]
     checkpoint = tmp_path / "checkpoint"
     with nodes["osaka"].ledger.reading() as own:
@@ -200,7 +200,7 @@ def test_the_nodes_are_listed_with_how_far_they_have_come(nodes):
     assert lines(run("log replicas"))[1][:6] == ["osaka", "osaka/idtone", "8", "1", "1", "0"]
     with pytest.raises(UsageError, match="names the file of one node"):
         run("log replicas", "--ledger", nodes["tokyo"].settings.own())
-    # What goes on after damage is no other node.
+    # A log that continues after damage is no other node.
     osaka = nodes["osaka"]
     spoil(osaka.settings.spool)
     osaka.write(heard_call("going on"))

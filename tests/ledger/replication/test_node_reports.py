@@ -1,4 +1,4 @@
-"""What a node says of itself in PostgreSQL: each second, also while its replica is in trouble; and who reads it."""
+"""A node's reports on itself in PostgreSQL: each second, also while its replica is in trouble; and their readers."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.postgresql import Server, schema_of
-from lab.ledger.replication.between import STALL, Between
+from lab.ledger.replication.faulty_network import STALL, FaultyNetwork
 from lab.ledger.replication.nodes import NAMES, Node
 from lab.ledger.sample_evidence import heard_call, wait_until
 from lab.ledger.sample_ledger import spoil
@@ -129,7 +129,7 @@ def test_a_state_comes_at_once_when_it_is_asked_for_and_at_the_end(node, monkeyp
 @pytest.mark.nightly
 def test_the_state_comes_again_after_an_outage_and_the_log_tells_once(node, postgresql, caplog):
     node.replicate()
-    with Between(postgresql.port) as between, caplog.at_level(logging.DEBUG):
+    with FaultyNetwork(postgresql.port) as between, caplog.at_level(logging.DEBUG):
         one = Replicator(node.through(between).settings, node.name)
         numbers = iter(range(10**6))
         one.report(lambda _: json.dumps({"number": next(numbers)}))
@@ -169,7 +169,7 @@ def test_a_server_that_hangs_holds_up_the_others_once(node, postgresql, monkeypa
     """It accepts connections and answers nothing, which no time limit of its own can end."""
     node.replicate()
     monkeypatch.setattr(node_reports, "AGAIN_S", 0.0)
-    with Between(postgresql.port) as between:
+    with FaultyNetwork(postgresql.port) as between:
         servers = [node.through(between).server, node.server]
         with NodeReportsReader(*servers) as reader:
             assert reader.read().silent == ()

@@ -6,26 +6,26 @@ from idtone.core.calls import Outcome, Reason
 from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.ledger.replication import batch
+from idtone.ledger.replication import replica_batch
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import schema_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.ledger.replication.nodes import EMPTIED, Node, same
 from lab.ledger.sample_evidence import NOW, at, decided, forwarded, heard_call
 from lab.ledger.sample_ledger import query
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.postgresql import changed, database_of
 
 
 @pytest.fixture
 def two(tmp_path, server):
-    """By one name, with a ledger and a key each."""
+    """Two nodes of one name, with a ledger and a key each."""
     return [Node.at(tmp_path / place, "pbx-1", server) for place in ("here", "there")]
 
 
 @rest_at_night("piece", [7, 1])
 def test_every_row_arrives_in_pieces_of_any_size(node, piece, monkeypatch):
-    monkeypatch.setattr(batch, "BATCH_STEPS", piece)
+    monkeypatch.setattr(replica_batch, "BATCH_STEPS", piece)
     node.write(
         heard_call("c-0"),
         [decided(call_id="open")],
@@ -48,7 +48,7 @@ def test_every_row_arrives_in_pieces_of_any_size(node, piece, monkeypatch):
 def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node, monkeypatch):
     node.write(heard_call("c-0"))
     node.replicate()
-    monkeypatch.setattr(batch, "BATCH_STEPS", 8)
+    monkeypatch.setattr(replica_batch, "BATCH_STEPS", 8)
     node.write(heard_call("c-1", 10), heard_call("c-2", 20))
     connection = node.connection()
     assert connection.replicate().behind == 4
@@ -61,8 +61,8 @@ def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node, monkeypatc
 
 
 def test_two_links_of_one_node_at_once_ship_each_step_once(node, monkeypatch):
-    """As while one instance takes over from the other."""
-    monkeypatch.setattr(batch, "BATCH_STEPS", 3)
+    """One instance takes over from the other."""
+    monkeypatch.setattr(replica_batch, "BATCH_STEPS", 3)
     node.write(*(heard_call(f"c-{number}", number) for number in range(5)))
     links = node.connection(), node.connection()
     for _ in range(6):
@@ -167,7 +167,7 @@ def test_a_spool_that_was_damaged_or_put_back_is_not_shipped(tmp_path, node):
 
 @pytest.mark.nightly
 def test_a_schema_that_an_administrator_made_is_used(node, postgresql):
-    """Of a user who may make none."""
+    """Its user may make no schema."""
     database = database_of(node.settings.url)
     role = f"node_{database}"
     postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")

@@ -1,4 +1,4 @@
-"""Whatever PostgreSQL makes its callers wait for: the evidence of calls is written, and nobody waits for ever."""
+"""Waits of PostgreSQL's callers, whatever causes them: the evidence of calls is written, and nobody waits for ever."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from idtone.ledger.store import migrations, sqlite
 from idtone.ledger.store import postgresql as postgresql_module
 from idtone.ledger.store.postgresql import schema_of
 from lab.ledger.next_schema import NEXT
-from lab.ledger.replication.between import CUT, STALL, Between
+from lab.ledger.replication.faulty_network import CUT, STALL, FaultyNetwork
 from lab.ledger.replication.nodes import same
 from lab.ledger.sample_evidence import heard_call, put
 from lab.ledger.sample_ledger import held, query
@@ -24,7 +24,7 @@ from lab.postgresql import database_of
 
 @pytest.fixture
 def node(node, monkeypatch):
-    """With the journal in which whoever reads keeps the writer from its commit."""
+    """A node with the journal in which any reader keeps the writer from its commit."""
     monkeypatch.setattr(sqlite, "journal_mode", lambda: "persist")
     node.write(heard_call("c-0"))
     node.replicate()
@@ -53,7 +53,7 @@ def meanwhile(work: Callable[[], object]) -> Future[object]:
 
 @pytest.mark.nightly
 def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgresql):
-    """Of a new connection, which compares everything that is compared."""
+    """A new connection asks, and compares everything that is compared."""
     asked, stalled, at = 0, threading.Event(), 0
 
     def judge(to_server: bool, octets: bytes) -> str | None:
@@ -64,7 +64,7 @@ def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgre
             return STALL
         return None
 
-    with Between(postgresql.port) as between, node.writer() as writer:
+    with FaultyNetwork(postgresql.port) as between, node.writer() as writer:
         between.judge = judge
         node.through(between).replicate()
         questions = asked - 1  # then the two part
@@ -107,7 +107,7 @@ def test_who_reads_waits_for_no_lock_for_ever(node, other, monkeypatch):
 
 
 def test_an_outage_while_it_is_compared_is_no_conflict_of_evidence(node, postgresql):
-    with Between(postgresql.port) as between:
+    with FaultyNetwork(postgresql.port) as between:
         between.judge = lambda to_server, octets: (
             CUT if to_server and b"SELECT place, hash FROM hashes" in octets else None
         )

@@ -13,7 +13,7 @@ from idtone.ledger.store.call_search import search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.sample_calls import of_all_kinds
 from lab.ledger.sample_ledger import write
-from lab.nights import one_of_each
+from lab.nightly_tests import one_of_each
 
 FILTERS = [
     CallFilter(),
@@ -43,14 +43,14 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> LedgerReader:
 
 @pytest.fixture(scope="module")
 def records(reader: LedgerReader) -> list[Record]:
-    """Each call, the newest first: what the search is compared with."""
+    """All calls, the newest first, with which the search is compared."""
     calls = [record for record in reader.each() if not record.call_id.startswith("act-")]
     ids = {row[0]: row[1] for row in reader._all("SELECT call_id, min(id) FROM steps GROUP BY call_id")}
     return sorted(calls, key=lambda record: (record.steps[0].at, ids[record.call_id]), reverse=True)
 
 
 PARTS = [(1, 3, False), (4, 2, True), (7, 100, True), (320, 1, False)]
-"""The first steps, the limit, and whether a search stops at once: parts of many sizes."""
+"""Parts of many sizes: the first steps, the limit, and whether a search stops at once."""
 
 
 @pytest.mark.parametrize(("wanted", "parts"), one_of_each(FILTERS, PARTS, rest=pytest.mark.breadth), ids=str)

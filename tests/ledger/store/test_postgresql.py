@@ -1,4 +1,4 @@
-"""How the PostgreSQL of several nodes is named and reached."""
+"""The PostgreSQL of several nodes: its name and its connection."""
 
 import sys
 

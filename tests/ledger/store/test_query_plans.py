@@ -1,4 +1,4 @@
-"""What is asked at each start, each commit and each second reads a few rows, however many calls the ledger has."""
+"""Queries at each start, each commit and each second read a few rows, however many calls the ledger has."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ FROM_THE_NEWEST = (
     "SELECT leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id DESC LIMIT",
     "SELECT id, at, call_id FROM steps WHERE kind <> 'clock' ORDER BY at DESC, id DESC LIMIT",
 )
-"""These end after the newest rows, because nearly every row is wanted."""
+"""Queries that end after the newest rows, because nearly every row is wanted."""
 
 
 @pytest.fixture

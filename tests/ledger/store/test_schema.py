@@ -14,9 +14,9 @@ from idtone.ledger.store import migrations
 from idtone.ledger.store.database import Connection, scalar
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server, begin_writing, schema_of
-from idtone.ledger.store.rows import row_of
 from idtone.ledger.store.schema import check_version, make_or_upgrade
 from idtone.ledger.store.sqlite import connect_for_writing
+from idtone.ledger.store.step_rows import row_of
 from lab.ledger.next_schema import NEXT
 from lab.ledger.sample_evidence import heard_call
 from lab.ledger.sample_ledger import faults, records_of, write, writer_of

@@ -10,7 +10,7 @@ from lab.ledger.sample_ledger import write, write_keys
 from lab.ledger_copies import use_copy
 
 CALLS = 220
-"""They have 275 leaves: more than a full tile."""
+"""Number of calls; they have 275 leaves, which is more than a full tile."""
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +23,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ledger(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Its file, which the settings name."""
+    """Ledger's file, which the settings name."""
     use_copy(made, file, monkeypatch)
     return file

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.ledger.commands.running import told
+from lab.ledger.commands.run_ledger import told
 from lab.ledger.sample_evidence import LOG, heard_call, url_of
 from lab.ledger.sample_ledger import write
-from lab.registry.trust.serving import TileServer
+from lab.registry.trust.publication_server import TileServer
 from lab.tile_client import tile_client
 
 

@@ -10,10 +10,10 @@ import pytest
 from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
-from lab.ledger.commands.running import told
+from lab.ledger.commands.run_ledger import told
 from lab.ledger.sample_evidence import LOG
 from lab.registry.trust.begun_association import certificate
-from lab.registry.trust.serving import Quiet, TileServer, over_https
+from lab.registry.trust.publication_server import Quiet, TileServer, over_https
 
 __all__ = ["certificate"]
 LIMIT = 1000
@@ -26,7 +26,9 @@ def trusted(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 class Misbehaving(Quiet):
-    """Does what the path says. It compresses all that it has, except what is compressed already: that it expands."""
+    """A server that does what the path says. It compresses every uncompressed file, and expands every
+    compressed one.
+    """
 
     busy = 1
 

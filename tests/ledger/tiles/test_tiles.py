@@ -24,7 +24,7 @@ from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.tree.merkle import leaf_hash
 from idtone.ledger.tree.tiles import BUNDLE_LIMIT, ENTRY_LIMIT, compressed, entries_of, expanded
-from lab.ledger.commands.running import run, told
+from lab.ledger.commands.run_ledger import run, told
 from lab.ledger.disclosure.packs import pack_of, resealed
 from lab.ledger.replication.nodes import Node
 from lab.ledger.sample_evidence import ALICE, LOG, NOW, SEED, SHA256, at, cancelled_call, heard_call, url_of
@@ -41,7 +41,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def published(out: Path, *options: object) -> dict[str, Any]:
-    """What the command tells of the one ledger that it publishes."""
+    """Report of the command on the one ledger that it publishes."""
     (report,) = told("log tiles", out, *options)
     return report
 
@@ -267,7 +267,7 @@ def flip(name: str) -> Callable[[Path], None]:
 
 
 def flip_within(name: str) -> Callable[[Path], None]:
-    """A bit of what is compressed."""
+    """Function that changes a bit of the content of a compressed file."""
 
     def change(folder: Path) -> None:
         octets = bytearray(expanded((folder / name).read_bytes(), BUNDLE_LIMIT))
@@ -286,7 +286,7 @@ def grow(name: str) -> Callable[[Path], None]:
 
 
 def repack(name: str, pack: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    """The entries in another form."""
+    """Function that writes the entries in another form."""
     return lambda folder: (folder / name).write_bytes(pack(gzip.decompress((folder / name).read_bytes()))) and None
 
 

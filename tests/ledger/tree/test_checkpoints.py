@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from idtone.core.errors import ProofError
 from idtone.core.signed_notes import Signer
-from idtone.ledger.tree.checkpoints import Checkpoint, believed
+from idtone.ledger.tree.checkpoints import Checkpoint, verified_checkpoint
 from lab.ledger.tree.reference import SIGNER, head, signed
 
 HEAD = head(8, bytes(range(32)))
@@ -46,8 +46,8 @@ def test_an_origin_that_would_read_as_more_is_refused():
 
 
 def test_a_checkpoint_is_believed_by_its_logs_signature_alone():
-    assert believed(signed(HEAD), SIGNER.key) == HEAD
+    assert verified_checkpoint(signed(HEAD), SIGNER.key) == HEAD
     with pytest.raises(ProofError, match="not signed by the key of pbx"):
-        believed(signed(HEAD, Signer(HEAD.origin, bytes(32))), SIGNER.key)
+        verified_checkpoint(signed(HEAD, Signer(HEAD.origin, bytes(32))), SIGNER.key)
     with pytest.raises(ProofError, match=r"is of 'other.example/ledger'"):
-        believed(signed(Checkpoint("other.example/ledger", 8, bytes(32))), SIGNER.key)
+        verified_checkpoint(signed(Checkpoint("other.example/ledger", 8, bytes(32))), SIGNER.key)

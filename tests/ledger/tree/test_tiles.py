@@ -11,7 +11,7 @@ from lab.ledger.tree.reference import Stored, root
 
 LEAVES = [str(number).encode() for number in range(65_536 + 256 + 3)]
 TREE = Stored(LEAVES)
-"""With a full tile of level 1."""
+"""Tree with a full tile of level 1."""
 
 
 def cut(size: int) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Steps that somebody wrote who can write the database and has no key: they are never signed, and always told."""
+"""Steps by somebody who can write the database and has no key: they are never signed, and always reported."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,13 @@ from idtone.ledger.store.meta import CHECKPOINT
 from idtone.ledger.tree.checkpoints import Checkpoint
 from lab.ledger.sample_evidence import at, decided, heard_call, put
 from lab.ledger.sample_ledger import faults, query, records_of, write, writer_of
-from lab.ledger.verification.forging import FORGED, FORGERIES, forge
+from lab.ledger.verification.forged_steps import FORGED, FORGERIES, forge
 
 
 def restart(url: str, *calls: list[Step]) -> None:
-    """As the service does: what is in progress and not there any more is interrupted; then come calls."""
+    """Restart as the service does: calls that are in progress and not there any more are interrupted; then come
+    calls.
+    """
     with writer_of(url) as writer:
         with LedgerReader.open(url) as reader:
             in_progress = list(reader.open_calls().records)
@@ -32,7 +34,7 @@ def signed(file: Path) -> Checkpoint:
 
 
 def leaf_texts(url: str) -> str:
-    """All leaves."""
+    """Text of all leaves."""
     with LedgerReader.open(url) as reader, reader.database.reading() as connection:
         ids = {call_id for (call_id,) in connection.execute("SELECT call_id FROM steps WHERE leaf IS NOT NULL")}
         return "".join(each.content.decode() for call_id in ids for each in reader.proofs(call_id))
@@ -51,7 +53,7 @@ def test_foreign_steps_are_told_and_never_signed(url, file, name, caplog):
     told = faults(url)  # and after it
     assert told
     assert all(f"call {call_id}: " in fault for fault in told if "the steps" not in fault), told
-    # What is honest is signed: two calls, the one that was interrupted, and the act that tells of this.
+    # The honest steps are signed: two calls, the one that was interrupted, and the act that tells of this.
     assert signed(file).size == 4
     assert [record.status for record in map(records_of(url).get, ("c-1", "c-2"))] == ["CONNECTED", "CONNECTED"]
     text = leaf_texts(url)
@@ -90,7 +92,7 @@ def test_steps_that_were_cut_off_at_the_end_are_told_if_their_macs_are_left(url,
 
 
 def test_leaves_that_were_written_and_not_signed_are_signed_if_they_are_the_service_s_own(url, file):
-    """After another process of this log had to stop signing."""
+    """Another process of this log had to stop signing before."""
     with writer_of(url) as writer:
         put(writer, *heard_call("c-1"))
         writer.distrust("a witness has seen another tree")

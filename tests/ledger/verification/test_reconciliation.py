@@ -1,4 +1,6 @@
-"""Which calls the ledger lacks, or call detail records of others: by SIP Call-ID, whatever program wrote the CSV."""
+"""Calls that the ledger lacks, or that call detail records of others lack: by SIP Call-ID, whatever program wrote the
+CSV.
+"""
 
 import json
 from collections.abc import Callable
@@ -29,7 +31,7 @@ def sip_id(number: int) -> str:
 
 
 def call(number: int, end: str = "ended", sip: str | None = None, canary: bool = False) -> list[Step]:
-    """A call, one each second, with the SIP Call-ID `sip_id(number)`."""
+    """Steps of a call, one each second, with the SIP Call-ID `sip_id(number)`."""
     call_id, at = f"c-{number}", START + timedelta(seconds=number)
     asked = replace(forwarded(call_id), sip_call_id=sip_id(number) if sip is None else sip)
     later = at + timedelta(seconds=5)
@@ -42,7 +44,9 @@ def call(number: int, end: str = "ended", sip: str | None = None, canary: bool =
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger of ten calls over midnight (UTC): 6 is interrupted, 7 in progress, 8 without a Call-ID, 9 a canary."""
+    """Settings of a ledger of ten calls over midnight (UTC): 6 is interrupted, 7 in progress, 8 without a Call-ID, 9 a
+    canary.
+    """
     folder = tmp_path_factory.mktemp("reconciled")
     path = folder / "idtone.yaml"
     path.write_text(f"node: pbx-1\nledger: {{url: 'sqlite:///{folder}/l.sqlite3', key_file: {folder}/key}}\n")
@@ -71,7 +75,7 @@ def jst(number: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def rows(*numbers: int) -> str:
-    """As the documented mapping of cdr_custom writes them, in Japan."""
+    """Rows as the documented mapping of cdr_custom writes them, in Japan."""
     return "".join(f'"{sip_id(number)}","{jst(number)}","ANSWERED"\n' for number in numbers)
 
 

@@ -16,10 +16,10 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.ledger.sample_evidence import LOG, evidence, heard_call, url_of
 from lab.ledger.sample_ledger import write
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 
 INSTRUCTIONS: Final = 100
-"""Of SQLite's machine, after which one is counted."""
+"""Number of instructions of SQLite's machine that are counted as one."""
 SIZE: Final = 1500
 
 TIMES: Final = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {size})"
@@ -71,7 +71,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def instructions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many hundreds of SQLite's instructions readers have taken."""
+    """Number of hundreds of SQLite's instructions that readers have taken."""
     counted = [0]
 
     def count() -> int:
@@ -108,5 +108,5 @@ def test_twice_the_input_takes_twice_the_operations(url, whole, instructions, wh
         forge(file, what, size)
         counted.append(operations(file, instructions))
     for least, most, twice in zip(*counted, strict=True):
-        # What does not grow with the input is taken away; it is the same in all three.
+        # The part that does not grow with the input is subtracted; it is the same in all three.
         assert twice - most <= 2.3 * (most - least), counted

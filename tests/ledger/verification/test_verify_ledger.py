@@ -1,4 +1,4 @@
-"""Whether every change to a ledger is found, and nothing but changes."""
+"""The verification finds every change to a ledger, and nothing but changes."""
 
 import base64
 import sqlite3
@@ -67,7 +67,7 @@ def test_it_is_good_with_calls_whose_steps_are_counted_no_further(filled, monkey
 
 
 def test_a_call_that_is_over_and_stands_in_no_leaf_is_told(filled, file):
-    """Where nothing is left of the tree, nor of what was signed."""
+    """Nothing is left of the tree, nor of what was signed."""
     file.with_name("key.seen").unlink()
     for statement in ("DELETE FROM meta WHERE key = 'checkpoint'", "DELETE FROM hashes", "DELETE FROM sought"):
         query(file, statement)
@@ -130,7 +130,7 @@ def swapped(lines: list[bytes]) -> list[bytes]:
 
 
 def made_anew(lines: list[bytes]) -> list[bytes]:
-    """By one who has the ledger's key."""
+    """Lines with a key that the holder of the ledger's key has made."""
     _, wrapped = RING.make("2026-11-01")
     return [lines[0][:11] + base64.b64encode(wrapped) + b"\n", *lines[1:]]
 
@@ -205,7 +205,7 @@ def test_a_row_that_is_larger_than_any_of_ours_is_told_and_not_read(filled, file
 
 
 def test_a_name_of_a_table_that_is_not_utf_8_is_told(filled, file):
-    """Of the driver this is another error than such a text in a row."""
+    """The driver raises another error for it than for such a text in a row."""
     whole = file.read_bytes()
     place = whole.index(b"CREATE TABLE sought") - len("soughtsought") - 1
     assert whole[place : place + 6] == b"sought", whole[place : place + 40]
@@ -240,7 +240,7 @@ def test_a_step_that_was_put_after_the_leaf_of_its_call_is_told(url, file, kinds
 
 
 def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url):
-    """Of one that the dialplan handled by itself."""
+    """The dialplan handled the call by itself."""
     alone = Step("a", StepKind.FALLBACK, at(0), {"outcome": "play"})
     write(url, [alone, steps.ended("a", at(20), CallStatus.CONNECTED)])
     write(url, [decided(PLAY, "a", 30)])
@@ -248,7 +248,7 @@ def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url):
 
 
 def misled(file: Path, index: str, expression: str) -> None:
-    """Build an index again as if steps had other values, and have it look as it was."""
+    """Build an index again as if steps had other values, and make it look as it was."""
     [(sql,)] = query(file, "SELECT sql FROM sqlite_schema WHERE name = ?", index)
     column = index.removeprefix("ix_steps_")
     for text in (sql.replace(f"({column})", f"({expression})"), sql):
@@ -421,7 +421,7 @@ def test_what_nobody_touched_is_told_from_what_was_even_after_a_fault(url, file)
 
 
 def test_every_tampering_is_found(tmp_path):
-    """Some of all ways; `make bench-tampering` tries 5,000."""
+    """The test tries some of all ways; `make bench-tampering` tries 5,000."""
     assert [done for done, found in tampered(tmp_path, 200) if not found] == []
 
 
@@ -446,7 +446,9 @@ def test_an_act_is_held_to_the_rules_by_any_id(url):
 
 
 def test_each_unsigned_leaf_of_a_replica_under_way_has_to_be_the_services(url, file, monkeypatch):
-    """Not only the last of them. Such a replica, whose checkpoint comes later, is in PostgreSQL: here its row is."""
+    """All of them are checked, not only the last. Such a replica, whose checkpoint comes later, is in PostgreSQL: here
+    its row is.
+    """
     monkeypatch.setattr(verifying, "FAULTS_LIMIT", 3)
     monkeypatch.setattr(LedgerRows, "extent", lambda self: Extent(*self._all(verification_queries._EXTENT)[0]))
     write(url, heard_call("first"))

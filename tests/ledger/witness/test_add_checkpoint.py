@@ -7,7 +7,7 @@ from idtone.core.signed_notes import Signer, cosigned_at
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.add_checkpoint import SIZE_TYPE, AddCheckpoint, cosignatures, judge
 from lab.ledger.tree.reference import ROOTS, SIGNER, head, signed
-from lab.ledger.witness.asking import LOGS, WITNESS, asking
+from lab.ledger.witness.witness_request import LOGS, WITNESS, witness_request
 
 NAME = "example.com/behind-the-sofa"
 EXAMPLE = f"""\
@@ -24,7 +24,7 @@ CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 — {NAME} Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
 — {NAME} opLqBQsREYCgu6xQkYQwJr9fo45a62DN9EdmHXnZdXNqlcVGlCum2Wks+49/V6267UEjw6QUXTS5Rovnzv++qbSzm9Q=
 """
-"""tlog-witness's example."""
+"""Example of tlog-witness."""
 
 
 def test_the_example_of_the_specification():
@@ -35,7 +35,7 @@ def test_the_example_of_the_specification():
 
 @pytest.mark.parametrize(("old", "size"), [(0, 1), (0, 8), (1, 1), (1, 8), (3, 7), (8, 8)])
 def test_what_continues_is_cosigned(old, size):
-    request = AddCheckpoint.parse(bytes(asking(old, size)))
+    request = AddCheckpoint.parse(bytes(witness_request(old, size)))
     answer = judge(request, LOGS, head(old) if old else None, WITNESS, 1793491200)
     assert answer.status is HTTPStatus.OK
     (line,) = cosignatures(answer.text, request.note, WITNESS.cosigner)
@@ -50,15 +50,20 @@ OTHER = signed(head(8, bytes(32)))
 @pytest.mark.parametrize(
     ("request_", "latest", "status", "text"),
     [
-        (asking(0, 8, signed(Checkpoint("x", 8, ROOTS[8]))), None, HTTPStatus.NOT_FOUND, "does not know"),
-        (asking(0, 8, signed(head(8), Signer(SIGNER.key.name, bytes(32)))), None, HTTPStatus.FORBIDDEN, "no key"),
+        (witness_request(0, 8, signed(Checkpoint("x", 8, ROOTS[8]))), None, HTTPStatus.NOT_FOUND, "does not know"),
+        (
+            witness_request(0, 8, signed(head(8), Signer(SIGNER.key.name, bytes(32)))),
+            None,
+            HTTPStatus.FORBIDDEN,
+            "no key",
+        ),
         (AddCheckpoint(8, (), signed(head(7))), head(8), HTTPStatus.BAD_REQUEST, "larger"),
-        (asking(0, 8), head(3), HTTPStatus.CONFLICT, "3\n"),
-        (asking(3, 8), None, HTTPStatus.CONFLICT, "0\n"),
-        (asking(3, 3), head(8), HTTPStatus.CONFLICT, "8\n"),
-        (asking(8, 8, OTHER), head(8), HTTPStatus.CONFLICT, "8\n"),
+        (witness_request(0, 8), head(3), HTTPStatus.CONFLICT, "3\n"),
+        (witness_request(3, 8), None, HTTPStatus.CONFLICT, "0\n"),
+        (witness_request(3, 3), head(8), HTTPStatus.CONFLICT, "8\n"),
+        (witness_request(8, 8, OTHER), head(8), HTTPStatus.CONFLICT, "8\n"),
         (AddCheckpoint(3, (bytes(32),), signed(head(8))), head(3), HTTPStatus.UNPROCESSABLE_ENTITY, "proof"),
-        (asking(3, 8, OTHER), head(3), HTTPStatus.UNPROCESSABLE_ENTITY, "other roots"),
+        (witness_request(3, 8, OTHER), head(3), HTTPStatus.UNPROCESSABLE_ENTITY, "other roots"),
         (AddCheckpoint(0, (bytes(32),), signed(head(8))), None, HTTPStatus.UNPROCESSABLE_ENTITY, "too long"),
     ],
 )

@@ -27,7 +27,7 @@ from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import free_ports
 from lab.ledger.sample_evidence import heard_call, put, wait_until
-from lab.ledger.witness.witnessing import witnessing_beside
+from lab.ledger.witness.witness_server import running_witness_in_thread
 from lab.repository import ROOT
 from lab.tile_client import go_program
 from lab.unpacked_packages import command, tree
@@ -48,7 +48,7 @@ def openssh(public: bytes) -> bytes:
 
 @contextmanager
 def sigsum(folder: Path, log: bytes) -> Iterator[str]:
-    """sigsum's witness for the log with this key; what `ledger.witnesses` says of it."""
+    """Context of sigsum's witness for the log with this key; yields its entry in `ledger.witnesses`."""
     own = Ed25519PrivateKey.from_private_bytes(SEED)
     (folder / "log.pub").write_bytes(openssh(log))
     (folder / "witness").write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
@@ -106,7 +106,7 @@ def test_our_witness_cosigns_a_log_by_sigsums_client(tmp_path):
     public = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
     log = VerifierKey(f"sigsum.org/v1/tree/{hashlib.sha256(public).hexdigest()}", Algorithm.ED25519, public)
     client = go_program("sigsum-client", CLIENT, PACKAGES, WITHOUT)
-    with witnessing_beside(tmp_path, log) as witness:
+    with running_witness_in_thread(tmp_path, log) as witness:
         url, _, key = witness.partition(" ")
 
         def told(*sizes: str) -> list[str]:

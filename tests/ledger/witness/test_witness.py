@@ -25,13 +25,13 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import LOG, heard_call, key_ring_of, put, url_of
 from lab.ledger.sample_ledger import faults, write, writer_of
 from lab.ledger.tree.reference import SIGNER
-from lab.ledger.witness.asking import WITNESS, asking
-from lab.ledger.witness.witnessing import NAME, witnessing
-from lab.ledger_copies import copied
+from lab.ledger.witness.witness_request import WITNESS, witness_request
+from lab.ledger.witness.witness_server import NAME, running_witness
+from lab.ledger_copies import copy_ledger
 
 
 async def ask(url: str, witness: str, writer: LedgerWriter | None = None, times: int = 1) -> None:
-    """As the service does now and then; with a ledger that is opened for it, if none is given."""
+    """Ask the witness, as the service does now and then. Without a writer, a ledger is opened for it."""
     with nullcontext(writer) if writer else writer_of(url) as asking:
         cosigning = Cosigning(asking, key_ring_of(url), [witness], 60)
         async with aiohttp.ClientSession() as session:
@@ -46,7 +46,7 @@ async def written(url: str, *calls: str) -> None:
 async def test_a_growing_ledger_is_cosigned_again_and_again(url, tmp_path):
     for size in (1, 2, 3):
         await written(url, f"c-{size}")
-        async with witnessing(tmp_path) as witness:
+        async with running_witness(tmp_path) as witness:
             await ask(url, witness)
         note, checkpoint = key_ring_of(url).cosigned.latest(LOG)
         keys = (LOG, VerifierKey.parse(witness.split()[1]))
@@ -59,10 +59,10 @@ async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, cap
     await written(url, "c-1")
     shutil.copytree(file.parent, tmp_path / "backup")
     await written(url, "c-2")
-    async with witnessing(tmp_path) as witness:
+    async with running_witness(tmp_path) as witness:
         await ask(url, witness)
         shutil.rmtree(file.parent)
-        copied(tmp_path / "backup", file.parent)
+        copy_ledger(tmp_path / "backup", file.parent)
         with writer_of(url) as writer, caplog.at_level(logging.ERROR):
             assert writer.stored_checkpoint
             await ask(url, witness, writer)
@@ -75,9 +75,9 @@ async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, cap
 
 @pytest.mark.parametrize("more", [2, 3])
 async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more, caplog):
-    """Written anew, of as many leaves or more, by one who has the keys."""
+    """The history is written anew, with as many leaves or more, by somebody who has the keys."""
     await written(url, "c-1", "c-2")
-    async with witnessing(tmp_path) as witness:
+    async with running_witness(tmp_path) as witness:
         await ask(url, witness)
         for path in (file, key_ring_of(url).seen.path, key_ring_of(url).cosigned.path):
             path.unlink()
@@ -88,10 +88,10 @@ async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more,
 
 
 class Answering:
-    """Something that answers as a witness does, and need not be one."""
+    """A server that answers as a witness does, and need not be one."""
 
     def __init__(self, *answers: tuple[int, str, str]) -> None:
-        """Status, content type and text of each answer."""
+        """Set the status, content type and text of each answer."""
         self.answers = list(answers)
         self.shows = ""
         self.signer: Signer | None = None
@@ -108,7 +108,7 @@ class Answering:
 
     @asynccontextmanager
     async def listening(self, signer: Signer) -> AsyncIterator[str]:
-        """What `ledger.witnesses` is to say of it."""
+        """Context in which it listens; yields its entry in `ledger.witnesses`."""
         application = web.Application()
         application.router.add_post("/add-checkpoint", self.post)
         application.router.add_get("/checkpoint/{log}", self.get)
@@ -193,7 +193,7 @@ async def test_cosignatures_of_one_head_are_kept_together_and_the_best_head_stay
 
 async def test_a_witness_that_is_away_or_does_not_know_the_log_gives_no_cosignature(url, tmp_path, caplog):
     await written(url, "c-1")
-    async with witnessing(tmp_path, Signer("another", bytes(32)).key) as witness:
+    async with running_witness(tmp_path, Signer("another", bytes(32)).key) as witness:
         await ask(url, witness)
     assert "it answered 404: this witness does not know that log" in caplog.text
     caplog.clear()
@@ -204,7 +204,7 @@ async def test_a_witness_that_is_away_or_does_not_know_the_log_gives_no_cosignat
 
 
 async def test_what_a_witness_answers(tmp_path):
-    async with witnessing(tmp_path, SIGNER.key) as witness, aiohttp.ClientSession() as session:
+    async with running_witness(tmp_path, SIGNER.key) as witness, aiohttp.ClientSession() as session:
         place = f"{witness.split()[0]}/add-checkpoint"
 
         async def post(data: bytes | AddCheckpoint) -> tuple[int, str]:
@@ -212,30 +212,30 @@ async def test_what_a_witness_answers(tmp_path):
                 return response.status, await response.text()
 
         # No two requests at once are cosigned from the same size.
-        answers = await asyncio.gather(*(post(asking(0, size)) for size in (8, 3, 5, 7)))
+        answers = await asyncio.gather(*(post(witness_request(0, size)) for size in (8, 3, 5, 7)))
         assert sorted(status for status, _ in answers) == [200, 409, 409, 409]
         cosigned = next(size for size, (status, _) in zip((8, 3, 5, 7), answers, strict=True) if status == 200)
         if cosigned < 8:
-            assert (await post(asking(cosigned, 8)))[0] == 200
-        assert (await post(AddCheckpoint(0, (), asking(0, 8).note)))[0] == 409
+            assert (await post(witness_request(cosigned, 8)))[0] == 200
+        assert (await post(AddCheckpoint(0, (), witness_request(0, 8).note)))[0] == 409
         assert await post(b"hello") == (400, "the request does not begin with: old SIZE\n")
         assert (await post(b"x" * 2**20))[0] == 413
         async with session.get(place) as response:
             assert response.status == 405
         # Clients of tlog-witness refuse a size with a character set.
-        async with session.post(place, data=bytes(asking(3, 8))) as response:
+        async with session.post(place, data=bytes(witness_request(3, 8))) as response:
             assert (response.headers["Content-Type"], await response.read()) == ("text/x.tlog.size", b"8\n")
         async with session.get(f"{witness.split()[0]}/checkpoint/{log_digest(SIGNER.key.name)}") as response:
             shown = Note.parse(await response.read())
         assert shown.signed_by([SIGNER.key, VerifierKey.parse(witness.split()[1])])
-        assert shown.text == asking(0, 8).note.text
+        assert shown.text == witness_request(0, 8).note.text
         async with session.get(f"{witness.split()[0]}/checkpoint/{log_digest('another')}") as response:
             assert response.status == 404
 
 
 async def test_a_witness_whose_state_is_damaged_cosigns_nothing(url, tmp_path, caplog):
     await written(url, "c-1")
-    async with witnessing(tmp_path) as witness:
+    async with running_witness(tmp_path) as witness:
         await ask(url, witness)
         (kept,) = (tmp_path / "witness").glob("*.checkpoint")
         kept.write_text("nothing")

@@ -15,21 +15,21 @@ from idtone.core.errors import LedgerBehindError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.writing.disk_reserve import PIECE, Reserve
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.reserve import PIECE, Reserve
-from lab.ledger.dying import killed
+from lab.ledger.killed_writers import run_until_killed
 from lab.ledger.sample_evidence import NOW, heard_call, wait_until
 from lab.ledger.sample_ledger import caught_up, faults, records_of, spoil, writer_of
 
 
 class Neighbour:
-    """Somebody else who writes to the disk."""
+    """Another program that writes to the disk."""
 
     def __init__(self, disk: Path) -> None:
         self._file = disk / "other.log"
 
     def fill(self) -> None:
-        """For as long as there is a byte."""
+        """Write for as long as there is a byte."""
         with self._file.open("ab", buffering=0) as file:
             for size in (2**20, 2**12, 1):
                 try:
@@ -44,7 +44,7 @@ class Neighbour:
 
 @pytest.fixture
 def mounted(file: Path) -> Callable[[int], Neighbour]:
-    """Gives the ledger a disk of so many megabytes."""
+    """Function that gives the ledger a disk of so many megabytes."""
 
     def mount(megabytes: int) -> Neighbour:
         file.parent.mkdir()
@@ -55,7 +55,7 @@ def mounted(file: Path) -> Callable[[int], Neighbour]:
 
 
 def late(writer: LedgerWriter, number: int) -> bool:
-    """Whether a call that is written now is late, at least in part."""
+    """True if a call that is written now is late, at least in part."""
     futures = [writer.append(step) for step in heard_call(f"c-{number}", number * 1000)]
     writer.hurry()
     errors = [error for future in futures if (error := future.exception(60))]
@@ -64,7 +64,7 @@ def late(writer: LedgerWriter, number: int) -> bool:
 
 
 def found(url: str) -> tuple[int, list[dict[str, object]]]:
-    """How many calls are in a good ledger, all of them whole, and its gaps."""
+    """Number of complete calls in a good ledger, and its gaps."""
     assert faults(url) == []
     records = records_of(url).values()
     calls = [record for record in records if record.outcome]
@@ -123,7 +123,7 @@ def test_what_there_is_no_room_for_is_written_later_or_counted(url, mounted, cap
 
 
 def fill_and_write(telling: Connection, url: str) -> None:
-    """Until five calls are late."""
+    """Fill the disk, and write until five calls are late."""
     writer, number = writer_of(url), 0
     Neighbour(Path(url.removeprefix("sqlite://")).parent).fill()
     for _ in range(5):
@@ -135,7 +135,7 @@ def fill_and_write(telling: Connection, url: str) -> None:
 
 def test_a_service_that_dies_on_a_full_disk_leaves_no_silent_gap(url, mounted):
     neighbour = mounted(1)
-    killed(0, fill_and_write, url)
+    run_until_killed(0, fill_and_write, url)
     neighbour.make_room()
     with writer_of(url) as writer:
         caught_up(writer)

@@ -1,4 +1,4 @@
-"""What is known of the clock, as a record of the ledger."""
+"""The state of the clock, as a record of the ledger."""
 
 import asyncio
 

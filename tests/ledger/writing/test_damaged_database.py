@@ -1,4 +1,4 @@
-"""Databases that are damaged, byte by byte: what is set aside, what goes on, and what is left alone."""
+"""Databases that are damaged, byte by byte: files that are set aside, continued, and left alone."""
 
 import errno
 import json
@@ -22,9 +22,9 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import group_writer
+from idtone.ledger.writing.disk_reserve import PIECE
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.log_store import LogAppend, LogStore
-from idtone.ledger.writing.reserve import PIECE
 from lab.ledger.sample_evidence import (
     LOG,
     NOW,
@@ -38,7 +38,7 @@ from lab.ledger.sample_evidence import (
     wait_until,
 )
 from lab.ledger.sample_ledger import query, records_of, spoil, together, write, writer_of
-from lab.operations.exporting import WARRANT, run
+from lab.operations.ledger_commands import WARRANT, run
 
 CALLS = 40
 DAMAGES = {
@@ -53,7 +53,7 @@ DAMAGES = {
 
 @pytest.fixture
 def persist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that all is in the file itself."""
+    """Use the journal with which everything is in the file itself."""
     monkeypatch.setattr(ledger_sqlite, "journal_mode", lambda: "persist")
 
 
@@ -64,7 +64,7 @@ def filled(url: str) -> str:
 
 
 def ring_of(url: str) -> KeyRing:
-    """As `KeyRing.of` would have it now, for the tree that is signed now."""
+    """Key ring as `KeyRing.of` would have it now, for the tree that is signed now."""
     ring = key_ring_of(url)
     return replace(ring, signer=ring.signer_of(ring.continued_trees.origin))
 
@@ -79,7 +79,7 @@ def is_good(url: str) -> bool:
 
 
 def continues(url: str) -> dict[str, object]:
-    """What the ledger says of the one before it."""
+    """Statement of the ledger about the one before it."""
     with LedgerReader.open(url) as reader:
         return dict(reader.continues().details)
 
@@ -91,7 +91,7 @@ def aside_of(file: Path) -> Path:
 
 
 def behind_the_writer(file: Path) -> None:
-    """Another program changes the schema: what the writer has in memory is of before."""
+    """Let another program change the schema, so that the writer's memory is out of date."""
     query(file, "PRAGMA wal_checkpoint(TRUNCATE)")
     query(file, "CREATE TABLE cookie (x)")
 
@@ -114,7 +114,7 @@ def test_a_damaged_ledger_is_set_aside_at_the_start(filled, file, damage, caplog
     assert records_of(url)["next"].complete
     assert is_good(url)
     assert not any(path.stat().st_mode & 0o077 for path in file.parent.iterdir())
-    # And it stays the one that is written to, without another being begun.
+    # It also stays the one that is written to, without another being begun.
     with again(url) as writer:
         put(writer, *heard_call("later"))
     assert len(continued_trees_of(url).trees) == 1
@@ -181,7 +181,7 @@ def test_setting_aside_goes_on_where_it_was_cut_short(filled, file, reached, mon
 
 
 def flip(file: Path, word: bytes) -> None:
-    """A byte in the last place where this stands, which makes it no UTF-8."""
+    """Spoil a byte in the last place of this word, which makes it no UTF-8."""
     spoil(file, b"\xff", file.read_bytes().rindex(word))
 
 
@@ -298,7 +298,7 @@ def test_a_disk_that_damages_everything_is_not_filled_with_what_it_damaged(url, 
 
 
 def test_the_two_link_up(tmp_path, monkeypatch):
-    """By the commands that an operator has."""
+    """The operator's commands do it."""
     file = tmp_path / "l.sqlite3"
     settings = LedgerSettings(url=f"sqlite:///{file}", key_file=tmp_path / "key")
     for path in (settings.key_file, tmp_path / "key.sign"):

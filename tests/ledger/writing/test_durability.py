@@ -1,11 +1,11 @@
-"""A writer that is killed: what it had acknowledged is there."""
+"""A writer that is killed: everything that it had acknowledged is there."""
 
 import pytest
 
 from idtone.core.errors import LedgerError
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from lab.ledger.dying import killed, write_calls
+from lab.ledger.killed_writers import run_until_killed, write_calls
 from lab.ledger.sample_evidence import LOG, key_ring_of
 from lab.ledger.sample_ledger import records_of, writer_of
 
@@ -15,7 +15,7 @@ ROUNDS = 4
 def test_what_was_acknowledged_outlives_every_kill_and_the_tree_is_whole_signed_and_goes_on(url, journal):
     over = []
     for number in range(ROUNDS):
-        over += killed(0.03 + 0.02 * number, write_calls, url, journal, f"round-{number}")
+        over += run_until_killed(0.03 + 0.02 * number, write_calls, url, journal, f"round-{number}")
     writer_of(url).close()
     records = records_of(url)
     assert {name for name in over if not records[name].complete or records[name].anomalies} == set()
@@ -35,6 +35,6 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(url, monkeypatch):
         with pytest.raises(LedgerError, match="another process writes to this ledger"):
             writer_of(url)
 
-    monkeypatch.setattr("lab.ledger.dying.time.sleep", refused)
-    killed(0, write_calls, url, "persist", "other")
+    monkeypatch.setattr("lab.ledger.killed_writers.time.sleep", refused)
+    run_until_killed(0, write_calls, url, "persist", "other")
     writer_of(url).close()

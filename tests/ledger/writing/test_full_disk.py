@@ -1,4 +1,4 @@
-"""Room for evidence on the disk, and what is kept while there is none."""
+"""Room for evidence on the disk, and the steps that are kept while there is none."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ import pytest
 
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
+from idtone.ledger.writing.disk_reserve import PIECE, Reserve, RoomLeft, reserve_file, room_left
 from idtone.ledger.writing.missing_steps_file import missing_file
-from idtone.ledger.writing.reserve import PIECE, Reserve, RoomLeft, judged, reserve_file
 from idtone.ledger.writing.unwritten_steps import MissingSteps, UnwrittenSteps
 from lab.ledger.sample_evidence import NOW, at, heard_call, put
 from lab.ledger.sample_ledger import writer_of
@@ -43,7 +43,7 @@ def test_how_much_room_there_is():
         (10, 1, 0, RoomLeft.DRAWN),
         (10, 0, 99, RoomLeft.GONE),
     ):
-        assert judged(size, left, free) is room, (size, left, free)
+        assert room_left(size, left, free) is room, (size, left, free)
 
 
 def test_a_reserve_is_as_large_as_it_is_wanted_and_made_again_and_its_alarms_are_rare(file, caplog):

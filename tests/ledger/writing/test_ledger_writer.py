@@ -35,12 +35,12 @@ from lab.ledger.sample_evidence import (
 from lab.ledger.sample_ledger import caught_up, faults, held, query, records_of, spoil, writer_of
 
 FUTURE_S = 20
-"""How long a test waits for a commit."""
+"""Seconds that a test waits for a commit."""
 LATER = heard_call("c-2", 1000)
 
 
 def written(url: str) -> list[Step]:
-    """What stands in the ledger, without the tokens that only its key can make."""
+    """Steps in the ledger, without the tokens that only its key can make."""
     return [plain(step) for record in records_of(url).values() for step in record.steps]
 
 
@@ -53,7 +53,9 @@ Watch = Callable[[sqlite3.Connection, str], None]
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Watch], None]:
-    """Has a function see every statement before it is executed, on connections that are made from then on."""
+    """Function that has a function see every statement before it is executed, on connections that are made from then
+    on.
+    """
 
     def begin(seeing: Watch) -> None:
         class Watched(sqlite3.Connection):
@@ -283,7 +285,7 @@ def test_steps_go_to_the_disk_together_unless_something_waits(url, commits, monk
 
 
 def test_a_call_takes_no_more_statements_than_before(url):
-    """What is counted here is done for every call; each step goes to the disk alone."""
+    """The statements counted are done for every call; each step goes to the disk alone."""
     told: list[str] = []
     with writer_of(url) as writer:
         put(writer, decided(call_id="first"))
@@ -300,7 +302,7 @@ def test_a_call_takes_no_more_statements_than_before(url):
 
 @pytest.fixture
 def commit_errors(watch: Callable[[Watch], None]) -> list[tuple[bool, int]]:
-    """Of the next commits: whether it is done all the same, and SQLite's code of the error."""
+    """Errors of the next commits: whether each is done all the same, and SQLite's code of the error."""
     errors: list[tuple[bool, int]] = []
 
     def commit(connection: sqlite3.Connection, statement: str) -> None:

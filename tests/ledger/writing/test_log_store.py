@@ -15,7 +15,7 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.keys.continued_trees import ContinuedTrees
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.proven_leaf import ProvenLeaf
-from idtone.ledger.tree.checkpoints import Checkpoint, believed
+from idtone.ledger.tree.checkpoints import Checkpoint, verified_checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import log_store
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -52,11 +52,11 @@ def test_a_call_that_is_over_is_a_leaf_and_its_proof_stands_alone(url):
 
 
 ROOTS: set[Checkpoint] = set()
-"""Of all runs of the next test."""
+"""Roots of all runs of the next test."""
 
 
 def write_in(url: str, told: list[steps.Step], group: int, reopened: bool) -> None:
-    """In groups of so many steps, by one writer or by one for each."""
+    """Write in groups of so many steps, by one writer or by one for each."""
     groups = [told[start : start + group] for start in range(0, len(told), group)]
     if reopened:
         for each in groups:
@@ -97,7 +97,9 @@ def test_odd_calls_are_leaves_too(url):
 @pytest.mark.parametrize("limit", [0, 50_000])
 @pytest.mark.parametrize(("group", "reopened"), [(1, False), (1, True), (7, False)])
 def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(url, group, reopened, limit, monkeypatch):
-    """While it is in progress, after its end, and by the next process: once such a ledger was not good for ever."""
+    """The decisions come while it is in progress, after its end, and by the next process. Once such a ledger was bad
+    for ever.
+    """
     monkeypatch.setattr(log_store, "OPEN_LIMIT", limit)
 
     def again(start_ms: int) -> list[steps.Step]:
@@ -137,7 +139,7 @@ def test_a_failed_commit_leaves_no_leaf(url, file, monkeypatch):
 
 def signed_size(file: Path) -> int:
     ((note,),) = query(file, "SELECT value FROM meta WHERE key = 'checkpoint'")
-    return believed(Note.parse(str(note).encode()), LOG).size
+    return verified_checkpoint(Note.parse(str(note).encode()), LOG).size
 
 
 def test_an_older_database_is_written_and_not_signed(url, file, tmp_path, caplog):

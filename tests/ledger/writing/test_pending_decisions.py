@@ -1,4 +1,4 @@
-"""Decisions that were told to Asterisk, and what a service that is killed leaves of them."""
+"""Decisions that Asterisk has been given, and those that a killed service leaves."""
 
 import json
 import os
@@ -19,12 +19,12 @@ from lab.ledger.sample_evidence import CALLER, FORWARDING, at, days_of, decided,
 from lab.ledger.sample_ledger import records_of, writer_of
 
 VARIABLES = 250_000
-"""More than SQLite takes in one query, as distributions build it."""
+"""Number of variables, more than SQLite takes in one query, as distributions build it."""
 
 
 @dataclass
 class Slow:
-    """A ledger that writes when it is told to."""
+    """A ledger that writes when a test says so."""
 
     steps: list[tuple[Step, Future[None]]] = field(default_factory=list)
     fails: LedgerError | None = None
@@ -53,7 +53,7 @@ def writer(url: str) -> Iterator[LedgerWriter]:
 
 @pytest.fixture
 def files(file: Path, writer: LedgerWriter) -> tuple[Path, Path]:
-    """The two in which decisions stand."""
+    """The two files that hold decisions."""
     first = file.with_name(f"{file.name}.pending")
     return first, first.with_name(f"{first.name}-2")
 

@@ -17,7 +17,7 @@ YEAR = timedelta(days=365)
 
 
 async def forgetting(days: DayKeys, writer: LedgerWriter, done: Callable[[], object]) -> None:
-    """As the service does it by itself, until it is done."""
+    """Forget old records, as the service does by itself, until `done` is true."""
     task = asyncio.create_task(forget_in_time(days, writer, YEAR, lambda: NOW))
     await until(done, "what is due")
     task.cancel()

@@ -1,4 +1,4 @@
-"""What a form lacks, row by row of the rules."""
+"""Fields that a form lacks, row by row of the rules."""
 
 import re
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def without(tree: dict[str, Any], fields: set[str]) -> dict[str, Any]:
 
 
 def lacking(found: list[str]) -> set[str]:
-    """The fields that are missing, without their positions in lists."""
+    """Missing fields, without their positions in lists."""
     return {re.sub(r"\[\d+\]", "", each.partition(":")[0]) for each in found if each.endswith(": is missing")}
 
 

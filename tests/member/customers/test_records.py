@@ -1,4 +1,4 @@
-"""Recorded forms: kept, opened, ended and forgotten, by the commands; and what must not succeed."""
+"""Recorded forms: kept, opened, ended and forgotten, by the commands; and attempts that must not succeed."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from idtone.core.persons import AccountKnownBy, Person, visiting
+from idtone.core.persons import AccountKnownBy, Person, console_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.ledger.commands import options
@@ -70,7 +70,7 @@ class Operator(Terminal):
 
     def be(self, person: Person) -> None:
         for module in (records, options):
-            self.monkeypatch.setattr(module, "acting", lambda: person)
+            self.monkeypatch.setattr(module, "acting_person", lambda: person)
 
     def form(self, id_: str = "C-1", **changes: Any) -> Path:
         tree = complete(CustomerKind.PERSON) | {"id": id_} | changes
@@ -87,7 +87,7 @@ class Operator(Terminal):
             return reader.acts(frozenset({StepKind.DUTY}))
 
     def forge(self, act: FormAct, at: datetime, **details: Scalar) -> None:
-        """An act that no command makes, by one who may write into the ledger."""
+        """Record an act that no command makes, as a person may who can write into the ledger."""
         record_act(
             self.settings.ledger.own(),
             "pbx-1",
@@ -110,7 +110,7 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
 
 @pytest.fixture
 def recorded(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    """It has recorded one form."""
+    """An operator that has recorded one form."""
     made_once(tmp_path_factory, "form", operator.folder, lambda: operator.told("record", operator.form()))
     operator.set()
     return operator
@@ -245,7 +245,7 @@ def test_a_request_expires_and_a_forged_approval_of_oneself_has_no_effect(record
 
 def test_two_users_of_the_console_are_two_persons_and_an_account_beside_them_may_be_one_of_them(recorded):
     recorded.set("two-persons")
-    sato, suzuki, mori = map(visiting, ("sato", "suzuki", "mori"))
+    sato, suzuki, mori = map(console_person, ("sato", "suzuki", "mori"))
     recorded.be(sato)
     request = recorded.told("show", "C-1", *WHY)["request"]
     again = ("show", "--request", request)
@@ -261,7 +261,7 @@ def test_two_users_of_the_console_are_two_persons_and_an_account_beside_them_may
 
 
 def put_again(operator: Operator, change: Callable[[CustomerRecord], CustomerRecord]) -> None:
-    """As one who has the key of the folder, and cannot change the ledger."""
+    """Replace the record, as a person does who has the key of the folder, and cannot change the ledger."""
     operator.store.put(change(operator.store.get("C-1")[0]))
 
 

@@ -1,4 +1,4 @@
-"""A member's figures: what is counted, and what the desk does not believe."""
+"""A member's figures: those that are counted, and those that the desk does not believe."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.member.evaluation.figures import cosigned_by, doubts, figures_of, objection
 from idtone.member.evaluation.period import Period
 from idtone.office_cli import app
-from idtone.registry.correspondence.signed_document import verified
+from idtone.registry.correspondence.signed_document import verified_document
 from lab.ledger.sample_evidence import KEY, evidence, key_ring_of, url_of
 from lab.ledger.sample_evidence import LOG as LEDGER_LOG
 from lab.ledger.sample_evidence import SEED as LEDGER_SEED
@@ -138,7 +138,7 @@ def test_a_ledger_that_continues_another_is_not_whole():
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
-    """A member's node with a ledger of 20 calls that are over, and one in progress, on 2026-11-01."""
+    """Settings of a member's node with a ledger of 20 calls that are over, and one in progress, on 2026-11-01."""
     url = url_of(tmp_path / "ledger.sqlite3")
     replace_private(tmp_path / "key", KEY)
     replace_private(tmp_path / "key.sign", LEDGER_SEED)
@@ -171,7 +171,7 @@ def test_a_member_computes_its_figures(settings):
     assert october == {"month": "2026-10", "calls": 0, "fallback": 0, "connected": 0, "sent": 0}
     assert november == {"month": "2026-11", "calls": 20, "fallback": 0, "connected": 5, "sent": 5}
     octets = settings.with_name("figures").read_bytes()
-    found = figures_of(verified(octets, lambda _: [Signer("m-0001/pbx-1", LEDGER_SEED).key]))
+    found = figures_of(verified_document(octets, lambda _: [Signer("m-0001/pbx-1", LEDGER_SEED).key]))
     assert objection(found, [WITNESS.cosigner], 1, [], datetime.now(UTC)) is None
     with LedgerReader.open(url_of(settings.with_name("ledger.sqlite3"))) as reader:
         [act] = reader.acts(frozenset({StepKind.DUTY}))

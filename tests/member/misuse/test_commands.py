@@ -23,7 +23,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.member.misuse.commands import app
 from lab.ledger.sample_evidence import KEY, SEED, url_of
 from lab.ledger.sample_ledger import faults, write
-from lab.ledger_copies import copied
+from lab.ledger_copies import copy_ledger
 from lab.member.misuse.traffic import DAY, Dice, campaign, clinic, wangiri
 
 ALL = ("--since", f"{DAY}T00:00:00+00:00")
@@ -32,7 +32,7 @@ PREFIXES = {NumberKind.MOBILE: "+8190", NumberKind.OTHER: "+1212"}
 
 
 class _Numbers(dict[str, Number]):
-    """A number for each token of the traffic."""
+    """Stand-in that gives a number for each token of the traffic."""
 
     def of(self, token: str, kind: NumberKind) -> Number:
         return self.setdefault(token, Number(kind, f"{PREFIXES.get(kind, '+813')}{40_000_000 + len(self)}"))
@@ -42,7 +42,7 @@ NUMBERS = _Numbers()
 
 
 def steps_of(call: CallOutline, call_id: str) -> Iterator[Step]:
-    """The steps by which the call would stand in the ledger."""
+    """Steps by which the call would be in the ledger."""
 
     def moment(at_s: float) -> datetime:
         return datetime.fromtimestamp(at_s, UTC)
@@ -89,8 +89,8 @@ def _settings(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A copy of the ledger, to be written; its address."""
-    copied(made, tmp_path / "own")
+    """Address of a copy of the ledger, to be written."""
+    copy_ledger(made, tmp_path / "own")
     monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(tmp_path / "own" / "key"))
     monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(tmp_path / "own" / "ledger.sqlite3"))
     return url_of(tmp_path / "own" / "ledger.sqlite3")
@@ -121,7 +121,7 @@ _SEEN: dict[str, Any] = {}
 
 @pytest.fixture
 def ping(_settings: None) -> dict[str, Any]:
-    """The finding of `pings` in the ledger that no test changes."""
+    """Finding of `pings` in the ledger that no test changes."""
     if not _SEEN:
         _SEEN.update(finding("pings"))
     return _SEEN

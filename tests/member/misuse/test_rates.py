@@ -1,4 +1,4 @@
-"""What the page says of the rules is true for other days than those that it was made of."""
+"""The page's statements on the rules are true for other days than those from which it was made."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from lab.member.misuse.traffic import FRAUDS, MEASURED_FROM, OFFICES
 
 OTHERS = range(MEASURED_FROM + 10_000, MEASURED_FROM + 10_006)
 BY_CHANCE = 1e-4
-"""How improbable a count is that contradicts the page."""
+"""Probability below which a count contradicts the page."""
 SAID = in_page()
 
 

@@ -18,7 +18,7 @@ BY_NAME = {rule.name: rule for rule in RULES}
 
 
 def calls(count: int, every_s: float = 20, start_s: float = 0, **fields: Any) -> list[CallOutline]:
-    """Outgoing calls that were connected for a minute, each to another number, unless told; a field may be a function
+    """Outgoing calls that were connected for a minute, each to another number, unless stated. A field may be a function
     of the call's place.
     """
     made = []
@@ -45,7 +45,7 @@ def refused(count: int, **fields: Any) -> list[CallOutline]:
 
 
 NIGHT_S = 14 * 3600.0
-"""23:00 in Japan."""
+"""Offset in s of 23:00 in Japan."""
 HOURLY = [call for hour in range(6) for call in calls(10, 300, hour * 3600)]
 WEEKS = [0, 0, 300, 320, 290, 310, 305, 0, 0, 300, 290, 310, 300, 330]
 

@@ -1,4 +1,4 @@
-"""Probabilities, against exact ones and against chance itself."""
+"""Probabilities, compared with exact ones and with random draws."""
 
 import random
 from fractions import Fraction

@@ -1,1 +1,1 @@
-"""Reports and what members answer."""
+"""Reports and the answers of members."""

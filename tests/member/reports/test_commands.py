@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from idtone.core.settings.settings import load_settings
-from idtone.ledger.commands.options import local
+from idtone.ledger.commands.options import local_time
 from idtone.ledger.evidence.call_record import iso_ms
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.private_files import replace_private
@@ -45,7 +45,7 @@ report:
 
 
 class Private(Terminal):
-    """Shows no number in clear, except to the office that asks for a report."""
+    """Settings that show no number in clear, except to the office that asks for a report."""
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
         code, out, error = super().run(*words, typed=typed)
@@ -60,7 +60,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Private:
 
 
 def member(folder: Path, number: int, desk: str) -> Path:
-    """The settings of a member's node; the first one's ledger has calls."""
+    """Settings of a member's node; the first one's ledger has calls."""
     folder.mkdir()
     settings_file = folder / "idtone.yaml"
     settings_file.write_text(
@@ -82,7 +82,7 @@ def office(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def nodes(tmp_path: Path, office: Path) -> Iterator[list[Path]]:
-    """The settings of two members, while the desk runs."""
+    """Settings of two members, while the desk runs."""
     with attended(Members(office).desk) as url:
         yield [member(tmp_path / f"m-{number}", number, url) for number in (1, 2)]
 
@@ -108,8 +108,8 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     report_id = sent["report"]
     [request] = terminal.told("request", "fetch", "-c", first)
     assert request["at"] == iso_ms(CALLED_AT)
-    assert local(CALLED_AT).endswith("+09:00")
-    assert local(CALLED_AT) in terminal.shown("request", "fetch", "-c", first)
+    assert local_time(CALLED_AT).endswith("+09:00")
+    assert local_time(CALLED_AT) in terminal.shown("request", "fetch", "-c", first)
     assert (request["number"], request["downstream"], request["overdue"]) == ("…5678", None, False)
     answer = ("request", "answer", request["id"])
     assert "needs an evidence pack: run `idtone ledger export c-1" in terminal.error(*answer, "-c", first)

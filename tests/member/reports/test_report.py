@@ -1,4 +1,4 @@
-"""A report's file, what is sealed of it, and what a ledger says about its call."""
+"""A report's file, its sealed parts, and the ledger's statement on its call."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -7,8 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.core.errors import DocumentError, TrustError
-from idtone.ledger.evidence.call_record import fold
-from idtone.member.reports.calls_found import matching_calls, suggested_answer
+from idtone.ledger.evidence.call_record import record_of_steps
+from idtone.member.reports.matching_calls import matching_calls, suggested_answer
 from idtone.member.reports.report import parse_report
 from idtone.member.reports.report_documents import (
     AnswerResult,
@@ -17,7 +17,7 @@ from idtone.member.reports.report_documents import (
     receipt_digest,
     report_id_of,
     sealed_report,
-    span,
+    time_span,
 )
 from idtone.member.reports.sealed_box import Purpose, open_box, public_key, seal
 from lab.ledger.sample_evidence import NOW, heard_call
@@ -102,7 +102,7 @@ def test_a_report_is_sealed_for_the_desk_and_its_reporter_for_the_officer():
 
 
 def test_the_nearest_call_is_what_the_ledger_says():
-    records = [fold("pbx-1", heard_call(f"c-{n}", n * 60_000)) for n in range(3)]
+    records = [record_of_steps("pbx-1", heard_call(f"c-{n}", n * 60_000)) for n in range(3)]
     request = Request(
         id="Q-1",
         number="+81312345678",
@@ -121,7 +121,7 @@ def test_the_nearest_call_is_what_the_ledger_says():
         "licence-valid",
         "sent",
     )
-    start, end = span(request.at, request.within_minutes)
+    start, end = time_span(request.at, request.within_minutes)
     assert (request.at - start, end - request.at) == (timedelta(minutes=5), timedelta(minutes=6))
     assert suggested_answer(facts) is AnswerResult.CUSTOMER_HELD
     assert suggested_answer(matching_calls([], NOW)) is AnswerResult.NOT_OURS

@@ -63,7 +63,7 @@ def test_the_public_list_leaves_a_member_out_whose_certification_has_lapsed(offi
     document = registry_of(Workspace(office.folder))
 
     def until(issued: datetime) -> list[str]:
-        """Until when the list of that moment says that m-0001 is licensed."""
+        """Time until which the list of that moment says that m-0001 is licensed."""
         header = document.registry.model_copy(update={"issued": issued})
         listed = json.loads(octets(document.model_copy(update={"registry": header}), None))
         return [each["licences"][0]["valid_until"] for each in listed["operators"] if each["member"] == "m-0001"]

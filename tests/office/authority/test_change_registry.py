@@ -1,4 +1,4 @@
-"""What the authority decides, on the command line: the file, its comments, and the history."""
+"""The authority's decisions, on the command line: the file, its comments, and the history."""
 
 import difflib
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.signed_notes import Signer
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.parsers import parse_registry
@@ -17,7 +17,7 @@ from lab.repository import ROOT
 
 
 def changed(before: str, after: str) -> list[str]:
-    """The lines that were removed (-) and added (+)."""
+    """Lines that were removed (-) and added (+)."""
     return [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "-+"]
 
 
@@ -71,7 +71,7 @@ def test_from_the_application_to_the_member(office):
         "2027-11-17, licence L-0002, active, tone sample, incoming and outgoing, from 2026-12-01T00:00:00+09:00 until "
         "2027-11-30, 101 numbers"
     ]
-    assert {entry["by"] for entry in told} == {str(acting())}
+    assert {entry["by"] for entry in told} == {str(acting_person())}
     assert told[-1]["signed"]["version"] == 3
     assert len(told[-1]["signed"]["keys"]) == 2
     text = office.shown("history show")

@@ -14,12 +14,12 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api.metadata import Metadata, MetaFile, TargetFile
 
 from idtone.core.errors import TrustError
-from idtone.office.authority import repository as module
+from idtone.office.authority import signed_repository as module
 from idtone.office.authority.edition import read_edition
 from idtone.office.site.site_package import read_site_package
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.publication_client import PublicationClient
 from lab.office.authority.office import STOP, TWICE, WHY, Office
-from lab.office.authority.signing import changed, sign
+from lab.office.authority.sign_package import changed, sign
 
 STRANGER = CryptoSigner.generate_ed25519()
 NOBODY = 65534
@@ -27,7 +27,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def package(office: Office, tmp_path: Path) -> Path:
-    """All roles: a rotation, a revocation and a suspension at once."""
+    """Package for all roles: a rotation, a revocation and a suspension at once."""
     office.told("licence revoke", "L-0001", *WHY)
     office.told("suspension number", *STOP, typed=TWICE)
     new = office.new_keys("registry-4", "registry-5", "registry-6")
@@ -240,7 +240,7 @@ def test_what_strangers_have_signed_is_not_published(office, package):
 
 @contextmanager
 def interrupted(office: Office, written: int, error: OSError) -> Iterator[None]:
-    """The disk fills up after so many files of the repository."""
+    """Context in which the disk fills up after so many files of the repository."""
     whole, count = module.replace_durably, 0
 
     def broken(path: Path, octets: bytes, *more: Any) -> None:
@@ -268,7 +268,7 @@ def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
         office.told("publication publish", *keys)
     root = tmp_path / "root.json"
     root.write_bytes(office.root.read_bytes())
-    Repository(root, str(office.folder / "repository"), tmp_path / "machine").update()
+    PublicationClient(root, str(office.folder / "repository"), tmp_path / "machine").update()
 
 
 @pytest.mark.parametrize("written", [1, 3])

@@ -131,7 +131,7 @@ NEVERS: dict[str, list[dict[str, Any]]] = {
 
 
 def differences() -> list[str]:
-    """Those of the tables, in both directions."""
+    """Differences of the tables, in both directions."""
     found = [
         each
         for old, new in REGISTRIES.values()

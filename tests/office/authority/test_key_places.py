@@ -1,4 +1,4 @@
-"""Where a private key may lie, as a user sees it who may not read everything on the machine."""
+"""The place of a private key, as it appears to a user who may not read everything on the machine."""
 
 import os
 import tempfile

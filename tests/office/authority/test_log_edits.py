@@ -6,7 +6,7 @@ from typing import Any
 from idtone.core.signed_notes import Signer
 from idtone.registry.parsers import parse_registry
 from lab.office.authority.office import WHY, Office
-from lab.office.authority.signing import changed, sign
+from lab.office.authority.sign_package import changed, sign
 
 LOG, OTHER = (str(Signer(name, b"1" * 32).key) for name in ("pbx-1/idtone", "pbx-9/idtone"))
 FIRST, SECOND = (Signer(f"{name}.example/w", name.encode().ljust(32)) for name in ("first", "second"))

@@ -88,7 +88,7 @@ def test_one_key_does_not_sign_it(office):
 
 
 def test_a_list_by_hand_is_noted_first(office):
-    """As a bank's long list is entered."""
+    """A bank's long list is entered in this way."""
     entries = "".join(
         f'  - {{number: "03358{n:05}", holder: 見本銀行, reference: N-8, since: 2026-11-02T00:00:00+09:00}}\n'
         for n in range(20)

@@ -1,4 +1,4 @@
-"""Two files to begin with."""
+"""The two files of a new registry."""
 
 import shutil
 

@@ -16,7 +16,7 @@ from lab.office.authority.office import STOP, TWICE, Office
 
 
 def has_turn(folder: Path) -> bool:
-    """Whether someone changes something in the folder just now."""
+    """True if a program changes something in the folder just now."""
     with (folder / ".lock").open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

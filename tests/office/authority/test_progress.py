@@ -28,12 +28,14 @@ WITHOUT_REGISTRY = {
     "course show", "course print", "course take", "course list", "course forget",
     "duty list", "duty finish", "duty withdraw", "publication sign-page", "site serve",
 }  # fmt: skip
-"""`publication new-registry` writes a registry without members. What `history note` does, `publication publish --why`
-does too. What runs until it is stopped shows no progress: the desk, the number service, the page of a holder."""
+"""Commands that read no registry or show no progress. `publication new-registry` writes a registry without members.
+`history note` is covered by `publication publish --why`, which does the same. Commands that run until they are
+stopped show no progress: the desk, the number service, the page of a holder.
+"""
 
 
 class Watch:
-    """Whether a command shows progress, what it read without it, and what it asked meanwhile."""
+    """Records whether a command shows progress, what it read without it, and what it asked meanwhile."""
 
     def __init__(self, large: int) -> None:
         self.large, self.shown, self.silent, self.asked = large, 0, list[str](), list[str]()

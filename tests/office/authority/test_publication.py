@@ -1,4 +1,4 @@
-"""What the authority signs and publishes, and what a member's machine makes of it, on the command line."""
+"""The authority's signed publications, and how a member's machine reads them, on the command line."""
 
 import io
 import resource
@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.errors import TrustError
 from idtone.core.signing_keys import load_key, make_key, signer
-from idtone.core.terminal.prompts import passphrase
+from idtone.core.terminal.prompts import ask_passphrase
 from lab.office.authority.office import PHRASE, STOP, TWICE, WHY
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import STOPPED
@@ -122,9 +122,9 @@ def test_a_new_passphrase_is_offered_at_a_terminal(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(typer, "prompt", lambda *_, **__: "")
     offers = []
     for _ in range(2):
-        assert passphrase("of the key", twice=True) == ""
+        assert ask_passphrase("of the key", twice=True) == ""
         offers.append(capsys.readouterr().err.strip().removeprefix("made by chance, if you want it: "))
-    assert passphrase("of the key") == capsys.readouterr().err == "", "only a new one"
+    assert ask_passphrase("of the key") == capsys.readouterr().err == "", "only a new one"
     assert len({*offers}) == 2
     make_key(tmp_path / "key.pem", offers[0])
 

@@ -1,4 +1,4 @@
-"""Accounts of one group work in one folder: what one writes, the others can read and replace."""
+"""Accounts of one group work in one folder: the others can read and replace the files of each."""
 
 import os
 import stat
@@ -18,7 +18,7 @@ def umask() -> Iterator[None]:
 
 
 def paths(office: Office) -> Iterator[tuple[Path, int]]:
-    """With their modes."""
+    """Paths of the folder, with their modes."""
     for path in office.folder.rglob("*"):
         yield path, stat.S_IMODE(path.stat().st_mode)
 

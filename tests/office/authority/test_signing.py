@@ -37,7 +37,7 @@ def package(office: Office, tmp_path: Path) -> Path:
 
 
 def signs(office: Office, package: Path, *names: str, typed: str = "") -> tuple[int, str, str]:
-    """A holder signs; the holder keeps the first root, if there is one."""
+    """Sign as a holder, who keeps the first root, if there is one."""
     anchor = ("--trust", office.root) if office.root.exists() else ("--first",)
     return office.run(
         "publication sign", package, *office.keys(*names), *anchor, *(() if typed else ("--yes",)), typed=typed
@@ -213,7 +213,7 @@ def test_two_sets_get_new_keys_at_once(office, tmp_path):
 
 
 def another_list_of_operators(after: Path) -> None:
-    """The author of a package could put it in."""
+    """Put another list in, as the author of a package could."""
     listed, path = after / "targets" / "operators.json", after / "metadata" / "registry.json"
     listed.write_text(listed.read_text().replace("[]", '[{"member": "m-9"}]'))
     draft = Metadata.from_file(str(path))

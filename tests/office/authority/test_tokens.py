@@ -24,7 +24,7 @@ def _library(softhsm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def with_token(office: Office, *words: object, **environment: str) -> tuple[int, Any, str]:
-    """What its holder does, who types the PIN."""
+    """Run a command as the token's holder, who types the PIN."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ({"IDTONE_PASSPHRASE": token.PIN} | environment).items():
             patch.setenv(name, value)

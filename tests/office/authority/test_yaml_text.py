@@ -40,7 +40,7 @@ def tree(text: str) -> Any:
 
 
 def lines_lost(before: str, after: str) -> list[str]:
-    """The lines of `before` that are not in `after`."""
+    """Lines of `before` that are not in `after`."""
     return [line[2:] for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line.startswith("- ")]
 
 

@@ -115,7 +115,7 @@ async def test_an_act_beside_the_desk_is_recorded_while_documents_wait_for_it(de
 
     def act() -> None:
         beside = OfficeLedger(desk.folder)
-        with beside.turn():
+        with beside.locked():
             loop.call_soon_threadsafe(has_turn.set)
             assert may_record.wait(60)
             beside.record("met", "S-9")

@@ -1,4 +1,4 @@
-"""Confirmations of suspensions at the desk, what it refuses, and who has confirmed what."""
+"""Confirmations of suspensions at the desk, its refusals, and the list of those who have confirmed."""
 
 import hashlib
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ MORE = '  - {numbers: "0312345600-0312345619", since: 2026-11-03T00:00:00+09:00,
 
 @pytest.fixture
 def association(tmp_path: Path) -> Association:
-    """It has published one stop; the registry names two nodes of m-0001 and one of m-0002."""
+    """An association that has published one stop. The registry names two nodes of m-0001 and one of m-0002."""
     found = Association(tmp_path / "authority")
     found.write(with_keys(GOOD, m1=[ONE.key, TWO.key], m2=[OTHER.key]).partition("suspensions:")[0], STOPPED)
     found.begin()

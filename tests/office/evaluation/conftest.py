@@ -1,5 +1,5 @@
 """An association that is ready to evaluate its members."""
 
-from lab.office.evaluation.evaluating import folder
+from lab.office.evaluation.ready_association import folder
 
 __all__ = ["folder"]

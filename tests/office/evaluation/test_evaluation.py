@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from idtone.core.errors import TrustError
-from idtone.core.persons import acting
+from idtone.core.persons import acting_person
 from idtone.core.signed_notes import Signer, VerifierKey
 from idtone.member.evaluation.criteria import parse_criteria, read_criteria
 from idtone.member.evaluation.evaluation_verification import verify_published
@@ -30,7 +30,7 @@ from idtone.office.desk.reports.report_store import PAGE, WITHDRAWN, KeptReport,
 from idtone.office.desk.reports.traceback import Stage
 from idtone.office.evaluation.enter_criteria import tree_of
 from idtone.office.evaluation.observations import ObservationKind
-from idtone.registry.correspondence.signed_document import sign_document, verified
+from idtone.registry.correspondence.signed_document import sign_document, verified_document
 from idtone.registry.correspondence.suspension_confirmation import KIND as CONFIRMATION
 from idtone.registry.parsers import parse_suspensions
 from lab.ledger.sample_ledger import query
@@ -52,7 +52,7 @@ from lab.member.evaluation.sample_figures import (
     write_criteria,
 )
 from lab.office.authority.office import STOP, WHY, Office
-from lab.office.evaluation.evaluating import DAYS, hand_in, observed, settle_ledger
+from lab.office.evaluation.ready_association import DAYS, hand_in, observed, use_own_ledger
 from lab.registry.trust.association import STOPPED
 
 ANOTHER_LOG = Signer(LOG.key.name, b"8" * 32)
@@ -65,7 +65,7 @@ def evaluated(office: Office, *more: object) -> Any:
 
 @pytest.fixture
 def site(folder: Office, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is published after an evaluation."""
+    """Files that are published after an evaluation."""
 
     def make() -> None:
         hand_in(folder, content_of(LAST_YEAR), content_of(YEAR))
@@ -73,7 +73,7 @@ def site(folder: Office, tmp_path: Path, tmp_path_factory: pytest.TempPathFactor
         folder.told("publication publish", *folder.all_keys(), "--site", tmp_path / "site")
 
     made_once(tmp_path_factory, "evaluated", tmp_path, make)
-    settle_ledger(folder)
+    use_own_ledger(folder)
     return tmp_path / "site"
 
 
@@ -132,7 +132,7 @@ def test_no_badge_shows_the_address_of_the_sample(folder):
 
 def test_a_stopped_member_leaves_the_public_list(folder, site):
     def listed() -> tuple[bool, bool, bool]:
-        """On the page, in the list for programs, and in the signed list."""
+        """Presence on the page, in the list for programs, and in the signed list."""
         lists = (site / each / "operators.json" for each in (".", "proof"))
         return "最優良" in (site / "index.html").read_text(), *("m-0001" in each.read_text() for each in lists)
 
@@ -280,7 +280,9 @@ def test_confirmed_stops_count_before_those_entered(folder):
             "registry_version": 43,
             "stops": [{"reference": reference, "calls_ended": 0} for reference in (stop.reference, "R-99")],
         }
-        document = verified(sign_document(CONFIRMATION, "m-0001", content, signer, in_use), partial(_only, signer))
+        document = verified_document(
+            sign_document(CONFIRMATION, "m-0001", content, signer, in_use), partial(_only, signer)
+        )
         documents = DocumentStore(folder.folder)
         RecordedChanges(documents.opened, OfficeLedger(folder.folder)).make(
             documents.added(document, sha256, in_use, {}), CONFIRMATION, sha256
@@ -336,7 +338,7 @@ def test_what_the_office_observes(folder):
         return folder.told("evaluation observe", kind, "m-0001", *words)
 
     made = typed("contact", "--day", "2025-07-01", "--result", "bad", "--what", "no answer")
-    assert (made["id"], made["is_good"], made["by"]) == ("O-0008", False, str(acting()))
+    assert (made["id"], made["is_good"], made["by"]) == ("O-0008", False, str(acting_person()))
     [*_, act] = OfficeLedger(folder.folder).acts()
     assert (act.act, act.subject, act.details["observed"]) == ("observation-entered", "O-0008", "contact")
     rows = {row["criterion"]: row["value"] for row in evaluated(folder)["members"][0]["rows"]}
@@ -375,7 +377,7 @@ def test_what_the_office_observes(folder):
 
 
 def test_criteria_are_entered_and_raise_their_version(office):
-    """From the sample to the file that is published, without a file that anyone writes."""
+    """The way goes from the sample to the published file, and nobody writes a file by hand."""
     path = office.folder / "evaluation.yaml"
     first = ("--list", LIST, "--witness", WITNESS.cosigner)
     assert office.told("evaluation enter-criteria", *first, *WHY)["version"] == 1

@@ -27,7 +27,7 @@ from idtone.office.desk.document_rules import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.refused.blind_evaluation import Evaluation
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.legal_basis import FILE
+from idtone.office.refused.refusal_basis import FILE
 from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import SignedDocument, sign_document
 from idtone.registry.trust import tuf_roles
@@ -102,7 +102,7 @@ def table(new_office: Office, tmp_path_factory: pytest.TempPathFactory, tmp_path
 
 @contextmanager
 def running(table: Table) -> Iterator[None]:
-    """The desk over HTTP, and the settings of the member."""
+    """Context in which the desk runs over HTTP, with the settings of the member."""
     with attended(table.desk()) as url:
         beside = table.member.parent
         table.member.write_text(
@@ -212,7 +212,9 @@ def test_a_refusal_that_cannot_be_is_not_entered(table, case):
 
 
 def test_a_member_cannot_enumerate(table):
-    """As often as the terms allow, whatever it asks; the next day again; another member has a count of its own."""
+    """It may ask as often as the terms allow, whatever it asks; the next day again; another member has a count of its
+    own.
+    """
     (table.office.folder / "authority.yaml").write_text("refusals: {checks_of: {m-0001: 3}}\n")
     desk = table.desk()
     for _ in range(3):
@@ -257,7 +259,7 @@ def test_a_desk_without_the_key_says_so(table):
 
 
 def forging(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """Evaluates with a key of its own, to learn later what it evaluated."""
+    """Evaluate with a forged key, to learn later what was evaluated."""
     pair = VOPRF.derive_key_pair(b"f" * 32, b"")
     blinded = elements_of(document.content["blinded"])
     evaluated = VOPRF.evaluate(pair.secret, blinded)

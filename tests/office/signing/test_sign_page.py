@@ -47,7 +47,7 @@ class Page:
             return await answer.read()
 
     async def send(self, act: str, *, status: int = 200, **fields: str | bytes) -> str:
-        """The page that follows. Octets are sent as a file."""
+        """Page after the act. Fields of octets are sent as a file."""
         shown = {"shown": self.shown} if act == "sign" else {}
         form = aiohttp.FormData(default_to_multipart=True)
         for name, value in ({"act": act} | shown | fields).items():
@@ -260,7 +260,7 @@ def test_who_may_ask(method, path, headers, status):
 
 
 async def test_each_answer_forbids_scripts_frames_and_caches(tmp_path):
-    """Also a refusal; and a refusal says nothing of the page."""
+    """The answer may be a refusal, which says nothing of the page."""
     async with opened(tmp_path) as page, aiohttp.ClientSession() as stranger:
         for url, status in ((page.address.url(), 200), (page.address.origin + "/", 404)):
             async with stranger.get(url) as answer:
@@ -279,7 +279,7 @@ for name in {"fcntl", "pwd", "grp", "resource", "termios"}: sys.modules[name] = 
 from idtone.office.signing.sign_command import main
 main()
 """
-"""Windows has none of them."""
+"""Modules that Windows does not have."""
 
 
 async def test_the_program_runs_where_windows_does_and_ends_by_its_button(tmp_path):

@@ -11,7 +11,7 @@ from lab.office.site.public import published_site
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folders `authority`, `keys` and `site` inside; no test changes it."""
+    """Folders `authority`, `keys` and `site`; no test changes them."""
 
     def make(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""The month's figures, from what members have signed, what was reported and what was stopped."""
+"""The month's figures, from signed figures of members, reports and stops."""
 
 import hashlib
 import json

@@ -50,7 +50,7 @@ async def service(
 
 
 class Visitor:
-    """Node with the site's scripts."""
+    """Node.js with the site's scripts."""
 
     def __init__(self, built: Path, folder: Path) -> None:
         self.site = built / "site"
@@ -80,8 +80,8 @@ def question(
     without: str = "",
     seen: str = "",
 ) -> dict[str, Any]:
-    """`altered` are files of the site that its host has changed; if `once`, at the first look only. The browser lacks
-    the algorithm `without`, and has seen an edition that was issued at `seen`.
+    """Question to the site. `altered` are files of the site that its host has changed; if `once`, at the first look
+    only. The browser lacks the algorithm `without`, and has seen an edition that was issued at `seen`.
     """
     return {
         "once": once, "without": without, "seen": seen,

@@ -1,4 +1,6 @@
-"""Page 3 joins the detector and its profiles into one plain script; here with a detector that only says what it got."""
+"""Page 3 joins the detector and its profiles into one plain script; here with a detector that only reports its
+input.
+"""
 
 import json
 import subprocess
@@ -19,7 +21,7 @@ const idtoneDetector = {
     { verdict: samples.length === 2 * rate && profile === "notice" ? "conforms" : "absent", at_s: 1.25 }),
 };
 """
-# What the page uses of a browser, as far as one recording needs it.
+# The parts of a browser that the page uses for one recording.
 BROWSER = """
 const parts = { result: "", sound: { value: "notice", selectedOptions: [{ textContent: "通知音" }] }, href: "" };
 const part = (id) => ({

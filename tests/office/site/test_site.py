@@ -1,4 +1,4 @@
-"""What the site has, who is told what, and how large it is."""
+"""The site's pages, the readers of each, and its size."""
 
 import base64
 import json

@@ -13,10 +13,10 @@ from idtone.office.site.site_sounds import dialplan_sounds
 from lab import voices
 from lab.asterisk import MODULES, Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.calling import OutgoingCall
 from lab.heard import hear_whole
 from lab.key_presses import Way, press
 from lab.lab import until
+from lab.outgoing_call import OutgoingCall
 from lab.phone import Phone
 from lab.rtp import FRAME, Media
 
@@ -60,7 +60,7 @@ def pbx(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFac
 
 @asynccontextmanager
 async def calling(pbx: Asterisk) -> AsyncIterator[OutgoingCall]:
-    """A caller who is connected and has heard the sign of the menu."""
+    """Context of a caller who is connected and has heard the sign of the menu."""
     with Media(pbx.site.host, pbx.site.loss, pbx.has_srtp) as media:
         async with Phone(media, voices.CALLER) as phone:
             call = phone.dial("idtone-test", pbx.sip_address, caller_id="0312345600")
@@ -78,7 +78,7 @@ async def test_a_caller_hears_the_sound_of_the_key(pbx):
 
 
 async def heard_since(call: OutgoingCall, begin: int, *names: str) -> str:
-    """The first of these sounds that the caller hears after so many packets."""
+    """First of these sounds that the caller hears after so many packets."""
     found: list[str] = []
 
     def heard() -> bool:

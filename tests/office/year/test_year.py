@@ -1,4 +1,4 @@
-"""The year of the office, as `make demo-authority` runs it, with what it leaves in its folder."""
+"""The year of the office, as `make demo-authority` runs it, with the files that it leaves in its folder."""
 
 import json
 from xml.etree import ElementTree

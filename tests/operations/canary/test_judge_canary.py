@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from idtone.core.settings.canary import CanarySettings
-from idtone.ledger.evidence.call_record import Record, fold
+from idtone.ledger.evidence.call_record import Record, record_of_steps
 from idtone.ledger.evidence.tally import tally
 from idtone.operations.canary.judge_canary import Arrived, Placed, judge, without_verdict
 from idtone.operations.doctor import canary_finding
@@ -18,7 +18,7 @@ from idtone.tones.verification.report import Match, Report, ToneVerdict
 from lab.ledger.sample_evidence import heard_call
 
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
-RECORD = replace(fold("pbx-1", list(heard_call())), canary=True)
+RECORD = replace(record_of_steps("pbx-1", list(heard_call())), canary=True)
 
 
 def report(verdict: ToneVerdict, level_dbm0: float = -16.0) -> Report:

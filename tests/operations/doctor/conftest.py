@@ -9,14 +9,14 @@ import pytest
 from idtone.operations.doctor.modules import DIALPLAN_VIEW
 from lab.asterisk import MODULES, Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.operations.doctor.examining import modules_conf
+from lab.operations.doctor.run_doctor import modules_conf
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BARE
 
 
 class Installed(Service):
-    """The doctor knows the service by its command line."""
+    """Stand-in for the installed service, which the doctor knows by its command line."""
 
     forks = False
 

@@ -1,4 +1,4 @@
-"""Asterisk's version → finding."""
+"""Finding on Asterisk's version."""
 
 from datetime import date
 

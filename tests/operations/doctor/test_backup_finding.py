@@ -1,4 +1,4 @@
-"""What the backups of this node are worth, as a finding."""
+"""Finding on the value of this node's backups."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ from idtone.core.settings.backup import BackupSettings
 from idtone.operations.doctor import backup_finding
 from idtone.service.backup_result import BackupResult
 from lab.operations.backups import SECRET
-from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

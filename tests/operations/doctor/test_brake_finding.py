@@ -1,4 +1,4 @@
-"""What the brake holds, as a finding."""
+"""Finding on the lines that the brake holds."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from idtone.call_control.brake.limits import BrakeStep, LineKind, SubjectKind
 from idtone.call_control.brake.shared_stops import Hold
 from idtone.core.settings.brake import HighestStep
 from idtone.operations.doctor import brake_finding
-from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 HOUR_S = 3600.0

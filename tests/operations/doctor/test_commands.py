@@ -1,4 +1,4 @@
-"""How findings are shown to people."""
+"""The presentation of findings to people."""
 
 import io
 
@@ -9,7 +9,7 @@ from idtone.core.terminal import command_line
 from idtone.operations.doctor import commands
 from idtone.operations.doctor.commands import show
 from idtone.operations.doctor.findings import bad, good, unknown, warning
-from lab.one_module import change_library
+from lab.change_library import change_library
 
 FINDINGS = [
     good("ari", "answers [bold]as it should[/bold]"),

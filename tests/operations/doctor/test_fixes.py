@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.core.settings.settings import load_settings
-from idtone.operations.changes import MARK, Group, RightsChange
 from idtone.operations.doctor import findings
 from idtone.operations.doctor.exam import Exam
 from idtone.operations.doctor.findings import TOPICS, Finding
 from idtone.operations.doctor.fixes import FIXES, plan
 from idtone.operations.make_changes import RECORD
-from lab.operations.doctor.examining import OF_THE_MACHINE, edited, run
+from idtone.operations.planned_changes import MARK, Group, RightsChange
+from lab.operations.doctor.run_doctor import OF_THE_MACHINE, edited, run
 from lab.service import Service
 
 

@@ -1,11 +1,11 @@
-"""Names, clocks, the service and its watchdog → findings."""
+"""Findings on names, clocks, the service and its watchdog."""
 
 from datetime import UTC, datetime
 
 import pytest
 
 from idtone.operations.doctor import machine_findings
-from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, WARNING, check
+from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 
 def name(topic, took_s, resolved):

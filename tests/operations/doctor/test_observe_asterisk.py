@@ -19,7 +19,7 @@ MODULES = [{"name": "res_ari.so", "status": "Running"}, {"name": "func_cut.so", 
 
 
 class Told(BaseHTTPRequestHandler):
-    """Answers a path by the table `server.answers` (status and body), other paths with 404."""
+    """Server that answers a path by the table `server.answers` (status and body), and other paths with 404."""
 
     def do_GET(self) -> None:
         status, body = self.server.answers.get(self.path.removeprefix("/ari/"), (404, "{}"))  # type: ignore[attr-defined]

@@ -30,8 +30,8 @@ from idtone.operations.doctor.modules import CDR, DIALPLAN_VIEW, in_order, neede
 from idtone.operations.doctor.shared_files import WRITABLE
 from lab.asterisk import IDTONE, MODULES, Asterisk
 from lab.lab import SUSPENDED
-from lab.nights import rest_at_night, rest_in_breadth
-from lab.operations.doctor.examining import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
+from lab.nightly_tests import rest_at_night, rest_in_breadth
+from lab.operations.doctor.run_doctor import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BARE
@@ -39,6 +39,7 @@ from lab.site import BARE
 SEEN_OVER_ARI = {
     "asterisk-version", "asterisk-modules", "ari-rights", "ari-exposure", "cdr", "clock-asterisk",
     "hook-loaded", "service-application", "sounds-readable", "journal", "open-files",
+    "variable-events", "cel", "endpoint-channels",
 }  # fmt: skip
 OTHER_HOOK = dict.fromkeys(("hook-loaded", "hook-file"), "bad")
 NO_ARI = {"ari": "bad"} | dict.fromkeys(SEEN_OVER_ARI, "unknown")
@@ -67,7 +68,7 @@ def recovered(service: Service, intact: Findings, within_s: float = 60) -> None:
 
 @contextmanager
 def reloaded(service: Service, command: str) -> Iterator[None]:
-    """Reload Asterisk at the end, when its files are as before."""
+    """Context at whose end Asterisk is reloaded, when its files are as before."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Asterisk's limit of open files → finding."""
+"""Finding on Asterisk's limit of open files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The sound files, fallback.conf and the journal, and who may read and write them → findings."""
+"""Findings on the sound files, fallback.conf and the journal, and on the users who may read and write them."""
 
 import errno
 from dataclasses import replace
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control.fallback_file import End, render
+from idtone.call_control.fallback_text import End, render
 from idtone.operations.doctor import shared_file_findings
 from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, Rights, Trial
-from lab.operations.doctor.judging import BAD, GOOD, UNKNOWN, check
+from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, check
 
 PLACE = Path("/var/lib/asterisk/sounds/idtone")
 LATEST, UPDATE = render([], None, End(12, "a")), "idtone registry update"

@@ -1,4 +1,4 @@
-"""What the doctor says of imported sounds on a node without the libraries that make sounds."""
+"""The doctor's findings on imported sounds on a node without the libraries that make sounds."""
 
 import sys
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from idtone.operations.doctor.shared_files import sounds_check
 from idtone.tones.making.sounds import PBX_FORMATS, put_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
-from idtone.tones.ready_sounds import ReadySounds
-from lab.tones.recorded import recorded, write
+from idtone.tones.sound_contents import SoundContents
+from lab.tones.made_recordings import recorded, write
 
 
 def test_imported_sounds_are_compared_with_the_list_or_cannot_be_made(tmp_path, monkeypatch):
@@ -20,7 +20,7 @@ def test_imported_sounds_are_compared_with_the_list_or_cannot_be_made(tmp_path, 
     master = write(tmp_path / "master.wav", 0.5 * recorded(), subtype="PCM_16")
     import_master(master, ImportRequest("pu-pu", "Pu pu", -16), own, folder, PBX_FORMATS)
     library = load_library(own)
-    put_sounds(folder, library.for_calls(), ReadySounds(folder, library).content)
+    put_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
     settings = Settings.model_validate(
         {
             "sounds": {"directory": str(folder), "profiles": str(own)},

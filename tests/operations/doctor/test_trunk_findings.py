@@ -1,4 +1,4 @@
-"""What the doctor says of the PJSIP endpoints, and of the operator's own Dial()."""
+"""The doctor's findings on the PJSIP endpoints, and on the operator's own Dial()."""
 
 from pathlib import Path
 

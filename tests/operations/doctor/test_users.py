@@ -18,7 +18,7 @@ from idtone.dialplan import LINES_FILE
 from idtone.operations.doctor.shared_files import WRITABLE
 from lab.asterisk import IDTONE, Asterisk
 from lab.bootstrap import AsteriskInstallation
-from lab.operations.doctor.examining import examine, run
+from lab.operations.doctor.run_doctor import examine, run
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BARE
@@ -50,7 +50,7 @@ def become() -> list[str]:
 
 @pytest.fixture
 def service(installation: AsteriskInstallation) -> Iterator[Service]:
-    """A service that was never started, with a running Asterisk; the service's user owns the service's files."""
+    """A service that was never started, with a running Asterisk. The service's user owns the service's files."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     if subprocess.run([*become(), IDTONE, "--version"], cwd="/", check=False, capture_output=True).returncode:

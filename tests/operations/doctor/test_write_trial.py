@@ -18,8 +18,8 @@ from idtone.operations.doctor.findings import Finding, State
 from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, Trial
 from idtone.operations.doctor.shared_files import FALLBACK_MODE
 from idtone.operations.doctor.write_trial import NotTriedError, Place, trial
-from lab.forked import Forked
-from lab.nights import rest_at_night
+from lab.forked_idtone import Forked
+from lab.nightly_tests import rest_at_night
 from lab.operations.doctor.other_user import run_as
 
 SERVICE = Identity(54_321, frozenset({54_321, 54_329}), 54_321)
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 @pytest.fixture
 def beside() -> Iterator[Path]:
-    """The folder of the sounds. All users can pass through the folders above it, as on a PBX."""
+    """Folder of the sounds. All users can pass through the folders above it, as on a PBX."""
     with tempfile.TemporaryDirectory(prefix="idtone-trial-") as scratch:
         Path(scratch).chmod(0o755)
         (Path(scratch) / "sounds").mkdir()
@@ -65,7 +65,7 @@ def test_a_trial_creates_a_file(beside):
 
 
 def test_a_folder_that_is_read_only_only_for_the_service(beside):
-    """As systemd makes the folder if ReadWritePaths does not name it."""
+    """systemd makes the folder so if ReadWritePaths does not name it."""
     own(beside, SERVICE.user, SERVICE.group, 0o755)
     commands = (
         f"mount --bind {beside} {beside} && mount -o remount,bind,ro {beside} && exec setpriv --reuid={SERVICE.user}"
@@ -118,7 +118,7 @@ def look(folder: Path, beside: Path, topic: str, mode: int, file_mode: int, grou
 
 
 def both(beside: Path) -> list[Finding]:
-    """Whether the service can put files beside the sounds, and in the journal."""
+    """Findings on whether the service can put files beside the sounds, and in the journal."""
     first = look(beside, beside, "sounds-writable", SOUNDS_MODE, FALLBACK_MODE, None)
     group = ASTERISK if first.state is State.BAD else beside.stat().st_gid
     return [first, look(beside / "journal", beside, "journal-writable", JOURNAL_MODE, FILE_MODE, group)]
@@ -131,7 +131,7 @@ def follow(findings: list[Finding]) -> None:
 
 
 def child(beside: Path, user: int, groups: list[int], code: str) -> str:
-    """What Python code prints that another user runs, with `beside` and the product's modules."""
+    """Output of Python code that another user runs, with `beside` and the product's modules."""
     log = beside.with_name("log")
     log.write_bytes(b"")
     Forked([], str(log), os.environ, partial(run_as, user, SERVICE.group, groups, beside, dedent(code))).wait(60)

@@ -31,7 +31,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture
 def says(nodes: dict[str, Node]) -> Callable[..., None]:
-    """Let a node report a good state with other values."""
+    """Function that lets a node report a good state with other values."""
 
     def reports(name: str, **changes: Any) -> None:
         later = {"registry__expires": (datetime.now(UTC) + timedelta(days=9)).isoformat()}

@@ -1,4 +1,4 @@
-"""What is found on the nodes, and how their reports are read. Pure."""
+"""Findings on the nodes, and the reading of their reports. Pure."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -30,7 +30,7 @@ CASES = {
     "replication": state(replication__trouble="no"),
     "witnesses": state(ledger__witness_troubles=[{"name": "w", "trouble": "no"}]),
 }
-"""What is wrong with one node of two; nothing is with the other one."""
+"""Faults of one node of two; nothing is wrong with the other one."""
 
 
 def test_each_rule_has_a_case():

@@ -1,4 +1,4 @@
-"""What the first release wrote, and every later one reads, while nodes of a fleet have two versions.
+"""Data that the first release wrote, and every later one reads, while nodes of a fleet have two versions.
 
 `first_release` has recordings: after that release, never change a file there.
 """

@@ -22,12 +22,12 @@ from lab.ledger.sample_evidence import wait_until
 from lab.postgresql import PostgreSQL
 from lab.registry.trust.association import STOPPED, Association
 from lab.registry.trust.begun_association import association, begun, certificate
-from lab.registry.trust.serving import over_https
+from lab.registry.trust.publication_server import over_https
 
 __all__ = ["association", "begun", "certificate"]
 NAMES: Final = ("osaka", "tokyo")
 WITHIN: Final = timedelta(seconds=2)
-"""So soon after its publication a suspension is in use on each node."""
+"""Longest time from the publication of a suspension until each node uses it."""
 
 
 def settings(folder: Path, name: str, server: Server, source: str, trust: Path) -> Path:
@@ -77,7 +77,7 @@ def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
         with serving(paths, environment) as running:
 
             def until(*expected: Condition, hand_overs: int = 0) -> Fleet:
-                """The fleet, as soon as the nodes are in these conditions, the first one after so many hand-overs."""
+                """Fleet, as soon as the nodes are in these conditions, the first one after so many hand-overs."""
                 found: list[Fleet] = []
 
                 def is_so() -> bool:

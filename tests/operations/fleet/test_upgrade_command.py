@@ -1,4 +1,4 @@
-"""`idtone-fleet upgrade` on the terminal: its plan, what it says at a fault, and how the next run goes on."""
+"""`idtone-fleet upgrade` on the terminal: its plan, its message at a fault, and how the next run continues."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from lab.operations.fleet.fake_fleet import INVENTORY, FakeFleet, FakeNode, addr
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Path:
-    """An inventory in which no step has to wait."""
+    """Inventory in which no step has to wait."""
     path = tmp_path / "fleet.yaml"
     path.write_text(INVENTORY.replace(":5060'}", ":5060', other_calls: true}"))
     return path
@@ -31,7 +31,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> FakeFleet:
 
 
 def run(nodes: Path, *words: str, typed: str = "") -> Result:
-    """One run; raises its error."""
+    """Result of one run; raises its error."""
     arguments = ["upgrade", "--nodes", str(nodes), *words]
     result = CliRunner().invoke(app, arguments, input=typed, env={"COLUMNS": "200", "LANGUAGE": "en"})
     if result.exception and not isinstance(result.exception, SystemExit):

@@ -1,4 +1,4 @@
-"""What `idtone setup` says at its end."""
+"""The report of `idtone setup` at its end."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ import pytest
 from idtone.core.settings.settings import Settings
 from idtone.operations.doctor import machine_findings
 from idtone.operations.setup import commands
-from lab.one_module import change_library
+from lab.change_library import change_library
 
 
 def test_a_service_that_still_connects_is_looked_at_again(monkeypatch):

@@ -8,9 +8,10 @@ import resource
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,15 +19,15 @@ from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.core.errors import UsageError
-from idtone.operations.changes import MARK
 from idtone.operations.make_changes import RECORD
+from idtone.operations.planned_changes import MARK
 from idtone.operations.setup.plan_setup import Wishes, _settings, is_new, own_file
 from lab.asterisk import MODULES
 from lab.bootstrap import AsteriskInstallation
 from lab.lab import LICENSED
-from lab.nights import rest_in_breadth
+from lab.nightly_tests import rest_in_breadth
 from lab.operations.bare_asterisk import ALL_MODULES, EXTENSIONS, NEW, USER, Pbx, bare
-from lab.operations.doctor.examining import modules_conf
+from lab.operations.doctor.run_doctor import modules_conf
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.repository import ROOT
 
@@ -144,7 +145,7 @@ FREEPBX = ALL_MODULES | {
     "extensions.conf": "#include extensions_custom.conf\n[from-internal]\nexten = _X.,1,Hangup()\n",
     "extensions_custom.conf": "[from-internal-custom]\n",
 }
-"""As FreePBX writes them, without its generated files."""
+"""Files as FreePBX writes them, without its generated files."""
 
 
 def test_freepbx_keeps_its_files(installation, tmp_path):
@@ -350,6 +351,31 @@ def test_a_record_that_others_can_write_is_not_followed(installation, tmp_path):
     record.chmod(0o666)
     ended = CliRunner().invoke(app, ["setup", "--undo", "--yes", "--copies", str(tmp_path / "copies")])
     assert "others can write it" in str(ended.exception)
+
+
+def test_events_for_variables_are_declined_on_request(pbx: Pbx) -> None:
+    """They are declined from Asterisk's next start on, beside what the operator has declined."""
+    path = pbx.etc / "stasis.conf"
+    path.write_text("[declined_message_types]\ndecline = ast_bridge_merge_message_type\n[taskpool]\nminimum_size = 2\n")
+    before = path.read_text()
+    try:
+        assert "variable-events" not in topics(pbx.setup(*NEW))
+        assert path.read_text() == before
+        assert topics(pbx.setup("--yes", "--decline-variable-events")) == ["variable-events"]
+        declined, _, rest = path.read_text().partition("[taskpool]")
+        assert "decline = ast_bridge_merge_message_type\n" in declined
+        assert declined.endswith("decline = ast_channel_varset_type\n")
+        assert rest == "\nminimum_size = 2\n"
+        assert topics(pbx.setup("--yes", "--decline-variable-events")) == []
+        pbx.undo()
+        assert path.read_text() == before
+    finally:
+        path.unlink()
+
+
+def topics(result: Mapping[str, Any]) -> list[str]:
+    """Topics of the changes that setup made."""
+    return [topic for change in result["changes"] for topic in change["ids"]]
 
 
 def test_settings_that_a_removal_left_are_kept_under_those_of_setup(tmp_path: Path) -> None:

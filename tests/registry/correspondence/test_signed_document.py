@@ -1,4 +1,4 @@
-"""What a signed document says, and what is not accepted as one."""
+"""Content of a signed document, and texts that are not accepted as one."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ import pytest
 
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import Note, Signer
-from idtone.registry.correspondence.signed_document import HEADER, sign_document, verified
+from idtone.registry.correspondence.signed_document import HEADER, sign_document, verified_document
 
 AT = datetime(2026, 11, 27, 9, tzinfo=UTC)
 SIGNER = Signer("m-0001/pbx-1", b"1" * 32)
@@ -24,10 +24,10 @@ def made(member: str = "m-0001", signer: Signer = SIGNER) -> bytes:
 
 
 def test_it_is_read_as_it_was_signed():
-    document = verified(made(), keys_of)
+    document = verified_document(made(), keys_of)
     assert (document.kind, document.member, document.at, document.content) == ("report-answer", "m-0001", AT, CONTENT)
     assert document.key == SIGNER.key
-    assert verified(made(), keys_of).id != document.id
+    assert verified_document(made(), keys_of).id != document.id
 
 
 def resigned(change) -> bytes:
@@ -53,7 +53,7 @@ STRANGE = {
 @pytest.mark.parametrize("what", STRANGE)
 def test_it_is_exactly_what_is_signed(what):
     with pytest.raises(TrustError, match="not a signed document"):
-        verified(STRANGE[what], keys_of)
+        verified_document(STRANGE[what], keys_of)
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_it_is_exactly_what_is_signed(what):
 )
 def test_a_key_of_its_member_has_signed_it(octets, said):
     with pytest.raises(TrustError, match=said):
-        verified(octets, keys_of)
+        verified_document(octets, keys_of)

@@ -1,4 +1,4 @@
-"""`idtone lines …`, run as the command line runs it: no output has a whole number."""
+"""`idtone lines …`, run as the command line runs it: no output has a complete number."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from idtone.core.errors import DocumentError
 from idtone.core.settings.settings import load_settings
 from idtone.service.commands import check_settings
 from idtone.tones.profile_library import Library
-from lab.registry.customer_lines.tables import GOOD
+from lab.registry.customer_lines.line_tables import GOOD
 from lab.terminal import Terminal
 
 

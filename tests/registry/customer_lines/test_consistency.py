@@ -6,7 +6,7 @@ from idtone.core.documents import parse
 from idtone.core.errors import DocumentError
 from idtone.registry.customer_lines.consistency import document_faults
 from idtone.registry.customer_lines.lines_document import LinesDocument
-from lab.registry.customer_lines.tables import GOOD
+from lab.registry.customer_lines.line_tables import GOOD
 from lab.repository import ROOT
 
 

@@ -14,7 +14,7 @@ from idtone.registry.customer_lines.rows import entries_of
 from lab.mariadb import MariaDB
 from lab.postgresql import PostgreSQL
 from lab.registry.customer_lines.databases import FREEPBX, FREEPBX_CALLS, WAZO, WAZO_CALLS
-from lab.registry.customer_lines.tables import NOW, call
+from lab.registry.customer_lines.line_tables import NOW, call
 
 
 def assert_calls(index: LinesIndex, calls: Sequence[tuple[str, str, str, bool]]) -> None:

@@ -1,4 +1,4 @@
-"""Where the table of lines stands in the order of the decision."""
+"""The place of the table of lines in the order of the decision."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -8,7 +8,7 @@ import pytest
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import NOTHING_REMEMBERED, LedgerFull, Unlicensed, Unreadable, decide
 from idtone.core.numbers import MALFORMED, WITHHELD, parse
-from lab.core.deciding import FOREIGN, HELD, NOW, FakeRegistry, call, own_policy, stopped, unoriginated
+from lab.core.fake_registry import FOREIGN, HELD, NOW, FakeRegistry, call, own_policy, stopped, unoriginated
 
 OUTGOING = Direction.OUTGOING
 POLICE = parse("110")

@@ -1,4 +1,4 @@
-"""Which line may present which number: a table, and a naive answer beside the index."""
+"""The numbers that each line may present: a table, and a naive answer beside the index."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ from idtone.core.numbers import Number, NumberKind, parse
 from idtone.registry.customer_lines.consistency import entry_faults
 from idtone.registry.customer_lines.index import LinesIndex, NoLines, compile_lines
 from idtone.registry.customer_lines.lines_document import ALWAYS, Entry
-from lab.registry.customer_lines.tables import DAY, GOOD, NOW, call, index_of
+from lab.registry.customer_lines.line_tables import DAY, GOOD, NOW, call, index_of
 
 ANOTHERS, UNKNOWN = Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN
 DAY_BEGINS = datetime(2026, 11, 9, 15, tzinfo=UTC)
@@ -102,7 +102,7 @@ ENTRY = st.builds(
 
 
 def naive(entries: list[Entry], number: int, endpoint: str, account: str, at: int) -> tuple[Reason | None, str | None]:
-    """By reading every entry."""
+    """Answer that is found by reading every entry."""
     of_line = [entry for entry in entries if endpoint in entry.endpoints]
     if not of_line:
         of_line = [entry for entry in entries if account in entry.accounts]

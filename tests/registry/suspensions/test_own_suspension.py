@@ -1,4 +1,4 @@
-"""The states of an operator's own suspension, and what they stop."""
+"""The states of an operator's own suspension, and the calls that each stops."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

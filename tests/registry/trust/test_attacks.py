@@ -17,25 +17,25 @@ from idtone.core.errors import TrustError
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 from lab.registry.trust.association import NEVER, STOPPED, SUSPENSIONS, Association, Machine
-from lab.registry.trust.forging import Change, forge, latest
+from lab.registry.trust.forge_role import Change, forge, latest
 
 PAST = (datetime.now(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 BEYOND = 2**31
-"""A version that the association's next versions do not exceed."""
+"""Version that the association's next versions do not exceed."""
 
 
 Attack = Callable[[Association], None]
 
 
 def few(role: str, beside: Callable[[list[dict[str, Any]]], object] = len) -> Attack:
-    """One of the holders signs."""
+    """Attack in which one of the holders signs."""
     return lambda association: forge(
         association, role, signers=association.signers(tuf_roles.ROLES[role].keys)[:1], beside=beside
     )
 
 
 def in_anothers_name(role: str) -> Attack:
-    """The holder of one key signs twice."""
+    """Attack in which the holder of one key signs twice."""
 
     def attack(association: Association) -> None:
         one, other = association.signers(tuf_roles.ROLES[role].keys)[:2]
@@ -50,7 +50,9 @@ def saying(role: str, **said: object) -> Attack:
 
 
 def root_with(change: Change, *, timestamp: Sequence[int] = ()) -> Attack:
-    """A root that its owners have signed, by mistake or under duress, and a timestamp by some of the duty keys."""
+    """Attack with a root that its owners have signed, by mistake or under duress, and a timestamp by some of the duty
+    keys.
+    """
 
     def attack(association: Association) -> None:
         forge(association, "root", change)
@@ -75,7 +77,7 @@ def _another_key_of_the_same_id(root: dict[str, Any]) -> None:
 
 
 def one_key_of_two_ids(association: Association) -> None:
-    """One owner would reach the threshold alone."""
+    """Give one key two ids, so that one owner would reach the threshold alone."""
     one = association.signers(Keys.DUTY)[0]
 
     def change(root: dict[str, Any]) -> None:
@@ -101,7 +103,7 @@ def one_key_of_two_ids_for_the_suspensions(association: Association) -> None:
 
 
 def older(role: str) -> Attack:
-    """A new snapshot names an earlier version of a role."""
+    """Attack in which a new snapshot names an earlier version of a role."""
     earlier = {f"{role}.json": {"version": 1}}
     return lambda association: forge(association, "snapshot", lambda snapshot: snapshot["meta"].update(earlier))
 
@@ -178,7 +180,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 
 @pytest.fixture
 def machine(made: Machine, tmp_path: Path) -> Machine:
-    """A copy of it."""
+    """A copy of that machine."""
     shutil.copytree(made.folder.parent, tmp_path, dirs_exist_ok=True)
     association = Association(tmp_path / "association", dict(made.association.keys), new=False)
     return Machine(association, tmp_path / "machine")

@@ -16,9 +16,9 @@ from idtone.core.errors import TrustError
 from idtone.core.numbers import parse
 from idtone.registry.sources import WHOLE_S, SignedSource
 from idtone.registry.trust import tuf_roles
-from idtone.registry.trust.client import Repository
+from idtone.registry.trust.publication_client import PublicationClient
 from idtone.registry.trust.tuf_roles import Keys
-from lab.core.deciding import NOW
+from lab.core.fake_registry import NOW
 from lab.registry.trust.association import STOPPED, Association, Machine, sign_without_rules
 
 STOPPED_NUMBER = parse("0312345677")
@@ -114,10 +114,10 @@ def test_signed_faults_are_logged_and_change_nothing(association, open_source, c
 
 @pytest.fixture
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """How often everything was verified."""
+    """One item for each time that everything was verified."""
     made: list[None] = []
-    update = Repository.update
-    monkeypatch.setattr(Repository, "update", lambda self: made.append(None) or update(self))
+    update = PublicationClient.update
+    monkeypatch.setattr(PublicationClient, "update", lambda self: made.append(None) or update(self))
     return made
 
 
@@ -185,7 +185,7 @@ def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(tmp_
 
 
 @pytest.mark.parametrize(
-    "trouble", ["idtone.registry.sources._indexed", "idtone.registry.trust.client.Repository.keep"]
+    "trouble", ["idtone.registry.sources._indexed", "idtone.registry.trust.publication_client.PublicationClient.keep"]
 )
 def test_a_generation_that_could_not_be_read_or_kept_is_tried_again(trouble, machine, open_source, caplog):
     now_s = [0.0]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from lab.tones.verification.legs import SAMPLE, leg
+from lab.tones.verification.made_legs import SAMPLE, leg
 
 OWN = "id: own\ntitle: 'Own [bold]'\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [400, 500, 600], on_ms: 100}]\n"
 
@@ -20,6 +20,6 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mono(tmp_path: Path) -> Path:
-    """The sample sound 0.7 s after the beginning."""
+    """Recording of the sample sound 0.7 s after the beginning."""
     soundfile.write(tmp_path / "mono.wav", leg(SAMPLE), 8000)
     return tmp_path / "mono.wav"

@@ -10,8 +10,8 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from idtone.tones.recordings import read_recording
 from idtone.tones.recordings.leg import Leg
-from lab.tones.commands.running import run
-from lab.tones.refusing import refusal
+from lab.tones.commands.run_tone import run
+from lab.tones.refusal_message import refusal
 
 NUMBERS = {
     "start_ms", "end_ms", "duration_ms", "rise_ms", "fall_ms", "level_dbm0", "level_dbov", "decay_db_per_s",
@@ -21,7 +21,7 @@ NUMBERS = {
 
 @pytest.fixture
 def recording(tmp_path):
-    """Two legs: the sample sound after half a second, and silence."""
+    """Recording of two legs: the sample sound after half a second, and silence."""
     left = np.pad(synthesise(load_library()["sample"], 8000), 4000)
     path = tmp_path / "call.wav"
     soundfile.write(path, np.stack([left, np.zeros_like(left)], axis=1), 8000, subtype="PCM_16")

@@ -3,9 +3,9 @@ import json
 import numpy as np
 
 from idtone.core.errors import DocumentError, UsageError
-from lab.tones.commands.running import run
-from lab.tones.recorded import profile_file, write
-from lab.tones.refusing import refusal
+from lab.tones.commands.run_tone import run
+from lab.tones.made_recordings import profile_file, write
+from lab.tones.refusal_message import refusal
 
 
 def assert_all(shown, *texts):

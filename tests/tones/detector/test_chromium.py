@@ -52,7 +52,7 @@ pytestmark = pytest.mark.nightly
 
 
 def _recording(path, sound):
-    """Speech, the sound, speech; Chromium plays it again and again."""
+    """Recording of speech, the sound, and speech; Chromium plays it again and again."""
     chance = np.random.default_rng(7)
     pause = np.zeros(RATE_HZ // 4, np.float32)
     speech = [speech_like(3 * RATE_HZ, chance) for _ in range(2)]

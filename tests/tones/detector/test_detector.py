@@ -1,4 +1,4 @@
-"""The browser's detector gives Python's verdicts, and its package is small and whole."""
+"""The browser's detector gives Python's verdicts, and its package is small and complete."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def test_its_own_tests_in_node_pass_with_the_verdicts_of_python(tmp_path):
 
 
 def _failed(detector_folder, corpus_folder):
-    """What of the tests in JavaScript fails."""
+    """Failures of the tests in JavaScript."""
     done = subprocess.run(
         [*find_or_get_node(), "--test", str(Path(corpus.__file__).with_name("detector.test.mjs"))],
         env=os.environ | {"DETECTOR": str(detector_folder), "CORPUS": str(corpus_folder)},

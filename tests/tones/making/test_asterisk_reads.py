@@ -7,13 +7,15 @@ from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
-from lab.nights import rest_at_night
+from lab.nightly_tests import rest_at_night
 from lab.tones.levels import level_dbm0, part
 from lab.tones.profiles import make, tone
 
 READ = [name for name, each in FORMATS.items() if each.delay_ms is not None]
 COARSE = {"gsm": (0.7, 2.0)}
-"""GSM 06.10 models a voice: at first it is too loud, and it never reaches the full level of a tone."""
+"""Tolerances of coarse codecs. GSM 06.10 models a voice: at first it is too loud, and it never reaches the full level
+of a tone.
+"""
 PROFILES = {
     # The first pause shows a codec that sounds too early, and 301.3 ms end inside a frame.
     "two tones": make(tone(on_ms=100), tone(600, on_ms=300, off_ms=100), tone(1040, on_ms=301.3)),
@@ -21,11 +23,11 @@ PROFILES = {
     "notice": load_library()["notice"],
 }
 _FINE = 16
-"""A shift is measured in these fractions of a sample."""
+"""Number of fractions of a sample in which a shift is measured."""
 
 
 def shift_ms(heard, sound):
-    """The delay of `heard`, by the peak of the cross-correlation."""
+    """Delay of `heard` in ms, by the peak of the cross-correlation."""
     size = 1 << 15
     spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sound, size))
     at = int(np.argmax(np.fft.irfft(spectrum, size * _FINE)))
@@ -33,13 +35,13 @@ def shift_ms(heard, sound):
 
 
 def onset_ms(pcm):
-    """When the power over about one period of the tone first exceeds a tenth of the loudest."""
+    """Time in ms at which the power over about one period of the tone first exceeds a tenth of the loudest."""
     power = np.convolve(pcm.astype(float) ** 2, np.ones(16), mode="same")
     return float(np.argmax(power > np.max(power) / 10)) / 8
 
 
 def converted(asterisk, path, content):
-    """The samples that Asterisk plays from a file on an 8 kHz channel."""
+    """Samples that Asterisk plays from a file on an 8 kHz channel."""
     path.write_bytes(content)
     path.parent.chmod(0o777)  # Asterisk has a user of its own
     said = asterisk.command(f"file convert {path} {path}.sln")

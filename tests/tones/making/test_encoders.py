@@ -14,7 +14,7 @@ from idtone.tones.making.encoders import encode, write
 from idtone.tones.making.formats import FORMATS, Libsndfile
 from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.profile_library import load_library
-from lab.nights import breadth
+from lab.nightly_tests import breadth
 from lab.tones.levels import decode, level_dbm0, part
 from lab.tones.profiles import make, tone
 
@@ -148,7 +148,7 @@ SHA256 = {
     "sln192": "85103755636ae8b4c8055cb4d93cc85116ad049495cf18ec18658b9fea8f19aa",
     "au": "da736f6deaed8c1255b090fa6ff91541c9e129b8aaf8457d7d5c958aae5ace42",
 }
-"""Of the files of both shipped sounds, one after the other."""
+"""Digests of the files of both shipped sounds, one after the other."""
 
 
 @pytest.mark.parametrize("name", SHA256)

@@ -9,9 +9,9 @@ from idtone.tones.making.scale import amplitude
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.making.waveform import waveform
 from idtone.tones.profile import Law
+from lab.tones.made_recordings import recorded, recording_of, write
 from lab.tones.profiles import make, tone
-from lab.tones.recorded import recorded, recording_of, write
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from idtone.tones.making.ogg import checksum, number_stream
 
 
 def plainly(page):
-    """RFC 3533, section 6: the polynomial 0x04c11db7, bit by bit."""
+    """Checksum by RFC 3533, section 6: the polynomial 0x04c11db7, bit by bit."""
     remainder = 0
     for byte in page:
         remainder ^= byte << 24

@@ -12,9 +12,9 @@ from idtone.tones.making.scale import amplitude
 from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.making.waveform import pcm_blocks, waveform
 from lab.tones.levels import level_dbm0, part
+from lab.tones.made_recordings import recording_of, write
 from lab.tones.profiles import make, tone
-from lab.tones.recorded import recording_of, write
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 TREMBLING = {"rate_hz": 100.0, "depth": 1.0}
 LEVELLED = [
@@ -24,7 +24,7 @@ LEVELLED = [
     tone(400, modulation={"rate_hz": 20, "depth": 1}),
     tone(400, modulation={"rate_hz": 10, "depth": 0.22}),
 ]
-"""All of them have whole periods in 100 ms."""
+"""Profiles that all have whole periods in 100 ms."""
 
 
 @pytest.mark.parametrize("segment", LEVELLED)
@@ -80,7 +80,7 @@ SHA256 = {
     "odd cycle": "f3ee310d74dd3280d572e7ddf2b3155911dbe0571a22a154a86c28b3457877db",
     "dithered": "49efb4f4a3ada5dbf0ff01f86295daddb4c18c002a1135afe4b02c558c7e005f",
 }
-"""Of the samples at 8000, 16000 and 44100 Hz, one after the other."""
+"""Digests of the samples at 8000, 16000 and 44100 Hz, one after the other."""
 
 
 def pcm_of(profile, sample_rate_hz=8000, **options):
@@ -100,7 +100,7 @@ def test_the_samples_are_the_same_on_every_machine_and_in_blocks(name):
 
 @pytest.mark.parametrize("frequency_hz", [1234.56789, 400.0, 3399.9])
 def test_an_hour_does_not_drift_and_needs_little_memory(frequency_hz):
-    """With a long period, with none, and with a short one."""
+    """The frequencies have a long period, none, and a short one."""
     last, length = np.empty(0, np.int16), 0
     tracemalloc.start()
     try:
@@ -127,7 +127,7 @@ def test_many_bursts_need_little_memory():
 
 @pytest.mark.parametrize(("level", "sample_rate_hz"), [(0, 8000), (-16, 16000), (-30, 48000)])
 def test_the_noise_is_that_of_16_bits(level, sample_rate_hz):
-    """By the residual of a least-squares sine."""
+    """The noise is the residual of a least-squares sine."""
     pcm = pcm_of(make(tone(1019.37, on_ms=2000, ramp_ms=0), level_dbm0=level), sample_rate_hz)
     turns = np.arange(len(pcm)) * 1019.37 / sample_rate_hz
     basis = np.stack([np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns), np.ones(len(pcm))], axis=1)
@@ -184,7 +184,7 @@ def test_a_ramp_shorter_than_half_a_sample_changes_nothing():
 
 @st.composite
 def cadences(draw):
-    """On and off times in hundredths of a millisecond, so that few cycles are whole samples."""
+    """Strategy of on and off times in hundredths of a millisecond, so that few cycles are whole samples."""
     times = st.integers(100, 3000).map(lambda hundredths: hundredths / 100)
     segments = [
         tone(*draw(st.sampled_from([(600,), (), (700.5, 900)])), on_ms=draw(times), off_ms=draw(times), ramp_ms=0.5)
@@ -195,7 +195,7 @@ def cadences(draw):
 
 
 def burst_edges(profile, sample_rate_hz):
-    """Each edge from its own time, in exact fractions."""
+    """First and last sample of each burst, each computed from its own time, in exact fractions."""
     at_ms = Fraction(0)
     for _ in range(profile.repeat):
         for segment in profile.segments:

@@ -18,7 +18,7 @@ def heard(profile, sample_rate_hz=8000):
 
 
 def assert_plan(profile, sample_rate_hz):
-    """The bursts of a plain profile, as exactly as `tone inspect` promises."""
+    """Check the bursts of a plain profile, as exactly as `tone inspect` promises."""
     inspection = heard(profile, sample_rate_hz)
     for planned, burst in zip(profile.bursts(), inspection.bursts, strict=True):
         found_hz = sorted(partial.frequency_hz for partial in burst.partials)
@@ -202,7 +202,9 @@ def voice(seconds, sample_rate_hz):
 
 
 def test_a_voice_takes_no_more_work_than_a_processor_does_in_its_time(monkeypatch):
-    """At most twice the length of the voice. The unknowns × samples of all fits show sooner what has become slower."""
+    """The work takes at most twice the length of the voice. The unknowns × samples of all fits show sooner what has
+    become slower.
+    """
     work, shares, solve = 0, [], spectral_lines._solve
 
     def counted(columns, samples):

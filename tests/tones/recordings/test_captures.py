@@ -8,7 +8,7 @@ from idtone.tones.recordings import captures
 from idtone.tones.recordings.captures import read_capture
 from lab import g711, voices
 from lab.tones.recordings import wire
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 TALK = g711.encode(voices.CALLER, g711.PCMU)
 ANSWER = g711.encode(voices.CALLED, g711.PCMA)
@@ -17,7 +17,7 @@ INVITE = b"INVITE sip:0312345678@10.0.0.2 SIP/2.0\r\nFrom: <sip:0901234567@10.0.
 
 @pytest.fixture
 def capture(tmp_path):
-    """Writes a capture of these packets, in the order of their times."""
+    """Function that writes a capture of these packets, in the order of their times."""
 
     def written(*parts):
         path = tmp_path / "call.pcap"
@@ -96,7 +96,7 @@ def test_no_number_of_the_signalling_leaks(capture):
 
 
 def hostile(step, ssrcs=1):
-    """Every fourth packet comes long after the packet before, also by the capture's clock."""
+    """Packets of which every fourth comes long after the one before, also by the capture's clock."""
     ticks = [number // 4 * step + number % 4 * 160 for number in range(20)]
     return wire.on_wire(
         (tick * 125_000, wire.rtp(number, tick, b"\xff" * 160, ssrc=ssrc))

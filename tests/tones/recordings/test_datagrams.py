@@ -7,7 +7,7 @@ import pytest
 from idtone.core.errors import RecordingError
 from idtone.tones.recordings.datagrams import address, datagrams, is_capture
 from lab.tones.recordings import wire
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 NOW_NS = wire.START_NS + 123_000
 WORDS = b"any words at all"

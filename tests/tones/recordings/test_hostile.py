@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from idtone.core.errors import RecordingError, ToneError
 from idtone.tones.recordings import ffmpeg_decoding
+from idtone.tones.recordings.audio_files import read_file
 from idtone.tones.recordings.captures import read_capture
-from idtone.tones.recordings.files import read_file
 from idtone.tones.recordings.read_recording import read
 from lab.tones.recordings import wire
 
@@ -20,7 +20,7 @@ FILES = [wire.audio(*each) for each in wire.CONTAINERS]
 
 @st.composite
 def damaged(draw, wholes):
-    """A valid file with octets changed, and pieces removed, doubled or inserted."""
+    """Strategy of valid files with octets changed, and pieces removed, doubled or inserted."""
     content = bytearray(draw(st.sampled_from(wholes)))
     for _ in range(draw(st.integers(1, 8))):
         # Damage has the most effect in headers.
@@ -32,7 +32,7 @@ def damaged(draw, wholes):
 
 @st.composite
 def lawless(draw):
-    """The packets of a sender that follows RFC 3550 for a while, and then does not."""
+    """Strategy of the packets of a sender that follows RFC 3550 for a while, and then does not."""
     sequence, timestamp, at_ns = draw(st.integers(0, 0xFFFF)), draw(st.integers(0, 0xFFFFFFFF)), 10**12
     packets = wire.talk(
         bytes(1600), sequence=sequence - 10, timestamp=timestamp - 1600, from_ns=at_ns - 10 * wire.FRAME_NS
@@ -75,7 +75,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture
 def without_ffmpeg(monkeypatch):
-    """ffmpeg takes longer to start than all the rest to read."""
+    """Leave ffmpeg out: it takes longer to start than all the rest to read."""
 
     def refuse(purpose):
         raise ToneError(f"{purpose} is left out")

@@ -5,10 +5,10 @@ import numpy as np
 import soundfile
 
 from idtone.core.errors import RecordingError
-from idtone.tones.recordings.opening import beginning_of, open_recording
+from idtone.tones.recordings.open_recording import beginning_of, open_recording
 from idtone.tones.recordings.read_recording import read
 from lab.tones.recordings import wire
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 TALK = wire.talk(bytes(4000))
 

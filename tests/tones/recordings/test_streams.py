@@ -74,7 +74,7 @@ def test_every_missing_packet_is_lost_and_nothing_else(gone, sequence, timestamp
 
 
 def pause(behind, ticks):
-    """The packets from number `behind` on, later by `ticks`, in their timestamps too."""
+    """Packets of the talk, those from number `behind` on later by `ticks`, in their timestamps too."""
     later = []
     for at_ns, data in TALK[behind:]:
         timestamp = int.from_bytes(data[4:8], "big") + ticks

@@ -6,17 +6,17 @@ import pytest
 
 from idtone.core.errors import UsageError
 from idtone.tones.showing.playing import play
-from lab.tones.refusing import refusal
+from lab.tones.refusal_message import refusal
 
 SAMPLES = np.array([0.0, 0.5, -1.0, 1.0, 2.0])
 PCM = np.array([0, 16384, -32768, 32767, 32767], "<i2").tobytes()
 LONG = np.zeros(200_000)
-"""More than a pipe holds: a program that ends early breaks the pipe."""
+"""Samples, more than a pipe holds: a program that ends early breaks the pipe."""
 
 
 @pytest.fixture
 def program(tmp_path, monkeypatch):
-    """Writes a script; no other program is in PATH, and sounddevice is not installed."""
+    """Function that writes a script; no other program is in PATH, and sounddevice is not installed."""
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))

@@ -1,4 +1,6 @@
-"""What a recording must not prove, and what it must not disprove: sounds that a line or a hook has changed."""
+"""Recordings that must not prove a sound, and those that must not disprove it: sounds that a line or a hook has
+changed.
+"""
 
 import functools
 
@@ -9,7 +11,7 @@ import soxr
 
 from idtone.tones.verification import report as reports
 from idtone.tones.verification.fit import Fitted, Fitter
-from idtone.tones.verification.parts import alone
+from idtone.tones.verification.parts import stands_alone
 from idtone.tones.verification.report import CheckOutcome
 from idtone.tones.verification.sound_plan import plan_of
 from idtone.tones.verification.verify import Verifier, heard_of, verdict_of, verdict_of_damaged
@@ -17,10 +19,10 @@ from lab import voices
 from lab.codecs import CODECS, G722
 from lab.g711 import PCMA, PCMU, encode
 from lab.tones.profiles import make, tone
-from lab.tones.verification.legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
+from lab.tones.verification.made_legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
 
 START_MS = 700
-"""At which `leg` has the sound."""
+"""Time in ms at which `leg` has the sound."""
 PULSES = make(tone(400, on_ms=100, off_ms=100), repeat=2)
 GLIDE = make(tone(600, on_ms=300, off_ms=60, sweep={"to_hz": [1200]}), tone(1200, on_ms=150))
 verifier = functools.cache(Verifier)
@@ -72,7 +74,7 @@ def test_a_sound_that_lacks_a_part_never_conforms(profile, missing):
 
 
 def through(payload_type, *pieces):
-    """What a telephone hears; the sender's encoder begins anew with each piece, the telephone's decoder does not."""
+    """Audio of a telephone. The sender's encoder begins anew with each piece, and the telephone's decoder does not."""
     frames = []
     for piece in pieces:
         if payload_type == G722:
@@ -83,7 +85,7 @@ def through(payload_type, *pieces):
 
 
 def as_sent(profile):
-    """16 bit, without silence around it, filled up to whole packets."""
+    """Sound in 16 bit, without silence around it, filled up to complete packets."""
     samples = leg(profile, at_ms=0, after_ms=0, apart_ms=0, noise_dbov=-90)
     return np.round(np.pad(samples, (0, -len(samples) % 160)) * 32768).astype(np.int16)
 
@@ -98,7 +100,7 @@ def test_a_whole_sound_at_the_very_beginning_conforms_also_if_a_voice_follows_at
 
 
 RING_BACK = np.round(8000 * np.sin(2 * np.pi * 400 * np.arange(320) / RATE_HZ)).astype(np.int16)
-"""Two packets."""
+"""Ring-back of two packets."""
 
 
 def test_a_sound_that_a_codec_began_much_too_loud_conforms():
@@ -144,7 +146,7 @@ def test_edges_that_cannot_be_measured_are_unknown():
 
 
 def replayed(profile, first_ms, end_ms, gap_ms):
-    """A part of the sound, then the whole of it."""
+    """Recording of a part of the sound, followed by the complete sound."""
     sound = synthesise(profile, RATE_HZ)[: at(bursts_of(profile)[-1][1])]
     silence, noise = np.zeros(at(600)), np.random.default_rng(1)
     samples = np.concatenate([silence, sound[at(first_ms) : at(end_ms)], np.zeros(at(gap_ms)), sound, silence])
@@ -207,7 +209,7 @@ def test_a_burst_that_comes_too_late_leaves_it_open(by_ms):
 
 
 def test_a_gap_in_the_first_burst_leaves_it_open():
-    """As where Asterisk sends five packets and then none for 130 ms, because the machine is busy."""
+    """Asterisk sends five packets and then none for 130 ms, because the machine is busy."""
     samples = as_sent(SAMPLE) / np.float32(32768)
     report = verify(SAMPLE, np.concatenate([samples[: at(100)], np.zeros(at(130), np.float32), samples[at(100) :]]))
     assert report.verdict == "cannot-tell"
@@ -298,7 +300,7 @@ def test_what_a_room_explains_does_not_leave_it_open(profile, seed):
 
 
 def test_a_room_explains_nothing_where_the_tone_is_there_before_the_sound():
-    """As ring-back is: then it may be a pulsating tone, of which a part is like the sound."""
+    """Ring-back is such a tone: then it may be a pulsating tone, of which a part is like the sound."""
     samples = in_a_hall(leg(ONE), 1)
     ringing = make(tone(1004, on_ms=600, modulation={"rate_hz": 16, "depth": 0.85}))
     samples[at(START_MS - 660) : at(START_MS - 60)] += synthesise(ringing, RATE_HZ).astype(np.float32)
@@ -318,7 +320,7 @@ def test_a_room_explains_nothing_where_the_tone_is_there_before_the_sound():
     ],
 )
 def test_a_sound_is_alone_where_it_is_quiet_around_it_and_that_is_known(lost_ms, loud_ms, is_alone):
-    """From 250 ms before it to 360 ms after it, which is at 300 ms."""
+    """The quiet reaches from 250 ms before it to 360 ms after it, which is at 300 ms."""
     samples = leg(PULSES)
     heard = None
     if lost_ms:
@@ -329,7 +331,7 @@ def test_a_sound_is_alone_where_it_is_quiet_around_it_and_that_is_known(lost_ms,
         samples[first:end] += np.sin(2 * np.pi * 400 * np.arange(end - first) / RATE_HZ)
     fitted, _ = next(verifier(PULSES).fits(samples, heard))
     assert fitted.start_s == pytest.approx(START_MS / 1000, abs=0.01)
-    assert alone(Fitter(plan_of(PULSES)).baseband(samples, heard, fitted.first), fitted) is is_alone
+    assert stands_alone(Fitter(plan_of(PULSES)).baseband(samples, heard, fitted.first), fitted) is is_alone
 
 
 def test_a_room_that_fills_what_is_missing_does_not_make_it_conform():
@@ -428,7 +430,7 @@ def test_the_verdict_on_a_place_where_bursts_may_be_missing(tests, score, is_alo
 
 @pytest.mark.parametrize(("profile", "exact"), [(PULSES, 0.001), (GLIDE, 0.001 + 600 / 0.3 / 900 * 0.004)])
 def test_a_glide_moved_by_a_codec_still_has_its_own_pitch(profile, exact):
-    """By 4 ms: 8 Hz of the 900 Hz in its middle."""
+    """The codec moves it by 4 ms: 8 Hz of the 900 Hz in its middle."""
     fits = [Fitted(0, 1, sign * share * exact, 0, 0, ()) for sign in (1, -1) for share in (0.99, 1.01)]
     assert [verifier(profile).has_true_pitch(each) for each in fits] == [True, False] * 2
 

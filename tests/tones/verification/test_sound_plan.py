@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from idtone.core.errors import ToneError
 from idtone.tones.verification.sound_plan import CLOSE_HZ, plan_of
+from lab.tones.made_recordings import noise, recorded, recording_of, write
 from lab.tones.profiles import make, tone
-from lab.tones.recorded import noise, recorded, recording_of, write
-from lab.tones.refusing import refusal
-from lab.tones.verification.legs import SAMPLE
+from lab.tones.refusal_message import refusal
+from lab.tones.verification.made_legs import SAMPLE
 
 
 def test_times_count_from_the_middle_of_the_first_ramp():
@@ -37,7 +37,7 @@ def test_no_tone_is_lost_in_the_grouping(frequencies):
 
 
 def plan_of_recorded(tmp_path, sound):
-    """The plan of a recording that holds the sound of another profile."""
+    """Plan of a recording that holds the sound of another profile."""
     path = write(tmp_path / "master.wav", recorded(sound, 16_000, 50), 16_000, "PCM_24")
     return plan_of(recording_of(path, 50, 50 + sound.duration_ms))
 

@@ -1,4 +1,4 @@
-"""A desk that is killed at a certain moment."""
+"""A desk that is killed at a given moment."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from idtone.office.desk.recorded_changes import RecordedChanges
 from idtone.office_cli import app
 
 MOMENTS = {"before its leaf": (OfficeLedger, "record_as"), "after its leaf": (RecordedChanges, "_change")}
-"""At which method it is killed."""
+"""Methods at which it is killed."""
 
 
 def killed_at(moment: str, call: int, words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""An authority's folder with two members that have keys, a report desk in it, and what members send."""
+"""An authority's folder with two members that have keys, a report desk in it, and the members' documents."""
 
 import base64
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from lab.registry.examples import GOOD, with_keys
 NOW = datetime.now(UTC)
 AT = NOW - timedelta(days=10)
 NUMBER, ELSEWHERE = "0312345678", "0399999999"
-"""The first is m-0001's; no member holds the other."""
+"""The first number is m-0001's; no member holds the other."""
 NAME, CONTACT, WORDS = "申告 花子", "hanako@mail.example", "銀行員を名乗る男に口座を聞かれた"
 PHRASE = "of the officer"
 RECEIPT = "ABCDE-FGHJK-MNPQR-STVWX"
@@ -41,7 +41,9 @@ SERVICE = "うその電話サービス"
 
 
 def authority(folder: Path) -> Path:
-    """Three members, of which the third holds no number; and the report officer's key beside the folder."""
+    """An authority with three members, of which the third holds no number; the report officer's key is beside the
+    folder.
+    """
     folder.mkdir()
     text = GOOD.partition("suspensions:")[0]
     text += '  - id: m-0003\n    name: {ja: 三番電話, en: Third Telecom}\n    numbers: ["0312340003"]\n'
@@ -57,12 +59,12 @@ def report(number: str = NUMBER, named: bool = True, disclose: bool = False) -> 
 
 
 def service_report() -> ServiceReport:
-    """About a service, without a call and without a name."""
+    """A report about a service, without a call and without a name."""
     return ServiceReport.model_validate({"service": SERVICE, "what": WORDS})
 
 
 class Members:
-    """What each of the members does at one desk."""
+    """The acts of the members at one desk."""
 
     def __init__(self, folder: Path) -> None:
         self.desk = Desk(folder, RULES)

@@ -1,4 +1,4 @@
-"""How names, readings and addresses are spelt before they are compared, and how well that recognises a customer."""
+"""The spelling of names, readings and addresses before they are compared, and how well it recognises a customer."""
 
 from importlib.resources import files
 

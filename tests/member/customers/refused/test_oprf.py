@@ -1,4 +1,6 @@
-"""RFC 9497's test vectors for ristretto255-SHA512 (appendix A.1), all three modes, and what is no element."""
+"""RFC 9497's test vectors for ristretto255-SHA512 (appendix A.1), all three modes, and encodings that are no
+element.
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The public form of an application over HTTP: applicants, attackers, and the office that receives what they send."""
+"""The public form of an application over HTTP: applicants, attackers, and the office that receives their input."""
 
 import io
 import re
@@ -10,7 +10,7 @@ import pytest
 from aiohttp import FormData, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from idtone.office.authority.signing_terms import OnlineTerms
+from idtone.office.authority.authority_settings import OnlineTerms
 from idtone.office.desk.applicants.application_page import CORRECT_PATH, FORM_PATH, PROBLEMS, STATUS_PATH
 from idtone.office.desk.applicants.application_routes import FILES
 from idtone.office.desk.applicants.expiry import erase_due

@@ -1,4 +1,4 @@
-"""What applicants have handed in, while the office acts on it, and what remains of it."""
+"""Submissions of applicants, while the office acts on them, and what remains of them."""
 
 import hashlib
 import threading
@@ -24,7 +24,9 @@ TAKEN = ("--member", "m-0103", "--document", "登記事項証明書", "--checked
 
 
 def test_the_applicant_cannot_change_what_the_office_is_receiving(office: Office, monkeypatch: pytest.MonkeyPatch):
-    """Else there is an application in the registry, and the applicant's is still open: it would be received again."""
+    """The application would be in the registry otherwise, and the applicant's still open: it would be received
+    again.
+    """
     made, kept, refused = hand_in(office.folder, FIELDS, PDF), Submissions(office.folder), list[Exception]()
     apply: Callable[..., object] = change_registry.apply
     monkeypatch.setattr(submissions, "TURN_WITHIN_S", 0.1)

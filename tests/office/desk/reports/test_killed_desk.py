@@ -1,4 +1,6 @@
-"""The desk over HTTP, killed while it accepts a report and its answer: what a reader of the ledger then finds."""
+"""The desk over HTTP, killed while it accepts a report and its answer: the state that a reader of the ledger then
+finds.
+"""
 
 import os
 import signal
@@ -17,14 +19,14 @@ from idtone.office.desk.office_ledger import OfficeAct
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.traceback import Finding
 from idtone.registry.correspondence.desk_client import PATH
-from lab.forked import Forked
-from lab.nights import rest_at_night
+from lab.forked_idtone import Forked
+from lab.nightly_tests import rest_at_night
 from lab.office.desk.desk_process import attended
 from lab.office.desk.reports.dying_desk import MOMENTS, killed_at
 from lab.office.desk.reports.members import Members, authority, report
 
 CHANGES = {"the report or the answer": 1, "the document": 2}
-"""Each document makes two changes, one in each store."""
+"""Changes by each document: two, one in each store."""
 
 
 def send(url: str, octets: bytes) -> dict[str, str]:
@@ -51,7 +53,7 @@ def send_to_a_desk_that_dies(folder: Path, octets: bytes, moment: str, call: int
 
 
 def check_that_leaves_and_stores_agree(folder: Path) -> list[OfficeAct]:
-    """Each leaf names what is kept, and all that is kept has one leaf."""
+    """Check that each leaf names a stored document, and that each stored document has one leaf. Returns the acts."""
     desk = Desk(folder, RULES)
     reports = ReportDesk(desk)
     acts = desk.ledger.acts()

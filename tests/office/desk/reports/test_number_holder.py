@@ -1,11 +1,11 @@
-"""Which member held a number at a time, by the editions that the repository keeps."""
+"""The member that held a number at a time, by the editions that the repository keeps."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from idtone.core.numbers import Number, parse
-from idtone.member.reports.report_documents import span
+from idtone.member.reports.report_documents import time_span
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.reports import number_holder
 from idtone.office.desk.reports.number_holder import Basis, Holder, holder_of
@@ -46,7 +46,7 @@ def workspace(tmp_path_factory) -> Workspace:
 
 
 def holder(workspace: Workspace, at: datetime, within_minutes: int = 0, number: Number = NUMBER) -> Holder:
-    return holder_of(workspace, number, at, span(at, within_minutes))
+    return holder_of(workspace, number, at, time_span(at, within_minutes))
 
 
 @pytest.mark.parametrize(("at", "held_by"), HELD)

@@ -8,8 +8,8 @@ from idtone.core.errors import DocumentError
 from idtone.member.reports.report_documents import AnswerResult
 from idtone.office.desk.reports.rate_limit import RateLimit
 from idtone.office.desk.reports.report_rules import FILE, ReportRules, read_rules
-from idtone.office.desk.reports.small_counts import published
-from idtone.office.desk.reports.traceback import Finding, Next, after, first
+from idtone.office.desk.reports.small_counts import without_small_counts
+from idtone.office.desk.reports.traceback import Finding, Next, first_request, next_request
 from lab.repository import ROOT
 
 HELD, NOT_OURS, UPSTREAM = AnswerResult.CUSTOMER_HELD, AnswerResult.NOT_OURS, AnswerResult.UPSTREAM
@@ -38,16 +38,16 @@ SEVERAL = [
 
 @pytest.mark.parametrize(("asked", "result", "upstream", "follows"), AFTER)
 def test_what_follows_an_answer(asked, result, upstream, follows):
-    assert after(asked, result, upstream, most=3) == follows
+    assert next_request(asked, result, upstream, most=3) == follows
 
 
 @pytest.mark.parametrize(("asked", "result", "upstream", "holders", "follows"), SEVERAL)
 def test_what_follows_if_several_members_held_the_number(asked, result, upstream, holders, follows):
-    assert after(asked, result, upstream, 3, holders) == follows
+    assert next_request(asked, result, upstream, 3, holders) == follows
 
 
 def test_the_holder_is_asked_first_and_without_one_the_office_acts():
-    assert (first(["a", "b"]), first([])) == (Next(member="a"), Next(finding=Finding.NO_HOLDER))
+    assert (first_request(["a", "b"]), first_request([])) == (Next(member="a"), Next(finding=Finding.NO_HOLDER))
 
 
 COUNTS = [
@@ -65,13 +65,13 @@ COUNTS = [
 
 @pytest.mark.parametrize(("counts", "shown", "total"), COUNTS)
 def test_small_counts_are_not_shown(counts, shown, total):
-    found = published(counts, least=5)
+    found = without_small_counts(counts, least=5)
     assert (dict(found.counts), found.total) == (shown, total)
 
 
 def test_no_small_count_can_be_computed():
     for numbers in itertools.product(range(9), repeat=3):
-        found = published(dict(zip("abc", numbers, strict=True)), least=5)
+        found = without_small_counts(dict(zip("abc", numbers, strict=True)), least=5)
         hidden = [n for name, n in zip("abc", numbers, strict=True) if found.counts[name] is None]
         if hidden and found.total is not None:
             assert len(hidden) > 1, numbers

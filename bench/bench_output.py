@@ -1,0 +1,58 @@
+"""Common parts of every bench: its options, its results as a table or as JSON, and its progress."""
+
+import argparse
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+PROGRESS: Final = Console(stderr=True, highlight=False, markup=False)
+_WIDTH: Final = 150
+"""Width of a table with many figures, in columns, also without a terminal."""
+
+Found = Mapping[str, Any]
+"""Name → a figure, or several figures by name."""
+
+
+def options(description: str | None, **numbers: float) -> argparse.ArgumentParser:
+    """A parser with --json, and an option for each of these numbers, which are the defaults."""
+    parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    for name, number in numbers.items():
+        parser.add_argument(f"--{name}", type=type(number), default=number, help="default %(default)s")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    return parser
+
+
+def report(title: str, found: Found, as_json: bool) -> None:
+    """Print the findings; in the table each name has a line with its figures."""
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    shown = Table("what", "", title=title, box=None)
+    for name, value in found.items():
+        figures = value if isinstance(value, Mapping) else {"": value}
+        shown.add_row(
+            name.replace("_", " "), ", ".join(f"{key} {_text(each)}".strip() for key, each in figures.items())
+        )
+    Console().print(shown)
+
+
+def print_table(title: str, rows: Sequence[Found], width: int = _WIDTH) -> None:
+    """A row for each finding, a column for each of its figures."""
+    shown = Table(title=title)
+    for name, value in rows[0].items():
+        shown.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        shown.add_row(*map(_text, row.values()))
+    Console(width=max(width, Console().width)).print(shown)
+
+
+def _text(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,38 @@
+"""One PBX with the hook and the service of the present checkout; it runs loads on request.
+
+    PYTHON checkout_bench.py PACKAGE
+
+`PACKAGE` is the place of `bench.cost` in this checkout. Standard input has a line `WAY RATE SECONDS` for each load;
+standard output has a line of JSON for each, after `ready`. `compare_versions` starts it by its path, in two
+checkouts.
+"""
+
+import importlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+
+def main(package: str) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # it stops what it has started
+    sys.path[0] = os.getcwd()  # that checkout's modules, not the ones beside this file
+    measuring, ways = (importlib.import_module(f"{package}.{name}") for name in ("measuring", "ways"))
+    with tempfile.TemporaryDirectory(prefix="idtone-cost-") as folder, measuring.bench(Path(folder)) as bed:
+        print("ready", flush=True)
+        for line in sys.stdin:
+            way, rate, seconds = line.split()
+            run = bed.run(ways.Way(way), float(rate), float(seconds))
+            found = {
+                "connected_ms": [sample.connected_ms for sample in run.samples],
+                "post_dial_ms": [sample.post_dial_ms for sample in run.samples],
+                "asterisk_ms": run.asterisk_ms_per_call, "service_ms": run.service_ms_per_call,
+                "offered": run.offered, "failed": run.failed, "unrecorded": run.unrecorded,
+            }  # fmt: skip
+            print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

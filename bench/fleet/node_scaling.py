@@ -1,0 +1,185 @@
+"""One, two and three nodes under the same calls: the cost of each part, and the model's accuracy.
+
+    python -m bench.fleet.node_scaling [--rate 20] [--seconds 30] [--json]
+
+The model is made from the measurement with one node, and predicts those with two and three. Only the ratios of measured
+to predicted figures matter, because other work on the machine changes all figures alike.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.bootstrap import find_or_get as find_asterisk
+from lab.carrier import Carrier
+from lab.fleet import Fleet, fleet, until
+from lab.kamailio import find_or_get as find_kamailio
+from lab.lab import LICENSED
+from lab.postgresql import programs
+from lab.processes import end_in_order, ended_children_s, processor_s
+
+from ..bench_output import PROGRESS, options, print_table, report
+from .model import PARTS, Cost, Measured, predicted
+
+NODES: Final = (1, 2, 3)
+IDLE_S: Final = 10.0
+_STORED: Final = """
+    SELECT coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::bigint, pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')
+    FROM pg_class JOIN pg_namespace ON relnamespace = pg_namespace.oid
+    WHERE nspname LIKE 'idtone!_%' ESCAPE '!' AND relkind = 'r'
+"""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Counters of the fleet since its start; processor time in seconds."""
+
+    at_s: float
+    processor_s: dict[str, float]
+    rows: int
+    database_bytes: int
+    wal_bytes: int
+    ledger_bytes: int
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """The measurement of `nodes` with `calls_per_s` calls: busy processors, without and with calls, and stored rows and
+    bytes.
+    """
+
+    nodes: int
+    calls_per_s: float
+    idle: dict[str, float]
+    busy: dict[str, float]
+    idle_wal_bytes_per_s: float
+    stored_per_s: dict[str, float]
+
+
+def counted(running: Fleet) -> Counted:
+    """The present counters. Those of PostgreSQL count all nodes together."""
+    pids: dict[str, Iterable[int]] = {
+        "kamailio": [pid for proxy in running.proxies for pid in proxy.pids],
+        "asterisk": [node.asterisk.process.pid for node in running.nodes if node.asterisk.process],
+        "service": [node.service.pid for node in running.nodes],
+        "postgresql": [*running.primary.pids, *running.standby.pids],
+    }
+    spent_s = {name: sum(map(processor_s, each)) for name, each in pids.items()}
+    spent_s["postgresql"] += sum(ended_children_s(each.pids[0]) for each in (running.primary, running.standby))
+    ((octets, wal),) = running.primary.execute(_STORED, "idtone")
+    return Counted(
+        time.monotonic(),
+        spent_s,
+        _rows(running),
+        int(octets),
+        int(wal),
+        sum(node.service.ledger.stat().st_size for node in running.nodes),
+    )
+
+
+def _rows(running: Fleet) -> int:
+    """Number of rows, counted one by one, because PostgreSQL's statistics are late."""
+    schemas = running.primary.execute(
+        "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'idtone!_%' ESCAPE '!'", "idtone"
+    )
+    tables = [f"{schema}.{table}" for (schema,) in schemas for table in ("steps", "hashes", "sought")]
+    query = " + ".join(f"(SELECT count(*) FROM {table})" for table in tables)  # noqa: S608 - idtone's own names
+    return int(running.primary.execute(f"SELECT {query}", "idtone")[0][0])
+
+
+def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> Scaled:
+    """The measurement without calls, then with them."""
+    before = counted(running)
+    time.sleep(IDLE_S)
+    idle = counted(running)
+    half = rate / len(running.proxies)
+    carriers = [
+        Carrier(proxy.address, [LICENSED], half, seconds, folder / f"carrier-{number}", name=f"s{number}")
+        for number, proxy in enumerate(running.proxies)
+    ]
+    calls = sum(len(carrier.finish()) for carrier in carriers)
+    until(
+        lambda: all(node.metrics().get("idtone_ledger_unreplicated_steps") == 0 for node in running.nodes),
+        "replicas",
+        30,
+    )
+    after = counted(running)
+    took_s = after.at_s - idle.at_s
+    return Scaled(
+        len(running.nodes),
+        calls / took_s,
+        _processors(before, idle),
+        _processors(idle, after),
+        (idle.wal_bytes - before.wal_bytes) / (idle.at_s - before.at_s),
+        {
+            "rows_per_s": (after.rows - idle.rows) / took_s,
+            "database_bytes_per_s": (after.database_bytes - idle.database_bytes) / took_s,
+            "wal_bytes_per_s": (after.wal_bytes - idle.wal_bytes) / took_s,
+            "ledger_bytes_per_s": (after.ledger_bytes - idle.ledger_bytes) / took_s,
+        },
+    )
+
+
+def _processors(before: Counted, after: Counted) -> dict[str, float]:
+    took_s = after.at_s - before.at_s
+    return {name: (after.processor_s[name] - before.processor_s[name]) / took_s for name in PARTS}
+
+
+def measured(one: Scaled) -> Measured:
+    """The cost of one call, by a measurement."""
+    rate, stored = one.calls_per_s, one.stored_per_s
+    parts = {
+        name: Cost(1000 * max(0.0, one.busy[name] - one.idle[name]) / rate, 1000 * one.idle[name] / one.nodes)
+        for name in PARTS
+    }
+    return Measured(
+        parts,
+        rows_per_call=stored["rows_per_s"] / rate,
+        database_bytes_per_call=stored["database_bytes_per_s"] / rate,
+        wal_bytes_per_call=max(0.0, stored["wal_bytes_per_s"] - one.idle_wal_bytes_per_s) / rate,
+        wal_bytes_per_node_second=one.idle_wal_bytes_per_s / one.nodes,
+        ledger_bytes_per_call=stored["ledger_bytes_per_s"] / rate,
+    )
+
+
+def ratios(model: Measured, one: Scaled) -> dict[str, float]:
+    """Ratio of each measured figure to the predicted one."""
+    told = predicted(model, one.calls_per_s, one.nodes)
+    return {name: value / told[name] for name, value in {**one.busy, **one.stored_per_s}.items() if told[name]}
+
+
+def scale(rate: float, seconds: float, tell: Callable[[str], None]) -> list[Scaled]:
+    """The measurement of a new fleet for each number of nodes."""
+    found = []
+    with programs() as postgresql:
+        asterisk, kamailio = find_asterisk(), find_kamailio()
+        for nodes in NODES:
+            tell(f"{nodes} nodes …")
+            with (
+                tempfile.TemporaryDirectory(prefix="idtone-scale-") as folder,
+                fleet(Path(folder), asterisk, kamailio, postgresql, count=nodes) as running,
+            ):
+                found.append(measure(running, rate, seconds, Path(folder)))
+    return found
+
+
+def main() -> None:
+    """Measure, and print tables or JSON."""
+    chosen = options(__doc__, rate=20.0, seconds=30.0).parse_args()
+    end_in_order()
+    found = scale(chosen.rate, chosen.seconds, PROGRESS.print)
+    model = measured(found[0])
+    compared = [{"nodes": one.nodes, **ratios(model, one)} for one in found[1:]]
+    if chosen.json:
+        measurements = [asdict(one) for one in found]
+        report("", {"measured": asdict(model), "over_predicted": compared, "measurements": measurements}, True)
+        return
+    print_table("processors that were busy", [{"nodes": one.nodes, **one.busy} for one in found])
+    print_table("measured over predicted", compared)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,397 @@
+"""The text of `fallback.conf` beside the sounds. It has the numbers that the hook refuses while the service is down,
+because they are suspended or never originate, and those that this node may use.
+
+It is in Asterisk's configuration syntax, and the hook reads it with AST_CONFIG(). It survives both processes and needs
+no reload; the registry can change while Asterisk is down. docs/adr/0002 explains why it is not AstDB or a generated
+include. `fallback_keeper` writes it.
+"""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from heapq import merge
+from itertools import islice
+from math import ceil, floor, inf
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from idtone import dialplan
+from idtone.core.calls import Period, Suspension
+from idtone.core.decision import Policy, Remembered, Unlicensed
+from idtone.core.errors import FallbackError
+from idtone.core.number_spans import NumberSpan, disjoint, patterns
+from idtone.core.translation import Message
+
+ENTRIES_LIMIT: Final = 100_000
+"""Maximum number of entries for the suspended numbers if members' stocks are among them and of entries for the node's
+own numbers.
+"""
+NEVER_LIMIT: Final = 200_000
+"""Maximum number of entries for the numbers that never originate. They are in sections, so a look-up visits a
+thousandth of them.
+"""
+
+
+_Entry = tuple[str, str]
+"""A pattern of numbers, and its times."""
+
+
+class NeverOriginatingNumbers(Protocol):
+    """The numbers that never originate, of one edition of their list."""
+
+    def placed(self) -> Iterable[tuple[NumberSpan, Period]]:
+        """All spans with their periods, ascending by first number."""
+        ...
+
+
+class FallbackOwnStops(Protocol):
+    """The interface of the operator's own suspensions for the file."""
+
+    @property
+    def digest(self) -> str:
+        """A digest of the stops. It differs for different stops, and is empty without any."""
+        ...
+
+    def spans(self) -> Iterable[tuple[NumberSpan, Suspension]]:
+        """Spans of the stopped numbers, ascending by first number."""
+        ...
+
+
+class _NoStops:
+    digest = ""
+
+    def spans(self) -> Iterable[tuple[NumberSpan, Suspension]]:
+        return ()
+
+
+NO_OWN_STOPS: Final[FallbackOwnStops] = _NoStops()
+
+
+class FallbackRegistry(Protocol):
+    """The interface of a registry for the file."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def origin(self) -> str:
+        """A digest of the files from which it was read."""
+        ...
+
+    def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
+        """Spans of suspended numbers, ascending by first number. With `stocks` False, the numbers of suspended members
+        are left out.
+        """
+        ...
+
+    @property
+    def never_originating(self) -> NeverOriginatingNumbers | None:
+        """The numbers that never originate; None if there is no list."""
+        ...
+
+    def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
+        """Spans of numbers that the member may use, or all members if `member` is None. Each comes with its period,
+        ascending by first number.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """The numbers that a node may use, by its policy."""
+
+    all: bool
+    """True if it may use any number: the policy connects numbers of other members, and unknown ones."""
+    member: str | None
+    """The member whose numbers it may use; None means all members."""
+    by_line: bool = False
+    """True if each line of a customer may present only its own numbers (`fallback_lines`)."""
+
+    @classmethod
+    def by(cls, policy: Policy, by_line: bool) -> Usable:
+        foreign = policy.foreign_numbers is Unlicensed.NOTICE
+        is_any = foreign and policy.unknown_numbers is Unlicensed.NOTICE
+        return cls(is_any, None if foreign else policy.member, by_line)
+
+    @property
+    def digest(self) -> str:
+        """A digest of this policy. With the same registry, it differs if the node's own numbers differ."""
+        return hashlib.sha256(f"{self.all} {self.member} {self.by_line}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """The text of the file. `has_stocks` is True if it has all suspensions, `has_never` if it has all numbers that
+    never originate, and `has_own` if it has the node's own numbers. Without these, the hook refuses every call.
+    """
+
+    text: str
+    has_stocks: bool
+    has_never: bool
+    has_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a whole file: the version of its registry, the digest of that registry's files, the digest of
+    `Usable`, and whether each line may present only its own numbers.
+    """
+
+    version: int
+    origin: str
+    usable: str = ""
+    by_line: bool = False
+
+
+NO_END: Final = End(0, "")
+
+
+def render(
+    suspended: Iterable[tuple[NumberSpan, Suspension]],
+    own: Iterable[tuple[NumberSpan, Period]] | None,
+    end: End = NO_END,
+    never: Iterable[tuple[NumberSpan, Period]] = (),
+) -> str:
+    """The file's text: the suspended numbers, those that never originate, and the node's own numbers, each ascending by
+    first number, as patterns with their times; then its end. If `own` is None, the node may use any number.
+
+    `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first time to the second
+    (exclusive), and again from the third. Times are in seconds since 1970.
+    """
+    sections = _sections(islice(entries_of(never), NEVER_LIMIT))
+    return _text(entries_of(suspended), sections, _ANY if own is None else entries_of(own), end)
+
+
+_ANY: Final = ((dialplan.FALLBACK_ALL, "yes"),)
+
+
+def _text(suspended: Iterable[_Entry], never: Iterable[str], own: Iterable[_Entry], end: End) -> str:
+    entries = "\n".join(
+        (
+            "; Written by idtone; the hook reads it while the service is down.",
+            f"[{dialplan.FALLBACK_SUSPENDED}]",
+            *(f"{pattern} = {times}" for pattern, times in suspended),
+            *never,
+            f"[{dialplan.FALLBACK_OWN}]",
+            *(f"{pattern} = {times}" for pattern, times in own),
+            "",
+        )
+    )
+    return _ended(entries, end)
+
+
+def _ended(entries: str, end: End) -> str:
+    return with_end(
+        entries,
+        f"registry = {end.version}\norigin = {end.origin}\nusable = {end.usable}\n"
+        f"{dialplan.FALLBACK_LINES} = {'yes' if end.by_line else 'no'}\n",
+    )
+
+
+def with_end(entries: str, facts: str = "") -> str:
+    """The text of a whole file: the entries and its end. The end has the lines `facts` and the digest of the
+    entries.
+    """
+    digest = hashlib.sha256(entries.encode("ascii")).hexdigest()
+    return (
+        f"{entries}[{dialplan.FALLBACK_END}]\n{facts}"
+        f"{dialplan.FALLBACK_DIGEST} = {digest}\n{dialplan.FALLBACK_COMPLETE} = yes\n"
+    )
+
+
+_END: Final = re.compile(
+    rf"\[{dialplan.FALLBACK_END}\]\nregistry = (\d+)\norigin = (\w*)\nusable = (\w*)\n"
+    rf"{dialplan.FALLBACK_LINES} = (yes|no)\n{dialplan.FALLBACK_DIGEST} = (\w+)\n"
+    rf"{dialplan.FALLBACK_COMPLETE} = yes\n".encode()
+)
+
+
+def end_of(octets: bytes) -> End | None:
+    """The end of a whole file; None if the file is cut or was changed."""
+    at = octets.rfind(f"[{dialplan.FALLBACK_END}]".encode())
+    found = _END.fullmatch(octets, max(0, at))
+    if not found or hashlib.sha256(octets[:at]).hexdigest().encode() != found[5]:
+        return None
+    return End(int(found[1]), found[2].decode(), found[3].decode(), found[4] == b"yes")
+
+
+def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
+    """The lines of the numbers that never originate, by section."""
+    sections: dict[str, list[str]] = {}
+    for pattern, times in entries:
+        digits = pattern.rstrip("x")[-dialplan.FALLBACK_NEVER_DIGITS :]
+        sections.setdefault(digits, []).append(f"{pattern} = {times}")
+    if sections:
+        yield from (f"[{dialplan.FALLBACK_LIST}]", f"entries = {sum(map(len, sections.values()))}")
+    for digits, lines in sorted(sections.items()):
+        yield f"[{dialplan.FALLBACK_NEVER}{digits}]"
+        yield from lines
+
+
+def origin_with(origin: str, stops: FallbackOwnStops) -> str:
+    """The origin of a file that is made of a registry and the operator's own suspensions."""
+    return hashlib.sha256(f"{origin} {stops.digest}".encode()).hexdigest() if stops.digest else origin
+
+
+def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
+    """The text of an existing file with the operator's own suspensions added. They take precedence over everything else
+    in the file about these numbers.
+
+    It needs no registry, and removes nothing. Raises FallbackError if the file is not whole.
+    """
+    end = end_of(octets)
+    if end is None:
+        raise FallbackError(
+            Message(
+                "{file} is missing or not whole, so while this service is down, Asterisk refuses every call; run: "
+                "idtone registry update",
+                file=dialplan.FALLBACK_FILE,
+            )
+        )
+    head, _, rest = octets.decode("ascii").partition(f"[{dialplan.FALLBACK_SUSPENDED}]\n")
+    entries, bracket, rest = rest.partition("[")
+    own = dict(entries_of(stops.spans()))
+    kept = [line for line in entries.splitlines(keepends=True) if line.partition(" = ")[0] not in own]
+    lines = [f"{pattern} = {times}\n" for pattern, times in own.items()]
+    last = f"[{dialplan.FALLBACK_END}]"
+    before = "".join((head, f"[{dialplan.FALLBACK_SUSPENDED}]\n", *kept, *lines, bracket, rest.rpartition(last)[0]))
+    return _ended(before, end)
+
+
+def text_for(
+    registry: FallbackRegistry,
+    usable: Usable,
+    never: NeverSections | None = None,
+    stops: FallbackOwnStops = NO_OWN_STOPS,
+) -> FileText:
+    """The file's text for a registry and the operator's own suspensions. `never` has the sections of the registry's
+    list, if they are known already.
+
+    The stocks of suspended members, and the node's own numbers, may be a million separate numbers. Asterisk searches
+    the file's entries one by one. So each of the two is left out if it needs more than `ENTRIES_LIMIT` entries.
+    """
+
+    def suspended_entries(stocks: bool) -> Iterator[_Entry]:
+        return entries_of(merge(registry.suspended_spans(stocks=stocks), stops.spans(), key=_first))
+
+    stocks = _few(suspended_entries(stocks=True))
+    suspended = suspended_entries(stocks=False) if stocks is None else stocks
+    never = never_sections(registry.never_originating) if never is None else never
+    own = _ANY if usable.all else _few(entries_of(registry.own_spans(usable.member)))
+    end = End(registry.version, origin_with(registry.origin, stops), usable.digest, usable.by_line)
+    return FileText(_text(suspended, never.lines, own or (), end), stocks is not None, never.are_all, own is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class NeverSections:
+    """The lines about the numbers that never originate, from one list. `are_all` is True if they contain the whole
+    list.
+    """
+
+    numbers: NeverOriginatingNumbers | None
+    lines: Sequence[str]
+    are_all: bool
+
+
+def never_sections(numbers: NeverOriginatingNumbers | None) -> NeverSections:
+    """The lines of the numbers that never originate. For a long list, this takes a second."""
+    entries = list(islice(entries_of(numbers.placed() if numbers else ()), NEVER_LIMIT + 1))
+    return NeverSections(numbers, list(_sections(entries[:NEVER_LIMIT])), len(entries) <= NEVER_LIMIT)
+
+
+def _few(entries: Iterator[_Entry]) -> Sequence[_Entry] | None:
+    """The entries; None if there are more than `ENTRIES_LIMIT`."""
+    few = list(islice(entries, ENTRIES_LIMIT + 1))
+    return few if len(few) <= ENTRIES_LIMIT else None
+
+
+def _first(placed: tuple[NumberSpan, _Timed]) -> int:
+    return placed[0].first
+
+
+class _Timed(Protocol):
+    @property
+    def since(self) -> datetime | None: ...
+    @property
+    def until(self) -> datetime | None: ...
+
+
+def entries_of(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
+    """The entries of spans: pattern and times. Neighbours with the same times share patterns."""
+    timed = ((span, "/".join(_times(over))) for span, over in disjoint(spans))
+    first, last, times = 0, -1, ""
+    for span, these in timed:
+        if these != times or span.first != last + 1:
+            yield from ((pattern, times) for pattern in patterns(NumberSpan(first, last)))
+            first, times = span.first, these
+        last = span.last
+    yield from ((pattern, times) for pattern in patterns(NumberSpan(first, last)))
+
+
+def _times(over: Iterable[_Timed]) -> Iterator[str]:
+    """The times at which one of them is in force, in Unix seconds. A fraction of a second counts as suspended."""
+    periods = sorted(
+        (
+            max(0, floor(each.since.timestamp())) if each.since else 0,
+            inf if each.until is None else ceil(each.until.timestamp()),
+        )
+        for each in over
+    )
+    start, end = periods[0]
+    for since, until in periods[1:]:
+        if since > end:
+            yield f"{start}:{end}"
+            start, end = since, until
+        end = max(end, until)
+    yield f"{start}" if end == inf else f"{start}:{max(0, int(end))}"
+
+
+def remembered(directory: Path) -> Remembered:
+    """The numbers in the existing file; nothing if the file does not exist.
+
+    A service that starts without a registry uses them: a suspended number stays suspended, and a number that is not
+    this node's own is refused. Raises FallbackError if the file cannot be read or is not whole.
+    """
+    path = directory / dialplan.FALLBACK_FILE
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";",))
+    try:
+        octets = path.read_bytes()
+        parser.read_string(octets.decode("ascii") if end_of(octets) else "", str(path))
+        suspended, own = parser[dialplan.FALLBACK_SUSPENDED], parser[dialplan.FALLBACK_OWN]
+        return Remembered(
+            _read(suspended, lambda since, until: Suspension(since, until)),
+            None if dialplan.FALLBACK_ALL in own else _read(own, Period),
+            {
+                pattern: periods
+                for section in parser.sections()
+                if section.startswith(dialplan.FALLBACK_NEVER)
+                for pattern, periods in _read(parser[section], Period).items()
+            },
+        )
+    except FileNotFoundError:
+        return Remembered()
+    except (OSError, ValueError, KeyError, OverflowError, configparser.Error) as error:
+        raise FallbackError(
+            Message(
+                "{path}: the suspended numbers cannot be read, and the registry is missing; "
+                "make the registry available",
+                path=path,
+            )
+        ) from error
+
+
+_Item = TypeVar("_Item")
+
+
+def _read(
+    entries: Mapping[str, str], made: Callable[[datetime, datetime | None], _Item]
+) -> dict[str, tuple[_Item, ...]]:
+    def read(times: str) -> _Item:
+        since, _, until = times.partition(":")
+        return made(datetime.fromtimestamp(int(since), UTC), datetime.fromtimestamp(int(until), UTC) if until else None)
+
+    return {pattern: tuple(map(read, times.split("/"))) for pattern, times in entries.items()}

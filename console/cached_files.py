@@ -1,0 +1,52 @@
+"""The contents of files, read again only when one of them has changed."""
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+Stamp = tuple[int, int, int]
+
+
+def stamp(path: Path) -> Stamp | None:
+    """A value that changes with the file's content; None if there is no file. A folder's changes with the names in
+    it.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+class CachedFiles(Generic[T]):
+    """The result of `read`, read again when a file has changed. Any thread may ask. An error of `read` is raised again,
+    and not kept.
+    """
+
+    def __init__(self, files: Callable[[], Iterable[Path]], read: Callable[[], T]) -> None:
+        self._files = files
+        self._read = read
+        self._lock = threading.Lock()
+        self._kept: tuple[tuple[Stamp | None, ...], T] | None = None
+
+    @property
+    def last(self) -> T | None:
+        """The last result, without a look at the files; None before the first."""
+        kept = self._kept
+        return kept[1] if kept else None
+
+    @property
+    def is_read(self) -> bool:
+        """True if the files have not changed since they were last read: then `get` only checks that."""
+        kept = self._kept
+        return kept is not None and kept[0] == tuple(map(stamp, self._files()))
+
+    def get(self) -> T:
+        """The present result. Blocks while it reads."""
+        with self._lock:
+            stamps = tuple(map(stamp, self._files()))
+            if self._kept is None or self._kept[0] != stamps:
+                self._kept = stamps, self._read()
+            return self._kept[1]

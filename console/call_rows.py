@@ -1,0 +1,52 @@
+"""Calls as rows of a page's table. The process of a long read renders them, so that the event loop only sends them."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from markupsafe import Markup
+
+from idtone.core.translation import speak, template, translated
+from idtone.ledger.evidence.call_record import Record
+from idtone.ledger.store.call_search import Place
+
+from .operator.call_words import line_of
+from .template_environment import environment, labelled
+
+COLUMNS: Final = (
+    template("Time"),
+    template("Call"),
+    template("Direction"),
+    template("Forwarding number"),
+    template("Outcome and reason"),
+    template("Member and licence"),
+    template("Sound"),
+    template("End"),
+)
+_LINES: Final = environment().get_template("calls_lines.html")
+_LINES.render(lines=())  # compiles what it imports, once for all processes that the server forks
+
+
+class ShownCalls(NamedTuple):
+    """A page of calls. `lines`: rows of a table, the newest call first. `newest` and `oldest` are the places of the
+    first and the last one. `reached` has the meaning of that in FoundCalls.
+    """
+
+    lines: Markup = Markup()
+    calls: int = 0
+    newest: Place | None = None
+    oldest: Place | None = None
+    reached: Place | None = None
+
+
+NO_CALLS: Final = ShownCalls()
+
+
+def lines_of(records: Sequence[Record], language: str, *, node: str = "", requests: bool = False) -> Markup:
+    """The rows of calls. `node` is the other node whose calls they are. With `requests`, each row has a link that
+    requests its evidence.
+    """
+    if not records:
+        return Markup()
+    speak(language)
+    rows = _LINES.render(lines=[line_of(record, node) for record in records], requests=requests)
+    return labelled(rows, [translated(column) for column in COLUMNS])

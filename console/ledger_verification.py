@@ -1,0 +1,115 @@
+"""The verification of this node's ledger: the running one, the last one, and the time of the last good one.
+
+A file beside the ledger stores the last results, so that they survive a restart.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
+from idtone.ledger.commands.options import days_of
+from idtone.ledger.keys.key_ring import own_key
+from idtone.ledger.keys.private_files import replace_private
+from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.verification.verification_report import verification_report
+
+from .background_work import Progress, Work
+
+SUFFIX: Final = ".verified"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A result: the report as `idtone ledger verify --json` prints it, and the time of the last good one."""
+
+    at: datetime
+    took_s: float
+    report: Mapping[str, Any]
+    good_at: datetime | None
+    """The time of this verification if it is good, else of the last good one."""
+
+
+class Verification:
+    """The verification in the console. Used by the event loop alone, except `last`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.work: Work[dict[str, Any]] = Work(verify, self._keep)
+        self.trouble: str | None = None
+        """The reason why the last result could not be stored."""
+
+    @property
+    def path(self) -> Path:
+        ledger = path_of(self._settings.ledger.own())
+        return ledger.with_name(ledger.name + SUFFIX)
+
+    def start(self) -> None:
+        self.work.start(self._settings)
+
+    def last(self) -> Verified | None:
+        """The last verification; None if there is none, or if its file cannot be read."""
+        try:
+            kept = json.loads(self.path.read_bytes())
+            good = kept["good_at"]
+            return Verified(
+                datetime.fromisoformat(kept["at"]),
+                float(kept["took_s"]),
+                _with_texts(kept["report"], _read),
+                None if good is None else datetime.fromisoformat(good),
+            )
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return None
+
+    def _keep(self, report: Mapping[str, Any]) -> None:
+        task, now, before = self.work.task, datetime.now(UTC), self.last()
+        good_at = now if report["good"] else before and before.good_at
+        kept = {
+            "at": now.isoformat(),
+            "took_s": (now - task.began).total_seconds() if task else 0,
+            "good_at": good_at and good_at.isoformat(),
+            "report": _with_texts(report, _written),
+        }
+        try:
+            replace_private(self.path, json.dumps(kept, ensure_ascii=False, indent=1).encode())
+        except OSError as error:
+            self.trouble = Message("{path}: cannot be written: {reason}", path=self.path, reason=error.strerror)
+        else:
+            self.trouble = None
+
+
+def _with_texts(report: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """The report with its texts changed."""
+    signed = [{**each, "source": change(each["source"])} for each in report["signed"]]
+    return {**report, "faults": [*map(change, report["faults"])], "signed": signed}
+
+
+def _written(text: object) -> Any:
+    """A text in the file's form. It has the template, because each visitor reads it in another language."""
+    if not isinstance(text, Message):
+        return str(text)
+    fields = {name: value if isinstance(value, int) else _written(str(value)) for name, value in text.fields.items()}
+    return {"template": text.template, "fields": fields}
+
+
+def _read(written: Any) -> str:
+    if isinstance(written, str):
+        return written
+    fields = {name: value if isinstance(value, int) else _read(value) for name, value in written["fields"].items()}
+    return Message(written["template"], **fields)
+
+
+def verify(settings: Settings, *, progress: Progress) -> dict[str, Any]:
+    """The report of this node's own ledger, as `idtone ledger verify` makes it. Raises LedgerError."""
+    days = days_of(settings.ledger)
+    reader = LedgerReader.open(settings.ledger.own(), days)
+    key = own_key(settings.ledger, settings.node, reader.origin())
+    return {
+        "node": settings.node,
+        **verification_report(reader, key, "own", (), settings, has_keys=days is not None, progress=progress),
+    }

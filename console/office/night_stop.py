@@ -1,0 +1,233 @@
+"""A stop at night, on a telephone: two officers at home enter it, read it and sign it; and the paper about it."""
+
+import hashlib
+import hmac
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError, TrustError, UsageError
+from idtone.core.persons import acting_person
+from idtone.core.terminal.prompts import number_of
+from idtone.core.translation import Message, template
+from idtone.office.authority.edition_rules import describe, examine
+from idtone.office.authority.enter_suspensions import SuspensionTerms
+from idtone.office.authority.history import Action
+from idtone.office.authority.night_keys import WrongPassphraseError, digest, has_night_key, sign_at_night
+from idtone.office.authority.stopped_number_holders import names as held
+from idtone.office.authority.typed_dates import in_japan
+from idtone.office.papers.stop_paper import StopProgress, stop_paper
+from idtone.registry.model import SuspensionEntry
+from idtone.registry.trust import tuf_roles
+
+from ..access.attempts import Attempt
+from ..access.password_prompt import OFTEN
+from ..access.rights import Right
+from ..form_errors import FormField, labels_of
+from ..japan_time import with_zone
+from ..page import Method, Page, Section, Visit
+from ..stop_states import StopState
+from .acts import attributed, do_act, files_of, not_found_page
+from .office_files import OfficeFiles
+from .office_stops import OfficeStop, OfficeStops
+from .suspensions import APPROVAL, TERMS, span_of_entry
+
+PATH: Final = "/office/night"
+SHOWN: Final = 10
+"""Number of the newest stops on the page."""
+_log = logging.getLogger(__name__)
+_KEY: Final = secrets.token_bytes(32)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """The package that waits for duty keys: its digest, its changes with full numbers, and the missing signatures."""
+
+    digest: str
+    changes: list[str]
+    missing: list[Message]
+    problem: IdtoneError | None = None
+    """Reason why it can no longer be published, and need not be signed."""
+
+
+async def night(
+    visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
+) -> web.StreamResponse:
+    files, me, now = files_of(visit), acting_person(), datetime.now(UTC)
+    requests = await visit.in_thread(files.requests.waiting)
+    try:
+        is_kept = await visit.in_thread(has_night_key, files.folder, me.name)
+    except TrustError as error:  # the stop can be entered all the same, and signed elsewhere
+        is_kept, problem = False, problem or error
+    stops = await visit.in_thread(_stops, files, now)
+    return visit.render(
+        "office_night.html",
+        status,
+        problem=problem,
+        held=held,
+        is_kept=is_kept,
+        is_copied=await visit.in_thread(files.workspace.is_copied),
+        requests=[(each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER],
+        package=await visit.in_thread(_waiting, files, now),
+        is_unprepared=await visit.in_thread(_is_unprepared, files),
+        stops=[(each, span_of_entry(each.entry), _id(each.entry)) for each in stops[-SHOWN:][::-1]],
+        now_typed=in_japan(now).strftime("%Y-%m-%dT%H:%M"),
+    )
+
+
+def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
+    try:
+        edition = files.duty_package.edition()
+        if edition is None:
+            return None
+        files.duty_package.check_current(edition, now)
+        examine(edition, now)
+        return _Waiting(digest(edition), list(describe(edition, is_whole=True)), list(edition.missing()))
+    except IdtoneError as error:
+        return _Waiting("", [], [], error)
+
+
+def _is_unprepared(files: OfficeFiles) -> bool:
+    """True if approved suspensions are neither published nor in the package."""
+    octets = files.workspace.octets(tuf_roles.SUSPENSIONS_FILE)
+    if hashlib.sha256(octets).hexdigest() == files.workspace.repository.sha256(tuf_roles.SUSPENSIONS):
+        return False
+    try:
+        edition = files.duty_package.edition()
+    except TrustError:  # the page says that the package is damaged
+        return True
+    return edition is None or edition.targets.get(tuf_roles.SUSPENSIONS_FILE) != octets
+
+
+def _stops(files: OfficeFiles, now: datetime) -> list[OfficeStop[SuspensionEntry]]:
+    stops = OfficeStops(files.history(), files.published_at, files.published_stops(), files.signed_stops())
+    return stops.suspensions(files.suspensions().suspensions, files.confirmations(), now)
+
+
+async def request(visit: Visit) -> web.StreamResponse:
+    """Enter the order, as the first officer."""
+    files = files_of(visit)
+
+    def act() -> None:
+        attribution = attributed(visit)
+        terms = SuspensionTerms.given(
+            visit.field("reference"),
+            with_zone(visit.field("requested")),
+            None,
+            None,
+            visit.field("authority") or None,
+            attribution.at,
+            labels_of(TERMS),
+        )
+        files.requests.request(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
+
+    fields = {"entered": FormField(template("Number"), lambda text, _: number_of(text)), **TERMS}
+    return await do_act(visit, act, night, PATH, fields)
+
+
+async def approve(visit: Visit) -> web.StreamResponse:
+    """Enter the order again, as the second officer; then it waits for two signatures. If it does not get into a
+    package, it stays approved, and the page says so.
+    """
+    files = files_of(visit)
+
+    def act() -> None:
+        files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
+        try:
+            files.duty_package.prepare(datetime.now(UTC))
+        except IdtoneError as error:
+            _log.warning("a stop is approved, and not in a package: %s", error)
+
+    return await do_act(visit, act, night, PATH, APPROVAL)
+
+
+async def prepare(visit: Visit) -> web.StreamResponse:
+    package = files_of(visit).duty_package
+    return await do_act(visit, lambda: package.prepare(datetime.now(UTC)), night, PATH)
+
+
+async def discard(visit: Visit) -> web.StreamResponse:
+    return await do_act(visit, files_of(visit).duty_package.discard, night, PATH)
+
+
+async def sign(visit: Visit) -> web.StreamResponse:
+    """Sign the shown package with the user's own key; the second signature publishes it. Wrong passphrases are limited
+    like wrong passwords.
+    """
+    files, name, console = files_of(visit), acting_person().name, visit.console
+    attempt = Attempt(name, "")
+    if not console.night_signatures.begins(attempt):
+        console.sign_ins.failed(name, visit.address, "too many passphrases of a key")
+        return await night(visit, HTTPStatus.TOO_MANY_REQUESTS, UsageError(OFTEN))
+    passphrase = (visit.entered or {}).get("passphrase", "")
+    try:
+        await visit.in_thread(sign_at_night, files.workspace, name, visit.field("shown"), passphrase, datetime.now(UTC))
+    except WrongPassphraseError as error:
+        console.sign_ins.failed(name, visit.address, "the passphrase of a key")
+        return await night(visit, HTTPStatus.BAD_REQUEST, error)
+    except IdtoneError as error:
+        console.night_signatures.withdrawn(attempt)
+        return await night(visit, HTTPStatus.BAD_REQUEST, error)
+    console.night_signatures.succeeded(attempt)
+    return visit.redirect(f"{PATH}?done=1")
+
+
+async def paper(visit: Visit) -> web.StreamResponse:
+    """The paper for the police, with the present state of the stop."""
+    files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("stop")
+    found = next((each for each in await visit.in_thread(_stops, files, now) if _id(each.entry) == wanted), None)
+    if found is None:
+        return not_found_page(visit, Message("There is no such stop."))
+
+    def printed() -> bytes:
+        from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need
+
+        return as_pdf(stop_paper(_progress(files, found), now))
+
+    headers = {"Content-Disposition": 'attachment; filename="stop.pdf"'}
+    return web.Response(body=await visit.in_thread(printed), content_type="application/pdf", headers=headers)
+
+
+def _id(entry: SuspensionEntry) -> str:
+    """The name of one entry in an address. It does not tell the number, and several entries may have the same
+    reference.
+    """
+    return hmac.digest(_KEY, entry.model_dump_json().encode(), hashlib.sha256).hex()
+
+
+def _progress(files: OfficeFiles, stop: OfficeStop[SuspensionEntry]) -> StopProgress:
+    reached, line = {each.state: each for each in stop.stages}, stop.began
+    published, in_force = (reached.get(state) for state in (StopState.PUBLISHED, StopState.IN_FORCE))
+    nodes = [each for each in files.confirmations() if each.reference == stop.entry.reference and not each.is_lifted]
+    return StopProgress(
+        files.registered().document.registry.association,
+        stop.entry.reference,
+        span_of_entry(stop.entry) or "",
+        line.requested if line else None,
+        line.at if line else None,
+        tuple(filter(None, (line.entered_by, line.by))) if line else (),
+        published is not None,
+        published.since if published else None,
+        in_force.count if in_force else 0,
+        len(nodes),
+        in_force.since if in_force else None,
+        stop.entry.until,
+        StopState.END_APPROVED in reached,
+        stop.ended.at if stop.ended else None,
+    )
+
+
+PAGES = (
+    Page(PATH, night, Right.OFFICE, title=template("Night stop"), section=Section.OFFICE),
+    Page(PATH + "/request", request, Right.OFFICE, Method.POST),
+    Page(PATH + "/approve", approve, Right.OFFICE, Method.POST, by_second=True),
+    Page(PATH + "/prepare", prepare, Right.OFFICE, Method.POST),
+    Page(PATH + "/discard", discard, Right.OFFICE, Method.POST),
+    Page(PATH + "/sign", sign, Right.OFFICE, Method.POST),
+    Page(PATH + "/paper/{stop}", paper, Right.OFFICE),
+)

@@ -1,0 +1,84 @@
+"""The binary form of a compiled table: a head, lines of JSON and arrays of numbers, with a checksum. Pure.
+
+The form is read only on a machine with the same byte order, and it is not signed: its owner must protect it from
+others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from mmap import mmap
+from typing import Any, Final
+
+_DIGEST: Final = hashlib.sha256().digest_size
+_PIECE: Final = 2**18
+"""Octets of an array that are copied at once. No other thread runs during such a copy, so an event loop waits."""
+_LENGTH: Final = 8
+"""Octets of the text's length field, with which the body begins."""
+
+
+def packed_table(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
+    """The octets of a compiled table, which `unpacked_table` reads. `magic` names the kind of table and its format."""
+    return b"".join(packed_parts(magic, head, lines, arrays))
+
+
+def packed_parts(
+    magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]
+) -> list[bytes | memoryview]:
+    """The octets of `packed_table` in parts, without a copy of the arrays. Lines given as octets are taken as JSON."""
+    head = {"order": sys.byteorder, "arrays": [[each.typecode, len(each)] for each in arrays], **head}
+    text = b"".join(b"%b\n" % _json(line) for line in (head, *lines))
+    body: list[bytes | memoryview] = [len(text).to_bytes(_LENGTH, "big"), text]
+    body += (memoryview(each).cast("B") for each in arrays if each)
+    digest = hashlib.sha256()
+    for part in body:
+        digest.update(part)
+    return [magic, digest.digest(), *body]
+
+
+def _json(line: Any) -> bytes:
+    return line if isinstance(line, bytes) else json.dumps(line).encode("ascii")
+
+
+def unpacked_table(
+    magic: bytes, octets: bytes | mmap, what: str
+) -> tuple[dict[str, Any], Iterator[bytes], Iterator[array[int]]]:
+    """The head, the lines and the arrays that `packed_table` has packed. Raises ValueError if `octets` are not from it.
+
+    The caller reads the lines and the arrays one by one, so that other threads run meanwhile. `what` is the kind of
+    table, for the error.
+    """
+    begin = len(magic) + _DIGEST
+    body = memoryview(octets)[begin:]
+    if octets[: len(magic)] != magic or hashlib.sha256(body).digest() != octets[len(magic) : begin]:
+        raise ValueError(f"this is no compiled {what}")
+    end = _LENGTH + int.from_bytes(body[:_LENGTH], "big")
+    lines = _lines(octets, begin + _LENGTH, begin + end)
+    head = json.loads(next(lines))
+    if head["order"] != sys.byteorder:
+        raise ValueError(f"this {what} was compiled on another kind of machine")
+    return head, lines, _arrays(body[end:], head["arrays"])
+
+
+def _lines(octets: bytes | mmap, at: int, end: int) -> Iterator[bytes]:
+    """The lines one by one: splitting all at once would delay the event loop."""
+    while at < end:
+        stop = octets.find(b"\n", at, end)
+        if stop < 0:
+            raise ValueError("a line is missing")
+        yield octets[at:stop]
+        at = stop + 1
+
+
+def _arrays(body: memoryview, kinds: Iterable[Sequence[Any]]) -> Iterator[array[int]]:
+    for typecode, length in kinds:
+        values: array[int] = array(typecode)
+        octets = length * values.itemsize
+        for at in range(0, octets, _PIECE):
+            values.frombytes(body[at : min(at + _PIECE, octets)])
+        yield values
+        body = body[octets:]

@@ -1,0 +1,31 @@
+"""Call control for both interfaces, with evidence in memory."""
+
+from datetime import timedelta
+
+from idtone.call_control import journal_lines
+from idtone.call_control.call_control import CallControl
+from idtone.core.decision import Policy
+from idtone.tones.making.sounds import Sound
+from lab.call_control.memory_evidence import MEMBER, NOW, MemoryEvidence, registry
+
+CALL, NONCE = "1795.1-1", "123456789987"
+REQUESTED = (
+    f"{NOW.timestamp():.6f}", "%2B81%203%2D1234%2D5678", "incoming", "0312340000", "PJSIP%2F0312340000%40trunk",
+    "050%2D1234%2D5678", "PJSIP%2F6001%2D0000002a", "A%2D1",
+)  # fmt: skip
+"""IDTONE_REQUEST in the form of the hook."""
+
+
+def call_control(sounds: dict[str, Sound], evidence: MemoryEvidence) -> CallControl:
+    """Call control with the default policy, assembled like the service's."""
+    return CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, now=lambda: NOW)
+
+
+async def no_journal() -> None:
+    """A journal without lines."""
+
+
+def end(calls: CallControl, call_id: str, nonce: str) -> None:
+    """Enter the journal line of a call that ended because the called party was busy."""
+    at = NOW + timedelta(seconds=5)
+    calls.journal(journal_lines.read(f"ended,{call_id},{nonce},{at.timestamp():.6f},BUSY,17,licence-valid,BUSY,"))

@@ -1,0 +1,99 @@
+"""Makes this process another user's, as systemd does for a unit, without an entry in /etc/passwd.
+
+    python -I -S lab/become_user.py IDENTITY COMMAND…     becomes IDENTITY (JSON) and executes the command
+
+A folder that the user needs may lie in a closed one: a home folder, or pytest's. Then, in a mount namespace of this
+process, an empty folder with only the needed ones hides the closed one. No other process sees that, and the machine's
+rights stay as they are. Standard library only, and few modules: each Asterisk of the tests starts with it.
+"""
+
+import ctypes
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+_CLONE_NEWNS: Final = 0x00020000
+_CLONE_NEWUTS: Final = 0x04000000
+_MS_REC_BIND: Final = 16384 | 4096
+_MS_REC_PRIVATE: Final = 16384 | 1 << 18
+_PR_SET_DUMPABLE: Final = 4
+_PYTESTS: Final = "pytest-of-"
+
+
+class Identity(NamedTuple):
+    """A process's user, with the settings of systemd's User=, Group=, UMask=, and the host name."""
+
+    uid: int
+    gid: int
+    umask: int
+    host_name: str = ""
+    """Host name; empty: the machine's own."""
+    visible: tuple[str, ...] = ()
+    """Folders that the process must be able to reach. Their rights are not changed."""
+
+    def command(self, command: Iterable[object]) -> list[str]:
+        """The command that runs `command` as this user; the process keeps its id."""
+        return [sys.executable, "-I", "-S", __file__, json.dumps(self), *map(str, command)]
+
+    def reaches(self, folder: Path) -> bool:
+        """True if the user may enter this folder itself."""
+        status = folder.stat()
+        shift = 6 if status.st_uid == self.uid else 3 if status.st_gid == self.gid else 0
+        return bool(status.st_mode >> shift & 1)
+
+    def assume(self) -> None:
+        """Become this user, for good. Raises OSError if this process may not."""
+        closed: dict[Path, list[Path]] = {}
+        for folder in dict.fromkeys(Path(each) for each in self.visible):
+            if folder.exists() and (above := self._closed_above(folder)):
+                closed.setdefault(above, []).append(folder)
+        if closed or self.host_name:
+            _call("unshare", (_CLONE_NEWNS if closed else 0) | (_CLONE_NEWUTS if self.host_name else 0))
+        if self.host_name:
+            name = self.host_name.encode()
+            _call("sethostname", name, len(name))
+        if closed:
+            _call("mount", None, b"/", None, _MS_REC_PRIVATE, None)
+        for above, needed in closed.items():
+            _show_only(above, needed)
+        os.setgroups([])
+        os.setresgid(self.gid, self.gid, self.gid)
+        os.setresuid(self.uid, self.uid, self.uid)
+        os.umask(self.umask)
+        # /proc/self of a process that executes nothing more would be root's otherwise.
+        _call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+    def _closed_above(self, folder: Path) -> Path | None:
+        """The topmost closed folder above it, or one that each start of pytest closes again."""
+        parents = reversed(folder.parents)
+        return next((each for each in parents if each.name.startswith(_PYTESTS) or not self.reaches(each)), None)
+
+
+def _show_only(closed: Path, needed: list[Path]) -> None:
+    """Replace `closed` by an open folder that shows only these folders below it."""
+    held = [(os.open(folder, os.O_PATH), folder) for folder in needed]
+    _call("mount", b"lab", bytes(closed), b"tmpfs", 0, b"mode=755")
+    for descriptor, folder in held:
+        if not folder.exists():  # otherwise it is in one of the folders before
+            folder.mkdir(parents=True)
+            _call("mount", f"/proc/self/fd/{descriptor}".encode(), bytes(folder), None, _MS_REC_BIND, None)
+        os.close(descriptor)
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(name: str, *arguments: Any) -> None:
+    if getattr(_libc, name)(*arguments) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{name}: {os.strerror(error)}")
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    given = json.loads(sys.argv[1])
+    Identity(*given[:4], tuple(given[4])).assume()
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606  # a shell would not keep the arguments

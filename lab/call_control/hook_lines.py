@@ -1,0 +1,85 @@
+"""Lines of the journal, in the hook's form."""
+
+from datetime import datetime
+from urllib.parse import quote
+
+from .memory_evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
+
+
+def encoded(text: str) -> str:
+    """The text, encoded like URIENCODE()."""
+    return quote(text, safe="", errors="replace")
+
+
+def instant(at: datetime) -> str:
+    """The time in the hook's form."""
+    return f"{int(at.timestamp())}.{at.microsecond:06}"
+
+
+def decided(
+    call_id: str = "",
+    nonce: str = NONCE,
+    at: datetime = NOW,
+    number: str = LICENSED,
+    direction: str = "",
+    called: str = CALLED,
+    dial_string: str = "",
+    caller: str = CALLER,
+    channel: str = "",
+    account: str = "",
+    outcome: str = "NOTICE",
+    reason: str = "service-unavailable",
+    hears: str = "called",
+    sip_call_id: str = "",
+) -> str:
+    from_outside = [encoded(text) for text in (number, direction, called, dial_string, caller, channel, account)]
+    return ",".join(
+        ["decided", call_id or id_of(), nonce, instant(at), *from_outside, outcome, reason, hears, encoded(sip_call_id)]
+    )  # fmt: skip
+
+
+def undecided(call_id: str = "", nonce: str = NONCE, at: datetime = NOW) -> str:
+    """The line of a call that ended before a decision."""
+    return decided(call_id, nonce, at, outcome="", reason="", hears="")
+
+
+def sounded(
+    call_id: str = "",
+    nonce: str = NONCE,
+    at: datetime = NOW,
+    played: str = "dial",
+    called: str = "sample",
+    caller: str = "",
+    sent: int | str = "",
+    since: datetime | None = None,
+    status: str = "",
+    packet_ms: str = "",
+    codecs: str = "",
+) -> str:
+    began = instant(since) if since else ""
+    return ",".join(
+        ["sounded", call_id or id_of(), nonce, instant(at), played, called, caller, str(sent), began, status,
+         packet_ms, codecs]
+    )  # fmt: skip
+
+
+def reported(call_id: str = "", nonce: str = NONCE, at: datetime = NOW, lost: int = 0) -> str:
+    """The line of a phone's report, which confirms the sound if nothing was lost."""
+    rtcp = f"ssrc=198;themssrc=281;lp=0;rxjitter=0.000125;rxcount=83;txjitter=0.0005;txcount=73;rlp={lost};rtt=0.0"
+    return ",".join(["reported", call_id or id_of(), nonce, instant(at), f"{rtcp};rxmes=88.08;txmes=0.0", "same"])
+
+
+def ended(
+    call_id: str = "",
+    nonce: str = NONCE,
+    at: datetime = NOW,
+    status: str = "CONNECTED",
+    cause: int | str = 16,
+    reason: str = "licence-valid",
+    dial_status: str | None = None,
+    talked_ms: int | str = 4000,
+) -> str:
+    dialled = {"CONNECTED": "ANSWER"}.get(status, status) if dial_status is None else dial_status
+    return ",".join(
+        ["ended", call_id or id_of(), nonce, instant(at), status, str(cause), reason, dialled, str(talked_ms)]
+    )  # fmt: skip

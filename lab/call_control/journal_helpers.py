@@ -1,0 +1,100 @@
+"""Helpers for tests of the journal and its reader."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from idtone.call_control.journal_reader import TAKEN, JournalFolder, JournalReader
+
+
+def write(folder: JournalFolder, text: str) -> None:
+    """Write like Asterisk: open the file, append the text in one write, and close it."""
+    descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
+    try:
+        assert os.write(descriptor, text.encode()) == len(text)
+    finally:
+        os.close(descriptor)
+
+
+def taken(folder: JournalFolder) -> list[str]:
+    return sorted(path.name for path in folder.directory.glob(f"{TAKEN}*"))
+
+
+def is_cleared(folder: JournalFolder) -> bool:
+    """True if all lines were read, entered and removed."""
+    return not folder.path.stat().st_size and not taken(folder)
+
+
+async def until(true: Callable[[], object], within_s: float = 60) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline_s, "the condition did not become true"
+        await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def following(reader: JournalReader) -> AsyncIterator[None]:
+    """Context in which the reader follows the journal. The reader must not end by itself."""
+    task = asyncio.create_task(reader.follow())
+    try:
+        yield
+        assert not task.done(), "the reader ended by itself"
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        reader.close()
+
+
+@dataclass
+class Entered:
+    """Collects the lines that a reader enters, and tells whether their evidence is on the disk."""
+
+    lines: list[str] = field(default_factory=list)
+    on_disk: bool = True
+    all_written: bool = True
+    late: list[Future[None]] = field(default_factory=list)
+    gaps_s: list[float] = field(default_factory=list)
+
+    def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
+        self.lines += [line.decode() for line in lines]
+        written: list[Future[None]] = [Future() for _ in lines]
+        if self.on_disk:
+            for each in written:
+                each.set_result(None)
+        else:
+            self.late += written
+        return written
+
+    def reader(self, folder: JournalFolder) -> JournalReader:
+        return JournalReader(folder, self.enter, lambda: self.all_written, self.gaps_s.append)
+
+    @asynccontextmanager
+    async def following(self, folder: JournalFolder) -> AsyncIterator[JournalReader]:
+        """Context of a reader that follows the journal, after it has read the present lines."""
+        reader = self.reader(folder)
+        async with following(reader):
+            await reader.read.wait()
+            yield reader
+
+    async def has(self, many: int) -> None:
+        """Wait until this number of lines have been entered."""
+        await until(lambda: len(self.lines) == many)
+
+    async def looks(self, many: int = 10) -> None:
+        """Wait until the reader has read this many more times."""
+        before = len(self.gaps_s)
+        await until(lambda: len(self.gaps_s) >= before + many)
+
+
+def journal_in(place: Path) -> JournalFolder:
+    """The journal in a new folder of sounds."""
+    (place / "sounds").mkdir(parents=True)
+    folder = JournalFolder(place / "sounds" / "journal", place / "sounds")
+    folder.make()
+    return folder

@@ -1,0 +1,161 @@
+"""The rules for the sounds that a called phone heard."""
+
+from typing import Any
+
+from lab import voices
+from lab.g711 import Samples
+from lab.heard import INTACT, Heard, hear, hear_whole, identify
+from lab.lab import Placed
+from lab.rtp import Packet
+
+SOONEST_MS, LATEST_MS = -20, 1500
+"""Limits of the sound's beginning after the answer: a frame may already be in transit. Other tests use the machine at
+the same time; `test_load.py` measures the beginning on an idle machine.
+"""
+SHORTEST_MS = 400
+"""Shorter than any sound of the lab: a voice before this time means that no complete sound came before it."""
+FRAME_MS = 20
+APART_MS = 2 * FRAME_MS
+"""The greatest difference between two phones, in ms, for a sound that left Asterisk at one moment."""
+FRAME_NS = FRAME_MS * 1_000_000
+MOST_EARLY = 4
+"""Packets that may arrive within a frame of the answer: ring-back tone, voice, and the first of the sound."""
+
+MOST_HELD = 25
+"""Packets that may come between the answer and the sound, if a channel held them. More of them mean that the parties
+were connected before the sound.
+"""
+
+
+def _received(placed: Placed, party: str) -> tuple[list[Packet], Samples]:
+    """The packets of a party, and the voice of the other one."""
+    assert placed.called, f"{placed.name}: the called phone never rang"
+    return (placed.called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
+
+
+def heard_by_called(placed: Placed, reference: Any) -> Heard:
+    called = placed.called
+    assert called, f"{placed.name}: the called phone never rang"
+    assert called.answered_ns, f"{placed.name}: the called phone never answered"
+    return hear_whole(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
+
+
+def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
+    """The sounds that one of the two phones received, in time from the called phone's answer.
+
+    With early media each also hears what Asterisk passed on before it knew of the answer, and the caller hears the
+    ring-back tone: a packet or two, which arrive within a frame of the answer. They come before the sound, and are left
+    out here.
+    """
+    called = placed.called
+    assert called, f"{placed.name}: the called phone never rang"
+    assert called.answered_ns, f"{placed.name}: the called phone never answered"
+    packets, voice = _received(placed, party)
+    early = sum(packet.arrival_ns < called.answered_ns + FRAME_NS for packet in packets)
+    found = [
+        hear_whole(packets[skipped:], called.answered_ns, reference=reference, voice=voice)
+        for skipped in range(max(early - MOST_EARLY, 0), early + 1)
+    ]
+    return next((one for one in found if one.complete and not _voice_first(one)), found[0])
+
+
+def _voice_first(heard: Heard) -> bool:
+    return heard.voice_ms is not None and heard.end_ms is not None and heard.voice_ms < heard.end_ms - FRAME_MS
+
+
+def assert_heard_by(
+    placed: Placed,
+    profiles: dict[str, str],
+    references: dict[str, Any],
+    *,
+    latest_ms: float = LATEST_MS,
+    through_local: bool = False,
+) -> dict[str, Heard]:
+    """Assert that each named party hears its profile, complete and once, directly after the answer; that other parties
+    hear none; and that nobody hears the other's voice before all sounds have ended. Packets that a Local channel held
+    at the answer arrive before the sound: the later the machine is, the later they come. In their place the caller may
+    miss the first frame.
+    """
+    heard = {
+        party: heard_by(placed, party, references[profiles.get(party, "sample")]) for party in ("called", "caller")
+    }
+    for party, one in heard.items():
+        packets = placed.called.packets if party == "called" and placed.called else placed.caller.packets
+        assert identify(packets, references) == profiles.get(party), f"{placed.name}, {party}: {one}"
+        assert one.voice_ms is not None, f"{placed.name}: the {party} party never heard the other"
+        if party in profiles:
+            may_miss = 1 if through_local and party == "caller" else 0
+            assert min(one.frames[may_miss:]) >= INTACT, f"{placed.name}, {party}: {one}"
+            assert one.times == 1
+            assert one.correlation >= (0.99 if one.complete else 0.97), f"{placed.name}, {party}: {one}"
+            assert one.onset_ms is not None
+            assert SOONEST_MS <= one.onset_ms <= latest_ms, f"{placed.name}, {party}: {one}"
+    last_ms = max(one.end_ms for party, one in heard.items() if party in profiles and one.end_ms is not None)
+    for party, one in heard.items():
+        voice_ms = (
+            _voice_later_ms(placed, party, one, references[profiles.get(party, "sample")])
+            if through_local
+            else one.voice_ms
+        )
+        assert voice_ms is not None
+        if one.end_ms is not None:
+            assert voice_ms >= one.end_ms - FRAME_MS, f"{placed.name}, {party}: heard both at once: {one}"
+        assert voice_ms >= last_ms - APART_MS, f"{placed.name}, {party}: heard the other before {last_ms}: {one}"
+    return heard
+
+
+def _voice_later_ms(placed: Placed, party: str, heard: Heard, reference: Any) -> float | None:
+    """The time at which the party heard the other's voice, in packets that came after the beginning of the sound."""
+    assert placed.called
+    answered_ns = placed.called.answered_ns
+    assert answered_ns
+    packets, voice = _received(placed, party)
+    begun_ns = answered_ns + max(FRAME_NS, int((heard.onset_ms or 0) * 1e6))
+    held = [packet for packet in packets if answered_ns < packet.arrival_ns < begun_ns]
+    assert len(held) <= MOST_HELD, f"{placed.name}, {party}: {len(held)} packets came before the sound: {heard}"
+    later = [packet for packet in packets if packet.arrival_ns > begun_ns]
+    return hear(later, answered_ns, reference=reference, voice=voice).voice_ms
+
+
+def assert_heard_then_connected(
+    placed: Placed,
+    profile: str,
+    references: dict[str, Any],
+    *,
+    early_media: bool = False,
+    latest_ms: float = LATEST_MS,
+) -> Heard:
+    """Assert that the called party hears the profile, complete and once, directly after the answer, and no other one;
+    and that it hears the caller's voice only after it.
+
+    With early media the two hear each other before the answer, as with any PBX, and what Asterisk passed on before it
+    knew of the answer arrives before the sound.
+    """
+    heard = heard_by_called(placed, references[profile])
+    assert placed.called
+    assert placed.called.answered_ns
+    assert identify(placed.called.packets, references) == profile
+    assert heard.complete, f"{placed.name}: {heard}"
+    assert heard.times == 1
+    assert heard.correlation >= 0.99, f"{placed.name}: {heard}"
+    assert heard.onset_ms is not None
+    assert heard.end_ms is not None
+    assert SOONEST_MS <= heard.onset_ms <= latest_ms, f"{placed.name}: {heard}"
+    voice_ms = heard.voice_ms
+    if early_media:
+        voice_ms = _voice_later_ms(placed, "called", heard, references[profile])
+    assert voice_ms is not None, f"{placed.name}: the caller was never heard"
+    assert voice_ms >= heard.end_ms, f"{placed.name}: the caller was heard before the sound ended: {heard}"
+    return heard
+
+
+def assert_nothing_before_voice(placed: Placed, references: dict[str, Any]) -> Heard:
+    """Assert that there is no sound at all: the caller's voice comes before any sound could have ended."""
+    assert placed.called
+    assert placed.called.answered_ns
+    assert identify(placed.called.packets, references) is None
+    heard = heard_by_called(placed, references["sample"])
+    assert not heard.present
+    assert heard.voice_ms is not None
+    assert heard.voice_ms < SHORTEST_MS, f"{placed.name}: {heard}"
+    return heard

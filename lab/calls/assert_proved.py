@@ -1,0 +1,123 @@
+"""The proofs of a call on a real Asterisk: both phones, the hook's result, and the evidence."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from lab.asterisk import Ending
+from lab.lab import Forwarding, Lab, Placed, until
+from lab.phone import Behaviour
+from lab.service import Service
+
+from .assert_heard import assert_heard_by
+from .ending_cases import SOUND_S
+
+Case = TypeVar("Case")
+Result = TypeVar("Result")
+
+NOTIFY = {"incoming": "called", "outgoing": "both"}
+"""Direction → party that hears the sound."""
+POLICY = "notify: {incoming: called, outgoing: both}, waiting: 200"
+DURING_S = 0.15
+"""Seconds from the called party's answer to the middle of the sound."""
+RECOGNISED_S = 0.6
+"""Seconds of talk after which a voice is recognised, even after a sound that is sent late."""
+AFTER_S = SOUND_S + 0.3
+"""Seconds from the called party's answer until the parties talk."""
+
+AT_ONCE = 6
+
+
+@dataclass(frozen=True)
+class Way:
+    """The interface and the direction; the direction determines the party that hears the sound."""
+
+    interface: str
+    direction: str
+
+    @property
+    def parties(self) -> list[str]:
+        return ["called"] if self.direction == "incoming" else ["called", "caller"]
+
+    def forwarding(self, **others: Any) -> Forwarding:
+        return Forwarding(interface=self.interface, direction=self.direction, **others)
+
+
+WAYS = tuple(Way(interface, direction) for interface in ("ari", "agi") for direction in ("incoming", "outgoing"))
+
+
+def by_both(*forwardings: Forwarding) -> list[Forwarding]:
+    """Each forwarding over either interface."""
+    return [replace(forwarding, interface=interface) for forwarding in forwardings for interface in ("ari", "agi")]
+
+
+@dataclass
+class Told:
+    """The hook's result and the record of a finished call."""
+
+    ending: Ending
+    record: dict[str, Any]
+
+
+async def side_by_side(cases: Sequence[Case], one: Callable[[Case], Awaitable[Result]]) -> list[tuple[Case, Result]]:
+    """The results of `one` for all cases, `AT_ONCE` of them at a time."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def placed(case: Case) -> Result:
+        async with places:
+            return await one(case)
+
+    return list(zip(cases, await asyncio.gather(*map(placed, cases)), strict=True))
+
+
+async def answered(phones: Lab, placed: Placed, after_s: float = DURING_S) -> None:
+    """Wait until `after_s` after the called phone's answer."""
+    called = await phones.reached(placed)
+    await until(lambda: called.answered_ns, f"the answer to {placed.name}")
+    await asyncio.sleep(after_s)
+
+
+async def told(phones: Lab, service: Service, placed: Placed) -> Told:
+    """The hook's result and the closed record, after waiting for the end of the call."""
+    ending = await phones.ending(placed)
+    closed: dict[str, Any] = {}
+
+    async def there() -> bool:
+        closed.update(await asyncio.to_thread(service.record, ending.call_id))
+        return "ended" in closed.get("times", {})
+
+    await until(there, f"the evidence of {placed.name}")
+    return Told(ending, closed)
+
+
+async def connect(
+    phones: Lab, service: Service, forwarding: Forwarding, behaviour: Behaviour | None = None
+) -> tuple[Placed, Told]:
+    """Call, talk, hang up, and wait for the evidence."""
+    placed = await phones.place(forwarding, behaviour=behaviour)
+    await phones.talk_and_hang_up(placed, RECOGNISED_S)
+    return placed, await told(phones, service, placed)
+
+
+def assert_proved(
+    way: Way, placed: Placed, told: Told, references: dict[str, Any], *, through_local: bool = False
+) -> None:
+    """Assert that the right party heard the sound, once and complete, before the parties talked; and that the evidence
+    says so.
+    """
+    assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references, through_local=through_local)
+    assert_connected(way, told)
+
+
+def assert_connected(way: Way, told: Told) -> None:
+    """Assert the evidence of a call that was sounded and connected."""
+    assert (told.ending.status, told.ending.reason, told.ending.cause) == ("CONNECTED", "licence-valid", "16"), way
+    record = told.record
+    assert (record["interface"], record["status"], [*record["known_by"]]) == (
+        way.interface,
+        "CONNECTED",
+        way.parties,
+    ), way
+    assert (record["complete"], record["anomalies"]) == (True, []), way
+    assert "connected" in record["times"]

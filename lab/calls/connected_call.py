@@ -1,0 +1,25 @@
+"""Parts that the tests of a restarting service share."""
+
+import asyncio
+
+from lab.lab import Lab, Placed, until
+from lab.service import Service
+
+DEADLINE_S = 3.0
+"""Most seconds that the hook waits for a verdict."""
+
+
+async def connected_call(phones: Lab, service: Service) -> tuple[Placed, str]:
+    """A call in conversation, and its id in the ledger, which has the confirmation of its sound."""
+    before = await asyncio.to_thread(service.records)
+    placed = await phones.place()
+    assert placed.caller.answered_ns
+    fresh: list[str] = []
+
+    async def written() -> bool:
+        now = await asyncio.to_thread(service.records)
+        fresh[:] = [call_id for call_id in now if call_id not in before and now[call_id]["sent"]]
+        return bool(fresh)
+
+    await until(written, "the sound of the connected call in the ledger")
+    return placed, fresh[0]

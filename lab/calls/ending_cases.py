@@ -1,0 +1,100 @@
+"""The acts of each party at each step of a call, on a real Asterisk."""
+
+import asyncio
+from dataclasses import dataclass
+
+from lab import voices
+from lab.endings import Event, Step
+from lab.incoming_call import IncomingCall
+from lab.lab import Forwarding, Lab, Placed, until
+from lab.phone import Behaviour
+
+SOUND_S = 0.44
+UNTIL = {Step.ANSWERED: 0.0, Step.SOUNDING: 0.15, Step.CONNECTING: SOUND_S + 0.003}
+"""Seconds from the answer to a later step."""
+CONNECTED_PACKETS = 22 + 15
+"""Packets after which the parties are connected: the sound has 22; all others carry the caller's voice, 20 ms each."""
+REFUSALS = {Event.BUSY: (486, 17), Event.DECLINED: (603, 21), Event.CONGESTION: (503, 34)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell of the table, over one interface, with one setting of the parties that hear the sound."""
+
+    step: Step
+    event: Event
+    interface: str
+    direction: str = "incoming"
+
+    def __str__(self) -> str:
+        return f"{self.event} while {self.step}, {self.interface}, {self.direction}"
+
+
+async def reach(call: IncomingCall, step: Step) -> None:
+    """Bring the call to a step, as far as the called phone can."""
+    if step is Step.RINGING:
+        call.ring()
+        await asyncio.sleep(0.1)
+    elif step is Step.EARLY_MEDIA:
+        call.progress(voices.ANNOUNCEMENT)
+        await asyncio.sleep(0.15)
+    elif step in UNTIL:
+        call.ring()
+        await asyncio.sleep(0.02)
+        call.answer()
+        await asyncio.sleep(UNTIL[step])
+    elif step is Step.CONNECTED:
+        call.ring()
+        await asyncio.sleep(0.02)
+        call.answer()
+        await connected(call)
+
+
+async def connected(call: IncomingCall) -> None:
+    """Wait until the called party has heard the caller for a while, however long Asterisk takes."""
+    await until(lambda: len(call.packets) >= CONNECTED_PACKETS, "the caller's voice")
+
+
+def called_phone(case: Case) -> Behaviour:
+    """The acts of the called phone. There are none if it is not its turn."""
+
+    async def behave(call: IncomingCall) -> None:
+        await reach(call, case.step)
+        if case.event is Event.CALLED_HANGS_UP:
+            await call.hangup()
+        elif case.event in REFUSALS:
+            call.refuse(*REFUSALS[case.event])
+
+    return behave
+
+
+async def play(phones: Lab, case: Case) -> Placed:
+    """Make the event happen, and wait until both phones know that the call is over."""
+    unreachable = case.event is Event.UNREACHABLE
+    forwarding = Forwarding(
+        interface=case.interface,
+        direction=case.direction,
+        timeout_s="1" if case.event is Event.NO_ANSWER else "",
+        destination="PJSIP/nobody" if unreachable else "",
+    )
+    placed = phones.dial(forwarding, behaviour=called_phone(case))
+    if case.event is Event.CALLER_HANGS_UP:
+        await reached(phones, placed, case.step)
+        await placed.caller.cancel()
+    await placed.caller.ended()
+    phones.pair(placed)
+    if placed.called and (placed.called.provisional or placed.called.final_status):
+        await placed.called.ended()
+    return placed
+
+
+async def reached(phones: Lab, placed: Placed, step: Step) -> None:
+    """Wait until the call is at a step, as far as the phones can see it."""
+    called = await phones.reached(placed)
+    if step in UNTIL:
+        await until(lambda: called.answered_ns, "the answer")
+        await asyncio.sleep(UNTIL[step])
+    elif step is Step.CONNECTED:
+        await connected(called)
+    else:
+        await asyncio.sleep(0.15)

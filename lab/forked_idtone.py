@@ -1,0 +1,108 @@
+"""Runs `idtone` in a child of a process that has imported its modules already.
+
+The child is a complete process, with its own files, signals and end. Only its start differs from that of the installed
+command, which imports for most of a second; `tests/core/test_loading.py`, the tutorial, `idtone setup` and the unit
+file's supervisor test that start.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from .asterisk import IDTONE
+from .become_user import Identity
+
+PRELOADED: Final = (
+    "idtone.cli",
+    "idtone.service.commands",
+    "idtone.registry.trust.publication_client",
+    "idtone.office.commands.desk",
+    "lab.frozen_modules",
+)
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload([*PRELOADED])
+
+
+def idtone(_: list[str]) -> None:
+    from idtone import cli  # in the child, where it is imported already
+
+    cli.main()
+
+
+class Forked:
+    """A running `idtone` with these arguments; standard output and error go to `log`. It has the interface of
+    `subprocess.Popen`.
+
+    `run` is a function of a module, which gets the arguments; `identity` is the user that it becomes.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        log: str,
+        environment: Mapping[str, str],
+        run: Callable[[list[str]], None] = idtone,
+        identity: Identity | None = None,
+    ) -> None:
+        arguments = (run, words, log, dict(environment), identity)
+        self._process = _context.Process(target=_run, args=arguments, daemon=True)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired([str(IDTONE)], timeout or 0.0)
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _run(
+    run: Callable[[list[str]], None],
+    words: Sequence[str],
+    log: str,
+    environment: Mapping[str, str],
+    identity: Identity | None,
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    for path, way, descriptors in ((os.devnull, os.O_RDONLY, (0,)), (log, os.O_WRONLY | os.O_APPEND, (1, 2))):
+        opened = os.open(path, way)
+        for descriptor in descriptors:
+            os.dup2(opened, descriptor)
+        os.close(opened)
+    if identity:
+        identity.assume()
+    sys.argv = [str(IDTONE), *words]
+    try:
+        run([*words])
+    finally:
+        logging.shutdown()  # at its end an interpreter does this, and a child of multiprocessing does not

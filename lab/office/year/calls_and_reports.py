@@ -1,0 +1,220 @@
+"""Calls, and the acts of the office and the members about them: reports, suspensions, evidence."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import urllib3
+
+from idtone.core.calls import Direction, ForwardedCall, Outcome
+from idtone.core.decision import decide
+from idtone.core.japan import JAPAN
+from idtone.core.numbers import parse
+from idtone.ledger.evidence import steps as evidence
+from idtone.ledger.store.sqlite import path_of
+from idtone.registry.local_registry import read_local_registry
+from idtone.service.suspension_confirmations import LOOK_EVERY_S, SuspensionConfirmations, confirmed
+from lab.ledger.sample_evidence import SHA256
+
+from .flow_picture import Box, Rows, Tone
+from .office_year import (
+    OTHER,
+    REPORTED,
+    RESELLER,
+    STOPPED,
+    STOPPED_RANGE,
+    WHOLESALER,
+    OfficeYear,
+    StepFailed,
+    days,
+    now,
+    only,
+    spoken,
+)
+
+RECEIPT: Final = re.compile(r'<p class="receipt">([0-9A-Z-]{23})</p>')
+WORDS: Final = "銀行員を名乗る男に口座を聞かれた"
+
+
+def call(year: OfficeYear, member: str, id_: str, at: datetime, number: str = REPORTED) -> str:
+    """The outcome of a forwarded call of the number: decided by the registry that the node has verified, heard to its
+    end, and recorded. The decision is the product's; no phone rang.
+    """
+    settings = year.settings(member)
+    forwarded = forwarded_call(id_, number)
+    decision = decide(forwarded, read_local_registry(settings.registry).index(), settings.policy.policy(member), at)
+
+    def after(ms: int) -> datetime:
+        return at + timedelta(milliseconds=ms)
+
+    steps = [evidence.decided(forwarded, decision, at, nonce="123456789012")]
+    if decision.outcome is Outcome.PLAY:
+        steps += [
+            evidence.answered(id_, after(3000)),
+            evidence.sound_started(id_, after(3002), "sample", SHA256),
+            evidence.sound_ended(id_, after(3404), 400, known_by="packets", packets=20),
+            evidence.connected(id_, after(3406)),
+            evidence.ended(id_, after(60_000), evidence.CallStatus.CONNECTED, 16),
+        ]
+    elif decision.outcome is not Outcome.REFUSE:
+        raise StepFailed(f"the call of …{number[-4:]} gets {decision.outcome}, because {decision.reason}")
+    else:
+        steps += [evidence.ended(id_, after(1), evidence.CallStatus.REFUSED, decision.hangup_cause)]
+    with year.ledger(member) as writer:
+        for step in steps:
+            writer.append(step)
+    return decision.outcome.value
+
+
+def forwarded_call(id_: str, number: str = REPORTED) -> ForwardedCall:
+    return ForwardedCall(
+        id_, Direction.INCOMING, parse(number), parse("09012345679"), parse("05031234567"), "PJSIP/05031234567@trunk"
+    )
+
+
+def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
+    """Somebody reports a call on the public page. The desk asks the member in charge of the number. This member names
+    the one that the call came from, which answers from its ledger.
+    """
+    at = now()
+    outcome = call(year, WHOLESALER, "c-1", at)
+    japan = at.astimezone(JAPAN)
+    fields = {
+        "number": REPORTED, "date": f"{japan:%Y-%m-%d}", "time": f"{japan:%H:%M:%S}", "within_minutes": "10",
+        "what": WORDS, "name": "", "contact": "", "website": "",
+    }  # fmt: skip
+    page = urllib3.request("POST", f"{year.desk}/report", fields=fields, timeout=60).data.decode()
+    receipt = RECEIPT.search(page)
+    reported = only(year.told("report", "list", "--folder", year.office))
+    asked = only(year.member_told(RESELLER, "request", "fetch"))
+    upstream = ("--result", "upstream", "--upstream", WHOLESALER)
+    year.member(RESELLER, "request", "answer", asked["id"], *upstream, "--yes")
+    asked = only(year.member_told(WHOLESALER, "request", "fetch"))
+    pack = year.folder / "pack.zip"
+    basis = ("--basis", "association", "--reference", asked["id"], "--sealed")
+    year.member(WHOLESALER, "ledger", "export", "c-1", "--case", asked["id"], *basis, "-o", pack)
+    year.member(WHOLESALER, "request", "answer", asked["id"], "--pack", pack, "--yes")
+    shown = year.told("report", "show", "--folder", year.office, reported["id"])
+    year.authority("report close", reported["id"], "--result", "traced", "--why", "as the pack shows")
+    hops = shown["requests"]
+    status = urllib3.request(
+        "POST", f"{year.desk}/report/status", fields={"receipt": receipt[1] if receipt else ""}, timeout=60
+    )
+    asks, calls = spoken("asks", "照会"), spoken("calls", "通話")
+    return {
+        "outcome": outcome,
+        "answers": ", ".join(hop["result"] for hop in hops),
+        "delivery": hops[-1]["delivery"],
+        "visitor": "the operator was found" in status.data.decode(),
+    }, [
+        [
+            Box(spoken("somebody", "申告者"), spoken("by the public page", "公開ページから"), arrow="POST"),
+            Box(spoken("the desk", "協会窓口"), reported["id"], arrow=asks),
+            *(Box(hop["member"], f"{hop['result']}, {calls} {hop['calls']}", tone=Tone.GOOD) for hop in hops),
+        ]
+    ]
+
+
+def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
+    """The police stop a number and a range. Two people enter each; differing entries are refused. A node fetches the
+    new edition, refuses the calls, and confirms it.
+    """
+    asked = ("--requested", now().isoformat(timespec="seconds"))
+    number = ("suspension number", "--reference", "R-1", *asked)
+    year.authority(*number, typed=f"{STOPPED}\n{OTHER}\n", code=2)
+    year.authority(*number, typed=f"{STOPPED}\n{STOPPED}\n")
+    year.authority("suspension range", "--reference", "R-2", *asked, typed=f"{STOPPED_RANGE}\n{STOPPED_RANGE}\n")
+    year.publish("duty")
+    year.member(WHOLESALER, "registry", "update")
+    numbers = {"stopped": STOPPED, "in_range": STOPPED_RANGE[:10], "other": OTHER}
+    outcomes = {name: call(year, WHOLESALER, f"c-{name}", now(), each) for name, each in numbers.items()}
+    confirm(year, WHOLESALER)
+    shown = year.told("suspension", "in-force", "--folder", year.office, code=1)
+    states = {each["member"]: bool(each["in_use"]) for each in shown}
+    said = {
+        True: (spoken("confirmed", "確認済み"), Tone.GOOD),
+        False: (spoken("not confirmed", "未確認"), Tone.WAITING),
+    }
+    rows = [
+        [
+            Box(each["reference"], arrow=spoken("two people", "2 人で入力")),
+            Box("suspensions.yaml", arrow=spoken("signed twice", "2 人の署名")),
+            Box(each["node"] or each["member"], said[bool(each["in_use"])][0], tone=said[bool(each["in_use"])][1]),
+        ]
+        for each in shown
+    ]
+    rows += [
+        [
+            Box(f"{WHOLESALER} …{numbers[name][-4:]}", arrow=spoken("a call", "通話")),
+            Box(outcome, tone=Tone.BAD if outcome == "REFUSE" else Tone.GOOD),
+        ]
+        for name, outcome in outcomes.items()
+    ]
+    return {**outcomes, "confirmed": [states[WHOLESALER], states[RESELLER]]}, rows
+
+
+def confirm(year: OfficeYear, member: str) -> None:
+    """Confirm suspensions as the service does when it takes them into use; here without the rest of the service."""
+    settings = year.settings(member)
+    registry = read_local_registry(settings.registry).index()
+
+    async def no_calls(_: float) -> bool:
+        """True: no call is in progress."""
+        return True
+
+    confirming = SuspensionConfirmations(settings, lambda: registry, no_calls, {})
+    ledger = path_of(settings.ledger.own())
+
+    async def until_sent() -> None:
+        running = asyncio.create_task(confirming.run())
+        async with asyncio.timeout(30):
+            while confirmed(ledger).at is None or confirming.waiting:  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_EVERY_S)
+        running.cancel()
+
+    asyncio.run(until_sent())
+
+
+def disclose(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
+    """A police office comes with a warrant. It gets the evidence of a call and signs for it; the index of the year has
+    this pack, and the one kept for the association.
+    """
+    pack, paper = year.folder / "warrant.zip", year.folder / "receipt.pdf"
+    year.member(
+        WHOLESALER,
+        "ledger",
+        "export",
+        "c-stopped",
+        "--case",
+        "K-1",
+        "--basis",
+        "warrant",
+        "--court",
+        "見本簡易裁判所",
+        "--valid-until",
+        days(7),
+        "--authority",
+        "見本警察署",
+        "--reference",
+        "捜発第1号",
+        "--scope",
+        "一つの番号の通話",
+        "--received",
+        now().isoformat(timespec="seconds"),
+        "-o",
+        pack,
+    )
+    year.member(WHOLESALER, "disclosure", "deliver", pack, "-o", paper)
+    year.member(WHOLESALER, "disclosure", "receipt", pack, "--by", "見本警察署 巡査部長", "--on", days())
+    year.member(WHOLESALER, "disclosure", "list", "--pdf", picture)
+    listed = year.member_told(WHOLESALER, "disclosure", "list")["disclosures"]
+    genuine = year.told("verify", "pack", pack, "--log-key", year.member(WHOLESALER, "log", "key").strip())
+    return {
+        "bases": [each["basis"]["basis"] for each in listed],
+        "signed_for": [bool(each["receipt"]) for each in listed],
+        "genuine": genuine["good"],
+        "paper": picture.read_bytes()[:4].decode(),
+    }, ()

@@ -1,0 +1,56 @@
+"""Commands of the ledger, and settings with a ledger for them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import rfc8785
+from typer.testing import CliRunner, Result
+
+from idtone.core.errors import IdtoneError
+from idtone.core.settings.settings import LedgerSettings, load_settings
+from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
+from idtone.ledger.disclosure.pack_file import write_zip
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.writing.ledger_writer import LedgerWriter
+from lab.ledger.sample_evidence import decided, heard_call, put
+from lab.programs import ledger_words, located
+
+DEMAND = (
+    "--authority", "見本警察署", "--reference", "見本 第7号", "--scope", "calls of one number in November",
+    "--received", "1h",
+)  # fmt: skip
+"""The texts that each legal basis needs."""
+WARRANT = ("--basis", "warrant", *DEMAND, "--court", "見本簡易裁判所", "--valid-until", "2096-12-31")
+"""A legal basis that opens numbers."""
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(*located(ledger_words(*arguments)), env={"COLUMNS": "200"})
+    if isinstance(result.exception, IdtoneError):
+        raise result.exception
+    return result
+
+
+def reseal(pack: Path, ledger: LedgerSettings, files: Mapping[str, bytes]) -> None:
+    """As the member could do it, who has the signing key."""
+    manifest = json.loads(files[MANIFEST])
+    manifest["files"] = {
+        name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in (MANIFEST, SEAL)
+    }
+    changed = {**files, MANIFEST: rfc8785.dumps(manifest)}
+    signer = KeyRing.of(ledger, "pbx-1").signer_of("pbx-1/idtone")
+    write_zip(pack, changed | {SEAL: seal(changed, manifest["case"], signer)})
+
+
+def write_settings(folder: Path) -> Path:
+    """Settings with a ledger of two calls, and one in progress."""
+    path = folder / "idtone.yaml"
+    path.write_text(
+        f"node: pbx-1\nledger: {{url: 'sqlite:///{folder}/ledger/l.sqlite3', key_file: {folder}/ledger/key}}\n"
+    )
+    settings = load_settings(path, {})
+    with LedgerWriter.open(settings.ledger.url, "pbx-1", KeyRing.of(settings.ledger, "pbx-1")) as writer:
+        put(writer, *heard_call("c-1"), *heard_call("c-2", 5000), decided(call_id="c-3"))
+    return path

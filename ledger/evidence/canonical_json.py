@@ -1,0 +1,57 @@
+"""The canonical text of a JSON object (RFC 8785), so that its hash can be computed again. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import rfc8785
+
+from idtone.core.errors import LedgerError
+from idtone.core.translation import Message
+
+WHOLE_LIMIT: Final = 2**53
+"""Limit of integers (RFC 8785, appendix D). Readers of JSON may read larger numbers differently."""
+
+_NONE: Final = Message("a detail of a step has no canonical JSON (RFC 8785)")
+_plain: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def canonical(members: Mapping[str, Any]) -> str:
+    """The canonical text of an object of JSON scalars.
+
+    Raises LedgerError for values that have none: numbers from 2^53 on, surrogates, NaN.
+    """
+    if is_plain(members):
+        return _plain(members)
+    # A larger float would be read as a whole number.
+    large = any(isinstance(value, float) and abs(value) >= WHOLE_LIMIT for value in members.values())
+    try:
+        text = rfc8785.dumps(dict(members)).decode()
+    except (rfc8785.CanonicalizationError, UnicodeError) as error:
+        raise LedgerError(_NONE) from error
+    if large:
+        raise LedgerError(_NONE)
+    return text
+
+
+def check(members: Mapping[str, Any]) -> None:
+    """Raise LedgerError if `canonical` would."""
+    if not is_plain(members):
+        canonical(members)
+
+
+def is_plain(members: Mapping[str, Any]) -> bool:
+    """True if all values are scalars for which the standard library writes the same text, six times as fast.
+
+    Its text differs in the order of keys beyond ASCII, in floats, in large numbers, and in text that is not Unicode.
+    """
+    # One loop and no function of our own in it: each step of a call comes here several times.
+    for key, value in members.items():
+        if isinstance(value, str):
+            if not value.isascii():
+                return False
+        elif not (value is None or (isinstance(value, int) and -WHOLE_LIMIT < value < WHOLE_LIMIT)):
+            return False
+        if not key.isascii():
+            return False
+    return True

@@ -1,0 +1,79 @@
+"""The conversion between a step and its row in the table `steps`. Pure."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from idtone.core.errors import LedgerError
+from idtone.core.numbers import Number
+
+from ..evidence.canonical_json import canonical
+from ..evidence.leaves import StoredStep
+from ..evidence.steps import DAY, SEALED, SEALED_KEY, UNOPENED, UNSEALED, NumberRole, Step, StepKind
+from ..keys.sealing import DayKey, day_of, open_with
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def microseconds(at: datetime) -> int:
+    """The microseconds since 1970. The result is exact, unlike `timestamp()`."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def moment(at: int) -> datetime:
+    """The time of a value from `microseconds`. Raises OverflowError."""
+    return _EPOCH + at * _MICROSECOND
+
+
+def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
+    """The step in its written form, with its sealed numbers among its details. `key_of` gives the key of a day.
+
+    Raises LedgerError if there is none.
+    """
+    if not step.numbers and not step.sip_call_id:
+        return step
+    hidden = key_of(day_of(step.at)).seal(step.call_id, step.numbers, step.sip_call_id)
+    return Step(step.call_id, step.kind, step.at, {**step.details, **hidden})
+
+
+def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
+    """The row of a step. `key_of` gives the key of a day. Raises LedgerError if there is none."""
+    details = sealed(step, key_of).details
+    return {
+        "node": node,
+        "call_id": step.call_id,
+        "kind": step.kind.value,
+        "at": microseconds(step.at),
+        "details": canonical(details),
+    }
+
+
+def step_of(
+    row: StoredStep, key_of: Callable[[str], DayKey | None], held: Callable[[str], bytes | None] = lambda call_id: None
+) -> Step:
+    """The step that `row_of` wrote, with its time in UTC. It has its numbers if `key_of` has the key of their day, or
+    `held` that of the call.
+
+    Raises LedgerError if this version cannot read it.
+    """
+    try:
+        details = json.loads(row.details)
+        key = key_of(details[DAY]) if DAY in details else None
+        shown = {
+            name: value for name, value in details.items() if name not in (DAY, SEALED, SEALED_KEY) or value == UNSEALED
+        }
+        numbers: dict[NumberRole, Number] = {}
+        try:
+            if key:
+                numbers = key.open(row.call_id, details)
+            elif SEALED_KEY in details and (own := held(row.call_id)):
+                numbers = open_with(own, row.call_id, details)
+        except LedgerError:
+            shown[SEALED] = UNOPENED  # the rest is evidence all the same, and `fold` names this
+        return Step(row.call_id, StepKind(row.kind), moment(row.at), shown, numbers)
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
+        raise LedgerError(
+            "step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=row.id
+        ) from error

@@ -1,0 +1,30 @@
+"""Reports and answers that this node has signed: acts in its own ledger."""
+
+from datetime import UTC, datetime
+
+from idtone.core.persons import acting_person
+from idtone.core.settings.settings import Settings
+from idtone.ledger.disclosure.disclosure_request import DisclosureRules
+from idtone.ledger.disclosure.record_act import record_act
+from idtone.ledger.evidence import steps
+from idtone.ledger.evidence.steps import Scalar, Step, StepKind
+from idtone.ledger.keys.key_ring import KeyRing
+from idtone.ledger.store.ledger_reader import LedgerReader
+
+
+def record_report_act(settings: Settings, act: str, subject: str, **details: Scalar) -> str:
+    """Record an act, also while the service runs; returns its id. Raises LedgerError: then the act must not be done."""
+    person, now = acting_person(), datetime.now(UTC)
+    return record_act(
+        settings.ledger.own(),
+        settings.node,
+        KeyRing.of(settings.ledger, settings.node),
+        lambda act_id: steps.duty(act_id, now, person, act, subject, details),
+        DisclosureRules.of(settings.ledger),
+    )
+
+
+def recorded_report_acts(settings: Settings, acts: frozenset[str]) -> list[Step]:
+    """The acts of these names, in the order of writing. Raises LedgerError."""
+    reader = LedgerReader.open(settings.ledger.own())
+    return [step for step in reader.acts(frozenset({StepKind.DUTY})) if step.details.get("act") in acts]

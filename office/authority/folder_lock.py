@@ -1,0 +1,91 @@
+"""Locks for an authority's folder: one thread of one process makes a change, and all others wait."""
+
+import fcntl
+import math
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from .shared_folder import file_mode
+
+LOOK_EVERY_S: Final = 0.01
+GIVE_WAY_EVERY_S: Final = 0.5
+"""Time for which threads of this process may follow one another before another process gets a turn."""
+
+
+class _Lock:
+    def __init__(self) -> None:
+        self.of_process = threading.Lock()
+        """Lock of the threads of this process, so that one of them at a time asks for the file."""
+        self.holder: tuple[int, object] | None = None
+        self.is_wanted = False
+        """True if a thread has found the lock taken."""
+        self.gave_way_s = -math.inf
+        """Time at which no thread of this process wanted the lock, or another process could take it."""
+
+
+_locks: dict[Path, _Lock] = {}
+
+
+@contextmanager
+def lock_folder(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
+    """Context that holds the file's lock. Its `owner` may take it again in the same thread.
+
+    Raises TimeoutError if others hold it for longer than `within_s`, OSError if it cannot be opened.
+    """
+    lock, until_s = _locks.setdefault(file.absolute(), _Lock()), time.monotonic() + within_s
+    me = threading.get_ident(), owner
+    if lock.holder == me:
+        yield
+        return
+    if not lock.of_process.acquire(blocking=False):
+        lock.is_wanted = True
+        if not lock.of_process.acquire(timeout=within_s):
+            raise TimeoutError
+    with ExitStack() as held:
+        held.callback(lock.of_process.release)
+        held.callback(_give_way, lock)
+        descriptor = _open(file)
+        held.callback(os.close, descriptor)
+        _take(descriptor, until_s)
+        lock.holder = me
+        try:
+            yield
+        finally:
+            lock.holder = None
+
+
+def _open(file: Path) -> int:
+    """Open the file for the lock, without the right to write: another account may have created it."""
+    flags = os.O_RDONLY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(file, flags)
+    os.fchmod(descriptor, file_mode(file.parent))
+    return descriptor
+
+
+def _give_way(lock: _Lock) -> None:
+    """Pause between the release of the file and that of the process's lock. Without it the next thread would always be
+    faster than another process, which looks for the file from time to time.
+    """
+    if lock.is_wanted and time.monotonic() - lock.gave_way_s < GIVE_WAY_EVERY_S:
+        return
+    if lock.is_wanted:
+        time.sleep(2 * LOOK_EVERY_S)
+    lock.is_wanted, lock.gave_way_s = False, time.monotonic()
+
+
+def _take(descriptor: int, until_s: float) -> None:
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until_s:
+                raise TimeoutError from None
+            time.sleep(LOOK_EVERY_S)

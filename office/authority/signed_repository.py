@@ -1,0 +1,170 @@
+"""The repository that members read: signed metadata of every version, and the files that they name.
+
+metadata/3.registry.json                  the third version of a role
+metadata/timestamp.json                   the latest timestamp alone
+targets/SHA256.registry.yaml              a file under its digest
+targets/tones/SHA256.sample.wav
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata
+
+from idtone.core.errors import TrustError
+from idtone.core.files import reading, replace_durably
+from idtone.registry.trust import tuf_roles
+
+from .edition import Edition
+from .shared_folder import make_folder
+
+_FOLDER: Final = 0o755
+"""Mode of the folders: a web server of another account reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRepository:
+    """A repository in one folder. A new edition replaces its files one by one, the timestamp last: until then, readers
+    see the edition before.
+    """
+
+    folder: Path
+
+    def check_new(self) -> None:
+        """Check that there is no repository. Raises TrustError if there is one. Without a timestamp, its first
+        publication was interrupted.
+        """
+        if self._latest("timestamp"):
+            raise TrustError("{folder}: there is a repository already; name another folder", folder=self.folder)
+
+    # -- metadata -----------------------------------------------------------------------------------------------------
+
+    def current(self, name: str) -> Metadata[Any]:
+        """The latest metadata of a role. Raises TrustError."""
+        path = self._latest(name)
+        if path is None:
+            raise TrustError(
+                "{folder}: there is no {name}; `idtone-office publication begin` begins a repository",
+                folder=self.folder,
+                name=name,
+            )
+        return _read(path)
+
+    def roles(self) -> dict[str, Metadata[Any]]:
+        """The latest metadata of every role. Raises TrustError."""
+        return {name: self.current(name) for name in tuf_roles.ROLES}
+
+    def versions(self, name: str) -> Iterator[Metadata[Any]]:
+        """All metadata of a role, the oldest first. Of the timestamp only the latest is stored."""
+        for _, path in sorted(self._versions(name)):
+            yield _read(path)
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def sha256(self, role: str) -> str | None:
+        """The digest of a role's file; None if it was never published."""
+        if self._latest(role) is None:
+            return None
+        target = self.current(role).signed.targets.get(tuf_roles.DELEGATED[role])
+        return target.hashes["sha256"] if target else None
+
+    def octets(self, role: str) -> bytes | None:
+        """A role's file; None if it was never published. Raises TrustError if it is damaged."""
+        sha256 = self.sha256(role)
+        return None if sha256 is None else self._content(tuf_roles.DELEGATED[role], sha256)
+
+    def digests(self, role: str) -> Iterator[str]:
+        """The digest of a role's file in each edition, the newest first. Raises TrustError."""
+        for _, path in sorted(self._versions(role), reverse=True):
+            target = _read(path).signed.targets.get(tuf_roles.DELEGATED[role])
+            if target:
+                yield str(target.hashes["sha256"])
+
+    def edition(self, role: str, sha256: str) -> bytes:
+        """A role's file in one of the `digests`. Raises TrustError if it is damaged."""
+        return self._content(tuf_roles.DELEGATED[role], sha256)
+
+    def refusals(self) -> bytes | None:
+        """refusals.list; None if there is none."""
+        if self._latest(tuf_roles.SUSPENSIONS) is None:
+            return None
+        target = self.current(tuf_roles.SUSPENSIONS).signed.targets.get(tuf_roles.REFUSALS_FILE)
+        return self._content(tuf_roles.REFUSALS_FILE, target.hashes["sha256"]) if target else None
+
+    def files(self) -> dict[str, bytes]:
+        """File name → content: the files of the roles, and refusals.list."""
+        published = {file: self.octets(role) for role, file in tuf_roles.DELEGATED.items()}
+        published[tuf_roles.REFUSALS_FILE] = self.refusals()
+        return {file: octets for file, octets in published.items() if octets is not None}
+
+    def listed(self) -> bytes:
+        """The content of operators.json."""
+        target = self.current(tuf_roles.REGISTRY).signed.targets[tuf_roles.OPERATORS_FILE]
+        return self._content(tuf_roles.OPERATORS_FILE, target.hashes["sha256"])
+
+    def proof(self) -> dict[str, bytes]:
+        """The metadata that prove the list of operators, by file name."""
+        roots = {path.name: path.read_bytes() for _, path in self._versions("root")}
+        names = ("targets", tuf_roles.REGISTRY, "snapshot", "timestamp")
+        return roots | {f"{name}.json": self.current(name).to_bytes() for name in names}
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, edition: Edition) -> list[str]:
+        """Write an examined edition; returns its roles. Raises TrustError."""
+        files: dict[Path, bytes] = {}
+        for path, octets in edition.targets.items():
+            files[self._target_path(path, hashlib.sha256(octets).hexdigest())] = octets
+        # The timestamp comes last in the order of the roles.
+        names = [name for name in tuf_roles.ROLES if name in edition.metadata]
+        files |= {self._path(name, edition.metadata[name]): edition.metadata[name].to_bytes() for name in names}
+        try:
+            for file, octets in files.items():
+                make_folder(file.parent, _FOLDER)
+                replace_durably(file, octets)
+        except OSError as error:
+            raise TrustError(
+                "{file}: cannot be written: {reason}", file=error.filename or self.folder, reason=error.strerror
+            ) from error
+        return names
+
+    # -- paths --------------------------------------------------------------------------------------------------------
+
+    def _latest(self, name: str) -> Path | None:
+        """The file of the latest version."""
+        return max(self._versions(name), default=(0, None))[1]
+
+    def _versions(self, name: str) -> list[tuple[int, Path]]:
+        folder = self.folder / tuf_roles.METADATA
+        if name == "timestamp":
+            path = folder / "timestamp.json"
+            return [(0, path)] if path.exists() else []
+        numbered = ((path.name.partition(".")[0], path) for path in folder.glob(f"*.{name}.json"))
+        return [(int(number), path) for number, path in numbered if number.isascii() and number.isdecimal()]
+
+    def _path(self, name: str, metadata: Metadata[Any]) -> Path:
+        numbered = "" if name == "timestamp" else f"{metadata.signed.version}."
+        return self.folder / tuf_roles.METADATA / f"{numbered}{name}.json"
+
+    def _target_path(self, path: str, sha256: str) -> Path:
+        folder, _, name = path.rpartition("/")
+        return self.folder / tuf_roles.TARGETS / folder / f"{sha256}.{name}"
+
+    def _content(self, path: str, sha256: str) -> bytes:
+        stored = self._target_path(path, sha256)
+        with reading(stored, TrustError):
+            octets = stored.read_bytes()
+        if hashlib.sha256(octets).hexdigest() != sha256:
+            raise TrustError("{stored}: is not what was published", stored=stored)
+        return octets
+
+
+def _read(path: Path) -> Metadata[Any]:
+    try:
+        return Metadata[Any].from_bytes(path.read_bytes())
+    except (RepositoryError, OSError) as error:
+        raise TrustError("{path}: is not what was published", path=path) from error

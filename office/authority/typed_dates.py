@@ -1,0 +1,68 @@
+"""Days and moments as people write them. `option` names the input in an error."""
+
+import re
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+from idtone.core.errors import UsageError
+from idtone.core.japan import JAPAN
+
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def day(text: str, option: str) -> date:
+    """A day in Japan. Raises UsageError."""
+    try:
+        found = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        found = None
+    if found is None or not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise UsageError("{option} is not a day. Write it like 2027-01-10", option=option)
+    return found
+
+
+def past_day(text: str, option: str, now: datetime) -> date:
+    """A day in Japan that is not in the future. Raises UsageError."""
+    found = day(text, option)
+    if found > in_japan(now).date():
+        raise UsageError("{option} is in the future; write it when it has come", option=option)
+    return found
+
+
+def moment(text: str, option: str) -> datetime:
+    """A day, from its beginning in Japan, or a moment with its time zone. Raises UsageError."""
+    try:
+        if _DAY.fullmatch(text):
+            return datetime.combine(date.fromisoformat(text), time(), JAPAN)
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            "{option} is not a day or a moment. Write it like 2027-01-10 or 2027-01-10T09:00:00+09:00", option=option
+        ) from error
+    if found.tzinfo is None:
+        raise UsageError("{option} has no time zone. Add it, for Japan +09:00: {text}+09:00", option=option, text=text)
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise UsageError(
+            "{option} is not a plausible time; write a year from {first_year} to {last_year}",
+            option=option,
+            first_year=_FIRST_YEAR,
+            last_year=_LAST_YEAR,
+        )
+    return found
+
+
+def end(text: str, option: str) -> datetime:
+    """The end of a day in Japan (the beginning of the next one), or a moment with its time zone. Raises UsageError."""
+    found = moment(text, option)
+    return found + timedelta(days=1) if _DAY.fullmatch(text) else found
+
+
+def day_after(text: str, option: str) -> date:
+    """The first day after a period, from the text of its last day in Japan. Raises UsageError."""
+    return day(text, option) + timedelta(days=1)
+
+
+def in_japan(at: datetime) -> datetime:
+    """The time in Japan Standard Time, without fractions of a second."""
+    return at.astimezone(JAPAN).replace(microsecond=0)

@@ -1,0 +1,101 @@
+"""The legal basis on which members learn of refused contractors: without the association's decision there is no list.
+
+refusal-basis.json    the decision, its day, its document, and the body that answers for the data
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing
+from idtone.core.terminal.prompts import kept_line
+from idtone.core.translation import template
+
+from ..authority import shared_folder
+from ..authority.typed_dates import day, in_japan
+from ..authority.workspace import Workspace
+from ..desk.office_ledger import OfficeLedger
+
+FILE: Final = "refusal-basis.json"
+DECIDED: Final = "refusal-basis-decided"
+
+
+class Basis(StrEnum):
+    """The legal basis in article 27, Act on the Protection of Personal Information. A lawyer checks which one fits."""
+
+    JOINT_USE = "joint-use"
+    CONSENT = "consent"
+
+
+BASIS_WORDS: Final = {
+    Basis.JOINT_USE: template("joint use (共同利用), article 27 (5) no. 3"),
+    Basis.CONSENT: template("provision to third parties with the contractor's consent, article 27 (1)"),
+}
+FIELDS: Final = {
+    "purpose": template("Purpose of the list"),
+    "responsible": template("Body that answers for the data"),
+    "minutes": template("Minutes of the decision"),
+    "opinion": template("Opinion on the antitrust law (独占禁止法)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalBasis:
+    basis: Basis
+    decided: str
+    """A day in Japan."""
+    purpose: str
+    responsible: str
+    minutes: str
+    opinion: str
+
+
+def decided_basis(folder: Path) -> RefusalBasis | None:
+    """The decided basis; None if there is no decision. Raises TrustError if the file is damaged."""
+    path = folder / FILE
+    try:
+        found = json.loads(path.read_bytes())
+        return RefusalBasis(**{**found, "basis": Basis(found["basis"])})
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
+
+
+def decide_basis(
+    folder: Path, basis: str, decided: str, fields: Mapping[str, str], now: datetime, name: Callable[[str], str]
+) -> RefusalBasis:
+    """Record the decision in place of an older one; the ledger keeps all. `name` names a field in an error.
+
+    Raises IdtoneError.
+    """
+    chosen = next((each for each in Basis if each == basis), None)
+    if chosen is None:
+        raise UsageError("choose the legal basis")
+    at = day(decided, name("decided"))
+    if at > in_japan(now).date():
+        raise UsageError("{option} is in the future; write the day of the decision", option=name("decided"))
+    made = RefusalBasis(chosen, at.isoformat(), **{key: kept_line(fields.get(key, ""), name(key)) for key in FIELDS})
+    with Workspace(folder).locked():
+        OfficeLedger(folder).record(
+            DECIDED, chosen, decided=made.decided, **{key: getattr(made, key) for key in FIELDS}
+        )
+        with writing(folder / FILE, TrustError):
+            shared_folder.write(folder / FILE, json.dumps(asdict(made), ensure_ascii=False, indent=1).encode() + b"\n")
+    return made
+
+
+def check_decided(folder: Path) -> None:
+    """Check that there is a decision. Raises UsageError if not."""
+    if decided_basis(folder) is None:
+        raise UsageError(
+            "the association has not decided on which legal basis members learn of refused contractors; record the "
+            "decision with `idtone-office refusal decide-basis`, or on the page of refused contractors"
+        )

@@ -1,0 +1,119 @@
+"""The files of a node's backup, and their places. A role names each file or folder in an archive; the settings give its
+path on a machine. I/O.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Final
+
+from idtone.core.settings.settings import DEFAULT_FILE, LedgerSettings, Settings, load_settings, settings_folder
+from idtone.ledger.keys.continued_trees import ContinuedTrees
+from idtone.ledger.keys.key_ring import continued_trees_of
+from idtone.ledger.store.sqlite import path_of
+
+SETTINGS: Final = "settings/idtone.yaml"
+FOLDER: Final = "settings/idtone.d"
+OWN: Final = "ledger"
+OFFICE: Final = "console/office/ledger"
+KEYS: Final = ("sign", "token", "days", "days-held", "continued", "continued.next", "cosigned", "stamps")
+"""The files beside a ledger's key. The last signed head is left out: a restored node must not take it for the end."""
+OF_EARLIER_TREES: Final = ("sign-*", "cosigned-*")
+"""Further files: replaced keys, and the cosigned heads of earlier trees."""
+_BESIDE: Final = (".brake", ".brake-lines", ".settings", ".confirmations", ".suspensions", ".acts")
+"""Files beside a ledger that the service cannot make again."""
+KEPT: Final = (
+    "registry.trust", "registry.source", "registry.cache", "fleet.settings", "fleet.key_file", "ari.password_file",
+    "ledger.password_file", "ledger.token.pin_file", "ledger.legal_bases", "customers.directory", "customers.rules",
+    "lines.source", "lines.cache", "sounds.profiles", "console.users", "console.openid.client_secret_file",
+    "console.office",
+)  # fmt: skip
+"""Settings whose files belong to a backup, if they name any on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPlace:
+    """A ledger: the node's own, or the office's. `role` names its folder in an archive."""
+
+    role: str
+    node: str
+    settings: LedgerSettings
+
+    @property
+    def database(self) -> Path:
+        return path_of(self.settings.own())
+
+    @property
+    def continued_trees(self) -> ContinuedTrees:
+        """The trees that continue the first one of the ledger. Raises LedgerError."""
+        return continued_trees_of(self.settings, self.node)
+
+    def trees(self) -> list[tuple[str, Path]]:
+        """The names of the ledger's trees and their files, the present one last; missing files are left out. Raises
+        LedgerError.
+        """
+        continued_trees = self.continued_trees
+        files = [*(Path(each.file) for each in continued_trees.trees), self.database]
+        present = zip(continued_trees.origins, files, strict=True)
+        return [(origin, path) for origin, path in present if path.exists() and path.stat().st_size]
+
+    def files(self) -> dict[str, Path]:
+        """Role → path of the keys, and of the service's files beside the ledger."""
+        key, database = self.settings.key_file, self.database
+        found = {f"{self.role}/ledger.key": key}
+        earlier = [path for each in OF_EARLIER_TREES for path in key.parent.glob(f"{key.name}.{each}")]
+        names = [*KEYS, *(path.name.removeprefix(f"{key.name}.") for path in earlier)]
+        found |= {f"{self.role}/ledger.key.{name}": key.with_name(f"{key.name}.{name}") for name in names}
+        return found | {f"{self.role}/ledger.sqlite3{end}": database.with_name(database.name + end) for end in _BESIDE}
+
+
+def ledgers_of(settings: Settings) -> list[LedgerPlace]:
+    """The node's ledger, and that of the office in the console's settings."""
+    found = [LedgerPlace(OWN, settings.node, settings.ledger)]
+    office = settings.console.office
+    if office and (file := office / "ledger" / "idtone.yaml").exists():
+        named = load_settings(file, {})
+        found.append(LedgerPlace(OFFICE, named.node, named.ledger))
+    return found
+
+
+def kept_files(settings: Settings) -> dict[str, Path]:
+    """Role → path of the existing files and folders that the settings name."""
+    found = {}
+    for key in KEPT:
+        value = reduce(getattr, key.split("."), settings)
+        if value is not None and (path := Path(str(value))).is_absolute() and path.exists():
+            found[key.replace(".", "/")] = path
+    return found
+
+
+def places(settings: Settings, config: Path | None) -> dict[str, Path]:
+    """Role → path of all parts of a backup, except the databases of ledgers."""
+    file = (config or DEFAULT_FILE).absolute()
+    found = {SETTINGS: file, FOLDER: settings_folder(file)} | kept_files(settings)
+    for ledger in ledgers_of(settings):
+        found |= ledger.files()
+    return found
+
+
+def files_in(role: str, path: Path) -> Iterator[tuple[str, Path]]:
+    """The role and path of a file, or of each file in a folder. A database's temporary files are left out, and so are a
+    ledger and its keys, which have their own roles.
+    """
+    if not path.is_dir():
+        if path.exists():
+            yield role, path
+        return
+    for folder, _, names in os.walk(path):
+        for name in sorted(names):
+            file = Path(folder) / name
+            inner = f"{role}/{file.relative_to(path)}"
+            if not _is_left_out(inner) and file.is_file() and not file.is_symlink():
+                yield inner, file
+
+
+def _is_left_out(role: str) -> bool:
+    own = f"{OFFICE}/ledger."
+    return role.endswith((".lock", "-journal", "-wal", "-shm")) or role.startswith(own) or "/." in role

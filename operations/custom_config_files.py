@@ -1,0 +1,59 @@
+"""Files for an operator's own lines: Asterisk's files, or those that a distribution leaves to the operator.
+
+A distribution rewrites its files and would lose lines in them. It is recognised by the #includes of its files. Pure.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class CustomFile:
+    """A file for the operator's lines, relative to Asterisk's configuration folder."""
+
+    distribution: str
+    """The distribution's name; empty for a plain Asterisk."""
+    file: str
+    in_section: bool = False
+    """True if the file is included inside the section [general], so that its lines need no section."""
+
+
+DIALPLAN, ARI_USERS, ARI_GENERAL, HTTP, MODULES = (
+    "extensions.conf",
+    "ari.conf",
+    "ari.conf [general]",
+    "http.conf",
+    "modules.conf",
+)
+"""Purposes of the lines. The first word is Asterisk's own file."""
+
+FREEPBX, WAZO, VITALPBX = "FreePBX", "Wazo", "VitalPBX"
+
+_PLACES: Final[Mapping[str, Mapping[str, CustomFile]]] = {
+    DIALPLAN: {
+        "extensions_custom.conf": CustomFile(FREEPBX, "extensions_custom.conf"),
+        "extensions_extra.d/*.conf": CustomFile(WAZO, "extensions_extra.d/90-idtone-hook.conf"),
+        "vitalpbx/extensions__*.conf": CustomFile(VITALPBX, "vitalpbx/extensions__90-idtone-hook.conf"),
+    },
+    ARI_USERS: {
+        "ari_additional_custom.conf": CustomFile(FREEPBX, "ari_additional_custom.conf"),
+        "ari.d/*.conf": CustomFile(WAZO, "ari.d/90-idtone-user.conf"),
+        "vitalpbx/ari__*.conf": CustomFile(VITALPBX, "vitalpbx/ari__90-idtone-user.conf"),
+    },
+    ARI_GENERAL: {"ari_general_custom.conf": CustomFile(FREEPBX, "ari_general_custom.conf", in_section=True)},
+    HTTP: {"http_custom.conf": CustomFile(FREEPBX, "http_custom.conf", in_section=True)},
+    MODULES: {"modules_custom.conf": CustomFile(FREEPBX, "modules_custom.conf", in_section=True)},
+}
+"""Purpose → name in an #include of Asterisk's own file → the operator's file."""
+_INCLUDE: Final = re.compile(r"^\s*#(?:try)?include\s+[\"<]?([^\s\">;]+)", re.MULTILINE)
+
+
+def custom_file_for(purpose: str, main: str) -> CustomFile:
+    """The file for a purpose. `main` is the text of Asterisk's own file for it, empty if it does not exist."""
+    included = _INCLUDE.findall(main)
+    for name, place in _PLACES[purpose].items():
+        if any(each == name or each.endswith(f"/{name}") for each in included):
+            return place
+    return CustomFile("", purpose.partition(" ")[0])

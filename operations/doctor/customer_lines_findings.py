@@ -1,0 +1,135 @@
+"""The table of the customers' lines → findings. Pure; no finding contains a telephone number."""
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from idtone.call_control.fallback_lines import LINES_LIMIT
+from idtone.core.errors import DocumentError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.numbers import Number, NumberKind
+from idtone.core.translation import Message
+from idtone.dialplan import FALLBACK_COMPLETE
+from idtone.registry.customer_lines.index import Totals
+from idtone.registry.customer_lines.lines_document import Entry, masked_name
+from idtone.registry.index import RegistryIndex
+
+from .findings import Finding, bad, good, unknown, warning
+
+CHECK: Final = Message("idtone lines check, and correct what it names")
+_SHOWN: Final = 10
+_LOOKED: Final = 1_000
+"""Numbers of one entry that are looked up in the registry, besides its last."""
+
+
+def not_set() -> Finding:
+    return warning(
+        "lines",
+        Message("customers' numbers are not checked: any line can present any number"),
+        Message(
+            "Write a table of the customers' lines (docs/how-to/lines.md); in idtone.yaml: `lines: {{source: FILE}}`"
+        ),
+    )
+
+
+def faulty(error: DocumentError) -> Finding:
+    """The finding on a faulty table. It gives only the place of the first fault: the others may quote the file."""
+    first = error.faults[0]
+    place = f"{first.file}:{first.line}" if first.line else first.file
+    return bad(
+        "lines",
+        Message(
+            "{place}: {field} {problem} ({count} faults); the last good table stays in use",
+            place=place,
+            field=first.field,
+            problem=first.problem,
+            count=len(error.faults),
+        ),
+        CHECK,
+    )
+
+
+def readable(totals: Totals) -> Finding:
+    found = Message(
+        "{customers:,} customers, {lines:,} lines, {numbers:,} numbers",
+        customers=totals.customers,
+        lines=totals.lines,
+        numbers=totals.numbers,
+    )
+    if totals.unchecked:
+        return warning(
+            "lines",
+            Message("{found}; {count:,} entries do not say who checked them", found=found, count=totals.unchecked),
+            Message("Check that the customers may present these numbers, and write `checked` into their entries"),
+        )
+    return good("lines", found)
+
+
+def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
+    """The finding on the holder of the numbers: this `member` (its id) should hold them. A thousand numbers of each
+    entry are checked.
+    """
+    topic = "lines-members"
+    if member is None:
+        return warning(
+            topic,
+            Message("this node's member is not known"),
+            Message("In idtone.yaml: `association: {{member: ID}}`, as the registry has it"),
+        )
+    missing = 0
+    for span in chain.from_iterable(entry.spans for entry in entries):
+        for number in _some(span):
+            holding = registry.holding(Number(NumberKind.OTHER, f"+{number}"), now)
+            missing += holding is None or member not in holding.members
+    if missing:
+        return warning(
+            topic,
+            Message("{member} does not hold {count:,} of their numbers", member=member, count=missing),
+            Message("Compare the table with `idtone registry show --number`; remove numbers of other members"),
+        )
+    return good(topic, Message("{member} holds all of them", member=member))
+
+
+def left(text: str | None, trouble: str, path: Path) -> Finding:
+    """The finding on the table for fallback in Asterisk. `text` is the file's, None if there is none, or if `trouble`
+    says why it cannot be read.
+    """
+    topic = "lines-fallback"
+    if trouble:
+        return unknown(
+            topic,
+            Message("{path}: {trouble}", path=path, trouble=trouble),
+            Message("Run this as the user that `idtone serve` runs as"),
+        )
+    if text is None:
+        return bad(topic, Message("{path} is missing", path=path), Message("systemctl restart idtone, which writes it"))
+    if not text.endswith(f"{FALLBACK_COMPLETE} = yes\n"):
+        return bad(
+            topic,
+            Message("{path} has no numbers: the table has more than {most:,} entries", path=path, most=LINES_LIMIT),
+            Message("Join the numbers to ranges, or keep the service running: without it outgoing calls are refused"),
+        )
+    return good(topic, Message("Asterisk has the table in {path}", path=path))
+
+
+def _some(span: NumberSpan) -> Iterable[int]:
+    return sorted({*range(span.first, min(span.last, span.first + _LOOKED) + 1), span.last})
+
+
+def endpoints(present: Collection[str], knows: Callable[[str], bool], trunks: Collection[str]) -> Finding:
+    """The finding on the endpoints. `trunks` are those in the settings: they are not customers' lines."""
+    topic = "lines-endpoints"
+    without = sorted(name for name in present if name not in trunks and not knows(name))
+    if not without:
+        return good(
+            topic, Message("each of the {count:,} PJSIP endpoints has a line, or is a trunk", count=len(present))
+        )
+    names = ", ".join(masked_name(name) for name in without[:_SHOWN])
+    more = len(without) - _SHOWN
+    return warning(
+        topic,
+        Message("{names} and {more:,} more", names=names, more=more) if more > 0 else names,
+        Message("Enter them in the table of lines, unless they are trunks or make no outgoing calls"),
+    )

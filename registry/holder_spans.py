@@ -1,0 +1,111 @@
+"""Intervals of numbers with the holder of each, for a look-up that reads as little memory as possible.
+
+A number has usually not been used for a while before its call. So each memory access of its look-up misses the
+processor's cache, which takes as long as a function call. The look-up makes one access to a table of blocks, and then
+one to a page that has the holder of each number of its block.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from idtone.core.calls import Period
+from idtone.core.number_spans import NumberSpan
+
+BLOCK: Final = 1_000
+"""Numbers of a block: a tenth of the unit of allotment of Japanese numbers. `AREA` and `HolderSpans.find` need it."""
+AREA: Final = 1_000
+"""Blocks of an area. All numbers of Japan are in some 1,500 areas."""
+FEW: Final = 64
+"""Maximum number of intervals of a block without a page. A page takes no more than three times the memory of its
+intervals.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HolderSpans:
+    """Intervals of numbers, ascending, disjoint or equal, with the holder of each. Of equal ones the last counts.
+
+    `areas` gives, for each area, the start of its blocks in `blocks`. A block has one of three values: 0 if no interval
+    touches it; `-n` if the first interval that touches it is number `n`, counted from 1; else its place in `pages`,
+    which has 0 or the holder + 1 for each number of the block.
+    """
+
+    firsts: array[int]
+    lasts: array[int]
+    holders: array[int]
+    areas: Mapping[int, int]
+    blocks: array[int]
+    pages: array[int]
+
+    def find(self, number: int) -> int:
+        """The holder of the number + 1; 0 if there is none."""
+        area = self.areas.get(number // 1_000_000)
+        if area is None:
+            return 0
+        place = self.blocks[area + number // 1_000 % 1_000]
+        if place > 0:
+            return self.pages[place + number % 1_000]
+        return self._search(number, -1 - place) if place else 0
+
+    def _search(self, number: int, start: int) -> int:
+        # Few intervals touch the block, and those after it are larger: to look at them too changes nothing.
+        at = bisect_right(self.firsts, number, start, min(start + FEW, len(self.firsts))) - 1
+        return self.holders[at] + 1 if at >= start and number <= self.lasts[at] else 0
+
+    def holder(self, number: int) -> int | None:
+        """The holder of the number; None if there is none."""
+        found = self.find(number)
+        return found - 1 if found else None
+
+    def touched_blocks(self) -> set[int]:
+        """The blocks that intervals touch, as numbers without their last three digits."""
+        ends = zip(self.firsts, self.lasts, strict=True)
+        return {block for first, last in ends for block in range(first // BLOCK, last // BLOCK + 1)}
+
+    def held(self, periods: Mapping[int, Collection[Period]]) -> Iterator[tuple[NumberSpan, Period]]:
+        """The intervals of these holders, with each of the holder's periods; ascending."""
+        for first, last, each in zip(self.firsts, self.lasts, self.holders, strict=True):
+            for period in periods.get(each, ()):
+                yield NumberSpan(first, last), period
+
+    def arrays(self) -> list[array[int]]:
+        """The arrays of these intervals, for `read_arrays`."""
+        areas = array("q", (value for pair in self.areas.items() for value in pair))
+        return [self.firsts, self.lasts, self.holders, areas, self.blocks, self.pages]
+
+
+def read_arrays(arrays: Iterator[array[int]]) -> HolderSpans:
+    """The intervals in arrays from `HolderSpans.arrays`. Raises ValueError if arrays are missing."""
+    try:
+        firsts, lasts, holders, areas, blocks, pages = (next(arrays) for _ in range(6))
+    except RuntimeError as error:
+        raise ValueError("arrays are missing") from error
+    return HolderSpans(firsts, lasts, holders, dict(zip(areas[::2], areas[1::2], strict=True)), blocks, pages)
+
+
+def spans_of(firsts: array[int], lasts: array[int], holders: Sequence[int]) -> HolderSpans:
+    """The look-up of these intervals, which are ascending, and disjoint or equal. `holders` has the holder of each."""
+    touching: dict[int, tuple[int, int]] = {}
+    for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
+        for block in range(first // BLOCK, last // BLOCK + 1):
+            touching[block] = (touching.get(block, (at, at))[0], at + 1)
+    areas: dict[int, int] = {}
+    blocks, pages = array("i"), array("H" if max(holders, default=0) < 0xFFFF else "i", [0])
+    for block, (start, end) in touching.items():
+        area, at = divmod(block, AREA)
+        if area not in areas:
+            areas[area] = len(blocks)
+            blocks.extend(array("i", [0]) * AREA)
+        blocks[areas[area] + at] = -1 - start if end - start <= FEW else len(pages)
+        if end - start > FEW:
+            page = array(pages.typecode, [0]) * BLOCK
+            for place in range(start, end):
+                begin, stop = max(firsts[place] - block * BLOCK, 0), min(lasts[place] + 1 - block * BLOCK, BLOCK)
+                page[begin:stop] = array(pages.typecode, [holders[place] + 1]) * (stop - begin)
+            pages.extend(page)
+    return HolderSpans(firsts, lasts, array("i", holders), areas, blocks, pages)
