@@ -251,7 +251,7 @@ def sign_in_answer(
 
 
 def sign_in(console: ConsoleProcess, name: str) -> dict[str, str]:
-    """The cookies of a new session, and the mark of a known browser."""
+    """Sign in; returns the cookies of the new session, and the mark of a known browser."""
     connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)
     answer = sign_in_answer(connection, console, name, {})
     connection.close()

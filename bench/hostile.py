@@ -251,7 +251,7 @@ def judge(service: Service, found: Found) -> None:
 def run(
     installation: AsteriskInstallation, scratch: Path, plan: Plan, tell: Callable[[Found], None] = lambda _: None
 ) -> Found:
-    """The results of an attack on a separate Asterisk."""
+    """Attack a separate Asterisk; returns the results."""
     found = Found(plan.seed)
     with AttackedTrunk(installation, scratch) as asterisk:
         service = Service(asterisk, LAB_REGISTRY)

@@ -283,7 +283,7 @@ class Cost:
 
 
 def run(command: Sequence[object], typed: str = "") -> Cost:
-    """The cost of a command. Raises RuntimeError if it fails; a negative verdict is not a failure."""
+    """Run a command; returns its cost. Raises RuntimeError if it fails; a negative verdict is not a failure."""
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as said:
         given.write(typed)
         given.seek(0)

@@ -88,8 +88,8 @@ class Bench:
     loads: int = 0
 
     def run(self, rate: float, seconds: float, after_s: float = 0.0) -> tuple[Row, float | None]:
-        """The results of a load, and the time until the service was normal, from occasional calls in the `after_s`
-        after it.
+        """Run a load; returns its results, and the time until the service was normal, from occasional calls in the
+        `after_s` after it.
         """
         self.loads += 1
         folder = self.scratch / f"load-{self.loads}"

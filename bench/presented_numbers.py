@@ -243,7 +243,7 @@ class Found:
 
 
 def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
-    """The results of a run on a separate Asterisk."""
+    """Run the calls on a separate Asterisk; returns the results."""
     found, seen, began_s = Found(seed), Seen(), time.monotonic()
     asterisk = Asterisk(find_or_get(), scratch / "pbx", exported={"IDTONE_POLICY_WAITING": str(WAITING)}, site=BARE)
     asterisk.dialplan_files = {

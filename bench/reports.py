@@ -149,7 +149,7 @@ def _figures(ours: list[float], bare: list[float]) -> dict[str, float]:
 
 
 def run(words: list[str]) -> str:
-    """The output of a command. Fails if it could not be done; a negative verdict is not a failure."""
+    """Run a command; returns its output. Fails if it could not be done; a negative verdict is not a failure."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:

@@ -16,23 +16,23 @@ BENCH: Final = "bench-tampering"
 Words = Mapping[str, str]
 _ENGLISH: Final[Words] = {
     "kinds": "| verifier | kinds of manipulations | before the signature: found | after the signature: found |",
-    "found": "{found:,} of {met:,} that it can meet",
-    "random": "Of {tried:,} random changes, {missed:,} that change what is read {verb} missed:",
+    "found": "{found:,} of {met:,} in what it reads",
+    "random": "Of {tried:,} random changes, {missed:,} changed the content and {verb} missed:",
     "one": "was", "many": "were",
-    "changes": "| what was changed | changes | found | missed, and the same is read | missed, and it matters |",
+    "changes": "| what was changed | changes | found | missed, content unchanged | missed, content changed |",
     "row": "rows of a ledger", "page": "bytes of a ledger's file, below the tables",
-    "tile": "files of a published tree", "pack": "a pack, half of them the ZIP file's bytes",
+    "tile": "files of a published tree", "pack": "a pack (half of the changes in the bytes of the ZIP file)",
     "worst": (
-        "The {inputs} worst inputs that we could think of took at most {seconds:,.0f} s of a processor ({slowest}) and "
-        "{gib:.1f} GiB of memory ({largest}); {over} of them took more than they may."
+        "The {inputs} worst inputs that we could think of took at most {seconds:,.0f} s of processor time ({slowest}) "
+        "and {gib:.1f} GiB of memory ({largest}). {over} of them exceeded a limit."
     ),
 }  # fmt: skip
 _JAPANESE: Final[Words] = {
     "kinds": "| 検証プログラム | 改ざんの種類 | 署名前: 検出 | 署名後: 検出 |",
     "found": "プログラムの読む範囲にある {met:,} 件中 {found:,} 件",
-    "random": "無作為な変更 {tried:,} 件のうち、読み取る内容が変わるのに見逃したものは {missed:,} 件です。",
+    "random": "無作為な変更 {tried:,} 件のうち、読み取る内容が変わるのに検出されなかったものは {missed:,} 件です。",
     "one": "", "many": "",
-    "changes": "| 変更した対象 | 変更 | 検出 | 読み取る内容が変わらず、検出されなかったもの | 見逃し |",
+    "changes": "| 変更した対象 | 変更 | 検出 | 検出されず、内容は変わらない | 検出されず、内容が変わる |",
     "row": "台帳の行", "page": "台帳のファイルの、表より下のバイト", "tile": "公開されたツリーのファイル",
     "pack": "証跡パック(半数は ZIP ファイルのバイト)",
     "worst": (

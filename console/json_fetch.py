@@ -20,7 +20,9 @@ class FetchError(IdtoneError):
 
 
 async def fetch(method: str, url: str, within_s: float, limit: int = SIZE_LIMIT, **more: Any) -> tuple[int, Any]:
-    """The status, and the JSON of the answer. `more` are arguments for aiohttp. Raises FetchError."""
+    """Send a request; returns the status, and the JSON of the answer. `more` are arguments for aiohttp. Raises
+    FetchError.
+    """
     where = urlsplit(url).netloc
     octets = b""
     try:

@@ -65,7 +65,7 @@ class SoundState:
     source: str
     licensed_sha256: str | None
     """SHA-256 of the master in the registry."""
-    play_objection: str | None
+    doubt: str | None
     files: Sequence[FileState]
 
     @property

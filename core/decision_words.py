@@ -63,7 +63,7 @@ OUTCOMES: Final[Mapping[Outcome, OutcomeWords]] = {
 
 REASONS: Final[Mapping[Reason, str]] = {
     Reason.EMERGENCY: template("an emergency number is called on a trunk"),
-    Reason.NUMBER_SUSPENDED: template("the police had the forwarding number stopped"),
+    Reason.NUMBER_SUSPENDED: template("the forwarding number is suspended at the request of the police"),
     Reason.NUMBER_NEVER_ORIGINATES: template(
         "the forwarding number, or the number that the caller presents, is one that never originates calls"
     ),
@@ -90,7 +90,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     ),
     Reason.NUMBER_WITHHELD: template("the forwarding number is withheld"),
     Reason.NUMBER_MALFORMED: template(
-        "the forwarding number cannot be read surely as a telephone number, or the hook's arguments cannot be trusted"
+        "the forwarding number is not clearly a telephone number, or the hook's arguments cannot be trusted"
     ),
     Reason.PRESENTED_NUMBER_DIFFERS: template(
         "an outgoing call by the operator's own `Dial()` presents another number than the forwarding number"

@@ -72,7 +72,7 @@ command_line.add_commands(
         ),
         "restore": (
             "idtone.operations.backup.commands:restore",
-            "Make a node of its archives: on this machine, with --into in a folder, or with --drill as a trial.",
+            "Restore a node from its archives: on this machine, with --into in a folder, or with --drill as a trial.",
         ),
     },
     panel=ARCHIVES,

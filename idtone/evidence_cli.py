@@ -70,7 +70,7 @@ COMMANDS: Final = {
     ),
     "reconcile": (
         "idtone.ledger.commands.reconcile:reconcile",
-        "Compare the ledger with call detail records of Asterisk or a carrier, by SIP Call-ID.",
+        "Compare the ledger with the call detail records of Asterisk or a carrier, by SIP Call-ID.",
     ),
     "verify pack": (
         "idtone.ledger.commands.verify_pack:verify_pack",
@@ -83,7 +83,7 @@ COMMANDS: Final = {
     ),
     "verify split-view": (
         "idtone.ledger.commands.monitor:verify_split_view",
-        "Verify that the key of a ledger has signed two histories, by a file that a monitor has kept.",
+        "Verify a monitor's proof that the key of a ledger has signed two histories.",
     ),
     "verify paper": (
         "idtone.operations.suspensions_commands:verify_paper",

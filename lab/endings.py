@@ -125,7 +125,7 @@ def _goes_on(
     steps: tuple[Step, ...],
     proof: str,
     caller: str = "notices nothing",
-    evidence: str = "as ever",
+    evidence: str = "as usual",
     hears: tuple[Hears, ...] = (Hears.SOUND,),
     record: tuple[Evidence, ...] = (Evidence.COMPLETE,),
     interfaces: tuple[str, ...] = ("ari", "agi"),
@@ -247,7 +247,7 @@ TABLE: Final = (
     ),
     _goes_on(Event.SERVICE_FROZEN, _DECIDED, _LIFE, evidence="entered when it is back"),
     _goes_on(
-        Event.SERVICE_STOPPED, (Step.DECIDING,), _LIFE, evidence="fallback, or as ever",
+        Event.SERVICE_STOPPED, (Step.DECIDING,), _LIFE, evidence="fallback, or as usual",
         hears=(Hears.SOUND, Hears.NOTICE), record=(Evidence.FALLBACK, Evidence.COMPLETE),
     ),
     _goes_on(Event.SERVICE_STOPPED, _DECIDED, _LIFE, evidence="entered by the next instance"),
@@ -256,12 +256,12 @@ TABLE: Final = (
     # -- what happens between the two ---------------------------------------------------------------------------
     _goes_on(
         Event.LINE_CUT, (Step.DECIDING,), _LINE, "waits until the service is connected again",
-        "as ever, or fallback", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.FALLBACK),
+        "as usual, or fallback", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.FALLBACK),
     ),
     _goes_on(Event.LINE_CUT, _DECIDED, _LINE),
     _goes_on(
         Event.LINE_DEAD, (Step.DECIDING,), _LINE, "waits until the service has noticed",
-        "as ever, or fallback", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.FALLBACK),
+        "as usual, or fallback", (Hears.SOUND, Hears.NOTICE), (Evidence.COMPLETE, Evidence.FALLBACK),
     ),
     _goes_on(Event.LINE_DEAD, _DECIDED, _LINE),
     # -- what happens to Asterisk -------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ TABLE: Final = (
     Ending(
         Event.REFER, (Step.CONNECTED,), "talks to the party that the transfer leads to",
         "the same; if the next number is a forwarded one, the next called party hears the sound",
-        "connected, ended as CONNECTED; a forwarded number begins a record of its own",
+        "connected, ended as CONNECTED; a forwarded number begins its own record",
         ("CONNECTED",), (16,), (200,),
         (
             f"{_TRANSFERS}::test_a_blind_transfer_of_a_connected_call",
@@ -320,7 +320,7 @@ TABLE: Final = (
         ("CONNECTED",), (16,), (200,), (f"{_MEDIA}::test_hold_and_resume_in_the_conversation",),
     ),
     _goes_on(
-        Event.CLOCK_STEPPED, _ALWAYS, f"{_ON_ASTERISK}::test_the_clock", evidence="as ever, by the clock as it is"
+        Event.CLOCK_STEPPED, _ALWAYS, f"{_ON_ASTERISK}::test_the_clock", evidence="as usual, by the clock as it is"
     ),
 )  # fmt: skip
 

@@ -162,7 +162,7 @@ class Program:
         return self._process is not None
 
     def start(self) -> str:
-        """The line that it prints when it is ready."""
+        """Start it, and return the line that it prints when it is ready."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True

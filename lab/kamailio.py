@@ -181,7 +181,9 @@ class Kamailio:
         self.stop()
 
     def call(self, method: str, *arguments: object, within_s: float = 20.0) -> Any:
-        """The result of a remote procedure. Raises OSError if it does not answer, RuntimeError if it refuses."""
+        """Call a remote procedure; returns its result. Raises OSError if it does not answer, RuntimeError if it
+        refuses.
+        """
         mine = self._scratch / "answers"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
             mine.unlink(missing_ok=True)

@@ -70,7 +70,7 @@ class Between:
     calls: int = 0
 
     def call(self, sender: Place, dialled: str, more: str = "") -> str:
-        """The Call-ID of a new call."""
+        """Begin a call; returns its Call-ID."""
         self.calls += 1
         name = f"call-{self.calls}"
         sender.socket.sendto(invite(dialled, self.kamailio.address, sender.address, name, more), self.kamailio.address)

@@ -26,7 +26,7 @@ def installed(package: str) -> Path:
 
 
 def run(arguments: list[str], folder: Path) -> str:
-    """The output of npm in a folder. Raises PackagesUnavailable."""
+    """Run npm in a folder; returns its output. Raises PackagesUnavailable."""
     if not (npm := shutil.which("npm")):
         raise PackagesUnavailable("there is no npm on this machine")
     done = subprocess.run(

@@ -201,8 +201,8 @@ class Phone:
         headers: Iterable[Header] = (),
         timeout_s: float = WAIT_S,
     ) -> OutgoingCall:
-        """The call after its final response; the arguments are those of `dial`. Raises TimeoutError; the call then
-        stays in `placed`.
+        """Call, and return the call after its final response. The arguments are those of `dial`. Raises TimeoutError;
+        the call then stays in `placed`.
         """
         call = self.dial(user, proxy, caller_id=caller_id, display=display, headers=headers)
         await call.final(timeout_s)

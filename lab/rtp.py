@@ -242,7 +242,7 @@ class Media:
             raise OSError(f"the lab's phones read too late: {self._dropped} packets that came to them were dropped")
 
     def open(self) -> Stream:
-        """A stream that listens on a free even port."""
+        """Open a stream that listens on a free even port."""
         stream = Stream(self)
         with self.lock:
             self._streams[stream.fileno()] = stream

@@ -13,8 +13,8 @@ from .programs import located
 
 class Terminal:
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        """Exit code, standard output (parsed if JSON was asked for) and standard error. The first of `words` may
-        contain several: `"licence renew"`.
+        """Run a command; returns exit code, standard output (parsed if JSON was asked for) and standard error. The
+        first of `words` may contain several: `"licence renew"`.
         """
         app, arguments = located([*str(words[0]).split(), *map(str, words[1:])])
         code, out, err = 0, io.StringIO(), io.StringIO()
@@ -31,17 +31,17 @@ class Terminal:
         return code, json.loads(told) if "--json" in words and told else told, error
 
     def shown(self, *words: object, typed: str = "", code: int = 0) -> Any:
-        """The standard output of a command that ends with this code."""
+        """Run a command, which must end with this code; returns its standard output."""
         ended, out, error = self.run(*words, typed=typed)
         assert ended == code, error
         return out
 
     def told(self, *words: object, typed: str = "", code: int = 0) -> Any:
-        """The JSON of a command that ends with this code."""
+        """Run a command, which must end with this code; returns its JSON."""
         return self.shown(*words, "--json", typed=typed, code=code)
 
     def error(self, *words: object, typed: str = "") -> str:
-        """The error of a refused command, in one line."""
+        """Run a command, which must be refused; returns its error, in one line."""
         code, out, error = self.run(*words, typed=typed)
         assert (code, out) == (command_line.UNUSABLE, ""), error
         return " ".join(error.split())

@@ -41,7 +41,7 @@ def _unpacked() -> Path:
 
 
 def new_key(library: Path, label: str, number: int, curve: str) -> None:
-    """Create a key as the maker's program does."""
+    """Create a key in the token, like the program of the token's maker."""
     with pkcs11.lib(str(library)).get_token(token_label=label).open(rw=True, user_pin=PIN) as session:
         kind, way = (KeyType.EC_EDWARDS, Mechanism.EC_EDWARDS_KEY_PAIR_GEN) if curve == EDWARDS else (KeyType.EC, None)
         parameters = {Attribute.EC_PARAMS: encode_named_curve_parameters(curve)}

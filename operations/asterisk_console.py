@@ -21,7 +21,7 @@ class AsteriskConsole:
         self._conf = folder / "asterisk.conf"
 
     def run(self, command: str) -> str:
-        """The output of a command. Raises ChangeError if Asterisk does not answer."""
+        """Run a command; returns its output. Raises ChangeError if Asterisk does not answer."""
         named = ["-C", str(self._conf)] if self._conf.exists() else []
         return self._ended(command, [*named, "-rx", command])
 

@@ -66,7 +66,7 @@ def release(
 ) -> None:
     """Release a line, customer, trunk or number: its calls pass again, on all nodes. It is recorded in the ledger.
 
-    Its counts begin anew. If its calls are ordinary, name it under `brake` in idtone.yaml too, or it may be stopped
+    Its counts begin again. If its calls are ordinary, name it under `brake` in idtone.yaml too, or it may be stopped
     again. The record names the person who ran the command. Exit 1: the brake holds no such token.
     """
     settings = load_settings(config)

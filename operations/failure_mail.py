@@ -44,9 +44,9 @@ def failed(
 ) -> None:
     """Send a mail that a unit of systemd has failed, with the last lines of its log, by the machine's own sendmail.
 
-    Without UNIT it looks at the same as `idtone status`, and sends one mail when trouble has begun, and one when all is
-    well again. idtone's units run both (`OnFailure=`, and a timer each 40 seconds). Exit 2: there is no sendmail, or it
-    does not take the mail.
+    Without UNIT it checks what `idtone status` checks. It sends one mail when trouble begins, and one when all is well
+    again. idtone's units run both (`OnFailure=`, and a timer each 40 seconds). Exit 2: there is no sendmail, or it does
+    not take the mail.
     """
     if not unit:
         told_of_trouble(config, to)

@@ -52,10 +52,10 @@ def decide(
 ) -> None:
     """Show the decision for a call, and its reason. Nothing is dialled or recorded.
 
-    The policy and the node's member come from the settings; without a member no licence counts (`member-not-set`). Of a
-    FILE without a member, it is the decision on a node of the member in charge of the number. Exit 0: PLAY or BYPASS.
-    1: NOTICE or REFUSE. 2: the registry or an option cannot be used. A withheld or malformed number gets a decision,
-    not an error.
+    The policy and the node's member come from the settings; without a member no licence counts (`member-not-set`). For
+    a FILE without a member, it shows the decision on a node of the member in charge of the number. Exit 0: PLAY or
+    BYPASS. 1: NOTICE or REFUSE. 2: the registry or an option cannot be used. A withheld or malformed number gets a
+    decision, not an error.
 
     With --pack nothing else is needed: the pack shows what the registry said of the numbers, signed by the association.
     Exit 0: each decision that the registry made is the recorded one. 1: one is not, or cannot be repeated.

@@ -52,14 +52,14 @@ def suspend(
 ) -> None:
     """Stop a number on this node at once (番号停止), or all numbers of a customer, when the police call you directly.
 
-    Its calls are refused, and those in progress end, as by a suspension of the association; emergency calls are never
-    touched. The other nodes of its fleet (`fleet.key_file`, PostgreSQL) stop it within seconds too. It stays until the
+    As with a suspension by the association, its calls are refused, and those in progress end. Emergency calls are not
+    affected. The other nodes of its fleet (`fleet.key_file`, PostgreSQL) stop it within seconds too. It stays until the
     association's own suspension is in force or someone lifts it (`idtone suspensions lift`), whatever the registry
-    says, also over restarts. With `policy.own_suspensions: two-persons` another person
+    says, even over restarts. With `policy.own_suspensions: two-persons` another person
     approves it first (`idtone suspensions approve`).
 
-    No telephone number may stand on the command line: every user of the machine can read it there, and it stays in the
-    shell's history. Exit 1: it waits for the approval.
+    Do not write a telephone number on the command line: every user of the machine can read it there, and it stays in
+    the shell's history. Exit 1: it waits for the approval.
     """
     settings = load_settings(config)
     reference, why = kept_line(reference, "--reference"), kept_line(why, "--why")

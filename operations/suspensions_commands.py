@@ -121,7 +121,7 @@ def lift(
 ) -> None:
     """Lift a suspension of this node: calls of its numbers pass again. A suspension of the association stays in force.
 
-    If a suspension takes two persons, another one approves its end too. Its duties stay open until they are closed.
+    If a suspension needs two persons, so does its end. Its duties stay open until they are closed.
     """
     desk = SuspensionActs(load_settings(config))
     act = desk.act(kept_line(why, "--why"))

@@ -35,7 +35,7 @@ class Undone:
 def runs(copies: Path, command: str) -> list[Path]:
     """The folders of the command's runs that were not undone, the latest first. Raises UsageError.
 
-    Only records of root or of the own account are followed, because they say which files are written.
+    Only records of root or of this account are followed, because they say which files are written.
     """
     found = []
     for record in sorted(copies.glob(f"*/{RECORD}"), reverse=True):

@@ -58,7 +58,7 @@ def brake_of(settings: Settings) -> Brake | None:
     if chosen.highest is HighestStep.NOTHING:
         return None
     rules = load_limits(None)
-    shares_with_nodes = ShareLimits(
+    share_limits = ShareLimits(
         rules.false_alarm,
         ShareLimit(rules.short_calls.usual_share, rules.short_calls.at_least),
         rules.short_calls.shorter_than_s,
@@ -67,7 +67,7 @@ def brake_of(settings: Settings) -> Brake | None:
     )
     kinds = LineKinds(frozenset(chosen.extensions), frozenset(chosen.call_centres), frozenset(chosen.resellers))
     key = key_of(settings)
-    brake = Brake(key, settings.node, kinds, shares_with_nodes, BrakeStep[chosen.highest.upper()])
+    brake = Brake(key, settings.node, kinds, share_limits, BrakeStep[chosen.highest.upper()])
     try:
         kept = read_state(state_path(settings), key)
     except UsageError as error:

@@ -254,28 +254,28 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_calls_sent_total", _COUNTER,
-        "Those of idtone_calls_with_sound_total on which all packets of each of these sounds were sent.",
+        "The calls of idtone_calls_with_sound_total for which all packets of each of these sounds were sent.",
         lambda observed: observed.counts.sent,
     ),
     Metric(
         "idtone_calls_confirmed_total", _COUNTER,
-        "Those of idtone_calls_sent_total on which the phone's own reports confirm each of these sounds.",
+        "The calls of idtone_calls_sent_total for which the phone's own reports confirm each of these sounds.",
         lambda observed: observed.counts.confirmed,
     ),
     Metric(
         "idtone_calls_sound_failed_total", _COUNTER,
-        "Those of idtone_calls_with_sound_total on which one of these sounds was not played to its end.",
+        "The calls of idtone_calls_with_sound_total for which one of these sounds was not played to its end.",
         lambda observed: observed.counts.failed,
     ),
     Metric(
         "idtone_sound_files_damaged", _GAUGE,
-        "Sound files that are not as the service made them, and further files that Asterisk could play instead. The "
+        "Sound files that are not as the service made them, and added files that Asterisk could play instead. The "
         "notice replaces their sounds.",
         lambda observed: observed.calls.files.damaged if observed.calls.files else 0,
     ),
     Metric(
         "idtone_sound_file_changes_total", _COUNTER,
-        "How often a sound file was found to be another one than the service made.",
+        "How often a sound file was found to differ from the one that the service made.",
         lambda observed: observed.calls.files.changes if observed.calls.files else 0,
     ),
     Metric(
@@ -292,8 +292,8 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_chain_tokens_total", _COUNTER,
-        "Chain tokens of calls that came from other nodes of the fleet (fleet.trunks), by what became of them. Only "
-        "accepted ones count; for the others the sound is played.",
+        "Chain tokens of calls that came from other nodes of the fleet (fleet.trunks), by their result. Only accepted "
+        "ones count; for the others the sound is played.",
         lambda observed: {
             (result.value,): observed.calls.fleet.results[result] for result in TokenResult
         } if observed.calls.fleet else None,
@@ -307,7 +307,7 @@ METRICS: Final = (
         _brake(lambda brake: {(step.word,): n for step, n in brake.subjects().items()}), ("step",),
     ),
     Metric(
-        "idtone_brake_steps_total", _COUNTER, "How often one of them came to a step on this node.",
+        "idtone_brake_steps_total", _COUNTER, "How often one of them reached a step on this node.",
         _brake(lambda brake: {(step.word,): n for step, n in brake.steps.items()}), ("step",),
     ),
     Metric(
@@ -376,8 +376,8 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_licence_lapses_timestamp_seconds", _GAUGE,
-        "From when on no licence of `association.member` is valid for calls of this direction; absent for a direction "
-        "without a licence, and 90 days after the lapse.",
+        "The time from which no licence of `association.member` is valid for calls of this direction; absent for a "
+        "direction without a licence, and 90 days after the lapse.",
         lambda observed: {
             (each.direction.value,): each.at.timestamp() for each in observed.licence_lapses(datetime.now(UTC))
         },

@@ -63,7 +63,7 @@ def _from_feed(*names: str) -> tuple[StateField, ...]:
 
 
 STATE: Final = (
-    StateField("format", "The version of this format. It changes if a field changes or goes.", lambda _: FORMAT),
+    StateField("format", "The version of this format. It changes if a field changes or is removed.", lambda _: FORMAT),
     StateField("at", "When it was made, by the node's clock.", lambda _: _now()),
     StateField("running", "Whether the service runs; false when it was told to stop.", lambda it: it.running),
     StateField(

@@ -228,7 +228,7 @@ def _licence_lapses(observed: Observed) -> list[dict[str, Any]]:
 
 
 FEED: Final = (
-    Field("format", "The version of this format. It changes if a field changes or goes.", lambda _: FORMAT),
+    Field("format", "The version of this format. It changes if a field changes or is removed.", lambda _: FORMAT),
     Field("running", "Whether the service runs.", lambda _: True),
     Field("instance.version", "The version of idtone.", lambda _: __version__),
     Field("instance.node", "The PBX's name in the evidence.", lambda observed: observed.settings.node),
@@ -274,8 +274,8 @@ FEED: Final = (
         "`answered`, `connected`, or `suspended` if Asterisk ends it because its number is suspended).",
         _oldest,
     ),
-    Field("calls.decided", "Decided calls, those that the hook decided by itself too.", decided_calls),
-    Field("calls.decisions", "They by outcome and reason: a list of outcome, reason and their number.", _decisions),
+    Field("calls.decided", "Decided calls, including those that the hook decided by itself.", decided_calls),
+    Field("calls.decisions", "The same by outcome and reason: a list of outcome, reason and their number.", _decisions),
     Field(
         "calls.ended",
         "Ended calls by IDTONE_STATUS.",
@@ -291,10 +291,12 @@ FEED: Final = (
         "Ended calls that were connected and on which a party was to hear a sound.",
         _metric("calls_with_sound_total"),
     ),
-    Field("calls.sent", "Those on which each of these sounds was sent.", _metric("calls_sent_total")),
+    Field(
+        "calls.sent", "The calls of `with_sound` for which each of these sounds was sent.", _metric("calls_sent_total")
+    ),
     Field(
         "calls.confirmed",
-        "Those of `sent` on which the phone's own reports confirm each of these sounds.",
+        "The calls of `sent` for which the phone's own reports confirm each of these sounds.",
         _metric("calls_confirmed_total"),
     ),
     Field("calls.sent_ratio", "`sent` divided by `with_sound`; null without such calls.", _sent_ratio),
@@ -338,8 +340,8 @@ FEED: Final = (
     ),
     Field(
         "registry.licence_lapses",
-        "From when on no licence of `association.member` is valid: a list of `direction`, `at`, `licence` (the id of "
-        "the last one), and `suspended` (the id of one that would be valid if it were not suspended, or empty); "
+        "The times from which no licence of `association.member` is valid: a list of `direction`, `at`, `licence` (the "
+        "id of the last one), and `suspended` (the id of one that would be valid if it were not suspended, or empty); "
         "without a direction that has no licence, or has had none for 90 days.",
         _licence_lapses,
     ),

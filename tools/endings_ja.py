@@ -65,16 +65,16 @@ WORDS: Final = {
     ),
     "a phone transfers what it has answered": "電話機が転送できるのは、応答した通話です",
     "as before or after the connection": "接続の前または後と同じ",
-    "as ever": "通常どおり",
-    "as ever, by the clock as it is": "通常どおり(時刻はその時計による)",
-    "as ever, or fallback": "通常どおり、またはフォールバック",
+    "as usual": "通常どおり",
+    "as usual, by the clock as it is": "通常どおり(時刻はその時計による)",
+    "as usual, or fallback": "通常どおり、またはフォールバック",
     "as with any PBX": "ほかの PBX と同じ",
     "busy": "話中",
     "by the last good registry": "最後に使えた登録簿による",
     "congestion": "輻輳",
     "congestion or BYE": "輻輳または BYE",
     "connected, ended as CONNECTED": "接続、CONNECTED で終了",
-    "connected, ended as CONNECTED; a forwarded number begins a record of its own": (
+    "connected, ended as CONNECTED; a forwarded number begins its own record": (
         "接続、CONNECTED で終了。転送先が転送元番号なら、別の記録が始まります"
     ),
     "connected; a called party that held the call did not hear the sound; hold by the caller is not detected": (
@@ -91,7 +91,7 @@ WORDS: Final = {
     "entered when it is back": "復旧後に記録",
     "fallback, and what was decided too late": "フォールバックと、間に合わなかった判定",
     "fallback, entered by the next instance": "フォールバック。次のプロセスが記録",
-    "fallback, or as ever": "フォールバック、または通常どおり",
+    "fallback, or as usual": "フォールバック、または通常どおり",
     "hears nothing for three seconds": "3 秒間無音",
     "hears nothing more": "以後無音",
     "hears the notice, and is connected": "通知音が聞こえ、接続されます",

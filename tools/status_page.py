@@ -11,12 +11,13 @@ HEAD: Final = """\
 `idtone status --json` prints this object; with `--watch`, one on each line, each second. The service writes it to each
 reader of the Unix socket `LEDGER.status` beside its ledger, and closes the connection; only the service's user and root
 can read it. Times are in ISO 8601, UTC. Counts begin with each instance. No field holds a telephone number or a
-member. New fields may be added; `format` changes if a field changes or goes.
+member. New fields may be added; `format` changes if a field changes or is removed.
 
 If no service runs, `running` is false, and the object has `trouble`, and in `ledger` and `registry` what their files
-say. In both cases the command adds `troubles`: all that is wrong, a list of `id` and `text`
-([How you learn of a failure](../how-to/when-something-fails.md#how-you-learn-of-a-failure)); and `warnings`, the same
-for what will be wrong unless someone acts.
+say. In both cases the command adds `troubles`: all that is wrong, a list of `id` and `text` ([How you learn of a
+failure](../how-to/when-something-fails.md#how-you-learn-of-a-failure)); and `warnings`, the same
+for what will be wrong
+unless someone acts.
 
 | field | meaning |
 |---|---|

@@ -42,7 +42,7 @@ COLD_NUMBERS: Final = 100_000
 
 
 class Pace:
-    """Divides `seconds` among runs. Each run takes longer than its load; this learns how much."""
+    """Divides `seconds` among runs. Each run takes longer than its load, and the difference is learnt from the runs."""
 
     def __init__(self, seconds: float, least_s: float) -> None:
         self._ends_s = time.monotonic() + seconds

@@ -130,7 +130,7 @@ def bed(folder: Path, package: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def load(of: subprocess.Popen[str], way: Way, rate: float, seconds: float) -> dict[str, Any]:
-    """The results of one load in a checkout."""
+    """Run one load in a checkout; returns its results."""
     assert of.stdin
     assert of.stdout
     of.stdin.write(f"{way} {rate} {seconds}\n")

@@ -55,7 +55,7 @@ class Bench:
     """Channels that no load will see the end of."""
 
     def run(self, way: Way, rate: float, seconds: float, hold_s: float = HOLD_S) -> Run:
-        """The results of a load, after the last of its calls has gone."""
+        """Run a load; returns its results, after the last of its calls has gone."""
         self.loads += 1
         folder = self.scratch / f"load-{self.loads}"
         pids = self._pids(way)
@@ -91,7 +91,7 @@ class Bench:
         )
 
     def run_and_look(self, way: Way, rate: float, seconds: float, hold_s: float) -> Looked:
-        """The observation of the service during a load, with its greatest memory."""
+        """Run a load; returns the count of failed calls, and the greatest memory of the service meanwhile."""
         (_, service) = self._pids(way)
         most_mb, over = 0.0, threading.Event()
 

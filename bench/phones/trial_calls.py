@@ -63,7 +63,7 @@ class Trial:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
     async def run(self, situation: Situation, count: int) -> Row:
-        """The results of `count` calls, one after the other."""
+        """Place `count` calls, one after the other; returns their results."""
         row = Row(situation.what, situation.phone if situation.phone != OWN else situation.caller, nat=situation.nat)
         if situation.lacking:
             row.missing = situation.lacking
@@ -185,7 +185,7 @@ class _Desk:
         return cls(trial, situation, number, phones, called, caller, target, engine, media, third)
 
     async def call(self, turn: int) -> tuple[str, dict[Party, Heard]]:
-        """The name of one call, and the sound that each party received."""
+        """Place one call; returns its name, and the sound that each party received."""
         name = f"{self.number:03}{turn:05}"
         mark = f";lab={name}"
         since_ns = time.time_ns()

@@ -49,7 +49,7 @@ class BegunSignIns:
         """State → when its browser came back: each state counts once."""
 
     def begin(self) -> tuple[BegunSignIn, str]:
-        """A new sign-in, and the cookie for its browser."""
+        """Begin a sign-in; returns it, and the cookie for its browser."""
         begun, nonce = BegunSignIn(self._clock_s()), secrets.token_bytes(_NONCE)
         sealed = self._seal.encrypt(nonce, json.dumps(asdict(begun)).encode(), None)
         return begun, urlsafe_b64encode(nonce + sealed).decode()

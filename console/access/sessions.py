@@ -63,7 +63,7 @@ class Sessions:
         self._by_digest: dict[bytes, Session] = {}
 
     def begin(self, name: str, address: str = "") -> tuple[str, Session]:
-        """A new session and its new token. A token from before the sign-in no longer counts."""
+        """Begin a session; returns it, and its new token. A token from before the sign-in no longer counts."""
         self._forget_old()
         self._make_room([digest for digest, each in self._by_digest.items() if each.name == name], MOST_OF_USER)
         self._make_room([*self._by_digest], MOST)

@@ -1,5 +1,5 @@
 """Administration: add a user, change roles, lock, reset, end all sessions, remove. Where the console has passwords,
-each act asks the administrator for the own password and code again.
+each act asks the administrators for their own password and code again.
 """
 
 from collections.abc import Callable, Sequence

@@ -31,7 +31,7 @@ def user(
     role: Annotated[list[Role] | None, typer.Option("--role", help="The user's roles. May be repeated.")] = None,
     password: Annotated[bool, typer.Option("--password", help="Ask for a password, and make a second factor.")] = False,
     no_code: Annotated[
-        bool, typer.Option("--no-code", help="Sign in by the password alone: no second factor, and none of before.")
+        bool, typer.Option("--no-code", help="Sign in with only the password: remove the second factor.")
     ] = False,
     unlock: Annotated[bool, typer.Option("--unlock", help="Let a locked user sign in again.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the user. The user's sessions end.")] = False,

@@ -200,7 +200,7 @@ async def close(visit: Visit) -> web.StreamResponse:
 
 
 async def forget(visit: Visit) -> web.StreamResponse:
-    """Erase the content and the reporter of old reports, as `forget-reports` does."""
+    """Erase the content and the reporter of old reports, as `idtone-office report forget` does."""
     files = files_of(visit)
 
     def act() -> None:

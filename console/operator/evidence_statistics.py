@@ -99,7 +99,7 @@ class CountedPeriod:
 
     @classmethod
     def of(cls, counts: Counts, period: Period, now: datetime, before: CountedPeriod | None) -> CountedPeriod:
-        """The values; `before` itself if nothing has changed, because drawing takes half of the page's time."""
+        """The values, or `before` itself if nothing has changed, because drawing takes half of the page's time."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         if before and before.counts is counts and (before.period, before.hour) == (period, hour):
             return before

@@ -120,7 +120,8 @@ class Attacker(Endpoint):
             waiting.put_nowait(data)
 
     async def send_invite(self, invite: bytes, address: Address) -> int:
-        """The status of the final response; 0 without any response. An answered call is hung up at once.
+        """Send an INVITE; returns the status of the final response, 0 if there is no response. An answered call is hung
+        up at once.
 
         Raises TimeoutError if only a provisional response came.
         """

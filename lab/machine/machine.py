@@ -140,7 +140,7 @@ class Machine:
         return [*_WITHOUT_CLOCK, "nsenter", "--target", str(self.leader), *entered, "--root", "--wd"]
 
     def run(self, *command: str | Path, **environment: str) -> str:
-        """The output of a command, run as root. Raises MachineFailed if it fails."""
+        """Run a command as root; returns its output. Raises MachineFailed if it fails."""
         done = self._run(*command, **environment)
         if done.returncode:
             raise MachineFailed(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
@@ -195,7 +195,9 @@ class Shell:
         self._started = started
 
     def type(self, line: str, within_s: float) -> tuple[int, str]:
-        """The exit code of a line, and its output. Raises MachineFailed if it does not end within the time."""
+        """Type a line; returns its exit code and its output. Raises MachineFailed if it does not end within the
+        time.
+        """
         end = f"end of {secrets.token_hex(8)}"
         assert self._started.stdin
         assert self._started.stdout

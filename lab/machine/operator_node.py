@@ -121,7 +121,7 @@ class OperatorNode:
         return found
 
     def call(self) -> dict[str, Any]:
-        """The record of one call that has just ended."""
+        """Place a call; returns its record when it has ended."""
         before = {each["call_id"] for each in self.records(1000)}
         self.place()
         new: list[dict[str, Any]] = []
@@ -134,7 +134,9 @@ class OperatorNode:
         return new[0]
 
     def call_with_a_wrong_clock(self) -> dict[str, Any]:
-        """The record of a call for which the service's time is two hours ahead. The machine's clock stays as it is."""
+        """Place a call while the service's time is two hours ahead; returns its record. The machine's clock stays as it
+        is.
+        """
         self.machine.install("libfaketime")
         (library,) = (self.root / "usr/lib").glob("*/faketime/libfaketime.so.1")
         faked = f"LD_PRELOAD=/{library.relative_to(self.root)} FAKETIME=+2h FAKETIME_DONT_FAKE_MONOTONIC=1"
@@ -206,7 +208,7 @@ class OperatorNode:
         return [f"To: {each['To']}\n{each['Subject']}\n{each.get_content()}" for each in read if each["To"]]
 
     def wait(self, condition: Callable[[], bool], what: str, within_s: float, every_s: float = 0.5) -> float:
-        """The seconds until a condition holds."""
+        """Wait until a condition holds; returns the seconds."""
         began_s = time.monotonic()
         while not condition():
             assert time.monotonic() - began_s < within_s, f"not within {within_s:.0f} s: {what}; {self.status()}"

@@ -59,7 +59,7 @@ class Pbx:
         }
 
     def run(self, *arguments: str, text: str = "") -> tuple[int, str]:
-        """Exit code and output of a command. Asserts that no secret is shown."""
+        """Run a command; returns its exit code and output. Asserts that no secret is shown."""
         return self._run(arguments[0], "-c", str(self.config), *arguments[1:], text=text)
 
     def _run(self, *arguments: str, text: str = "") -> tuple[int, str]:

@@ -76,7 +76,9 @@ def list_calls(
     licence: Annotated[str | None, typer.Option("--licence", metavar="ID", help="Only calls of this licence.")] = None,
     delivery: Annotated[
         Delivery | None,
-        typer.Option("--delivery", help="Only calls of whose sounds this is known; of several sounds, the least."),
+        typer.Option(
+            "--delivery", help="Only calls with this knowledge of their sounds; of several sounds, the weakest counts."
+        ),
     ] = None,
     fallback: Annotated[
         bool | None,
@@ -167,7 +169,7 @@ def _printer(form: command_line.Form, with_node: bool) -> Callable[[Sequence[Rec
 def find(
     number: Annotated[
         str | None,
-        typer.Option("--number", metavar="N", help="The number; better leave it out (see below)."),
+        typer.Option("--number", metavar="N", help="The number; leaving it out is safer."),
     ] = None,
     sip_call_id: Annotated[
         str | None,

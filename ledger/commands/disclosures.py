@@ -97,7 +97,7 @@ def receipt(
     """Record that an office has received a pack: on paper, with a scan of the paper, or with its signature.
 
     The office makes the signature with `openssl dgst -sha256 -sign KEY -out pack.sig PACK`. Get its public key by
-    another way than the signature. One receipt counts for each pack.
+    a different channel from the signature. One receipt counts for each pack.
     """
     if scan and signature:
         raise UsageError("--scan and --signature cannot go together; choose one")
@@ -176,7 +176,7 @@ def disclosures(
 ) -> None:
     """List all disclosures and requests of a year: legal basis, persons, pack, receipt, refusal, confirmation.
 
-    --figures counts them by basis for a transparency report; small counts are suppressed. Exit 1: --overdue, and a
+    --figures counts them by basis for a transparency report; small counts are suppressed. Exit 1, with --overdue: a
     confirmation is overdue.
     """
     form, now = command_line.form(as_json, as_csv, as_tsv), datetime.now(UTC)

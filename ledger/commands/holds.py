@@ -55,15 +55,15 @@ def hold(
         typer.Option("--until", metavar="DAY", help="The last day in Japan, after which someone decides about it."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="Of a number: only calls from this time on, or 7d.")
+        str | None, typer.Option("--since", metavar="TIME", help="With a number: only calls from this time on, or 7d.")
     ] = None,
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Hold calls for a case (legal hold): their numbers are not forgotten while the hold stands.
 
-    `ledger.retention` and `idtone-evidence forget` destroy the keys of whole days; of a held call the key of its own
-    record stays, which opens no other call. A hold is about calls that are in the ledger now, and stands until
+    `ledger.retention` and `idtone-evidence forget` destroy the keys of whole days; for a held call, the key of its own
+    record stays, and opens no other call. A hold covers calls that are in the ledger now, and stands until
     `idtone-evidence hold lift`. Exit 1: there is no such call.
     """
     settings, ring = _opened(config)

@@ -57,7 +57,7 @@ def replace_key(
         typer.Option(
             "--compromised",
             metavar="CHECKPOINT",
-            help="The old key may be in other hands: nothing that it signed counts after the head in this file; none: "
+            help="The old key may be in other hands: what it signed after the head in this file does not count; none: "
             "no head counts. The old key signs nothing more.",
         ),
     ] = None,
@@ -149,7 +149,7 @@ def give_up(
     """Give up the end of an earlier log, whose key is lost: nothing can sign it any more.
 
     The present log records who gave it up, when and why, and which leaves are signed. The others never become good:
-    `idtone ledger verify` of the earlier log goes on to say that they are not signed. If exports take two persons
+    `idtone ledger verify` of the earlier log continues to say that they are not signed. If exports take two persons
     (`ledger.exports`), another person has to confirm it with the same command. The service may run. Exit 1: you
     answered no.
     """

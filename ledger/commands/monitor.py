@@ -41,9 +41,9 @@ def monitor(
 
     It reads what is new, verifies that this continues all that it has seen, and judges each record by the rules of the
     ledger. It raises an alarm if a log has two histories or fewer records than before, is silent, or breaks a rule, and
-    if a witness is late. What proves two histories is kept. With `page` in FILE it writes a page of its findings.
+    if a witness is late. It keeps the proof of two histories. With `page` in FILE it writes a page of its findings.
 
-    Of the settings it uses `log` alone. Exit 1, with --once: there is an alarm.
+    It uses only `log` of the settings. Exit 1, with --once: there is an alarm.
     """
     followed = read_monitored(logs_file)
     over = threading.Event()
@@ -108,9 +108,9 @@ def verify_split_view(
     ],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Verify that the key of a ledger has signed two histories, by a file that a monitor has kept.
+    """Verify a monitor's proof that the key of a ledger has signed two histories.
 
-    Nothing but the file and the key is needed. Exit 1: the file does not prove it.
+    It needs only the file and the key. Exit 1: the file does not prove it.
     """
     log = parse_key("--log-key", log_key, Algorithm.ED25519)
     with reading(file, UsageError), file.open("rb") as opened:

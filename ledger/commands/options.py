@@ -38,7 +38,7 @@ LedgerOption = Annotated[
     str | None, typer.Option("--ledger", metavar="URL", help="Ledger to read (default: ledger.url of the settings).")
 ]
 NodeOption = Annotated[
-    str | None, typer.Option("--node", metavar="NAME", help="Only this node, of those in a PostgreSQL.")
+    str | None, typer.Option("--node", metavar="NAME", help="Only this node, if the ledgers are in a PostgreSQL.")
 ]
 KeysOption = Annotated[
     list[str] | None,

@@ -32,7 +32,8 @@ def reconcile(
         str, typer.Option("--start", metavar="COLUMN", help="The column with the time when the call began.")
     ] = "2",
     zone: Annotated[
-        str | None, typer.Option("--zone", metavar="ZONE", help="Of times without an offset (default: this machine's).")
+        str | None,
+        typer.Option("--zone", metavar="ZONE", help="The zone of times without an offset (default: this machine's)."),
     ] = None,
     time_format: Annotated[
         str | None,
@@ -43,7 +44,7 @@ def reconcile(
         ),
     ] = None,
     encoding: Annotated[
-        str, typer.Option("--encoding", metavar="NAME", help="Of the file, such as cp932.")
+        str, typer.Option("--encoding", metavar="NAME", help="The encoding of the file, such as cp932.")
     ] = "utf-8-sig",
     since: Annotated[
         str | None,
@@ -54,7 +55,7 @@ def reconcile(
     ] = None,
     limit: Annotated[
         int,
-        typer.Option("--limit", min=0, metavar="N", help="Name so many calls of each side at most."),
+        typer.Option("--limit", min=0, metavar="N", help="Name at most this many calls of each side."),
     ] = 1000,
     config: command_line.ConfigOption = None,
     ledger: LedgerOption = None,
@@ -62,7 +63,7 @@ def reconcile(
     keys: KeysOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Compare the ledger with call detail records of Asterisk or a carrier, by SIP Call-ID.
+    """Compare the ledger with the call detail records of Asterisk or a carrier, by SIP Call-ID.
 
     Rows without a Call-ID are skipped, so make sure that only the hook's calls have one (docs/how-to/reconcile.md).
     Numbers and Call-IDs are not printed. Needs the ledger's key. Exit 1: one side lacks calls. 2: the file or an option

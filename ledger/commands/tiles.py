@@ -45,7 +45,7 @@ def tiles(
     node: NodeOption = None,
     uncosigned: Annotated[
         bool,
-        typer.Option("--uncosigned", help="Publish what was signed last, also if witnesses have not cosigned it yet."),
+        typer.Option("--uncosigned", help="Publish what was signed last, even if witnesses have not cosigned it yet."),
     ] = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
@@ -164,9 +164,9 @@ def verify_tiles(
 ) -> None:
     """Verify a ledger from its static files (C2SP tlog-tiles): the signature, every tile, and every record.
 
-    Nothing but the files is needed, and no settings are read. Keep the file `checkpoint`, and give it the next time:
-    then it is verified that nothing of it was changed or cut off. For a server that asks for a user and a password,
-    write them into ~/.netrc. Exit 1: something is wrong, or a given witness has not cosigned.
+    It needs only the files, and reads no settings. Keep the file `checkpoint`, and give it the next time: the command
+    then verifies that nothing in it was changed or cut off. For a server that asks for a user and a password, write
+    them into ~/.netrc. Exit 1: something is wrong, or a given witness has not cosigned.
     """
     log = parse_key("--log-key", log_key, Algorithm.ED25519)
     witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]

@@ -32,7 +32,7 @@ def witness(
     It prints its address and verifier key for the setting ledger.witnesses of the logs that use it. It speaks HTTP; put
     a proxy with TLS before it.
 
-    Of the settings it uses `log` alone.
+    It uses only `log` of the settings.
     """
     host, port = command_line.listen_address(listen)
     log = load_settings(config).log

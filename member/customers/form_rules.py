@@ -103,8 +103,8 @@ class Method(Demand):
 class NumberMethod(Model):
     """A method of the table above that an act allows for numbers of these kinds too, from `since` to `until`.
 
-    From the first `since` of an act's rows for a kind of number on, the act allows no other method for this kind; a
-    method must be allowed for each kind that a form asks for.
+    Once an act has a row for a kind of number, it allows no other method for this kind, from the first `since` of its
+    rows on. A method must be allowed for each kind that a form asks for.
     """
 
     act: Id

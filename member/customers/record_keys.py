@@ -34,7 +34,9 @@ class RecordKey:
         return self._cipher.encrypt(_ONCE, octets, self._id.encode())
 
     def open(self, sealed: bytes) -> bytes:
-        """The content of a sealed record. Raises CustomerError if it was changed, or belongs to another id."""
+        """Open a sealed record; returns its content. Raises CustomerError if it was changed, or belongs to
+        another id.
+        """
         try:
             return self._cipher.decrypt(_ONCE, sealed, self._id.encode())
         except InvalidTag as error:

@@ -119,8 +119,8 @@ class RecordStore(RecordFolder):
 
     @classmethod
     def open(cls, settings: CustomersSettings, make: bool = False) -> RecordStore:
-        """The store. `make`: a missing key is created. Raises LedgerError if the key cannot be used, or others can read
-        it.
+        """Open the store. With `make`, a missing key is created. Raises LedgerError if the key cannot be used, or
+        others can read it.
         """
         return cls(settings.directory, (load_key if make else read_key)(settings.key_file()))
 

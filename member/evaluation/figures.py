@@ -1,8 +1,8 @@
 """The figures that a member's node computes from its own ledger and signs, and their checks. Pure.
 
-They are the content of a signed document of the kind `figures`. The head of the node's tree in them, cosigned by a
-witness after the period, fixes the ledger that they were counted in: the node cannot change it afterwards unnoticed,
-and an auditor can count again.
+They are the content of a signed document of the kind `figures`. They contain the head of the node's tree, cosigned by a
+witness after the period. This fixes the ledger in which they were counted: the node cannot change it afterwards
+unnoticed, and an auditor can count again.
 """
 
 from __future__ import annotations

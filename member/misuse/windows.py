@@ -65,8 +65,8 @@ def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float
 
 
 def aligned(start_s: float, window_s: float, width_s: float) -> float:
-    """The last moment, not after `start_s`, from which intervals of `width_s` meet the beginning of a window; a
-    millisecond earlier, for rounding.
+    """The start of intervals of `width_s`, not after `start_s`, such that one of them begins with the window. It is a
+    millisecond earlier, because of rounding.
     """
     return window_s - math.ceil((window_s - start_s) / width_s) * width_s - 0.001
 

@@ -54,7 +54,7 @@ def seal(content: Mapping[str, Any], to: bytes, purpose: Purpose, tied: str) -> 
 
 
 def open_box(box: str, key: X25519PrivateKey, purpose: Purpose, tied: str) -> dict[str, Any]:
-    """The content of a box. Raises TrustError if it was changed, moved, or sealed for another key."""
+    """Open a box; returns its content. Raises TrustError if it was changed, moved, or sealed for another key."""
     try:
         octets = base64.b64decode(box, validate=True)
         public = octets[:PUBLIC_BYTES]

@@ -50,7 +50,7 @@ COMMANDS: Final = {
     ),
     "application take": (
         "idtone.office.commands.submissions:take",
-        "Receive what an applicant has handed in as an application, which is then to be examined.",
+        "Receive an applicant's form as an application, to be examined next.",
     ),
     "application send-back": (
         "idtone.office.commands.submissions:send_back",
@@ -70,15 +70,15 @@ COMMANDS: Final = {
     ),
     "member describe": (
         "idtone.office.commands.licences:describe_member",
-        "Record what the public list says of a member: corporate number, notification, web and mail address.",
+        "Record a member's entry in the public list: corporate number, notification, web and mail address.",
     ),
     "member find": (
         "idtone.office.commands.find:find",
-        "Find members by a part of their names or ids, or the holder of a number, and their suspensions.",
+        "Find members by a part of their names or ids, or by a number, and show their suspensions.",
     ),
     "member numbers": (
         "idtone.office.commands.find:numbers",
-        "List the numbers of a member in whole, with their area codes.",
+        "List the numbers of a member in full, with their area codes.",
     ),
     "member contacts": (
         "idtone.office.commands.find:contacts",
@@ -190,7 +190,7 @@ COMMANDS: Final = {
     ),
     "duty enter": (
         "idtone.office.commands.duties:enter",
-        "Put a duty with its day on the list: records of transactions, a suspicious transaction, and others.",
+        "Enter a duty and its day in the list: records of transactions, a suspicious transaction, and others.",
     ),
     "duty list": (
         "idtone.office.commands.duties:list_duties",
@@ -218,7 +218,7 @@ COMMANDS: Final = {
     ),
     "log end-key": (
         "idtone.office.commands.logs_and_witnesses:end_log_key",
-        "Record from when on the key of a log is not believed: it was replaced, or is in other hands.",
+        "Record the end of a log's key: it was replaced, or others have it.",
     ),
     "log add-witness": (
         "idtone.office.commands.logs_and_witnesses:add_witness",
@@ -226,7 +226,7 @@ COMMANDS: Final = {
     ),
     "log end-witness": (
         "idtone.office.commands.logs_and_witnesses:end_witness",
-        "Record from when on the cosignatures of a witness do not count.",
+        "Record the end of a witness: its later cosignatures do not count.",
     ),
     "log demand-cosignatures": (
         "idtone.office.commands.logs_and_witnesses:demand_cosignatures",
@@ -242,7 +242,7 @@ COMMANDS: Final = {
     ),
     "suspension member": (
         "idtone.office.commands.number_suspensions:suspend_member",
-        "Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it.",
+        "Stop all numbers of a member, including those that it gets later. Two people enter its id, and both sign it.",
     ),
     "suspension lift": (
         "idtone.office.commands.number_suspensions:lift",
@@ -270,7 +270,7 @@ COMMANDS: Final = {
     ),
     "refusal lift": (
         "idtone.office.commands.refusals:lift_refusal",
-        "End the refusal of a contractor before its day.",
+        "End the refusal of a contractor early.",
     ),
     "refusal list": (
         "idtone.office.commands.refusals:refusals",
@@ -302,7 +302,7 @@ COMMANDS: Final = {
     ),
     "publication prepare": (
         "idtone.office.commands.publication:prepare",
-        "Write what is to be published as a folder, which goes from holder to holder, or to each in a copy.",
+        "Write what is to be published as a folder. Pass it from holder to holder, or give each a copy.",
     ),
     "publication sign": (
         "idtone.office.commands.publication:sign",
@@ -314,7 +314,7 @@ COMMANDS: Final = {
     ),
     "publication assemble": (
         "idtone.office.commands.publication:assemble",
-        "Collect the signatures of copies of one package in it. Exit 1: some are still missing.",
+        "Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing.",
     ),
     "publication publish": (
         "idtone.office.commands.publication:publish",
@@ -326,7 +326,7 @@ COMMANDS: Final = {
     ),
     "publication undo": (
         "idtone.office.commands.publication:undo_last",
-        "Take back the last change of the registry that is not published.",
+        "Take back the last unpublished change of the registry.",
     ),
     "publication prolong": (
         "idtone.office.commands.licences:prolong",
@@ -398,7 +398,7 @@ COMMANDS: Final = {
     ),
     "evaluation observe": (
         "idtone.office.commands.observations:enter",
-        "Enter what the office has seen of a member: a contact attempt, a form, a stop, an assessor's points.",
+        "Enter what the office observed of a member: a contact attempt, a form, a stop, an assessor's points.",
     ),
     "evaluation observations": (
         "idtone.office.commands.observations:list_observations",
@@ -406,11 +406,12 @@ COMMANDS: Final = {
     ),
     "evaluation withdraw": (
         "idtone.office.commands.observations:withdraw",
-        "Erase an observation that was entered by mistake. What an entered evaluation has counted stays.",
+        "Erase an observation that was entered by mistake. An evaluation that is entered already keeps what it "
+        "counted.",
     ),
     "evaluation forget": (
         "idtone.office.commands.observations:forget",
-        "Erase the observations from before a day, with the assessors' names. Evaluations keep their values.",
+        "Erase the observations made before a day, with the assessors' names. Evaluations keep their values.",
     ),
     "paper account": (
         "idtone.office.commands.papers:print_account",
@@ -438,7 +439,7 @@ COMMANDS: Final = {
     ),
     "site prepare": (
         "idtone.office.commands.site:prepare_site",
-        "Write what the public site states as a folder, which goes from holder to holder, or to each in a copy.",
+        "Write what the public site states as a folder. Pass it from holder to holder, or give each a copy.",
     ),
     "site sign": (
         "idtone.office.commands.site:sign_site",
@@ -446,7 +447,7 @@ COMMANDS: Final = {
     ),
     "site assemble": (
         "idtone.office.commands.site:assemble_site",
-        "Collect the signatures of copies of one package in it. Exit 1: some are still missing.",
+        "Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing.",
     ),
     "site serve": (
         "idtone.office.commands.site:serve_site",

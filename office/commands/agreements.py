@@ -16,7 +16,7 @@ from ..authority.workspace import Workspace
 from .options import FolderOption, WhyOption, kept_line
 
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
-AgreementArgument = Annotated[Agreement, typer.Argument(help="To what it agrees.")]
+AgreementArgument = Annotated[Agreement, typer.Argument(help="What it agrees to.")]
 
 
 def agree(
@@ -25,7 +25,7 @@ def agree(
     agreement: AgreementArgument,
     version: Annotated[str, typer.Option(metavar="TEXT", help="The version of the text.")],
     since: Annotated[str, typer.Option(metavar="DAY", help="The first day.")],
-    document: Annotated[str, typer.Option(metavar="TEXT", help="By which document it agrees.")],
+    document: Annotated[str, typer.Option(metavar="TEXT", help="The document of its agreement.")],
 ) -> None:
     """Record an agreement of a member: standard form, suspension scheme, stopping conditions, training."""
     now = datetime.now(UTC)

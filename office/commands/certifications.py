@@ -18,7 +18,7 @@ from .options import FolderOption, WhyOption, attributed, entries_asked
 _Number = Annotated[str, typer.Option("--number", metavar="TEXT", help="The number of the certification (認定番号).")]
 _Until = Annotated[str, typer.Option(metavar="DAY", help="The last day on which it is in force.")]
 _Document = Annotated[str, typer.Option(metavar="TEXT", help="The notice that proved it (認定通知書).")]
-_NextCheck = Annotated[str, typer.Option(metavar="DAY", help="The day before which someone has to look at it again.")]
+_NextCheck = Annotated[str, typer.Option(metavar="DAY", help="Someone must check it again before this day.")]
 _Mark = Annotated[str | None, typer.Option(metavar="TEXT", help="The number of ETOC's mark, if there is one.")]
 _MarkUntil = Annotated[str | None, typer.Option(metavar="DAY", help="The last day of the mark.")]
 

@@ -34,7 +34,7 @@ def add_link(
     checked: Annotated[
         str | None, typer.Option(metavar="DAY", help="When the reseller was checked (default: not yet).")
     ] = None,
-    document: Annotated[str | None, typer.Option(metavar="TEXT", help="By which document it was checked.")] = None,
+    document: Annotated[str | None, typer.Option(metavar="TEXT", help="The document of the check.")] = None,
     by: ByOption = None,
     numbers: NumbersOption = None,
     as_json: command_line.JsonOption = False,
@@ -54,7 +54,7 @@ def check_link(
     folder: FolderOption,
     reseller: ToArgument,
     checked: Annotated[str, typer.Option(metavar="DAY", help="When the reseller was checked.")],
-    document: Annotated[str, typer.Option(metavar="TEXT", help="By which document it was checked.")],
+    document: Annotated[str, typer.Option(metavar="TEXT", help="The document of the check.")],
     by: Annotated[str, typer.Option(metavar="MEMBER", help="Who checked it.")],
     why: WhyOption = "checked",
     numbers: NumbersOption = None,

@@ -32,9 +32,9 @@ def confirmations(
     """Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.
 
     The registry names the nodes by their keys (`members[].keys`). A member that holds numbers and has named no key
-    counts as missing. A suspension that was lifted stays in the list until each node that had confirmed it has
-    confirmed its end; with its REFERENCE it is shown at any time. Then come the suspensions that members have ordered
-    themselves (`idtone suspend`), because the police called them directly: publish one yourself, and it takes over.
+    counts as missing. A lifted suspension stays in the list until each node that confirmed it has confirmed its end.
+    With its REFERENCE it is shown at any time. Last come the suspensions that members ordered themselves
+    (`idtone suspend`) because the police called them directly. If you publish one yourself, yours takes over.
     """
     with checking():
         desk = Desk(folder, RULES)

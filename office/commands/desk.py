@@ -36,7 +36,7 @@ def desk(
     name: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="HOST", help="A name by which a proxy asks for the desk, with a port that is not 443 or 80."
+            metavar="HOST", help="A name under which a proxy asks for the desk, with its port unless that is 443 or 80."
         ),
     ] = None,
     config: command_line.ConfigOption = None,
@@ -47,10 +47,10 @@ def desk(
     document is kept in the folder, and the ledger in this folder gets a leaf for each act (`idtone ledger verify -c
     FOLDER/ledger/idtone.yaml`).
 
-    A request must name the desk as its address does, or as --name does (more than once for more names): a proxy that
-    passes on the visitor's `Host` needs it.
+    A request must name the desk by its address or by a --name (which may be repeated): a proxy that passes on the
+    visitor's `Host` needs one.
 
-    Of the settings it uses `log` alone.
+    It uses only `log` of the settings.
     """
     host, port = command_line.listen_address(listen)
     log = load_settings(config).log

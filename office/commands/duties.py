@@ -27,9 +27,9 @@ def enter(
     member: Annotated[str, typer.Option(metavar="MEMBER", help="Whose duty it is (default: the association's).")] = "",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Put a duty with its day on the list: records of transactions, a suspicious transaction, and others.
+    """Enter a duty and its day in the list: records of transactions, a suspicious transaction, and others.
 
-    The list reminds; it is no form of the law. A lawyer has to say what is due, and when.
+    The list is only a reminder; the law prescribes no such form. A lawyer has to say what is due, and when.
     """
     with checking():
         made = enter_duty(Workspace(folder), kind, member, what, due, lambda name: f"--{name}")
@@ -66,7 +66,7 @@ def finish(
     duty: Annotated[str, typer.Argument(metavar="DUTY", help="The id of the duty, as `duty list` prints it.")],
     done: Annotated[str, typer.Option(metavar="DAY", help="When it was done.")],
     by: Annotated[str, typer.Option(metavar="TEXT", help="Who has done it.")],
-    document: Annotated[str, typer.Option(metavar="TEXT", help="By which document, or under which number.")],
+    document: Annotated[str, typer.Option(metavar="TEXT", help="The document, or its number.")],
 ) -> None:
     """Record that a duty was done: when, by whom, and by which document."""
     made = finish_duty(Workspace(folder), duty, done, by, document, datetime.now(UTC), lambda name: f"--{name}")

@@ -118,8 +118,8 @@ def evaluations(
         typer.Option(
             "--plot",
             metavar="FILE",
-            help="Also draw them over the years, as PNG or SVG; members of --member have lines of their own. Needs the "
-            "extra `plot`.",
+            help="Also draw them over the years, as PNG or SVG; the members named with --member have lines of "
+            "their own. Needs the extra `plot`.",
         ),
     ] = None,
     as_json: command_line.JsonOption = False,

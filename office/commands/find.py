@@ -35,7 +35,7 @@ def find(
     ] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Find members by a part of their names or ids, or the holder of a number, and their suspensions.
+    """Find members by a part of their names or ids, or by a number, and show their suspensions.
 
     The number is asked for, because other users can see a command line. If it has a wholesale chain, each member of the
     chain is found. Exit 1: nothing was found.
@@ -80,7 +80,7 @@ def numbers(
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id in the registry.")],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """List the numbers of a member in whole, with their area codes.
+    """List the numbers of a member in full, with their area codes.
 
     Numbers are personal: print the list only where the office needs it.
     """

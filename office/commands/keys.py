@@ -41,7 +41,7 @@ KeysOption = Annotated[
 ]
 PackageOption = Annotated[
     Path | None,
-    typer.Option("--package", metavar="FOLDER", help="Write what is to be signed there, instead of publishing it."),
+    typer.Option("--package", metavar="FOLDER", help="Write there what is to be signed, instead of publishing it."),
 ]
 PublicOption = Annotated[
     list[str] | None,
@@ -58,8 +58,8 @@ def key(
 ) -> None:
     """Make your own key and its public half, which the authority needs. For a key in a token: write its public half.
 
-    Make the key in a folder of your own computer, as ~/idtone-keys/root-1.pem: it stays there, and only the public half
-    is handed over. The command makes the folder, which only you can read. It makes no key where a package lies.
+    Make the key in a folder on your own computer, such as ~/idtone-keys/root-1.pem. It stays there; hand over only the
+    public half. The command makes the folder, which only you can read. It makes no key where a package lies.
     """
     if file.startswith("hsm:"):
         if public is None:
@@ -100,8 +100,8 @@ def init(
     """Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.
 
     With --keys, the command makes all keys: three root keys, three registry keys and four duty keys, each in its own
-    file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone-office key new`): then
-    name the public halves with --public, and the --package to sign, or the keys to sign with now. Give the members the
+    file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone-office key new`). Then name
+    the public halves with --public, and either the --package to sign or the keys to sign with now. Give the members the
     root metadata that the command names at its end. authority.yaml in the folder can set other numbers of keys,
     thresholds and terms.
     """
@@ -143,9 +143,9 @@ def rotate(
 ) -> None:
     """Replace keys of one or more sets: a holder leaves, or a key was lost or stolen.
 
-    Name every key that a set is to have with --public, also those that stay; or have all of a set's keys made with
-    --keys. This needs two root keys, and two keys of every other set whose signatures depend on them. With --package,
-    they sign one after another.
+    With --public, name every key that a set is to have, including those that stay. Or let --keys make all keys of a
+    set. This needs two root keys, and two keys of every other set whose signatures depend on them. With --package, they
+    sign one after another.
     """
     workspace, now, attribution = Workspace(folder), datetime.now(UTC), attributed(why)
     if public and sets:
@@ -279,8 +279,8 @@ def keep_for_night(
 ) -> None:
     """Keep an officer's encrypted duty key at the office, so that the officer can sign a stop from home at night.
 
-    Only where the association decides so. The officer alone knows the passphrase, and types it at each signature. To
-    end this, delete the file that the command names.
+    Use this only if the association has decided so. Only the officer knows the passphrase, and types it at each
+    signature. To end this, delete the file that the command names.
     """
     warn_of_places([key])
     key_id = keep_night_key(Workspace(folder), user, key, ask_passphrase(Message("of {file}", file=key)))

@@ -125,13 +125,13 @@ def describe_member(
     why: WhyOption,
     corporate_number: Annotated[str, typer.Option(metavar="NUMBER", help="法人番号, 13 digits.")] = "",
     notification: Annotated[str, typer.Option(metavar="TEXT", help="届出番号 or 登録番号 as a carrier.")] = "",
-    web: Annotated[str, typer.Option(metavar="ADDRESS", help="A page by which the public reaches it.")] = "",
+    web: Annotated[str, typer.Option(metavar="ADDRESS", help="A web page where the public can contact it.")] = "",
     mail: Annotated[str, typer.Option(metavar="ADDRESS", help="A mail address for the public.")] = "",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record what the public list says of a member: corporate number, notification, web and mail address.
+    """Record a member's entry in the public list: corporate number, notification, web and mail address.
 
-    What an option leaves out stays as it was recorded.
+    Facts that you do not give stay as they were recorded.
     """
     fields = {"corporate_number": corporate_number, "notification": notification, "web": web, "mail": mail}
     print_change(describe(Workspace(folder), member, fields, attributed(why)), as_json)

@@ -23,7 +23,7 @@ LogKeyArgument = Annotated[
 ]
 WitnessKeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The verifier key that the witness publishes.")]
 SinceOption = Annotated[
-    str | None, typer.Option(metavar="MOMENT", help="From when on it counts (default: now); the log's first signature.")
+    str | None, typer.Option(metavar="MOMENT", help="The start of its term (default: now): the log's first signature.")
 ]
 EndOption = Annotated[
     str, typer.Option(metavar="MOMENT", help="The last day on which it counts, in Japan; or the moment of the end.")
@@ -55,7 +55,7 @@ def end_log_key(
     why: WhyOption,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record from when on the key of a log is not believed: it was replaced, or is in other hands."""
+    """Record the end of a log's key: it was replaced, or others have it."""
     print_change(logs_and_witnesses.end_log_key(Workspace(folder), key, until, attributed(why), _option), as_json)
 
 
@@ -78,7 +78,7 @@ def end_witness(
     why: WhyOption,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record from when on the cosignatures of a witness do not count."""
+    """Record the end of a witness: its later cosignatures do not count."""
     print_change(logs_and_witnesses.end_witness(Workspace(folder), key, until, attributed(why), _option), as_json)
 
 

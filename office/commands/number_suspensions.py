@@ -112,7 +112,7 @@ def suspend_member(
     why: WhyOption = _POLICE,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Stop all numbers of a member, also those that it gets later. Two people enter its id, and both sign it."""
+    """Stop all numbers of a member, including those that it gets later. Two people enter its id, and both sign it."""
 
     def asked() -> str:
         return _known(folder, member_asked_of_two())

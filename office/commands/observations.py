@@ -32,7 +32,7 @@ def enter(
     kind: Annotated[ObservationKind, typer.Argument(help="What was observed.")],
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
     day: Annotated[
-        str, typer.Option(metavar="DAY", help="When, in Japan; of an assessor: a day of the period that was assessed.")
+        str, typer.Option(metavar="DAY", help="When, in Japan; for an assessor, a day of the assessed period.")
     ] = "",
     result: Annotated[
         Literal["good", "bad", ""],
@@ -44,12 +44,12 @@ def enter(
     points: Annotated[str, typer.Option(metavar="POINTS", help="Of an assessor: 0 to 10.")] = "",
     asked: Annotated[
         str,
-        typer.Option(metavar="MOMENT", help="Of a stop: when the member was asked, in ISO 8601 with its time zone."),
+        typer.Option(metavar="MOMENT", help="For a stop: when the member was asked, in ISO 8601 with its time zone."),
     ] = "",
-    stopped: Annotated[str, typer.Option(metavar="MOMENT", help="Of a stop: when the number was stopped.")] = "",
+    stopped: Annotated[str, typer.Option(metavar="MOMENT", help="For a stop: when the number was stopped.")] = "",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Enter what the office has seen of a member: a contact attempt, a form, a stop, an assessor's points.
+    """Enter what the office observed of a member: a contact attempt, a form, a stop, an assessor's points.
 
     Answers to reports, and stops that the nodes have confirmed, are counted by the desk, and are not entered.
     """
@@ -87,7 +87,7 @@ def withdraw(
     ],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line.")],
 ) -> None:
-    """Erase an observation that was entered by mistake. What an entered evaluation has counted stays."""
+    """Erase an observation that was entered by mistake. An evaluation that is entered already keeps what it counted."""
     with checking():
         withdraw_observation(Workspace(folder), observation, why, lambda name: f"--{name}")
     command_line.say("{id}: withdrawn", id=observation)
@@ -97,6 +97,6 @@ def forget(
     folder: FolderOption,
     before: Annotated[str, typer.Option(metavar="DAY", help="Those of this day, and later ones, stay.")],
 ) -> None:
-    """Erase the observations from before a day, with the assessors' names. Evaluations keep their values."""
+    """Erase the observations made before a day, with the assessors' names. Evaluations keep their values."""
     count = forget_observations(Workspace(folder), before, "--before")
     command_line.say("observations erased: {count}", count=count)

@@ -25,7 +25,7 @@ def port_number(
     giver: Annotated[str, typer.Argument(metavar="FROM", help="The id of the member that holds the numbers.")],
     taker: Annotated[str, typer.Argument(metavar="TO", help="The id of the member that gets them.")],
     at: Annotated[
-        str, typer.Option(metavar="DAY|MOMENT", help="From when on TO holds them; a day from 0:00 in Japan.")
+        str, typer.Option(metavar="DAY|MOMENT", help="When TO begins to hold them; a day means 0:00 in Japan.")
     ],
     why: WhyOption,
     numbers: NumbersOption = None,

@@ -58,8 +58,8 @@ def publish(
 ) -> None:
     """Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.
 
-    Suspensions need the two duty keys, and with them the list of refused contractors, from which those whose period is
-    over are left out. A changed registry also needs two registry keys; without any of them, it stays unpublished.
+    Suspensions need the two duty keys. So does the list of refused contractors, which leaves out those whose period is
+    over. A changed registry also needs two registry keys; without any of them, it stays unpublished.
     Before the passphrases are asked for, the command shows what has changed: each holder confirms it by signing.
     Without a change it renews the signatures. Do that every five days at the latest: otherwise they expire, and no
     licence is valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a
@@ -133,7 +133,7 @@ def prepare(
     why: WhyEditedOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Write what is to be published as a folder, which goes from holder to holder, or to each in a copy.
+    """Write what is to be published as a folder. Pass it from holder to holder, or give each a copy.
 
     The package holds everything that has changed or is past half of its term. `publication sign` adds a holder's
     signatures, `publication assemble` collects the signatures of copies, and `publication publish --package` publishes
@@ -186,7 +186,7 @@ def assemble(
     copies: Annotated[list[Path], typer.Argument(metavar="COPY", help="Copies of it that other holders signed.")],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Collect the signatures of copies of one package in it. Exit 1: some are still missing."""
+    """Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing."""
     whole = assembled({folder: read_edition(folder) for folder in (package, *copies)})
     whole.write_signatures(package)
     missing = list(whole.missing())
@@ -199,9 +199,9 @@ def assemble(
 
 
 def undo_last(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
-    """Take back the last change of the registry that is not published.
+    """Take back the last unpublished change of the registry.
 
-    The history keeps the change, and that it was taken back. Call it again for the change before. Suspensions are ended
-    by two people instead: `suspension lift`.
+    The history keeps both the change and its withdrawal. Run it again to take back the change before that.
+    To end a suspension, two people use `suspension lift` instead.
     """
     print_change(undo(Workspace(folder), attributed(why)), as_json)

@@ -65,7 +65,7 @@ def lift_refusal(
     why: WhyOption,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """End the refusal of a contractor before its day.
+    """End the refusal of a contractor early.
 
     Its identity and its tokens are deleted; `publication publish` takes them from the members' list.
     """
@@ -134,7 +134,7 @@ def refusal_key(
     """Make the key of the refusals, or begin a new epoch with another key or another identity table.
 
     For the first key, give --new. To replace the key, give --key and --new. If the identity table
-    (customer_identity.yaml in the folder) has changed, give --key alone. All tokens are made again: publish at once,
+    (customer_identity.yaml in the folder) has changed, give only --key. All tokens are made again: publish at once,
     and start the desk again with the new key. Until then members' checks are refused.
     """
     if key is None and new is None:

@@ -105,7 +105,7 @@ def report(folder: FolderOption, report_id: ReportArgument, as_json: command_lin
 def close_report(
     folder: FolderOption,
     report_id: ReportArgument,
-    result: Annotated[ReportResult, typer.Option("--result", help="How the search has ended.")],
+    result: Annotated[ReportResult, typer.Option("--result", help="How the search ended.")],
     why: WhyOption,
 ) -> None:
     """Close a report with its result. A request that still waits for an answer is withdrawn."""
@@ -148,7 +148,7 @@ def report_stats(
         str | None,
         typer.Option("--until", metavar="TIME", help="Only reports until the end of this day, or before then."),
     ] = None,
-    by: Annotated[CountedBy, typer.Option("--by", help="What is counted apart.")] = CountedBy.MONTH,
+    by: Annotated[CountedBy, typer.Option("--by", help="What to count separately by.")] = CountedBy.MONTH,
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Count reports for publication. Small counts are hidden (`statistics.least` in reports.yaml), and so are other

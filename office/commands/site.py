@@ -92,9 +92,9 @@ def site(
 ) -> None:
     """Write the public site: what the sound means, whether a number is genuine, badges, reports, figures.
 
-    It says of each number what is published; two duty keys sign that: here with `--key`, or where their holders are
-    (`site prepare`, `--package`). Run it after each publication: its signatures end with those of the repository. The
-    section `public` of authority.yaml has its addresses and limits, and whether the holder of a number is named.
+    It says of each number what is published. Two duty keys sign this: here with `--key`, or where their holders are
+    (`site prepare`, `--package`). Run it after each publication: its signatures expire with those of the repository.
+    The section `public` of authority.yaml has its addresses and limits, and whether the holder of a number is named.
     """
     if bool(key) == (package is not None):
         raise UsageError("sign with --key, or name a signed package with --package")
@@ -174,7 +174,7 @@ def prepare_site(
     month: MonthOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Write what the public site states as a folder, which goes from holder to holder, or to each in a copy.
+    """Write what the public site states as a folder. Pass it from holder to holder, or give each a copy.
 
     It replaces a package that no holder has signed, or that is void: its time is over, or something was published
     since. Holders sign it with `site sign`, or a ZIP of it with
@@ -211,7 +211,7 @@ def sign_site(
     numbers: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="A copy of public-numbers.key, with which the tables are compared with the registry."
+            metavar="FILE", help="A copy of public-numbers.key; with it, the tables are compared with the registry."
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -220,7 +220,7 @@ def sign_site(
     """Show what the public site states, and sign it with your key.
 
     The command verifies what is published with the root that you keep, and that the statement says the same. The tables
-    of numbers are secret: only with the office's key of the numbers can they be compared with the registry.
+    of numbers are secret: to compare them with the registry takes the office's key of the numbers.
     """
     made, now = read_site_package(package), datetime.now(UTC)
     try:
@@ -239,7 +239,7 @@ def assemble_site(
     ],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Collect the signatures of copies of one package in it. Exit 1: some are still missing."""
+    """Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing."""
     whole = assembled_site({path: _copy(path) for path in (package, *copies)})
     whole.write_signatures(package)
     missing = list(whole.missing())

@@ -50,16 +50,16 @@ def take(
     folder: FolderOption,
     receipt: SubmissionArgument,
     member: Annotated[str, typer.Option(metavar="ID", help="The id that the member has, or is to get.")],
-    document: Annotated[str, typer.Option(metavar="TEXT", help="By which document the applicant was identified.")],
-    checked: Annotated[str, typer.Option(metavar="DAY", help="When that was, in Japan.")],
+    document: Annotated[str, typer.Option(metavar="TEXT", help="The document that identified the applicant.")],
+    checked: Annotated[str, typer.Option(metavar="DAY", help="The day of that check, in Japan.")],
     by: Annotated[str, typer.Option(metavar="TEXT", help="Who has examined the document.")],
     pledge_until: Annotated[str, typer.Option(metavar="DAY", help="The last day of the pledge.")] = "",
     why: WhyOption = "application received, typed by the applicant",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Receive what an applicant has handed in as an application, which is then to be examined.
+    """Receive an applicant's form as an application, to be examined next.
 
-    The rest is as the applicant has typed it, with the PDF of the pledge. Compare it with the documents first.
+    All other fields, and the PDF of the pledge, are as the applicant sent them. Compare them with the documents first.
     """
     workspace, attribution = Workspace(folder), attributed(why)
     found, today = Submissions(folder).named(receipt), in_japan(attribution.at).date()

@@ -146,7 +146,7 @@ def period_account(
 
 
 def account_paper(account: PeriodAccount, is_annual: bool) -> Paper:
-    """The account on paper; `is_annual` is the annual report (年次報告)."""
+    """The account on paper; with `is_annual`, as the annual report (年次報告)."""
     title = f"{account.since.year} 年度 年次報告 / Annual report" if is_annual else "期間報告 / Account of a period"
     head = Section(
         title,

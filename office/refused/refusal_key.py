@@ -37,12 +37,12 @@ class RefusalKey:
 
     @classmethod
     def load(cls, path: Path, passphrase: Passphrase) -> RefusalKey:
-        """The key from its encrypted file. Raises TrustError."""
+        """Load the key from its encrypted file. Raises TrustError."""
         return cls(private(path, passphrase).private_bytes_raw())
 
     @classmethod
     def make(cls, path: Path, passphrase: str) -> RefusalKey:
-        """A new key in a new file. Raises TrustError."""
+        """Make a new key in a new file. Raises TrustError."""
         check_passphrase(passphrase)
         return cls(make_private(path, passphrase).private_bytes_raw())
 

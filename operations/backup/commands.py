@@ -60,7 +60,7 @@ def backup(
 ) -> None:
     """Make an encrypted archive of this node: ledger, keys, registry, settings, forms, desk, console users.
 
-    The key pair (--new-key) comes first. Make it on another machine than the node, or write the file to a medium that
+    The key pair (--new-key) comes first. Make it on a machine other than the node, or write the file to a medium that
     you take away. Without the secret key no archive can be opened: keep two copies of it.
     """
     if new_key is not None:
@@ -215,11 +215,11 @@ def restore(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Make a node of its archives: on this machine, with --into in a folder, or with --drill as a trial.
+    """Restore a node from its archives: on this machine, with --into in a folder, or with --drill as a trial.
 
-    Nothing that is there is overwritten. The restored ledger never gets another leaf, because the old node may have
-    signed on: the service begins the next one, whose first leaf names the newest head that the witnesses, the replica
-    and the archives know. Run it as root while the service is stopped.
+    No existing file is overwritten. The restored ledger never gets another leaf, because the old node may have
+    continued to sign: the service begins the next one, whose first leaf names the newest head that the witnesses, the
+    replica and the archives know. Run it as root while the service is stopped.
 
     A drill touches neither the service nor the ledger, and removes its folder. Run it on the machine that has the
     secret key, or bring the key for this one command. Exit 1: what was restored is not what was signed.

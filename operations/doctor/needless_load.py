@@ -1,4 +1,4 @@
-"""What Asterisk does for each call although nobody may need it → findings. Pure.
+"""Findings on work that Asterisk does for each call although nobody may need it. Pure.
 
 The figures were measured: docs/explanation/cost.md, "What an operator can do".
 """
@@ -16,7 +16,7 @@ from .findings import Finding, good, unknown, warning
 DECLINED_SECTION: Final = "declined_message_types"
 """The section of stasis.conf with the events that Asterisk does not publish."""
 VARIABLE_EVENTS: Final = "ast_channel_varset_type"
-"""Their name there."""
+"""The name of the events of variables in that section."""
 DECLINE: Final = f"decline = {VARIABLE_EVENTS}"
 _DECLINES: Final = re.compile(rf"^\s*decline\s*=>?\s*{VARIABLE_EVENTS}\s*(?:;.*)?$", re.MULTILINE)
 CEL_WRITERS: Final = frozenset(
@@ -33,12 +33,12 @@ CEL_WRITERS: Final = frozenset(
 )
 """The modules that write channel events somewhere."""
 MANY_CHANNELS: Final = 300
-"""With so many channels of one endpoint a new call takes noticeably longer."""
+"""Channels of one endpoint from which a new call takes noticeably longer."""
 
 
 def variable_events(text: str | None, trouble: str, path: Path) -> Finding:
-    """`text` is that of stasis.conf, None if it could not be read; `trouble` says why, and is empty if the file does
-    not exist.
+    """The finding on the events of variables. `text` is the text of stasis.conf, None if it could not be read;
+    `trouble` says why, and is empty if the file does not exist.
     """
     topic = "variable-events"
     if text is None and trouble:
@@ -59,12 +59,14 @@ def variable_events(text: str | None, trouble: str, path: Path) -> Finding:
 
 
 def declines_variable_events(text: str) -> bool:
-    """True if a stasis.conf of this text declines them."""
+    """True if a stasis.conf with this text declines the events of variables."""
     return bool(_DECLINES.search(text))
 
 
 def cel(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
-    """`running` are the running modules; `text` and `trouble` of cel.conf are as in `variable_events`."""
+    """The finding on the events of channels. `running` are the running modules; `text` and `trouble` of cel.conf are as
+    in `variable_events`.
+    """
     topic = "cel"
     if text is None and trouble:
         return unknown(
@@ -85,7 +87,9 @@ def cel(running: Collection[str], text: str | None, trouble: str, path: Path) ->
 
 
 def channels_per_endpoint(channels: Mapping[str, int]) -> Finding:
-    """`channels` are the PJSIP endpoints with the number of channels that each has now."""
+    """The finding on the channels of PJSIP endpoints. `channels` has the present number of channels of each
+    endpoint.
+    """
     topic = "endpoint-channels"
     name = max(channels, key=lambda each: channels[each], default="")
     most = channels.get(name, 0)

@@ -132,7 +132,7 @@ def show(
 ) -> None:
     """Show a registry: its members, the state of their licences, and the suspensions (last four digits only).
 
-    FILE may also be the authority's folder, or a suspensions.yaml, which shows the suspensions alone. With --number,
+    FILE may also be the authority's folder, or a suspensions.yaml, which shows only the suspensions. With --number,
     exit 1: no member holds the number.
     """
     now = datetime.now(UTC)

@@ -343,7 +343,11 @@ def acts(settings: Settings) -> list[Step]:
     [
         ("c-heard", ["by packets", "good", "the same SHA-256", "this one decided"], ["送信パケット数", "正常"]),
         ("c-cancelled", ["sound-failed after ended", "hung up", "another sound now", "Leaf 2"], ["終了の後に"]),
-        ("c-refused", ["the police had the forwarding number stopped", "Neither party"], ["番号停止中"]),
+        (
+            "c-refused",
+            ["the forwarding number is suspended at the request of the police", "Neither party"],
+            ["番号停止中"],
+        ),
         ("c-interrupted", ["its end is not known", "the licence has run out"], ["中断"]),
         ("c-orphan", ["ended without decided before it", "its decision is missing"], ["decided がありません"]),
         ("c-progress", ["in progress", "in no leaf of the tree yet"], ["進行中"]),

@@ -29,7 +29,7 @@ def config(tmp_path):
 def entered(monkeypatch):
     """Passwords that the operator types."""
     typed = ["correct horse battery"]
-    monkeypatch.setattr(users, "ask", lambda *_, **__: typed[-1])
+    monkeypatch.setattr(users, "ask_line", lambda *_, **__: typed[-1])
     return typed
 
 

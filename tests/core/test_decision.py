@@ -475,7 +475,7 @@ def test_what_the_operator_stopped_is_refused_with_any_registry_and_without_one(
 
 
 def test_the_association_s_stop_counts_before_the_operator_s_own():
-    """Without a registry it is the other way round: Asterisk's file has both, and does not say whose they are."""
+    """The order is the reverse without a registry: Asterisk's file has both, and does not say whose they are."""
     kept = Remembered({"8131234567x": [Suspension(NOW, reference="kept")]})
     theirs = FakeRegistry(stopped={HELD: Suspension(NOW, reference="theirs")})
     for registry, remembered, own_stops, expected in (

@@ -15,7 +15,7 @@ from lab.repository import ROOT, modules, parsed
 
 __all__ = ["run"]
 JAPANESE = {"LANG": "ja_JP.UTF-8"}
-PRINTS = {"print", "echo", "secho", "confirm", "prompt", "secret", "confirmed"}
+PRINTS = {"print", "echo", "secho", "confirm", "prompt", "ask_secret", "confirmed"}
 NAMES = re.compile(r"\b(bold|SHA-256|Call-ID|false_alarm|(?:at|idtone|https?|id)(?=:| \{))")
 """Names that are the same in both languages."""
 WORDS = re.compile(r"[A-Za-z]{3,}")

@@ -40,7 +40,7 @@ def node(config: Path, tmp_path: Path) -> Path:
 
 
 def run(config: Path, *words: object, typed: str = "", code: int = 0) -> Any:
-    """Output of a command as JSON; no number of a call is in it."""
+    """Run a command; returns its JSON, which has no number of a call."""
     result = CliRunner().invoke(*located([*map(str, words), "--json", "-c", str(config)]), input=typed)
     if isinstance(result.exception, IdtoneError):
         raise result.exception

@@ -23,7 +23,7 @@ DATA = {"LC_MESSAGES", "pages", "profiles", "sounds", "static", "templates"}
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> list[Path]:
-    """The wheel, made by way of the source archive so that both are complete, and that archive."""
+    """The wheel and the source archive. The wheel is made from the archive, so that both are complete."""
     return dist.build(tmp_path_factory.mktemp("built"))
 
 

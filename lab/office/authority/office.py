@@ -55,7 +55,7 @@ class Office(Terminal):
         return str(person)
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        """The result of a command on the folder, which is added to its options."""
+        """Run a command on the folder, which is added to its options; returns exit code, output and error."""
         with self.monkeypatch.context() as here:
             here.setenv(VARIABLE, str(self.folder))
             return super().run(*("registry" for _ in words[:1] if words[0] in READING), *words, typed=typed)

@@ -20,11 +20,12 @@ _TEXTS: Final = (
 
 Japanese: [事務局の業務にかかるクリック数とコマンド数](../ja/explanation/office-tasks.md)
 
-`python -m lab.office.pages --page` has made this page: it does a year of the office in Chromium, and then the same by
-commands. Both leave the same registry and the same suspensions (`tests/office/test_pages_year.py`). A click is a link,
-a button, a choice, a fold or a file; a field is one into which somebody types. The commands are those that
-[the manual](../authority.md) asks for, and a file is one that somebody writes by hand, in YAML. `make demo-authority`
-prints the same table with the seconds of each task, which depend on the machine.
+`python -m lab.office.pages --page` makes this page. It does a year of the office's work in Chromium, and then the same
+work by commands. Both leave the same registry and the same suspensions (`tests/office/test_pages_year.py`).
+
+Each link, button, choice, fold or file counts as a click, and each text box that must be filled in as a field. The
+commands are those of [the manual](../authority.md). Only YAML files that somebody writes by hand count as files.
+`make demo-authority` prints the same table with the seconds of each task, which depend on the machine.
 
 | task | clicks | fields | commands | files by hand |
 |---|---|---|---|---|
@@ -35,16 +36,17 @@ prints the same table with the seconds of each task, which depend on the machine
 English: [The office's tasks in clicks and commands](../../explanation/office-tasks.md)
 
 このページは `python -m lab.office.pages --page` が作成したものです。事務局の一年の業務を Chromium で行い、
-続いて同じ業務をコマンドで行います。どちらでも、同じ登録簿と同じ番号停止ができます(`tests/office/test_pages_year.py`)。クリックには、リンク、
-ボタン、選択、折りたたみ、ファイルの選択を数えます。入力欄は、文字を入力する欄です。コマンドの数は
-[手引き](../../authority.ja.md)によるもので、ファイルは人が YAML で書くものだけを数えます。
+続いて同じ業務をコマンドで行います。どちらでも、同じ登録簿と同じ番号停止ができます(`tests/office/test_pages_year.py`)。
+
+クリックには、リンク、ボタン、選択、折りたたみ、ファイルの選択を数えます。入力欄には、文字を入力するものを数えます。コマンドの数は
+[手引き](../../authority.ja.md)によるもので、ファイルは人が書く YAML だけを数えます。
 所要秒数はマシンによって異なるため、`make demo-authority` が同じ表に加えて表示します。
 
 | 業務 | クリック | 入力欄 | コマンド | 手書きのファイル |
 |---|---|---|---|---|
 """,
 )
-_SUMS: Final = ("all", "合計")
+_SUMS: Final = ("Total", "合計")
 
 
 def rows(walked: Sequence[Walked], played: Mapping[str, Played]) -> list[tuple[str, list[float]]]:

@@ -29,7 +29,8 @@ of lines, no time for numbers and no backup, and one endpoint has a codec withou
 
 
 def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **settings: str | Path) -> tuple[int, str]:
-    """Exit code and standard output; `settings` are environment variables. Asserts that no number is printed.
+    """Run the doctor; returns its exit code and standard output. `settings` are environment variables. Asserts that no
+    number is printed.
 
     The command runs in this process, which is faster, or in a separate one if there is a `prefix`.
     """

@@ -31,7 +31,7 @@ GOOD: dict[str, Any] = {
 
 
 def state(**changes: Any) -> dict[str, Any]:
-    """A good state with other values, by their paths with two underscores for a dot."""
+    """A good state with changed values, each named by its path, with two underscores in place of a dot."""
     made = copy.deepcopy(GOOD)
     for path, value in changes.items():
         *above, name = path.split("__")

@@ -103,7 +103,7 @@ class Machine:
         self.cache = self.folder / "cache"
 
     def take(self) -> Published:
-        """The publication, fetched and stored as the service does."""
+        """Fetch and store the publication as the service does; returns it."""
         published = self.repository().update()
         self.repository().keep(published)
         return published

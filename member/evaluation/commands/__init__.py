@@ -21,7 +21,7 @@ command_line.add_commands(
         "verify": (
             "idtone.member.evaluation.commands.verify:verify",
             "Verify a member's evaluation, or a badge, against the association's public list. Exit 1: the association "
-            "did not publish it so, or it is no longer valid.",
+            "did not publish it in this form, or it is no longer valid.",
         ),
     },
     panel="For a member's office",

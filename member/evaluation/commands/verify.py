@@ -22,7 +22,7 @@ def verify(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Verify a member's evaluation, or a badge, against the association's public list. Exit 1: the association did not
-    publish it so, or it is no longer valid.
+    publish it in this form, or it is no longer valid.
 
     No network is needed. The command verifies the signatures of the list, the digests of criteria, result and badge,
     and computes points and grade again from the values in the result.

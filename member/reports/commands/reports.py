@@ -66,7 +66,7 @@ def send(
 ) -> None:
     """Sign a report, and send it to the association's desk; prints the receipt number.
 
-    The report is sealed for the desk, and the reporter for the report officer alone. This node's ledger records that it
+    The report is sealed for the desk, and the reporter only for the report officer. This node's ledger records that it
     was signed. With the receipt number, one can ask on the desk's page how the report stands. If no answer came, send
     the same file again: it stays one report, with the same receipt number.
     """

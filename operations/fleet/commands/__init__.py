@@ -18,7 +18,7 @@ COMMANDS: Final = {
     ),
     "new-key": (
         "idtone.operations.fleet.commands.key:key",
-        "Make the key by which the nodes of a fleet know each other's calls; all nodes have the same.",
+        "Make the key by which the nodes of a fleet recognise each other's calls; all nodes have the same key.",
     ),
     "new-signing-key": (
         "idtone.operations.fleet.commands.sign_settings:signing_key",

@@ -36,8 +36,8 @@ def diff(
 ) -> None:
     """Show how settings differ: of the nodes, or of two files. Exit 1: they differ.
 
-    Without a file: which node uses which edition of the fleet's settings, and which keys it sets otherwise, by what the
-    nodes report to PostgreSQL (`ledger.url`). Keys that a node sets otherwise do not change the exit code.
+    Without a file: which node uses which edition of the fleet's settings, and which keys it sets differently, as the
+    nodes report to PostgreSQL (`ledger.url`). Keys that a node sets differently do not change the exit code.
 
     Signatures are verified with `fleet.trust`. Secrets and telephone numbers are not shown.
     """

@@ -19,7 +19,7 @@ def key(
         Path, typer.Argument(metavar="FILE", help="The file to make, like /etc/idtone/fleet.key; it must not exist.")
     ],
 ) -> None:
-    """Make the key by which the nodes of a fleet know each other's calls; all nodes have the same."""
+    """Make the key by which the nodes of a fleet recognise each other's calls; all nodes have the same key."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:

@@ -67,8 +67,8 @@ def sign(
 ) -> None:
     """Sign the settings that all nodes share. Each edition gets a new version.
 
-    Keys of one node alone, such as `node`, and secrets are refused. A node refuses an edition that is older than the
-    one that it used last; to go back, sign the old settings with a new version. Copy the signed file to each node
+    Secrets are refused, and so are keys for only one node, such as `node`. A node refuses an edition that is older than
+    the one that it used last; to go back, sign the old settings with a new version. Copy the signed file to each node
     with a tool of yours, then reload: idtone fetches nothing. `idtone-fleet diff` shows which node uses which edition.
     """
     yaml = read_text(settings, size_limit=NOTE_LIMIT)

@@ -54,7 +54,7 @@ JournalOption = Annotated[
     typer.Option("--journal", metavar="FILE", help="What was done (default: the inventory's name with .journal)."),
 ]
 AfreshOption = Annotated[
-    bool, typer.Option("--afresh", help="Begin with the first node, though an earlier upgrade has stopped.")
+    bool, typer.Option("--afresh", help="Begin with the first node, even if an earlier upgrade has stopped.")
 ]
 
 
@@ -74,8 +74,8 @@ def upgrade(
     With each node: take it out of the dispatchers, wait until no new calls come, install the new version, hand over,
     export the hook if it differs, check, and put it back. Calls in progress continue.
 
-    After a fault the node stays out of the dispatchers, and the command says how to go on or back. The next run goes on
-    with this node, by the journal. Exit 1: it has stopped at a fault.
+    After a fault the node stays out of the dispatchers, and the command says how to continue or go back. The next run
+    continues with this node, by the journal. Exit 1: it has stopped at a fault.
 
     With --json and without --yes it only prints the plan.
     """

@@ -25,7 +25,7 @@ def test_a_proof_is_read_as_it_was_written_and_believed():
 
 def test_it_has_the_form_of_the_specification():
     lines = str(proof(extra=b"agev1")).split("\n")
-    assert lines[:3] == [HEADER, "extra YWdldjE=", "index 5"]
+    assert lines[:3] == ["c2sp.org/tlog-proof@v1", "extra YWdldjE=", "index 5"]
     assert lines[6:8] == ["", SIGNER.key.name]
 
 
@@ -47,19 +47,25 @@ def test_a_proof_has_at_most_63_hashes_of_32_bytes():
             parse_hashes([lines[0], base64.b64encode(bytes(length)).decode()])
 
 
+TEXT = str(proof())
+
+
 @pytest.mark.parametrize(
-    "octets",
+    ("octets", "why"),
     [
-        b"",
-        b"index 5\n\n",
-        str(proof()).replace("index 5", "index 05").encode(),
-        str(proof()).replace("index", "at").encode(),
-        str(proof()).replace("index", "extra !\nindex").encode(),
-        str(proof()).replace("vBoGQ7", "vBoGQ7\n").encode(),
-        str(proof()).split("\n\n")[0].encode(),
-        b"\xff" + str(proof()).encode(),
+        (b"", "first line is not"),
+        (b"index 5\n\n", "first line is not"),
+        (TEXT.replace("@v1", "@v2").encode(), "first line is not"),
+        (TEXT.split("\n\n")[0].encode(), "first line is not"),
+        (f"{HEADER}\n\n{proof().checkpoint}".encode(), "of which leaf"),
+        (TEXT.replace("index 5", "5").encode(), "of which leaf"),
+        (TEXT.replace("index", "at").encode(), "of which leaf"),
+        (TEXT.replace("index 5", "index 05").encode(), "leading zeroes"),
+        (TEXT.replace("index", "extra !\nindex").encode(), "extra, is not base64"),
+        (TEXT.replace("vBoGQ7", "vBoGQ7\n").encode(), "32 bytes in base64"),
+        (b"\xff" + TEXT.encode(), "not text"),
     ],
 )
-def test_what_is_no_proof_is_refused(octets):
-    with pytest.raises(ProofError):
+def test_what_is_no_proof_is_refused(octets, why):
+    with pytest.raises(ProofError, match=why):
         InclusionProof.parse(octets)

@@ -213,7 +213,7 @@ def test_two_sets_get_new_keys_at_once(office, tmp_path):
 
 
 def another_list_of_operators(after: Path) -> None:
-    """Put another list in, as the author of a package could."""
+    """Replace the list of operators in a package, as its author could."""
     listed, path = after / "targets" / "operators.json", after / "metadata" / "registry.json"
     listed.write_text(listed.read_text().replace("[]", '[{"member": "m-9"}]'))
     draft = Metadata.from_file(str(path))

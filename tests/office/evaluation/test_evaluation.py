@@ -201,7 +201,7 @@ def test_forgeries_are_found(folder, site):
 
 
 def test_a_result_that_does_not_follow_is_not_published(folder, site):
-    """Even the office cannot give a grade that the values do not earn: the verifier computes again."""
+    """The office itself cannot give a grade that the values do not earn: the verifier computes again."""
     result = folder.folder / "evaluation" / "2025-01-01_2026-01-01.json"
     text = result.read_text("utf-8")
     assert r"\"points\": 7," in text

@@ -1,4 +1,4 @@
-"""What the doctor says of work that Asterisk does for each call without need."""
+"""The doctor's findings on work that Asterisk does for each call without need."""
 
 from __future__ import annotations
 

@@ -77,7 +77,9 @@ def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
         with serving(paths, environment) as running:
 
             def until(*expected: Condition, hand_overs: int = 0) -> Fleet:
-                """Fleet, as soon as the nodes are in these conditions, the first one after so many hand-overs."""
+                """Wait until the nodes are in these conditions, and the first one has had `hand_overs` hand-overs.
+                Returns the fleet.
+                """
                 found: list[Fleet] = []
 
                 def is_so() -> bool:

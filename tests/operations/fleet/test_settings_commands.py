@@ -32,7 +32,7 @@ class Desk:
         self.shared.write_text(SHARED)
 
     def run(self, *words: object) -> Result:
-        """Result of one command; raises its error."""
+        """Run one command; returns its result, or raises its error."""
         result = CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "200"})
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception

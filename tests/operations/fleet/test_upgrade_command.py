@@ -31,7 +31,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> FakeFleet:
 
 
 def run(nodes: Path, *words: str, typed: str = "") -> Result:
-    """Result of one run; raises its error."""
+    """Run the upgrade; returns the result, or raises its error."""
     arguments = ["upgrade", "--nodes", str(nodes), *words]
     result = CliRunner().invoke(app, arguments, input=typed, env={"COLUMNS": "200", "LANGUAGE": "en"})
     if result.exception and not isinstance(result.exception, SystemExit):
