@@ -5,8 +5,6 @@
 Asterisk then writes the journal alone, so a decided call survives a crash of the service.
 """
 
-from __future__ import annotations
-
 import hmac
 import logging
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ install a SIGHUP handler, print telephone numbers to standard error, wait on sta
 Only `AgiCodec` uses pyst2, and avoids all this.
 """
 
-from __future__ import annotations
-
 import io
 import re
 from dataclasses import dataclass, field

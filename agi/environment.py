@@ -14,8 +14,6 @@ Only used values are checked: they must be UTF-8 without control characters. If 
 make another one invalid, and the call would get no verdict.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

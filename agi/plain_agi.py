@@ -9,8 +9,6 @@ To the service the relay behaves like Asterisk. To Asterisk it passes on only th
 Otherwise another program that listens at the service's address could make Asterisk execute any command.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

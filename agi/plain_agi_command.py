@@ -4,8 +4,6 @@ Asterisk starts it for each request. So it reads no settings, and imports Typer 
 each of them takes several times as long as all that a request needs.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.translation import Message
 
 from .environment import LONGEST
 from .plain_agi import VARIABLE, Relay
@@ -49,18 +46,13 @@ def relay_request(listen: str, entry: str, *arguments: str) -> None:
     Raises UsageError if somebody else runs it, or with a number among the arguments; AgiError if there is no answer.
     """
     if not _is_pipe(sys.stdin):
-        raise UsageError(Message("only Asterisk can run this command, with AGI()"))
+        raise UsageError("only Asterisk can run this command, with AGI()")
     if not listen.startswith(_UNIX):
-        raise UsageError(
-            Message("{listen} is not the socket of the service; run `idtone dialplan export` again", listen=listen)
-        )
+        raise UsageError("{listen} is not the socket of the service; run `idtone dialplan export` again", listen=listen)
     if any(_NUMBER.fullmatch(argument) for argument in arguments):
         raise UsageError(
-            Message(
-                "telephone numbers must not be on a command line; put them into a channel variable, "
-                "write {variable}NAME",
-                variable=VARIABLE,
-            )
+            "telephone numbers must not be on a command line; put them into a channel variable, write {variable}NAME",
+            variable=VARIABLE,
         )
     # Asterisk sends SIGHUP when the caller hangs up. The verdict must reach the channel all the same.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

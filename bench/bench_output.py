@@ -1,7 +1,5 @@
 """Common parts of every bench: its options, its results as a table or as JSON, and its progress."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

@@ -8,8 +8,6 @@ of November 2025 is replayed to its last call, the frauds of `misuse` as they ar
 `MEASURED_FROM` on had no part in that.
 """
 
-from __future__ import annotations
-
 import random
 import re
 import shutil

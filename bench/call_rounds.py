@@ -7,8 +7,6 @@
 Exit 1 after any fault. `--round` walks one round of a seed again.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import sys

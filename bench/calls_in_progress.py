@@ -10,8 +10,6 @@ without idtone. Exits with 1 if Asterisk died, a call was lost, a suspended call
 waited more than 20 ms longer at p99.
 """
 
-from __future__ import annotations
-
 import base64
 import math
 import os

@@ -2,8 +2,6 @@
 `bench.console_attack`: the slowest pages, the sign-ins, processors and memory.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from lab.repository import ROOT

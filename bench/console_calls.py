@@ -7,8 +7,6 @@ calls reads for half a second and shows how far it came; its bare query does the
 and run only.
 """
 
-from __future__ import annotations
-
 import asyncio
 import statistics
 import tempfile

@@ -7,8 +7,6 @@ state cost the service at most 2 % of a processor, and no call waits for them. T
 use. A bare file of the same server is measured for comparison. Times are valid for this machine and run only.
 """
 
-from __future__ import annotations
-
 import asyncio
 import http.client
 import statistics

@@ -10,8 +10,6 @@ The numbers are random, and no data of a number is in a cache, as on a node; the
 decision. Times are valid for this machine and run only.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os

@@ -3,8 +3,6 @@
 A change that no verifier finds must be harmless by its class: the same rows, or the same files, are read.
 """
 
-from __future__ import annotations
-
 import base64
 import random
 import sqlite3

@@ -4,8 +4,6 @@ Every step, leaf, hash, entry and signature is as the writer writes it, and `idt
 But the numbers of nearly all calls are noise: their tokens are random, and their ciphertext comes from another call.
 """
 
-from __future__ import annotations
-
 import random
 import re
 import sqlite3

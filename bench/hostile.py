@@ -7,8 +7,6 @@ use ARI and AGI. Exits with 1 if Asterisk or the service died, an honest call di
 complete, the ledger does not verify, or a number is in the service's log.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import subprocess

@@ -2,8 +2,6 @@
 
 # ruff: noqa: S608 - the statements are what is tried
 
-from __future__ import annotations
-
 import json
 import os
 import sqlite3
@@ -15,8 +13,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lab.asterisk import EVIDENCE, IDTONE
-from lab.ledger.sample_evidence import KEY, LOG, SEED, evidence, url_of
-from lab.ledger.sample_ledger import write
+from lab.ledger.sample_evidence import LOG, evidence, url_of
+from lab.ledger.sample_ledger import write, write_keys
 from lab.ledger.vectors.plans import Plan, canonical
 from lab.ledger.vectors.tree_table import zipped
 from lab.ledger.vectors.verifiers import PYTHON, ROOT
@@ -93,9 +91,7 @@ def rows(file: Path) -> Iterator[str]:
 def costs(folder: Path) -> Iterator[Cost]:
     file = folder / "worst" / "ledger.sqlite3"
     write(url_of(file), evidence(8))
-    for name, octets in (("key", KEY), ("key.sign", SEED)):
-        file.with_name(name).write_bytes(octets)
-        file.with_name(name).chmod(0o600)
+    write_keys(file.parent)
     ours = {
         "IDTONE_LEDGER_URL": url_of(file),
         "IDTONE_LEDGER_KEY_FILE": str(file.with_name("key")),

@@ -7,8 +7,6 @@ refused customer in other usual ways; `wrong` also mistypes or leaves out fields
 equal. A false match is a different customer with a key that is equal to a refused one's.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from datetime import date, timedelta

@@ -1,7 +1,5 @@
 """A large registry in which each member has a range, a prefix and single numbers, and suspensions for it."""
 
-from __future__ import annotations
-
 import random
 from datetime import datetime
 from typing import Final

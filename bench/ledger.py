@@ -9,8 +9,6 @@ ledger for the searches is smaller by default (--records), so that it is made wi
 and run only; those of verifying are processor time.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import resource

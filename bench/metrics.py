@@ -3,8 +3,6 @@
 python -m bench.metrics [--rounds N] [--seconds S of each turn] [--rate R calls a second] [--json]
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import tempfile

@@ -8,8 +8,6 @@ numbers, so that the scan reads and groups much and judges little. The cost of j
 on the days of `lab/member/misuse/traffic.py`.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import subprocess

@@ -6,8 +6,6 @@ may run on this machine.
 Reports are measured by `bench.reports`, refused contractors by `bench.refusals`.
 """
 
-from __future__ import annotations
-
 import os
 import statistics
 import subprocess

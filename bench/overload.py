@@ -8,8 +8,6 @@ calls per second of the licensed number that heard its sound, with the verdict w
 measured in one run, because only then they can be compared.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 import tempfile

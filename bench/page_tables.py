@@ -1,7 +1,5 @@
 """Writes a bench's results into the documentation's pages: the text between two marks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final

@@ -3,8 +3,6 @@
 The required outcome follows from the construction of the call, independent of the product's output.
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Callable, Mapping

@@ -40,7 +40,7 @@ from lab.pjsip_conf import pjsip
 from lab.processes import end_in_order
 from lab.service import Service
 from lab.sip import Party
-from lab.sipp import LEAVE_S, called, logged, started
+from lab.sipp import LEAVE_S, called, calling, logged, started
 from lab.site import BARE
 
 from .bench_output import PROGRESS, options, print_table, report
@@ -170,32 +170,14 @@ def offer(asterisk: Asterisk, calls: Sequence[Offered], rate: float, folder: Pat
     """Place the calls by SIPp, and wait for their ends."""
     caller = folder / "caller"
     caller.mkdir(parents=True)
-    (caller / "calls.csv").write_text("SEQUENTIAL\n" + "".join(f"{call.row()}\n" for call in calls))
+    (caller / "numbers.csv").write_text("SEQUENTIAL\n" + "".join(f"{call.row()}\n" for call in calls))
     lasts_s = len(calls) / rate + LEAVE_S
     with called(folder / "called", scenario="shown") as answering:
         port, media_port = free_ports(2, socket.SOCK_DGRAM)
         process = started(
-            "offering",
-            caller,
-            port,
-            media_port,
-            "-inf",
-            "calls.csv",
-            "-r",
-            f"{rate:g}",
-            "-m",
-            str(len(calls)),
-            "-l",
-            "20000",
-            "-timeout",
-            f"{lasts_s:.0f}",
-            "-d",
-            f"{1000 * HOLD_S:.0f}",
-            "-key",
-            "called",
-            str(answering.port),
-            f"{asterisk.sip_address[0]}:{asterisk.sip_address[1]}",
-        )
+            "offering", caller, port, media_port, *calling(rate, len(calls), lasts_s, HOLD_S),
+            "-key", "called", str(answering.port), f"{asterisk.sip_address[0]}:{asterisk.sip_address[1]}",
+        )  # fmt: skip
         try:
             process.wait(lasts_s + LEAVE_S)
         finally:

@@ -9,8 +9,6 @@ its SHA-256 compared for each check, as `idtone-office customer check` does. Tim
 only.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -9,8 +9,6 @@ Each load happens in a separate process, so that the memory covers one load. Tim
 only.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import multiprocessing

@@ -8,8 +8,6 @@ PostgreSQL's INSERT loop, so that the steps of a day are replicated within an ho
 PostgreSQL.
 """
 
-from __future__ import annotations
-
 import random
 import statistics
 import tempfile

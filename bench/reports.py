@@ -7,8 +7,6 @@ Command and query take turns, because this machine has other work as well.
 Every report is sealed as a real one. A tenth of them waits for a member, and half of these are overdue.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

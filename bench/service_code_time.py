@@ -8,8 +8,6 @@ processor's caches are overwritten before each event and before the lines of a g
 service that waits between two calls. Times are of this machine, now: compare two versions in turns.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import statistics

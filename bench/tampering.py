@@ -9,8 +9,6 @@ docs/explanation/evidence.md and its Japanese page; with `--result` they are tho
 that file.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """The tables in docs/explanation/evidence.md and its Japanese page, made from the results of `bench.tampering`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

@@ -6,8 +6,6 @@ Both take turns in one run, so that other load affects both. A commit has a call
 leaf and head; here the bench waits for it, and no call. `away`: the token's library is missing after the first second.
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

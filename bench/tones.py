@@ -6,8 +6,6 @@ All are written to one folder, in memory if the machine has one. The rows take t
 them; the figures are medians. For ours, the samples and their writing are timed, not the hash that the command prints.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import statistics

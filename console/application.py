@@ -1,7 +1,5 @@
 """The console as an aiohttp application: it admits each request, and gives it to its page."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
@@ -203,7 +201,7 @@ async def _answered_to_user(visit: Visit, right: Right) -> web.StreamResponse:
         if has_room and limits.admits(f"session {session.id}", OF_SESSION):
             return await _answered_if_allowed(visit, right)
     visit.console.refused.warning(f"a session sends too many: {session.name}, from {visit.address or UNKNOWN}")
-    wait = translated(Message("Too many requests. Wait some seconds."))
+    wait = translated("Too many requests. Wait some seconds.")
     return _plain(HTTPStatus.TOO_MANY_REQUESTS, wait, **{"Retry-After": "5"})
 
 

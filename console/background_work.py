@@ -1,7 +1,5 @@
 """Long work outside the event loop: in a process of the lowest priority. It can be cancelled."""
 
-from __future__ import annotations
-
 import asyncio
 import multiprocessing
 import os

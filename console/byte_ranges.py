@@ -1,7 +1,5 @@
 """Answers with a part of a file, as a browser's player asks for it to seek."""
 
-from __future__ import annotations
-
 from http import HTTPStatus
 
 from aiohttp import web

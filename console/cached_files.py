@@ -1,7 +1,5 @@
 """The contents of files, read again only when one of them has changed."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Calls as rows of a page's table. The process of a long read renders them, so that the event loop only sends them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 

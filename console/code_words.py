@@ -1,7 +1,5 @@
 """Words for the codes of calls and of their steps. Pages show the words, with the code as a tooltip. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """The console's parts, as its pages use them."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

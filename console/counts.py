@@ -1,7 +1,5 @@
 """Counts of calls for the pages of statistics. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime

@@ -1,7 +1,5 @@
 """Stores the counts of a ledger's calls in a file beside it, so that a restart of the console continues from there."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections import Counter

@@ -3,8 +3,6 @@
 The first count reads the steps of a day: a second or more for each million of calls.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The decided calls of the last hour and day, as plots."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 `idtone.core.decision` decides; this explains it in words.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime

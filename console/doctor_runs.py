@@ -1,7 +1,5 @@
 """Runs of the doctor that visitors start: one at a time; the newest ones are kept while the console runs."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

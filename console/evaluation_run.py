@@ -1,12 +1,9 @@
 """The evaluation of a period for the office: the running one, and the newest result, which waits to be entered."""
 
-from __future__ import annotations
-
 import secrets
 from datetime import UTC, datetime
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 from idtone.member.evaluation.period import Period
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.workspace import Workspace
@@ -28,7 +25,7 @@ class EvaluationRun:
     def start(self, workspace: Workspace, period: Period) -> None:
         """Begin an evaluation. Raises UsageError if one is running."""
         if self.work.is_running:
-            raise UsageError(Message("another evaluation is running; wait for its end, or cancel it"))
+            raise UsageError("another evaluation is running; wait for its end, or cancel it")
         self.found = None
         self.work.start(workspace, period)
 
@@ -36,7 +33,7 @@ class EvaluationRun:
         """Enter the evaluation that a person has seen. Raises IdtoneError."""
         found = self.found
         if found is None or not secrets.compare_digest(seen.encode(), self.id.encode()):
-            raise UsageError(Message("this evaluation was replaced or entered already; evaluate again"))
+            raise UsageError("this evaluation was replaced or entered already; evaluate again")
         enter(workspace, found, attribution)
         self.found = None
 

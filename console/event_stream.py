@@ -1,7 +1,5 @@
 """Server-sent events: parts of a page that htmx replaces as they come."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

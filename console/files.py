@@ -1,7 +1,5 @@
 """Files that a page offers for download."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Final
 

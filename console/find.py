@@ -5,8 +5,6 @@ The form sends the text in its body, because a number must not be in an address.
 page offers the forms that ask for the purpose.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass

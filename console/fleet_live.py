@@ -1,7 +1,5 @@
 """The states of all nodes, read from PostgreSQL once a second at most, for all pages together."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

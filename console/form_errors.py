@@ -77,7 +77,7 @@ class FormErrors(UsageError):
             if text:
                 self.read(name, partial(field.read, text, label))
             elif field.is_required:
-                self.note(name, UsageError(Message("{name}: fill this in", name=label)))
+                self.note(name, UsageError("{name}: fill this in", name=label))
 
     def in_words(self, words: Callable[[str, IdtoneError], str]) -> FormErrors:
         """The same errors in other words, made from the field and its error."""
@@ -128,7 +128,7 @@ def one_of(options: Container[str]) -> Reader:
 
     def read(text: str, label: str) -> str:
         if text not in options:
-            raise UsageError(Message("{name}: choose one", name=label))
+            raise UsageError("{name}: choose one", name=label)
         return text
 
     return read

@@ -1,7 +1,5 @@
 """Times as people in Japan read and type them. Each page names the zone once, in its foot. Pure."""
 
-from __future__ import annotations
-
 import re
 from datetime import date, datetime, time
 from typing import Final

@@ -2,8 +2,6 @@
 followed.
 """
 
-from __future__ import annotations
-
 import json
 from http import HTTPStatus
 from typing import Any, Final
@@ -12,7 +10,6 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from idtone.core.errors import IdtoneError
-from idtone.core.translation import Message
 
 SIZE_LIMIT: Final = 1_000_000
 """Most bytes of an answer."""
@@ -39,16 +36,14 @@ async def fetch(method: str, url: str, within_s: float, limit: int = SIZE_LIMIT,
             while chunk := await answer.content.read(limit + 1 - len(octets)):
                 octets += chunk
                 if len(octets) > limit:
-                    raise FetchError(
-                        Message("{where}: the answer is larger than {limit} bytes", where=where, limit=limit)
-                    )
+                    raise FetchError("{where}: the answer is larger than {limit} bytes", where=where, limit=limit)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise FetchError(
-            Message("{where} does not answer: {reason}", where=where, reason=str(error) or type(error).__name__)
+            "{where} does not answer: {reason}", where=where, reason=str(error) or type(error).__name__
         ) from error
     try:
         return status, json.loads(octets)
     except (ValueError, RecursionError) as error:
         if status == HTTPStatus.OK:
-            raise FetchError(Message("{where}: the answer is not JSON", where=where)) from error
+            raise FetchError("{where}: the answer is not JSON", where=where) from error
         return status, None

@@ -1,7 +1,5 @@
 """The language of a page: the visitor's choice, otherwise the browser's preference. Pure."""
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

@@ -3,8 +3,6 @@
 A file beside the ledger stores the last results, so that they survive a restart.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The state of the running service, requested once a second for all pages together."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import deque

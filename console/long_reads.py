@@ -1,7 +1,5 @@
 """Long reads, each in a process. This module imports no page and no server, so that the process is small."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +10,6 @@ from idtone.core.numbers import Number
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.terminal.spreadsheet_csv import csv_lines
-from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_index import IndexEntry, disclosure_index, figures
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import PackVerdict, verified
@@ -139,5 +136,5 @@ def verified_pack(file: Path, key: str, limit: int) -> PackVerdict:
     try:
         files = read_zip(file, limit)
     except IdtoneError as error:
-        raise UsageError(Message("this is no pack, or it is damaged")) from error
+        raise UsageError("this is no pack, or it is damaged") from error
     return verified(files, log, now=datetime.now(UTC))

@@ -1,7 +1,5 @@
 """A limit on a user's searches by number and questions about its calls, so that guessing finds no number."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from idtone.core.http.request_limits import NUMBER_SEARCHES

@@ -68,7 +68,7 @@ def _digest(thing: Waiting) -> str:
 def checked_address(text: str) -> str:
     """The mail address. Raises UsageError if no mail can be sent to it."""
     if not text.isascii() or not ADDRESS.fullmatch(text) or text.startswith("-"):
-        raise UsageError(Message("this is no mail address; write it like sato@example.jp"))
+        raise UsageError("this is no mail address; write it like sato@example.jp")
     return text
 
 
@@ -94,7 +94,7 @@ def waiting_mail(to: str, node: str, address: str, waiting: Sequence[Waiting], n
             )
             for (what, is_late), count in kinds.items()
         ]
-        return "\n".join([translated(Message("{node}: this waits for you in the console.", node=node)), *lines])
+        return "\n".join([translated("{node}: this waits for you in the console.", node=node), *lines])
 
     count = sum(kinds.values())
     return _in_both(to, f"[idtone] {node}: 対応待ち {count} 件 / {count} waiting for you", now, said, address)

@@ -125,7 +125,7 @@ def read_rules(reply: object, at: datetime) -> AlertsNow:
         ours = [rule for group in groups for rule in group.rules if rule.name.startswith(OURS)]
         alerts = [_alert(rule.name, alert) for rule in ours for alert in rule.alerts if alert.state in [*AlertState]]
     except ValidationError as error:
-        raise AlertsError(Message("the answer is not that of Prometheus to the question for its rules")) from error
+        raise AlertsError("the answer is not that of Prometheus to the question for its rules") from error
     broken = [BrokenRule(rule.name, rule.lastError) for rule in ours if rule.health == "err"]
     return AlertsNow(at, len(ours), sorted(alerts, key=_urgency), broken)
 

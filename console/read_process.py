@@ -6,8 +6,6 @@ whereas a new Python takes half a second. (multiprocessing's own server imports 
 process.) A process whose read has ended well waits for the next one.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import resource
@@ -27,7 +25,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from idtone.core.errors import IdtoneError, LedgerError
-from idtone.core.translation import Message
 
 R = TypeVar("R")
 LOOK_EVERY_S: Final = 0.02
@@ -154,7 +151,7 @@ class ReadProcesses:
                     raise ConnectionAbortedError
                 if time.monotonic() >= until_s:
                     raise ReadEndedError(
-                        Message("The work took longer than {seconds} s, and was ended.", seconds=round(within_s))
+                        "The work took longer than {seconds} s, and was ended.", seconds=round(within_s)
                     )
                 if not was_awaited and is_awaited():
                     was_awaited = True
@@ -225,7 +222,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 def _died() -> LedgerError:
-    return LedgerError(Message("The work ended before it was done; the log says why."))
+    return LedgerError("The work ended before it was done; the log says why.")
 
 
 def others_wait() -> bool:
@@ -286,7 +283,7 @@ def _read(connection: Connection) -> None:
             except IdtoneError as error:
                 result = error
             except MemoryError:
-                result = ReadEndedError(Message("The work needed more than {mib} MiB of memory.", mib=mib))
+                result = ReadEndedError("The work needed more than {mib} MiB of memory.", mib=mib)
             for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
                 signal.setitimer(timer, 0)
             connection.send((result, time.process_time() - began_s, _resident_octets() < IDLE_OCTETS))
@@ -295,7 +292,7 @@ def _read(connection: Connection) -> None:
 def _give_up(connection: Connection, processor_s: float, *_: object) -> None:
     """End the process itself, because no read may catch this."""
     error = ReadEndedError(
-        Message("The work took more than {seconds:g} s of processor time, and was ended.", seconds=processor_s)
+        "The work took more than {seconds:g} s of processor time, and was ended.", seconds=processor_s
     )
     connection.send((error, processor_s, False))
     os._exit(1)

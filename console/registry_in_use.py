@@ -1,7 +1,5 @@
 """The registry on this machine, read once for all visitors, and again after a change."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Final
 from idtone.core.calls import Trust
 from idtone.core.errors import DocumentError, TrustError, UsageError
 from idtone.core.settings.settings import RegistrySettings
-from idtone.core.translation import Message, joined
+from idtone.core.translation import joined
 from idtone.operations.doctor.registry_findings import faulty
 from idtone.registry.differences import registry_differences, suspension_differences
 from idtone.registry.index import RegistryIndex
@@ -109,7 +107,7 @@ class RegistryInUse:
                 self._reading = None
             return reading.result()
         if self._read is None:
-            raise UsageError(Message("The registry is being read. Open the page again in some seconds."))
+            raise UsageError("The registry is being read. Open the page again in some seconds.")
         return self._read
 
     def _renewed(self) -> ReadRegistry:

@@ -1,7 +1,5 @@
 """Security headers of every answer, and the check that a form comes from our own pages."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Builds the console from the settings, and serves it on its socket."""
 
-from __future__ import annotations
-
 import asyncio
 import grp
 import socket
@@ -20,7 +18,6 @@ from idtone.core.http.connections import IDLE_S, MOST
 from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 from idtone.ledger.store.sqlite import path_of
 from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_rules import RULES
@@ -194,18 +191,16 @@ def _bound(settings: ConsoleSettings) -> Iterator[tuple[socket.socket, str]]:
     where = settings.socket()
     if isinstance(where, Path):
         if where.exists() and not where.is_socket():
-            raise UsageError(Message("console.listen: {path} exists and is not a socket; set another path", path=where))
+            raise UsageError("console.listen: {path} exists and is not a socket; set another path", path=where)
         try:
             with listening(where, socket.SOCK_STREAM, _group(settings.group), MOST) as bound:
                 yield bound, f"unix:{where}"
         except PermissionError as error:
             raise UsageError(
-                Message(
-                    "console.listen: {path}: {reason}; its folder must be writable, and the console's user must be "
-                    "a member of console.group",
-                    path=where,
-                    reason=error.strerror,
-                )
+                "console.listen: {path}: {reason}; its folder must be writable, and the console's user must be "
+                "a member of console.group",
+                path=where,
+                reason=error.strerror,
             ) from error
         return
     with socket.create_server(where, family=socket.AF_INET6 if ":" in where[0] else socket.AF_INET) as bound:
@@ -219,7 +214,7 @@ def _group(name: str | None) -> int | None:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError as error:
-        raise UsageError(Message("console.group: there is no group {group}", group=name)) from error
+        raise UsageError("console.group: there is no group {group}", group=name) from error
 
 
 async def _look_for_what_waits(console: Console) -> None:

@@ -1,7 +1,5 @@
 """Reads that happen once for all pages together."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

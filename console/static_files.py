@@ -1,7 +1,5 @@
 """The files in `static/`: the style sheet and htmx, each at an address with the hash of its content."""
 
-from __future__ import annotations
-
 import hashlib
 from functools import cache
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """Counts of all calls in the ledger. Counts are kept; only calls that have changed since are counted again."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ A page shows the last stage as the state. A stage is shown only on known facts: 
 force`, nor is a stop that was not published.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

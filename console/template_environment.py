@@ -3,8 +3,6 @@
 This imports no page and no server: the processes of long reads use it too.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,7 +11,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from .code_words import FILTERS, TONES
 from .japan_time import day, last_day, last_moment, shown, shown_to_minute, written
@@ -21,7 +19,7 @@ from .japan_time import day, last_day, last_moment, shown, shown_to_minute, writ
 
 def text_of(text: str, **fields: Any) -> str:
     """`_("…{name}…", name=…)` in a template: the text in the visitor's language."""
-    return translated(Message(text, **fields))
+    return translated(text, **fields)
 
 
 def spoken(value: object) -> str:

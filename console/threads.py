@@ -2,8 +2,6 @@
 requests waits for these, and delays no one else. Used by the event loop alone.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -14,7 +12,6 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from idtone.core.errors import IdtoneError
 from idtone.core.in_thread import in_thread
-from idtone.core.translation import Message
 
 from .read_process import ReadProcesses, none_asks
 from .turns import RequestingParty, Requests, Turns, UsedOfLate
@@ -166,7 +163,7 @@ class Threads:
             return await self._read(kind, party, is_gone, do, *given)
         searching = self._searching.setdefault(party, [])
         if sum(not has_gone() for has_gone in searching) >= SEARCHES_OF_PARTY:
-            raise TooManySearchesError(Message("Too many searches at a time. Wait some seconds."))
+            raise TooManySearchesError("Too many searches at a time. Wait some seconds.")
         searching.append(is_gone)
         try:
             if kind is Reads.LIST:

@@ -6,8 +6,6 @@ separate shares: strangers, who can have many addresses, delay no user, and no u
 loop alone.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time

@@ -47,7 +47,7 @@ class UploadRoom:
         def take(octets: int) -> None:
             nonlocal taken
             if octets > self._left:
-                raise UsageError(Message("Too many uploads are under way. Try again in a minute."))
+                raise UsageError("Too many uploads are under way. Try again in a minute.")
             self._left -= octets
             taken += octets
 
@@ -86,7 +86,7 @@ async def received(visit: Visit, limit: int) -> AsyncIterator[Upload]:
     room = console.upload_room if visit.session is None else UploadRoom(limit + 1)
     with console.limits.under_way((f"uploads {visit.party}", UPLOADS_OF_PARTY)) as may_begin:
         if not may_begin:
-            raise UsageError(Message("Your other uploads have not ended. Wait for them."))
+            raise UsageError("Your other uploads have not ended. Wait for them.")
         async with _received(visit, limit, room) as upload:
             yield upload
 
@@ -95,16 +95,16 @@ async def received(visit: Visit, limit: int) -> AsyncIterator[Upload]:
 async def _received(visit: Visit, limit: int, room: UploadRoom) -> AsyncIterator[Upload]:
     async with _read(visit.request, limit, room) as upload:
         if visit.session is not None and not visit.session.sent(upload.fields.get("form_token", "")):
-            raise UsageError(Message("The form is out of date. Open the page again."))
+            raise UsageError("The form is out of date. Open the page again.")
         visit.fields = upload.fields
         yield upload
 
 
 @asynccontextmanager
 async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIterator[Upload]:
-    too_large = UsageError(Message("the file is larger than {limit:,} MB", limit=limit // 1_000_000))
+    too_large = UsageError("the file is larger than {limit:,} MB", limit=limit // 1_000_000)
     if request.content_type != "multipart/form-data":
-        raise UsageError(Message("this is not the form of this page"))
+        raise UsageError("this is not the form of this page")
     if (request.content_length or 0) > limit + PARTS_LIMIT * FIELD_LIMIT:
         raise too_large
     with (
@@ -120,7 +120,7 @@ async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIter
                 if part is None:
                     break
                 if not isinstance(part, BodyPartReader) or not part.name:
-                    raise UsageError(Message("this is not the form of this page"))
+                    raise UsageError("this is not the form of this page")
                 if part.filename is None:
                     octets = bytearray()
                     while chunk := await part.read_chunk(_CHUNK):
@@ -137,13 +137,13 @@ async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIter
                     take(len(chunk))
                     kept.write(chunk)
             else:
-                raise UsageError(Message("this is not the form of this page"))
+                raise UsageError("this is not the form of this page")
         except (
             ValueError,
             AssertionError,
             RuntimeError,
             HttpProcessingError,
         ) as error:  # aiohttp's words for a body that differs from its declaration
-            raise UsageError(Message("this is not the form of this page")) from error
+            raise UsageError("this is not the form of this page") from error
         kept.flush()
         yield Upload(Path(kept.name), name, fields, limit - left)

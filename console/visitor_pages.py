@@ -1,7 +1,5 @@
 """Pages for everyone who has signed in: the first page, the language, and the sign-out."""
 
-from __future__ import annotations
-
 from http import HTTPStatus
 from urllib.parse import unquote
 

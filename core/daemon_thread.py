@@ -1,7 +1,5 @@
 """Work that may never end, such as reading from a hung network share. The process can exit without waiting for it."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 These tables are the source of the reference page of the reasons and of the console's texts. Backticks mark code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 

@@ -5,8 +5,6 @@ documents or duplicate keys; size and depth are limited. Every scalar stays text
 not become an octal number; the model gives it its type. One `DocumentError` contains all faults of a file.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Durations, counted in classes as in a histogram."""
 
-from __future__ import annotations
-
 import threading
 from bisect import bisect_left
 from collections.abc import Sequence

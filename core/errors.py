@@ -25,18 +25,22 @@
 An ordinary hangup, a busy phone and an unlicensed number are outcomes, not errors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from copyreg import __newobj__  # type: ignore[attr-defined]  # of `pickle`, and not in the stubs
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .translation import Message, joined
+from .translation import Message, as_message, joined
 
 
 class IdtoneError(Exception):
-    """Base of all errors that idtone raises on purpose; the text is for the user."""
+    """Base of all errors that idtone raises on purpose; the text is for the user.
+
+    The text is a `Message`: as it is, or with `fields` as its template.
+    """
+
+    def __init__(self, text: str, /, **fields: Any) -> None:
+        super().__init__(Message(text, **fields) if fields else as_message(text))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The error for `pickle`: another process can load it without the arguments of `__init__`."""

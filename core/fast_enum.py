@@ -1,7 +1,5 @@
 """The base of the enumerations that each call's decision looks up."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

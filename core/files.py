@@ -2,8 +2,6 @@
 locks files for programs that may run only once.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import tempfile

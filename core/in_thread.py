@@ -1,7 +1,5 @@
 """Runs blocking work in a thread, while the event loop continues. Messages in the thread have the caller's language."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor

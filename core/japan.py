@@ -1,7 +1,5 @@
 """Japan Standard Time, and the Japanese way to name the end of a period."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 

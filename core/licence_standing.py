@@ -1,7 +1,5 @@
 """The standing of a member's licences at a moment. Pure, like the decision that uses it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final

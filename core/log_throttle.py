@@ -1,7 +1,5 @@
 """Limits how often the same message is logged, because an event may happen a thousand times a second."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import Counter

@@ -5,8 +5,6 @@ time, a level, a message and the name of its logger. A record about a call has i
 reason code of its decision: `log.info(…, extra=about(call_id, reason))`.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import logging

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .errors import UsageError
 from .files import draft, writing
-from .translation import Message
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +24,7 @@ def new_figure(width: float, height: float) -> Figure:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UsageError(Message("a picture needs matplotlib. Install it with: pip install 'idtone[plot]'")) from error
+        raise UsageError("a picture needs matplotlib. Install it with: pip install 'idtone[plot]'") from error
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure

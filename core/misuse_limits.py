@@ -1,7 +1,5 @@
 """The limits of the rules against misuse, as data: `config/misuse.yaml`, or an operator's copy of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path

@@ -2,15 +2,12 @@
 file without a limit.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable
 from typing import Final
 
 from .errors import TrustError
 from .terminal.extras import require
-from .translation import Message
 
 GUESSES: Final = 10**9
 """Minimum number of guesses, as zxcvbn estimates them. It knows English and the passwords that leaked most often.
@@ -34,11 +31,9 @@ def check_passphrase(passphrase: str, context: Iterable[str] = ()) -> None:
     here knows. Raises TrustError.
     """
     if not passphrase:
-        raise TrustError(Message("the passphrase is empty; choose one"))
+        raise TrustError("the passphrase is empty; choose one")
     require("zxcvbn")
     from zxcvbn import zxcvbn  # it reads its lists of words for a tenth of a second
 
     if zxcvbn(passphrase[:_READ], ["idtone", *context])["guesses"] < GUESSES:
-        raise TrustError(
-            Message("the passphrase is easy to guess; choose four or more words that do not belong together")
-        )
+        raise TrustError("the passphrase is easy to guess; choose four or more words that do not belong together")

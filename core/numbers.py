@@ -5,8 +5,6 @@ E.164 (ITU-T E.164). `parse` never fails: a text that cannot be dialled has a se
 `str` and `repr` show at most the last four digits.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Texts as people type and paste them: all spaces become ordinary ones, and invisible characters are dropped. Pure."""
 
-from __future__ import annotations
-
 import unicodedata
 from typing import Final
 

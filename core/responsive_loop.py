@@ -1,7 +1,5 @@
 """Keeps an event loop responsive despite computing threads and the garbage collector."""
 
-from __future__ import annotations
-
 import gc
 import sys
 from typing import Final

@@ -2,8 +2,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -47,4 +45,4 @@ def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -
 
 def unfit(name: str) -> TrustError:
     """The error for metadata of a wrong kind or of another registry."""
-    return TrustError(Message("{name} is not metadata of the registry that was used", name=name))
+    return TrustError("{name} is not metadata of the registry that was used", name=name)

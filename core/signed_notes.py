@@ -20,7 +20,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from .errors import ProofError
-from .translation import Message
 
 SIGNATURES_LIMIT: Final = 64
 """Maximum number of signature lines of a note; signed-note requires at least 16."""
@@ -61,7 +60,7 @@ class SignatureLine:
         name, _, encoded = rest.partition(" ")
         octets = decoded(encoded)
         if dash != _DASH or not _NAME.fullmatch(name) or octets is None or len(octets) < 5:
-            raise ProofError(Message("a line below the note is not a signature line (— NAME BASE64)"))
+            raise ProofError("a line below the note is not a signature line (— NAME BASE64)")
         return cls(name, octets[:4], octets[4:])
 
 
@@ -77,18 +76,11 @@ class VerifierKey:
         """Check the name and the length of the key. Raises ProofError."""
         if not _NAME.fullmatch(self.name):
             raise ProofError(
-                Message(
-                    "{name!r} cannot be the name of a key: it must have neither spaces nor plus signs",
-                    name=self.name,
-                )
+                "{name!r} cannot be the name of a key: it must have neither spaces nor plus signs", name=self.name
             )
         if len(self.public) != KEY_BYTES:
             raise ProofError(
-                Message(
-                    "an Ed25519 public key has {expected} bytes, not {length}",
-                    expected=KEY_BYTES,
-                    length=len(self.public),
-                )
+                "an Ed25519 public key has {expected} bytes, not {length}", expected=KEY_BYTES, length=len(self.public)
             )
 
     @property
@@ -107,13 +99,11 @@ class VerifierKey:
         key_id, _, encoded = rest.partition("+")
         octets = decoded(encoded)
         if not octets or octets[0] not in set(Algorithm):
-            raise ProofError(Message("is not a verifier key (NAME+ID+BASE64) with an Ed25519 key"))
+            raise ProofError("is not a verifier key (NAME+ID+BASE64) with an Ed25519 key")
         key = cls(name, Algorithm(octets[0]), octets[1:])
         if key.key_id.hex() != key_id:
             raise ProofError(
-                Message(
-                    "the verifier key of {name} does not have the id that is written in it; copy it again", name=name
-                )
+                "the verifier key of {name} does not have the id that is written in it; copy it again", name=name
             )
         return key
 
@@ -180,21 +170,19 @@ class Note:
     def parse(cls, octets: bytes) -> Note:
         """The note in these bytes. Trust its text only after `signed_by`. Raises ProofError."""
         if len(octets) > NOTE_LIMIT:
-            raise ProofError(Message("the note is larger than {note_limit} bytes", note_limit=NOTE_LIMIT))
+            raise ProofError("the note is larger than {note_limit} bytes", note_limit=NOTE_LIMIT)
         try:
             whole = octets.decode()
         except UnicodeDecodeError as error:
-            raise ProofError(Message("the note is not UTF-8")) from error
+            raise ProofError("the note is not UTF-8") from error
         if _CONTROL.search(whole):
-            raise ProofError(Message("the note holds control characters"))
+            raise ProofError("the note holds control characters")
         text, empty, below = whole.rpartition("\n\n")
         if not empty or not below.endswith("\n"):
-            raise ProofError(Message("the note has no signatures below an empty line"))
+            raise ProofError("the note has no signatures below an empty line")
         lines = below[:-1].split("\n")
         if len(lines) > SIGNATURES_LIMIT:
-            raise ProofError(
-                Message("the note has more than {signatures_limit} signatures", signatures_limit=SIGNATURES_LIMIT)
-            )
+            raise ProofError("the note has more than {signatures_limit} signatures", signatures_limit=SIGNATURES_LIMIT)
         return cls(text + "\n", tuple(map(SignatureLine.parse, lines)))
 
     def with_lines(self, lines: Iterable[SignatureLine]) -> Note:
@@ -213,7 +201,7 @@ class Note:
             if key is None:
                 continue
             if not key.verifies(self.text, line.signature):
-                raise ProofError(Message("the signature of {key} is not on this text", key=key.name))
+                raise ProofError("the signature of {key} is not on this text", key=key.name)
             signed.setdefault(key)
         return tuple(signed)
 
@@ -222,7 +210,7 @@ def cosigned_at(line: SignatureLine) -> int:
     """The time of a cosignature, in seconds since 1970. Raises ProofError if the line is not a cosignature."""
     time_s = int.from_bytes(line.signature[:8], "big")
     if len(line.signature) != 8 + 64 or time_s > _LATEST:
-        raise ProofError(Message("the line of {name} is no cosignature", name=line.name))
+        raise ProofError("the line of {name} is no cosignature", name=line.name)
     return time_s
 
 

@@ -5,8 +5,6 @@ registry-1.pub      its public half, which the authority needs
 hsm:2?label=…       a key in a token; `PYKCS11LIB` names the token's PKCS#11 library
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import stat
@@ -74,13 +72,13 @@ def make_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
 def new_key(passphrase: str) -> tuple[Ed25519PrivateKey, bytes]:
     """A new key, and its encrypted PEM. Raises TrustError if the passphrase cannot be used for encryption."""
     if not passphrase:
-        raise TrustError(Message("the passphrase is empty; choose one"))
+        raise TrustError("the passphrase is empty; choose one")
     key = Ed25519PrivateKey.generate()
     try:
         encryption = BestAvailableEncryption(passphrase.encode())
         return key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
     except ValueError as error:
-        raise TrustError(Message("the passphrase is too long, or is not text; choose another one")) from error
+        raise TrustError("the passphrase is too long, or is not text; choose another one") from error
 
 
 def public_beside(path: Path) -> Path:
@@ -88,7 +86,7 @@ def public_beside(path: Path) -> Path:
     half.
     """
     if path.suffix == PUBLIC:
-        raise TrustError(Message("{path}: is a name for a public half; give the key a name in .pem", path=path))
+        raise TrustError("{path}: is a name for a public half; give the key a name in .pem", path=path)
     return path.with_suffix(PUBLIC) if path.suffix == ".pem" else path.with_name(path.name + PUBLIC)
 
 
@@ -105,11 +103,9 @@ def _write_new(path: Path, octets: bytes, mode: int) -> None:
                 if mode == _KEY_MODE and _is_open_to_others(os.fstat(descriptor)):
                     path.unlink()
                     raise TrustError(
-                        Message(
-                            "{path}: every user could read a key here, because this file system keeps no permissions, "
-                            "as that of a stick; make the key in a folder of your own computer",
-                            path=path,
-                        )
+                        "{path}: every user could read a key here, because this file system keeps no permissions, "
+                        "as that of a stick; make the key in a folder of your own computer",
+                        path=path,
                     )
                 file.write(octets)
                 file.flush()
@@ -121,9 +117,7 @@ def _write_new(path: Path, octets: bytes, mode: int) -> None:
             raise
     except OSError as error:
         raise TrustError(
-            Message(
-                "{path}: a key cannot be written here: {reason}; name another file", path=path, reason=error.strerror
-            )
+            "{path}: a key cannot be written here: {reason}; name another file", path=path, reason=error.strerror
         ) from error
 
 
@@ -143,7 +137,7 @@ def read_pem(path: Path, passphrase: str) -> PrivateKeyTypes:
     with reading(path, TrustError):
         if _is_open_to_others(path.stat()):
             raise TrustError(
-                Message("{path}: other users can read this key; chmod 600 it, and consider replacing it", path=path)
+                "{path}: other users can read this key; chmod 600 it, and consider replacing it", path=path
             )
         return _from_pem(path.read_bytes(), str(path), passphrase)
 
@@ -152,7 +146,7 @@ def _from_pem(pem: bytes, name: str, passphrase: str) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(pem, passphrase.encode())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise WrongPassphraseError(Message("{path}: is not a key, or the passphrase is wrong", path=name)) from error
+        raise WrongPassphraseError("{path}: is not a key, or the passphrase is wrong", path=name) from error
 
 
 def signer_in(pem: bytes, name: str, passphrase: str) -> Signer:
@@ -166,7 +160,7 @@ def _read_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
 
 def _ed25519_only(key: PrivateKeyTypes, name: str) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
-        raise TrustError(Message("{path}: is not an Ed25519 key", path=name))
+        raise TrustError("{path}: is not an Ed25519 key", path=name)
     return key
 
 
@@ -232,14 +226,12 @@ def load_public(path: Path) -> Key:
     try:
         key = load_pem_public_key(path.read_bytes())
     except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise TrustError(
-            Message("{path}: is not a public key; `idtone-office key new` writes one", path=path)
-        ) from error
+        raise TrustError("{path}: is not a public key; `idtone-office key new` writes one", path=path) from error
     if not isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey):
-        raise TrustError(Message("{path}: is neither an Ed25519 nor an ECDSA key", path=path))
+        raise TrustError("{path}: is neither an Ed25519 nor an ECDSA key", path=path)
     try:
         return SSlibKey.from_crypto(key)
     except ValueError as error:
-        raise TrustError(Message("{path}: is a key on another curve; use P-256 or P-384", path=path)) from error
+        raise TrustError("{path}: is a key on another curve; use P-256 or P-384", path=path) from error

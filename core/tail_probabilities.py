@@ -1,7 +1,5 @@
 """Probabilities of a count, or a higher one, by chance. Pure; exact but for rounding."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence

@@ -49,6 +49,11 @@ class Message(str):
         return (self.template,), self.fields
 
 
+def as_message(text: str) -> Message:
+    """The text as a `Message` without fields, which another message translates among its own; a message as it is."""
+    return text if isinstance(text, Message) else Message(text.replace("{", "{{").replace("}", "}}"))
+
+
 def template(text: str) -> str:
     """The text, unchanged. This marks it for the catalogue, because it becomes the template of a `Message` later."""
     return text
@@ -70,15 +75,20 @@ def joined(separator: str, parts: Iterable[str]) -> Message:
     return Message(separator.join(f"{{{name}}}" for name in fields), **fields)
 
 
-def translated(text: str) -> str:
-    """The text in the chosen language, or in that of the environment; in English if its translation is missing."""
+def translated(text: str, /, **fields: Any) -> str:
+    """The text in the chosen language, or in that of the environment; in English if its translation is missing.
+
+    With `fields` the text is the template of a `Message`.
+    """
+    if fields:
+        text = Message(text, **fields)
     catalogue = _catalogue()
     if catalogue is None or not text:
         return text
     if not isinstance(text, Message):
         return catalogue.gettext(text)
-    fields = {name: _translated_field(name, value, catalogue) for name, value in text.fields.items()}
-    return catalogue.gettext(text.template).format(**fields)
+    shown = {name: _translated_field(name, value, catalogue) for name, value in text.fields.items()}
+    return catalogue.gettext(text.template).format(**shown)
 
 
 def _translated_field(name: str, value: Any, catalogue: gettext.NullTranslations) -> Any:

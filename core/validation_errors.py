@@ -1,7 +1,5 @@
 """pydantic's validation errors in plain words, with a problem and a remedy for each."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Sequence
 from typing import Any, Final

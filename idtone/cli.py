@@ -1,7 +1,5 @@
 """The root of the command line: the table of commands, each with the module that is imported when it is used."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from idtone.console.commands import app as console

@@ -1,7 +1,5 @@
 """The root of `idtone-evidence`: what an evidence officer, an auditor or a court does with the evidence of a node."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from idtone.core.terminal import command_line

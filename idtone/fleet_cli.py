@@ -1,7 +1,5 @@
 """The root of `idtone-fleet`: several PBXs as one."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 from idtone.operations.fleet.commands import COMMANDS
 

@@ -1,7 +1,5 @@
 """The root of `idtone-office`: the association's work, and a member's compliance work."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from idtone.core.terminal import command_line

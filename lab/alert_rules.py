@@ -1,7 +1,5 @@
 """The shipped alert rules of Prometheus."""
 
-from __future__ import annotations
-
 import yaml
 
 from tools.dashboards import FOLDER

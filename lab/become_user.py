@@ -7,8 +7,6 @@ process, an empty folder with only the needed ones hides the closed one. No othe
 rights stay as they are. Standard library only, and few modules: each Asterisk of the tests starts with it.
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os

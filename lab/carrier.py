@@ -3,8 +3,6 @@
 Unlike `sipp.Load`, it follows the proxy's Record-Route, logs each call when it is sent, and accepts any refusal.
 """
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import time
@@ -15,7 +13,7 @@ from typing import Final
 
 from .asterisk import free_ports
 from .sip import Address
-from .sipp import OVERDUE_S, started
+from .sipp import OVERDUE_S, calling, started
 
 RETRANSMITTED_S: Final = 34.0
 """Seconds for which a request is retransmitted before the call is given up (RFC 3261, timer B and F)."""
@@ -61,27 +59,9 @@ class Carrier:
         self.began_s = time.time()
         self._over_s = time.monotonic() + leave_s + OVERDUE_S
         self._process = started(
-            "carrier",
-            folder,
-            port,
-            media_port,
-            "-inf",
-            "numbers.csv",
-            "-r",
-            f"{rate:g}",
-            "-m",
-            str(round(rate * seconds)),
-            "-l",
-            "20000",
-            "-timeout",
-            f"{leave_s:.0f}",
-            "-d",
-            f"{1000 * hold_s:.0f}",
-            "-key",
-            "load",
-            name,
-            f"{proxy[0]}:{proxy[1]}",
-        )
+            "carrier", folder, port, media_port, *calling(rate, round(rate * seconds), leave_s, hold_s),
+            "-key", "load", name, f"{proxy[0]}:{proxy[1]}",
+        )  # fmt: skip
 
     @property
     def pid(self) -> int:

@@ -1,7 +1,5 @@
 """Changes of a library for one module alone, while other threads of the process use the library itself."""
 
-from __future__ import annotations
-
 from types import ModuleType, SimpleNamespace
 
 import pytest

@@ -5,8 +5,6 @@
 On standard error it prints the version, and the lab's modules that this Asterisk does not have.
 """
 
-from __future__ import annotations
-
 import functools
 import sys
 from typing import Final

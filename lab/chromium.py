@@ -6,8 +6,6 @@ It needs neither root nor a container and installs nothing. Standard library onl
 `idtone.core.paper`, so that they look the same everywhere, in Japanese too.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -4,8 +4,6 @@ The numbers are Asterisk's, dynamic ones included. G.711 is implemented here; G.
 packages. Codecs with memory restart for each stretch of packets.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Runs `idtone` in this process, with the settings of a service of the lab."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A node that confirms suspensions to the desk, and signed lists of them."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta

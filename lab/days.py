@@ -1,7 +1,5 @@
 """The day of a test that uses today's date."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Final

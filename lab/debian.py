@@ -4,8 +4,6 @@ apt runs with its own state, cache and sources, so the machine's apt can be out 
 mirror, proxies and certificates are the machine's. Standard library only: this runs before anything is set up.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -5,8 +5,6 @@
 Exits with 0 only if each call had its expected result. Stops everything that it started.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

@@ -1,7 +1,5 @@
 """Dialplan steps on a channel of a real Asterisk, with results in AstDB."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

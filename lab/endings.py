@@ -4,8 +4,6 @@ An operator may rely on `TABLE`. Each of its rows names the tests that prove it 
 interfaces if they differ, and docs/reference/endings.md is made from it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final

@@ -1,7 +1,5 @@
 """Facsimile over UDPTL (T.38) in a call of a lab phone. Only its session descriptions are sent, and no pictures."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from .sip import Address

@@ -5,8 +5,6 @@ Each Kamailio has its own address, and a node sends a call on through the one th
 which would move the address of a dead one, the lab starts another one there.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import os

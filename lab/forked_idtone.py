@@ -5,8 +5,6 @@ command, which imports for most of a second; `tests/core/test_loading.py`, the t
 file's supervisor test that start.
 """
 
-from __future__ import annotations
-
 import logging
 import multiprocessing
 import os

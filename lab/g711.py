@@ -1,7 +1,5 @@
 """G.711 encoder and decoder, with tables computed from the recommendation, independent of the libraries under test."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

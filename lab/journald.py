@@ -1,7 +1,5 @@
 """A socket in the place of journald's."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Iterator

@@ -5,8 +5,6 @@
 It listens on one loopback address without root, and keeps all its files in a scratch folder.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

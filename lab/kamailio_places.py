@@ -1,7 +1,5 @@
 """Nodes and a carrier with a Kamailio between them."""
 
-from __future__ import annotations
-
 import re
 import select
 import socket

@@ -1,7 +1,5 @@
 """Presses keys during a call, in the three ways of telephones."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from enum import Enum

@@ -1,11 +1,11 @@
 """Copies of ledgers that count as the original: a test begins with one, and nothing signs the other one any more."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from idtone.ledger.store.meta import HOME
 
@@ -14,6 +14,14 @@ def copy_ledger(source: Path, folder: Path) -> None:
     """Copy a folder; its ledgers accept the copy as their place."""
     shutil.copytree(source, folder, dirs_exist_ok=True)
     forget_home(folder)
+
+
+def use_copy(source: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy a ledger with its keys to the folder of this file, which the settings name."""
+    copy_ledger(source, file.parent)
+    monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(file.with_name("key")))
+    monkeypatch.setenv("IDTONE_LEDGER_URL", f"sqlite:///{file}")
+    monkeypatch.setenv("IDTONE_NODE", "pbx-1")
 
 
 def forget_home(folder: Path) -> None:

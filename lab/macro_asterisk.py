@@ -1,7 +1,5 @@
 """An Asterisk that still has Macro(), which FreePBX 16 needs: the one at hand, or Debian bullseye's, unpacked."""
 
-from __future__ import annotations
-
 import os
 
 from . import unpacked_packages

@@ -2,8 +2,6 @@
 free port, and runs as long as the test that uses it.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

@@ -3,8 +3,6 @@ further value of the same kind; those of `make test-nightly` do so with another 
 long.
 """
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterable, Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 python -m lab.node_js     prints the command
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Packages of npm for the lab, in the user's cache. None of them is a part of idtone."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

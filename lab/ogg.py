@@ -1,7 +1,5 @@
 """Puts Opus packets into an Ogg file and extracts them (RFC 3533, RFC 7845), so that libsndfile can code them."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final

@@ -5,8 +5,6 @@
 It needs neither root nor a container and installs nothing. Standard library only.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

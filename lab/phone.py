@@ -4,8 +4,6 @@ A `Phone` runs in the event loop that entered it; the `Media` thread handles its
 function over `IncomingCall`: one of those below, or any other.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

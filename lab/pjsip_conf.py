@@ -1,7 +1,5 @@
 """The endpoints of the lab's phones on its PBX: `pjsip.conf`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

@@ -1,7 +1,5 @@
 """The resources of a process by Linux's counts, and the orderly end of our own process."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

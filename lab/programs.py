@@ -1,7 +1,5 @@
 """The programs that idtone installs, and the program of each command."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final

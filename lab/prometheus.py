@@ -1,7 +1,5 @@
 """A real Prometheus for the tests, and its `promtool`: the machine's own, or Debian's."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The lab's registry in an association's publication: signed, with keys made for this run."""
 
-from __future__ import annotations
-
 import atexit
 import functools
 import shutil

@@ -1,7 +1,5 @@
 """Joins the RTP packets of a capture into one signal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final

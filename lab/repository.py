@@ -1,7 +1,5 @@
 """The tested repository: its files, its links and the product's modules."""
 
-from __future__ import annotations
-
 import ast
 import gc
 import os

@@ -1,7 +1,5 @@
 """The hook's requests to a service in these tests."""
 
-from __future__ import annotations
-
 from idtone.call_control.request import Request
 from lab.ledger.sample_evidence import CALLED, FORWARDING, NONCE
 

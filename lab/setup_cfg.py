@@ -1,7 +1,5 @@
 """Contents of setup.cfg about the distribution: its libraries, and the packages behind the links of `idtone/`."""
 
-from __future__ import annotations
-
 import configparser
 
 from setuptools import find_packages

@@ -1,7 +1,5 @@
 """The service beside the PBX that the tests of one file share."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lab.asterisk import Asterisk

@@ -4,8 +4,6 @@ It listens by UDP at Asterisk's address, where Asterisk listens only by TCP; and
 phone. It changes nothing in the messages.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re

@@ -4,8 +4,6 @@ SIPp is Debian's, unpacked and used in place. Its callers dial the lab's forward
 from a carrier. The calls arrive at another SIPp, which answers all calls at once.
 """
 
-from __future__ import annotations
-
 import csv
 import signal
 import socket
@@ -130,29 +128,9 @@ class Load:
         self.ends_s = self.began_s + seconds
         self._over_s = time.monotonic() + seconds + hold_s + LEAVE_S + OVERDUE_S
         self._process = started(
-            "caller",
-            folder,
-            port,
-            media_port,
-            "-inf",
-            "numbers.csv",
-            "-r",
-            f"{rate:g}",
-            "-m",
-            str(self.offered),
-            "-l",
-            "20000",
-            "-timeout",
-            f"{seconds + hold_s + LEAVE_S:.0f}",
-            "-d",
-            f"{1000 * hold_s:.0f}",
-            "-trace_stat",
-            "-stf",
-            "statistics.csv",
-            "-fd",
-            "1",
-            f"{pbx[0]}:{pbx[1]}",
-        )
+            "caller", folder, port, media_port, *calling(rate, self.offered, seconds + hold_s + LEAVE_S, hold_s),
+            "-trace_stat", "-stf", "statistics.csv", "-fd", "1", f"{pbx[0]}:{pbx[1]}",
+        )  # fmt: skip
 
     @property
     def pid(self) -> int:
@@ -180,6 +158,14 @@ class Load:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+
+def calling(rate: float, calls: int, leave_s: float, hold_s: float) -> list[str]:
+    """The arguments of a caller of the numbers in `numbers.csv`."""
+    return [
+        "-inf", "numbers.csv", "-r", f"{rate:g}", "-m", str(calls), "-l", "20000", "-timeout", f"{leave_s:.0f}",
+        "-d", f"{1000 * hold_s:.0f}",
+    ]  # fmt: skip
 
 
 def started(scenario: str, folder: Path, port: int, media_port: int, *more: str) -> subprocess.Popen[bytes]:

@@ -5,8 +5,6 @@ test-breadth`, on all of `SITES` and `multiplied()` in `make test-sites`. All ot
 `japan`, or on the one that `SITE=` names.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from dataclasses import fields, replace

@@ -1,7 +1,5 @@
 """A disk on which each opening of the journal takes longer: a library that Asterisk preloads. It needs a C compiler."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

@@ -4,8 +4,6 @@ spelling.
 They are tested with `numbers.parse`, with the hook without the service, and with both together.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

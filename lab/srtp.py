@@ -1,7 +1,5 @@
 """Encrypted RTP (RFC 3711), its keys agreed by SDES (RFC 4568) with the suite that every phone has."""
 
-from __future__ import annotations
-
 import base64
 import os
 from typing import Final

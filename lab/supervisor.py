@@ -4,8 +4,6 @@ It starts the service with NOTIFY_SOCKET and WATCHDOG_USEC, waits for READY=1, k
 than WatchdogSec (SIGABRT, then SIGKILL), starts it again after RestartSec, and follows MAINPID.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -4,8 +4,6 @@ Computing tests run beside the calls, in the idle class: they take the processor
 phone. Tests that measure times have the machine alone afterwards.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

@@ -5,8 +5,6 @@
 Debian's Go compiles it once, and only the program is kept, in the user's cache.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform

@@ -1,7 +1,5 @@
 """A PKCS#11 library with a token (SoftHSM), which never reveals its keys."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Transfers that a phone requests (REFER, RFC 3515), blind or attended (RFC 3891), and their results."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import quote
 

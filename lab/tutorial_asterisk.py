@@ -7,8 +7,6 @@ FOLDER/asterisk, which runs Asterisk with that configuration. The reader's own f
 `extensions.conf`) stay.
 """
 
-from __future__ import annotations
-
 import argparse
 import shlex
 import sys

@@ -1,7 +1,5 @@
 """The project's systemd units, for the tests."""
 
-from __future__ import annotations
-
 import configparser
 import re
 from typing import Final

@@ -4,8 +4,6 @@ checks that the stored files are complete.
 Standard library only: this runs before anything is set up.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib

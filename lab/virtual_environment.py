@@ -6,8 +6,6 @@ Debian packages `ensurepip` separately. Without it, pip comes from Debian's pack
 existing working environment of this Python is kept. Standard library only.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import subprocess
 import sys

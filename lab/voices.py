@@ -3,8 +3,6 @@
 A short piece of noise matches at one place only, so a measurement finds which party speaks, and since when.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Asterisk's console: `asterisk -rx COMMAND`. I/O."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -10,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import ChangeError
-from idtone.core.translation import Message
 
 TIMEOUT_S: Final = 10.0
 _SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")
@@ -32,7 +29,7 @@ class AsteriskConsole:
         path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_PATH))
         program = shutil.which("asterisk", path=path)
         if program is None:
-            raise ChangeError(Message("there is no program asterisk in PATH; run this on Asterisk's machine"))
+            raise ChangeError("there is no program asterisk in PATH; run this on Asterisk's machine")
         try:
             ended = subprocess.run(  # noqa: S603  the arguments are ours
                 [program, *arguments],
@@ -45,14 +42,12 @@ class AsteriskConsole:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ChangeError(
-                Message("asterisk -rx '{command}' failed: {error}", command=command, error=type(error).__name__)
+                "asterisk -rx '{command}' failed: {error}", command=command, error=type(error).__name__
             ) from error
         if ended.returncode:
             reason = ended.stderr.strip().splitlines()[-1:] or [str(ended.returncode)]
             raise ChangeError(
-                Message(
-                    "asterisk -rx '{command}' failed: {reason}; run this as root", command=command, reason=reason[0]
-                )
+                "asterisk -rx '{command}' failed: {reason}; run this as root", command=command, reason=reason[0]
             )
         return ended.stdout
 

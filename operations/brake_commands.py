@@ -18,7 +18,7 @@ from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 from idtone.ledger.commands.options import local_time
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
@@ -55,7 +55,7 @@ def list_braked(config: command_line.ConfigOption = None, as_json: command_line.
             for hold in holds
         )  # fmt: skip
     else:
-        print(translated(Message("the brake holds nothing")))
+        command_line.say("the brake holds nothing")
 
 
 def release(
@@ -75,7 +75,7 @@ def release(
     found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
     if len(found) != 1:
         several, none = Message("several tokens begin so; write more of it"), Message("the brake holds no such token")
-        print(translated(several if found else none))
+        command_line.say(several if found else none)
         command_line.exit_negative()
         return
     hold = found[0]
@@ -100,7 +100,7 @@ def release(
     if as_json:
         command_line.print_json({"token": hold.token, "release": act})
     else:
-        print(translated(Message("{token}: released by {person}", token=hold.token[:_SHOWN], person=person)))
+        command_line.say("{token}: released by {person}", token=hold.token[:_SHOWN], person=person)
 
 
 def _wait_until_released(settings: Settings, hold: Hold) -> None:
@@ -109,10 +109,7 @@ def _wait_until_released(settings: Settings, hold: Hold) -> None:
     while any(each.token == hold.token and each.since_s <= hold.since_s for each in _holds(settings)):
         if time.monotonic() > deadline_s:
             raise UsageError(
-                Message(
-                    "the release is recorded, but the service has not done it; its log, and `brake` in idtone.yaml, "
-                    "say why"
-                )
+                "the release is recorded, but the service has not done it; its log, and `brake` in idtone.yaml, say why"
             )
         time.sleep(0.05)
 

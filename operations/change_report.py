@@ -1,7 +1,5 @@
 """Reports of changes, before and after they are made."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -77,6 +75,6 @@ def show_attempts(attempts: Iterable[Attempt], out: Console) -> None:
             text = Message("not changed: {names}: {trouble}", names=attempt.group.title, trouble=attempt.trouble)
         out.print(Text(translated(text)), soft_wrap=True)
     for folder in dict.fromkeys(attempt.copies for attempt in tried if attempt.copies):
-        out.print(Text(translated(Message("copies of what was there: {folder}", folder=folder))), soft_wrap=True)
+        out.print(Text(translated("copies of what was there: {folder}", folder=folder)), soft_wrap=True)
     if tried:
         out.print()

@@ -3,8 +3,6 @@
 A distribution rewrites its files and would lose lines in them. It is recognised by the #includes of its files. Pure.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -13,7 +13,6 @@ from idtone.core.errors import UsageError
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Exports, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 from idtone.ledger.commands.options import LedgerOption, answerable, complete_call
 from idtone.ledger.disclosure.pack_file import write_zip, zipped
 
@@ -100,24 +99,18 @@ def export_pack(
         "deadline": deadline, "court": court, "valid_until": valid_until, "why": why,
     }  # fmt: skip
     if ledger is not None and (two_persons or request is not None):
-        raise UsageError(
-            Message("--ledger is only for exports by one person; a request names calls in this node's own ledger")
-        )
+        raise UsageError("--ledger is only for exports by one person; a request names calls in this node's own ledger")
     if request is not None:
         if calls or case is not None or sealed or any(each is not None for each in demand.values()):
-            raise UsageError(
-                Message("--request already names calls, case and legal basis; give --request and -o alone")
-            )
+            raise UsageError("--request already names calls, case and legal basis; give --request and -o alone")
         path = _writable(output)
         facts = _written(path, approved_pack(settings, answerable(settings.ledger), request))
     else:
         if not calls:
-            raise UsageError(Message("name the calls to export"))
+            raise UsageError("name the calls to export")
         case = checked_case(case)
         if two_persons and output:
-            raise UsageError(
-                Message("exports take two persons here: leave out -o, and give it later, together with --request")
-            )
+            raise UsageError("exports take two persons here: leave out -o, and give it later, together with --request")
         legal = basis_of(settings, case, sealed, demand)
         if two_persons:
             facts = request_pack(settings, answerable(settings.ledger), case, calls, sealed, legal)
@@ -133,12 +126,12 @@ def export_pack(
 
 def _writable(output: Path | None) -> Path:
     if output is None:
-        raise UsageError(Message("name the pack's file with -o"))
+        raise UsageError("name the pack's file with -o")
     if output == command_line.STREAM:
         command_line.refuse_terminal()
         return output
     if not os.access(output.absolute().parent, os.W_OK):  # before it is recorded
-        raise UsageError(Message("{output}: cannot be written; name another file", output=output))
+        raise UsageError("{output}: cannot be written; name another file", output=output)
     return output
 
 

@@ -128,13 +128,11 @@ def send(message: EmailMessage) -> None:
     """Send the mail. Raises UsageError if there is no sendmail, or if it fails."""
     program = shutil.which("sendmail", path=_PATH)
     if program is None:
-        raise UsageError(
-            Message("there is no sendmail, so nobody gets a mail; install one, for example: apt install msmtp-mta")
-        )
+        raise UsageError("there is no sendmail, so nobody gets a mail; install one, for example: apt install msmtp-mta")
     try:
         subprocess.run([program, "-t", "-oi"], input=bytes(message), timeout=_WITHIN_S, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError) as error:
-        raise UsageError(Message("{program} does not take the mail: {error}", program=program, error=error)) from error
+        raise UsageError("{program} does not take the mail: {error}", program=program, error=error) from error
     handed = Message("a mail to {to} was handed to {program}", to=message["To"], program=program)
     print(translated(handed), file=sys.stderr)
 

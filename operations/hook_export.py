@@ -11,7 +11,6 @@ from idtone import dialplan
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 from idtone.service.hook_from_settings import hook_for
 from idtone.tones.profile_library import load_library
 
@@ -29,18 +28,14 @@ def export(
         written = dialplan.export(directory, ours)
     except FileNotFoundError as error:
         raise UsageError(
-            Message(
-                "{directory}: no such folder; name the folder with Asterisk's extensions.conf, or create it first",
-                directory=directory,
-            )
+            "{directory}: no such folder; name the folder with Asterisk's extensions.conf, or create it first",
+            directory=directory,
         ) from error
     except OSError as error:
         raise UsageError(
-            Message(
-                "{directory}: cannot be written: {reason}; run this as root, or name another folder",
-                directory=directory,
-                reason=error.strerror,
-            )
+            "{directory}: cannot be written: {reason}; run this as root, or name another folder",
+            directory=directory,
+            reason=error.strerror,
         ) from error
     for path in written:
         print(path)

@@ -12,7 +12,6 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 from idtone.registry.local_registry import read_local_registry
 from idtone.registry.sources import read_document
 from idtone.tones import master_import
@@ -72,9 +71,7 @@ def import_master(
     settings = load_settings(config)
     folder = output or settings.sounds.profiles
     if folder is None:
-        raise UsageError(
-            Message("no folder for profiles is set; set sounds.profiles in the settings, or name one with -o")
-        )
+        raise UsageError("no folder for profiles is set; set sounds.profiles in the settings, or name one with -o")
     tones = None
     if registry:
         tones = read_document(registry).tones
@@ -115,7 +112,7 @@ def import_master(
 def _published_master(tone: str, settings: Settings, scratch: Path) -> Path:
     root = settings.registry.root_file()
     if root is None:
-        raise UsageError(Message("an unsigned registry has no published masters; name the MASTER"))
+        raise UsageError("an unsigned registry has no published masters; name the MASTER")
     from idtone.registry.trust.publication_client import PublicationClient  # imports TUF, which takes long
 
     # A copy is used: the operator need not be the service's user, whose folder gets no file of others.

@@ -24,7 +24,7 @@ from idtone.core.files import replace_durably
 from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings, settings_folder
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import confirmed
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 from idtone.ledger.store.file_identity import make_home
 from idtone.ledger.store.sqlite import path_of
 from idtone.service.service_user import UNIT
@@ -90,7 +90,7 @@ def move(
     renamed; remove it when the new one is in use.
     """
     if os.geteuid() != 0:
-        raise UsageError(Message("only root can stop the service and change its unit; run this by sudo"))
+        raise UsageError("only root can stop the service and change its unit; run this by sudo")
     settings = load_settings(config)
     one = _Move(settings, (config or DEFAULT_FILE).absolute(), path_of(settings.ledger.own()), folder.absolute())
     _check(one)
@@ -100,41 +100,37 @@ def move(
         new=one.new,
         files=", ".join(map(str, (*one.drop_ins, one.own_settings))),
     )
-    print(translated(plan))
+    command_line.say(plan)
     if not yes and not confirmed(Message("Move the ledger?")):
         return
     moved = _moved(one)
-    print(translated(Message("the service writes {new} now", new=one.new)))
-    print(translated(Message("the old ledger: {old}; when all is well: rm {old}", old=moved)))
+    command_line.say("the service writes {new} now", new=one.new)
+    command_line.say("the old ledger: {old}; when all is well: rm {old}", old=moved)
 
 
 def _check(one: _Move) -> None:
     """Check that the move is possible. Raises UsageError."""
     if not one.old.exists():
-        raise UsageError(Message("{path} does not exist yet; set ledger.url instead", path=one.old))
+        raise UsageError("{path} does not exist yet; set ledger.url instead", path=one.old)
     if one.new.exists() or one.folder == one.old.parent:
-        raise UsageError(Message("{path} exists; name another folder", path=one.new))
+        raise UsageError("{path} exists; name another folder", path=one.new)
     if closed := next((each for each in _CLOSED if one.folder.is_relative_to(each)), None):
-        raise UsageError(Message("the service's unit does not see {closed}; name another folder", closed=closed))
+        raise UsageError("the service's unit does not see {closed}; name another folder", closed=closed)
     owner = one.old.stat().st_uid
     if one.folder.exists() and one.folder.stat().st_uid != owner:
         raise UsageError(
-            Message(
-                "{folder} does not belong to the service's user; run: chown {owner}: {folder} && chmod 700 {folder}",
-                folder=one.folder,
-                owner=owner,
-            )
+            "{folder} does not belong to the service's user; run: chown {owner}: {folder} && chmod 700 {folder}",
+            folder=one.folder,
+            owner=owner,
         )
     needed = _ROOM * sum(each.stat().st_size for each in one.files() if each.is_file())
     free = shutil.disk_usage(next(each for each in (one.folder, *one.folder.parents) if each.exists())).free
     if free < needed + one.settings.ledger.reserve:
         raise UsageError(
-            Message(
-                "{folder} has {free:,.0f} MB free, and the ledger with its reserve needs {needed:,.0f} MB",
-                folder=one.folder,
-                free=free / 1e6,
-                needed=(needed + one.settings.ledger.reserve) / 1e6,
-            )
+            "{folder} has {free:,.0f} MB free, and the ledger with its reserve needs {needed:,.0f} MB",
+            folder=one.folder,
+            free=free / 1e6,
+            needed=(needed + one.settings.ledger.reserve) / 1e6,
         )
 
 
@@ -187,9 +183,7 @@ def _check_settings(one: _Move) -> None:
     """Check that the service would find the new ledger. Raises ChangeError if not."""
     if path_of(load_settings(one.config).ledger.own()) != one.new:
         raise ChangeError(
-            Message(
-                "another file of settings, or the environment, names the ledger too: write {new} there", new=one.new
-            )
+            "another file of settings, or the environment, names the ledger too: write {new} there", new=one.new
         )
 
 
@@ -234,9 +228,7 @@ def _copy(one: _Move, draft: Path) -> None:
             if one.old.with_name(path.name) not in present:  # a journal of SQLite that has gone
                 path.unlink()
     except OSError as error:
-        raise ChangeError(
-            Message("{path}: {reason}", path=error.filename or one.folder, reason=error.strerror)
-        ) from error
+        raise ChangeError("{path}: {reason}", path=error.filename or one.folder, reason=error.strerror) from error
 
 
 def _below(target: Path) -> Iterator[Path]:

@@ -4,8 +4,6 @@ The copies of one run are in one folder, not beside their files: an `#include` w
 `record.json` there has what a copy cannot hold: new files, owners and modes.
 """
 
-from __future__ import annotations
-
 import grp
 import hashlib
 import json
@@ -103,7 +101,7 @@ class Changer:
         answer = self._console.run(change.command)
         if not self._is_so(change):
             last = [line for line in answer.splitlines() if line.strip()][-1:] or ["…"]
-            raise ChangeError(Message("{change}: {answer}", change=str(change), answer=last[0].strip()))
+            raise ChangeError("{change}: {answer}", change=str(change), answer=last[0].strip())
 
     def _is_so(self, change: AsteriskChange) -> bool:
         return re.search(change.wanted, self._console.run(change.proof)) is not None
@@ -131,11 +129,9 @@ class Changer:
             replace_durably(path, content, 0o600)
         except OSError as error:
             raise ChangeError(
-                Message(
-                    "{folder}: no copy can be kept there: {reason}; run this as root, or name another folder: --copies",
-                    folder=self.folder,
-                    reason=error.strerror,
-                )
+                "{folder}: no copy can be kept there: {reason}; run this as root, or name another folder: --copies",
+                folder=self.folder,
+                reason=error.strerror,
             ) from error
 
     def _forget(self, known: int) -> None:
@@ -196,11 +192,11 @@ def run_program(command: Sequence[str]) -> None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ChangeError(
-            Message("{command} failed: {error}", command=shlex.join(command), error=type(error).__name__)
+            "{command} failed: {error}", command=shlex.join(command), error=type(error).__name__
         ) from error
     if ended.returncode:
         said = ended.stderr.strip().splitlines()[-1:] or [str(ended.returncode)]
-        raise ChangeError(Message("{command} failed: {error}", command=shlex.join(command), error=said[0]))
+        raise ChangeError("{command} failed: {error}", command=shlex.join(command), error=said[0])
 
 
 def added(before: bytes, after: bytes) -> bytes:
@@ -271,15 +267,13 @@ def _apply(change: FileChange | FolderChange | RightsChange, before: Held) -> No
     try:
         user, group = _user(change.user), _group(change.group)
     except LookupError as error:
-        raise ChangeError(
-            Message("{path}: this machine has no {name}", path=change.path, name=str(error.args[0]))
-        ) from error
+        raise ChangeError("{path}: this machine has no {name}", path=change.path, name=str(error.args[0])) from error
     if why := obstacle(change):
         raise ChangeError(why)
     match change:
         case FileChange():
             if before.content != change.before:
-                raise ChangeError(Message("{path} was changed meanwhile; run this again", path=change.path))
+                raise ChangeError("{path} was changed meanwhile; run this again", path=change.path)
             mode, owner, of = before.rights or (0o640, -1, -1)
             mode = mode if change.mode is None else change.mode
             user, group = (new if new != -1 else old for new, old in ((user, owner), (group, of)))

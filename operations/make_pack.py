@@ -1,7 +1,5 @@
 """Evidence packs by the rules of the settings: their requests, and the packs of approved requests."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from idtone.core.errors import UsageError
 from idtone.core.persons import Person
 from idtone.core.readable_text import unreadable
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message, translated
+from idtone.core.terminal.prompts import day_given
+from idtone.core.translation import translated
 from idtone.ledger.commands.options import parse_since, whole_id
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
 from idtone.ledger.disclosure.evidence_report import report
@@ -64,10 +63,10 @@ def checked_case(case: str | None) -> str:
     """The case with this text. Raises UsageError if the text is not valid for a case."""
     if character := unreadable(case or ""):
         raise UsageError(
-            Message("--case needs 1 to 200 printable characters; {character} is not printable", character=character)
+            "--case needs 1 to 200 printable characters; {character} is not printable", character=character
         )
     if not case or len(case) > 200:
-        raise UsageError(Message("--case needs 1 to 200 printable characters"))
+        raise UsageError("--case needs 1 to 200 printable characters")
     return case
 
 
@@ -78,7 +77,7 @@ def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, s
     """
     bases, now = load_legal_bases(settings.ledger.legal_bases), datetime.now(UTC)
     if demand["basis"] is None:
-        raise UsageError(Message("name the legal basis with --basis: {known}", known=", ".join(bases.bases)))
+        raise UsageError("name the legal basis with --basis: {known}", known=", ".join(bases.bases))
     if why := text_objection("case", case):
         raise UsageError(why)
     moment = demand["received"]
@@ -101,12 +100,7 @@ def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, s
 
 
 def _day(option: str, text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            Message("{option} {text!r} is not a day; write it like 2026-12-01", option=option, text=text)
-        ) from error
+    return None if text is None else day_given(text, option)
 
 
 def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
@@ -114,7 +108,7 @@ def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
     whole = [whole_id([reader], call) for call in calls]
     for given, call in zip(calls, whole, strict=True):
         if call != given:
-            print(translated(Message("{given}: call {call}", given=given, call=call)), file=sys.stderr)
+            print(translated("{given}: call {call}", given=given, call=call), file=sys.stderr)
     return whole
 
 
@@ -130,7 +124,7 @@ def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequenc
         names = [each.node for each in ledgers.nodes if each.reader.knows(call)]
         if names:
             raise UsageError(
-                Message("call {call} is in the ledger of {names}: run this there", call=call, names=" and ".join(names))
+                "call {call} is in the ledger of {names}: run this there", call=call, names=" and ".join(names)
             )
 
 
@@ -171,19 +165,17 @@ def approved_pack(settings: Settings, person: Person, request_id: str) -> MadePa
         request = requests(reader.acts()).get(request_id)
     if request is None:
         raise UsageError(
-            Message("no request {request_id!r}; `idtone-evidence disclosure requests` lists all", request_id=request_id)
+            "no request {request_id!r}; `idtone-evidence disclosure requests` lists all", request_id=request_id
         )
     state = request.state(datetime.now(UTC))
     if state is not RequestState.APPROVED:
         raise UsageError(
-            Message(
-                "request {request_id} is {state}; only an approved request can be exported",
-                request_id=request_id,
-                state=state,
-            )
+            "request {request_id} is {state}; only an approved request can be exported",
+            request_id=request_id,
+            state=state,
         )
     if request.basis is None:
-        raise UsageError(Message("the request names no legal basis; request these calls again"))
+        raise UsageError("the request names no legal basis; request these calls again")
     return make_pack(settings, person, request.case, request.calls, request.sealed, request.basis, request)
 
 
@@ -221,7 +213,7 @@ def make_pack(
         approval = packed_calls(reader, acts, note, True, stamp_of)
     digest_ = selected(case, sealed, chosen, basis)
     if request and digest_ != request.selection:
-        raise UsageError(Message("these calls have new records since the request; request them again"))
+        raise UsageError("these calls have new records since the request; request them again")
     summaries = [
         read_record(each.call_id, {proven.proof.index: proven.content for proven in each.proven}, each.record_key)
         for each in chosen
@@ -230,7 +222,7 @@ def make_pack(
     policy = settings.policy.policy(settings.association.member)
     registries, last, missing = shown_registries(summaries, UsedRegistries(settings.registry.cache / FOLDER), policy)
     for error in missing:
-        print(translated(Message("the pack lacks a registry: {error}", error=error)), file=sys.stderr)
+        print(translated("the pack lacks a registry: {error}", error=error), file=sys.stderr)
     shown = {f"registry/{sha256}.json": content for sha256, content in registries.items()}
     heads = [proven.proof.checkpoint for each in (*chosen, *approval) for proven in each.proven]
     of_calls = [each.record for each in summaries]
@@ -241,7 +233,7 @@ def make_pack(
         for proven in each.proven
     ]
     for fault in (*wrong, *leaf_faults(leaves, now, ())):
-        print(translated(Message("the pack will not be good: {fault}", fault=fault)), file=sys.stderr)
+        print(translated("the pack will not be good: {fault}", fault=fault), file=sys.stderr)
     reports = report_files(report(case, now, summaries, profiles, str(log), basis, request, binding))
     made: dict[str, bytes] = {}
 

@@ -1,7 +1,5 @@
 """Calls that idtone places itself, for `idtone setup` and `idtone canary`. I/O."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +9,7 @@ from rich.console import Console
 
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import AriSettings
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from .doctor import observe_asterisk
 
@@ -20,9 +18,7 @@ def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> Non
     """Have Asterisk place a call with this `body` (POST /channels). Raises UsageError if it refuses, AriError."""
     answer = observe_asterisk.request(ari, secret, "POST", "channels", dict(body))
     if answer.status >= 400:
-        raise UsageError(
-            Message("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
-        )
+        raise UsageError("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
 
 
 @contextmanager
@@ -33,6 +29,6 @@ def shown_progress() -> Iterator[Callable[[], None]]:
 
         def waiting() -> None:
             seconds = time.monotonic() - began_s
-            status.update(translated(Message("the call lasts {seconds:.0f} s", seconds=seconds)))
+            status.update(translated("the call lasts {seconds:.0f} s", seconds=seconds))
 
         yield waiting

@@ -1,7 +1,5 @@
 """Common acts on this node's own suspensions: order them, apply them without the service, record them. I/O."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,7 +10,6 @@ from idtone.call_control.fallback_text import Usable
 from idtone.core.errors import DocumentError, FallbackError, IdtoneError, LedgerError, TrustError, UsageError
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -55,11 +52,9 @@ class SuspensionActs:
         read_key(key)  # a missing key is not made here
         if self.persons > 1 and not self.person.is_by_console and self.person.uid in (0, key.stat().st_uid):
             raise UsageError(
-                Message(
-                    "{name} is no person's own account, and a suspension takes two persons here "
-                    "(policy.own_suspensions); log in as yourself and run this by sudo",
-                    name=self.person.name,
-                )
+                "{name} is no person's own account, and a suspension takes two persons here "
+                "(policy.own_suspensions); log in as yourself and run this by sudo",
+                name=self.person.name,
             )
         self.path = suspensions_path(settings)
 
@@ -86,9 +81,7 @@ class SuspensionActs:
         with changing(self.path) as draft:
             for each in draft.held.suspensions:
                 if each.is_open and not each.lifted and not each.taken_over and wanted <= set(each.numbers):
-                    raise UsageError(
-                        Message("{id} ({state}) is of these numbers already", id=each.id, state=each.words)
-                    )
+                    raise UsageError("{id} ({state}) is of these numbers already", id=each.id, state=each.words)
             draft.put(one)
 
     def order(self, one: OwnSuspension) -> tuple[OwnSuspension, LedgerError | None]:
@@ -173,11 +166,9 @@ class SuspensionActs:
         except (DocumentError, TrustError) as error:
             if not stops.index:
                 raise FallbackError(
-                    Message(
-                        "the registry cannot be read, so Asterisk keeps what it has while the service is down; run: "
-                        "idtone registry update ({error})",
-                        error=error,
-                    )
+                    "the registry cannot be read, so Asterisk keeps what it has while the service is down; run: "
+                    "idtone registry update ({error})",
+                    error=error,
                 ) from error
             index = None
         fallback.update(index)

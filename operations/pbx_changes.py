@@ -4,8 +4,6 @@ Each function looks at the present files and returns the missing changes; an emp
 ChangeError if a file is not idtone's or cannot be read, OSError.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -13,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import ChangeError
-from idtone.core.translation import Message
 from idtone.dialplan import HOOK_FILE, HOOK_GLOBAL, HOOK_MODE
 
 from .asterisk_console import AsteriskConsole
@@ -39,19 +36,19 @@ def hook_changes(folder: Path, ours: bytes) -> list[Change]:
     path = folder / HOOK_FILE
     before = observe_machine.content(path)
     if before is not None and f"\n{HOOK_GLOBAL}=".encode() not in before:
-        raise ChangeError(Message("{path} is not idtone's", path=path))
+        raise ChangeError("{path} is not idtone's", path=path)
     changes: list[Change] = []
     if before != ours:
         changes.append(FileChange(path, before, ours, HOOK_MODE, *owners(folder)))
     including = observe_machine.including(folder)
     if including is None:
-        raise ChangeError(Message("{folder} cannot be read here", folder=folder))
+        raise ChangeError("{folder} cannot be read here", folder=folder)
     if not including:
         place = _place(folder, DIALPLAN)
         path = folder / place.file
         text = observe_machine.content(path)
         if text is None and not place.distribution:
-            raise ChangeError(Message("{path} does not exist", path=path))
+            raise ChangeError("{path} does not exist", path=path)
         changes.append(_changed(path, text, with_include(text or b"", HOOK_FILE)))
     return [*changes, HOOK_RELOAD]
 
@@ -64,7 +61,7 @@ def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
         return []
     lines, trouble = asterisk_files.text(folder / "modules.conf")
     if trouble:
-        raise ChangeError(Message("{path}: {trouble}", path=folder / "modules.conf", trouble=trouble))
+        raise ChangeError("{path}: {trouble}", path=folder / "modules.conf", trouble=trouble)
     options = _module_options(lines or "")
     order = modules.in_order(sorted(modules.used(wanted, running) - running), running)
     chosen = [name for name in order if Path(installed, f"{name}.so").is_file() and ("noload", name) not in options]
@@ -130,7 +127,7 @@ def options(folder: Path, name: str, section: str) -> dict[str, str]:
     """The options of a section, from the file and all included ones. Raises ChangeError if they cannot be read."""
     text, trouble = asterisk_files.text(folder / name)
     if trouble:
-        raise ChangeError(Message("{path}: {trouble}", path=folder / name, trouble=trouble))
+        raise ChangeError("{path}: {trouble}", path=folder / name, trouble=trouble)
     return asterisk_findings.sections(text or "").get(section, {})
 
 

@@ -1,7 +1,5 @@
 """Changes on the PBX as values, with their text. Pure."""
 
-from __future__ import annotations
-
 import difflib
 import re
 import shlex

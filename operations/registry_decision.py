@@ -14,7 +14,6 @@ from idtone.core.errors import UsageError
 from idtone.core.numbers import NumberKind, parse, parse_or_none
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.local_registry import from_file, read_local_registry
 
@@ -67,7 +66,7 @@ def decide(
         repeat(pack, root, log_key, as_json)
         return
     if number is None or direction is None:
-        raise UsageError(Message("name the call with --number and --direction, or a pack with --pack"))
+        raise UsageError("name the call with --number and --direction, or a pack with --pack")
     settings = load_settings(config)
     now = _moment(at)
     to = parse(called)
@@ -102,9 +101,9 @@ def _moment(text: str | None) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(Message("--at is not a date and time. Write it like 2026-11-10T09:00:00+09:00")) from error
+        raise UsageError("--at is not a date and time. Write it like 2026-11-10T09:00:00+09:00") from error
     if moment.tzinfo is None:
-        raise UsageError(Message("--at has no time zone. Add it, for Japan +09:00: 2026-11-10T09:00:00+09:00"))
+        raise UsageError("--at has no time zone. Add it, for Japan +09:00: 2026-11-10T09:00:00+09:00")
     return moment
 
 

@@ -74,11 +74,11 @@ def shown_registries(
         try:
             registry = used.find(digest)
             if registry is None:
-                missing.append(TrustError(Message("the registry {sha256} was not kept on this machine", sha256=digest)))
+                missing.append(TrustError("the registry {sha256} was not kept on this machine", sha256=digest))
             else:
                 found[digest] = _shown(registry, used, some, policy)
         except (TrustError, DocumentError) as error:
-            missing.append(TrustError(Message("{error}", error=error)))
+            missing.append(TrustError("{error}", error=error))
     return found, last if last in found else None, missing
 
 
@@ -216,7 +216,7 @@ def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] 
         registry, signed, is_known = _registry(shown, record, root)
         policy = _policy(shown["policy"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise TrustError(Message("{path} cannot be read", path=name)) from error
+        raise TrustError("{path} cannot be read", path=name) from error
     masked = record.numbers.get(NumberRole.CALLER)
     withheld = WITHHELD if masked is None or not masked.token else Number(masked.kind)
     call = ForwardedCall(
@@ -246,11 +246,11 @@ def _registry(
 
     signed = verified_metadata(metadata, root)
     if signed.numbers.keys() != given.keys():
-        raise TrustError(Message("the pack shows other files than the association has signed"))
+        raise TrustError("the pack shows other files than the association has signed")
     for file, some in given.items():
         for each in some:
             path = tuple(base64.b64decode(one, validate=True) for one in each["path"])
             found = ProvenEntry(each["content"], each["index"], each["size"], path).root()
             if found is None or found.hex() != signed.numbers[file]:
-                raise TrustError(Message("the association has not signed what the pack shows of {file}", file=file))
+                raise TrustError("the association has not signed what the pack shows of {file}", file=file)
     return RegistryExcerpt(entries, signed.expires, digest), True, signed.root_is_known

@@ -1,7 +1,5 @@
 """`idtone registry decide --pack`: the decisions on the calls of a pack, repeated with the registries in it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

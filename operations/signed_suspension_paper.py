@@ -1,7 +1,5 @@
 """The paper for the police about one suspension of this node, signed by the key of the ledger. I/O."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime

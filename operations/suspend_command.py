@@ -82,7 +82,7 @@ def suspend(
     if as_json:
         command_line.print_json(as_plain(one))
     else:
-        print(translated(told(one, spans)))
+        command_line.say(told(one, spans))
         show_nodes(one)
     if failure:
         raise not_recorded(failure) from failure
@@ -117,25 +117,19 @@ def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
 
 
 def not_recorded(failure: LedgerError) -> LedgerError:
-    return LedgerError(
-        Message("the suspension counts, but the order is not recorded in the ledger: {error}", error=failure)
-    )
+    return LedgerError("the suspension counts, but the order is not recorded in the ledger: {error}", error=failure)
 
 
 def show_nodes(one: OwnSuspension) -> None:
     """Print the confirmations by the other nodes of the fleet, if there are any."""
     waiting, of = one.waiting_nodes(), len(one.elsewhere) + 1
     if one.elsewhere and not waiting and (one.over or one.in_force):
-        print(translated(Message("confirmed by all {count} nodes", count=of)))
+        command_line.say("confirmed by all {count} nodes", count=of)
     elif waiting:
-        print(
-            translated(
-                Message(
-                    "not confirmed by {nodes}, of {count} nodes; they do it when they reach PostgreSQL again",
-                    nodes=", ".join(waiting),
-                    count=of,
-                )
-            )
+        command_line.say(
+            "not confirmed by {nodes}, of {count} nodes; they do it when they reach PostgreSQL again",
+            nodes=", ".join(waiting),
+            count=of,
         )
 
 
@@ -149,39 +143,35 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
     """The spans of the numbers to suspend. Raises UsageError."""
     if customer is not None:
         if source is not None:
-            raise UsageError(Message("--customer and FILE cannot go together; choose one"))
+            raise UsageError("--customer and FILE cannot go together; choose one")
         return of_customer(customer, settings)
     if source is not None and source != str(command_line.STREAM) and holds_number(source):
         raise UsageError(
-            Message(
-                "a telephone number must not stand on the command line, where others see it; leave it out, and the "
-                "command asks for it, or write - and pass it by standard input"
-            )
+            "a telephone number must not stand on the command line, where others see it; leave it out, and the "
+            "command asks for it, or write - and pass it by standard input"
         )
     if source is not None:
         is_stream = source == str(command_line.STREAM)
         entries = entries_of((sys.stdin.read() if is_stream else read_text(Path(source))).splitlines())
     else:
         entries = entries_asked(None)
-        if sys.stdin.isatty() and entries_of([ask_line(translated(Message("The same again")))]) != entries:
-            raise UsageError(Message("the two entries differ; look at the request again"))
+        if sys.stdin.isatty() and entries_of([ask_line(translated("The same again"))]) != entries:
+            raise UsageError("the two entries differ; look at the request again")
     try:
         return sorted({read_span(each) for each in entries}, key=lambda span: span.first)
     except NumberError as error:
-        raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+        raise UsageError("that number cannot be used: {error}", error=error) from error
 
 
 def of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
     """The numbers of a customer in the present table of lines. Raises UsageError."""
     if settings.lines.source is None:
         raise UsageError(
-            Message("the numbers of a customer come from the table of lines; set lines.source, or give the numbers")
+            "the numbers of a customer come from the table of lines; set lines.source, or give the numbers"
         )
     now_s = datetime.now(UTC).timestamp()
     entries = read_as_set(settings.lines).entries()
     found = {span for each in entries if each.customer == customer and each.period[1] > now_s for span in each.spans}
     if not found:
-        raise UsageError(
-            Message("the table of lines has no numbers of customer {customer!r}; write its id", customer=customer)
-        )
+        raise UsageError("the table of lines has no numbers of customer {customer!r}; write its id", customer=customer)
     return sorted(found, key=lambda span: span.first)

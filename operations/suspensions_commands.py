@@ -5,7 +5,7 @@ suspensions.
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,7 +17,7 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import day_given, kept_line
 from idtone.core.translation import Message, translated
 from idtone.ledger.commands.options import local_time
 from idtone.ledger.keys.key_ring import own_key
@@ -67,7 +67,7 @@ def list_suspensions(
         command_line.print_json([as_plain(each) for each in found])
         return
     if not found:
-        print(translated(Message("this node has stopped no number itself")))
+        command_line.say("this node has stopped no number itself")
         return
     now = datetime.now(UTC)
     command_line.Rows(_COLUMNS, whole=("id",)).print(
@@ -134,12 +134,12 @@ def _finish(desk: SuspensionActs, one: OwnSuspension, as_json: bool) -> None:
     if as_json:
         command_line.print_json(as_plain(one))
     elif one.state in (SuspensionState.IN_FORCE, SuspensionState.TAKEN_OVER) and not one.lift_asked:
-        print(translated(told(one, [NumberSpan(*each) for each in one.numbers])))
+        command_line.say(told(one, [NumberSpan(*each) for each in one.numbers]))
         show_nodes(one)
     elif one.lift_asked and not one.lifted:
-        print(translated(Message("{id}: in force until another person approves its end", id=one.id)))
+        command_line.say("{id}: in force until another person approves its end", id=one.id)
     else:
-        print(translated(Message("{id}: {state}", id=one.id, state=one.words)))
+        command_line.say("{id}: {state}", id=one.id, state=one.words)
         show_nodes(one)
 
 
@@ -158,13 +158,13 @@ def close(
     """Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported."""
     desk = SuspensionActs(load_settings(config))
     act, document = desk.act(), kept_line(document, "--document")
-    day = _day(on) if on else act.at.astimezone().date()
+    day = day_given(on, "--on") if on else act.at.astimezone().date()
     one = desk.change(suspension, lambda found: closed(found, duty, act, day, document))
     desk.record(one, DUTY_CLOSED, {"duty": duty, "on": day.isoformat(), "document": document})
     if as_json:
         command_line.print_json(as_plain(one))
     else:
-        print(translated(Message("{id}: {duty} is closed", id=one.id, duty=Message(DUTY_WORDS[duty]))))
+        command_line.say("{id}: {duty} is closed", id=one.id, duty=Message(DUTY_WORDS[duty]))
 
 
 def paper(
@@ -191,7 +191,7 @@ def paper(
     if as_json:
         command_line.print_json({"id": one.id, "paper": str(output), "note": str(note), "sha256": made.sha256})
     else:
-        print(translated(Message("{path}: the paper about {id}; {note} signs it", path=output, id=one.id, note=note)))
+        command_line.say("{path}: the paper about {id}; {note} signs it", path=output, id=one.id, note=note)
 
 
 def verify_paper(
@@ -210,14 +210,14 @@ def verify_paper(
         note = Note.parse(note_octets)
     except OSError as error:
         raise UsageError(
-            Message("{path}: cannot be read: {reason}; name another file", path=error.filename, reason=error.strerror)
+            "{path}: cannot be read: {reason}; name another file", path=error.filename, reason=error.strerror
         ) from error
     except ProofError as error:
-        raise UsageError(Message("{path}: {error}", path=note_file, error=error)) from error
+        raise UsageError("{path}: {error}", path=note_file, error=error) from error
     if note.signed_by([key]) and note.text.endswith(f"\n{hashlib.sha256(octets).hexdigest()}\n"):
-        print(translated(Message("{path}: is what {name} has signed", path=file, name=key.name)))
+        command_line.say("{path}: is what {name} has signed", path=file, name=key.name)
         return
-    print(translated(Message("{path}: is NOT what {name} has signed", path=file, name=key.name)))
+    command_line.say("{path}: is NOT what {name} has signed", path=file, name=key.name)
     command_line.exit_negative()
 
 
@@ -225,10 +225,3 @@ def _own_key(config: Path | None) -> VerifierKey:
     settings = load_settings(config)
     with LedgerReader.open(settings.ledger.own()) as reader:
         return own_key(settings.ledger, settings.node, reader.origin())
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(Message("--on {text!r} is not a day; write it like 2026-12-01", text=text)) from error

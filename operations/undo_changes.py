@@ -4,8 +4,6 @@ From a file that was changed since, only the added lines are removed; if they ca
 The present content is copied before.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import stat
@@ -45,12 +43,12 @@ def runs(copies: Path, command: str) -> list[Path]:
             for path in (record.parent, record):
                 status = path.stat()
                 if status.st_uid not in (0, os.geteuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                    raise UsageError(Message("{path}: others can write it, so it is not followed", path=path))
+                    raise UsageError("{path}: others can write it, so it is not followed", path=path)
             if json.loads(record.read_text())["command"] == command:
                 found.append(record.parent)
         except (OSError, ValueError, LookupError) as error:
             raise UsageError(
-                Message("{path}: cannot be read: {error}; run this as root", path=record, error=type(error).__name__)
+                "{path}: cannot be read: {error}; run this as root", path=record, error=type(error).__name__
             ) from error
     return found
 

@@ -5,8 +5,6 @@ compiles a large registry (`registry_compiler`), and the service reads the resul
 by its checksum: it is in the service's own folder, beside the verified text.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 from array import array
@@ -20,7 +18,6 @@ from idtone.core.binary_table import packed_parts, packed_table, unpacked_table
 from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period, WholesaleChain
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.translation import Message
 
 from .held_numbers import HeldNumbers
 from .holder_spans import HolderSpans, read_arrays, spans_of
@@ -357,7 +354,7 @@ def unpack(octets: bytes | mmap) -> Compiled:
         members, counts = tuple(head["members"]), head["counts"]
         return Compiled(head["version"], issued, expires, head["tones"], members, tuple(lines), spans, counts)
     except (ValueError, LookupError, TypeError) as error:
-        raise TrustError(Message("this is no compiled registry")) from error
+        raise TrustError("this is no compiled registry") from error
 
 
 def _packed(licence: Licence) -> list[Any]:

@@ -4,8 +4,6 @@ The words show at most the last four digits of numbers, because they go into the
 who signs sees whole numbers; `say` writes them then.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial

@@ -2,8 +2,6 @@
 of it before the expiry.
 """
 
-from __future__ import annotations
-
 import logging
 from datetime import datetime, timedelta
 from typing import Final

@@ -1,7 +1,5 @@
 """The registry's files by role, each with its parser and the comparison of two editions. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache

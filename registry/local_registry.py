@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from idtone.core.documents import read_text
 from idtone.core.errors import TrustError
 from idtone.core.settings.settings import RegistrySettings
-from idtone.core.translation import Message
 
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
@@ -51,9 +50,7 @@ def read_local_registry(registry: RegistrySettings) -> LocalRegistry:
     kept = PublicationClient(root, registry.source, registry.cache).kept()
     if kept is None:
         raise TrustError(
-            Message(
-                "{source} was not fetched to this machine yet; run `idtone registry update`", source=registry.source
-            )
+            "{source} was not fetched to this machine yet; run `idtone registry update`", source=registry.source
         )
     return from_published(registry.source, kept)
 

@@ -1,7 +1,5 @@
 """A member's application (申込書): the applicant, the identity check, the pledge, the licences and numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

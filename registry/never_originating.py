@@ -4,8 +4,6 @@ Only the numbers and their periods are kept: a hundred thousand entries take a f
 stay in the file.
 """
 
-from __future__ import annotations
-
 import json
 from array import array
 from collections.abc import Iterator, Sequence
@@ -17,7 +15,6 @@ from typing import Final
 from idtone.core.calls import Period
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan, disjoint
-from idtone.core.translation import Message
 
 from .compiled_registry import moment_of, opened_spans, sealed_spans, text_of, utc
 from .holder_spans import HolderSpans, spans_of
@@ -98,4 +95,4 @@ def unpack(octets: bytes | mmap) -> NeverOriginating:
         periods = tuple(tuple(Period(*map(moment_of, each)) for each in json.loads(line)) for line in lines)
         return NeverOriginating(spans, periods, head["entries"], moment_of(head["issued"]))
     except (ValueError, LookupError, TypeError, StopIteration) as error:
-        raise TrustError(Message("this is no compiled registry")) from error
+        raise TrustError("this is no compiled registry") from error

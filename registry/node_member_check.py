@@ -2,8 +2,6 @@
 chooses (`policy.tones`).
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime

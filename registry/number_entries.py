@@ -7,8 +7,6 @@ hashes of other entries, and with the salt nobody who lacks the file can guess t
 has the form.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from bisect import bisect_right

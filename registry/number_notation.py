@@ -10,8 +10,6 @@ digits of a prefix give the length of its numbers in the same way: "0612345*" co
 from 0612345000, "05012345*" the thousand eleven-digit numbers from 05012345000.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

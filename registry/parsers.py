@@ -1,7 +1,5 @@
 """Parsers of the files that the association signs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count

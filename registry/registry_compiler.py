@@ -5,8 +5,6 @@
 Exit 0: COMPILED was written. 3: the file has faults; they are on standard output as JSON.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
@@ -24,7 +22,6 @@ from typing import IO, BinaryIO, Final, TypeVar
 from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, Fault, TrustError
 from idtone.core.files import draft
-from idtone.core.translation import Message
 
 from . import compiled_registry as registry_form
 from . import never_originating as never_originating_form
@@ -110,7 +107,7 @@ def _mapped(registry: Path, unpack: Callable[[mmap], Ready]) -> Ready:
         try:
             octets = mmap(file.fileno(), 0, access=ACCESS_READ)
         except ValueError as error:  # it is empty
-            raise TrustError(Message("this is no compiled registry")) from error
+            raise TrustError("this is no compiled registry") from error
     return unpack(octets)
 
 
@@ -155,7 +152,7 @@ class _Process:
         self._ending()
 
     def _cannot(self, error: object) -> TrustError:
-        return TrustError(Message("{registry}: cannot be compiled: {error}", registry=self._registry, error=error))
+        return TrustError("{registry}: cannot be compiled: {error}", registry=self._registry, error=error)
 
 
 def _end(running: subprocess.Popen[bytes], *files: IO[str]) -> None:

@@ -22,7 +22,6 @@ from idtone.core.calls import (
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
-from idtone.core.translation import Message
 
 from .compiled_registry import Porting, moment_of, periods
 from .suspended_numbers import in_period
@@ -90,7 +89,7 @@ class RegistryExcerpt:
                 return entry.says
         if file in tuf_roles.OPTIONAL and file not in self._entries:
             return None
-        raise TrustError(Message("the pack does not show what {file} says of a number of the call", file=file))
+        raise TrustError("the pack does not show what {file} says of a number of the call", file=file)
 
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
         try:
@@ -132,7 +131,7 @@ class RegistryExcerpt:
 
 
 def _unreadable() -> TrustError:
-    return TrustError(Message("what the pack shows of the registry cannot be read"))
+    return TrustError("what the pack shows of the registry cannot be read")
 
 
 def _moment(text: str) -> datetime:

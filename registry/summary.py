@@ -3,8 +3,6 @@
 Only the last four digits of a number are shown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypedDict

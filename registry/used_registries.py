@@ -7,8 +7,6 @@
 opened.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json
@@ -27,7 +25,6 @@ from typing import BinaryIO, Final
 
 from idtone.core.errors import TrustError
 from idtone.core.files import draft, replace_durably
-from idtone.core.translation import Message
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +149,7 @@ class UsedRegistries:
         except (OSError, EOFError, zlib.error) as error:
             raise _unreadable(path, error) from error
         if hashlib.sha256(octets).hexdigest() != used.files[file]:
-            raise TrustError(Message("{path}: was changed here", path=path))
+            raise TrustError("{path}: was changed here", path=path)
         return octets
 
 
@@ -166,4 +163,4 @@ def _version(used: UsedRegistry) -> int:
 
 def _unreadable(path: Path, error: Exception) -> TrustError:
     reason = getattr(error, "strerror", None) or type(error).__name__
-    return TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=reason))
+    return TrustError("{path}: cannot be read: {reason}", path=path, reason=reason)

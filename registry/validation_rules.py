@@ -3,8 +3,6 @@
 The faults contain no telephone numbers: the place in the file identifies them.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from typing import Final

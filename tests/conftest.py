@@ -1,7 +1,5 @@
 """The real Asterisk and PostgreSQL that the tests share. They are there, or the run fails: nothing is skipped."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import importlib

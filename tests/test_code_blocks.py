@@ -2,8 +2,6 @@
 (test_tutorial); `tests/calls` runs the dialplans.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import shlex

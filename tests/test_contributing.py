@@ -1,7 +1,5 @@
 """CONTRIBUTING.md names only existing things: files, names in files, targets of make, the default site."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import fields
 

@@ -1,7 +1,5 @@
 """docs/explanation/data-protection.md names everything that the product writes, in both languages."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

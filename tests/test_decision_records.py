@@ -1,7 +1,5 @@
 """docs/adr/README.md names each decision as its own record does, and the records point at each other."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

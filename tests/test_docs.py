@@ -1,7 +1,5 @@
 """The documentation agrees with the product: it names only what exists, and everything that exists."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Mapping

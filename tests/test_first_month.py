@@ -3,8 +3,6 @@
 `tests/packages/first_month.py` runs them on a node.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

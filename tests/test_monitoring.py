@@ -1,7 +1,5 @@
 """The alert rules and the dashboards in config/monitoring: they fit the metrics, and the right alerts fire."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The distribution: its packages and its libraries. tests/packages/wheel.py makes and installs it."""
 
-from __future__ import annotations
-
 import re
 import sys
 from importlib import metadata

@@ -1,7 +1,5 @@
 """The tutorial's commands run, in their order, on a real Asterisk, and end as it says."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The ffmpeg program, for the formats that libsndfile does not know."""
 
-from __future__ import annotations
-
 import functools
 import mmap
 import os
@@ -30,10 +28,7 @@ def program(purpose: str) -> Path:
     found = shutil.which("ffmpeg")
     if found is None:
         raise ToneError(
-            Message(
-                "{purpose} needs the program ffmpeg, which is not installed. Install the package ffmpeg",
-                purpose=purpose,
-            )
+            "{purpose} needs the program ffmpeg, which is not installed. Install the package ffmpeg", purpose=purpose
         )
     return Path(found)
 
@@ -43,13 +38,11 @@ def encoder_program(encoder: str, purpose: str) -> Path:
     ffmpeg = program(purpose)
     if encoder not in _encoders(ffmpeg, ffmpeg.stat().st_mtime_ns):
         raise ToneError(
-            Message(
-                "{purpose} needs ffmpeg's encoder {encoder}, which {ffmpeg} does not have. "
-                "Install Debian's package ffmpeg, or a build of ffmpeg with this encoder",
-                purpose=purpose,
-                encoder=encoder,
-                ffmpeg=ffmpeg,
-            )
+            "{purpose} needs ffmpeg's encoder {encoder}, which {ffmpeg} does not have. "
+            "Install Debian's package ffmpeg, or a build of ffmpeg with this encoder",
+            purpose=purpose,
+            encoder=encoder,
+            ffmpeg=ffmpeg,
         )
     return ffmpeg
 
@@ -71,11 +64,9 @@ def encode(
     except _pydub().exceptions.CouldntEncodeError as error:
         words = str(error).strip().splitlines()
         raise ToneError(
-            Message(
-                "{purpose} failed: {reason}",
-                purpose=purpose,
-                reason=words[-1] if words else Message("ffmpeg prints nothing"),
-            )
+            "{purpose} failed: {reason}",
+            purpose=purpose,
+            reason=words[-1] if words else Message("ffmpeg prints nothing"),
         ) from error
 
 
@@ -90,9 +81,7 @@ def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ToneError(
-            Message(
-                "{ffmpeg} does not list its encoders: {error}. Reinstall the package ffmpeg", ffmpeg=ffmpeg, error=error
-            )
+            "{ffmpeg} does not list its encoders: {error}. Reinstall the package ffmpeg", ffmpeg=ffmpeg, error=error
         ) from error
     return frozenset(re.findall(r"^ A\S+ +(\S+)", listing.stdout, re.MULTILINE))
 

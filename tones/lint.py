@@ -3,8 +3,6 @@
 A sound with findings can still be made and played.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Runs of True in a mask."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

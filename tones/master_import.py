@@ -4,8 +4,6 @@ The copy of the master is exact, and its name contains the first digits of its h
 old one. It takes effect in one step, when its profile replaces the old profile.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math
@@ -21,7 +19,6 @@ from typing import Any, Final
 from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, RecordingError, ToneError, UsageError
 from idtone.core.files import Draft, draft
-from idtone.core.translation import Message
 
 from .making.master_recording import LONGEST_MASTER_S
 from .making.sounds import Sound, ensure_sounds, named_format
@@ -199,40 +196,34 @@ def _refuse_namesakes(path: Path, request: ImportRequest) -> None:
     other = namesake(request.profile_id, path)
     if other:
         raise UsageError(
-            Message(
-                "{profile_id!r} is the id of another profile, {other}; choose another with --id",
-                profile_id=request.profile_id,
-                other=other,
-            )
+            "{profile_id!r} is the id of another profile, {other}; choose another with --id",
+            profile_id=request.profile_id,
+            other=other,
         )
     if path.exists() and not request.replaces:
-        raise UsageError(Message("{path} exists already; use --replace to replace its master", path=path))
+        raise UsageError("{path} exists already; use --replace to replace its master", path=path)
 
 
 def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> None:
     expected = request.expected_sha256
     if expected is not None and profile.sha256 != expected.strip().lower():
         raise ToneError(
-            Message(
-                "{master}: has the SHA-256 {sha256}, but {expected} is expected; get the right file, and "
-                "check the expected hash with its sender",
-                master=master,
-                sha256=profile.sha256,
-                expected=expected,
-            )
+            "{master}: has the SHA-256 {sha256}, but {expected} is expected; get the right file, and "
+            "check the expected hash with its sender",
+            master=master,
+            sha256=profile.sha256,
+            expected=expected,
         )
     if request.registered is None and not profile.standard:
         return
     reason = play_objection(profile, request.registered)
     if reason:
         raise ToneError(
-            Message(
-                "{master}: cannot be imported as {id!r}: {reason}. Get the association's master, and a "
-                "registry that names it",
-                master=master,
-                id=profile.id,
-                reason=reason,
-            )
+            "{master}: cannot be imported as {id!r}: {reason}. Get the association's master, and a "
+            "registry that names it",
+            master=master,
+            id=profile.id,
+            reason=reason,
         )
 
 
@@ -245,11 +236,9 @@ def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
             size += len(block)
             if size > MASTER_SIZE_LIMIT:
                 raise RecordingError(
-                    Message(
-                        "{master}: is larger than {limit_mib} MiB; no sound of a call is that long",
-                        master=master,
-                        limit_mib=MASTER_SIZE_LIMIT // 1024**2,
-                    )
+                    "{master}: is larger than {limit_mib} MiB; no sound of a call is that long",
+                    master=master,
+                    limit_mib=MASTER_SIZE_LIMIT // 1024**2,
                 )
             digest.update(block)
             target.write(block)
@@ -282,11 +271,9 @@ def _scratch() -> Iterator[Path]:
             yield Path(folder)
     except OSError as error:
         raise ToneError(
-            Message(
-                "{file}: cannot be written: {reason}. Make room for temporary files, or set TMPDIR to another folder",
-                file=error.filename or tempfile.gettempdir(),
-                reason=error.strerror,
-            )
+            "{file}: cannot be written: {reason}. Make room for temporary files, or set TMPDIR to another folder",
+            file=error.filename or tempfile.gettempdir(),
+            reason=error.strerror,
         ) from error
 
 
@@ -328,12 +315,9 @@ def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
                 raise
     except OSError as error:
         raise ToneError(
-            Message(
-                "{file}: cannot be written: {reason}. Let the user that runs idtone write there, or name "
-                "another folder",
-                file=error.filename2 or error.filename or moves[0][1],
-                reason=error.strerror,
-            )
+            "{file}: cannot be written: {reason}. Let the user that runs idtone write there, or name another folder",
+            file=error.filename2 or error.filename or moves[0][1],
+            reason=error.strerror,
         ) from error
 
 

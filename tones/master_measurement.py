@@ -4,8 +4,6 @@ Level, noise and trim are judged at 8 kHz, as in a telephone; clipping, DC and t
 itself.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -99,9 +97,7 @@ def examine(legs: Sequence[Leg], name: str) -> Master:
         heard = np.asarray(soxr.resample(samples, rate, LEVEL_RATE_HZ, quality="VHQ"))
         _refuse_silence(samples, heard)
     except ToneError as error:
-        raise ToneError(
-            Message("{name}: cannot be the master of a sound: it {error}", name=name, error=error)
-        ) from None
+        raise ToneError("{name}: cannot be the master of a sound: it {error}", name=name, error=error) from None
     power = sounding_rms(heard, LEVEL_RATE_HZ) ** 2
     quiet, between = _quietest(heard) / power, _between_partials(heard)
     master = Master(
@@ -114,9 +110,7 @@ def examine(legs: Sequence[Leg], name: str) -> Master:
     )
     faults = [*_channel_faults(legs, power), *_clipping_faults(samples, rate), *_faults(master, power_db(between))]
     if faults:
-        raise ToneError(
-            Message("{name}: cannot be the master of a sound: it {faults}", name=name, faults=joined("; ", faults))
-        )
+        raise ToneError("{name}: cannot be the master of a sound: it {faults}", name=name, faults=joined("; ", faults))
     return master
 
 
@@ -124,41 +118,35 @@ def _refuse_unmeasurable(legs: Sequence[Leg]) -> None:
     rate = legs[0].sample_rate_hz
     if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
         raise ToneError(
-            Message(
-                "has {rate} samples per second; {lowest_rate_hz} to {highest_rate_hz} are allowed",
-                rate=rate,
-                lowest_rate_hz=LOWEST_RATE_HZ,
-                highest_rate_hz=HIGHEST_RATE_HZ,
-            )
+            "has {rate} samples per second; {lowest_rate_hz} to {highest_rate_hz} are allowed",
+            rate=rate,
+            lowest_rate_hz=LOWEST_RATE_HZ,
+            highest_rate_hz=HIGHEST_RATE_HZ,
         )
     if not len(legs[0].samples):
-        raise ToneError(Message("holds no samples"))
+        raise ToneError("holds no samples")
     for leg in legs:
         broken = np.flatnonzero(~np.isfinite(leg.samples))
         if len(broken):
             raise ToneError(
-                Message(
-                    "holds {count} samples that are not numbers, the first at {second:.3f} s",
-                    count=len(broken),
-                    second=broken[0] / rate,
-                )
+                "holds {count} samples that are not numbers, the first at {second:.3f} s",
+                count=len(broken),
+                second=broken[0] / rate,
             )
 
 
 def _refuse_silence(samples: Samples, heard: Samples) -> None:
     if not len(heard):
-        raise ToneError(Message("is too short to be measured: samples: {count}", count=len(samples)))
+        raise ToneError("is too short to be measured: samples: {count}", count=len(samples))
     loudest_db = power_db(float(np.max(mean_power(heard - np.mean(heard), LEVEL_RATE_HZ, _QUIET_MS), initial=0.0)))
     if loudest_db < SILENT_DB:
         peak_db = power_db(float(np.max(np.abs(samples))) ** 2)
         raise ToneError(
-            Message(
-                "is silent: its loudest 20 ms in the telephone band have {loudest} of full scale "
-                "(peak of all {peak}), and {silent_db:g} dB is the least",
-                loudest=decibels(loudest_db),
-                peak=decibels(peak_db),
-                silent_db=SILENT_DB,
-            )
+            "is silent: its loudest 20 ms in the telephone band have {loudest} of full scale "
+            "(peak of all {peak}), and {silent_db:g} dB is the least",
+            loudest=decibels(loudest_db),
+            peak=decibels(peak_db),
+            silent_db=SILENT_DB,
         )
 
 

@@ -5,8 +5,6 @@ inside the tone's bands. A sweep resembles the tones that it passes slowly enoug
 tones that its sidebands match. Cadence does not count, because receivers and people react before the second pulse.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Check that a profile may be played as the sound that the registry licenses under its id."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from idtone.core.translation import Message

@@ -5,8 +5,6 @@ of silence) and the pause after it. Or a profile is a recording, the supplied ma
 public and comes as a recording, so a synthesised profile must not be marked as the standard.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import math

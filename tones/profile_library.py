@@ -1,7 +1,5 @@
 """Tone profiles: the shipped ones, and those in the operator's own folder."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -55,9 +53,7 @@ class Library(Mapping[str, Profile]):
         except KeyError:
             known = ", ".join(self._profiles)
             raise UsageError(
-                Message(
-                    "unknown tone profile {profile_id!r}; the profiles are {known}", profile_id=profile_id, known=known
-                )
+                "unknown tone profile {profile_id!r}; the profiles are {known}", profile_id=profile_id, known=known
             ) from None
 
     def for_calls(self) -> tuple[Profile, ...]:

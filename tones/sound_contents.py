@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from idtone.core.errors import ToneError
 from idtone.core.terminal.extras import install_command
-from idtone.core.translation import Message
 
 from .profile import Profile, sha256_of
 from .profile_library import SHIPPED, Library
@@ -52,16 +51,14 @@ class SoundContents:
             from .making.encoders import encode
         except ModuleNotFoundError as error:
             raise ToneError(
-                Message(
-                    "{path}: is not the file that `idtone tone import` made of {source}, and {library} is not "
-                    "installed, which making it needs. Copy the file and the list {list} from the machine of the "
-                    "import, or: {command}",
-                    path=self._directory / name,
-                    source=source,
-                    library=error.name,
-                    command=install_command("sounds"),
-                    list=list_path(Path(source)),
-                )
+                "{path}: is not the file that `idtone tone import` made of {source}, and {library} is not "
+                "installed, which making it needs. Copy the file and the list {list} from the machine of the "
+                "import, or: {command}",
+                path=self._directory / name,
+                source=source,
+                library=error.name,
+                command=install_command("sounds"),
+                list=list_path(Path(source)),
             ) from error
         return encode(profile, sound_format)
 

@@ -3,8 +3,6 @@
 python -m tools.console_pictures FOLDER
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

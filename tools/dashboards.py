@@ -3,8 +3,6 @@
 python -m tools.dashboards writes them; `make docs` does so
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 python -m tools.deb [RELEASE …]     the release that runs here by default; dist/*.deb
 """
 
-from __future__ import annotations
-
 import platform
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """Packs `@idtone/detector` for npm, with minified scripts: `make detector`."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -3,8 +3,6 @@
 python -m tools.dist [FOLDER]     FOLDER: dist
 """
 
-from __future__ import annotations
-
 import gzip
 import os
 import shutil

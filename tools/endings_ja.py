@@ -1,7 +1,5 @@
 """The words of the table of endings in Japanese, for docs/ja/reference/endings.md."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from lab.endings import Event, Step

@@ -2,8 +2,6 @@
 writes them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from lab.endings import IMPOSSIBLE, TABLE, Ending, Event, Step

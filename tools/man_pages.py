@@ -1,7 +1,5 @@
 """The man pages in docs/man, made from the command line; `make docs` writes them (`tools/reference_pages.py`)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path

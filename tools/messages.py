@@ -2,14 +2,13 @@
 
 python -m tools.messages extracts the texts, updates idtone.po and compiles idtone.mo; `make messages` does so
 
-The texts of `--help` come from the command line itself, the others from `Message("…")` in the code, from `_("…")` in
-the console's templates, and from the tables below. A new text has an empty translation: then a test fails, and the
-program shows the text in English.
+The texts of `--help` come from the command line itself, the others from `Message("…")`, `translated("…")` and our
+errors in the code, from `_("…")` in the console's templates, and from the tables below. A new text has an empty
+translation: then a test fails, and the program shows the text in English.
 """
 
-from __future__ import annotations
-
 import ast
+import builtins
 import errno
 import os
 import re
@@ -44,8 +43,10 @@ msgstr ""
 DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEMPLATES: Final = ROOT / "console" / "templates"
-MARKS: Final = frozenset({"Message", "template", "ask_line"})
-"""The functions whose first argument is a text to translate."""
+MARKS: Final = dict.fromkeys(("Message", "template", "translated", "say", "ask_line"), 1) | {"_topic": 2}
+"""The functions whose first arguments are texts to translate → how many; of an error it is one."""
+FOR_LOGS: Final = frozenset({"AgiError", "JournalError", "FormError"})
+"""The errors whose texts are for logs, or are keys of texts."""
 FIELD: Final = re.compile(r"\{[^{}]*\}")
 """A field of a template."""
 LIBRARY: Final = (
@@ -98,16 +99,29 @@ def help_texts(stand_in: Any) -> Iterator[str]:
 
 
 def message_texts(path: Path) -> Iterator[tuple[str, int]]:
-    """The templates of `Message("…")` and `template("…")` in a module, and their lines."""
+    """The templates of messages and errors in a module, and their lines."""
     source = path.read_text("utf-8")
-    if not any(f"{mark}(" in source for mark in MARKS):
+    if not any(f"{mark}(" in source for mark in (*MARKS, "Error")):
         return
     for node in ast.walk(parsed(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS and node.args:
-            template = node.args[0]
-            # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
-            if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
-                yield template.value, node.lineno
+        if isinstance(node, ast.Call):
+            for template in node.args[: marked(_called(node))]:
+                # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
+                if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
+                    yield template.value, node.lineno
+
+
+def _called(node: ast.Call) -> str:
+    match node.func:
+        case ast.Name(id=name) | ast.Attribute(ast.Name("command_line"), name):
+            return name
+    return ""
+
+
+def marked(name: str) -> int:
+    """How many first arguments of a function or an error are to be translated."""
+    is_error = name.endswith("Error") and name not in FOR_LOGS and not hasattr(builtins, name)
+    return MARKS.get(name, int(is_error))
 
 
 def column_texts(path: Path) -> Iterator[tuple[str, int]]:

@@ -1,7 +1,5 @@
 """docs/reference/metrics.md, made from the table of metrics; `tools/reference_pages.py` writes it."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from idtone.service.metrics import METRICS

@@ -7,8 +7,6 @@ reason codes from their enumeration, with the words of `decision_words`; metrics
 (`tools/metrics_page.py`, `tools/status_page.py`, `tools/endings_page.py`).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

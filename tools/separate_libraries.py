@@ -6,8 +6,6 @@ python tools/separate_libraries.py STAGES by the environment's Python, which has
 STAGES/PACKAGE has the files of a Debian package; debian/rules has installed all of them for the package `idtone`.
 """
 
-from __future__ import annotations
-
 import sys
 from importlib.metadata import Distribution, distribution
 from pathlib import Path

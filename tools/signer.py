@@ -5,8 +5,6 @@ python -m tools.signer [PLATFORM [PYTHON]] dist/idtone-sign.pyz, or dist/idtone-
 PLATFORM is a tag of wheels, as win_amd64; PYTHON a version, as 3.12. Each library has the digest of requirements.lock.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -4,8 +4,6 @@ On the repository's pages such a link leads out of docs/. On the site it leads t
 folder becomes its name.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

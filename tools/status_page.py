@@ -1,7 +1,5 @@
 """docs/reference/status.md, made from the tables of the feed and of the state; `tools/reference_pages.py` writes it."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from idtone.service.node_state import STATE

@@ -7,8 +7,6 @@ the service share the machine's processors, so the figures are those of all toge
 way of the same run are valid elsewhere.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

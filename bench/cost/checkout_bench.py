@@ -7,8 +7,6 @@ standard output has a line of JSON for each, after `ready`. `compare_versions` s
 checkouts.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import os

@@ -7,8 +7,6 @@
 affects both. `--page` puts the table into docs/explanation/cost.md and its Japanese page.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,7 +1,5 @@
 """The picture of a bench: the additions, and the processor time, over the rate."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

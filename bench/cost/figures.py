@@ -1,7 +1,5 @@
 """Figures from the single calls: percentiles, differences with their confidence, and the goals. Pure."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Sequence

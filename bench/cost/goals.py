@@ -1,7 +1,5 @@
 """The goals: the hook's highest cost, on two cores that it shares with Asterisk and both SIPps. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final

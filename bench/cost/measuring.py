@@ -1,7 +1,5 @@
 """One PBX, one service and the reference, under one load after another."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import threading

@@ -9,8 +9,6 @@ turn; `--again` makes the tables from them once more. `--page` puts the tables a
 documentation.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

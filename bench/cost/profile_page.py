@@ -1,7 +1,5 @@
 """The text of `make bench-profile` on its page of the documentation, in two languages, and the two flame graphs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 

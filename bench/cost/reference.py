@@ -6,8 +6,6 @@ channel continue at once, over the WebSocket as idtone does: this gives the cost
     python -m bench.cost.reference URL PASSWORD_FILE SOUNDS
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sys

@@ -3,8 +3,6 @@
 python -m bench.cost.soak [--minutes M] [--rate R] [--json FILE]
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

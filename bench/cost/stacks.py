@@ -4,8 +4,6 @@ A stack is a tuple of functions from the thread's first one to the one that was 
 kernel, `function_[k]`.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """The ways in which a call can be forwarded, side by side in one dialplan."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Final
 

@@ -5,8 +5,6 @@ python -m bench.detector [--trials N] [--hours H] [--start N] [--json]
 For each profile, it judges `--trials` legs of each condition, chain and near miss, and listens to `--hours` of speech.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from collections import Counter

@@ -1,7 +1,5 @@
 """The detector in a process of Node, which judges legs one after the other."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from contextlib import AbstractContextManager

@@ -7,8 +7,6 @@ lost or double, and a suspended number is never connected. Exit 1 if one was mis
 network cut between a node and the database.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from dataclasses import asdict

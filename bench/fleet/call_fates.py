@@ -1,7 +1,5 @@
 """The results of calls while a part of the fleet failed, from the carrier, the called parties and the evidence."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 import time

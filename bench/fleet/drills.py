@@ -1,7 +1,5 @@
 """Drills: a part of the fleet fails during calls, and comes back; the effects on calls and evidence."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

@@ -7,8 +7,6 @@ build/scale.json build/talking.json build/servers.json
 Each file replaces the stored figures of its bench; one alone is enough.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys

@@ -3,8 +3,6 @@
 Both are repaired by the steps in docs/how-to/keep-evidence.md and docs/how-to/several-nodes.md.
 """
 
-from __future__ import annotations
-
 import shutil
 import time
 from pathlib import Path

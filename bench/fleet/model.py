@@ -4,8 +4,6 @@ A part's processor time is a constant for each node and second, plus a part for 
 and bytes depend on the calls alone, transactions and witness requests on the time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self

@@ -6,8 +6,6 @@ The model is made from the measurement with one node, and predicts those with tw
 to predicted figures matter, because other work on the machine changes all figures alike.
 """
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Callable, Iterable

@@ -8,8 +8,6 @@ Both servers are real, and run on this machine. Each node replicates from a sepa
 because other work on the machine changes all figures alike; so only the ratios and the processor time matter.
 """
 
-from __future__ import annotations
-
 import random
 import statistics
 import tempfile

@@ -6,8 +6,6 @@ Both parties send a packet each 20 ms (G.711), and Asterisk relays it. The arriv
 packets would make the figure too small.
 """
 
-from __future__ import annotations
-
 import os
 import resource
 import socket

@@ -8,8 +8,6 @@ selects the situations whose phone or words contain that text. All situations to
 docs/explanation/phones.md. Exits with 1 if a record claims more than the phone received.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """Comparison of the record's claims about a sound with the phone's input. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The table in docs/explanation/phones.md and its Japanese page, made from the bench's results."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 

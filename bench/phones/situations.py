@@ -1,7 +1,5 @@
 """The situations: the phone, the devices between it and the PBX, and the events of the call."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

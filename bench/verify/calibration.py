@@ -8,8 +8,6 @@ detection allow, all profiles together, and a margin above the highest false log
 the false alarms in it are counted by the experiment, on held-out material.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -3,8 +3,6 @@
 Each takes a row of legs as one signal, because a program or a codec takes longer to start than to code one leg.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import io

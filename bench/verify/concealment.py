@@ -3,8 +3,6 @@
 A recording made after such a decoder does not show the losses: it has the decoder's guess there.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 from collections.abc import Callable, Iterator

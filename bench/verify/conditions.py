@@ -1,7 +1,5 @@
 """Call legs that contain a sound, and the impairments on their path."""
 
-from __future__ import annotations
-
 import functools
 import zlib
 from collections.abc import Callable, Sequence

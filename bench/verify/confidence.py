@@ -3,8 +3,6 @@
 Without any event both give the rule of three: at most 3 in n.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Final

@@ -3,8 +3,6 @@
 python -m bench.verify [--hours H] [--trials N] [--only …] [--json FILE]
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import multiprocessing

@@ -1,7 +1,5 @@
 """The verifier on the material, in independent pieces of work for several processes."""
 
-from __future__ import annotations
-
 import functools
 import math
 import time

@@ -1,7 +1,5 @@
 """Sounds that are nearly a profile, and the signals of the network: the verifier may accept none of them."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The sounds that the verifier is judged on: the shipped ones, and one of each kind that a licensee might bring."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from idtone.tones.profile import Profile, build_profile

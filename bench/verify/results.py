@@ -1,7 +1,5 @@
 """The experiment's results beside its goals: rows, their table and their JSON."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -4,8 +4,6 @@ The responses of the rooms are synthetic, and so is the adaptive buffer: it repe
 WebRTC (NetEq). The suppressors are the libraries themselves.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 from typing import Final

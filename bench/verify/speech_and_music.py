@@ -5,8 +5,6 @@ All of it is divided once: the part that shaped the verifier's thresholds (DEVEL
 pitch and tempo, of level, band, noise and law, each take depends only on its number.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import random

@@ -3,8 +3,6 @@
 A trial is positive (the complete sound was sent) or one of DAMAGES (a part was never sent, or an additional burst was).
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ An attacker who tries a user's name must not lock that user out. So attempts fro
 in before (`known_browser`) are counted for this browser alone. All others are counted for the name and for the network.
 """
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable, Sequence

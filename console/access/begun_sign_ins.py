@@ -2,8 +2,6 @@
 begins many cannot displace others.
 """
 
-from __future__ import annotations
-
 import hmac
 import json
 import secrets
@@ -16,7 +14,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.core.errors import IdtoneError
-from idtone.core.translation import Message
 
 LASTS_S: Final = 600.0
 MOST_ENDED: Final = 10_000
@@ -68,11 +65,11 @@ class BegunSignIns:
         while len(self._ended) > MOST_ENDED:
             del self._ended[next(iter(self._ended))]
         if begun is None:
-            raise NotBegunError(Message("this sign-in was not begun in this browser"))
+            raise NotBegunError("this sign-in was not begun in this browser")
         if not hmac.compare_digest(begun.state.encode(), state.encode()):
-            raise NotBegunError(Message("this is the answer to another sign-in"))
+            raise NotBegunError("this is the answer to another sign-in")
         if is_over or now_s - begun.began_s >= LASTS_S:
-            raise NotBegunError(Message("this sign-in is over, or took too long"))
+            raise NotBegunError("this sign-in is over, or took too long")
         return begun
 
     def _opened(self, cookie: str) -> BegunSignIn | None:

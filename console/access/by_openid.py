@@ -1,7 +1,5 @@
 """Sign-in by a provider of OpenID Connect: the code flow with PKCE (RFC 7636), state and nonce."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -29,11 +27,9 @@ try:
     from .openid_provider import OpenIdError, Provider
 except ImportError as error:
     raise UsageError(
-        Message(
-            "console.sign_in: openid needs the library {library}: {command}",
-            library=error.name or "",
-            command=install_command("openid"),
-        )
+        "console.sign_in: openid needs the library {library}: {command}",
+        library=error.name or "",
+        command=install_command("openid"),
     ) from error
 
 BEGIN: Final = PATH + "/begin"
@@ -118,12 +114,12 @@ class ByOpenId:
         metadata = await self._provider.metadata()
         said = visit.request.query.get("iss")  # RFC 9207
         if said is None and metadata.get("authorization_response_iss_parameter_supported"):
-            raise OpenIdError(Message("the answer does not name its provider"))
+            raise OpenIdError("the answer does not name its provider")
         if said is not None and said != self._provider.issuer:
-            raise OpenIdError(Message("the answer is of another provider"))
+            raise OpenIdError("the answer is of another provider")
         if not visit.query("code"):
             raise OpenIdError(
-                Message("the provider gave no code: {reason}", reason=one_line(readable(visit.query("error")))[:100])
+                "the provider gave no code: {reason}", reason=one_line(readable(visit.query("error")))[:100]
             )
         claims = await self._provider.claims(visit.query("code"), begun.verifier, self._public + BACK, begun.nonce)
         return _name_in(claims, self._claim)
@@ -137,8 +133,8 @@ class ByOpenId:
 def _name_in(claims: Mapping[str, Any], claim: str) -> str:
     """The user's name in a claim of the ID token. Raises OpenIdError."""
     if claim == "email" and claims.get("email_verified") is not True:
-        raise OpenIdError(Message("the provider has not verified the e-mail address"))
+        raise OpenIdError("the provider has not verified the e-mail address")
     name = claims.get(claim)
     if not isinstance(name, str) or not name:
-        raise OpenIdError(Message("the ID token has no claim {claim}", claim=claim))
+        raise OpenIdError("the ID token has no claim {claim}", claim=claim)
     return name

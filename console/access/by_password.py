@@ -1,7 +1,5 @@
 """Sign-in by the console's own passwords and one-time codes, or by a passkey."""
 
-from __future__ import annotations
-
 from functools import partial
 from http import HTTPStatus
 

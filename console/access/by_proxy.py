@@ -1,7 +1,5 @@
 """Sign-in by a proxy in front of the console, which names the user in a header of each request."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from aiohttp import web

@@ -3,8 +3,6 @@
 Its key is derived from the user's password hash. So a new password makes each mark void, and nothing is stored.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

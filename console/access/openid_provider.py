@@ -3,8 +3,6 @@
 Needs the extra `openid`: authlib and joserfc.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import time
@@ -20,7 +18,6 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from idtone.core.errors import IdtoneError
-from idtone.core.translation import Message
 
 from ..json_fetch import FetchError, fetch
 
@@ -72,10 +69,10 @@ class Provider:
             if self._metadata is None or time.monotonic() - self._metadata[0] > FRESH_S:
                 found = await self._fetch("GET", f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
                 if found.get("issuer") != self.issuer:
-                    raise OpenIdError(Message("the provider calls itself {issuer!r}", issuer=str(found.get("issuer"))))
+                    raise OpenIdError("the provider calls itself {issuer!r}", issuer=str(found.get("issuer")))
                 for key in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
                     if not _is_safe(found.get(key)):
-                        raise OpenIdError(Message("the provider's {key} is no https address", key=key))
+                        raise OpenIdError("the provider's {key} is no https address", key=key)
                 self._metadata = time.monotonic(), found
             return self._metadata[1]
 
@@ -112,11 +109,9 @@ class Provider:
             claims = CodeIDToken(found.claims, found.header, options, given)
             claims.validate(leeway=LEEWAY_S)
         except (JoseError, ValueError, TypeError, KeyError) as error:
-            raise OpenIdError(
-                Message("the ID token is refused: {reason}", reason=str(error) or type(error).__name__)
-            ) from error
+            raise OpenIdError("the ID token is refused: {reason}", reason=str(error) or type(error).__name__) from error
         if self.acr is not None and claims.get("acr") != self.acr:
-            raise OpenIdError(Message("the ID token does not confirm the authentication context {acr}", acr=self.acr))
+            raise OpenIdError("the ID token does not confirm the authentication context {acr}", acr=self.acr)
         return dict(claims)
 
     async def _key_set(self, not_older_s: float) -> KeySet:
@@ -135,9 +130,7 @@ class Provider:
             raise OpenIdError(str(error)) from error
         if status != HTTPStatus.OK or not isinstance(found, dict):
             where, said = urlsplit(url).netloc, found.get("error", "") if isinstance(found, dict) else ""
-            raise OpenIdError(
-                Message("{where} answers {status} {reason}", where=where, status=status, reason=str(said)[:100])
-            )
+            raise OpenIdError("{where} answers {status} {reason}", where=where, status=status, reason=str(said)[:100])
         return found
 
 

@@ -2,8 +2,6 @@
 one-time codes. An act that could lock the user out, or let somebody else in, asks for the password and the code again.
 """
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -215,9 +213,7 @@ class Account:
 
         def changed(users: dict[str, User]) -> None:
             if name not in users:
-                raise UsageError(
-                    Message("{path}: there is no user {name}", path=console.settings.console.users, name=name)
-                )
+                raise UsageError("{path}: there is no user {name}", path=console.settings.console.users, name=name)
             users[name] = change(users[name])
 
         try:

@@ -2,8 +2,6 @@
 face or a PIN, so it is two factors in one.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

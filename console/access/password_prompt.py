@@ -1,7 +1,5 @@
 """The check of a user's password and one-time code: at the sign-in, and again before acts on the account."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

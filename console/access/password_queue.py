@@ -4,8 +4,6 @@ Known browsers come first, then the networks with the fewest failed attempts: ma
 one. Before each turn of a network with failures there is a pause, in which pages have the processor.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

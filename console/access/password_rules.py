@@ -1,7 +1,5 @@
 """Rules for a new password: its length, and no common passwords or words that everyone here knows."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Container, Iterable
 from functools import cache

@@ -1,7 +1,5 @@
 """Sign-in by a password (argon2id) and a one-time code (TOTP, RFC 6238)."""
 
-from __future__ import annotations
-
 import base64
 import hmac
 import secrets

@@ -1,7 +1,5 @@
 """Roles and rights: what a person may do in the console. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final

@@ -3,8 +3,6 @@
 The browser holds a random token in a cookie, this process its SHA-256.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

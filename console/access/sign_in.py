@@ -1,7 +1,5 @@
 """Sign-in: the settings choose one of three ways. Each gives a name, and the file of users has its roles."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 

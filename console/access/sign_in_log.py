@@ -1,7 +1,5 @@
 """Sign-ins, sign-outs and failed attempts, written to the log and counted for the administrators' page."""
 
-from __future__ import annotations
-
 import logging
 from collections import Counter, deque
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A QR code for a terminal: two rows of squares in a line, dark on light, independent of the terminal's colours."""
 
-from __future__ import annotations
-
 from typing import Final
 
 MARGIN: Final = 4

@@ -8,8 +8,6 @@ users:
     locked: true                   # signs in no more, until an administrator allows it again
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re
@@ -131,9 +129,7 @@ def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
         text = yaml.safe_dump(made.model_dump(mode="json", exclude_defaults=True), allow_unicode=True, sort_keys=False)
         octets = text.encode()
         if len(octets) > (SIZE_LIMIT - RESERVE if _entries(users) > before else SIZE_LIMIT):
-            raise UsageError(
-                Message("{path} would be too large; remove users, passkeys or saved searches first", path=path)
-            )
+            raise UsageError("{path} would be too large; remove users, passkeys or saved searches first", path=path)
         replace_private(path, octets)
     except OSError as error:
         raise _not_written(path, error) from error
@@ -147,12 +143,9 @@ def _entries(users: dict[str, User]) -> int:
 
 def _not_written(path: Path, error: OSError) -> UsageError:
     return UsageError(
-        Message(
-            "{path} cannot be written: {reason}; its folder must be writable, for the console's unit by "
-            "ReadWritePaths=",
-            path=path,
-            reason=error.strerror or error,
-        )
+        "{path} cannot be written: {reason}; its folder must be writable, for the console's unit by ReadWritePaths=",
+        path=path,
+        reason=error.strerror or error,
     )
 
 

@@ -2,8 +2,6 @@
 each act asks the administrators for their own password and code again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial

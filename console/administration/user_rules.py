@@ -4,8 +4,6 @@ Administrators cannot change their own roles, nor lock or remove their own accou
 administrator at that moment. So there is always one left, also when two act against each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,7 +11,6 @@ from typing import Final
 from pydantic import ValidationError
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 
 from ..access.rights import Role
 from ..access.users import Administered, User
@@ -28,7 +25,7 @@ def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> 
     """Make the change, if `by` still is an administrator who may sign in. Raises UsageError."""
     me = users.get(by)
     if me is None or me.locked or Role.ADMINISTRATOR not in me.roles:
-        raise UsageError(Message("you are no administrator any more"))
+        raise UsageError("you are no administrator any more")
     change(users)
 
 
@@ -44,12 +41,12 @@ def added(users: Users, name: str, roles: Sequence[Role], password: str | None, 
 
 def _check_name(users: Users, name: str) -> None:
     if name in users:
-        raise UsageError(Message("there is a user {name} already", name=name))
+        raise UsageError("there is a user {name} already", name=name)
     try:
         User(name=name, roles=(Role.VIEWER,))
     except ValidationError as error:
         raise UsageError(
-            Message("the name is empty, too long, or has a space or one of : / ? # in it; write it like sato")
+            "the name is empty, too long, or has a space or one of : / ? # in it; write it like sato"
         ) from error
 
 
@@ -96,15 +93,15 @@ def _given(user: User, password: str, now: datetime) -> User:
 
 def _of(users: Users, name: str) -> User:
     if name not in users:
-        raise UsageError(Message("there is no user {name}", name=name))
+        raise UsageError("there is no user {name}", name=name)
     return users[name]
 
 
 def _need(roles: Sequence[Role]) -> None:
     if not roles:
-        raise UsageError(Message("choose a role at least"))
+        raise UsageError("choose a role at least")
 
 
 def _other(name: str, by: str) -> None:
     if name == by:
-        raise UsageError(Message("this is your own account; another administrator can do it"))
+        raise UsageError("this is your own account; another administrator can do it")

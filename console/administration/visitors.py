@@ -1,7 +1,5 @@
 """The page of sessions, failed sign-ins, and the users with their roles."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final

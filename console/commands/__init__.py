@@ -1,7 +1,5 @@
 """The table of the commands of `idtone console`."""
 
-from __future__ import annotations
-
 import typer
 
 from idtone.core.terminal import command_line

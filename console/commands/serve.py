@@ -1,7 +1,5 @@
 """`idtone console` without a command: serve the console."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import signal
@@ -12,7 +10,6 @@ from typing import Final
 from idtone.core import logs
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
-from idtone.core.translation import Message
 
 from ..console import Console
 from ..server import attend, make_console
@@ -40,4 +37,4 @@ async def _run(console: Console) -> None:
     try:
         await attend(console, lambda address: print(address, flush=True), over)
     except OSError as error:
-        raise UsageError(Message("console.listen: {reason}", reason=error.strerror or error)) from error
+        raise UsageError("console.listen: {reason}", reason=error.strerror or error) from error

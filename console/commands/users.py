@@ -46,14 +46,12 @@ def user(
     acts = [bool(role), unlock, remove]
     if name is None:
         if any(acts) or password or no_code:
-            raise UsageError(Message("name the user: idtone console user NAME …"))
+            raise UsageError("name the user: idtone console user NAME …")
         _list_users(config, as_json)
         return
     if sum(acts) != 1 or as_json or ((password or no_code) and not role):
         raise UsageError(
-            Message(
-                "say what to do with {name}: --role (with --password or --no-code), --unlock or --remove", name=name
-            )
+            "say what to do with {name}: --role (with --password or --no-code), --unlock or --remove", name=name
         )
     if role:
         _put(name, role, password, no_code, config)
@@ -103,7 +101,7 @@ def _remove(name: str, config: Path | None) -> None:
 
     def changed(users: dict[str, User]) -> None:
         if users.pop(name, None) is None:
-            raise UsageError(Message("{path}: there is no user {name}", path=path, name=name))
+            raise UsageError("{path}: there is no user {name}", path=path, name=name)
 
     change_users(path, changed)
 

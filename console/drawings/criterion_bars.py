@@ -1,7 +1,5 @@
 """Bars of a member's points by criterion, each out of the most that can be had. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final

@@ -1,7 +1,5 @@
 """Counts by month, stacked by kind: the rectangles of the bars, and the words of the axes. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final

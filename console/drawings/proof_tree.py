@@ -1,7 +1,5 @@
 """The path of a leaf to the root of its tree, with the siblings. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final

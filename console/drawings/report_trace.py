@@ -1,7 +1,5 @@
 """The trace of a report: the report, each member that was asked, and the end, as a column of boxes. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

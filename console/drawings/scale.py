@@ -1,7 +1,5 @@
 """A linear scale with round ticks. Pure."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

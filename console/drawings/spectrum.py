@@ -1,7 +1,5 @@
 """The levels of a sound over frequency, as an open curve. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Counts over time, stacked by series: the points of the areas, and the ticks of the axes. Pure."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The timeline of a call, to scale: the set-up, and the complete call. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

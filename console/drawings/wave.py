@@ -1,7 +1,5 @@
 """The waveform of a sound as a closed line. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """The details of an act of the office as people read them: names, times in Japan, last days, words for codes. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Words on the office's pages: acts, the state of a licence, answers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Common parts of the office's pages: the folder, the acting user with the reason, and the answer to an act."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus

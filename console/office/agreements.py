@@ -1,7 +1,5 @@
 """Agreements of members besides the pledge, members that use the standard form, and the course with its test."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

@@ -1,7 +1,5 @@
 """Members' applications: their receipt, examination and grant."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

@@ -1,7 +1,5 @@
 """The association's sounds: the members that may use them, and a new one with its master."""
 
-from __future__ import annotations
-
 from collections import Counter
 from http import HTTPStatus
 from typing import Final

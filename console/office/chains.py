@@ -1,7 +1,5 @@
 """Wholesale chains of numbers (卸): the members they pass through, the checks of resellers, and changes of links."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The members' contacts: corporate number, notification, web and mail address, as the public list shows them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final

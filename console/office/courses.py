@@ -1,7 +1,5 @@
 """The course about the sound and the scheme: its text, the test of attendees, and their results."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

@@ -1,7 +1,5 @@
 """The criteria of the evaluation: the measures, their points, and the points that each grade needs."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -45,7 +43,7 @@ _PLACE: Final = re.compile(r"(evaluation|criteria|grades)(?:\[(\d+)\])?(?:\.(\w+
 def _whole(text: str, label: str) -> int:
     """A whole number. Raises UsageError."""
     if not (text.isascii() and text.isdigit()):
-        raise UsageError(Message("{name}: write a whole number", name=label))
+        raise UsageError("{name}: write a whole number", name=label)
     return int(text)
 
 
@@ -55,7 +53,7 @@ def _pairs(text: str, label: str) -> list[tuple[str, str]]:
     for each in filter(None, map(str.strip, unicodedata.normalize("NFKC", text).splitlines())):
         pair = _PAIR.fullmatch(each)
         if pair is None:
-            raise UsageError(Message("{name}: write two values in each line, as 0.98 7", name=label))
+            raise UsageError("{name}: write two values in each line, as 0.98 7", name=label)
         found.append((pair[1], pair[2]))
     return found
 
@@ -219,9 +217,7 @@ def _at_fields(visit: Visit, error: DocumentError) -> IdtoneError:
         errors.note(
             field,
             UsageError(
-                Message(
-                    "{name}: {problem}. {remedy}", name=fields[field].said, problem=fault.problem, remedy=fault.remedy
-                )
+                "{name}: {problem}. {remedy}", name=fields[field].said, problem=fault.problem, remedy=fault.remedy
             ),
         )
     return errors

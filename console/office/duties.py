@@ -1,7 +1,5 @@
 """Duties with a day: the open ones, the overdue ones, and the acts on them."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

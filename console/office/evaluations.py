@@ -1,7 +1,5 @@
 """The evaluation of good operators: the figures of members, points by criterion, grades and badges."""
 
-from __future__ import annotations
-
 from collections import Counter
 from http import HTTPStatus
 from typing import Final

@@ -1,7 +1,5 @@
 """The office's first page: the tasks of today."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The history: all changes of the registry and the suspensions, and all acts of the office, by time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

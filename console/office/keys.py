@@ -2,8 +2,6 @@
 signatures.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

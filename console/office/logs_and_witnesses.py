@@ -1,7 +1,5 @@
 """Keys of members' logs of evidence, and the accepted witnesses: their terms, and their changes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -29,7 +27,7 @@ _END: Final[Fields] = {**_KEY, "until": FormField(template("Last day"), any_text
 def _number(text: str, label: str) -> int:
     """A number of witnesses. Raises UsageError."""
     if not (text.isascii() and text.isdigit() and len(text) < 4):
-        raise UsageError(Message("write how many witnesses must have cosigned, as a number"))
+        raise UsageError("write how many witnesses must have cosigned, as a number")
     return int(text)
 
 

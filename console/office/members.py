@@ -1,7 +1,5 @@
 """Members, their licences and numbers: state, history, and the office's changes in the registry."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -178,7 +176,7 @@ def _licence(fields: Mapping[str, str], member: Member) -> str:
     """The id of a licence of the member. Raises UsageError if the member has no such licence."""
     wanted = fields.get("licence", "")
     if wanted not in {licence.id for licence in member.licences}:
-        raise UsageError(Message("member {member} has no licence {licence!r}", member=member.id, licence=wanted))
+        raise UsageError("member {member} has no licence {licence!r}", member=member.id, licence=wanted)
     return wanted
 
 

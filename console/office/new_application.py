@@ -1,7 +1,5 @@
 """An application on paper, typed into a form; and the signed pledges, as PDF files."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -110,7 +108,7 @@ async def pledge(visit: Visit) -> web.StreamResponse:
 
     def act(upload: Upload) -> str:
         if wanted not in files.registered().members:
-            raise UsageError(Message("There is no such member."))
+            raise UsageError("There is no such member.")
         document, signatory, signed, until = (
             upload.fields[name] for name in ("document", "signatory", "signed", "until")
         )

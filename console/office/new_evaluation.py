@@ -1,7 +1,5 @@
 """A new evaluation: the office names the period, sees the reason for each point, and enters the result."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """A new refusal of a contractor, and the decision that the list of refusals needs first."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus

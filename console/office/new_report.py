@@ -1,7 +1,5 @@
 """A report by telephone, by letter or in person: the office types it, and tells the reporter the receipt."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final

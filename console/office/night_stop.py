@@ -1,7 +1,5 @@
 """A stop at night, on a telephone: two officers at home enter it, read it and sign it; and the paper about it."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import logging

@@ -1,7 +1,5 @@
 """Numbers of a member from a spreadsheet's table: assigned or taken back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -37,7 +35,7 @@ async def take(visit: Visit) -> web.StreamResponse:
 
     def act(upload: Upload) -> str:
         if wanted not in files.registered().members:
-            raise UsageError(Message("There is no such member."))
+            raise UsageError("There is no such member.")
         entries = sheet_entries(upload.file.read_bytes(), upload.name)
         check_count(entries, upload.fields.get("count", ""), upload.name)
         _DOES[upload.fields["act"]](files.workspace, wanted, entries, attributed(visit))

@@ -1,7 +1,5 @@
 """The office's observations of members for their evaluation, entered as they happen, and the desk's own counts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """The association's folder, parsed for the pages. Each part is parsed once after each change of its files."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """All pages of the association's office, in the order of the menu. If two match an address, the first serves it."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from ..page import Page

@@ -1,7 +1,5 @@
 """The office's papers: the account of a period and the annual report, certificates, letters."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """Portings (番号ポータビリティ): numbers that one member hands over to another on a given day."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -92,7 +90,7 @@ def _end(workspace: Workspace, fields: Mapping[str, str], attribution: Attributi
         None,
     )
     if chosen is None:
-        raise UsageError(Message("choose the porting again: the list has changed since you read it"))
+        raise UsageError("choose the porting again: the list has changed since you read it")
     remove_porting(workspace, [chosen.entry.numbers], attribution)
 
 

@@ -2,8 +2,6 @@
 machines.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -128,7 +126,7 @@ async def note(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         if not record_edits(workspace, attributed(visit), workspace.unrecorded()):
-            raise UsageError(Message("nothing was edited by hand"))
+            raise UsageError("nothing was edited by hand")
 
     return await do_act(visit, act, publication, PATH, WHY)
 

@@ -1,7 +1,5 @@
 """Refused contractors (事業者渡り): the refusals in force, and the end of one before its day."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -48,7 +46,7 @@ async def lift(visit: Visit) -> web.StreamResponse:
         one, given = Refusals(folder), visit.field("refusal")
         found = next((each for each in one.store.refusals() if each.id == given), None)
         if found is None:
-            raise UsageError(Message("choose the refusal that ends"))
+            raise UsageError("choose the refusal that ends")
         one.lift(found.number, kept_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
     fields = {"refusal": FormField(template("Refusal"), any_text), **WHY}

@@ -1,7 +1,5 @@
 """Counts of reports as they may be published: small counts are hidden."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -63,7 +61,7 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
     except UsageError as error:
         return visit.render("problem.html", HTTPStatus.BAD_REQUEST, problem=str(error))
     rows: list[tuple[Any, ...]] = [(name, "" if count is None else count) for name, count in counted.counts.items()]
-    rows.append((translated(Message("total")), "" if counted.total is None else counted.total))
+    rows.append((translated("total"), "" if counted.total is None else counted.total))
     return download_csv(f"reports-by-{by}.csv", (by, "reports"), rows)
 
 

@@ -1,7 +1,5 @@
 """The report desk: reports with their deadlines, one report with its trace, reminders, and its close."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -129,7 +127,7 @@ async def remind(visit: Visit) -> web.StreamResponse:
         late = desk.store.overdue(datetime.now(UTC)) if desk else []
         chosen = [each for each in late if wanted in ("", each.id)]
         if not chosen or desk is None:
-            raise UsageError(Message("this request is not overdue any more"))
+            raise UsageError("this request is not overdue any more")
         for each in chosen:
             desk.remind(each)
 
@@ -174,11 +172,9 @@ async def open_report(visit: Visit) -> web.StreamResponse:
         desk = files.reports()
         kept = desk.store.report(wanted) if desk else None
         if desk is None or kept is None:
-            raise UsageError(Message("There is no such report."))
+            raise UsageError("There is no such report.")
         if kept.is_forgotten:
-            raise UsageError(
-                Message("what {report_id} said was erased; `reports` shows what is left", report_id=wanted)
-            )
+            raise UsageError("what {report_id} said was erased; `reports` shows what is left", report_id=wanted)
         matter = desk.matter(kept.sealed)
         desk.shown(wanted)
         return matter
@@ -196,7 +192,7 @@ async def close(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         desk, why = files.reports(), kept_line(visit.field("why"), Message("Reason"))
         if desk is None:
-            raise UsageError(Message("There is no such report."))
+            raise UsageError("There is no such report.")
         desk.close(wanted, ReportResult(visit.field("result")), why, datetime.now(UTC))
 
     fields = {"result": FormField(template("Result"), one_of(set(ReportResult))), **WHY}
@@ -210,7 +206,7 @@ async def forget(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         before, desk = moment(visit.field("before"), Message("Closed before")), files.reports()
         if desk is None or desk.forget(before) == 0:
-            raise UsageError(Message("no report that can be erased was closed before then"))
+            raise UsageError("no report that can be erased was closed before then")
 
     return await do_act(visit, act, reports, PATH, {"before": FormField(template("Closed before"), moment)})
 

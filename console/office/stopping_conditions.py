@@ -2,8 +2,6 @@
 association.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from http import HTTPStatus
 from itertools import count, takewhile
@@ -78,7 +76,7 @@ def _fields(visit: Visit) -> Fields:
 def _days(text: str, label: str) -> int:
     """A number of days. Raises UsageError."""
     if not (text.isascii() and text.isdigit()):
-        raise UsageError(Message("{name}: write a number of days", name=label))
+        raise UsageError("{name}: write a number of days", name=label)
     return int(text)
 
 

@@ -1,7 +1,5 @@
 """An applicant's submission: it is unverified until the office has examined it."""
 
-from __future__ import annotations
-
 import hashlib
 from http import HTTPStatus
 from pathlib import Path
@@ -46,7 +44,7 @@ def seen_submission(folder: Path, id_: str, seen: str) -> Submission:
     """The submission, if it is as the page showed it. Raises UsageError if the applicant has changed it since."""
     found = Submissions(folder).named(id_)
     if stamp_of(found) != seen:
-        raise UsageError(Message("the applicant has changed this application since you read it; read it again"))
+        raise UsageError("the applicant has changed this application since you read it; read it again")
     return found
 
 

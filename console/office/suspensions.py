@@ -1,7 +1,5 @@
 """Suspensions: two persons enter each; the present ones, and the nodes that have not confirmed them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

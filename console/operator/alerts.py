@@ -1,7 +1,5 @@
 """The alerts of the operator's Prometheus: a page, and a part of the health page that stays up to date."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final

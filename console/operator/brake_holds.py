@@ -1,7 +1,5 @@
 """Numbers and lines that the brake has marked, slowed or stopped, on all nodes. Only a command can release them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final

@@ -105,9 +105,7 @@ def local_moment(name: str, text: str) -> datetime | None:
     try:
         return typed(text)
     except (ValueError, OverflowError) as error:
-        raise UsageError(
-            Message("{field} is not a time; write it like 2026-11-01T09:00", field=_NAMES[name])
-        ) from error
+        raise UsageError("{field} is not a time; write it like 2026-11-01T09:00", field=_NAMES[name]) from error
 
 
 _NAMES: Final = {
@@ -119,14 +117,14 @@ _NAMES: Final = {
 def _choice(name: str, values: Mapping[str, str]) -> bool | None:
     text = values.get(name, "")
     if text not in _YES_OR_NO:
-        raise UsageError(Message("{field} is neither yes nor no", field=_NAMES[name]))
+        raise UsageError("{field} is neither yes nor no", field=_NAMES[name])
     return _YES_OR_NO[text]
 
 
 def _delivery(values: Mapping[str, str]) -> str | None:
     text = values.get("delivery", "")
     if text and text not in set(Delivery):
-        raise UsageError(Message("{field} is none of the words of the scale", field=_NAMES["delivery"]))
+        raise UsageError("{field} is none of the words of the scale", field=_NAMES["delivery"])
     return text or None
 
 
@@ -136,5 +134,5 @@ def _place(name: str, query: Mapping[str, str]) -> Place | None:
         return None
     found = _PLACE.fullmatch(text)
     if not found:
-        raise UsageError(Message("{field} is not from this console", field=_NAMES[name]))
+        raise UsageError("{field} is not from this console", field=_NAMES[name])
     return Place(int(found[1]), int(found[2]))

@@ -1,7 +1,5 @@
 """Words for a call on the pages, from its record. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The search for calls by decision or call id, and with a recorded purpose by number or SIP Call-ID."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Sequence
@@ -220,11 +218,11 @@ def _wanted(number_text: str, sip_call_id: str) -> Number | str:
     """The number, or the SIP Call-ID if only that is entered. Raises NumberError, UsageError."""
     if kept := kept_sip_call_id(sip_call_id):
         if number_text.strip():
-            raise UsageError(Message("a number and a SIP Call-ID are two searches; leave out one of them"))
+            raise UsageError("a number and a SIP Call-ID are two searches; leave out one of them")
         return kept
     number = parse(number_text)
     if not number.known or number.kind is NumberKind.EMERGENCY:
-        raise UsageError(Message("only telephone numbers can be found; write it like 0312345678"))
+        raise UsageError("only telephone numbers can be found; write it like 0312345678")
     return number
 
 

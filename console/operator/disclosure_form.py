@@ -1,7 +1,5 @@
 """The form that requests evidence: the meaning of its fields, and their errors."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -48,7 +46,7 @@ def read_form(settings: Settings, reader: LedgerReader, given: Mapping[str, str]
     for fact in BasisFact:
         demand[fact] = errors.read(fact, partial(_fact, fact, fields.get(fact, ""), rule, now))
     if rule and rule.numbers == "sealed" and not sealed:
-        errors.note("sealed", UsageError(Message("this legal basis does not open telephone numbers; tick this box")))
+        errors.note("sealed", UsageError("this legal basis does not open telephone numbers; tick this box"))
     errors.check()
     assert case is not None
     return DisclosureForm(case, calls, sealed, basis_of(settings, case, sealed, demand))
@@ -56,7 +54,7 @@ def read_form(settings: Settings, reader: LedgerReader, given: Mapping[str, str]
 
 def _case(text: str) -> str:
     if not text:
-        raise UsageError(Message("fill this in"))
+        raise UsageError("fill this in")
     case = checked_case(text)
     _refuse(text_objection("case", case))
     return case
@@ -65,7 +63,7 @@ def _case(text: str) -> str:
 def _check_calls(reader: LedgerReader, calls: Sequence[str]) -> None:
     """Check the ids of the calls. Raises UsageError if one matches no call, or several."""
     if not 0 < len(calls) <= CALLS_LIMIT:
-        raise UsageError(Message("name 1 to {limit:,} calls", limit=CALLS_LIMIT))
+        raise UsageError("name 1 to {limit:,} calls", limit=CALLS_LIMIT)
     for each in calls:
         whole_id([reader], each)
 
@@ -78,7 +76,7 @@ def _fact(fact: BasisFact, text: str, rule: BasisRule | None, now: datetime) -> 
     """The fact in the form of the command's option. Raises UsageError."""
     if not text:
         if rule and fact in rule.needs:
-            raise UsageError(Message("this legal basis needs it"))
+            raise UsageError("this legal basis needs it")
         return None
     if fact in _TEXTS:
         _refuse(text_objection(fact.replace("_", "-"), text))
@@ -87,7 +85,7 @@ def _fact(fact: BasisFact, text: str, rule: BasisRule | None, now: datetime) -> 
         return _day(fact, text, now)
     at = _moment(text)
     if at > now:
-        raise UsageError(Message("this time has not come yet"))
+        raise UsageError("this time has not come yet")
     return at.isoformat()
 
 
@@ -95,9 +93,9 @@ def _day(fact: BasisFact, text: str, now: datetime) -> str:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(Message("choose a day")) from error
+        raise UsageError("choose a day") from error
     if fact is BasisFact.VALID_UNTIL and day < now.astimezone(JAPAN).date():
-        raise UsageError(Message("the warrant was valid until {day} only; ask for a new one", day=day))
+        raise UsageError("the warrant was valid until {day} only; ask for a new one", day=day)
     return day.isoformat()
 
 
@@ -105,7 +103,7 @@ def _moment(text: str) -> datetime:
     try:
         return typed(text)
     except (ValueError, OverflowError) as error:
-        raise UsageError(Message("choose a day and a time")) from error
+        raise UsageError("choose a day and a time") from error
 
 
 def _refuse(objection: str | None) -> None:

@@ -3,8 +3,6 @@
 `idtone ledger` has the same acts and rules. No address holds a number.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -319,9 +317,9 @@ def _sheet(settings: Settings, visit: Visit, act: str, upload: Upload, kept: byt
     elif kept is not None:
         export, name, octets = _known(known, act), f"{act}.zip", kept
     else:
-        raise UsageError(Message("Choose the pack that was made here."))
+        raise UsageError("Choose the pack that was made here.")
     if export.act != act:
-        raise UsageError(Message("This is the pack of another disclosure: {act}", act=export.act))
+        raise UsageError("This is the pack of another disclosure: {act}", act=export.act)
     return _pdf(receipt_sheet(export, name, hashlib.sha256(octets).hexdigest(), str(key), datetime.now(UTC)))
 
 
@@ -331,13 +329,13 @@ def _made_by(upload: Upload, known: Mapping[str, Disclosure], key: Any) -> Discl
         return disclosure_of_pack(upload.file, known, key, FILE_LIMIT)
     except IdtoneError as error:
         raise UsageError(
-            Message("This is not a pack that was made here, or it was changed. Choose the pack as it was made.")
+            "This is not a pack that was made here, or it was changed. Choose the pack as it was made."
         ) from error
 
 
 def _known(known: Mapping[str, Disclosure], act: str) -> Disclosure:
     if act not in known:
-        raise UsageError(Message("there is no disclosure {export}", export=act))
+        raise UsageError("there is no disclosure {export}", export=act)
     return known[act]
 
 

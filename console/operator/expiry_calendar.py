@@ -1,7 +1,5 @@
 """Ends of terms by month: the registry, licences, pledges and checks of resellers."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The doctor's findings and remedies, run on demand, beside the live state."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The nodes of one PostgreSQL: their live states, faults and differences, and the progress of each replica."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass

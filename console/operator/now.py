@@ -1,7 +1,5 @@
 """The present state: the service, the calls in progress, the calls of the last hour and day."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta

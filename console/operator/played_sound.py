@@ -1,7 +1,5 @@
 """The file of a played sound, if the PBX still has it unchanged: its SHA-256 is in the evidence."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import re

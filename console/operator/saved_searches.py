@@ -1,7 +1,5 @@
 """Searches for calls that a user has saved under a name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
@@ -32,14 +30,14 @@ def with_search(user: User, name: str, query: str) -> User:
     """
     kept = CallQuery.of(dict(parse_qsl(query))).address().partition("?")[2]
     if not kept:
-        raise UsageError(Message("choose a condition first, and search"))
+        raise UsageError("choose a condition first, and search")
     if any(is_number(value) for value in dict(parse_qsl(kept)).values()):
-        raise UsageError(Message("a saved search must not hold a telephone number"))
+        raise UsageError("a saved search must not hold a telephone number")
     if len(kept) > 1000 or len(name) > NAME_LIMIT:
-        raise UsageError(Message("the name or the search is too long"))
+        raise UsageError("the name or the search is too long")
     others = [each for each in user.searches if each.name != name]
     if len(others) >= MOST:
-        raise UsageError(Message("you have {most} saved searches; remove one first", most=MOST))
+        raise UsageError("you have {most} saved searches; remove one first", most=MOST)
     searches = sorted((*others, SavedSearch(name=name, query=kept)), key=lambda each: each.name)
     return user.model_copy(update={"searches": tuple(searches)})
 

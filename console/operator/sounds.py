@@ -1,7 +1,5 @@
 """The sounds that calls hear: their files, compared with the expected ones, as audio and as drawings."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Telephone numbers of the registry as the console shows them: their last four digits. Pure."""
 
-from __future__ import annotations
-
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.core.translation import Message

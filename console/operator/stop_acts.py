@@ -4,8 +4,6 @@ The record is the same, and names the user. No address holds a number: the form 
 summary, then with the digest of that summary.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from http import HTTPStatus
@@ -16,7 +14,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError, NumberError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
 from idtone.ledger.disclosure.pack_file import zipped
 from idtone.office.authority.stopped_number_holders import names
 from idtone.office.authority.typed_dates import day
@@ -139,13 +137,13 @@ def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
 def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
     """The spans of the entered numbers, or of a customer's. Raises UsageError."""
     if bool(entered) == bool(customer):
-        raise UsageError(Message("give a number, range or prefix, or a customer"))
+        raise UsageError("give a number, range or prefix, or a customer")
     if customer:
         return of_customer(customer, settings)
     try:
         return [read_span(entered)]
     except NumberError as error:
-        raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+        raise UsageError("that number cannot be used: {error}", error=error) from error
 
 
 def _moment(text: str, label: str) -> datetime:
@@ -153,9 +151,9 @@ def _moment(text: str, label: str) -> datetime:
     try:
         at = typed(text)
     except (ValueError, OverflowError) as error:
-        raise UsageError(Message("{name}: choose a day and a time", name=label)) from error
+        raise UsageError("{name}: choose a day and a time", name=label) from error
     if at > datetime.now(UTC):
-        raise UsageError(Message("{name}: this time has not come yet", name=label))
+        raise UsageError("{name}: this time has not come yet", name=label)
     return at
 
 

@@ -1,7 +1,5 @@
 """One stop by this node's operator: its order, each node's confirmation, the duties that follow, and its paper."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass

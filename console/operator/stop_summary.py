@@ -1,7 +1,5 @@
 """The summary before a stop is ordered: the holders of the numbers, and their present suspensions. Pure."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """The suspensions of the registry in use, and this node's confirmations."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

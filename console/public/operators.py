@@ -1,7 +1,5 @@
 """The signed list of licensed operators, and the verification of a badge."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Verification of an evidence pack that a visitor uploads. Nothing of it is stored."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final

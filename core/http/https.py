@@ -1,7 +1,5 @@
 """Connections over HTTPS that end at a deadline, through the proxy that the environment names."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Callable
 from typing import Any

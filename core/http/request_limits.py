@@ -1,7 +1,5 @@
 """Limits on the number of requests that one visitor may send. Pure but for its clock."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator

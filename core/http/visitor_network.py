@@ -2,8 +2,6 @@
 can be counted.
 """
 
-from __future__ import annotations
-
 import ipaddress
 from typing import Final
 

@@ -1,7 +1,5 @@
 """The content of a document for people: a title, and sections with facts, paragraphs and a table. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """A document as one HTML page that loads nothing from elsewhere. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final

@@ -4,8 +4,6 @@ The file contains its font, so it looks the same anywhere.
 A character that the font lacks is written as its number in Unicode, `U+1F600`, so no content is lost.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone

@@ -1,7 +1,5 @@
 """The parts that make a PDF one for archives (PDF/A-2a, ISO 19005-2): its colours and its metadata."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The settings under `backup`: who can open the archives, where they are, and how often one is made."""
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The settings under `brake`: its highest step, and the lines that are not ordinary PBXs."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated
 

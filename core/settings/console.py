@@ -1,7 +1,5 @@
 """The settings under `console`: its address, its users, and the way they sign in."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The settings under `lines`: the numbers that each line of the operator's customers may present."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated

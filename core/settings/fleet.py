@@ -1,7 +1,5 @@
 """The settings under `fleet`, which this node shares with the other nodes of its fleet."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

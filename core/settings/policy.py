@@ -1,7 +1,5 @@
 """The settings under `policy`: the treatment of calls, and the parties that hear a sound."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated

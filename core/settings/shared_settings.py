@@ -11,8 +11,6 @@ The file is a signed note (`signed_notes`). Its text is
 So the line numbers of faults are those of the signed file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """Refuses a setting that another setting makes useless. Only all files and the environment together show that."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn

@@ -2,8 +2,6 @@
 remedy.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from typing import Annotated, Final

@@ -67,14 +67,14 @@ StdoutOption = Annotated[
 def chosen_output(output: Path | None, to_stdout: bool) -> Path | None:
     """The path to which a command writes, by its options -o and --stdout. Raises UsageError if both are given."""
     if output is not None and to_stdout:
-        raise UsageError(Message("-o and --stdout cannot go together; choose one"))
+        raise UsageError("-o and --stdout cannot go together; choose one")
     return STREAM if to_stdout else output
 
 
 def refuse_terminal() -> None:
     """Raises UsageError if standard output is a terminal, which cannot take a file."""
     if sys.stdout.isatty():
-        raise UsageError(Message("the file would be written to this terminal; redirect it: … --stdout > FILE"))
+        raise UsageError("the file would be written to this terminal; redirect it: … --stdout > FILE")
 
 
 def write_out(octets: bytes) -> None:
@@ -113,10 +113,10 @@ def listen_address(text: str) -> tuple[str, int]:
         number = int(port)
     except ValueError as error:
         raise UsageError(
-            Message("--listen {text!r} is not an IP address and a port; write it like 127.0.0.1:8700", text=text)
+            "--listen {text!r} is not an IP address and a port; write it like 127.0.0.1:8700", text=text
         ) from error
     if not 0 <= number < 65536:
-        raise UsageError(Message("--listen {text!r}: a port lies between 0 and 65535", text=text))
+        raise UsageError("--listen {text!r}: a port lies between 0 and 65535", text=text)
     return host.strip("[]"), number
 
 
@@ -142,11 +142,9 @@ def runs_alone(context: typer.Context) -> bool:
     for option in context.command.params:
         if is_written(context, str(option.name)):
             raise UsageError(
-                Message(
-                    "{option} before {command!r} has no effect; write it at the end",
-                    option=option.opts[-1],
-                    command=command,
-                )
+                "{option} before {command!r} has no effect; write it at the end",
+                option=option.opts[-1],
+                command=command,
             )
     return False
 
@@ -251,6 +249,11 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """Characters by which Python represents bytes of a file name that are not UTF-8."""
 
 
+def say(text: str, /, **fields: Any) -> None:
+    """Print a text in the chosen language, as `translated` has it."""
+    print(translated(text, **fields))
+
+
 def print_json(value: Any, indent: int | None = 2) -> None:
     """Print one JSON document. Text is not escaped if the output is UTF-8. A value of an unknown type becomes its
     `str`.
@@ -321,7 +324,7 @@ def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
     chosen = [form for form, wanted in ((Form.JSON, as_json), (Form.CSV, as_csv), (Form.TSV, as_tsv)) if wanted]
     if len(chosen) > 1:
         options = " and ".join(f"--{each.value}" for each in chosen)
-        raise UsageError(Message("{options} cannot go together; choose one", options=options))
+        raise UsageError("{options} cannot go together; choose one", options=options)
     return chosen[0] if chosen else Form.TABLE
 
 

@@ -1,7 +1,5 @@
 """The extra of idtone that contains a missing library of a command or a setting."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -11,7 +9,6 @@ from typing import Final
 from idtone import __version__
 
 from ..errors import UsageError
-from ..translation import Message
 
 EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -68,9 +65,7 @@ def require(library: str) -> None:
 
 def _missing(library: str) -> UsageError:
     return UsageError(
-        Message(
-            "this needs {library}, which is not installed: {command}",
-            library=library,
-            command=install_command(EXTRAS[library]),
-        )
+        "this needs {library}, which is not installed: {command}",
+        library=library,
+        command=install_command(EXTRAS[library]),
     )

@@ -2,8 +2,6 @@
 help.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from unicodedata import east_asian_width

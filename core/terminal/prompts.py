@@ -1,11 +1,10 @@
 """Prompts for values that no command line may contain, and checks of words that a history or a ledger keeps."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -26,21 +25,25 @@ def kept_line(text: str, option: str) -> str:
     character = unreadable(text)
     if character and "\n" not in text:
         raise UsageError(
-            Message(
-                "{option} is not a readable text: it has the character {character}; leave it out",
-                option=option,
-                character=character,
-            )
+            "{option} is not a readable text: it has the character {character}; leave it out",
+            option=option,
+            character=character,
         )
     if not text or character or len(text) > 200:
-        raise UsageError(
-            Message("{option} is not a readable text. Write one line of 1 to 200 characters", option=option)
-        )
+        raise UsageError("{option} is not a readable text. Write one line of 1 to 200 characters", option=option)
     if holds_number(text):
-        raise UsageError(
-            Message("{option} contains a telephone number, which others would see; leave it out", option=option)
-        )
+        raise UsageError("{option} contains a telephone number, which others would see; leave it out", option=option)
     return text
+
+
+def day_given(text: str, option: str) -> date:
+    """The day of an option. Raises UsageError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            "{option} {text!r} is not a day; write it like 2026-12-01", option=option, text=text
+        ) from error
 
 
 def number_asked() -> Number:
@@ -73,7 +76,7 @@ def entries_of(lines: Iterable[str]) -> list[str]:
     """
     entries = [_entry(entry) for line in lines for entry in _SEPARATORS.split(line.partition("#")[0]) if entry.strip()]
     if not entries:
-        raise UsageError(Message("no number was given; write one number, range or prefix on each line"))
+        raise UsageError("no number was given; write one number, range or prefix on each line")
     return entries
 
 
@@ -85,10 +88,8 @@ def _entry(text: str) -> str:
         return f"{two[1]}-{two[2]}"
     if _SIDE_BY_SIDE.fullmatch(ascii_form(text)):
         raise UsageError(
-            Message(
-                "numbers stand side by side on one line: two numbers go on two lines, and a range has a hyphen: "
-                "0312340100-0312340199"
-            )
+            "numbers stand side by side on one line: two numbers go on two lines, and a range has a hyphen: "
+            "0312340100-0312340199"
         )
     first, mark, last = _RANGE.sub(_MARK, text.strip()).partition(_MARK)
     if not mark or _MARK in last:
@@ -119,7 +120,7 @@ def ask_line(what: str, hidden: bool = False) -> str:
     print(f"{what}: ", end="", file=sys.stderr, flush=True)  # standard output is for the result
     line = sys.stdin.readline()
     if not line:
-        raise UsageError(Message("{what}: was not given", what=what))
+        raise UsageError("{what}: was not given", what=what)
     return line.strip()
 
 
@@ -135,7 +136,7 @@ def confirmed(question: str) -> bool:
         answer = line.strip().lower()
         if answer in _ANSWERS:
             return _ANSWERS[answer]
-        print(translated(Message("answer with y (yes) or n (no)")), file=sys.stderr)
+        print(translated("answer with y (yes) or n (no)"), file=sys.stderr)
 
 
 _ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": False, "いいえ": False, "": False}
@@ -148,9 +149,9 @@ def ask_secret(question: str, twice: bool = False) -> str:
     shown = translated(question)
     while True:
         first = str(typer.prompt(shown, hide_input=True, err=True))
-        if not twice or typer.prompt(translated(Message("The same again")), hide_input=True, err=True) == first:
+        if not twice or typer.prompt(translated("The same again"), hide_input=True, err=True) == first:
             return first
-        print(translated(Message("the two differ; type both again")), file=sys.stderr)
+        print(translated("the two differ; type both again"), file=sys.stderr)
 
 
 def ask_passphrase(whose: str, twice: bool = False) -> str:
@@ -167,11 +168,7 @@ def ask_passphrase(whose: str, twice: bool = False) -> str:
         return ask_secret(Message("Passphrase {whose}", whose=whose), twice)
     except typer.Abort as error:
         raise TrustError(
-            Message(
-                "there is no passphrase {whose}; without a terminal, set {passphrase}",
-                whose=whose,
-                passphrase=PASSPHRASE,
-            )
+            "there is no passphrase {whose}; without a terminal, set {passphrase}", whose=whose, passphrase=PASSPHRASE
         ) from error
 
 
@@ -180,12 +177,12 @@ def number_of(text: str) -> Number:
     try:
         return parse_japanese(text)
     except NumberError as error:
-        raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+        raise UsageError("that number cannot be used: {error}", error=error) from error
 
 
 def any_number_of(text: str) -> Number:
     """The same as `number_of`, but a foreign number is allowed too. Raises UsageError."""
     number = parse(text)
     if not number.known:
-        raise UsageError(Message("that is not a telephone number; write it like 0312345678 or +12025550123"))
+        raise UsageError("that is not a telephone number; write it like 0312345678 or +12025550123")
     return number

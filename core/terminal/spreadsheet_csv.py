@@ -1,7 +1,5 @@
 """CSV (RFC 4180) whose texts a spreadsheet does not take for formulas."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

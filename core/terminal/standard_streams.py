@@ -1,7 +1,5 @@
 """Standard output and error of a command: readers that end early, full disks, and characters of all encodings. I/O."""
 
-from __future__ import annotations
-
 import io
 import os
 import select

@@ -1,7 +1,5 @@
 """Typer's commands and groups with our help and our usage errors, in the language of the environment."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,7 +9,7 @@ from typing import Any, Final, TextIO
 import typer
 import typer.core
 
-from ..translation import Message, is_japanese, paragraphs, template, translated
+from ..translation import is_japanese, paragraphs, template, translated
 from .usage_errors import usage_message
 
 _OwnError: Any = typer.BadParameter.__base__
@@ -27,10 +25,10 @@ class _UseError(_OwnError):  # type: ignore[misc]  # Typer exports no name of it
     """A usage error: the usage, the place of the help, and the problem, in the language of the environment."""
 
     def show(self, file: TextIO | None = None) -> None:
-        lines = [translated(Message(_ERROR, problem=translated(usage_message(self.message))))]
+        lines = [translated(_ERROR, problem=translated(usage_message(self.message)))]
         if self.ctx is not None:
             usage = self.ctx.get_usage()
-            lines[:0] = [usage, translated(Message(_TRY, command=self.ctx.command_path)), ""]
+            lines[:0] = [usage, translated(_TRY, command=self.ctx.command_path), ""]
         print(*lines, sep="\n", file=file or sys.stderr)
 
 

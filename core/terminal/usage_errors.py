@@ -1,7 +1,5 @@
 """Typer's own usage errors as translatable messages; Typer writes them in English only. Pure."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from typing import Final

@@ -4,8 +4,6 @@ Sends its standard input, as this user and in these groups (the first one is the
 until the other side ends the connection.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """A fake Asterisk for AGI, for responses that the real one does not give on demand."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

@@ -1,7 +1,5 @@
 """Call control for both interfaces, with evidence in memory."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from idtone.call_control import journal_lines

@@ -1,7 +1,5 @@
 """Lines of the journal, in the hook's form."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from urllib.parse import quote
 

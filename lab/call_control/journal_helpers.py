@@ -1,7 +1,5 @@
 """Helpers for tests of the journal and its reader."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time

@@ -1,7 +1,5 @@
 """A ledger in memory with the interface that call control uses; the registry and the calls of these tests."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable
 from concurrent.futures import Future

@@ -1,7 +1,5 @@
 """Other users of the machine, such as the service's and Asterisk's."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The rules for the sounds that a called phone heard."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from lab import voices

@@ -1,7 +1,5 @@
 """The proofs of a call on a real Asterisk: both phones, the hook's result, and the evidence."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace

@@ -3,8 +3,6 @@
 Global variables set the carrier's behaviour.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Parts that the tests of a restarting service share."""
 
-from __future__ import annotations
-
 import asyncio
 
 from lab.lab import Lab, Placed, until

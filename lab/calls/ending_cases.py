@@ -1,7 +1,5 @@
 """The acts of each party at each step of a call, on a real Asterisk."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 

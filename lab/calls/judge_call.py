@@ -3,8 +3,6 @@
 Pure: the phones' captures were measured before.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final

@@ -2,8 +2,6 @@
 the ledger.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 import time

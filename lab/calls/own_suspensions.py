@@ -1,7 +1,5 @@
 """The member's own suspensions on the node of a running service: its commands, and their effects."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from typing import Any

@@ -2,8 +2,6 @@
 meanwhile. All is drawn from a seed, so that a path can be repeated.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass

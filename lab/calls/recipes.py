@@ -4,8 +4,6 @@ Beside them are the dialplans that FreePBX and Wazo generate (lab/systems). The 
 every number at the far end.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping

@@ -1,7 +1,5 @@
 """A blow that hits calls at every step at once, over both interfaces, and the fate of each call."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal

@@ -1,7 +1,5 @@
 """A number that is suspended while its calls are in progress."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from lab.incoming_call import IncomingCall

@@ -1,7 +1,5 @@
 """Calls at an even rate, and the sound that each of them received."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

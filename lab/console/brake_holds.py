@@ -1,7 +1,5 @@
 """Examples of the brake's holds for pages: one of each step, one of a number, on this node and on another."""
 
-from __future__ import annotations
-
 from idtone.call_control.brake.limits import BrakeStep, LineKind, SubjectKind
 from idtone.call_control.brake.shared_stops import Hold, token_of
 from idtone.call_control.brake.state_files import state_path, write_state

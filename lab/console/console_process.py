@@ -1,7 +1,5 @@
 """`idtone console` as a separate process."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 from collections.abc import Iterator

@@ -6,8 +6,6 @@ The calls of the last day are invented (`past_calls`); those from now on are rea
 listens on 127.0.0.1 only. Stops everything that it started.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import secrets

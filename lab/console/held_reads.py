@@ -15,7 +15,6 @@ from idtone.console.operator.call_query import CallQuery
 from idtone.console.read_process import others_wait
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 from idtone.ledger.store import call_search
 from idtone.ledger.store.call_search import NEWEST
 from idtone.ledger.store.sqlite import path_of
@@ -67,7 +66,7 @@ def held_part(settings: Settings, *_: object) -> CsvPart:
 def held_pack(file: Path, key: str, limit: int) -> None:
     """A held verification; the form has the folder in place of the key."""
     Held(Path(key)).wait()
-    raise UsageError(Message("late"))
+    raise UsageError("late")
 
 
 def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
@@ -91,7 +90,7 @@ def until_others_wait() -> str:
 
 
 def failing(path: str) -> None:
-    raise UsageError(Message("{path} is missing", path=path))
+    raise UsageError("{path} is missing", path=path)
 
 
 def greedy() -> int:

@@ -1,7 +1,5 @@
 """Senders of the forms on the office's pages, their entries, and the results on the pages and in the history."""
 
-from __future__ import annotations
-
 import re
 
 from idtone.console.access.rights import Role

@@ -1,7 +1,5 @@
 """Stops by a node's operator: one in force on two of three nodes, one that waits for a second person, one lifted."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from idtone.core.number_spans import NumberSpan

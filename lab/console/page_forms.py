@@ -1,7 +1,5 @@
 """The forms of a page by its HTML, and their sending with empty fields."""
 
-from __future__ import annotations
-
 import http.client
 import secrets
 from collections.abc import Iterator, Mapping

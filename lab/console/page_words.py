@@ -1,7 +1,5 @@
 """Finds words for programs in a page (moments, codes), and English sentences in a Japanese page."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser

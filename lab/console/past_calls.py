@@ -2,8 +2,6 @@
 service. No phone rang: the decisions are invented, but every step is written as the service writes it.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta

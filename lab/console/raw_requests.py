@@ -1,7 +1,5 @@
 """Requests to the console octet by octet, in forms that no browser sends."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import suppress
 

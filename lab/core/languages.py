@@ -1,7 +1,5 @@
 """The environment that sets a command's language."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -1,7 +1,5 @@
 """A value for each setting that is not its default."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 

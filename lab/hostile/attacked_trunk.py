@@ -2,8 +2,6 @@
 lab's.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from textwrap import dedent
 from typing import Final

@@ -6,8 +6,6 @@ It runs in a separate process, so that it does not delay the phones of honest ca
 ready, each second, and at the end.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

@@ -4,8 +4,6 @@ They vary each header that the hook or Asterisk's JSON reads: its length up to a
 and its repetitions. One in thirty is a torture message of `torture`.
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Characters with a meaning in one of the languages that process them."""
 
-from __future__ import annotations
-
 from typing import Final
 
 META: Final[dict[str, bytes]] = {

@@ -3,8 +3,6 @@
 The callers and phones of `lab` refuse to write or to read most of this, as they should.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re

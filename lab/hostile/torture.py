@@ -3,8 +3,6 @@
 `MARK`, `OWN`, `HOST` and `OVER` are filled in as in `invites`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

@@ -3,8 +3,6 @@
 python -m lab.ledger.example_pack writes it to tests/ledger/example, and prints the blocks of the document
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

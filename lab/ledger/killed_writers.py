@@ -1,7 +1,5 @@
 """Processes that write a ledger until they are killed. They are forked from one that has imported everything."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -1,6 +1,4 @@
 """Tables of a future version."""
 
-from __future__ import annotations
-
 NEXT = ("ALTER TABLE steps ADD COLUMN more {whole}", "CREATE INDEX ix_steps_more ON steps (more)")
 """Tables that a later version may add."""

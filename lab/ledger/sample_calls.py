@@ -1,7 +1,5 @@
 """Calls of every kind, for searches and counts."""
 
-from __future__ import annotations
-
 from idtone.core.calls import Decision, Outcome, Party, Reason
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step

@@ -1,7 +1,5 @@
 """The evidence of calls, and the places of tests' ledgers."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Acts of tests on a ledger's file: write, read, verify, lock and damage it."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -20,7 +18,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 
-from .sample_evidence import LOG, SEED, days_of, key_ring_of, wait_until
+from .sample_evidence import KEY, LOG, SEED, days_of, key_ring_of, wait_until
 
 
 def writer_of(url: str, *reserve_bytes: int) -> LedgerWriter:
@@ -34,6 +32,13 @@ def write(url: str, *calls: Iterable[Step]) -> None:
         futures = [writer.append(step) for call in calls for step in call]
     for future in futures:
         future.result(0)
+
+
+def write_keys(folder: Path) -> None:
+    """The keys beside a ledger: what opens its numbers, and what signs it."""
+    for name, octets in (("key", KEY), ("key.sign", SEED)):
+        (folder / name).write_bytes(octets)
+        (folder / name).chmod(0o600)
 
 
 def together(writer: LedgerWriter, group: Iterable[Step]) -> None:

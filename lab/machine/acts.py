@@ -1,7 +1,5 @@
 """The acts of an operator's first month, and their commands on the pages."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

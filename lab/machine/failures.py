@@ -3,8 +3,6 @@
 `first_month.py` causes each of them and measures. `when-something-fails.md` has the same table for operators.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

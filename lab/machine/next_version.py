@@ -1,7 +1,5 @@
 """The same packages as a later version of the product, for tests of an upgrade and of the way back."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final

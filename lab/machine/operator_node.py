@@ -1,7 +1,5 @@
 """A Japanese operator's node: a fresh Debian 13 on which the commands of the pages were run."""
 
-from __future__ import annotations
-
 import email
 import json
 import time

@@ -1,7 +1,5 @@
 """An Asterisk that runs in a machine, as Asterisk's user there, and has nothing of idtone before its setup."""
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import replace
 from pathlib import Path

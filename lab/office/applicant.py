@@ -1,7 +1,5 @@
 """An applicant's submission by the desk's public form, in its stored form."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """An Asterisk without idtone, and the commands that set it up."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd

@@ -1,7 +1,5 @@
 """Work that is killed before one of its acts on files: opening for writing, flushing, renaming or removing."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

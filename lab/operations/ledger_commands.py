@@ -1,13 +1,17 @@
 """Commands of the ledger, and settings with a ledger for them."""
 
-from __future__ import annotations
-
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import rfc8785
 from typer.testing import CliRunner, Result
 
 from idtone.core.errors import IdtoneError
-from idtone.core.settings.settings import load_settings
+from idtone.core.settings.settings import LedgerSettings, load_settings
+from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
+from idtone.ledger.disclosure.pack_file import write_zip
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.sample_evidence import decided, heard_call, put
@@ -27,6 +31,17 @@ def run(*arguments: object) -> Result:
     if isinstance(result.exception, IdtoneError):
         raise result.exception
     return result
+
+
+def reseal(pack: Path, ledger: LedgerSettings, files: Mapping[str, bytes]) -> None:
+    """As the member could do it, who has the signing key."""
+    manifest = json.loads(files[MANIFEST])
+    manifest["files"] = {
+        name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in (MANIFEST, SEAL)
+    }
+    changed = {**files, MANIFEST: rfc8785.dumps(manifest)}
+    signer = KeyRing.of(ledger, "pbx-1").signer_of("pbx-1/idtone")
+    write_zip(pack, changed | {SEAL: seal(changed, manifest["case"], signer)})
 
 
 def write_settings(folder: Path) -> Path:

@@ -1,7 +1,5 @@
 """Changes that a holder of the signing key could make in the manifest of a pack by two persons."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

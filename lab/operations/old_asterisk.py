@@ -3,8 +3,6 @@
 Not a part of `make test`: tests/operations/setup/test_refusal.py tests the same with a script.
 """
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Debian's baresip. It records what it plays, after its buffers; the module ctrl_tcp shows and controls it."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

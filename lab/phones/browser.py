@@ -1,7 +1,5 @@
 """A phone in a real Chromium: JsSIP over a WebSocket, WebRTC, and the sound in WebAudio."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

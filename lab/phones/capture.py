@@ -1,7 +1,5 @@
 """A capture of a phone's ports on the loopback interface, independent of the phone. It needs root on Linux."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -3,8 +3,6 @@
 None of it is a part of idtone, nor needed to develop it. Versions are fixed, so that figures stay comparable.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform

@@ -1,7 +1,5 @@
 """Debian's linphonec, with files in place of a sound card."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

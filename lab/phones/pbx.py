@@ -1,7 +1,5 @@
 """An Asterisk for other makers' phones: over UDP, TCP, TLS and WebSocket, with SRTP, DTLS and ICE."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -3,8 +3,6 @@
 Parties of these calls send silence, so loud parts are the sound. A frame is 20 ms of the sound without its pauses.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +50,6 @@ class Received:
     @property
     def whole(self) -> bool:
         return self.loud >= self.of and self.verdict is not ToneVerdict.ABSENT
-
-    @property
-    def received_ms(self) -> int:
-        return round(self.loud * FRAME_S * 1000)
 
 
 class Judge:

@@ -1,7 +1,5 @@
 """A real rtpengine as the media relay between the PBX and a phone: in userspace, and driven by its ng protocol."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

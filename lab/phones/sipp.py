@@ -1,7 +1,5 @@
 """SIPp as a called phone that sends nothing; the packets go to a port of ours, where every octet is recorded."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import ExitStack
 from typing import Self

@@ -1,7 +1,5 @@
 """The file of a compiled registry."""
 
-from __future__ import annotations
-
 from idtone.registry.compiled_registry import Compiled, pack_parts
 
 

@@ -1,7 +1,5 @@
 """Decodes and measures the output of the synthesis and the encoders."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

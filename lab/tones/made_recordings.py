@@ -1,7 +1,5 @@
 """Makes recordings for the tests from synthesised sounds."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Makes profiles for the tests, from values instead of files."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from idtone.tones.profile import Profile, build_profile

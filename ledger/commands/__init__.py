@@ -1,7 +1,5 @@
 """`idtone ledger`: reads, verifies and proves the evidence. `idtone-evidence` has the other commands for evidence."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 
 app = command_line.group("The evidence of decisions and of the sounds sent (再生証跡).")

@@ -104,7 +104,7 @@ def list_calls(
     """
     form = command_line.form(as_json, as_csv, as_tsv)
     if follow and until is not None:
-        raise UsageError(Message("--follow has no end, and --until names one; leave out one of them"))
+        raise UsageError("--follow has no end, and --until names one; leave out one of them")
     start, end = _range(since, until)
 
     wanted = CallFilter(None, outcome, reason, member, licence, delivery, fallback, odd).accepts
@@ -196,7 +196,7 @@ def find(
     the command asks for it, or reads it from standard input. With --sip-call-id - it reads the Call-ID in the same way.
     """
     if number is not None and sip_call_id is not None:
-        raise UsageError(Message("--number and --sip-call-id are two searches; leave out one of them"))
+        raise UsageError("--number and --sip-call-id are two searches; leave out one of them")
     wanted = _wanted_number(number) if sip_call_id is None else None
     wanted_id = _wanted_sip_call_id(sip_call_id) if sip_call_id is not None else ""
     first, last = _range(since, until)
@@ -205,16 +205,14 @@ def find(
     records = ledgers.find(wanted, first, last) if wanted else ledgers.find_sip_call_id(wanted_id, first, last)
     for name in without_keys(ledgers.nodes):
         print(
-            translated(Message("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name)),
+            translated("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name),
             file=sys.stderr,
         )
     if form is not command_line.Form.TABLE or records:
         _print(records, form, ledgers.is_shared)
     else:
         print(
-            translated(
-                Message("no call with this {what} was found", what=Message("number") if wanted else "SIP Call-ID")
-            ),
+            translated("no call with this {what} was found", what=Message("number") if wanted else "SIP Call-ID"),
             file=sys.stderr,
         )
     if not records:
@@ -269,7 +267,7 @@ def _wanted_number(text: str | None) -> Number:
     """The number to search for, from the option or typed by the person. Raises UsageError."""
     wanted = parse(text if text is not None else _asked_for("telephone number"))
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
-        raise UsageError(Message("only telephone numbers can be found; write it like 0312345678"))
+        raise UsageError("only telephone numbers can be found; write it like 0312345678")
     return wanted
 
 
@@ -277,7 +275,7 @@ def _wanted_sip_call_id(text: str) -> str:
     """The SIP Call-ID in the form of the ledger. Raises UsageError."""
     wanted = kept_sip_call_id(_asked_for("SIP Call-ID") if text == "-" else text)
     if not wanted:
-        raise UsageError(Message("the SIP Call-ID is empty; copy it from the header Call-ID"))
+        raise UsageError("the SIP Call-ID is empty; copy it from the header Call-ID")
     return wanted
 
 
@@ -310,7 +308,7 @@ def show(
     holder = ledgers.with_call(call_id)
     record = holder.reader.record(call_id) if holder else None
     if record is None:
-        print(translated(Message("the ledger holds no call {call_id}", call_id=call_id)), file=sys.stderr)
+        print(translated("the ledger holds no call {call_id}", call_id=call_id), file=sys.stderr)
         command_line.exit_negative()
     if as_json:
         steps = [
@@ -334,9 +332,9 @@ def show(
         for step in record.steps
     )
     if record.delivery:
-        print(translated(Message("sound: {delivery}", delivery=delivery_in_english(record))))
+        command_line.say("sound: {delivery}", delivery=delivery_in_english(record))
     for anomaly in record.anomalies:
-        print(translated(Message("anomaly: {anomaly}", anomaly=anomaly)))
+        command_line.say("anomaly: {anomaly}", anomaly=anomaly)
 
 
 def _line(record: Record) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import redirect_stdout
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,7 +16,7 @@ from idtone.core.japan import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.terminal.prompts import day_given
 
 from ..disclosure.deliveries import disclosure_of_pack, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
@@ -59,7 +59,7 @@ def deliver(
     """
     output = command_line.chosen_output(output, to_stdout)
     if output is None:
-        raise UsageError(Message("name the receipt's file with -o"))
+        raise UsageError("name the receipt's file with -o")
     settings = load_settings(config)
     name = _PACK if pack == command_line.STREAM else pack.name
     with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
@@ -71,11 +71,7 @@ def deliver(
         if as_json:
             command_line.print_json({"receipt": str(output), "id": export.act, "sha256": export.sha256})
         else:
-            print(
-                translated(
-                    Message("{output}: receipt of {act}, case {case}", output=output, act=export.act, case=export.case)
-                )
-            )
+            command_line.say("{output}: receipt of {act}, case {case}", output=output, act=export.act, case=export.case)
 
 
 def receipt(
@@ -104,13 +100,13 @@ def receipt(
     a different channel from the signature. One receipt counts for each pack.
     """
     if scan and signature:
-        raise UsageError(Message("--scan and --signature cannot go together; choose one"))
+        raise UsageError("--scan and --signature cannot go together; choose one")
     if (signature is None) is not (office_key is None):
-        raise UsageError(Message("--signature and --office-key go together; give both"))
+        raise UsageError("--signature and --office-key go together; give both")
     proof: dict[str, Scalar] = {}
     if scan:
         proof = {"scan": _sha256(scan)}
-    settings, day = load_settings(config), _day(on)
+    settings, day = load_settings(config), day_given(on, "--on")
     with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
         known = disclosures_in(reader.acts())
         export = disclosure_of_pack(file, known, own_key(settings.ledger, settings.node, reader.origin()))
@@ -118,7 +114,7 @@ def receipt(
             try:
                 signer = office_key_digest(_read(file), _read(signature), _read(office_key))
             except ProofError as error:
-                raise UsageError(Message("{signature}: {error}", signature=signature, error=error)) from error
+                raise UsageError("{signature}: {error}", signature=signature, error=error) from error
             proof = {"signature": _sha256(signature), "signature_key": signer}
     person, now = discloser(settings.ledger), datetime.now(UTC)
     act = record_delivery(
@@ -129,12 +125,8 @@ def receipt(
     if as_json:
         command_line.print_json({"id": export.act, "receipt": act, **proof})
     else:
-        print(
-            translated(
-                Message(
-                    "received by {by} on {day}: {act}, case {case}", by=by, day=day, act=export.act, case=export.case
-                )
-            )
+        command_line.say(
+            "received by {by} on {day}: {act}, case {case}", by=by, day=day, act=export.act, case=export.case
         )
 
 
@@ -150,7 +142,7 @@ def confirm(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record that the office has confirmed in writing what it demanded in an emergency."""
-    settings, day = load_settings(config), _day(on)
+    settings, day = load_settings(config), day_given(on, "--on")
     person, now = discloser(settings.ledger), datetime.now(UTC)
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = disclosures_in(reader.acts())
@@ -160,15 +152,8 @@ def confirm(
     if as_json:
         command_line.print_json({"id": disclosure, "confirmation": act})
     else:
-        print(
-            translated(
-                Message(
-                    "confirmed by {reference} on {day}: {disclosure}",
-                    reference=reference,
-                    day=day,
-                    disclosure=disclosure,
-                )
-            )
+        command_line.say(
+            "confirmed by {reference} on {day}: {disclosure}", reference=reference, day=day, disclosure=disclosure
         )
 
 
@@ -196,7 +181,7 @@ def disclosures(
     """
     form, now = command_line.form(as_json, as_csv, as_tsv), datetime.now(UTC)
     if only_figures and overdue:
-        raise UsageError(Message("--figures and --overdue cannot go together; choose one"))
+        raise UsageError("--figures and --overdue cannot go together; choose one")
     today = now.astimezone(JAPAN).date()
     with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own()) as reader:
         found = disclosure_index(reader.acts(), year or today.year, now)
@@ -227,13 +212,6 @@ def disclosures(
 
 def _figures(each: BasisFigures) -> dict[str, object]:
     return {"basis": each.basis, "disclosed": each.disclosed, "refused": each.refused, "calls": each.calls}
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(Message("--on {text!r} is not a day; write it like 2026-12-01", text=text)) from error
 
 
 def _read(path: Path) -> bytes:

@@ -10,7 +10,7 @@ import typer
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import confirmed
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.record_act import record_act
@@ -63,10 +63,6 @@ def forget(
     if as_json:
         command_line.print_json({"destroyed": destroyed})
     else:
-        print(
-            translated(
-                Message(
-                    "the numbers of {days} cannot be opened any more", days=command_line.counted(len(destroyed), "day")
-                )
-            )
+        command_line.say(
+            "the numbers of {days} cannot be opened any more", days=command_line.counted(len(destroyed), "day")
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,8 +11,7 @@ from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import number_asked
-from idtone.core.translation import Message, translated
+from idtone.core.terminal.prompts import day_given, number_asked
 
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.legal_holds import (
@@ -69,19 +68,19 @@ def hold(
     """
     settings, ring = _opened(config)
     now, person = datetime.now(UTC), acting_person()
-    last = _day(until) if until else None
+    last = day_given(until, "--until") if until else None
     checked_until(basis, last, now)
     with LedgerReader.open(settings.ledger.own(), ring.days) as reader:
         if calls:
             found = [whole_id([reader], each) for each in calls]
             if unknown := [each for each in found if not reader.knows(each)]:
-                raise UsageError(Message("the ledger has no call {calls}", calls=", ".join(unknown[:5])))
+                raise UsageError("the ledger has no call {calls}", calls=", ".join(unknown[:5]))
         else:
             begin = parse_since(since, now) if since else None
             found = [each.call_id for each in reader.find(number_asked(), begin)]
         keys = {call: key for call in dict.fromkeys(found) if (key := reader.record_key(call)) is not None}
     if not keys:
-        print(translated(Message("no such call has numbers that can still be opened")))
+        command_line.say("no such call has numbers that can still be opened")
         command_line.exit_negative()
     hold_id = new_hold_id()
     held = ring.days.held
@@ -102,7 +101,7 @@ def hold(
     if as_json:
         command_line.print_json({"hold": hold_id, "act": act, "calls": list(keys)})
     else:
-        print(translated(Message("{hold}: {count:,} calls are held", hold=hold_id, count=len(keys))))
+        command_line.say("{hold}: {count:,} calls are held", hold=hold_id, count=len(keys))
 
 
 def list_holds(
@@ -142,7 +141,7 @@ def lift_hold(
     the keys that are left.
     """
     settings, ring = _opened(config)
-    none_stands = UsageError(Message("no hold {hold!r} stands; look at `idtone-evidence hold list`", hold=hold_id))
+    none_stands = UsageError("no hold {hold!r} stands; look at `idtone-evidence hold list`", hold=hold_id)
     found = _holds(settings).get(hold_id)
     if found is None:
         raise none_stands
@@ -165,7 +164,7 @@ def lift_hold(
     if as_json:
         command_line.print_json({"hold": hold_id, "act": act, "keys_destroyed": forgotten})
     else:
-        print(translated(Message("{hold}: is lifted", hold=hold_id)))
+        command_line.say("{hold}: is lifted", hold=hold_id)
 
 
 def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
@@ -187,11 +186,9 @@ def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
     foreign = first_foreign(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continued_trees.origin))
     if foreign is not None:
         raise LedgerError(
-            Message(
-                "step {step} of the ledger is gone, or the service did not write it so; no key is destroyed: "
-                "`idtone ledger verify` says more",
-                step=foreign,
-            )
+            "step {step} of the ledger is gone, or the service did not write it so; no key is destroyed: "
+            "`idtone ledger verify` says more",
+            step=foreign,
         )
 
 
@@ -202,10 +199,3 @@ def _plain(each: LegalHold, now: datetime) -> dict[str, object]:
         "until": each.until.isoformat() if each.until else None, "due": each.is_due(now),
         "lifted": each.lifted.at.isoformat() if each.lifted else None,
     }  # fmt: skip
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(Message("--until {text!r} is not a day; write it like 2026-12-01", text=text)) from error

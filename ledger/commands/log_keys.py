@@ -19,7 +19,7 @@ from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import confirmed, kept_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.record_act import record_act
@@ -99,8 +99,8 @@ def replace_key(
         command_line.print_json({"log": str(key.public), "before": str(before), "file": str(aside)})
         return
     print(key.public)
-    print(translated(Message("the old tree is set aside as {file}", file=aside)))
-    print(translated(Message("start the service, and give this key to the association and to your witnesses")))
+    command_line.say("the old tree is set aside as {file}", file=aside)
+    command_line.say("start the service, and give this key to the association and to your witnesses")
 
 
 def end(
@@ -126,7 +126,7 @@ def end(
         if not writer.has_ended:
             writer.end(steps.log_ended(new_act_id(), datetime.now(UTC), acting_person(), why))
         elif writer.refusal:
-            raise LedgerError(Message("the end is written and not signed: {why}", why=writer.refusal))
+            raise LedgerError("the end is written and not signed: {why}", why=writer.refusal)
         note = writer.stored_checkpoint
         assert note
         ring.seen.remember(note)
@@ -134,7 +134,7 @@ def end(
     if as_json:
         command_line.print_json({"log": name, "leaves": leaves, "checkpoint": str(note)})
     else:
-        print(translated(Message("{log} has ended with {leaves:,} leaves", log=name, leaves=leaves)))
+        command_line.say("{log} has ended with {leaves:,} leaves", log=name, leaves=leaves)
 
 
 def give_up(
@@ -172,7 +172,7 @@ def give_up(
     persons = 2 if settings.ledger.exports is Exports.TWO_PERSONS else 1
     if first and confirms and not as_json:
         said = Message("{name} gave it up on {at}: {why}", name=first.names, at=local_time(first.at), why=first.why)
-        print(translated(said))
+        command_line.say(said)
     question = Message(
         "Give up the end of {log} for good? Of its {leaves:,} leaves the first {signed:,} are signed, and the others "
         "never will be.",
@@ -210,10 +210,10 @@ def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         command_line.print_json({name: report[name] for name in _REPORT})
     elif report["given_up"]:
-        print(translated(Message("the end of {log} is given up ({act})", log=report["log"], act=report["act"])))
+        command_line.say("the end of {log} is given up ({act})", log=report["log"], act=report["act"])
     else:
         said = Message("another person has to confirm it: idtone-evidence log give-up {log}", log=report["log"])
-        print(translated(said))
+        command_line.say(said)
 
 
 def _unsigned(ring: KeyRing, log: str | None) -> Continued:
@@ -221,9 +221,7 @@ def _unsigned(ring: KeyRing, log: str | None) -> Continued:
     without = ring.continued_trees.without_end
     waiting = {each.after: each for each in (without if log else ring.continued_trees.unsigned or without)}
     if log is None and len(waiting) > 1:
-        raise UsageError(
-            Message("several logs wait for the signature of their end; name one: {logs}", logs=", ".join(waiting))
-        )
+        raise UsageError("several logs wait for the signature of their end; name one: {logs}", logs=", ".join(waiting))
     found = waiting.get(log or next(iter(waiting), ""))
     if found is None:
         raise UsageError(
@@ -242,16 +240,16 @@ def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWr
     ledger = settings.ledger
     path = path_of(ledger.own())
     if not path.exists():
-        raise LedgerError(Message("{path}: there is no ledger", path=path))
+        raise LedgerError("{path}: there is no ledger", path=path)
     ring = KeyRing.of(ledger, settings.node)
     try:
         writer = GroupWriter.open(path, settings.node, ring, None, follows)
     except LedgerInUseError as error:
-        raise LedgerError(Message("{error}: stop the service first (systemctl stop idtone)", error=error)) from error
+        raise LedgerError("{error}: stop the service first (systemctl stop idtone)", error=error) from error
     try:
         yield writer, ring.renewed()
     except OSError as error:
-        raise LedgerError(Message("{path}: {reason}", path=path, reason=error.strerror)) from error
+        raise LedgerError("{path}: {reason}", path=path, reason=error.strerror) from error
     finally:
         writer.close()
 
@@ -269,7 +267,7 @@ def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
         raise UsageError(str(error)) from error
     key = VerifierKey(origin, Algorithm.ED25519, keys.read_token(token))
     if key.public == ring.signer.key.public:
-        raise UsageError(Message("{token}: this is the present key; make another one in the token", token=token))
+        raise UsageError("{token}: this is the present key; make another one in the token", token=token)
     return NextKey(key, token, {})
 
 

@@ -48,7 +48,7 @@ def monitor(
     followed = read_monitored(logs_file)
     over = threading.Event()
     if as_json and not once:
-        raise UsageError(Message("--json prints what one look has found; add --once"))
+        raise UsageError("--json prints what one look has found; add --once")
     with Monitor(followed).held() as held, _ended_by_signal(over):
         if not once:
             log = load_settings(config).log
@@ -85,17 +85,17 @@ def _tell(report: LogReport) -> None:
         leaves=report.leaves,
         judged=report.known.checked,
     )
-    print(translated(head))
+    command_line.say(head)
     if report.trouble:
         print(f"  {translated(report.trouble)}")
     print_given_up_ends(each.to_json() for each in report.known.ends_given_up.counted)
     if report.given_up:
         print(f"  {translated(report.given_up)}")
     for each in report.alarms:
-        print(translated(Message("  ALARM {kind}, since {since}: ", kind=each.kind, since=second(each.since))), end="")
-        print(translated(each.text))
+        print(translated("  ALARM {kind}, since {since}: ", kind=each.kind, since=second(each.since)), end="")
+        command_line.say(each.text)
         if each.proof:
-            print(translated(Message("  proof {path}", path=each.proof)))
+            command_line.say("  proof {path}", path=each.proof)
 
 
 def verify_split_view(
@@ -125,18 +125,14 @@ def verify_split_view(
     if as_json:
         command_line.print_json({"proven": not fault, "log": str(log), "leaves": list(sizes), "fault": fault})
     elif fault:
-        print(translated(Message("NOT PROVEN: {fault}", fault=fault)))
+        command_line.say("NOT PROVEN: {fault}", fault=fault)
     else:
-        print(
-            translated(
-                Message(
-                    "proven: {log} has signed two histories, one with a head of {first:,} leaves and one with a head "
-                    "of {second:,}; they differ within the first {first:,}",
-                    log=log.name,
-                    first=sizes[0],
-                    second=sizes[1],
-                )
-            )
+        command_line.say(
+            "proven: {log} has signed two histories, one with a head of {first:,} leaves and one with a head "
+            "of {second:,}; they differ within the first {first:,}",
+            log=log.name,
+            first=sizes[0],
+            second=sizes[1],
         )
     if fault:
         command_line.exit_negative()

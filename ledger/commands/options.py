@@ -20,7 +20,7 @@ from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, LedgerSettings, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 
 from ..evidence.call_record import iso_ms
 from ..keys.day_keys import DayKeys
@@ -93,12 +93,10 @@ def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
     if len(found) > 1:
         more = ", …" if len(found) > _CANDIDATES else ""
         raise UsageError(
-            Message(
-                "several calls have ids that begin with {given}: {names}{more}; write more of it",
-                given=given,
-                names=", ".join(found[:_CANDIDATES]),
-                more=more,
-            )
+            "several calls have ids that begin with {given}: {names}{more}; write more of it",
+            given=given,
+            names=", ".join(found[:_CANDIDATES]),
+            more=more,
         )
     return found[0] if found else given
 
@@ -108,9 +106,9 @@ def parse_day(text: str, now: datetime) -> str:
     try:
         day = date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise UsageError(Message("--before {text!r} is not a day; write it like 2026-11-01", text=text)) from error
+        raise UsageError("--before {text!r} is not a day; write it like 2026-11-01", text=text) from error
     if day > day_of(now):
-        raise UsageError(Message("--before {day} is in the future; today's numbers are still being sealed", day=day))
+        raise UsageError("--before {day} is in the future; today's numbers are still being sealed", day=day)
     return day
 
 
@@ -135,16 +133,12 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
             moment = moment.replace(tzinfo=JAPAN)
     except (ValueError, OverflowError) as error:
         raise UsageError(
-            Message(
-                "{option} {text!r} is not a time; write 2h, 7d, 2026-11-01 or 2026-11-01T09:00:00+09:00",
-                option=option,
-                text=text,
-            )
+            "{option} {text!r} is not a time; write 2h, 7d, 2026-11-01 or 2026-11-01T09:00:00+09:00",
+            option=option,
+            text=text,
         ) from error
     if moment.utcoffset() is None:
-        raise UsageError(
-            Message("{option} {text!r} has no time zone; add it, for Japan +09:00", option=option, text=text)
-        )
+        raise UsageError("{option} {text!r} has no time zone; add it, for Japan +09:00", option=option, text=text)
     return moment
 
 
@@ -167,7 +161,7 @@ def ledgers_now(config: Path | None, ledger: str | None, node: str | None, keys:
     by_node |= dict(map(_keys, keys))
     if not settings.is_shared():
         if node is not None:
-            raise UsageError(Message("--node selects a node of a PostgreSQL, but this ledger is the file of one node"))
+            raise UsageError("--node selects a node of a PostgreSQL, but this ledger is the file of one node")
         return Ledgers.of_file(settings.url, whole.node, settings.log_origin(whole.node), by_node.get(whole.node))
     return Ledgers.in_postgresql(Server.all_of(settings), by_node, node)
 
@@ -175,9 +169,7 @@ def ledgers_now(config: Path | None, ledger: str | None, node: str | None, keys:
 def _keys(option: str) -> tuple[str, DayKeys]:
     node, _, file = option.partition("=")
     if not node or not file:
-        raise UsageError(
-            Message("--keys {option!r} is not a node and a file; write it like pbx-2=pbx-2.key", option=option)
-        )
+        raise UsageError("--keys {option!r} is not a node and a file; write it like pbx-2=pbx-2.key", option=option)
     return node, days_by(Path(file))
 
 
@@ -186,11 +178,9 @@ def parse_key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:
     try:
         key = VerifierKey.parse(text)
     except ProofError as error:
-        raise UsageError(Message("{option}: {error}", option=option, error=error)) from error
+        raise UsageError("{option}: {error}", option=option, error=error) from error
     if key.algorithm is not algorithm:
-        raise UsageError(
-            Message("{option}: this key is of another kind: {wanted}", option=option, wanted=_MEANT[algorithm])
-        )
+        raise UsageError("{option}: this key is of another kind: {wanted}", option=option, wanted=_MEANT[algorithm])
     return key
 
 
@@ -207,9 +197,9 @@ def read_roots(path: Path) -> list[Certificate]:
     try:
         return roots_of(path.read_bytes())
     except OSError as error:
-        raise UsageError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except ProofError as error:
-        raise UsageError(Message("{path}: {error}", path=path, error=error)) from error
+        raise UsageError("{path}: {error}", path=path, error=error) from error
 
 
 def read_checkpoints(paths: Sequence[Path]) -> list[tuple[str, Note]]:
@@ -221,11 +211,9 @@ def _note(path: Path) -> Note:
     try:
         return Note.parse(path.read_bytes())
     except OSError as error:
-        raise UsageError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except ProofError as error:
-        raise UsageError(
-            Message("{path}: {error}; name a file with a signed checkpoint", path=path, error=error)
-        ) from error
+        raise UsageError("{path}: {error}; name a file with a signed checkpoint", path=path, error=error) from error
 
 
 def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, str]:
@@ -245,7 +233,7 @@ def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
             "are signed",
             **{**each, "by": ", ".join(each["by"])},
         )
-        print(translated(said))
+        command_line.say(said)
 
 
 def answerable(settings: LedgerSettings) -> Person:
@@ -253,11 +241,9 @@ def answerable(settings: LedgerSettings) -> Person:
     person = acting_person()
     if not person.is_by_console and person.uid in (0, settings.key_file.stat().st_uid):
         raise UsageError(
-            Message(
-                "{name} is no person's own account, and exports take two persons here (ledger.exports); "
-                "log in as yourself and run this by sudo, as the user that `idtone serve` runs as",
-                name=person.name,
-            )
+            "{name} is no person's own account, and exports take two persons here (ledger.exports); "
+            "log in as yourself and run this by sudo, as the user that `idtone serve` runs as",
+            name=person.name,
         )
     return person
 

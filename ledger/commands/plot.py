@@ -1,7 +1,5 @@
 """Statistics as a PNG: calls by day, member or licence, and the share of calls whose sounds were sent."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -135,80 +135,48 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
     name = f"{report['node']}: " if with_node else ""
     for fault in report["faults"]:
         print(f"{name}{translated(fault)}")
-    print(
-        translated(
-            Message(
-                "{name}{verdict}: {leaves:,} leaves of {steps:,} steps",
-                name=name,
-                verdict=Message("good") if report["good"] else Message("NOT GOOD"),
-                leaves=report["leaves"],
-                steps=report["steps"],
-            )
-        )
+    command_line.say(
+        "{name}{verdict}: {leaves:,} leaves of {steps:,} steps",
+        name=name,
+        verdict=Message("good") if report["good"] else Message("NOT GOOD"),
+        leaves=report["leaves"],
+        steps=report["steps"],
     )
     if report["key_from"] == "postgresql":
-        print(
-            translated(
-                Message(
-                    "  key          PostgreSQL itself has it: compare it with what `idtone-evidence log key` prints on "
-                    "the node"
-                )
-            )
+        command_line.say(
+            "  key          PostgreSQL itself has it: compare it with what `idtone-evidence log key` prints on the node"
         )
         print(f"               {report['log']}")
     for each in report["signed"]:
-        print(
-            translated(
-                Message("  signed       {leaves:,} leaves ({source})", leaves=each["leaves"], source=each["source"])
-            )
-        )
+        command_line.say("  signed       {leaves:,} leaves ({source})", leaves=each["leaves"], source=each["source"])
     if report["missing_leaves"]:
-        print(
-            translated(
-                Message(
-                    "  missing      {missing_leaves:,} leaves that this node has signed: not replicated yet, or cut "
-                    "off",
-                    missing_leaves=report["missing_leaves"],
-                )
-            )
+        command_line.say(
+            "  missing      {missing_leaves:,} leaves that this node has signed: not replicated yet, or cut off",
+            missing_leaves=report["missing_leaves"],
         )
-    print(translated(Message("  root         {root}", root=report["root"])))
+    command_line.say("  root         {root}", root=report["root"])
     if told := report["continues"]:
-        print(
-            translated(
-                Message(
-                    "  continues    {origin} after {leaves:,} leaves, set aside as {file}",
-                    origin=told["origin"],
-                    leaves=told["leaves"],
-                    file=told["file"],
-                )
-            )
+        command_line.say(
+            "  continues    {origin} after {leaves:,} leaves, set aside as {file}",
+            origin=told["origin"],
+            leaves=told["leaves"],
+            file=told["file"],
         )
         if key := told.get("key"):
-            print(translated(Message("               whose key was {key}", key=key)))
+            command_line.say("               whose key was {key}", key=key)
     if report["compromised_after"] is not None:
-        print(
-            translated(
-                Message(
-                    "  compromised  the key is not trusted: only the first {leaves:,} leaves count",
-                    leaves=report["compromised_after"],
-                )
-            )
+        command_line.say(
+            "  compromised  the key is not trusted: only the first {leaves:,} leaves count",
+            leaves=report["compromised_after"],
         )
     if ended := report["ended"]:
-        print(
-            translated(Message("  ended        {at}, by {by}: {why}", at=ended["at"], by=ended["by"], why=ended["why"]))
-        )
+        command_line.say("  ended        {at}, by {by}: {why}", at=ended["at"], by=ended["by"], why=ended["why"])
         if key := ended.get("next_key"):
-            print(translated(Message("               it continues with the key {key}", key=key)))
+            command_line.say("               it continues with the key {key}", key=key)
     print_given_up_ends(report["gives_up"])
-    print(
-        translated(
-            Message(
-                "  in progress  {open_calls}, whose steps are in no leaf yet",
-                open_calls=command_line.counted(report["open_calls"], "call"),
-            )
-        )
+    command_line.say(
+        "  in progress  {open_calls}, whose steps are in no leaf yet",
+        open_calls=command_line.counted(report["open_calls"], "call"),
     )
 
 
@@ -236,9 +204,7 @@ def prove(
     if not proven:
         print(
             translated(
-                Message(
-                    "no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", call_id=call_id
-                )
+                "no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", call_id=call_id
             ),
             file=sys.stderr,
         )
@@ -259,7 +225,7 @@ def _keys(texts: Sequence[str]) -> list[VerifierKey]:
     keys = list(dict.fromkeys(map(_parse_key, texts)))
     for key, other in pairwise(sorted(keys, key=lambda key: key.name)):
         if key.name == other.name:
-            raise UsageError(Message("--log-key: two keys of {name} are given; a ledger has one", name=key.name))
+            raise UsageError("--log-key: two keys of {name} are given; a ledger has one", name=key.name)
     return keys
 
 
@@ -267,4 +233,4 @@ def _parse_key(text: str) -> VerifierKey:
     try:
         return VerifierKey.parse(text)
     except ProofError as error:
-        raise UsageError(Message("--log-key: {error}", error=error)) from error
+        raise UsageError("--log-key: {error}", error=error) from error

@@ -76,12 +76,12 @@ def reconcile(
     if first is None or last is None:
         within = extent(records.rows())
         if within is None:
-            raise UsageError(Message("{path}: no record has a SIP Call-ID; name the column with --call-id", path=file))
+            raise UsageError("{path}: no record has a SIP Call-ID; name the column with --call-id", path=file)
         first, last = first or within[0], last or within[1]
     ledgers = ledgers_of(config, ledger, node, keys or ())
     for name in without_keys(ledgers.nodes):
         print(
-            translated(Message("not compared: {name}, whose keys are not here (--keys {name}=FILE)", name=name)),
+            translated("not compared: {name}, whose keys are not here (--keys {name}=FILE)", name=name),
             file=sys.stderr,
         )
     with Reconciliation.opened(first, last) as comparison:
@@ -92,7 +92,7 @@ def reconcile(
                 compared_nodes += 1
         if not compared_nodes:
             raise LedgerError(
-                Message("SIP Call-IDs are compared with the ledger's key only: run this as a user who may read it")
+                "SIP Call-IDs are compared with the ledger's key only: run this as a user who may read it"
             )
         for row in records.rows():
             comparison.add_row(row)
@@ -110,7 +110,7 @@ def _zone(name: str | None) -> ZoneInfo | None:
     try:
         return None if name is None else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UsageError(Message("--zone {name!r} is not known; write it like Asia/Tokyo", name=name)) from error
+        raise UsageError("--zone {name!r} is not known; write it like Asia/Tokyo", name=name) from error
 
 
 def _report(compared: Compared, rows: list[MissingRow], calls: list[MissingCall]) -> dict[str, object]:
@@ -155,12 +155,10 @@ def _lines(file: Path, compared: Compared, rows: list[MissingRow], calls: list[M
     lines = [translated(each) for each in said]
     lines += [f"  {name}:{each.line}  {local_time(each.at)}" for each in rows]
     lines += _more(compared.not_in_ledger - len(rows))
-    lines.append(
-        translated(Message("{file} lacks {count:,} calls of the ledger", file=name, count=compared.not_in_csv))
-    )
+    lines.append(translated("{file} lacks {count:,} calls of the ledger", file=name, count=compared.not_in_csv))
     lines += [f"  {each.call_id}  {local_time(each.at)}  {each.outcome}, {each.ends}" for each in calls]
     return [*lines, *_more(compared.not_in_csv - len(calls))]
 
 
 def _more(count: int) -> list[str]:
-    return [translated(Message("  … and {count:,} more", count=count))] * (count > 0)
+    return [translated("  … and {count:,} more", count=count)] * (count > 0)

@@ -1,12 +1,9 @@
 """`idtone-evidence log replicas`: the progress of the replica of each node's ledger."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 
 from ..evidence.call_record import iso_ms
 from ..replication.node_ledgers import NodeLedger
@@ -30,7 +27,7 @@ def replicas(
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger)
     if not ledgers.is_shared:
-        raise UsageError(Message("ledger.url names the file of one node; replicas are in a PostgreSQL"))
+        raise UsageError("ledger.url names the file of one node; replicas are in a PostgreSQL")
     found = list(map(_facts, ledgers.nodes))
     if form is command_line.Form.JSON:
         command_line.print_json(found)

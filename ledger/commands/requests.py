@@ -12,7 +12,7 @@ from idtone.core.persons import Person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import confirmed
-from idtone.core.translation import Message, template, translated
+from idtone.core.translation import Message, template
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer, RequestState, requests
 from ..disclosure.legal_basis import basis_lines
@@ -39,7 +39,7 @@ def approve(
     The approval is valid once, for `ledger.approval`, and for exactly these records. Exit 1: you answered no.
     """
     if as_json and not yes:
-        raise UsageError(Message("--json does not show what you approve; leave it out, or add --yes"))
+        raise UsageError("--json does not show what you approve; leave it out, or add --yes")
     settings, key_ring = _opened(config)
     person, now = answerable(settings.ledger), datetime.now(UTC)
     asked = approval(settings, key_ring, person, request_id, now)
@@ -53,15 +53,11 @@ def approve(
         command_line.print_json({"request": request.act, "approval": act, "until": asked.step.details["until"]})
     else:
         until = local_time(asked.until)
-        print(
-            translated(
-                Message(
-                    "approved by {person}; until {until}: idtone ledger export --request {act} -o FILE",
-                    person=person,
-                    until=until,
-                    act=request.act,
-                )
-            )
+        command_line.say(
+            "approved by {person}; until {until}: idtone ledger export --request {act} -o FILE",
+            person=person,
+            until=until,
+            act=request.act,
         )
 
 
@@ -78,7 +74,7 @@ def refuse(
     if as_json:
         command_line.print_json({"request": request_id, "refusal": act})
     else:
-        print(translated(Message("refused by {person}", person=person)))
+        command_line.say("refused by {person}", person=person)
 
 
 def list_requests(

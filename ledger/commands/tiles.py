@@ -69,7 +69,7 @@ def tiles(
             failed = True
             continue
         if written is None:
-            print(translated(Message("{origin}: nothing was signed yet", origin=each.origin)), file=sys.stderr)
+            print(translated("{origin}: nothing was signed yet", origin=each.origin), file=sys.stderr)
             continue
         reports.append(_report(each, written, signed))
         if not as_json:
@@ -113,7 +113,7 @@ def _folder(origin: str) -> str:
     """The folder of a ledger below the common folder. Raises LedgerError if the name would lead elsewhere."""
     parts = origin.split("/")
     if not all(map(_PART.fullmatch, parts)) or {"tile", "checkpoint"} & set(parts):
-        raise LedgerError(Message("its name cannot be that of a folder; give it another one (ledger.origin)"))
+        raise LedgerError("its name cannot be that of a folder; give it another one (ledger.origin)")
     return origin
 
 
@@ -132,32 +132,19 @@ def _report(ledger: NodeLedger, written: TilesWritten, signed: int) -> dict[str,
 
 
 def _tell(ledger: NodeLedger, written: TilesWritten, signed: int) -> None:
-    print(
-        translated(
-            Message(
-                "{origin}: {leaves:,} leaves, {new:,} of them new",
-                origin=ledger.origin,
-                leaves=written.leaves,
-                new=written.leaves - written.before,
-            )
-        )
+    command_line.say(
+        "{origin}: {leaves:,} leaves, {new:,} of them new",
+        origin=ledger.origin,
+        leaves=written.leaves,
+        new=written.leaves - written.before,
     )
-    print(translated(Message("  folder       {folder}", folder=written.folder)))
-    print(
-        translated(
-            Message("  written      {files:,} files, {octets:,} bytes", files=written.files, octets=written.octets)
-        )
-    )
+    command_line.say("  folder       {folder}", folder=written.folder)
+    command_line.say("  written      {files:,} files, {octets:,} bytes", files=written.files, octets=written.octets)
     if written.cosigners:
-        print(translated(Message("  cosigned by  {cosigners}", cosigners=", ".join(written.cosigners))))
+        command_line.say("  cosigned by  {cosigners}", cosigners=", ".join(written.cosigners))
     if signed > written.leaves:
-        print(
-            translated(
-                Message(
-                    "  waiting      {leaves:,} leaves, which witnesses have not cosigned yet",
-                    leaves=signed - written.leaves,
-                )
-            )
+        command_line.say(
+            "  waiting      {leaves:,} leaves, which witnesses have not cosigned yet", leaves=signed - written.leaves
         )
 
 
@@ -212,22 +199,14 @@ def _verdict_report(verdict: TilesVerdict, log: VerifierKey) -> dict[str, Any]:
 def _tell_verdict(verdict: TilesVerdict) -> None:
     for fault in verdict.faults:
         print(fault)
-    print(
-        translated(
-            Message(
-                "{verdict}: {leaves:,} leaves of {steps:,} steps",
-                verdict=Message("NOT GOOD") if verdict.faults else Message("good"),
-                leaves=verdict.leaves,
-                steps=verdict.steps,
-            )
-        )
+    command_line.say(
+        "{verdict}: {leaves:,} leaves of {steps:,} steps",
+        verdict=Message("NOT GOOD") if verdict.faults else Message("good"),
+        leaves=verdict.leaves,
+        steps=verdict.steps,
     )
     for witness in verdict.cosigners:
-        print(translated(Message("  cosigned by  {name}", name=witness.name)))
-    print(translated(Message("  root         {root}", root=verdict.root.hex())))
+        command_line.say("  cosigned by  {name}", name=witness.name)
+    command_line.say("  root         {root}", root=verdict.root.hex())
     print_given_up_ends(each.to_json() for each in verdict.gives_up.counted)
-    print(
-        translated(
-            Message("  in progress  {awaited:,} steps between these are in no leaf yet", awaited=verdict.awaited)
-        )
-    )
+    command_line.say("  in progress  {awaited:,} steps between these are in no leaf yet", awaited=verdict.awaited)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 
 from ..disclosure.log_binding import ROLES
 
@@ -26,9 +25,9 @@ def read_root(path: Path) -> Metadata[Root]:
         found: Metadata[Root] = Metadata[Root].from_bytes(path.read_bytes())
         found.signed.verify_delegate("root", found.signed_bytes, found.signatures)
     except OSError as error:
-        raise UsageError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (RepositoryError, ValueError, AttributeError) as error:
-        raise UsageError(Message("{path}: is not the association's root; take its root.json", path=path)) from error
+        raise UsageError("{path}: is not the association's root; take its root.json", path=path) from error
     return found
 
 
@@ -42,15 +41,11 @@ def read_metadata(folder: Path) -> dict[str, bytes]:
             found[named[2]] = max(found.get(named[2], (-1, path)), (int(named[1] or 0), path))
     if missing := [f"{role}.json" for role in ROLES if role not in found]:
         raise UsageError(
-            Message(
-                "{folder}: {name} is missing; take the folder `metadata` of the association's repository",
-                folder=folder,
-                name=missing[0],
-            )
+            "{folder}: {name} is missing; take the folder `metadata` of the association's repository",
+            folder=folder,
+            name=missing[0],
         )
     try:
         return {f"{role}.json": path.read_bytes() for role, (_, path) in found.items()}
     except OSError as error:
-        raise UsageError(
-            Message("{path}: cannot be read: {reason}", path=error.filename, reason=error.strerror)
-        ) from error
+        raise UsageError("{path}: cannot be read: {reason}", path=error.filename, reason=error.strerror) from error

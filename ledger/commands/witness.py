@@ -14,7 +14,6 @@ from idtone.core.errors import ProofError, UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Signer
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 
 from ..witness.witness import Witness, WitnessState, attend, read_logs
 
@@ -43,7 +42,7 @@ def witness(
         try:
             signer = held.signer(name)
         except ProofError as error:
-            raise UsageError(Message("--name: {error}", error=error)) from error
+            raise UsageError("--name: {error}", error=error) from error
         asyncio.run(_run(Witness(held, signer, known), signer, host, port))
 
 

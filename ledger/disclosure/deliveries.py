@@ -1,7 +1,5 @@
 """Deliveries of packs: the disclosure that a pack belongs to, and the acts that record its receipt and confirmation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +7,6 @@ from pathlib import Path
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import VerifierKey
-from idtone.core.translation import Message
 
 from ..evidence.steps import Step
 from ..keys.key_ring import KeyRing, need_keys
@@ -29,10 +26,10 @@ def disclosure_of_pack(
     """
     files = read_zip(pack, limit)
     if faults := verified(files, key, now=datetime.now(UTC)).faults:
-        raise UsageError(Message("{pack}: {fault}; hand over the pack as it was made", pack=pack, fault=faults[0]))
+        raise UsageError("{pack}: {fault}; hand over the pack as it was made", pack=pack, fault=faults[0])
     found = next((each for each in known.values() if each.sha256 == digest(files)), None)
     if found is None:
-        raise UsageError(Message("{pack}: this ledger has made no such pack; name the pack's file", pack=pack))
+        raise UsageError("{pack}: this ledger has made no such pack; name the pack's file", pack=pack)
     return found
 
 

@@ -1,7 +1,5 @@
 """The index of all disclosures of a year, and figures for a transparency report. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

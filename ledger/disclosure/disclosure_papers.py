@@ -1,7 +1,5 @@
 """Papers about disclosures, in Japanese and English: the receipt to be signed, and the index of a year. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final

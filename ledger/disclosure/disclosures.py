@@ -3,8 +3,6 @@
 An act is never changed: one receipt and one confirmation count for each disclosure.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress

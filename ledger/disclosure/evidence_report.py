@@ -1,7 +1,5 @@
 """The report of a pack, in Japanese and English. Pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -195,9 +195,7 @@ def completed(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
     rule = bases.bases.get(basis.basis)
     if rule is None:
         raise UsageError(
-            Message(
-                "there is no legal basis {basis!r}; choose {known}", basis=basis.basis, known=", ".join(bases.bases)
-            )
+            "there is no legal basis {basis!r}; choose {known}", basis=basis.basis, known=", ".join(bases.bases)
         )
     for name in _TEXTS:
         if why := text_objection(_option(name), getattr(basis, name)):

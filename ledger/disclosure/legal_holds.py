@@ -4,8 +4,6 @@ One person places a hold, and a person lifts it; both are acts in the ledger, wi
 ends by itself. After `until` it needs a decision, and it stays until that is made.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +15,6 @@ from typing import Final
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.persons import Person
-from idtone.core.translation import Message
 
 from ..evidence import steps
 from ..evidence.act_persons import person_of
@@ -81,13 +78,11 @@ def checked_until(basis: HoldBasis, until: date | None, now: datetime) -> None:
     """Raise UsageError unless the basis allows `until` as the last day of a hold."""
     today = now.astimezone(JAPAN).date()
     if until is not None and until < today:
-        raise UsageError(Message("--until {until} is over; write a day that comes", until=until))
+        raise UsageError("--until {until} is over; write a day that comes", until=until)
     if basis is HoldBasis.PRESERVATION and (until is None or until > today + PRESERVATION_LIMIT):
         raise UsageError(
-            Message(
-                "a request to preserve ends by law: give its last day by --until, {days} days from today at most",
-                days=PRESERVATION_LIMIT.days,
-            )
+            "a request to preserve ends by law: give its last day by --until, {days} days from today at most",
+            days=PRESERVATION_LIMIT.days,
         )
 
 
@@ -114,9 +109,7 @@ def placed_step(
         **({"until": until.isoformat()} if until else {}),
     }  # fmt: skip
     if len(canonical(details).encode()) > REQUEST_LIMIT:
-        raise LedgerError(
-            Message("{count} calls are too many for one hold; hold fewer calls at a time", count=len(calls))
-        )
+        raise LedgerError("{count} calls are too many for one hold; hold fewer calls at a time", count=len(calls))
     return steps.duty(act_id, at, by, PLACED, hold_id, details)
 
 

@@ -2,8 +2,6 @@
 Pure.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from idtone.core.numbers import Number, holds_number

@@ -16,8 +16,6 @@ The leaves hold the numbers sealed. The manifest holds the key of each record, u
 opens the numbers of that record and of no other.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Packs as ZIP files. The same pack always gives the same file, and a hostile file cannot fill the memory."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zipfile
@@ -12,7 +10,6 @@ from typing import IO, Final
 
 from idtone.core.errors import LedgerError
 from idtone.core.files import draft, writing
-from idtone.core.translation import Message
 
 from ..keys.private_files import PRIVATE_FILE
 
@@ -31,11 +28,9 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
     """Replace the file in one step; only its owner can read it. Raises LedgerError."""
     if len(files) > FILES_LIMIT:
         raise LedgerError(
-            Message(
-                "{path}: a pack holds {files_limit:,} files at most; export fewer calls at a time",
-                path=path,
-                files_limit=FILES_LIMIT,
-            )
+            "{path}: a pack holds {files_limit:,} files at most; export fewer calls at a time",
+            path=path,
+            files_limit=FILES_LIMIT,
         )
     with writing(path, LedgerError, is_choice=True), draft(path, PRIVATE_FILE) as new:
         _write(new.file, files)
@@ -64,20 +59,16 @@ def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
             entries, size = archive.infolist(), path.stat().st_size
             names = [entry.filename for entry in entries]
             if len(entries) > FILES_LIMIT or max(size, sum(entry.file_size for entry in entries)) > limit:
-                raise LedgerError(Message("{path}: is larger than any pack; it is not read", path=path))
+                raise LedgerError("{path}: is larger than any pack; it is not read", path=path)
             if len(set(names)) < len(names):
-                raise LedgerError(Message("{path}: holds two files of one name; it is not what was sealed", path=path))
+                raise LedgerError("{path}: holds two files of one name; it is not what was sealed", path=path)
             found = _whole(path.read_bytes(), entries)
     except OSError as error:
-        raise LedgerError(
-            Message("{path}: cannot be read: {reason}; name a pack", path=path, reason=error.strerror)
-        ) from error
+        raise LedgerError("{path}: cannot be read: {reason}; name a pack", path=path, reason=error.strerror) from error
     except (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, LookupError, EOFError) as error:
-        raise LedgerError(Message("{path}: is not a pack, or is damaged: {error}", path=path, error=error)) from error
+        raise LedgerError("{path}: is not a pack, or is damaged: {error}", path=path, error=error) from error
     if found is None:
-        raise LedgerError(
-            Message("{path}: holds octets that belong to none of its files; it is not what was sealed", path=path)
-        )
+        raise LedgerError("{path}: holds octets that belong to none of its files; it is not what was sealed", path=path)
     return found
 
 

@@ -1,7 +1,5 @@
 """Rules for the leaves, the times and the legal basis of a pack, independent of the key that has sealed it. Pure."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

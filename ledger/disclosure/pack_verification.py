@@ -195,7 +195,7 @@ def _shown(manifest: Mapping[str, Any], key: str) -> str:
     """A text of the manifest for display. Raises ProofError if it would move the cursor, or if it has several lines."""
     text = manifest[key]
     if not isinstance(text, str) or not text.isprintable():
-        raise ProofError(Message("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text))
+        raise ProofError("the manifest's {key} is not printable: {text!r:.200}", key=key, text=text)
     return str(text)
 
 
@@ -333,6 +333,6 @@ def _proven(
         content, given = (files.get(name, b"") for name in leaf_files(index))
         proof = InclusionProof.parse(given)
         if proof.index != index:
-            raise ProofError(Message("the proof of leaf {index} is of leaf {other}", index=index, other=proof.index))
+            raise ProofError("the proof of leaf {index} is of leaf {other}", index=index, other=proof.index)
         proof.check(content, log)
         yield index, content, proof

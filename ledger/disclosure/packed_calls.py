@@ -1,12 +1,9 @@
 """The calls of a pack, as the ledger has them at present."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from idtone.core.errors import UsageError
 from idtone.core.signed_notes import Note
-from idtone.core.translation import Message
 
 from ..keys.timestamp_store import Stamp
 from ..store.ledger_reader import LedgerReader
@@ -29,9 +26,7 @@ def packed_calls(
         proven = reader.proofs(call_id, cosigned)
         if not proven:
             raise UsageError(
-                Message(
-                    "no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", call_id=call_id
-                )
+                "no leaf of the ledger's tree holds call {call_id}: it is unknown or not over yet", call_id=call_id
             )
         if stamp := stamp_of(proven[-1].proof.index):
             proven = reader.proofs(call_id, stamp.note)

@@ -7,8 +7,6 @@ A signed note (C2SP) would need our program at the office. CMS (RFC 5652) would 
 prove no more, because the office's key must come from another source in either case.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Final
 
@@ -20,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509 import load_pem_x509_certificate
 
 from idtone.core.errors import ProofError
-from idtone.core.translation import Message
 
 _RSA_BITS: Final = 2048
 """Minimum length of an RSA key, in bits."""
@@ -40,10 +37,10 @@ def office_key_digest(pack: bytes, signature: bytes, key: bytes) -> str:
             public.verify(signature, pack, ec.ECDSA(SHA256()))
         else:
             raise ProofError(
-                Message("the office's key is of another kind: RSA from {bits} bits, or ECDSA, is meant", bits=_RSA_BITS)
+                "the office's key is of another kind: RSA from {bits} bits, or ECDSA, is meant", bits=_RSA_BITS
             )
     except InvalidSignature as error:
-        raise ProofError(Message("the signature is not by this key on this pack")) from error
+        raise ProofError("the signature is not by this key on this pack") from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ProofError(Message("the office's key is neither a public key nor a certificate in PEM")) from error
+        raise ProofError("the office's key is neither a public key nor a certificate in PEM") from error
     return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

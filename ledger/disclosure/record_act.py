@@ -7,8 +7,6 @@ user has left is not recorded. The writer judges the act by its own settings (`d
 end of a log is also judged by the logs themselves.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json
@@ -23,7 +21,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError, LedgerInUseError
-from idtone.core.translation import Message
 
 from ..evidence.act_ids import new_act_id
 from ..evidence.evidence import Evidence
@@ -92,7 +89,7 @@ def _admit(url: str, step: Step, rules: DisclosureRules, ring: KeyRing | None) -
     if record and record.steps != (step,):
         why = "there is another act by this id already"
     if why:
-        raise LedgerError(Message("this is not recorded: {why}", why=why))
+        raise LedgerError("this is not recorded: {why}", why=why)
     return record is None
 
 
@@ -127,11 +124,9 @@ def _ask_the_service(url: str, step: Step) -> None:
         replace_private(path, json.dumps(request).encode())
     except OSError as error:
         raise LedgerError(
-            Message(
-                "{parent}: cannot be written: {reason}; run this as the user that `idtone serve` runs as",
-                parent=path.parent,
-                reason=error.strerror,
-            )
+            "{parent}: cannot be written: {reason}; run this as the user that `idtone serve` runs as",
+            parent=path.parent,
+            reason=error.strerror,
         ) from error
     deadline_s = time.monotonic() + RECORDED_WITHIN_S
     while time.monotonic() < deadline_s:
@@ -139,17 +134,15 @@ def _ask_the_service(url: str, step: Step) -> None:
         if _is_recorded(url, step.call_id):
             return
         if path.with_suffix(_REFUSED).exists():
-            raise LedgerError(Message("the service refuses to record this; its log says why"))
+            raise LedgerError("the service refuses to record this; its log says why")
     path.unlink(missing_ok=True)
     time.sleep(LOOK_EVERY_S)  # the service may be writing it at this moment
     if not _is_recorded(url, step.call_id):
         raise LedgerError(
-            Message(
-                "the service has not recorded this within {recorded_within_s:g} s; see its log, and try again. "
-                "If it has read it and is still to write, the act {call_id} will be in the ledger, and was not done",
-                recorded_within_s=RECORDED_WITHIN_S,
-                call_id=step.call_id,
-            )
+            "the service has not recorded this within {recorded_within_s:g} s; see its log, and try again. "
+            "If it has read it and is still to write, the act {call_id} will be in the ledger, and was not done",
+            recorded_within_s=RECORDED_WITHIN_S,
+            call_id=step.call_id,
         )
 
 
@@ -212,11 +205,11 @@ def _refuse(path: Path, error: Exception) -> None:
 def _read(path: Path) -> Step:
     with path.open(encoding="utf-8") as file:
         if os.fstat(file.fileno()).st_uid not in (0, os.geteuid()):
-            raise LedgerError(Message("it was left by another user than the service's own"))
+            raise LedgerError("it was left by another user than the service's own")
         request = json.load(file)
     name = path.name.removesuffix(_SUFFIX)
     if request["kind"] not in KEEPERS_ACTS or request["id"] != name or not name.startswith(ACT_ID):
-        raise LedgerError(Message("it is not one of the acts of a ledger's keepers"))
+        raise LedgerError("it is not one of the acts of a ledger's keepers")
     return Step(request["id"], StepKind(request["kind"]), datetime.fromisoformat(request["at"]), request["details"])
 
 

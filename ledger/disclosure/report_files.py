@@ -1,7 +1,5 @@
 """The report of a pack as files, and the check that they agree with the leaves."""
 
-from __future__ import annotations
-
 import json
 import re
 import zlib
@@ -85,7 +83,7 @@ def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
         except (ValueError, KeyError, TypeError, RecursionError):
             is_played = False
         if not is_played:
-            raise ProofError(Message("{path} is not the profile of a sound that was played", path=path))
+            raise ProofError("{path} is not the profile of a sound that was played", path=path)
         profiles[name] = profile
     assert verdict.log
     records = [each.record for each in verdict.told]

@@ -1,7 +1,5 @@
 """Answers to requested exports: the information for the person who decides, and the act that records the decision."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +8,6 @@ from idtone.core.errors import UsageError
 from idtone.core.persons import Person
 from idtone.core.readable_text import unreadable
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 
 from ..evidence import steps
 from ..evidence.call_record import Record
@@ -51,10 +48,10 @@ def refusal(settings: Settings, person: Person, request_id: str, why: str, now: 
     """The refusal of a request, not recorded yet. Raises UsageError if it is not allowed; also LedgerError."""
     if character := unreadable(why):
         raise UsageError(
-            Message("--why needs a reason, in printable characters; {character} is not printable", character=character)
+            "--why needs a reason, in printable characters; {character} is not printable", character=character
         )
     if not why.strip():
-        raise UsageError(Message("--why needs a reason, in printable characters"))
+        raise UsageError("--why needs a reason, in printable characters")
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = requests(reader.acts())
     step = steps.export_refused("act", now, person, known_request(known, request_id).act, why)
@@ -76,10 +73,8 @@ def record_answer(settings: Settings, key_ring: KeyRing, step: Step) -> str:
 def known_request(known: Mapping[str, DisclosureRequest], request_id: str) -> DisclosureRequest:
     if request_id not in known:
         raise UsageError(
-            Message(
-                "there is no request {request_id!r}; `idtone-evidence disclosure requests` lists them",
-                request_id=request_id,
-            )
+            "there is no request {request_id!r}; `idtone-evidence disclosure requests` lists them",
+            request_id=request_id,
         )
     return known[request_id]
 
@@ -92,6 +87,4 @@ def _may_be(step: Step, known: Mapping[str, DisclosureRequest]) -> None:
 def _unchanged(reader: LedgerReader, request: DisclosureRequest) -> None:
     chosen = packed_calls(reader, request.calls, None, sealed=True)
     if selected(request.case, request.sealed, chosen, request.basis) != request.selection:
-        raise UsageError(
-            Message("more was recorded of these calls since they were requested; refuse this, and request it anew")
-        )
+        raise UsageError("more was recorded of these calls since they were requested; refuse this, and request it anew")

@@ -1,7 +1,5 @@
 """Ids of records that are not calls: acts of the ledger's keepers, and events of the ledger itself."""
 
-from __future__ import annotations
-
 import secrets
 
 from .leaves import ACT_ID

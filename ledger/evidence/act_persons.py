@@ -1,7 +1,5 @@
 """The person who did an act of the ledger's keepers, as the act names them. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from idtone.core.persons import AccountKnownBy, Person

@@ -1,7 +1,5 @@
 """The conditions of a search for calls. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -4,8 +4,6 @@ out.
 An outline takes a tenth of the time of a record (`call_record.fold`), and its fields have the same values.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from .leaves import StoredStep
 from .steps import CANARY, StepKind
@@ -162,7 +159,7 @@ def _text(details: dict[str, Any], key: str) -> str | None:
 
 def _unreadable(step: StoredStep) -> LedgerError:
     return LedgerError(
-        Message("step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=step.id)
+        "step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=step.id
     )
 
 

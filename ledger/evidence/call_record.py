@@ -3,8 +3,6 @@
 Steps in an impossible order are accepted; the record lists the contradictions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """The canonical text of a JSON object (RFC 8785), so that its hash can be computed again. Pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any, Final

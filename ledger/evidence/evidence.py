@@ -1,7 +1,5 @@
 """The interface through which steps enter the ledger."""
 
-from __future__ import annotations
-
 from concurrent.futures import Future
 from typing import Protocol
 

@@ -2,8 +2,6 @@
 it. Pure.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final

@@ -6,8 +6,6 @@ of the call. A leaf contains everything that the ledger has about a step. The nu
 be destroyed without a change of any leaf.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring as quoted

@@ -1,7 +1,5 @@
 """Masked telephone numbers, as records show them. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from idtone.core.numbers import Number, NumberKind

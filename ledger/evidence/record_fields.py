@@ -1,7 +1,5 @@
 """The most important fields of a record, for programs and spreadsheets. Pure."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from .call_record import Record, iso_ms

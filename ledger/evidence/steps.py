@@ -4,8 +4,6 @@ An interface records each event that it sees as a step, with the constructor of 
 `call_record.fold` interprets the steps of a call.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -19,7 +17,6 @@ from idtone.core.calls import Decision, ForwardedCall, Outcome, Party, Reason
 from idtone.core.errors import LedgerError
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.persons import Person
-from idtone.core.translation import Message
 
 from .canonical_json import canonical, check, is_plain
 
@@ -148,19 +145,17 @@ class Step:
     def __post_init__(self) -> None:
         if not (0 < len(self.call_id) <= CALL_ID_LIMIT and self.call_id.isprintable()):
             raise LedgerError(
-                Message(
-                    "a call id needs 1 to {call_id_limit} printable characters, not {value!r}",
-                    call_id_limit=CALL_ID_LIMIT,
-                    value=self.call_id[:300],
-                )
+                "a call id needs 1 to {call_id_limit} printable characters, not {value!r}",
+                call_id_limit=CALL_ID_LIMIT,
+                value=self.call_id[:300],
             )
         if self.at.utcoffset() is None:
-            raise LedgerError(Message("the time of the step {kind} needs a time zone", kind=self.kind))
+            raise LedgerError("the time of the step {kind} needs a time zone", kind=self.kind)
         if is_plain(self.details):
             return
         for key, value in self.details.items():
             if not isinstance(value, Scalar) or (isinstance(value, float) and not math.isfinite(value)):
-                raise LedgerError(Message("{key} of the step {kind} is not a JSON scalar", key=key, kind=self.kind))
+                raise LedgerError("{key} of the step {kind} is not a JSON scalar", key=key, kind=self.kind)
         check(self.details)
 
 
@@ -293,7 +288,7 @@ def sound_started(
     plays tones and no file.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise LedgerError(Message("the SHA-256 of a sound has 64 lower-case hexadecimal digits"))
+        raise LedgerError("the SHA-256 of a sound has 64 lower-case hexadecimal digits")
     details: dict[str, Scalar] = {"party": party, "profile": profile, "format": file_format, "sha256": sha256}
     return Step(
         call_id, StepKind.SOUND_STARTED, at, {key: value for key, value in details.items() if value is not None}
@@ -315,9 +310,7 @@ def sound_ended(
     profile that was played if it differs from the one that was decided on.
     """
     if played_ms <= 0:
-        raise LedgerError(
-            Message("a sound that was played lasted longer than 0 ms; record what was not played as sound_failed")
-        )
+        raise LedgerError("a sound that was played lasted longer than 0 ms; record what was not played as sound_failed")
     details: dict[str, Scalar] = {
         "party": party,
         "played_ms": played_ms,
@@ -384,9 +377,7 @@ def ended(
     `reason` is the reason on which the hook acted, if it gave one.
     """
     if hangup_cause is not None and not 0 <= hangup_cause <= 127:
-        raise LedgerError(
-            Message("a Q.850 cause lies between 1 and 127; {hangup_cause} does not", hangup_cause=hangup_cause)
-        )
+        raise LedgerError("a Q.850 cause lies between 1 and 127; {hangup_cause} does not", hangup_cause=hangup_cause)
     details: dict[str, Scalar] = {"status": status, "hangup_cause": hangup_cause or None, "reason": reason or None}
     return Step(call_id, StepKind.ENDED, at, {key: value for key, value in details.items() if value is not None})
 
@@ -417,9 +408,7 @@ def export_requested(
         "numbers_sealed": sealed, "selection": selection, "until": until.isoformat(),
     }  # fmt: skip
     if len(canonical(details).encode()) > REQUEST_LIMIT:
-        raise LedgerError(
-            Message("{count} calls are too many for one request; request fewer calls at a time", count=len(calls))
-        )
+        raise LedgerError("{count} calls are too many for one request; request fewer calls at a time", count=len(calls))
     return Step(act_id, StepKind.EXPORT_REQUESTED, at, details)
 
 

@@ -2,8 +2,6 @@
 an older one.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +9,6 @@ from pathlib import Path
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
-from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from .private_files import replace_private
@@ -49,11 +46,7 @@ class CheckpointFile:
             return None
         except OSError as error:
             raise LedgerError(
-                Message(
-                    "{path}: the latest signed checkpoint cannot be read: {reason}",
-                    path=path,
-                    reason=error.strerror,
-                )
+                "{path}: the latest signed checkpoint cannot be read: {reason}", path=path, reason=error.strerror
             ) from error
         try:
             note = Note.parse(octets)
@@ -63,9 +56,7 @@ class CheckpointFile:
                 return None
             checkpoint = verified_checkpoint(note, log)
         except ProofError as error:
-            raise LedgerError(
-                Message("{path}: {error}; restore this file from a backup", path=path, error=error)
-            ) from error
+            raise LedgerError("{path}: {error}; restore this file from a backup", path=path, error=error) from error
         return note, checkpoint
 
     def remember(self, note: Note) -> None:

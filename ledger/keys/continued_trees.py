@@ -8,8 +8,6 @@ The ledger of a restored node follows in the same way, because the backed-up tre
 backup may be restored twice, so the new name has the time and a random number instead: NODE/idtone.202611010000001234.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import threading
@@ -22,7 +20,6 @@ from typing import Final, NamedTuple
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.files import sync_folder
 from idtone.core.signed_notes import Note, VerifierKey
-from idtone.core.translation import Message
 
 from ..evidence.steps import Scalar
 from ..tree.checkpoints import Checkpoint
@@ -207,7 +204,7 @@ class ContinuedTrees:
         except (OSError, ValueError, TypeError) as error:
             what = error.strerror if isinstance(error, OSError) else "it is not what idtone wrote"
             raise LedgerError(
-                Message("{path}: cannot be read: {what}; restore it from a backup", path=self._path, what=what)
+                "{path}: cannot be read: {what}; restore it from a backup", path=self._path, what=what
             ) from error
 
     def _write(self, trees: list[Continued]) -> None:

@@ -3,15 +3,12 @@
 One line a day (`erasable_keys`): `2026-11-01 BASE64`. A damaged line makes only the numbers of its day unreadable.
 """
 
-from __future__ import annotations
-
 import base64
 import logging
 from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from .erasable_keys import DESTROYED, KeyLine, KeyLines
 from .legal_hold_keys import LegalHoldKeys
@@ -94,11 +91,9 @@ class DayKeys:
                 return key
         if kept == DESTROYED:
             raise LedgerError(
-                Message(
-                    "{path}: the key of {day} is destroyed; what happens on that day cannot be sealed",
-                    path=self._path,
-                    day=day,
-                )
+                "{path}: the key of {day} is destroyed; what happens on that day cannot be sealed",
+                path=self._path,
+                day=day,
             )
         self._keys[day] = self._unwrapped(day, kept)
         return self._keys[day]
@@ -144,9 +139,7 @@ class DayKeys:
 
     def _unusable(self, error: OSError) -> LedgerError:
         return LedgerError(
-            Message(
-                "{path}: the keys of the days cannot be used: {reason}; check the path and permissions",
-                path=self._path,
-                reason=error.strerror,
-            )
+            "{path}: the keys of the days cannot be used: {reason}; check the path and permissions",
+            path=self._path,
+            reason=error.strerror,
         )

@@ -4,8 +4,6 @@ Without them no number can be opened and nothing can be signed; anyone who can r
 overwritten, and refused if others can read them.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import stat
@@ -13,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from .private_files import PRIVATE_FILE, make_parents, owner_in
 
@@ -30,11 +27,9 @@ def load_key(path: Path, mode: int = PRIVATE_FILE) -> bytes:
         _create(path, mode)
     except OSError as error:
         raise LedgerError(
-            Message(
-                "{path}: the key cannot be made: {reason}; check the path and its permissions",
-                path=path,
-                reason=error.strerror,
-            )
+            "{path}: the key cannot be made: {reason}; check the path and its permissions",
+            path=path,
+            reason=error.strerror,
         ) from error
     return read_key(path, mode)
 
@@ -47,28 +42,20 @@ def read_key(path: Path, allowed: int = PRIVATE_FILE) -> bytes:
             key = file.read(KEY_BYTES + 1)
     except OSError as error:
         raise LedgerError(
-            Message(
-                "{path}: the key cannot be read: {reason}; check the path and its permissions",
-                path=path,
-                reason=error.strerror,
-            )
+            "{path}: the key cannot be read: {reason}; check the path and its permissions",
+            path=path,
+            reason=error.strerror,
         ) from error
     if mode & 0o077 & ~allowed:
         raise LedgerError(
-            Message(
-                "{path}: others can read the key (mode {mode:04o}); run: chmod {allowed:o} {path}",
-                path=path,
-                mode=mode,
-                allowed=allowed,
-            )
+            "{path}: others can read the key (mode {mode:04o}); run: chmod {allowed:o} {path}",
+            path=path,
+            mode=mode,
+            allowed=allowed,
         )
     if len(key) != KEY_BYTES:
         raise LedgerError(
-            Message(
-                "{path}: the key must have exactly {wanted} bytes; restore it from a backup",
-                path=path,
-                wanted=KEY_BYTES,
-            )
+            "{path}: the key must have exactly {wanted} bytes; restore it from a backup", path=path, wanted=KEY_BYTES
         )
     return key
 

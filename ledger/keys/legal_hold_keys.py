@@ -5,8 +5,6 @@ after the day key is destroyed: the record's key in it still opens the numbers o
 a record (`erasable_keys`): `SHA256-OF-THE-CALL-ID BASE64`.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Collection, Mapping
@@ -14,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from .erasable_keys import DESTROYED, KeyLine, KeyLines
 from .sealing import LedgerKey
@@ -61,11 +58,9 @@ class LegalHoldKeys:
 
     def _unusable(self, error: OSError) -> LedgerError:
         return LedgerError(
-            Message(
-                "{path}: the keys of held calls cannot be used: {reason}; check the path and permissions",
-                path=self.path,
-                reason=error.strerror,
-            )
+            "{path}: the keys of held calls cannot be used: {reason}; check the path and permissions",
+            path=self.path,
+            reason=error.strerror,
         )
 
 

@@ -68,9 +68,9 @@ class LogKeys:
         own = self._settings.key_file
         return own.with_name(f"{own.name}.{place}")
 
-    def need(self, origin: str | None = None) -> None:
+    def need(self) -> None:
         """Raise LedgerError if the key of the tree is missing, so that none is made."""
-        if not (place := self.of(origin).place).startswith(PREFIX):
+        if not (place := self.of(None).place).startswith(PREFIX):
             read_key(self.file(place))
 
     def files(self) -> Iterable[Path]:
@@ -157,20 +157,16 @@ def is_in_token(place: str) -> bool:
 def _checked(signer: Signer, key: LogKey) -> Signer:
     if key.public is not None and signer.key.public != key.public:
         raise LedgerError(
-            Message(
-                "{place}: this is another key than that of the log {log}; restore it from a backup",
-                place=key.place,
-                log=signer.key.name,
-            )
+            "{place}: this is another key than that of the log {log}; restore it from a backup",
+            place=key.place,
+            log=signer.key.name,
         )
     return signer
 
 
 def _unusable(path: Path, error: Exception) -> LedgerError:
     reason = error.strerror if isinstance(error, OSError) else Message("it is not what idtone wrote")
-    return LedgerError(
-        Message("{path}: cannot be used: {reason}; check the path and its permissions", path=path, reason=reason)
-    )
+    return LedgerError("{path}: cannot be used: {reason}; check the path and its permissions", path=path, reason=reason)
 
 
 def same_key(text: str, key: VerifierKey) -> bool:

@@ -4,8 +4,6 @@ If root makes them, by a command while the service is down, they get the owner o
 could not use them.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Final

@@ -6,8 +6,6 @@ without opening it. Tokens depend on the day key too. Without it they reveal nei
 was used on two days.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac
@@ -23,7 +21,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.core.errors import LedgerError
 from idtone.core.numbers import Number, NumberKind
-from idtone.core.translation import Message
 
 from ..evidence.canonical_json import canonical
 from ..evidence.steps import DAY, SEALED, SEALED_KEY, SIP_CALL_ID_TOKEN, NumberRole, Scalar
@@ -106,7 +103,7 @@ def open_with(record_key: bytes, call_id: str, details: Mapping[str, Scalar]) ->
 
 
 def _changed(call_id: str) -> LedgerError:
-    return LedgerError(Message("the numbers of call {call_id} are not what was sealed under this key", call_id=call_id))
+    return LedgerError("the numbers of call {call_id} are not what was sealed under this key", call_id=call_id)
 
 
 class LedgerKey:
@@ -116,11 +113,9 @@ class LedgerKey:
         """`key` must have `KEY_BYTES` bytes. Raises LedgerError if it has another size."""
         if len(key) != KEY_BYTES:
             raise LedgerError(
-                Message(
-                    "the ledger's key has {count} bytes instead of {wanted}; restore it from a backup",
-                    count=len(key),
-                    wanted=KEY_BYTES,
-                )
+                "the ledger's key has {count} bytes instead of {wanted}; restore it from a backup",
+                count=len(key),
+                wanted=KEY_BYTES,
             )
         self._key = key
         self._wrap = AESGCM(derived(key, b"idtone ledger day key"))
@@ -147,11 +142,9 @@ class LedgerKey:
             return self._held.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], call_id.encode())
         except (InvalidTag, ValueError) as error:
             raise LedgerError(
-                Message(
-                    "the key of the held call {call_id} was not made with this ledger's key; restore both files from "
-                    "one backup",
-                    call_id=call_id,
-                )
+                "the key of the held call {call_id} was not made with this ledger's key; restore both files from "
+                "one backup",
+                call_id=call_id,
             ) from error
 
     def make(self, day: str) -> tuple[DayKey, bytes]:
@@ -165,9 +158,7 @@ class LedgerKey:
             return DayKey(day, self._wrap.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], day.encode()))
         except (InvalidTag, ValueError) as error:
             raise LedgerError(
-                Message(
-                    "the key of {day} was not made with this ledger's key; restore both files from one backup", day=day
-                )
+                "the key of {day} was not made with this ledger's key; restore both files from one backup", day=day
             ) from error
 
 

@@ -4,8 +4,6 @@ Each MAC depends on the previous one, so a step counts only at its own place, af
 it.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Final
 

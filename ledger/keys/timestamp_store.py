@@ -7,8 +7,6 @@
 contains a leaf says most about its time.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +15,6 @@ from typing import Final
 
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Note
-from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint
 from .private_files import replace_private
@@ -87,8 +84,8 @@ class Stamps:
             reply = path.with_suffix(".tsr").read_bytes()
         except (OSError, ProofError) as error:
             raise LedgerError(
-                Message("{path}: cannot be read: {error}; restore it from a backup", path=path, error=error)
+                "{path}: cannot be read: {error}; restore it from a backup", path=path, error=error
             ) from error
         if (checkpoint.origin, checkpoint.size) != (origin, size):
-            raise LedgerError(Message("{path}: is of another tree; restore it from a backup", path=path))
+            raise LedgerError("{path}: is of another tree; restore it from a backup", path=path)
         return Stamp(note, size, reply)

@@ -1,7 +1,5 @@
 """The findings of a monitor as a page in Japanese and English. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import copy_context

@@ -2,8 +2,6 @@
 the rules.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -47,7 +45,7 @@ def follow(
         _Look(log, state, proofs, now, is_over).run()
     except OSError as error:
         raise LedgerError(
-            Message("{path}: cannot be written: {reason}", path=error.filename or proofs, reason=error.strerror)
+            "{path}: cannot be written: {reason}", path=error.filename or proofs, reason=error.strerror
         ) from error
 
 

@@ -115,12 +115,10 @@ class LogState:
                 yield cls(database)
         except (OSError, sqlite3.Error, _DamagedError) as error:
             raise LedgerError(
-                Message(
-                    "{path}: what is known of the log cannot be kept: {error}; if the file is damaged, remove it, and "
-                    "the log is read from its beginning",
-                    path=path,
-                    error=error,
-                )
+                "{path}: what is known of the log cannot be kept: {error}; if the file is damaged, remove it, and "
+                "the log is read from its beginning",
+                path=path,
+                error=error,
             ) from error
 
     @contextmanager

@@ -14,7 +14,6 @@ from typing import Final
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.files import file_lock, replace_durably, writing
 from idtone.core.paper.html import as_html
-from idtone.core.translation import Message
 
 from ..keys.private_files import make_parents
 from ..witness.add_checkpoint import log_digest
@@ -43,7 +42,7 @@ class Monitor:
         folder, or if it cannot be used.
         """
         lock = self.logs.state / "lock"
-        busy = UsageError(Message("{folder}: another monitor keeps its state here", folder=self.logs.state))
+        busy = UsageError("{folder}: another monitor keeps its state here", folder=self.logs.state)
         try:
             make_parents(lock)
         except OSError as error:
@@ -122,4 +121,4 @@ class Monitor:
 
 
 def _unusable(path: Path, error: OSError) -> UsageError:
-    return UsageError(Message("{path}: cannot be written: {reason}", path=path, reason=error.strerror))
+    return UsageError("{path}: cannot be written: {reason}", path=path, reason=error.strerror)

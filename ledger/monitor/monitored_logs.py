@@ -1,7 +1,5 @@
 """The file with the logs that a monitor follows (`config/monitor.yaml`)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path

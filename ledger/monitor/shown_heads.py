@@ -1,7 +1,5 @@
 """The heads of a log that its witnesses and its copies show."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,4 +78,4 @@ def cosigners(note: Note, witness: VerifierKey) -> dict[str, datetime]:
     try:
         return {witness.name: datetime.fromtimestamp(max(map(cosigned_at, lines)), UTC)}
     except (OverflowError, ValueError, OSError) as error:
-        raise ProofError(Message("the line of {name} is no cosignature", name=witness.name)) from error
+        raise ProofError("the line of {name} is no cosignature", name=witness.name) from error

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from idtone.core.errors import ProofError
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey, decoded
-from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import check_consistency
@@ -48,10 +47,10 @@ class SplitView:
         """Raise ProofError unless this proves that `log` has signed two histories."""
         first, second = verified_checkpoint(self.first, log), verified_checkpoint(self.second, log)
         if first.size > second.size:
-            raise ProofError(Message("the first head has more leaves than the second"))
+            raise ProofError("the first head has more leaves than the second")
         check_consistency(first.size, self.root, second.size, second.root, self.proof)
         if self.root == first.root:
-            raise ProofError(Message("the heads are of one history"))
+            raise ProofError("the heads are of one history")
 
     def __bytes__(self) -> bytes:
         members = {
@@ -67,7 +66,7 @@ class SplitView:
     @classmethod
     def parse(cls, octets: bytes) -> SplitView:
         """The proof in a file. Raises ProofError."""
-        odd = ProofError(Message("this is no proof of a split view"))
+        odd = ProofError("this is no proof of a split view")
         try:
             members: dict[str, Any] = json.loads(octets)
             first, second = (Note.parse(members[name].encode()) for name in ("first", "second"))

@@ -2,8 +2,6 @@
 once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
@@ -11,7 +9,6 @@ from typing import Any, Final, TypeVar
 
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from ..store.postgresql import Server
 
@@ -50,9 +47,7 @@ def await_all(answers: Iterable[Future[Any]]) -> None:
 def not_answered(server: Server) -> LedgerError:
     """The error for a server that gave no answer at all."""
     return LedgerError(
-        Message(
-            "{server}: no answer within {seconds:.0f} s; see that PostgreSQL runs, and that its machine does not hang",
-            server=server,
-            seconds=HOLDS_UP_S,
-        )
+        "{server}: no answer within {seconds:.0f} s; see that PostgreSQL runs, and that its machine does not hang",
+        server=server,
+        seconds=HOLDS_UP_S,
     )

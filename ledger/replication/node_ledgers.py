@@ -1,7 +1,5 @@
 """The ledgers at one address: a node's own file, or the replicas of all nodes in a PostgreSQL."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +13,6 @@ from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.core.numbers import Number
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import Note, VerifierKey
-from idtone.core.translation import Message
 
 from ..evidence.call_record import Record
 from ..keys.day_keys import DayKeys
@@ -100,7 +97,7 @@ class Ledgers:
         if not found.nodes and not found.unreadable:
             if node:
                 raise _unknown(servers, node)
-            raise UsageError(Message("{server}: there is no ledger of any node yet", server=_names(servers)))
+            raise UsageError("{server}: there is no ledger of any node yet", server=_names(servers))
         found.nodes = sorted(_furthest(found.nodes), key=lambda ledger: (ledger.node, ledger.origin))
         found.doubts += _doubts(found.nodes)
         return found
@@ -146,9 +143,7 @@ class Ledgers:
         if len(knowing) > 1:
             names = " and ".join(ledger.node for ledger in knowing)
             raise UsageError(
-                Message(
-                    "{names} each have a call {call_id}; say by --node which is meant", names=names, call_id=call_id
-                )
+                "{names} each have a call {call_id}; say by --node which is meant", names=names, call_id=call_id
             )
         return knowing[0] if knowing else None
 
@@ -194,11 +189,9 @@ def ledger_in(
             return None
         if schema != schema_of(held.get(ORIGIN, "")):
             raise LedgerError(
-                Message(
-                    "{name}: it says that it is the ledger {origin}, whose schema is another",
-                    name=database.name,
-                    origin=held.get(ORIGIN),
-                )
+                "{name}: it says that it is the ledger {origin}, whose schema is another",
+                name=database.name,
+                origin=held.get(ORIGIN),
             )
         position = replica_position(connection)
     keys = days.get(held.get(NODE, ""))
@@ -219,7 +212,7 @@ def ledger_in(
         return NodeLedger(held[NODE], held[ORIGIN], reader, key, keys is not None, cosigned, progress)
     except (KeyError, ValueError, OverflowError, ProofError) as error:
         raise LedgerError(
-            Message("{name}: what stands there of its node is damaged: {error}", name=database.name, error=error)
+            "{name}: what stands there of its node is damaged: {error}", name=database.name, error=error
         ) from error
 
 
@@ -242,7 +235,7 @@ def _replicas_in(server: Server, node: str) -> list[NodeLedger]:
 
 
 def _unknown(servers: Sequence[Server], node: str) -> UsageError:
-    return UsageError(Message("{server}: there is no ledger of a node {node} yet", server=_names(servers), node=node))
+    return UsageError("{server}: there is no ledger of a node {node} yet", server=_names(servers), node=node)
 
 
 def _names(servers: Sequence[Server]) -> str:

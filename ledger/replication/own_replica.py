@@ -1,7 +1,5 @@
 """The state of this node's own ledger in PostgreSQL."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final

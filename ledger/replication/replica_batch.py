@@ -1,7 +1,5 @@
 """The steps of a node's own ledger that its replica lacks, in batches; and the comparison of both."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +7,6 @@ from typing import Any, Final, NamedTuple
 
 from idtone.core.errors import LedgerError
 from idtone.core.signed_notes import Note
-from idtone.core.translation import Message
 
 from ..evidence.leaves import OPENING, StoredStep, search_keys
 from ..keys.step_key import StepKey
@@ -86,18 +83,16 @@ def batch_after(ledger: Database, position: ReplicaPosition, key: StepKey | None
 
 def _foreign(ledger: Database, step: StoredStep) -> LedgerError:
     return LedgerError(
-        Message(
-            "{name}: its step {step} (call {call_id}) was not written by this node's service, or was changed; nothing "
-            "is replicated until the service has set it aside: restart it, and run: idtone ledger verify",
-            name=ledger.name,
-            step=step.id,
-            call_id=step.call_id,
-        )
+        "{name}: its step {step} (call {call_id}) was not written by this node's service, or was changed; nothing "
+        "is replicated until the service has set it aside: restart it, and run: idtone ledger verify",
+        name=ledger.name,
+        step=step.id,
+        call_id=step.call_id,
     )
 
 
 def _damaged(ledger: Database) -> LedgerError:
-    return LedgerError(Message("{name}: its tree is damaged; idtone ledger verify tells more", name=ledger.name))
+    return LedgerError("{name}: its tree is damaged; idtone ledger verify tells more", name=ledger.name)
 
 
 def _checkpoint(connection: Connection, leaves: int) -> str | None:
@@ -153,11 +148,9 @@ def check_replica(replica: Connection, ledger: Database, position: ReplicaPositi
     """
     if position.hashes != stored_hashes(position.leaves):
         raise ReplicaDiffersError(
-            Message(
-                "its tree has {hashes} hashes, and {expected} belong to its leaves",
-                hashes=position.hashes,
-                expected=stored_hashes(position.leaves),
-            )
+            "its tree has {hashes} hashes, and {expected} belong to its leaves",
+            hashes=position.hashes,
+            expected=stored_hashes(position.leaves),
         )
     try:
         there = _sample(replica, position)
@@ -172,21 +165,17 @@ def check_replica(replica: Connection, ledger: Database, position: ReplicaPositi
             raise _damaged(ledger) from error
     if position.steps > own.steps:
         raise ReplicaDiffersError(
-            Message(
-                "it has {steps:,} steps of this node, and {ledger} has {own:,}: that is an older "
-                "copy, or another ledger by the same name",
-                steps=position.steps,
-                ledger=ledger.name,
-                own=own.steps,
-            )
+            "it has {steps:,} steps of this node, and {ledger} has {own:,}: that is an older "
+            "copy, or another ledger by the same name",
+            steps=position.steps,
+            ledger=ledger.name,
+            own=own.steps,
         )
     if there != here:
         raise ReplicaDiffersError(
-            Message(
-                "what it has of this node is not the beginning of {ledger}: another node replicates by the same "
-                "name, or rows were changed there",
-                ledger=ledger.name,
-            )
+            "what it has of this node is not the beginning of {ledger}: another node replicates by the same "
+            "name, or rows were changed there",
+            ledger=ledger.name,
         )
 
 

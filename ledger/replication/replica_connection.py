@@ -3,8 +3,6 @@
 Nothing in the ledger is locked while it waits for PostgreSQL, because the evidence of calls is written there meanwhile.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import socket
@@ -18,7 +16,6 @@ from typing import Final
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import VerifierKey
-from idtone.core.translation import Message
 
 from ..keys.key_file import read_key
 from ..keys.key_ring import continued_trees_of, own_key
@@ -48,7 +45,7 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
     path = path_of(settings.own())
     if continued_trees_of(settings, node).unfinished(path):
         raise LedgerError(
-            Message("{path}: it is damaged, and another one is about to begin; that one is replicated next", path=path)
+            "{path}: it is damaged, and another one is about to begin; that one is replicated next", path=path
         )
     return key
 
@@ -192,25 +189,21 @@ class ReplicaConnection:
         """Make the schema, or bring it up to this version. Raises LedgerError if it is another log's."""
         if (encoding := scalar(connection, "SHOW server_encoding")) not in ENCODINGS:
             raise LedgerError(
-                Message(
-                    "{server}: its encoding is {encoding}, which does not hold every character; make another "
-                    "database: createdb -E UTF8 -T template0 -O USER NAME",
-                    server=self._server,
-                    encoding=encoding,
-                )
+                "{server}: its encoding is {encoding}, which does not hold every character; make another "
+                "database: createdb -E UTF8 -T template0 -O USER NAME",
+                server=self._server,
+                encoding=encoding,
             )
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (self._schema,))
         if scalar(connection, "SELECT to_regnamespace(?)", (self._schema,)) is None:
             user, may_make = connection.execute(_MAY_MAKE).fetchone()
             if not may_make:
                 raise LedgerError(
-                    Message(
-                        "{server}: {user} may make no schema there; have an administrator do it: CREATE SCHEMA "
-                        '{schema} AUTHORIZATION "{user}"',
-                        server=self._server,
-                        user=user,
-                        schema=self._schema,
-                    )
+                    "{server}: {user} may make no schema there; have an administrator do it: CREATE SCHEMA "
+                    '{schema} AUTHORIZATION "{user}"',
+                    server=self._server,
+                    user=user,
+                    schema=self._schema,
                 )
             connection.execute(f"CREATE SCHEMA {self._schema}")
         is_new = scalar(connection, "SELECT to_regclass('meta')") is None
@@ -238,21 +231,16 @@ class ReplicaConnection:
                 check_replica(connection, self._ledger, position)
             except ReplicaDiffersError as error:
                 raise LedgerError(
-                    Message(
-                        "{server}, schema {schema}: {error}. Nothing is replicated: find out which of the two is "
-                        "right; evidence is kept here meanwhile",
-                        server=self._server,
-                        schema=self._schema,
-                        error=error,
-                    )
+                    "{server}, schema {schema}: {error}. Nothing is replicated: find out which of the two is "
+                    "right; evidence is kept here meanwhile",
+                    server=self._server,
+                    schema=self._schema,
+                    error=error,
                 ) from error
         batch = batch_after(self._ledger, position, self._step_key)
         if key_of_own_ledger(self._settings, self._node) != self._key:
             raise LedgerError(
-                Message(
-                    "{ledger}: it was set aside, and another one began; that is replicated next",
-                    ledger=self._ledger.name,
-                )
+                "{ledger}: it was set aside, and another one began; that is replicated next", ledger=self._ledger.name
             )
         connection.copy("steps (id, node, call_id, kind, at, details, leaf)", batch.steps)
         connection.copy("hashes (place, hash)", batch.hashes)
@@ -271,13 +259,11 @@ class ReplicaConnection:
     def _check_key(self, held: str | None) -> None:
         if held != str(self._key):
             raise LedgerError(
-                Message(
-                    "{server}: another node replicates as {name}, with the key {held}; give this one another "
-                    "name (node in idtone.yaml), or another ledger.origin",
-                    server=self._server,
-                    name=self._key.name,
-                    held=held,
-                )
+                "{server}: another node replicates as {name}, with the key {held}; give this one another "
+                "name (node in idtone.yaml), or another ledger.origin",
+                server=self._server,
+                name=self._key.name,
+                held=held,
             )
 
     def _cosigned_note(self) -> str:

@@ -4,8 +4,6 @@ No call waits for it: the evidence is durable in the node's own file. Each trans
 PostgreSQL and adds the following steps. So each step arrives exactly once, even if either side dies at any moment.
 """
 
-from __future__ import annotations
-
 import logging
 import random
 import secrets

@@ -7,8 +7,6 @@ no index of decisions, so a search reads it from the newest call to the oldest. 
 decision has the sought words (`CallFilter.decided`).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

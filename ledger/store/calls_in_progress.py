@@ -4,8 +4,6 @@ Calls can last for days, and a search for those without an end would have to loo
 steps also updates this table, in the same transaction.
 """
 
-from __future__ import annotations
-
 from collections.abc import Set
 from typing import Final
 

@@ -6,8 +6,6 @@ takes some eight microseconds, and no number is opened. The calls follow from th
 (`call_record.fold`).
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +13,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from ..evidence.call_record import Record, record_of_steps
 from ..evidence.leaves import ACTS
@@ -102,7 +99,7 @@ def _record(reader: LedgerReader, text: str, first: int) -> Record:
             call_id = scalar(connection, "SELECT call_id FROM steps WHERE id = ?", (first,))
         reader.record(call_id)  # says which step it is
         raise LedgerError(
-            Message("step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=first)
+            "step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=first
         ) from error
 
 

@@ -1,7 +1,5 @@
 """A database with one ledger, for reading. The differences between SQLite and PostgreSQL are all here."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -9,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from . import sqlite
 
@@ -82,16 +79,12 @@ class Database:
         try:
             os.stat(path)
         except FileNotFoundError as error:
-            raise LedgerError(
-                Message("{path}: there is no ledger yet; start `idtone serve` first", path=path)
-            ) from error
+            raise LedgerError("{path}: there is no ledger yet; start `idtone serve` first", path=path) from error
         except OSError as error:
             raise LedgerError(
-                Message(
-                    "{path}: the ledger cannot be read: {reason}; run this as the user that `idtone serve` runs as",
-                    path=path,
-                    reason=error.strerror,
-                )
+                "{path}: the ledger cannot be read: {reason}; run this as the user that `idtone serve` runs as",
+                path=path,
+                reason=error.strerror,
             ) from error
         return cls(
             str(path),

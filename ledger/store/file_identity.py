@@ -2,8 +2,6 @@
 same. I/O.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 from array import array

@@ -1,7 +1,5 @@
 """The acts that gave up ends of earlier logs, and the check that a log is unchanged since its service wrote it. I/O."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """The rate at which a ledger grows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path

@@ -1,13 +1,10 @@
 """The contents of a ledger's leaves, one after the other, from the database."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from ..evidence.leaves import StoredStep, leaf
 from .database import Connection
@@ -36,7 +33,7 @@ def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[Lea
     while index < size:
         rows = connection.execute(_STEPS, (place, PAGE_ROWS)).fetchall()
         if not rows:
-            raise LedgerError(Message("leaf {index} is missing; run: idtone ledger verify", index=index))
+            raise LedgerError("leaf {index} is missing; run: idtone ledger verify", index=index)
         counts = dict(connection.execute(_COUNTS, (place, rows[-1][0])).fetchall())
         for *columns, closed in rows:
             step = StoredStep._make(columns)
@@ -52,7 +49,7 @@ def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[Lea
                     call = open_call(connection, step.call_id, step.id + 1, closed)
                     content = leaf_closed_by(call.steps, call.before)
             except (TypeError, ValueError) as error:  # a value of another type, which SQLite would accept
-                raise LedgerError(Message("step {step} is damaged; run: idtone ledger verify", step=step.id)) from error
+                raise LedgerError("step {step} is damaged; run: idtone ledger verify", step=step.id) from error
             yield LeafContent(index, step.call_id, content)
             index += 1
             if index == size:
@@ -74,7 +71,7 @@ def _closing_step(connection: Connection, index: int) -> int:
             low = closing[0]
     closing = connection.execute(_NEXT_CLOSING, (low,)).fetchone()
     if closing is None or closing[1] != index:
-        raise LedgerError(Message("leaf {index} is missing; run: idtone ledger verify", index=index))
+        raise LedgerError("leaf {index} is missing; run: idtone ledger verify", index=index)
     return int(closing[0])
 
 

@@ -1,7 +1,5 @@
 """Reads one ledger, and changes nothing."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +13,6 @@ from typing import Any, Final, Self
 from idtone.core.errors import LedgerError
 from idtone.core.numbers import Number
 from idtone.core.signed_notes import Note, VerifierKey
-from idtone.core.translation import Message
 
 from ..evidence.call_record import Record, record_of_steps
 from ..evidence.leaves import ACT_ID, ACTS, AFTER_ACTS, CLOSING, StoredStep, search_digits, search_key
@@ -267,9 +264,7 @@ class LedgerReader:
     ) -> list[Record]:
         """The calls with one of the tokens. `token_of` makes the token of a day; `has` is True for a wanted record."""
         if self._days is None:
-            raise LedgerError(
-                Message("numbers can be found with the ledger's key only: run this as a user who may read it")
-            )
+            raise LedgerError("numbers can be found with the ledger's key only: run this as a user who may read it")
         keys = [
             self._days.get(day)
             for day in self._days.days()
@@ -449,12 +444,10 @@ class LedgerReader:
 
     def _misled(self, call_id: str) -> LedgerError:
         return LedgerError(
-            Message(
-                "{name}: an index does not lead to the steps of its calls ({call_id}): run `idtone "
-                "ledger verify`, and rebuild them: sqlite3 FILE REINDEX",
-                name=self.database.name,
-                call_id=call_id,
-            )
+            "{name}: an index does not lead to the steps of its calls ({call_id}): run `idtone "
+            "ledger verify`, and rebuild them: sqlite3 FILE REINDEX",
+            name=self.database.name,
+            call_id=call_id,
         )
 
     def record_key(self, call_id: str) -> bytes | None:

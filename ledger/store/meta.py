@@ -1,7 +1,5 @@
 """The table `meta`: facts of a ledger, by their keys."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from .database import Connection

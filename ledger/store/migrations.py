@@ -4,8 +4,6 @@ A ledger of schema version n has run the first n scripts. A script works in SQLi
 braces are types with different names. Never change a script that was released.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Final
 

@@ -86,19 +86,15 @@ class Server:
         try:
             parsed = urlsplit(url)
         except ValueError as error:
-            raise LedgerError(
-                Message("ledger.url is not the address of a database; {example}", example=_EXAMPLE)
-            ) from error
+            raise LedgerError("ledger.url is not the address of a database; {example}", example=_EXAMPLE) from error
         if not parsed.scheme or "://" not in url:
-            raise LedgerError(Message("ledger.url is not the address of a database; {example}", example=_EXAMPLE))
+            raise LedgerError("ledger.url is not the address of a database; {example}", example=_EXAMPLE)
         if parsed.scheme != "postgresql":
-            raise LedgerError(Message("ledger.url names {scheme}; {example}", scheme=parsed.scheme, example=_EXAMPLE))
+            raise LedgerError("ledger.url names {scheme}; {example}", scheme=parsed.scheme, example=_EXAMPLE)
         if parsed.password is not None or "password" in parse_qs(parsed.query, keep_blank_values=True):
             raise LedgerError(
-                Message(
-                    "ledger.url holds a password, which many may read; let ledger.password_file name a file "
-                    "with it, or leave it to libpq (~/.pgpass, PGPASSFILE)"
-                )
+                "ledger.url holds a password, which many may read; let ledger.password_file name a file "
+                "with it, or leave it to libpq (~/.pgpass, PGPASSFILE)"
             )
         return cls(url, password)
 
@@ -156,7 +152,7 @@ class Server:
             state = "28" if "password" in first else "08"
         remedy = next((words for start, words in _REMEDIES.items() if state.startswith(start)), _UNFORESEEN)
         return LedgerError(
-            Message("{server}: {error}; {remedy}", server=self, error=first or type(error).__name__, remedy=remedy)
+            "{server}: {error}; {remedy}", server=self, error=first or type(error).__name__, remedy=remedy
         )
 
     def _arguments(self) -> dict[str, Any]:
@@ -181,10 +177,8 @@ def _psycopg() -> Any:
         import psycopg
     except ImportError as error:
         raise LedgerError(
-            Message(
-                "ledger.url names PostgreSQL, and the library for it is not here: {command}",
-                command=install_command("postgresql"),
-            )
+            "ledger.url names PostgreSQL, and the library for it is not here: {command}",
+            command=install_command("postgresql"),
         ) from error
     return psycopg
 

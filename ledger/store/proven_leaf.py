@@ -1,13 +1,10 @@
 """Leaves of a call with their proofs, from the database."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 
 from idtone.core.errors import LedgerError
 from idtone.core.signed_notes import Note
-from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint
 from ..tree.inclusion_proof import InclusionProof
@@ -37,19 +34,17 @@ def prove(connection: Connection, call_id: str, cosigned: Note | None) -> list[P
         return []
     held = facts(connection)
     if CHECKPOINT not in held:
-        raise LedgerError(Message("the ledger holds no signed checkpoint of its tree; run: idtone ledger verify"))
+        raise LedgerError("the ledger holds no signed checkpoint of its tree; run: idtone ledger verify")
     note = Note.parse(held[CHECKPOINT].encode())
     if cosigned and Checkpoint.parse(cosigned.text).size > closing[-1][1]:
         note = cosigned
     size = Checkpoint.parse(note.text).size
     if closing[-1][1] >= size:
         raise LedgerError(
-            Message(
-                "leaf {leaf} of call {call_id} is not signed, so nothing proves it: the signed tree has {size} leaves",
-                leaf=closing[-1][1],
-                call_id=call_id,
-                size=size,
-            )
+            "leaf {leaf} of call {call_id} is not signed, so nothing proves it: the signed tree has {size} leaves",
+            leaf=closing[-1][1],
+            call_id=call_id,
+            size=size,
         )
     found = []
     for number, index in closing:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from idtone.core.errors import LedgerError
-from idtone.core.translation import Message
 
 from ..evidence.leaves import CLOSING, StoredStep
 from ..keys.step_key import MAC_BYTES
@@ -99,7 +98,7 @@ def _last_of_ours(connection: Connection, macs: StepMacs, signed: int | None) ->
     if ours is None:
         if signed is None:
             return 0
-        raise LedgerError(Message("none of its latest steps was written with this ledger's key (ledger.key_file)"))
+        raise LedgerError("none of its latest steps was written with this ledger's key (ledger.key_file)")
     newest = scalar(connection, _NEWEST_LEAF, (ours,))
     if signed and (newest is None or newest < signed - 1):
         # The last signed leaf was changed: that is not set aside, unless the next steps would find no place after it.

@@ -2,8 +2,6 @@
 idtone's.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import sqlite3
@@ -48,13 +46,11 @@ def check_version(connection: Connection, name: str) -> None:
     version = _version(connection, name)
     if version < _latest():
         raise LedgerError(
-            Message(
-                "{name}: an older idtone made this ledger (schema {version}, here: {latest}); start "
-                "`idtone serve`, which upgrades it",
-                name=name,
-                version=version,
-                latest=_latest(),
-            )
+            "{name}: an older idtone made this ledger (schema {version}, here: {latest}); start "
+            "`idtone serve`, which upgrades it",
+            name=name,
+            version=version,
+            latest=_latest(),
         )
 
 
@@ -121,20 +117,16 @@ def _version(connection: Connection, name: str) -> int:
     """The version of the ledger's schema. Raises LedgerError if it is newer than ours, or missing."""
     tables = _tables(connection)
     if not tables:
-        raise LedgerError(Message("{name}: the ledger is still empty; start `idtone serve` first", name=name))
+        raise LedgerError("{name}: the ledger is still empty; start `idtone serve` first", name=name)
     query = "SELECT value FROM meta WHERE key = ?"
     version = scalar(connection, query, (SCHEMA,)) if "meta" in tables else None
     if not isinstance(version, str) or not version.isdecimal():
-        raise LedgerError(
-            Message("{name}: this database is not a ledger; let ledger.url name a file of its own", name=name)
-        )
+        raise LedgerError("{name}: this database is not a ledger; let ledger.url name a file of its own", name=name)
     if int(version) > _latest():
         raise LedgerError(
-            Message(
-                "{name}: a newer idtone made this ledger (schema {version}, known here: {latest}); upgrade idtone",
-                name=name,
-                version=version,
-                latest=_latest(),
-            )
+            "{name}: a newer idtone made this ledger (schema {version}, known here: {latest}); upgrade idtone",
+            name=name,
+            version=version,
+            latest=_latest(),
         )
     return int(version)

@@ -3,8 +3,6 @@
 docs/adr/0001-sqlite-journal.md has the reasons for this journal.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import re
@@ -39,18 +37,16 @@ def path_of(url: str) -> Path:
     example = Message("write it like sqlite:////var/lib/idtone/ledger.sqlite3")
     scheme, separator, place = url.partition("://")
     if not separator or not re.fullmatch("[a-z0-9+]+", scheme):
-        raise LedgerError(Message("ledger.url is not the address of a database; {example}", example=example))
+        raise LedgerError("ledger.url is not the address of a database; {example}", example=example)
     if scheme != "sqlite":
         raise LedgerError(
-            Message(
-                "ledger.url names {scheme}; ledgers are kept in SQLite or PostgreSQL, {example}",
-                scheme=scheme,
-                example=example,
-            )
+            "ledger.url names {scheme}; ledgers are kept in SQLite or PostgreSQL, {example}",
+            scheme=scheme,
+            example=example,
         )
     file = place.removeprefix("/")
     if file == place or not file or "?" in file or file == ":memory:":
-        raise LedgerError(Message("ledger.url must name a file and nothing else; {example}", example=example))
+        raise LedgerError("ledger.url must name a file and nothing else; {example}", example=example)
     return Path(file)
 
 
@@ -80,11 +76,8 @@ def lock_for_writing(path: Path) -> int:
         if not isinstance(error, BlockingIOError):
             raise
         raise LedgerInUseError(
-            Message(
-                "{path}: another process writes to this ledger; stop the other `idtone serve`, or name "
-                "another file here",
-                path=path,
-            )
+            "{path}: another process writes to this ledger; stop the other `idtone serve`, or name another file here",
+            path=path,
         ) from error
     return descriptor
 
@@ -112,12 +105,10 @@ def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlit
         (actual,) = connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()
         if actual != wanted:
             raise LedgerError(
-                Message(
-                    "{path}: the journal stays {actual!r} instead of {wanted!r}; keep it on a local disk",
-                    path=path,
-                    actual=actual,
-                    wanted=wanted,
-                )
+                "{path}: the journal stays {actual!r} instead of {wanted!r}; keep it on a local disk",
+                path=path,
+                actual=actual,
+                wanted=wanted,
             )
         connection.execute("PRAGMA synchronous=FULL")
 
@@ -255,7 +246,7 @@ def explain_error(error: Exception, path: Path) -> LedgerError:
     remedy = _REMEDIES.get(code & 0xFF, Message("check the disk and the system log"))
     if code == sqlite3.SQLITE_READONLY_ROLLBACK:
         remedy = Message("its writer died in the middle of a commit; start `idtone serve`, which undoes the half of it")
-    return LedgerError(Message("{path}: {said}; {remedy}", path=path, said=said, remedy=remedy))
+    return LedgerError("{path}: {said}; {remedy}", path=path, said=said, remedy=remedy)
 
 
 _REMEDIES: Final = {

@@ -1,7 +1,5 @@
 """The table `macs`. Its MACs show that the service wrote a step, at its current place."""
 
-from __future__ import annotations
-
 import hmac
 from typing import Final
 

@@ -1,7 +1,5 @@
 """The conversion between a step and its row in the table `steps`. Pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,7 +7,6 @@ from typing import Any, Final
 
 from idtone.core.errors import LedgerError
 from idtone.core.numbers import Number
-from idtone.core.translation import Message
 
 from ..evidence.canonical_json import canonical
 from ..evidence.leaves import StoredStep
@@ -78,5 +75,5 @@ def step_of(
         return Step(row.call_id, StepKind(row.kind), moment(row.at), shown, numbers)
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise LedgerError(
-            Message("step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=row.id)
+            "step {step} of the ledger cannot be read; it is damaged, or a newer idtone wrote it", step=row.id
         ) from error

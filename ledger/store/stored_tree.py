@@ -1,14 +1,11 @@
 """The tree in the database: hashes, calls and their leaves, and the comparison with what was signed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Note, VerifierKey
-from idtone.core.translation import Message
 
 from ..evidence.leaves import StoredStep, leaf, must_be_counted
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
@@ -67,7 +64,7 @@ def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, b
     query = f"SELECT place, hash FROM hashes WHERE place IN ({placeholders(places)})"  # noqa: S608 - only question marks
     found: dict[int, bytes] = dict(connection.execute(query, tuple(places)).fetchall()) if places else {}
     if len(found) < len(set(places)):
-        raise ProofError(Message("hashes of the tree are missing"))
+        raise ProofError("hashes of the tree are missing")
     return found
 
 
@@ -76,12 +73,10 @@ def read_frontier(connection: Connection, size: int) -> Frontier:
     count = scalar(connection, "SELECT coalesce(max(place) + 1, 0) FROM hashes")
     if count != stored_hashes(size):
         raise LedgerError(
-            Message(
-                "its tree has {count} hashes, and {wanted} belong to its {size} leaves",
-                count=count,
-                wanted=stored_hashes(size),
-                size=size,
-            )
+            "its tree has {count} hashes, and {wanted} belong to its {size} leaves",
+            count=count,
+            wanted=stored_hashes(size),
+            size=size,
         )
     return Frontier.read(size, partial(read_hashes, connection))
 
@@ -90,14 +85,12 @@ def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> No
     """Raise LedgerError unless the tree of `size` leaves begins with the signed one."""
     if size < signed.size:
         raise LedgerError(
-            Message(
-                "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
-                size=size,
-                signed=signed.size,
-            )
+            "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
+            size=size,
+            signed=signed.size,
         )
     if root(signed.size, partial(read_hashes, connection)) != signed.root:
-        raise LedgerError(Message("its first {signed} leaves are not those that were signed", signed=signed.size))
+        raise LedgerError("its first {signed} leaves are not those that were signed", signed=signed.size)
 
 
 class UnsignedError(LedgerError):
@@ -121,5 +114,5 @@ def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Check
             check_beginning(connection, size, checkpoint)
             signed = checkpoint.size
         if signed < size:
-            raise UnsignedError(Message("{count} of its {size} leaves are not signed", count=size - signed, size=size))
+            raise UnsignedError("{count} of its {size} leaves are not signed", count=size - signed, size=size)
     return size

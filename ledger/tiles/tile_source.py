@@ -1,7 +1,5 @@
 """Reads a published tree from a folder, or from a web server over HTTPS. `tiles_verification` trusts neither."""
 
-from __future__ import annotations
-
 import netrc
 import os
 import stat
@@ -44,7 +42,7 @@ def tile_source(place: str) -> TileSource:
     if place.startswith(_SCHEME):
         return TileSite(place.rstrip("/"))
     if "://" in place:
-        raise UsageError(Message("{place}: name a folder, or an address that begins with https://", place=place))
+        raise UsageError("{place}: name a folder, or an address that begins with https://", place=place)
     return TileFolder(Path(place))
 
 
@@ -59,12 +57,12 @@ class TileFolder:
         try:
             with os.fdopen(os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # reading a pipe would block
-                    raise LedgerError(Message("{place} is not a file", place=place))
+                    raise LedgerError("{place} is not a file", place=place)
                 octets = _bounded(file.read(limit + 1), path, limit)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise LedgerError(Message("{path}: cannot be read: {reason}", path=place, reason=error.strerror)) from error
+            raise LedgerError("{path}: cannot be read: {reason}", path=place, reason=error.strerror) from error
         return expanded(octets, limit) if path.startswith(BUNDLES) else octets
 
 
@@ -109,12 +107,10 @@ class TileSite:
                     return None
                 if response.status != _OK:
                     raise LedgerError(
-                        Message(
-                            "{url}: HTTP status {status}{remedy}",
-                            url=url,
-                            status=response.status,
-                            remedy=_remedy(response.status),
-                        )
+                        "{url}: HTTP status {status}{remedy}",
+                        url=url,
+                        status=response.status,
+                        remedy=_remedy(response.status),
                     )
                 octets = bytearray()
                 while len(octets) <= limit and (chunk := response.read(CHUNK, decode_content=True)):
@@ -122,27 +118,25 @@ class TileSite:
                 found = _bounded(bytes(octets), path, limit)
                 response.release_conn()
                 if path.startswith(BUNDLES) and found.startswith(GZIP):
-                    raise LedgerError(
-                        Message("{url}: the web server has to send it with `Content-Encoding: gzip`", url=url)
-                    )
+                    raise LedgerError("{url}: the web server has to send it with `Content-Encoding: gzip`", url=url)
                 return found
         except urllib3.exceptions.DecodeError as error:
-            raise ProofError(Message("{path} cannot be expanded: {reason}", path=path, reason=_short(error))) from error
+            raise ProofError("{path} cannot be expanded: {reason}", path=path, reason=_short(error)) from error
         except urllib3.exceptions.HTTPError as error:
-            raise LedgerError(Message("{path}: cannot be read: {reason}", path=url, reason=_short(error))) from error
+            raise LedgerError("{path}: cannot be read: {reason}", path=url, reason=_short(error)) from error
 
     def _left_s(self) -> float:
         left_s = self._until_s - time.monotonic()
         if left_s <= 0:
             raise LedgerError(
-                Message("{address}: a file takes longer than {limit_s:g} s", address=self._address, limit_s=FILE_S)
+                "{address}: a file takes longer than {limit_s:g} s", address=self._address, limit_s=FILE_S
             )
         return left_s
 
 
 def _bounded(octets: bytes, path: str, limit: int) -> bytes:
     if len(octets) > limit:
-        raise ProofError(Message("{path} is larger than {limit} bytes", path=path, limit=limit))
+        raise ProofError("{path} is larger than {limit} bytes", path=path, limit=limit)
     return octets
 
 
@@ -154,7 +148,7 @@ def _login(host: str) -> str | None:
         return None
     except (OSError, netrc.NetrcParseError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.msg
-        raise UsageError(Message("~/.netrc cannot be read: {reason}", reason=reason)) from error
+        raise UsageError("~/.netrc cannot be read: {reason}", reason=reason) from error
     return f"{found[0]}:{found[2]}" if found else None
 
 

@@ -4,8 +4,6 @@ Everything is proven by the signed root before it is written. The checkpoint com
 whole tree of its checkpoint at every moment. Full tiles never change. A partial tile is removed once it is full.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil
@@ -21,7 +19,6 @@ from typing import Final
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.files import replace_durably, sync_folder
 from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey
-from idtone.core.translation import Message
 
 from ..store.database import Connection, Database
 from ..store.leaf_contents import LeafContent, leaf_contents
@@ -88,7 +85,7 @@ def _held(path: Path, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
     except FileNotFoundError:
         return None
     except ProofError as error:
-        raise LedgerError(Message("{path}: {error}; name another folder", path=path, error=error)) from error
+        raise LedgerError("{path}: {error}; name another folder", path=path, error=error) from error
 
 
 def _with_cosignatures(note: Note, held: Note) -> Note:
@@ -104,9 +101,7 @@ def _explained(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise LedgerError(
-            Message(
-                "{path}: the tiles cannot be written: {reason}", path=error.filename or folder, reason=error.strerror
-            )
+            "{path}: the tiles cannot be written: {reason}", path=error.filename or folder, reason=error.strerror
         ) from error
 
 
@@ -119,7 +114,7 @@ def _alone(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        raise LedgerError(Message("{folder}: another process writes there; try again later", folder=folder)) from error
+        raise LedgerError("{folder}: another process writes there; try again later", folder=folder) from error
     finally:
         os.close(descriptor)
 
@@ -164,11 +159,9 @@ class _Writing:
                     self._put(tile.path, b"".join(tree.hashes(tile)))
         except ProofError as error:
             raise LedgerError(
-                Message(
-                    "the ledger is not what was signed, and is not published in {folder}: {error}",
-                    folder=self._folder,
-                    error=error,
-                )
+                "the ledger is not what was signed, and is not published in {folder}: {error}",
+                folder=self._folder,
+                error=error,
             ) from error
         for folder in sorted(self._touched):
             sync_folder(folder)
@@ -209,16 +202,14 @@ def _signed(leaf: LeafContent, signed: bytes) -> bytes:
     for a bundle.
     """
     if leaf_hash(leaf.content) != signed:
-        raise ProofError(Message("leaf {index}, call {call_id}", index=leaf.number, call_id=leaf.call_id))
+        raise ProofError("leaf {index}, call {call_id}", index=leaf.number, call_id=leaf.call_id)
     if len(leaf.content) > ENTRY_LIMIT:
         raise LedgerError(
-            Message(
-                "leaf {index}, call {call_id}, has {count} bytes; a tile holds entries of {limit} bytes at most",
-                index=leaf.number,
-                call_id=leaf.call_id,
-                count=len(leaf.content),
-                limit=ENTRY_LIMIT,
-            )
+            "leaf {index}, call {call_id}, has {count} bytes; a tile holds entries of {limit} bytes at most",
+            index=leaf.number,
+            call_id=leaf.call_id,
+            count=len(leaf.content),
+            limit=ENTRY_LIMIT,
         )
     return leaf.content
 
@@ -230,7 +221,7 @@ def _stored(connection: Connection, tile: Tile) -> bytes:
     found = read_hashes(connection, places)
     hashes = [found[place] for place in places]
     if not all(isinstance(each, bytes) and len(each) == HASH_BYTES for each in hashes):
-        raise LedgerError(Message("hashes of the tree are damaged; run: idtone ledger verify"))
+        raise LedgerError("hashes of the tree are damaged; run: idtone ledger verify")
     return b"".join(hashes)
 
 

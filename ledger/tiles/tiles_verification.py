@@ -4,8 +4,6 @@ It finds the same faults as `verify` does in a database, except in parts that on
 indexes and search entries.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -66,7 +64,7 @@ def verify_tiles(
     try:
         octets = source.read(CHECKPOINT, NOTE_LIMIT)
         if octets is None:
-            raise LedgerError(Message("there is no file {name}; name the place that has it", name=CHECKPOINT))
+            raise LedgerError("there is no file {name}; name the place that has it", name=CHECKPOINT)
         note = Note.parse(octets)
         checkpoint = verified_checkpoint(note, log)
         verdict.leaves = checkpoint.size
@@ -114,7 +112,7 @@ def _read(source: TileSource, tile: Tile, path: str, limit: int = WIDTH * HASH_B
         whole = source.read(tile.full.path, limit)
         octets = whole and whole[: tile.width * HASH_BYTES]
     if octets is None:
-        raise ProofError(Message("{path} is missing", path=path))
+        raise ProofError("{path} is missing", path=path)
     return octets
 
 
@@ -123,7 +121,7 @@ def _entries(source: TileSource, tile: Tile) -> list[bytes]:
     if octets is None and tile.width < WIDTH and (whole := source.read(tile.full.bundle_path, BUNDLE_LIMIT)):
         return entries_of(whole, WIDTH)[: tile.width]
     if octets is None:
-        raise ProofError(Message("it is missing"))
+        raise ProofError("it is missing")
     return entries_of(octets, tile.width)
 
 
@@ -136,7 +134,7 @@ def entries_as_signed(source: TileSource, tree: TiledTree, tile: Tile) -> list[b
     try:
         entries = _entries(source, tile)
     except ProofError as error:
-        raise ProofError(Message("{path}: {error}", path=tile.bundle_path, error=error)) from error
+        raise ProofError("{path}: {error}", path=tile.bundle_path, error=error) from error
     return [entry if leaf_hash(entry) == signed else None for entry, signed in zip(entries, hashes, strict=True)]
 
 

@@ -19,7 +19,7 @@ _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 def parse_size(text: str) -> int:
     """The size of a tree in ASCII decimal without leading zeroes, as a number. Raises ProofError."""
     if not _SIZE.fullmatch(text):
-        raise ProofError(Message("a size is a decimal number without leading zeroes"))
+        raise ProofError("a size is a decimal number without leading zeroes")
     return int(text)
 
 
@@ -37,7 +37,7 @@ class Checkpoint:
     def __post_init__(self) -> None:
         """Check the fields. Raises ProofError if the text would read as another checkpoint."""
         if any(not line or "\n" in line for line in (self.origin, *self.extensions)):
-            raise ProofError(Message("the lines of a checkpoint are neither empty nor broken"))
+            raise ProofError("the lines of a checkpoint are neither empty nor broken")
 
     @property
     def text(self) -> str:
@@ -49,11 +49,11 @@ class Checkpoint:
         """The checkpoint in a note's text. Raises ProofError."""
         lines = text.split("\n")
         if len(lines) < 4 or lines[-1]:
-            raise ProofError(Message("a checkpoint has three lines: origin, size, root"))
+            raise ProofError("a checkpoint has three lines: origin, size, root")
         origin, size, encoded, *extensions = lines[:-1]
         root = decoded(encoded)
         if root is None or len(root) != HASH_BYTES:
-            raise ProofError(Message("the root of a checkpoint is {hash_bytes} bytes in base64", hash_bytes=HASH_BYTES))
+            raise ProofError("the root of a checkpoint is {hash_bytes} bytes in base64", hash_bytes=HASH_BYTES)
         return cls(origin, parse_size(size), root, tuple(extensions))
 
 
@@ -90,10 +90,8 @@ def check_name(signed: str, name: str) -> None:
 def verified_checkpoint(note: Note, log: VerifierKey) -> Checkpoint:
     """The checkpoint in a note. Raises ProofError if `log` has not signed it."""
     if not note.signed_by([log]):
-        raise ProofError(Message("the checkpoint is not signed by the key of {log}", log=log.name))
+        raise ProofError("the checkpoint is not signed by the key of {log}", log=log.name)
     checkpoint = Checkpoint.parse(note.text)
     if checkpoint.origin != log.name:
-        raise ProofError(
-            Message("the checkpoint is of {origin!r}, not of {log}", origin=checkpoint.origin, log=log.name)
-        )
+        raise ProofError("the checkpoint is of {origin!r}, not of {log}", origin=checkpoint.origin, log=log.name)
     return checkpoint

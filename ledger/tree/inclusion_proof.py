@@ -8,7 +8,6 @@ from typing import Final
 
 from idtone.core.errors import ProofError
 from idtone.core.signed_notes import Note, VerifierKey, decoded
-from idtone.core.translation import Message
 
 from .checkpoints import Checkpoint, parse_size, verified_checkpoint
 from .merkle import HASH_BYTES, leaf_hash, root_by_inclusion
@@ -45,18 +44,18 @@ class InclusionProof:
         try:
             lines = above.decode("ascii").split("\n")
         except UnicodeDecodeError as error:
-            raise ProofError(Message("the proof is not text")) from error
+            raise ProofError("the proof is not text") from error
         if not empty or lines[0] != HEADER:
-            raise ProofError(Message("this is not a proof: its first line is not {header}", header=HEADER))
+            raise ProofError("this is not a proof: its first line is not {header}", header=HEADER)
         lines = lines[1:]
         extra = b""
         if lines and lines[0].startswith("extra "):
             octets_of_extra = decoded(lines.pop(0).removeprefix("extra "))
             if octets_of_extra is None:
-                raise ProofError(Message("line 2 of the proof, extra, is not base64"))
+                raise ProofError("line 2 of the proof, extra, is not base64")
             extra = octets_of_extra
         if not lines or not lines[0].startswith("index "):
-            raise ProofError(Message("the proof does not say of which leaf it is: index N"))
+            raise ProofError("the proof does not say of which leaf it is: index N")
         index = parse_size(lines[0].removeprefix("index "))
         return cls(index, parse_hashes(lines[1:]), Note.parse(checkpoint), extra)
 
@@ -67,15 +66,15 @@ class InclusionProof:
         """
         checkpoint = verified_checkpoint(self.checkpoint, log)
         if root_by_inclusion(self.index, checkpoint.size, leaf_hash(leaf), self.hashes) != checkpoint.root:
-            raise ProofError(Message("the record is not leaf {index} of this tree", index=self.index))
+            raise ProofError("the record is not leaf {index} of this tree", index=self.index)
         return checkpoint
 
 
 def parse_hashes(lines: list[str]) -> tuple[bytes, ...]:
     """The hashes in these lines, one in base64 on each. Raises ProofError."""
     if len(lines) > HASHES_LIMIT:
-        raise ProofError(Message("a proof has at most {hashes_limit} hashes", hashes_limit=HASHES_LIMIT))
+        raise ProofError("a proof has at most {hashes_limit} hashes", hashes_limit=HASHES_LIMIT)
     hashes = [decoded(line) for line in lines]
     if any(each is None or len(each) != HASH_BYTES for each in hashes):
-        raise ProofError(Message("each hash of a proof is {hash_bytes} bytes in base64", hash_bytes=HASH_BYTES))
+        raise ProofError("each hash of a proof is {hash_bytes} bytes in base64", hash_bytes=HASH_BYTES)
     return tuple(each for each in hashes if each)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from idtone.core.errors import ProofError
-from idtone.core.translation import Message
 
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = hashlib.sha256().digest()
@@ -116,7 +115,7 @@ def inclusion_proof(index: int, size: int, read: Read) -> list[bytes]:
     Raises ProofError if the tree has no such leaf.
     """
     if not 0 <= index < size:
-        raise ProofError(Message("a tree of {size} leaves has no leaf {index}", size=size, index=index))
+        raise ProofError("a tree of {size} leaves has no leaf {index}", size=size, index=index)
     return _hashes(_path(index, 0, size), read)
 
 
@@ -126,7 +125,7 @@ def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
     Empty if `old` is 0 or `size`. Raises ProofError if `old` is more than `size`.
     """
     if not 0 <= old <= size:
-        raise ProofError(Message("a tree of {size} leaves never had {old}", size=size, old=old))
+        raise ProofError("a tree of {size} leaves never had {old}", size=size, old=old)
     return _hashes(_subproof(old, 0, size, True), read) if old else []
 
 
@@ -155,12 +154,12 @@ def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
     Raises ProofError if the proof has a wrong length for this leaf.
     """
     if not 0 <= index < size:
-        raise ProofError(Message("a tree of {size} leaves has no leaf {index}", size=size, index=index))
+        raise ProofError("a tree of {size} leaves has no leaf {index}", size=size, index=index)
     number, last, reached = index, size - 1, leaf
     path: list[Joined] = []
     for sibling in proof:
         if last == 0:
-            raise ProofError(Message("the inclusion proof is too long"))
+            raise ProofError("the inclusion proof is too long")
         is_left = bool(number & 1) or number == last
         reached = node_hash(sibling, reached) if is_left else node_hash(reached, sibling)
         path.append(Joined(sibling, is_left, reached))
@@ -171,7 +170,7 @@ def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
         number >>= 1
         last >>= 1
     if last:
-        raise ProofError(Message("the inclusion proof is too short"))
+        raise ProofError("the inclusion proof is too short")
     return path
 
 
@@ -181,7 +180,7 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
     RFC 9162, section 2.1.4.2. Every tree begins with the empty one.
     """
     if not 0 <= old <= size:
-        raise ProofError(Message("a tree of {size} leaves never had {old}", size=size, old=old))
+        raise ProofError("a tree of {size} leaves never had {old}", size=size, old=old)
     if old in (0, size):
         same = old_root == (EMPTY_ROOT if old == 0 else new_root)
         if proof or not same:
@@ -190,7 +189,7 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
     # The proof leaves out the old tree itself if that is complete.
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not path:
-        raise ProofError(Message("the consistency proof is too short"))
+        raise ProofError("the consistency proof is too short")
     number, last = old - 1, size - 1
     while number & 1:
         number >>= 1
@@ -198,7 +197,7 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
     old_reached = new_reached = path[0]
     for sibling in path[1:]:
         if last == 0:
-            raise ProofError(Message("the consistency proof is too long"))
+            raise ProofError("the consistency proof is too long")
         if number & 1 or number == last:
             old_reached = node_hash(sibling, old_reached)
             new_reached = node_hash(sibling, new_reached)
@@ -210,9 +209,9 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
         number >>= 1
         last >>= 1
     if last:
-        raise ProofError(Message("the consistency proof is too short"))
+        raise ProofError("the consistency proof is too short")
     if old_reached != old_root or new_reached != new_root:
-        raise ProofError(Message("the consistency proof leads to other roots"))
+        raise ProofError("the consistency proof leads to other roots")
 
 
 def _split(begin: int, end: int) -> int:

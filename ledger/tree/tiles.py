@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.core.errors import ProofError
-from idtone.core.translation import Message
 
 from .checkpoints import Checkpoint
 from .merkle import HASH_BYTES, Frontier, Subtree, node_hash
@@ -94,7 +93,7 @@ class TiledTree:
         self._edge = {tile: self._hashes(tile) for tile in edge(size)}
         self._full: dict[int, tuple[int, list[bytes]]] = {}
         if _root(size, self._edge.values()) != root:
-            raise ProofError(Message("the last tiles do not lead to the root that was signed"))
+            raise ProofError("the last tiles do not lead to the root that was signed")
 
     def hashes(self, tile: Tile) -> list[bytes]:
         """The hashes of a tile. Raises ProofError if they are not those of the signed tree, and the errors of
@@ -109,7 +108,7 @@ class TiledTree:
         signed = self.hashes(Tile(tile.level + 1, above, self._width(tile.level + 1, above)))[tile.number % WIDTH]
         found = self._hashes(tile)
         if _joined(found) != signed:
-            raise ProofError(Message("{path} is not what was signed", path=tile.path))
+            raise ProofError("{path} is not what was signed", path=tile.path)
         self._full[tile.level] = tile.number, found
         return found
 
@@ -117,14 +116,12 @@ class TiledTree:
         """Raise ProofError unless the tree begins with the signed one. Also raises as `hashes` does."""
         if self.size < signed.size:
             raise ProofError(
-                Message(
-                    "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
-                    size=self.size,
-                    signed=signed.size,
-                )
+                "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
+                size=self.size,
+                signed=signed.size,
             )
         if self.root_at(signed.size) != signed.root:
-            raise ProofError(Message("its first {signed} leaves are not those that were signed", signed=signed.size))
+            raise ProofError("its first {signed} leaves are not those that were signed", signed=signed.size)
 
     def root_at(self, size: int) -> bytes:
         """The root of the tree at an earlier or the present `size`. Raises as `hashes` does."""
@@ -147,12 +144,10 @@ class TiledTree:
         octets = self._read(tile)
         if len(octets) != tile.width * HASH_BYTES:
             raise ProofError(
-                Message(
-                    "{path} has {count} bytes instead of {wanted}",
-                    path=tile.path,
-                    count=len(octets),
-                    wanted=tile.width * HASH_BYTES,
-                )
+                "{path} has {count} bytes instead of {wanted}",
+                path=tile.path,
+                count=len(octets),
+                wanted=tile.width * HASH_BYTES,
             )
         return [octets[begin : begin + HASH_BYTES] for begin in range(0, len(octets), HASH_BYTES)]
 
@@ -195,16 +190,16 @@ def expanded(octets: bytes, limit: int) -> bytes:
     than that is expanded.
     """
     if not octets.startswith(GZIP):
-        raise ProofError(Message("it is not compressed as idtone does it: not by gzip, or with a name or a time"))
+        raise ProofError("it is not compressed as idtone does it: not by gzip, or with a name or a time")
     expander = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         found = expander.decompress(octets, limit + 1)
     except zlib.error as error:
-        raise ProofError(Message("it cannot be expanded: {reason}", reason=error)) from error
+        raise ProofError("it cannot be expanded: {reason}", reason=error) from error
     if len(found) > limit:
-        raise ProofError(Message("it is larger than {limit} bytes", limit=limit))
+        raise ProofError("it is larger than {limit} bytes", limit=limit)
     if not expander.eof or expander.unused_data:
-        raise ProofError(Message("it is cut off, or more follows"))
+        raise ProofError("it is cut off, or more follows")
     return found
 
 
@@ -217,5 +212,5 @@ def entries_of(octets: bytes, count: int) -> list[bytes]:
         found.append(octets[begin + 2 : end])
         begin = end
     if begin != len(octets) or len(found) != count:
-        raise ProofError(Message("it does not hold {count} whole entries", count=count))
+        raise ProofError("it does not hold {count} whole entries", count=count)
     return found

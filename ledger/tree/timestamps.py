@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from idtone.core.errors import ProofError
-from idtone.core.translation import Message
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -40,7 +39,7 @@ def roots_of(pem: bytes) -> list[Certificate]:
     try:
         return load_pem_x509_certificates(pem)
     except ValueError as error:
-        raise ProofError(Message("it holds no certificates (PEM)")) from error
+        raise ProofError("it holds no certificates (PEM)") from error
 
 
 def _in_order(reply: bytes) -> bytes:
@@ -93,17 +92,17 @@ def stamped_at(reply: bytes, text: str, roots: Sequence[Certificate] = (), nonce
     try:
         found = decode_timestamp_response(_in_order(reply))
         if found.status not in (0, 1):
-            raise ProofError(Message("the authority refused: {why}", why="; ".join(found.status_string)[:200]))
+            raise ProofError("the authority refused: {why}", why="; ".join(found.status_string)[:200])
         info = found.tst_info
         name = info.message_imprint.hash_algorithm.dotted_string
         if name not in _HASHES or info.message_imprint.message != _HASHES[name](text.encode()).digest():
-            raise ProofError(Message("the timestamp is of something else"))
+            raise ProofError("the timestamp is of something else")
         if nonce is not None and info.nonce != nonce:
-            raise ProofError(Message("the timestamp answers another request"))
+            raise ProofError("the timestamp answers another request")
         if roots:
             VerifierBuilder(roots=list(roots)).build().verify_message(found, text.encode())
         return info.gen_time.replace(tzinfo=info.gen_time.tzinfo or UTC)
     except VerificationError as error:
-        raise ProofError(Message("no such authority has signed the timestamp: {error}", error=error)) from error
+        raise ProofError("no such authority has signed the timestamp: {error}", error=error) from error
     except (ValueError, TypeError, OverflowError) as error:
-        raise ProofError(Message("this is no reply with a timestamp (RFC 3161)")) from error
+        raise ProofError("this is no reply with a timestamp (RFC 3161)") from error

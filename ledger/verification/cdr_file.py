@@ -1,7 +1,5 @@
 """Reads call detail records from CSV, line by line, as written by Asterisk (cdr_custom, cdr_csv) or a carrier."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,10 +50,10 @@ class CdrFile:
                 yield from self._rows(file)
         except OSError as error:
             raise UsageError(
-                Message("{path}: cannot be read: {reason}; name a CSV file", path=self.path, reason=error.strerror)
+                "{path}: cannot be read: {reason}; name a CSV file", path=self.path, reason=error.strerror
             ) from error
         except LookupError as error:
-            raise UsageError(Message("--encoding {name!r} is not known", name=self.encoding)) from error
+            raise UsageError("--encoding {name!r} is not known", name=self.encoding) from error
 
     def _rows(self, file: TextIO) -> Iterator[CdrRow]:
         reader = csv.reader(self._lines(file), strict=True)
@@ -89,12 +87,10 @@ class CdrFile:
         if column.isdecimal() and int(column) > 0:
             return int(column) - 1
         raise UsageError(
-            Message(
-                "{path}: the first line has no column {column!r}; correct {option}",
-                path=self.path,
-                column=column,
-                option=option,
-            )
+            "{path}: the first line has no column {column!r}; correct {option}",
+            path=self.path,
+            column=column,
+            option=option,
         )
 
     def _row(self, fields: list[str], line: int, at: int, start: int) -> CdrRow:
@@ -125,4 +121,4 @@ class CdrFile:
             return None
 
     def _unfit(self, line: int, why: str) -> UsageError:
-        return UsageError(Message("{path}:{line}: {why}", path=self.path, line=line, why=why))
+        return UsageError("{path}:{line}: {why}", path=self.path, line=line, why=why)

@@ -1,7 +1,5 @@
 """Check of the day keys: they must open what the ledger has sealed, and an act must name those that were destroyed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple

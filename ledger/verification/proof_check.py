@@ -1,7 +1,5 @@
 """Check of a leaf's proof: it must lead to a checkpoint that the log has signed and witnesses have cosigned. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime

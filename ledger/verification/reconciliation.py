@@ -4,8 +4,6 @@ Of a Call-ID the ledger keeps only a token, made with the key of the day. The co
 so that memory does not grow with the number of calls. The file contains tokens and ids of calls, and no numbers.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

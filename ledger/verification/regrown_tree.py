@@ -6,8 +6,6 @@ Therefore node and kind are known values, `at` and `id` are integers, and a coun
 the text of another step.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Sequence

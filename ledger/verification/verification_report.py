@@ -1,7 +1,5 @@
 """The report on the verification of one ledger, for programs, for the terminal and for the console."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

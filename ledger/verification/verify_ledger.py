@@ -5,8 +5,6 @@ A fault is reported with the call that it concerns. The ledger may be written me
 verified, in short transactions.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import struct

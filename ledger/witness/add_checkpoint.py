@@ -11,7 +11,6 @@ from typing import Final
 
 from idtone.core.errors import ProofError
 from idtone.core.signed_notes import NOTE_LIMIT, Note, SignatureLine, Signer, VerifierKey
-from idtone.core.translation import Message
 
 from ..tree.checkpoints import Checkpoint, parse_size, verified_checkpoint
 from ..tree.inclusion_proof import parse_hashes
@@ -42,9 +41,9 @@ class AddCheckpoint:
         try:
             first, *hashes = above.decode("ascii").split("\n")
         except UnicodeDecodeError as error:
-            raise ProofError(Message("the lines above the checkpoint are not text")) from error
+            raise ProofError("the lines above the checkpoint are not text") from error
         if not empty or not first.startswith("old "):
-            raise ProofError(Message("the request does not begin with: old SIZE"))
+            raise ProofError("the request does not begin with: old SIZE")
         return cls(parse_size(first.removeprefix("old ")), parse_hashes(hashes), Note.parse(note))
 
 
@@ -115,5 +114,5 @@ def cosignatures(answer: str, note: Note, witness: VerifierKey) -> list[Signatur
     lines = [SignatureLine.parse(line) for line in answer.split("\n")[:-1]]
     ours = [line for line in lines if (line.name, line.key_id) == (witness.name, witness.key_id)]
     if not Note(note.text, tuple(ours)).signed_by([witness]):
-        raise ProofError(Message("the answer has no cosignature by {witness}", witness=witness.name))
+        raise ProofError("the answer has no cosignature by {witness}", witness=witness.name)
     return ours

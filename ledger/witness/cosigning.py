@@ -5,8 +5,6 @@ for the head that it has cosigned. If that head has this log's own signature but
 database is not the signed one; from then on nothing is signed.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time
@@ -19,7 +17,6 @@ import aiohttp
 
 from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.core.signed_notes import NOTE_LIMIT, Algorithm, Note, SignatureLine, VerifierKey
-from idtone.core.translation import Message
 
 from ..keys.key_ring import KeyRing
 from ..tree.checkpoints import Checkpoint, parse_size, verified_checkpoint
@@ -162,9 +159,9 @@ class Cosigning:
             known = parse_size(text.rstrip("\n"))
             if known > size or known == witness.size:
                 await self._look_for_another_tree(session, witness, note)
-                raise LedgerError(Message("it says that it has cosigned {known} leaves of another tree", known=known))
+                raise LedgerError("it says that it has cosigned {known} leaves of another tree", known=known)
             witness.size = known
-        raise ProofError(Message("another instance of this log is being cosigned at the same time"))
+        raise ProofError("another instance of this log is being cosigned at the same time")
 
     async def _look_for_another_tree(self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note) -> None:
         """Stop signing if the witness can show a head that this log has signed but that is not of this tree."""
@@ -189,7 +186,7 @@ class Cosigning:
 
 def _refused(status: int, text: str) -> LedgerError:
     reason = text.strip().splitlines()[0][:200] if text.strip() else "no reason given"
-    return LedgerError(Message("it answered {status}: {reason}", status=status, reason=reason))
+    return LedgerError("it answered {status}: {reason}", status=status, reason=reason)
 
 
 def witness_of(text: str) -> WitnessStatus:
@@ -199,10 +196,10 @@ def witness_of(text: str) -> WitnessStatus:
         key = VerifierKey.parse(encoded)
     except ProofError as error:
         raise UsageError(
-            Message("ledger.witnesses: {url}: {error}; write the key that the witness prints", url=url, error=error)
+            "ledger.witnesses: {url}: {error}; write the key that the witness prints", url=url, error=error
         ) from error
     if key.algorithm is not Algorithm.COSIGNATURE:
         raise UsageError(
-            Message("ledger.witnesses: {url}: this is the key of a log; write the key that the witness prints", url=url)
+            "ledger.witnesses: {url}: this is the key of a log; write the key that the witness prints", url=url
         )
     return WitnessStatus(url, key)

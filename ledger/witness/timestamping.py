@@ -17,7 +17,6 @@ import aiohttp
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.settings.settings import TimestampSettings
 from idtone.core.signed_notes import Note
-from idtone.core.translation import Message
 
 from ..keys.key_ring import KeyRing
 from ..keys.timestamp_store import Stamps
@@ -108,12 +107,12 @@ class Timestamping:
             settings.url, data=octets, headers={"Content-Type": QUERY_TYPE}, auth=auth, allow_redirects=False
         ) as response:
             if response.status != HTTPStatus.OK:
-                raise LedgerError(Message("it answered {status}", status=response.status))
+                raise LedgerError("it answered {status}", status=response.status)
             reply = await response.content.read(REPLY_LIMIT + 1)
             while len(reply) <= REPLY_LIMIT and (more := await response.content.read(REPLY_LIMIT)):
                 reply += more
         if len(reply) > REPLY_LIMIT:
-            raise LedgerError(Message("its reply is larger than any timestamp"))
+            raise LedgerError("its reply is larger than any timestamp")
         return await asyncio.to_thread(self._kept, note, reply, nonce)
 
     def _kept(self, note: Note, reply: bytes, nonce: int) -> str:
@@ -127,4 +126,4 @@ def roots(path: Path) -> list[Certificate]:
     try:
         return roots_of(path.read_bytes())
     except ProofError as error:
-        raise ProofError(Message("{path}: {error}", path=path, error=error)) from error
+        raise ProofError("{path}: {error}", path=path, error=error) from error

@@ -51,16 +51,14 @@ class WitnessState:
             descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         except OSError as error:
             raise LedgerError(
-                Message(
-                    "{folder}: a witness cannot keep its state here: {reason}", folder=folder, reason=error.strerror
-                )
+                "{folder}: a witness cannot keep its state here: {reason}", folder=folder, reason=error.strerror
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield cls(folder)
         except BlockingIOError as error:
             raise LedgerError(
-                Message("{folder}: another witness has its state here; stop it, or name another folder", folder=folder)
+                "{folder}: another witness has its state here; stop it, or name another folder", folder=folder
             ) from error
         finally:
             os.close(descriptor)
@@ -83,15 +81,13 @@ class WitnessState:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise LedgerError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+            raise LedgerError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
         except ProofError as error:
             raise LedgerError(
-                Message("{path}: {error}; restore it from a backup that is not older", path=path, error=error)
+                "{path}: {error}; restore it from a backup that is not older", path=path, error=error
             ) from error
         if checkpoint.origin != origin:
-            raise LedgerError(
-                Message("{path}: is of another log; restore it from a backup that is not older", path=path)
-            )
+            raise LedgerError("{path}: is of another log; restore it from a backup that is not older", path=path)
         return note
 
     def keep(self, note: Note) -> None:
@@ -215,12 +211,10 @@ async def attend(witness: Witness, host: str, port: int, ready: Callable[[int], 
         await over.wait()
     except OSError as error:
         raise LedgerError(
-            Message(
-                "{host}:{port}: cannot be listened at: {reason}; name another address",
-                host=host,
-                port=port,
-                reason=error.strerror,
-            )
+            "{host}:{port}: cannot be listened at: {reason}; name another address",
+            host=host,
+            port=port,
+            reason=error.strerror,
         ) from error
     finally:
         await runner.cleanup()

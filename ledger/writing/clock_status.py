@@ -1,7 +1,5 @@
 """An hourly record of the state of this machine's clock, because the times in the evidence are its times."""
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 import logging

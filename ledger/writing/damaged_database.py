@@ -1,7 +1,5 @@
 """The readable part of a damaged database, and the start of the next one."""
 
-from __future__ import annotations
-
 import logging
 import sqlite3
 from collections.abc import Iterator

@@ -2,8 +2,6 @@
 is full, and filled again when there is room.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import os

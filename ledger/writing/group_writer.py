@@ -1,7 +1,5 @@
 """Writes groups of steps into the ledger's database, each in one transaction, as long as there is disk space."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os
@@ -112,11 +110,9 @@ class GroupWriter:
                 found._retrying(found._start)
             except OSError as error:
                 raise LedgerError(
-                    Message(
-                        "{path}: the ledger cannot be opened: {reason}; check the path and its permissions",
-                        path=path,
-                        reason=error.strerror,
-                    )
+                    "{path}: the ledger cannot be opened: {reason}; check the path and its permissions",
+                    path=path,
+                    reason=error.strerror,
                 ) from error
             found._resources = resources.pop_all()
             return found
@@ -432,7 +428,7 @@ class GroupWriter:
         """
         self.write([ending])
         if self.refusal:
-            raise LedgerError(Message("the end is written and not signed: {why}", why=self.refusal))
+            raise LedgerError("the end is written and not signed: {why}", why=self.refusal)
 
     def replace_key(self, key: NextKey, ending: Step | None, trusted: Note | None) -> Path:
         """End this tree with `ending`, begin one that `key` signs, and return the current place of this tree's

@@ -2,8 +2,6 @@
 are back. A separate thread does this, and no evidence waits for it.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable

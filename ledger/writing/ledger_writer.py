@@ -1,7 +1,5 @@
 """The one writer of a ledger: it acknowledges durable steps, and counts what it loses."""
 
-from __future__ import annotations
-
 import logging
 import os
 import select as polling
@@ -100,11 +98,9 @@ class LedgerWriter:
                 found = cls(path, key_ring, database, resources)
             except OSError as error:
                 raise LedgerError(
-                    Message(
-                        "{path}: the ledger cannot be opened: {reason}; check the path and its permissions",
-                        path=path,
-                        reason=error.strerror,
-                    )
+                    "{path}: the ledger cannot be opened: {reason}; check the path and its permissions",
+                    path=path,
+                    reason=error.strerror,
                 ) from error
             found._resources = resources.pop_all()
         found._thread.start()

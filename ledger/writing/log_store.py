@@ -412,7 +412,7 @@ def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, 
         grown.append(leaf_hash(leaf_closed_by(call.steps, call.before)))
     if (grown.size, grown.root()) != (frontier.size, frontier.root()):
         raise LedgerError(
-            Message("its leaves after the first {signed}, which are signed, are not what was written", signed=signed)
+            "its leaves after the first {signed}, which are signed, are not what was written", signed=signed
         )
 
 

@@ -1,7 +1,5 @@
 """A file beside the ledger with the steps that would be missing if its writer died now."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

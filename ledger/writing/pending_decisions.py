@@ -8,8 +8,6 @@ right MAC does not count. If there are always decisions on their way, a second f
 first are on the disk.
 """
 
-from __future__ import annotations
-
 import errno
 import hmac
 import json
@@ -26,7 +24,6 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from idtone.core.errors import LedgerBehindError, LedgerClosedError, LedgerError
-from idtone.core.translation import Message
 
 from ..evidence.evidence import Evidence
 from ..evidence.steps import Step, StepKind
@@ -129,11 +126,9 @@ class Pending:
                         file.empty()
             except OSError as error:
                 raise LedgerError(
-                    Message(
-                        "{path}: cannot be used: {reason}; check the path and its permissions",
-                        path=path,
-                        reason=error.strerror,
-                    )
+                    "{path}: cannot be used: {reason}; check the path and its permissions",
+                    path=path,
+                    reason=error.strerror,
                 ) from error
             return cls(evidence, days, files, resources.pop_all())
 

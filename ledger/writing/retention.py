@@ -1,7 +1,5 @@
 """Destroys the keys of telephone numbers automatically when they are older than the operator's setting."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable

@@ -4,8 +4,6 @@ The next log names all leaves of the previous one, with their root, and its own 
 of the token has a known content. It is taken from there, not from the file beside the key, which is not signed.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 import time
@@ -17,7 +15,6 @@ from typing import Final
 
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Note, VerifierKey
-from idtone.core.translation import Message
 
 from ..evidence.leaves import StoredStep
 from ..evidence.steps import StepKind
@@ -56,7 +53,7 @@ def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndChec
     """
     path = Path(following.file)
     if not path.exists():
-        raise LedgerError(Message("{path}: the database is missing; restore it from a backup", path=path))
+        raise LedgerError("{path}: the database is missing; restore it from a backup", path=path)
     signer = ring.signer_of(following.after)
     end = end_named(database, ring.days.ledger_key.step_key(following.origin))
     known = heads_beside_key(ring, signer.key)
@@ -110,7 +107,7 @@ def end_named(database: Path, key: StepKey) -> Checkpoint:
     """The end of the previous log, from the first leaf of the next database. The MAC of that leaf shows that the
     service wrote it; its signature may wait for the same token. Raises LedgerError.
     """
-    odd = LedgerError(Message("{path}: its first leaf does not name the end of the log before", path=database))
+    odd = LedgerError("{path}: its first leaf does not name the end of the log before", path=database)
     with closing(connect_for_reading(database)) as connection:
         row = connection.execute(f"SELECT {STEP}, leaf FROM steps WHERE id = 1").fetchone()  # noqa: S608 - our own words
         if row is None:
@@ -150,8 +147,8 @@ def _check(
     for each in kept:
         check_beginning(connection, size, each)
     if Checkpoint(log.name, size, frontier.root()) != end:
-        raise LedgerError(Message("its leaves are not those with which it ended"))
+        raise LedgerError("its leaves are not those with which it ended")
     if scalar(connection, "SELECT kind FROM steps WHERE leaf = ?", (size - 1,)) != StepKind.LOG_ENDED:
-        raise LedgerError(Message("its last leaf is not the end of a log"))
+        raise LedgerError("its last leaf is not the end of a log")
     signed = max((each.size for each in kept), default=0)
     check_unsigned(connection, StepMacs(connection, ring.days.ledger_key.step_key(log.name)), signed, frontier)

@@ -4,8 +4,6 @@ The file beside the key remembers both, so that nothing is read again without a 
 evidence: each start reads the leaves and acts again, and an end that no log gives up waits again.
 """
 
-from __future__ import annotations
-
 import logging
 import sqlite3
 from contextlib import closing, suppress
@@ -60,7 +58,7 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
     log = ring.signer_of(end.origin).key
     most = max((each.size for each in (*heads_noted(noted, log), *heads_beside_key(ring, log))), default=0)
     if most >= end.size:
-        raise LedgerError(Message("the end of {log} is signed already", log=end.origin))
+        raise LedgerError("the end of {log} is signed already", log=end.origin)
     return end.origin, end.size, end.root.hex(), most
 
 
@@ -99,9 +97,7 @@ def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
     database = ring.continued_trees.database_of(following, ledger)
     end = end_named(database, ring.days.ledger_key.step_key(following.origin))
     if end.origin != following.after:
-        raise LedgerError(
-            Message("{path}: its first leaf does not name the end of {log}", path=database, log=following.after)
-        )
+        raise LedgerError("{path}: its first leaf does not name the end of {log}", path=database, log=following.after)
     return end
 
 

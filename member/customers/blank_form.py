@@ -1,7 +1,5 @@
 """An empty form of a kind, to fill in: YAML with the name of each field, and a mark at each required one. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """The faults of a form by the rules, each with its field. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The corporate number (法人番号) and its check digit. Pure."""
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

@@ -1,7 +1,5 @@
 """The names of a form's fields, in Japanese and English: for the empty form and for paper."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

@@ -1,7 +1,5 @@
 """A form on paper, filled in or empty, for the customer's signature. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Final

@@ -4,8 +4,6 @@ Only the ledger knows the end of a contract, so no edit of a file can forget a r
 have no effect.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta

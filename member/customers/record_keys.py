@@ -4,8 +4,6 @@ The digest of a record goes into the ledger. It is made with the record's key: w
 whether a guessed form is the recorded one, and after the key's destruction it reveals nothing at all.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import os
@@ -15,7 +13,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.core.errors import CustomerError
-from idtone.core.translation import Message
 from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.keys.sealing import NONCE_BYTES, derived
 
@@ -71,5 +68,5 @@ class CustomersKey:
 
 def _not_sealed(id_: str) -> CustomerError:
     return CustomerError(
-        Message("the record {id} is not what was sealed under this key; restore both files from one backup", id=id_)
+        "the record {id} is not what was sealed under this key; restore both files from one backup", id=id_
     )

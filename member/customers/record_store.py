@@ -20,7 +20,6 @@ import rfc8785
 
 from idtone.core.errors import CustomerError
 from idtone.core.settings.settings import CustomersSettings
-from idtone.core.translation import Message
 from idtone.ledger.keys.key_file import load_key, read_key
 from idtone.ledger.keys.private_files import make_parents, open_private, replace_private
 
@@ -99,17 +98,15 @@ class RecordFolder:
 
     def _path(self, folder: str, id_: str) -> Path:
         if not _ID.fullmatch(id_):
-            raise CustomerError(Message("{id!r} is not an id of a form", id=id_[:64]))
+            raise CustomerError("{id!r} is not an id of a form", id=id_[:64])
         return self._folder / folder / id_
 
     def _unusable(self, error: OSError) -> CustomerError:
         return CustomerError(
-            Message(
-                "{folder}: the customers' records cannot be used: {reason}; run this as the user that `idtone serve` "
-                "runs as",
-                folder=self._folder,
-                reason=error.strerror,
-            )
+            "{folder}: the customers' records cannot be used: {reason}; run this as the user that `idtone serve` "
+            "runs as",
+            folder=self._folder,
+            reason=error.strerror,
         )
 
 
@@ -149,9 +146,7 @@ class RecordStore(RecordFolder):
             key = self._key.unwrap(id_, self._path(_KEYS, id_).read_bytes())
             octets = key.open(self._path(_RECORDS, id_).read_bytes())
         except FileNotFoundError as error:
-            raise CustomerError(
-                Message("there is no record {id} here; `idtone-office form list` lists all", id=id_)
-            ) from error
+            raise CustomerError("there is no record {id} here; `idtone-office form list` lists all", id=id_) from error
         except OSError as error:
             raise self._unusable(error) from error
         return CustomerRecord.of(octets), key.digest(octets)

@@ -1,7 +1,5 @@
 """Destruction of the customers' forms by the service itself, when the act no longer demands them."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable, Iterable

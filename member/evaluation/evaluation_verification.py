@@ -6,8 +6,6 @@ evaluation/m-0001.json      a member's result
 evaluation/m-0001.svg       its badge
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
@@ -17,7 +15,6 @@ from typing import Any, Final
 
 from idtone.core.errors import IdtoneError, TrustError
 from idtone.core.files import reading
-from idtone.core.translation import Message
 from idtone.registry.trust.licensed_operators import read_site
 
 from .criteria import parse_criteria
@@ -44,16 +41,14 @@ def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[
     try:
         start, until = (datetime.fromisoformat(evaluation[end]) for end in ("valid_from", "valid_until"))
     except (KeyError, ValueError, TypeError) as error:
-        raise TrustError(Message("{folder}: is not what the association signed", folder=site)) from error
+        raise TrustError("{folder}: is not what the association signed", folder=site) from error
     member = str(operator["member"])
     if not start <= now < until:
         raise TrustError(
-            Message(
-                "the evaluation of {member} is valid from {start} until {until}, not now",
-                member=member,
-                start=start.isoformat(),
-                until=until.isoformat(),
-            )
+            "the evaluation of {member} is valid from {start} until {until}, not now",
+            member=member,
+            start=start.isoformat(),
+            until=until.isoformat(),
         )
     folder = site / FOLDER
     text = _published(folder / CRITERIA, evaluation["criteria"]["sha256"])
@@ -69,9 +64,9 @@ def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[
             evaluation["percent"],
         )
     except (IdtoneError, UnicodeDecodeError) as error:
-        raise TrustError(Message("{file}: cannot be verified: {error}", file=file, error=error)) from error
+        raise TrustError("{file}: cannot be verified: {error}", file=file, error=error) from error
     if not agreed:
-        raise TrustError(Message("{file}: is not the result that the list names", file=file))
+        raise TrustError("{file}: is not the result that the list names", file=file)
     return {**operator, "rows": json.loads(result)["rows"]}
 
 
@@ -82,15 +77,13 @@ def _licensed(operator: dict[str, Any], site: Path, now: datetime) -> dict[str, 
     try:
         start, until = (datetime.fromisoformat(operator["mark"][end]) for end in ("valid_from", "valid_until"))
     except (KeyError, ValueError, TypeError) as error:
-        raise TrustError(Message("{folder}: is not what the association signed", folder=site)) from error
+        raise TrustError("{folder}: is not what the association signed", folder=site) from error
     if now < start:
         raise TrustError(
-            Message("the licence of {member} begins on {start}", member=operator["member"], start=start.isoformat())
+            "the licence of {member} begins on {start}", member=operator["member"], start=start.isoformat()
         )
     if now >= until:
-        raise TrustError(
-            Message("the licence of {member} ended on {until}", member=operator["member"], until=until.isoformat())
-        )
+        raise TrustError("the licence of {member} ended on {until}", member=operator["member"], until=until.isoformat())
     return operator
 
 
@@ -98,7 +91,7 @@ def _of_member(listed: Mapping[str, Any], member: str) -> dict[str, Any]:
     for operator in listed["operators"]:
         if operator["member"] == member and operator.get("evaluation"):
             return dict(operator)
-    raise TrustError(Message("the list has no evaluation of {member!r}", member=member))
+    raise TrustError("the list has no evaluation of {member!r}", member=member)
 
 
 def _of_badge(listed: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -107,14 +100,12 @@ def _of_badge(listed: Mapping[str, Any], path: Path) -> dict[str, Any]:
     for operator in listed["operators"]:
         if sha256 in [(operator.get(each) or {}).get("badge") for each in ("evaluation", "mark")]:
             return dict(operator)
-    raise TrustError(
-        Message("{path}: is no badge of the present list; it is forged, changed or out of date", path=path)
-    )
+    raise TrustError("{path}: is no badge of the present list; it is forged, changed or out of date", path=path)
 
 
 def _published(path: Path, sha256: str) -> bytes:
     with reading(path, TrustError):
         octets = path.read_bytes()
     if hashlib.sha256(octets).hexdigest() != sha256:
-        raise TrustError(Message("{path}: was changed after it was published", path=path))
+        raise TrustError("{path}: was changed after it was published", path=path)
     return octets

@@ -113,15 +113,13 @@ def figures_of(document: SignedDocument) -> NodeFigures:
         figures = Figures.model_validate(dict(document.content))
     except ValidationError as error:
         field = ".".join(map(str, error.errors()[0]["loc"]))
-        raise TrustError(Message("the figures are malformed: {field}", field=field)) from error
+        raise TrustError("the figures are malformed: {field}", field=field) from error
     try:
         note = Note.parse(figures.head.encode())
         origin = note.text.partition("\n")[0]
         checkpoint = verified_checkpoint(note, replace(document.key, name=origin))
     except ProofError as error:
-        raise TrustError(
-            Message("the head is not of the ledger whose key signs the figures: {error}", error=error)
-        ) from error
+        raise TrustError("the head is not of the ledger whose key signs the figures: {error}", error=error) from error
     return NodeFigures(figures, checkpoint, document.key, document.id)
 
 
@@ -134,7 +132,7 @@ def cosigned_by(head: str, witnesses: Iterable[VerifierKey]) -> dict[VerifierKey
             lines = [line for line in note.signatures if (line.name, line.key_id) == (key.name, key.key_id)]
             found[key] = datetime.fromtimestamp(max(map(cosigned_at, lines)), JAPAN)
     except (ProofError, OverflowError, ValueError) as error:
-        raise TrustError(Message("the head has a wrong cosignature: {error}", error=error)) from error
+        raise TrustError("the head has a wrong cosignature: {error}", error=error) from error
     return found
 
 

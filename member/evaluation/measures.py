@@ -1,7 +1,5 @@
 """The measures of a member in a period: a closed set, each measure with its formula. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal

@@ -9,7 +9,6 @@ from typing import Self
 
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.translation import Message
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,9 +58,7 @@ class Period:
         first, last = name("since"), name("until")
         found = cls(_day(since, first), _day(until, last) + timedelta(days=1))
         if not found.start < found.until:
-            raise UsageError(
-                Message("{until} is before {first}; they are the last and the first day", until=last, first=first)
-            )
+            raise UsageError("{until} is before {first}; they are the last and the first day", until=last, first=first)
         return found
 
 
@@ -70,5 +67,5 @@ def _day(text: str, option: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(
-            Message("{option} {text!r} is not a day; write it like 2026-01-10", option=option, text=text)
+            "{option} {text!r} is not a day; write it like 2026-01-10", option=option, text=text
         ) from error

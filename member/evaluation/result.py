@@ -13,7 +13,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 
 from .criteria import Criteria, titles
 from .measures import Measure, NoValue, Value
@@ -103,7 +102,7 @@ def read_result(file: bytes, name: str) -> Result:
             content["excluded"],
         )
     except (ValueError, KeyError, TypeError, InvalidOperation) as error:
-        raise TrustError(Message("{name}: is not the result of an evaluation", name=name)) from error
+        raise TrustError("{name}: is not the result of an evaluation", name=name) from error
 
 
 def _value(row: Mapping[str, Any]) -> Value:
@@ -114,5 +113,5 @@ def check(file: bytes, name: str, criteria: Criteria) -> Result:
     """The result, if its points and grade follow from its values by these criteria. Raises TrustError."""
     result = read_result(file, name)
     if octets(result, criteria) != file:
-        raise TrustError(Message("{name}: its points do not follow from its values by the criteria", name=name))
+        raise TrustError("{name}: its points do not follow from its values by the criteria", name=name)
     return result

@@ -1,7 +1,5 @@
 """Points and grade of one member, by the criteria and the values of its measures. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """A finding as a picture: its rule's counts over time, with the limit. It is drawn in the terminal and as PNG."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The association's published stopping conditions (利用停止条件) that apply to a finding."""
 
-from __future__ import annotations
-
 from idtone.core.errors import IdtoneError
 from idtone.core.settings.settings import RegistrySettings
 from idtone.core.translation import Message

@@ -1,7 +1,5 @@
 """Findings: the rules' results for a ledger's days, under stable ids. Pure."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import defaultdict
@@ -195,9 +193,7 @@ def parse_finding_id(text: str) -> tuple[str, Rule]:
             return date.fromisoformat(match[1]).isoformat(), rule
     except ValueError:
         pass
-    raise UsageError(
-        Message("{text!r} is not the id of a finding; `idtone-office misuse scan` shows the ids", text=text[:100])
-    )
+    raise UsageError("{text!r} is not the id of a finding; `idtone-office misuse scan` shows the ids", text=text[:100])
 
 
 def reviews_in(acts: Iterable[Step]) -> dict[str, Review]:

@@ -4,8 +4,6 @@ Telephone numbers stay sealed: a rule compares their tokens. The token of a numb
 9:00 in Japan). So a number is compared within one day, and only a licence with its past.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Reads a ledger once, in the order of writing, and judges each of its days. Numbers stay sealed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final

@@ -1,7 +1,5 @@
 """Calls over time: the subject of a rule, its sign, and the windows and intervals of its counts. Pure."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

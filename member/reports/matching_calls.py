@@ -1,7 +1,5 @@
 """A reported call in a member's ledger. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """A report (申告) by its reporter: a YAML file, or the entries in the form of the association's page."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Final

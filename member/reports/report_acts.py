@@ -1,7 +1,5 @@
 """Reports and answers that this node has signed: acts in its own ledger."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from idtone.core.persons import acting_person

@@ -1,7 +1,5 @@
 """The member's client of the report desk, over HTTPS."""
 
-from __future__ import annotations
-
 import base64
 from datetime import datetime
 
@@ -9,7 +7,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from idtone.core.errors import TrustError
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 from idtone.registry.correspondence import desk_client
 from idtone.registry.correspondence.signed_document import sign_document
 
@@ -43,8 +40,6 @@ def request_named(settings: Settings, request_id: str, now: datetime) -> Request
     for request in open_requests(settings, now, request_id).requests:
         return request
     raise TrustError(
-        Message(
-            "no open request {request_id!r} for this member; `idtone-office request fetch` lists them",
-            request_id=request_id,
-        )
+        "no open request {request_id!r} for this member; `idtone-office request fetch` lists them",
+        request_id=request_id,
     )

@@ -5,8 +5,6 @@ report-fetch    a member asks for the requests that it has to answer; the desk s
 report-answer   a member answers one request
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re
@@ -20,7 +18,6 @@ from pydantic import Field, ValidationError, model_validator
 
 from idtone.core.documents import Model
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.registry.model import Id, Moment, Sha256
 
 from .report import Report, ServiceReport
@@ -132,9 +129,7 @@ def read(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
         return model.model_validate(content)
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, each["loc"])) or "content" for each in error.errors()}))
-        raise TrustError(
-            Message("the content of the document is not as it must be: {fields}", fields=fields)
-        ) from error
+        raise TrustError("the content of the document is not as it must be: {fields}", fields=fields) from error
 
 
 def time_span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
@@ -186,7 +181,7 @@ def sealed_report(report: Report | ServiceReport, receipt: str, desk: bytes, off
     tied, reporter = receipt_digest(receipt), report.reporter
     if reporter and officer is None:
         raise TrustError(
-            Message("the desk has no key of a report officer, so it cannot take your name; report without `reporter`")
+            "the desk has no key of a report officer, so it cannot take your name; report without `reporter`"
         )
     matter = report.model_dump(mode="json", exclude={"reporter"})
     return SealedReport(

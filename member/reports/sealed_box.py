@@ -8,8 +8,6 @@ The one-time key seals one box, so the nonce is constant. The report that the bo
 box that was moved to another report does not open there.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Mapping
@@ -23,7 +21,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 
 PUBLIC_BYTES: Final = 32
 _NONCE: Final = bytes(12)
@@ -49,7 +46,7 @@ def seal(content: Mapping[str, Any], to: bytes, purpose: Purpose, tied: str) -> 
     try:
         shared = once.exchange(X25519PublicKey.from_public_bytes(to))
     except ValueError as error:
-        raise TrustError(Message("this is not an X25519 public key")) from error
+        raise TrustError("this is not an X25519 public key") from error
     text = json.dumps(dict(content), ensure_ascii=False).encode()
     padded = text.ljust(-(-len(text) // _BLOCK) * _BLOCK)
     box = public + AESGCM(_key(shared, public + to, purpose)).encrypt(_NONCE, padded, tied.encode())
@@ -65,7 +62,7 @@ def open_box(box: str, key: X25519PrivateKey, purpose: Purpose, tied: str) -> di
         secret = _key(shared, public + key.public_key().public_bytes_raw(), purpose)
         content = json.loads(AESGCM(secret).decrypt(_NONCE, octets[PUBLIC_BYTES:], tied.encode()))
     except (InvalidTag, ValueError) as error:
-        raise TrustError(Message("what is sealed here was changed, or sealed for another key")) from error
+        raise TrustError("what is sealed here was changed, or sealed for another key") from error
     return dict(content)
 
 
@@ -76,7 +73,7 @@ def public_key(text: str) -> bytes:
     except ValueError:
         octets = b""
     if len(octets) != PUBLIC_BYTES:
-        raise TrustError(Message("this is not an X25519 public key"))
+        raise TrustError("this is not an X25519 public key")
     return octets
 
 

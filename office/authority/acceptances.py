@@ -5,8 +5,6 @@ acceptances.json    one entry for each agreement: member, what, version, first d
 It is the office's own list; the registry does not have it. Each change is an act in the office's ledger.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
 
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
@@ -89,7 +87,7 @@ def accept(
     """
     what = _agreement(agreement)
     if member not in {each.id for each in registry_of(workspace).members}:
-        raise UsageError(Message("the registry has no member {member!r}", member=member))
+        raise UsageError("the registry has no member {member!r}", member=member)
     begins = past_day(since, name("since"), now)
     made = Acceptance(
         member, what, kept_line(version, name("version")), begins.isoformat(), kept_line(document, name("document"))
@@ -98,11 +96,9 @@ def accept(
         before = acceptances(workspace.folder)
         held = next((each for each in before if _is_same(each, member, what)), None)
         if held and held.version == made.version:
-            raise UsageError(
-                Message("{member} has agreed to version {version} already", member=member, version=made.version)
-            )
+            raise UsageError("{member} has agreed to version {version} already", member=member, version=made.version)
         if held and held.since > made.since:
-            raise UsageError(Message("{member} has agreed to another version since a later day", member=member))
+            raise UsageError("{member} has agreed to another version since a later day", member=member)
         eve = (begins - timedelta(days=1)).isoformat()
         rest = [replace(each, through=max(eve, each.since)) if each is held else each for each in before]
         OfficeLedger(workspace.folder).record(
@@ -121,9 +117,9 @@ def end_acceptance(
         before = acceptances(workspace.folder)
         held = next((each for each in before if _is_same(each, member, what)), None)
         if held is None:
-            raise UsageError(Message("{member} has no such agreement in force", member=member))
+            raise UsageError("{member} has no such agreement in force", member=member)
         if last.isoformat() < held.since:
-            raise UsageError(Message("{option} is before the first day of the agreement", option=name("through")))
+            raise UsageError("{option} is before the first day of the agreement", option=name("through"))
         ended = replace(held, through=last.isoformat())
         OfficeLedger(workspace.folder).record(ENDED, member, agreement=what, through=ended.through, why=why)
         write_list(workspace.folder / FILE, [ended if each is held else each for each in before])
@@ -133,7 +129,7 @@ def end_acceptance(
 def _agreement(text: str) -> Agreement:
     found = next((each for each in Agreement if each == text), None)
     if found is None:
-        raise UsageError(Message("choose to what the member agrees"))
+        raise UsageError("choose to what the member agrees")
     return found
 
 

@@ -1,14 +1,11 @@
 """Certifications (認定) of members and of resellers, as a person enters them. All functions raise IdtoneError."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
@@ -36,7 +33,7 @@ def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -
             continue
         fields[key] = _READ.get(key, kept_line)(text, name(key))
     if ("mark" in fields) != ("mark_until" in fields):
-        raise UsageError(Message("{mark} and {end} go together", mark=name("mark"), end=name("mark_until")))
+        raise UsageError("{mark} and {end} go together", mark=name("mark"), end=name("mark_until"))
     return fields
 
 
@@ -52,7 +49,7 @@ def certify_link(
 ) -> HistoryEntry:
     """Record the certification of the reseller of a link, which its wholesaler has checked."""
     if len(entries) > 1:
-        raise UsageError(Message("a wholesale chain has one entry of numbers; enter each by itself"))
+        raise UsageError("a wholesale chain has one entry of numbers; enter each by itself")
     return change_registry(
         workspace,
         Action.CERTIFY_LINK,

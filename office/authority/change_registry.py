@@ -1,7 +1,5 @@
 """A change in the authority's folder: edit the text, check it against every rule, write it, and record it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,7 +104,7 @@ def _change(
         new = kind.checked(draft.tree, changed, f"{path} after this change")
         entry = attribution.entry(action, subject, what=tuple(kind.differences(old, new)), **more)
         if not entry.what:
-            raise UsageError(Message("that would change nothing"))
+            raise UsageError("that would change nothing")
         before_writing()
         return _written(workspace, role, octets, changed, entry)
 
@@ -132,14 +130,12 @@ def _edited(workspace: Workspace, role: str, attribution: Attribution) -> Histor
         version = _published_version(workspace)
         if version is not None and new.registry.version <= version:
             raise TrustError(
-                Message(
-                    "{name}: registry.version must be higher than {version}, which was published; raise it",
-                    name=name,
-                    version=version,
-                )
+                "{name}: registry.version must be higher than {version}, which was published; raise it",
+                name=name,
+                version=version,
             )
     elif left is not None and old is not None and new.issued <= old.issued:
-        raise TrustError(Message("{name}: issued is not later than before the edit; set it to now", name=name))
+        raise TrustError("{name}: issued is not later than before the edit; set it to now", name=name)
     return attribution.entry(Action.EDIT, file, what=what, before=_sha256(left), after=_sha256(octets))
 
 
@@ -162,26 +158,16 @@ def apply(
         history = workspace.history(tuf_roles.REGISTRY)
         if status_of(history.of(application.id), None) is ApplicationStatus.GRANTED:
             raise UsageError(
-                Message(
-                    "{path}: application {id} was granted already; give this one another id",
-                    path=name,
-                    id=application.id,
-                )
+                "{path}: application {id} was granted already; give this one another id", path=name, id=application.id
             )
         kept = workspace.folder / APPLICATIONS / f"{application.id}.yaml"
         if kept.exists() and parse_application(read_text(kept), str(kept)).member != application.member:
             raise UsageError(
-                Message(
-                    "{path}: application {id} is another member's; give this one another id",
-                    path=name,
-                    id=application.id,
-                )
+                "{path}: application {id} is another member's; give this one another id", path=name, id=application.id
             )
         octets = text.encode()
         if kept.exists() and kept.read_bytes() == octets:
-            raise UsageError(
-                Message("{path}: application {id} was accepted already, unchanged", path=name, id=application.id)
-            )
+            raise UsageError("{path}: application {id} was accepted already, unchanged", path=name, id=application.id)
         _, registry = _before(workspace, tuf_roles.REGISTRY)
         kind, name = KINDS[tuf_roles.REGISTRY], str(workspace.folder / tuf_roles.REGISTRY_FILE)
         trial = YamlText(registry, name)
@@ -193,11 +179,7 @@ def apply(
             shared_folder.write(kept, octets)
         except OSError as error:
             raise TrustError(
-                Message(
-                    "{file}: cannot be written: {reason}",
-                    file=error.filename or workspace.folder,
-                    reason=error.strerror,
-                )
+                "{file}: cannot be written: {reason}", file=error.filename or workspace.folder, reason=error.strerror
             ) from error
         workspace.record(tuf_roles.REGISTRY, entry)
     return application, entry
@@ -223,9 +205,7 @@ def grant(
         entries = workspace.history(tuf_roles.REGISTRY).of(application)
         status = status_of(entries, now if now == sha256 else None)
         if status is not ApplicationStatus.PASSED:
-            raise UsageError(
-                Message("application {application} {why}", application=application, why=_NOT_GRANTED[status])
-            )
+            raise UsageError("application {application} {why}", application=application, why=_NOT_GRANTED[status])
         refuse_suspended(suspensions_of(workspace), asked.member.id, asked.numbers, attribution.at)
         registry_edits.granted(text, document, asked, start, until)
 
@@ -308,9 +288,7 @@ def applications(workspace: Workspace) -> list[tuple[MemberApplication, Applicat
 def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, str]:
     path = workspace.folder / APPLICATIONS / f"{name}.yaml"
     if Path(name).name != name or not path.exists():
-        raise UsageError(
-            Message("there is no application {name!r}; `idtone-office application accept` accepts one", name=name)
-        )
+        raise UsageError("there is no application {name!r}; `idtone-office application accept` accepts one", name=name)
     text = read_text(path)
     return parse_application(text, str(path)), _sha256(text.encode()) or ""
 
@@ -325,11 +303,9 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
     file = tuf_roles.DELEGATED[role]
     if workspace.unrecorded([role]):
         raise TrustError(
-            Message(
-                "{path}: was edited by hand; record that in the history with `idtone-office history note`, or "
-                "with `idtone-office publication publish --why TEXT`",
-                path=workspace.folder / file,
-            )
+            "{path}: was edited by hand; record that in the history with `idtone-office history note`, or "
+            "with `idtone-office publication publish --why TEXT`",
+            path=workspace.folder / file,
         )
     if workspace.is_absent(role):
         return b"", FIRST
@@ -363,7 +339,7 @@ def _text(octets: bytes, name: object) -> str:
     try:
         return octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TrustError(Message("{name}: is not UTF-8; save it as UTF-8 text", name=name)) from error
+        raise TrustError("{name}: is not UTF-8; save it as UTF-8 text", name=name) from error
 
 
 def _sha256(octets: bytes | None) -> str | None:

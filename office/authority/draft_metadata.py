@@ -3,8 +3,6 @@
 Drafts are metadata by role. Some functions change them in place, and say so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final

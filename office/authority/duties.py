@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
 
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
@@ -87,7 +87,7 @@ def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str
     """Add a duty to the list. `name` names a field in an error. Raises IdtoneError."""
     chosen = next((each for each in DutyKind if each == kind), None)
     if chosen is None:
-        raise UsageError(Message("choose what is due"))
+        raise UsageError("choose what is due")
     if member:
         known_member(registry_of(workspace), member)
     words, until = kept_line(what, name("what")), day(due, name("due")).isoformat()
@@ -112,7 +112,7 @@ def finish_duty(
         before = duties(workspace.folder)
         held = next((each for each in before if each.id == id_ and not each.done), None)
         if held is None:
-            raise UsageError(Message("there is no open duty {id!r}", id=id_))
+            raise UsageError("there is no open duty {id!r}", id=id_)
         made = replace(held, done=at.isoformat(), done_by=who, document=proof)
         OfficeLedger(workspace.folder).record(DONE, id_, done=made.done, document=proof)
         write_list(workspace.folder / FILE, [made if each is held else each for each in before])
@@ -127,7 +127,7 @@ def withdraw_duty(workspace: Workspace, id_: str, why: str, name: Callable[[str]
     with workspace.locked():
         before = duties(workspace.folder)
         if id_ not in {each.id for each in before}:
-            raise UsageError(Message("there is no duty {id!r}", id=id_))
+            raise UsageError("there is no duty {id!r}", id=id_)
         OfficeLedger(workspace.folder).record(WITHDRAWN, id_, why=reason)
         write_list(workspace.folder / FILE, [each for each in before if each.id != id_])
 

@@ -75,9 +75,7 @@ class Edition:
         except UnsignedMetadataError as error:
             reason = error.__cause__ or error
             raise TrustError(
-                Message(
-                    "the key {key} cannot sign: {reason}", key=keyid[:8], reason=str(reason) or type(reason).__name__
-                )
+                "the key {key} cannot sign: {reason}", key=keyid[:8], reason=str(reason) or type(reason).__name__
             ) from error
         return roles
 
@@ -148,7 +146,7 @@ class Edition:
     def write(self, folder: Path) -> None:
         """Write a new folder, which others cannot read: it has members' numbers. Raises UsageError."""
         if folder.exists():
-            raise UsageError(Message("{folder}: exists already; remove it, or name another folder", folder=folder))
+            raise UsageError("{folder}: exists already; remove it, or name another folder", folder=folder)
         try:
             make_folder(folder / _ROOTS)
             for root in self.roots:
@@ -163,7 +161,7 @@ class Edition:
                     replace_durably(target, octets)
         except OSError as error:
             raise UsageError(
-                Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+                "{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror
             ) from error
 
     def write_signatures(self, folder: Path) -> None:
@@ -173,7 +171,7 @@ class Edition:
                 replace_durably(_file(folder, _AFTER, name), draft.to_bytes())
         except OSError as error:
             raise UsageError(
-                Message("{folder}: the signatures cannot be written: {reason}", folder=folder, reason=error.strerror)
+                "{folder}: the signatures cannot be written: {reason}", folder=folder, reason=error.strerror
             ) from error
 
 
@@ -193,7 +191,7 @@ def read_edition(folder: Path, name: Path | None = None) -> Edition:
     """
     if not is_edition_package(folder):
         raise TrustError(
-            Message("{folder}: is not a package; `idtone-office publication prepare` writes one", folder=name or folder)
+            "{folder}: is not a package; `idtone-office publication prepare` writes one", folder=name or folder
         )
     files = PackageFiles(folder, name or folder)
     edition = replace(_published(files), metadata=_metadata(files, _AFTER), targets=_targets(files, _AFTER))
@@ -218,7 +216,7 @@ class PackageFiles:
     name: Path
 
     def damaged(self, path: str) -> TrustError:
-        return TrustError(Message("{path}: is damaged; ask for the package again", path=self.name / path))
+        return TrustError("{path}: is damaged; ask for the package again", path=self.name / path)
 
     def check_whole(self, edition: Edition) -> None:
         """Check that the package is complete. Raises TrustError if a role is missing, or has no keys."""
@@ -227,7 +225,7 @@ class PackageFiles:
         for role in tuf_roles.ROLES:
             if role not in metadata:
                 path = _file(self.name, _AFTER if is_first else _BEFORE, role)
-                raise TrustError(Message("{path}: is missing; ask for the package again", path=path))
+                raise TrustError("{path}: is missing; ask for the package again", path=path)
         delegations = metadata["targets"].signed.delegations
         if not delegations or not delegations.roles or not tuf_roles.DELEGATED.keys() <= delegations.roles.keys():
             part = _AFTER if "targets" in edition.metadata else _BEFORE
@@ -249,11 +247,9 @@ class PackageFiles:
                         found[path.relative_to(base).as_posix()] = path.read_bytes()
         except OSError as error:
             raise TrustError(
-                Message(
-                    "{path}: cannot be read ({reason}); ask for the package again",
-                    path=self.name / part,
-                    reason=error.strerror,
-                )
+                "{path}: cannot be read ({reason}); ask for the package again",
+                path=self.name / part,
+                reason=error.strerror,
             ) from error
         return found
 
@@ -305,15 +301,13 @@ def assembled(editions: Mapping[Path, Edition]) -> Edition:
     (_, whole), *others = editions.items()
     for folder, copy in others:
         if copy.metadata.keys() != whole.metadata.keys():
-            raise TrustError(Message("{folder}: is not a copy of the same edition as the first folder", folder=folder))
+            raise TrustError("{folder}: is not a copy of the same edition as the first folder", folder=folder)
         for name, draft in copy.metadata.items():
             if draft.signed_bytes != whole.metadata[name].signed_bytes:
                 raise TrustError(
-                    Message(
-                        "{folder}: its {name} differs from the first folder's; prepare the package again",
-                        folder=folder,
-                        name=name,
-                    )
+                    "{folder}: its {name} differs from the first folder's; prepare the package again",
+                    folder=folder,
+                    name=name,
                 )
             for keyid, signature in draft.signatures.items():
                 if not whole.verifies(name, keyid):

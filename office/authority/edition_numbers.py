@@ -4,8 +4,6 @@ Everywhere else the last four digits are enough. But complete blocks end in …0
 Osaka from Tokyo, and would sign blind.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -5,8 +5,6 @@ keys, a role that may sign more than its file, a version without a successor, hi
 draft is permitted, and `describe` names every change.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +46,7 @@ _LEAST: Final = 2
 
 
 def _unfit(name: str, what: str) -> TrustError:
-    return TrustError(Message("{name} {what}; do not sign this package, ask for a new one", name=name, what=what))
+    return TrustError("{name} {what}; do not sign this package, ask for a new one", name=name, what=what)
 
 
 # -- the published part ----------------------------------------------------------------------------------------------
@@ -235,7 +233,7 @@ def examine_list(edition: Edition) -> None:
     file = tuf_roles.REGISTRY_FILE
     if not _has_its_list(edition, KINDS[tuf_roles.REGISTRY].parse(_text(edition, file), file)):
         raise TrustError(
-            Message("the public list has changed because of a suspension; discard this package and prepare it again")
+            "the public list has changed because of a suspension; discard this package and prepare it again"
         )
 
 
@@ -255,7 +253,7 @@ def examine_issued(edition: Edition, now: datetime) -> None:
         at = kind.head(kind.parse(_text(edition, file), file)).issued
         if at > now + _EARLY:
             raise TrustError(
-                Message("{file}: is issued in the future, at {at}; set `issued` to now", file=file, at=at.isoformat())
+                "{file}: is issued in the future, at {at}; set `issued` to now", file=file, at=at.isoformat()
             )
 
 

@@ -1,11 +1,8 @@
 """Edits by hand in the authority's files, before they are signed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
 from .change_registry import Attribution, record_edits
@@ -23,8 +20,6 @@ def record_edits_by_hand(workspace: Workspace, attribution: Attribution | None, 
     if attribution is None:
         files = " and ".join(tuf_roles.DELEGATED[role] for role in edited)
         raise TrustError(
-            Message(
-                "{files} was edited by hand; record it in the history with `idtone-office history note`", files=files
-            )
+            "{files} was edited by hand; record it in the history with `idtone-office history note`", files=files
         )
     record_edits(workspace, attribution, edited)

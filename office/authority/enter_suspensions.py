@@ -11,7 +11,6 @@ from datetime import datetime
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message
 from idtone.registry.model import NeverOriginatesDocument, SuspensionKind, SuspensionsDocument
 from idtone.registry.trust import tuf_roles
 
@@ -53,14 +52,11 @@ class SuspensionTerms:
             authority = kept_line(authority, name("authority"))
         asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
         if asked_at > now:
-            raise UsageError(Message("{option} is in the future; write when they asked", option=name("requested")))
+            raise UsageError("{option} is in the future; write when they asked", option=name("requested"))
         ends = end(until, name("until")) if until else None
         if ends is not None and ends <= max(begins, now):
             raise UsageError(
-                Message(
-                    "{option} is over, or not after the start of the suspension; write a later time",
-                    option=name("until"),
-                )
+                "{option} is over, or not after the start of the suspension; write a later time", option=name("until")
             )
         return cls(reference, asked_at, in_japan(begins), in_japan(ends) if ends else None, authority)
 
@@ -105,7 +101,7 @@ def enter_never_originating(
 ) -> HistoryEntry:
     """Enter numbers that never originate, of the holder `terms.authority`; errors as in `suspend`."""
     if terms.authority is None:
-        raise UsageError(Message("name the holder of the numbers"))
+        raise UsageError("name the holder of the numbers")
     request = NeverOriginatesRequest(span, terms.authority, terms.reference, terms.since, terms.until)
 
     def edit(text: YamlText, document: NeverOriginatesDocument) -> None:

@@ -1,7 +1,5 @@
 """Locks for an authority's folder: one thread of one process makes a change, and all others wait."""
 
-from __future__ import annotations
-
 import fcntl
 import math
 import os

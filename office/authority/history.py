@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from idtone.core.documents import Model
 from idtone.core.errors import TrustError
 from idtone.core.files import writing
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
 from idtone.registry.model import Moment, Sha256, Text
 
 from . import shared_folder
@@ -167,16 +167,16 @@ def read_history(path: Path) -> History:
     except FileNotFoundError:
         octets = b""
     except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     if octets and not octets.endswith(b"\n"):
-        raise TrustError(Message("{path}: its last line is incomplete; restore the file", path=path))
+        raise TrustError("{path}: its last line is incomplete; restore the file", path=path)
     entries = []
     for number, line in enumerate(octets.splitlines(), 1):
         try:
             entries.append(HistoryEntry.model_validate_json(line))
         except ValidationError as error:
             raise TrustError(
-                Message("{path}:{number}: is not an entry of a history; restore the file", path=path, number=number)
+                "{path}:{number}: is not an entry of a history; restore the file", path=path, number=number
             ) from error
     return History(path, octets, tuple(entries))
 

@@ -4,8 +4,6 @@ A `Message` is stored as its English template and its fields: `{"text": "evaluat
 {"member": "m-0001"}}`; a field can be a message again. Text without a template is stored as it is.
 """
 
-from __future__ import annotations
-
 from string import Formatter
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """The office's own lists, which are JSON files. Everything in them is checked."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,7 +10,6 @@ from pydantic import AfterValidator, TypeAdapter
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
-from idtone.core.translation import Message
 
 from . import shared_folder
 from .typed_dates import day
@@ -43,7 +40,7 @@ def read_list(path: Path, kind: TypeAdapter[list[Entry]]) -> list[Entry]:
     try:
         return kind.validate_json(octets)
     except ValueError as error:
-        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+        raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 
 
 def write_list(path: Path, entries: Sequence[Any]) -> None:

@@ -3,8 +3,6 @@
 key-holders.json    the id of a key → the holder's name
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ from tuf.api.metadata import Metadata
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
-from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 
@@ -84,16 +81,16 @@ def key_holders(folder: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (ValueError, AttributeError) as error:
-        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+        raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 
 
 def name_holder(folder: Path, key_id: str, holder: str, in_force: Iterable[str]) -> None:
     """Record a holder, in place of an earlier one. Raises UsageError if the key is not in force, TrustError."""
     now = set(in_force)
     if key_id not in now:
-        raise UsageError(Message("this key is not in force; open the page again"))
+        raise UsageError("this key is not in force; open the page again")
     names = {key: name for key, name in key_holders(folder).items() if key in now} | {key_id: holder}
     path = folder / FILE
     with writing(path, TrustError):

@@ -1,7 +1,5 @@
 """Forbidden places of a private key: beside packages, which travel from person to person with the public halves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,12 +17,10 @@ def check_place(folder: Path) -> None:
     package = _package_of((own, *own.parents, *_folders(own)))
     if package:
         raise UsageError(
-            Message(
-                "{folder}: no place for a private key, because the package {package} goes from person to person; make "
-                "the key in a folder of its holder's own computer, as ~/idtone-keys",
-                folder=folder,
-                package=package,
-            )
+            "{folder}: no place for a private key, because the package {package} goes from person to person; make "
+            "the key in a folder of its holder's own computer, as ~/idtone-keys",
+            folder=folder,
+            package=package,
         )
 
 

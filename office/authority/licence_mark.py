@@ -4,8 +4,6 @@ It follows from the public list alone, which has its SHA-256: a mark is genuine 
 states nothing about an evaluation, and loads nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime

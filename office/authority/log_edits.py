@@ -1,12 +1,9 @@
 """The authority's changes of logs of evidence and witnesses in registry.yaml. Pure. Errors as in `registry_edits`."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from idtone.core.documents import Location
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 from idtone.registry.model import LogEntry, RegistryDocument, WitnessEntry
 
 from .registry_edits import known_member
@@ -29,9 +26,7 @@ def log_key_added(
     if corporate_number is not None and known.corporate_number is None:
         text.add(("members", at), "corporate_number", corporate_number)
     elif corporate_number not in (None, known.corporate_number):
-        raise UsageError(
-            Message("member {member} has another corporate number; correct it in registry.yaml", member=member)
-        )
+        raise UsageError("member {member} has another corporate number; correct it in registry.yaml", member=member)
     text.append(("members", at, "logs"), [_term(key, since)])
 
 
@@ -41,7 +36,7 @@ def log_key_ended(text: YamlText, document: RegistryDocument, key: str, until: d
         (m, n) for m, member in enumerate(document.members) for n, each in enumerate(member.logs) if each.key == key
     )
     if (place := next(found, None)) is None:
-        raise UsageError(Message("the registry has no log with this key; look at registry.yaml"))
+        raise UsageError("the registry has no log with this key; look at registry.yaml")
     m, n = place
     _end(text, ("members", m, "logs", n), document.members[m].logs[n], until)
 
@@ -61,14 +56,14 @@ def witness_ended(text: YamlText, document: RegistryDocument, key: str, until: d
     witnesses = document.witness_policy.witnesses if document.witness_policy else ()
     n = next((n for n, each in enumerate(witnesses) if each.key == key), None)
     if n is None:
-        raise UsageError(Message("the registry has no witness with this key; look at registry.yaml"))
+        raise UsageError("the registry has no witness with this key; look at registry.yaml")
     _end(text, (_POLICY, "witnesses", n), witnesses[n], until)
 
 
 def cosignatures_set(text: YamlText, document: RegistryDocument, number: int) -> None:
     """Set the number of witnesses that must have cosigned a log."""
     if document.witness_policy is None:
-        raise UsageError(Message("the registry has no witness yet; `idtone-office log add-witness` enters one"))
+        raise UsageError("the registry has no witness yet; `idtone-office log add-witness` enters one")
     text.replace((_POLICY, "cosignatures"), number)
 
 

@@ -5,8 +5,6 @@ changed.
 an error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 

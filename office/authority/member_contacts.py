@@ -1,7 +1,5 @@
 """The members' contacts in the registry, for the public and the office. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final
 

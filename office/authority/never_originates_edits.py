@@ -1,14 +1,11 @@
 """The authority's changes of never-originates.yaml. Pure. Errors as in `registry_edits`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.translation import Message
 from idtone.registry.model import NeverOriginatesDocument
 from idtone.registry.never_originating import span_of
 from idtone.registry.number_notation import written
@@ -47,7 +44,7 @@ def entered(
     if at is not None:
         until = document.never_originates[at].until
         if until is None or until > issued:
-            raise UsageError(Message("{what} is entered already; look at the list", what=scope_text(request.span)))
+            raise UsageError("{what} is entered already; look at the list", what=scope_text(request.span))
         text.remove(("never_originates", at))
     item: dict[str, Tree] = {"number" if len(request.span) == 1 else "numbers": written(request.span)}
     item |= {"holder": request.holder, "reference": request.reference}
@@ -64,9 +61,7 @@ def removed(text: YamlText, document: NeverOriginatesDocument, span: NumberSpan,
     """Remove an entry: the numbers may originate calls again."""
     at = _entry(document, span)
     if at is None:
-        raise UsageError(
-            Message("{what} is not entered; enter exactly the numbers of one entry", what=scope_text(span))
-        )
+        raise UsageError("{what} is not entered; enter exactly the numbers of one entry", what=scope_text(span))
     text.remove(("never_originates", at))
     text.replace(("issued",), issued)
 

@@ -8,8 +8,6 @@ The association decides whether to have such a folder. A key is open in memory f
 needs the passphrases of two officers. An attacker who controls the console's process while both sign has both keys.
 """
 
-from __future__ import annotations
-
 import hashlib
 from datetime import datetime
 from pathlib import Path
@@ -43,7 +41,7 @@ def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) 
     _check_duty(workspace, key_id)
     pem = key.read_bytes()
     if b"ENCRYPTED" not in pem:
-        raise TrustError(Message("{path}: is not encrypted; give the key a passphrase first", path=key))
+        raise TrustError("{path}: is not encrypted; give the key a passphrase first", path=key)
     OfficeLedger(workspace.folder).record(KEPT, user, key=key_id)
     path = night_key_path(workspace.folder, user)
     with writing(path, TrustError):
@@ -77,21 +75,21 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
     `shown` is the `digest` of the content that the user has read. Raises IdtoneError.
     """
     if not has_night_key(workspace.folder, user):
-        raise UsageError(Message("no key of yours is kept here; sign at your own computer"))
+        raise UsageError("no key of yours is kept here; sign at your own computer")
     path = night_key_path(workspace.folder, user)
     with workspace.locked():
         package = PreparedPackage(workspace, by_duty_keys_alone=True)
         edition = package.edition()
         if edition is None:
-            raise UsageError(Message("no package waits for signatures; prepare one"))
+            raise UsageError("no package waits for signatures; prepare one")
         if digest(edition) != shown:
-            raise UsageError(Message("what waits has changed since you read it; read it again"))
+            raise UsageError("what waits has changed since you read it; read it again")
         with reading(path, TrustError):
             pem = path.read_bytes()
         try:
             signer = signer_in(pem, user, passphrase)
         except TrustError as error:
-            raise WrongPassphraseError(Message("{error}", error=error)) from error
+            raise WrongPassphraseError("{error}", error=error) from error
         _check_duty(workspace, str(signer.public_key.keyid))
         edition.sign(signer)
         return package.take(edition, now)
@@ -100,4 +98,4 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
 def _check_duty(workspace: Workspace, key_id: str) -> None:
     role = draft_metadata.role_of(tuf_roles.SUSPENSIONS, workspace.repository.roles())
     if key_id not in role.keyids:
-        raise TrustError(Message("this is not a duty key in force"))
+        raise TrustError("this is not a duty key in force")

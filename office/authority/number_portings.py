@@ -2,13 +2,10 @@
 has changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 from idtone.registry.model import RegistryDocument
 
 from .change_registry import Attribution, change_registry, suspensions_of
@@ -46,5 +43,5 @@ def remove_porting(workspace: Workspace, entries: Sequence[str], attribution: At
 
 def _only(entries: Sequence[str]) -> str:
     if len(entries) > 1:
-        raise UsageError(Message("a porting has one entry of numbers; enter each by itself"))
+        raise UsageError("a porting has one entry of numbers; enter each by itself")
     return entries[0]

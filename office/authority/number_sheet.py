@@ -1,7 +1,5 @@
 """Numbers in a table from a spreadsheet, saved as CSV: Excel writes cp932, or UTF-8 with a byte order mark. Pure."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re
@@ -11,7 +9,6 @@ from typing import Final
 from idtone.core.errors import NumberError, UsageError
 from idtone.core.numbers import ascii_form, holds_number
 from idtone.core.terminal.prompts import entries_of
-from idtone.core.translation import Message
 from idtone.registry.number_notation import counted, read_single, read_span
 
 LIMIT: Final = 4_000_000
@@ -37,7 +34,7 @@ def sheet_entries(octets: bytes, name: str) -> list[str]:
     if rows and not any(_DIGITS.search(ascii_form(cell)) for cell in rows[0][1][:2]):
         heading = rows.pop(0)[1]
     if not rows:
-        raise UsageError(Message("{name}: no number is in it", name=name))
+        raise UsageError("{name}: no number is in it", name=name)
     return entries_of([_line(row, cells, heading, name) for row, cells in rows])
 
 
@@ -48,17 +45,15 @@ def check_count(entries: list[str], expected: str, name: str) -> None:
     try:
         count = sum(len(read_span(entry)) for entry in entries)
     except NumberError as error:
-        raise UsageError(Message("{name}: {error}", name=name, error=error)) from error
+        raise UsageError("{name}: {error}", name=name, error=error) from error
     if ascii_form(expected).replace(",", "") != str(count):
         raise UsageError(
-            Message(
-                "{name}: {entries} rows with {count}; nothing is changed yet. If that is right, write {number} as the "
-                "count, and send the file again",
-                name=name,
-                entries=len(entries),
-                count=counted(count),
-                number=count,
-            )
+            "{name}: {entries} rows with {count}; nothing is changed yet. If that is right, write {number} as the "
+            "count, and send the file again",
+            name=name,
+            entries=len(entries),
+            count=counted(count),
+            number=count,
         )
 
 
@@ -70,18 +65,18 @@ def _rows(octets: bytes, name: str) -> Iterator[tuple[int, list[str]]]:
         for row, cells in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 1):
             yield row, [cell.strip() for cell in cells]
     except csv.Error as error:
-        raise UsageError(Message("{name}: is not a table that a spreadsheet saved as CSV", name=name)) from error
+        raise UsageError("{name}: is not a table that a spreadsheet saved as CSV", name=name) from error
 
 
 def _text(octets: bytes, name: str) -> str:
     if len(octets) > LIMIT:
-        raise UsageError(Message("the file is larger than {limit:,} MB", limit=LIMIT // 1_000_000))
+        raise UsageError("the file is larger than {limit:,} MB", limit=LIMIT // 1_000_000)
     for encoding in ("utf-16",) if octets.startswith(_UTF_16) else ("utf-8-sig", "cp932"):
         try:
             return octets.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise UsageError(Message("{name}: is neither UTF-8 nor cp932; save it as CSV in the spreadsheet", name=name))
+    raise UsageError("{name}: is neither UTF-8 nor cp932; save it as CSV in the spreadsheet", name=name)
 
 
 def _line(row: int, cells: list[str], heading: list[str] | None, name: str) -> str:
@@ -90,31 +85,25 @@ def _line(row: int, cells: list[str], heading: list[str] | None, name: str) -> s
     for cell in map(ascii_form, given):
         if _AS_FLOAT.fullmatch(cell) or _LOST_ZERO.fullmatch(cell):
             raise UsageError(
-                Message(
-                    "{name}, row {row}: the spreadsheet has dropped the zero at the head of the number; give the "
-                    "column the format Text, type the number again, and save it",
-                    name=name,
-                    row=row,
-                )
-            )
-        if not _ENTRY.fullmatch(cell):
-            raise UsageError(
-                Message("{name}, row {row}: each of the first two columns holds one number a cell", name=name, row=row)
-            )
-    if any(holds_number(cell) for cell in cells[2:]):
-        raise UsageError(
-            Message("{name}, row {row}: a number stands in the third column or later; move it", name=name, row=row)
-        )
-    if not cells[0]:
-        raise UsageError(Message("{name}, row {row}: the first column is empty", name=name, row=row))
-    if len(given) > 1 and not _is_range(given, heading):
-        raise UsageError(
-            Message(
-                "{name}, row {row}: the second column is not the last number of a range; write the whole number there, "
-                "below the heading “Last number” if there are headings, or remove the column",
+                "{name}, row {row}: the spreadsheet has dropped the zero at the head of the number; give the "
+                "column the format Text, type the number again, and save it",
                 name=name,
                 row=row,
             )
+        if not _ENTRY.fullmatch(cell):
+            raise UsageError(
+                "{name}, row {row}: each of the first two columns holds one number a cell", name=name, row=row
+            )
+    if any(holds_number(cell) for cell in cells[2:]):
+        raise UsageError("{name}, row {row}: a number stands in the third column or later; move it", name=name, row=row)
+    if not cells[0]:
+        raise UsageError("{name}, row {row}: the first column is empty", name=name, row=row)
+    if len(given) > 1 and not _is_range(given, heading):
+        raise UsageError(
+            "{name}, row {row}: the second column is not the last number of a range; write the whole number there, "
+            "below the heading “Last number” if there are headings, or remove the column",
+            name=name,
+            row=row,
         )
     return "〜".join(given)
 

@@ -5,8 +5,6 @@ It contains no numbers and no suspensions; a member whose numbers are all suspen
 the time, so every signer of the registry can make the same list; its dates show what has expired since.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Collection, Iterator

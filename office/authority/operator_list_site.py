@@ -3,14 +3,11 @@
 `idtone.registry.trust.licensed_operators` names the files, and verifies them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from idtone.core.errors import UsageError
 from idtone.core.files import make_public_folder, replace_durably
-from idtone.core.translation import Message
 from idtone.member.evaluation.evaluation_verification import FOLDER as EVALUATIONS
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.licensed_operators import PAGE, PROOF
@@ -48,5 +45,5 @@ def write_site(
             path.unlink()
     except OSError as error:
         raise UsageError(
-            Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+            "{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror
         ) from error

@@ -1,7 +1,5 @@
 """The public list of licensed operators as a table for companies and public offices, one row a licence. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final

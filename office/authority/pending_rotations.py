@@ -96,9 +96,9 @@ def _read(workspace: Workspace) -> dict[str, list[HistoryEntry]]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (ValueError, ValidationError, AttributeError) as error:
-        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+        raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 
 
 def _write(workspace: Workspace, waiting: dict[str, list[HistoryEntry]]) -> None:

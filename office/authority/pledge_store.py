@@ -1,7 +1,5 @@
 """The signed pledges of members: PDF files in the office's folder, named after their SHA-256."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterator
@@ -11,7 +9,6 @@ from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
-from idtone.core.translation import Message
 
 from . import shared_folder
 
@@ -25,7 +22,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 def check_pdf(octets: bytes) -> None:
     """Check the beginning of a PDF file. Raises UsageError if it differs."""
     if not octets.startswith(_BEGINNING):
-        raise UsageError(Message("the pledge is not a PDF file; scan it as PDF"))
+        raise UsageError("the pledge is not a PDF file; scan it as PDF")
 
 
 def keep_pledge(folder: Path, octets: bytes) -> str:

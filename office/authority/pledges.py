@@ -1,13 +1,10 @@
 """The pledge (誓約) of a member, as a person enters it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import date
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
@@ -36,7 +33,7 @@ def record_pledge(
         "until": day_after(until, name("until")),
     }
     if signed_on > in_japan(attribution.at).date():
-        raise UsageError(Message("{option} is in the future; write the day of the signature", option=name("signed")))
+        raise UsageError("{option} is in the future; write the day of the signature", option=name("signed"))
     return change_registry(
         workspace,
         Action.PLEDGE,

@@ -4,8 +4,6 @@ There are two: one for all roles, and one for the duty keys alone. So a suspensi
 signatures of the other one.
 """
 
-from __future__ import annotations
-
 import io
 import shutil
 import tempfile
@@ -121,7 +119,7 @@ class PreparedPackage:
             before = prepared.holders()
             whole = assembled({self.folder: prepared, Path(FOLDER): _without_outdated(holder, prepared)})
             if whole.holders() == before:
-                raise UsageError(Message("this copy has no signature that was not here already; sign it first"))
+                raise UsageError("this copy has no signature that was not here already; sign it first")
             self._record(SIGNED, whole)
             whole.write_signatures(self.folder)
             return [] if next(whole.missing(), None) else self.publish(now)
@@ -138,7 +136,7 @@ class PreparedPackage:
         )
         if done and is_whole and not roles & unpublished.keys():
             raise TrustError(
-                Message("{name} was published in the meantime; prepare the package again", name=", ".join(sorted(done)))
+                "{name} was published in the meantime; prepare the package again", name=", ".join(sorted(done))
             )
 
     def publish(self, now: datetime) -> list[str]:
@@ -184,15 +182,13 @@ class PreparedPackage:
         waiting = self.edition()
         if waiting and any(waiting.holders().values()):
             raise UsageError(
-                Message(
-                    "holders have already signed the waiting package; collect the other signatures, or discard the "
-                    "package first"
-                )
+                "holders have already signed the waiting package; collect the other signatures, or discard the "
+                "package first"
             )
 
     def _present(self) -> Path:
         if not self.folder.is_dir():
-            raise UsageError(Message("no package waits for signatures; prepare one"))
+            raise UsageError("no package waits for signatures; prepare one")
         return self.folder
 
     def _record(self, act: str, edition: Edition) -> None:
@@ -209,7 +205,7 @@ def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) 
             unpack(signed, copy, _COPY)
         holder = read_edition(top(copy), _COPY) if waiting else None
     if holder is None:
-        raise UsageError(Message("no package waits for signatures; prepare one"))
+        raise UsageError("no package waits for signatures; prepare one")
     fitting = [each for each in waiting if _is_copy(holder, each)]
     return (fitting or waiting)[0].take(holder, now)
 

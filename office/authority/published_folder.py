@@ -4,8 +4,6 @@ FOLDER/current         a link to the newest copy of the repository; renaming the
 FOLDER/editions/N-…    the copies: the newest one, and the one before for those who are reading it
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import stat
@@ -14,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
 CURRENT: Final = "current"
@@ -45,13 +42,11 @@ def publish_to(folder: Path, repository: Path, version: int) -> None:
                 shutil.rmtree(each)
     except OSError as error:
         raise TrustError(
-            Message(
-                "the edition is in {repository}, but not in {folder}: {reason}; correct it, and run `idtone-office "
-                "publication copy`",
-                repository=repository,
-                folder=folder,
-                reason=error.strerror or error,
-            )
+            "the edition is in {repository}, but not in {folder}: {reason}; correct it, and run `idtone-office "
+            "publication copy`",
+            repository=repository,
+            folder=folder,
+            reason=error.strerror or error,
         ) from error
 
 

@@ -4,8 +4,6 @@ An impossible edit raises UsageError, a malformed entry NumberError; both say wh
 parses the complete text again, so that every rule of the registry holds.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -18,7 +16,6 @@ from idtone.core.japan import end_words
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.core.signed_notes import VerifierKey
-from idtone.core.translation import Message
 from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import Certification, EvaluationEntry, LicenceEntry, Member, Pledge, RegistryDocument
 from idtone.registry.number_notation import read_span, written
@@ -46,7 +43,7 @@ def granted(
     tones = {tone.id for tone in document.tones}
     for asked in application.licences:
         if asked.tone not in tones:
-            raise UsageError(Message("the registry has no tone {tone!r}; add it to `tones` first", tone=asked.tone))
+            raise UsageError("the registry has no tone {tone!r}; add it to `tones` first", tone=asked.tone)
     ids = _free_ids(document)
     licences: list[Tree] = [
         {
@@ -75,10 +72,7 @@ def granted(
     known = document.members[at]
     if known.name != application.member.name:
         raise UsageError(
-            Message(
-                "member {id} has another name in the registry; correct the id, or the name in one of the two",
-                id=known.id,
-            )
+            "member {id} has another name in the registry; correct the id, or the name in one of the two", id=known.id
         )
     here: Location = ("members", at)
     if known.pledge is None:
@@ -99,11 +93,9 @@ def pledged(
         return
     if signed < known.pledge.signed:
         raise UsageError(
-            Message(
-                "member {member} has signed a later pledge, on {signed}; look at --signed",
-                member=member,
-                signed=known.pledge.signed.isoformat(),
-            )
+            "member {member} has signed a later pledge, on {signed}; look at --signed",
+            member=member,
+            signed=known.pledge.signed.isoformat(),
         )
     held = _as_tree(known.pledge)
     for key, value in new.items():
@@ -195,7 +187,7 @@ def link_added(
         return
     last = document.chains[at].links[-1].reseller
     if wholesaler != last:
-        raise UsageError(Message("the chain of these numbers ends with {last}; add the link from it", last=last))
+        raise UsageError("the chain of these numbers ends with {last}; add the link from it", last=last)
     text.append(("chains", at, "links"), [link])
 
 
@@ -217,9 +209,7 @@ def link_removed(text: YamlText, document: RegistryDocument, entry: str, reselle
     at, n = _link(document, entry, reseller)
     links = document.chains[at].links
     if n < len(links) - 1:
-        raise UsageError(
-            Message("{reseller} has handed these numbers on; remove the links after it first", reseller=reseller)
-        )
+        raise UsageError("{reseller} has handed these numbers on; remove the links after it first", reseller=reseller)
     text.remove(("chains", at, "links", n) if n else ("chains", at))
 
 
@@ -237,7 +227,7 @@ def porting_removed(text: YamlText, document: RegistryDocument, entry: str, now:
     wanted = read_span(entry)
     at = next((p for p, each in enumerate(document.portings) if read_span(each.numbers) == wanted), None)
     if at is None:
-        raise UsageError(Message("these numbers have no porting; enter them as the porting does"))
+        raise UsageError("these numbers have no porting; enter them as the porting does")
     porting = document.portings[at]
     holder, other = (porting.giver, porting.taker) if now < porting.at else (porting.taker, porting.giver)
     _, held = _member(document, holder)
@@ -251,14 +241,12 @@ def renewed(text: YamlText, document: RegistryDocument, licence: str, until: dat
     """Extend a licence that was not revoked."""
     location, entry = _licence(document, licence)
     if entry.status is LicenceStatus.REVOKED:
-        raise UsageError(Message("licence {licence} was revoked; grant another one", licence=licence))
+        raise UsageError("licence {licence} was revoked; grant another one", licence=licence)
     if until <= entry.valid.until:
         raise UsageError(
-            Message(
-                "licence {licence} is already valid until {until}; name a later day",
-                licence=licence,
-                until=end_words(entry.valid.until),
-            )
+            "licence {licence} is already valid until {until}; name a later day",
+            licence=licence,
+            until=end_words(entry.valid.until),
         )
     text.replace((*location, "valid", "until"), until)
 
@@ -276,12 +264,10 @@ def with_status(text: YamlText, document: RegistryDocument, licence: str, status
     location, entry = _licence(document, licence)
     if entry.status not in _FROM[status]:
         raise UsageError(
-            Message(
-                "licence {licence} is {present} and cannot become {status}",
-                licence=licence,
-                present=entry.status,
-                status=status,
-            )
+            "licence {licence} is {present} and cannot become {status}",
+            licence=licence,
+            present=entry.status,
+            status=status,
         )
     text.replace((*location, "status"), status.value)
 
@@ -301,17 +287,13 @@ def node_key_added(text: YamlText, document: RegistryDocument, member: str, key:
         named = VerifierKey.parse(key).name
     except ProofError as error:
         raise UsageError(
-            Message(
-                "this is not the key of a node ({error}); copy the line that `idtone-office document key` prints",
-                error=error,
-            )
+            "this is not the key of a node ({error}); copy the line that `idtone-office document key` prints",
+            error=error,
         ) from error
     if named.partition("/")[0] != member:
-        raise UsageError(
-            Message("the key belongs to {name!r}, and not to a node of {member}", name=named, member=member)
-        )
+        raise UsageError("the key belongs to {name!r}, and not to a node of {member}", name=named, member=member)
     if key in held.keys:
-        raise UsageError(Message("member {member} has this key already", member=member))
+        raise UsageError("member {member} has this key already", member=member)
     text.append(("members", at, "keys"), [key])
 
 
@@ -319,7 +301,7 @@ def node_key_removed(text: YamlText, document: RegistryDocument, member: str, ke
     """Remove the key of a node: from then on the desk refuses documents that it signs."""
     at, held = _member(document, member)
     if key not in held.keys:
-        raise UsageError(Message("member {member} has no such key; look at registry.yaml", member=member))
+        raise UsageError("member {member} has no such key; look at registry.yaml", member=member)
     text.remove(("members", at, "keys", held.keys.index(key)))
 
 
@@ -331,11 +313,9 @@ def released(text: YamlText, document: RegistryDocument, member: str, entries: I
     for gone in map(read_span, entries):
         if not _covers((span for _, span in left), gone):
             raise UsageError(
-                Message(
-                    "member {member} does not hold all of {number} …; look at registry.yaml",
-                    member=member,
-                    number=parse_japanese(f"+{gone.first}"),
-                )
+                "member {member} does not hold all of {number} …; look at registry.yaml",
+                member=member,
+                number=parse_japanese(f"+{gone.first}"),
             )
         left = [piece for old in left for piece in _without(old, gone)]
     kept = {n for n, _ in left if n is not None}
@@ -371,16 +351,14 @@ def _licence(document: RegistryDocument, licence: str) -> tuple[Location, Licenc
         for n, entry in enumerate(member.licences):
             if entry.id == licence:
                 return ("members", m, "licences", n), entry
-    raise UsageError(
-        Message("the registry has no licence {licence!r}; `idtone registry show` lists them", licence=licence)
-    )
+    raise UsageError("the registry has no licence {licence!r}; `idtone registry show` lists them", licence=licence)
 
 
 def _member(document: RegistryDocument, member: str) -> tuple[int, Member]:
     for m, entry in enumerate(document.members):
         if entry.id == member:
             return m, entry
-    raise UsageError(Message("the registry has no member {member!r}; `idtone registry show` lists them", member=member))
+    raise UsageError("the registry has no member {member!r}; `idtone registry show` lists them", member=member)
 
 
 def _chain(document: RegistryDocument, entry: str) -> int | None:
@@ -393,11 +371,11 @@ def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, i
     """The places of the chain with exactly these numbers, and of the link that ends with the reseller."""
     at = _chain(document, entry)
     if at is None:
-        raise UsageError(Message("these numbers have no wholesale chain; enter them as the chain does"))
+        raise UsageError("these numbers have no wholesale chain; enter them as the chain does")
     for n, link in enumerate(document.chains[at].links):
         if link.reseller == reseller:
             return at, n
-    raise UsageError(Message("the chain of these numbers has no link to {reseller!r}", reseller=reseller))
+    raise UsageError("the chain of these numbers has no link to {reseller!r}", reseller=reseller)
 
 
 def known_member(document: RegistryDocument, member: str) -> str:

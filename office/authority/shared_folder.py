@@ -5,8 +5,6 @@ chmod -R g+rwX FOLDER; find FOLDER -type d -exec chmod g+s {} +`. Then the other
 writes, independently of its umask.
 """
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 from typing import Final

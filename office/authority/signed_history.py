@@ -1,7 +1,5 @@
 """The history, compared with the signed metadata: the keys that have signed each line."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,6 @@ from typing import Any
 from tuf.api.metadata import Metadata, Root, Targets
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import followed, read_root
 
@@ -43,7 +40,7 @@ def history_with_signatures(
         signatures = _signatures(workspace.repository, role, history, parents)
         if gap := next(history.gaps(), None):
             raise TrustError(
-                Message("{path}:{gap}: does not start where the change before it ended", path=history.path, gap=gap)
+                "{path}:{gap}: does not start where the change before it ended", path=history.path, gap=gap
             )
         entries += [(entry, _first(signatures, number)) for number, entry in enumerate(history.entries, 1)]
     return sorted(entries, key=lambda each: each[0].at)
@@ -56,9 +53,7 @@ def _first(signatures: Mapping[int, HistorySignature], number: int) -> HistorySi
 def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metadata[Targets]]:
     """Every published version of `targets`, the oldest first, verified from the root on."""
     kept = read_root(trust) if trust else None
-    foreign = TrustError(
-        Message("{folder}: does not belong to the association whose root you have", folder=repository.folder)
-    )
+    foreign = TrustError("{folder}: does not belong to the association whose root you have", folder=repository.folder)
     roots: list[Metadata[Root]] = []
     for root in repository.versions("root"):
         if kept and root.signed.version == kept.signed.version and root.signed_bytes != kept.signed_bytes:
@@ -69,11 +64,9 @@ def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metad
     for targets in repository.versions("targets"):
         if not any(_signers(root, "targets", targets) for root in roots):
             raise TrustError(
-                Message(
-                    "version {version} of targets in {folder} is not signed by its keys",
-                    version=targets.signed.version,
-                    folder=repository.folder,
-                )
+                "version {version} of targets in {folder} is not signed by its keys",
+                version=targets.signed.version,
+                folder=repository.folder,
             )
         yield targets
 
@@ -88,12 +81,10 @@ def _signatures(
         keys = next((signers for parent in reversed(parents) if (signers := _signers(parent, role, metadata))), None)
         if keys is None:
             raise TrustError(
-                Message(
-                    "version {version} of {role} in {folder} is not signed by its keys",
-                    version=version,
-                    role=role,
-                    folder=repository.folder,
-                )
+                "version {version} of {role} in {folder} is not signed by its keys",
+                version=version,
+                role=role,
+                folder=repository.folder,
             )
         target = metadata.signed.targets.get(tuf_roles.DELEGATED[role])
         if target is None and tuf_roles.DELEGATED[role] in tuf_roles.OPTIONAL:
@@ -101,12 +92,9 @@ def _signatures(
         anchor = (target.custom or {}).get("history") if target else None
         if anchor is None or anchor != history.anchor(anchor.get("entries")):
             raise TrustError(
-                Message(
-                    "{path}: its first lines are not the lines that were signed with version {version}; "
-                    "restore the file",
-                    path=history.path,
-                    version=version,
-                )
+                "{path}: its first lines are not the lines that were signed with version {version}; restore the file",
+                path=history.path,
+                version=version,
             )
         found.setdefault(anchor["entries"], HistorySignature(role, version, keys))
     return found

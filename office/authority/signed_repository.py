@@ -6,8 +6,6 @@ targets/SHA256.registry.yaml              a file under its digest
 targets/tones/SHA256.sample.wav
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +17,6 @@ from tuf.api.metadata import Metadata
 
 from idtone.core.errors import TrustError
 from idtone.core.files import reading, replace_durably
-from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
 from .edition import Edition
@@ -42,9 +39,7 @@ class SignedRepository:
         publication was interrupted.
         """
         if self._latest("timestamp"):
-            raise TrustError(
-                Message("{folder}: there is a repository already; name another folder", folder=self.folder)
-            )
+            raise TrustError("{folder}: there is a repository already; name another folder", folder=self.folder)
 
     # -- metadata -----------------------------------------------------------------------------------------------------
 
@@ -53,11 +48,9 @@ class SignedRepository:
         path = self._latest(name)
         if path is None:
             raise TrustError(
-                Message(
-                    "{folder}: there is no {name}; `idtone-office publication begin` begins a repository",
-                    folder=self.folder,
-                    name=name,
-                )
+                "{folder}: there is no {name}; `idtone-office publication begin` begins a repository",
+                folder=self.folder,
+                name=name,
             )
         return _read(path)
 
@@ -135,9 +128,7 @@ class SignedRepository:
                 replace_durably(file, octets)
         except OSError as error:
             raise TrustError(
-                Message(
-                    "{file}: cannot be written: {reason}", file=error.filename or self.folder, reason=error.strerror
-                )
+                "{file}: cannot be written: {reason}", file=error.filename or self.folder, reason=error.strerror
             ) from error
         return names
 
@@ -168,7 +159,7 @@ class SignedRepository:
         with reading(stored, TrustError):
             octets = stored.read_bytes()
         if hashlib.sha256(octets).hexdigest() != sha256:
-            raise TrustError(Message("{stored}: is not what was published", stored=stored))
+            raise TrustError("{stored}: is not what was published", stored=stored)
         return octets
 
 
@@ -176,4 +167,4 @@ def _read(path: Path) -> Metadata[Any]:
     try:
         return Metadata[Any].from_bytes(path.read_bytes())
     except (RepositoryError, OSError) as error:
-        raise TrustError(Message("{path}: is not what was published", path=path)) from error
+        raise TrustError("{path}: is not what was published", path=path) from error

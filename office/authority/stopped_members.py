@@ -1,7 +1,5 @@
 """Members whose numbers are all stopped: the public list leaves them out, and they get no grade. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from datetime import datetime
 

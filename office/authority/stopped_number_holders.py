@@ -3,8 +3,6 @@
 The officers see them, because a mistyped number usually belongs to another member, or to none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,10 +83,8 @@ def refuse_unheld(holders: list[Holder] | None) -> None:
     """Check that the number has a holder. Raises UsageError if not: its stop would have no effect."""
     if holders == []:
         raise UsageError(
-            Message(
-                "no member holds this number: compare it with the request again; if it is right, say --no-holder (on "
-                "the page, tick the box), and tell the police that the stop has no effect"
-            )
+            "no member holds this number: compare it with the request again; if it is right, say --no-holder (on "
+            "the page, tick the box), and tell the police that the stop has no effect"
         )
 
 

@@ -1,7 +1,5 @@
 """Stopping conditions (利用停止条件) as the association enters them: the holders of the registry's keys sign them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
@@ -55,10 +53,7 @@ def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: 
     def edit(text: YamlText, document: RegistryDocument) -> None:
         if version == document.stopping_version or version in _versions_before(workspace):
             raise UsageError(
-                Message(
-                    "version {version} was entered before, or members have agreed to it. Write another one",
-                    version=version,
-                )
+                "version {version} was entered before, or members have agreed to it. Write another one", version=version
             )
         if document.stopping_version is None:
             text.add((), "stopping_version", version)

@@ -2,8 +2,6 @@
 `registry_edits`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +9,6 @@ from datetime import datetime
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
-from idtone.core.translation import Message
 from idtone.registry.model import SuspensionEntry, SuspensionKind, SuspensionsDocument
 from idtone.registry.number_notation import read_span, written
 from idtone.registry.suspended_numbers import scope_of, stops
@@ -38,10 +35,8 @@ def suspended(text: YamlText, document: SuspensionsDocument, request: Request, i
         until = document.suspensions[at].until
         if until is None or until > issued:
             raise UsageError(
-                Message(
-                    "{what} is already suspended; `idtone-office history show` says since when",
-                    what=scope_text(request.scope),
-                )
+                "{what} is already suspended; `idtone-office history show` says since when",
+                what=scope_text(request.scope),
             )
         text.remove(("suspensions", at))
     item: dict[str, Tree] = {}
@@ -95,11 +90,9 @@ def _cut_out(text: YamlText, document: SuspensionsDocument, gone: NumberSpan, no
         raise _not_suspended(gone)
     if left:
         raise UsageError(
-            Message(
-                "not all of {what} is suspended: {missing} is not; enter what is to be lifted",
-                what=scope_text(gone),
-                missing=scope_text(left[0]),
-            )
+            "not all of {what} is suspended: {missing} is not; enter what is to be lifted",
+            what=scope_text(gone),
+            missing=scope_text(left[0]),
         )
     text.remove_items(("suspensions",), cut)
     text.append(("suspensions",), pieces)
@@ -117,10 +110,8 @@ def _item(entry: SuspensionEntry, span: NumberSpan) -> Tree:
 
 def _not_suspended(scope: NumberSpan | str) -> UsageError:
     return UsageError(
-        Message(
-            "{what} is not suspended by itself; look at suspensions.yaml, also for a suspension of its member",
-            what=scope_text(scope),
-        )
+        "{what} is not suspended by itself; look at suspensions.yaml, also for a suspension of its member",
+        what=scope_text(scope),
     )
 
 
@@ -149,22 +140,18 @@ def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Ite
         scope = scope_of(entry)
         if scope == member and spans and entry.kind is SuspensionKind.NO_NEW_NUMBERS:
             raise UsageError(
-                Message(
-                    "member {member} gets no new numbers (reference {reference}); "
-                    "`idtone-office member allow-numbers` ends that",
-                    member=member,
-                    reference=entry.reference,
-                )
+                "member {member} gets no new numbers (reference {reference}); "
+                "`idtone-office member allow-numbers` ends that",
+                member=member,
+                reference=entry.reference,
             )
         for span in spans:
             if isinstance(scope, NumberSpan) and scope.overlaps(span):
                 raise UsageError(
-                    Message(
-                        "{what} is suspended in part or whole (reference {reference}); it cannot be assigned before "
-                        "the suspension is lifted",
-                        what=scope_text(span),
-                        reference=entry.reference,
-                    )
+                    "{what} is suspended in part or whole (reference {reference}); it cannot be assigned before "
+                    "the suspension is lifted",
+                    what=scope_text(span),
+                    reference=entry.reference,
                 )
 
 

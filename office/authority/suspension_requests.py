@@ -6,8 +6,6 @@ process alone: with the key beside the digests, all numbers of Japan can be trie
 console, waiting requests have to be entered again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json
@@ -21,7 +19,6 @@ from idtone.core.errors import NumberError, TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import AccountKnownBy, Person, acting_person
-from idtone.core.translation import Message
 from idtone.registry.model import SuspensionKind, SuspensionsDocument
 from idtone.registry.number_notation import read_span
 from idtone.registry.trust import tuf_roles
@@ -102,11 +99,9 @@ class SuspensionRequests:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise TrustError(
-                Message("{path}: cannot be read: {reason}", path=self._path, reason=error.strerror)
-            ) from error
+            raise TrustError("{path}: cannot be read: {reason}", path=self._path, reason=error.strerror) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise TrustError(Message("{path}: is damaged; restore it from a backup", path=self._path)) from error
+            raise TrustError("{path}: is damaged; restore it from a backup", path=self._path) from error
 
     def request(
         self,
@@ -126,7 +121,7 @@ class SuspensionRequests:
             if action is Action.SUSPEND_NUMBER and not is_unheld:
                 refuse_unheld(holders)
         if action is Action.ADD_NEVER_ORIGINATING and (terms is None or terms.authority is None):
-            raise UsageError(Message("name the holder of the numbers"))
+            raise UsageError("name the holder of the numbers")
         made = SuspensionRequest(
             f"S-{secrets.token_hex(8)}",
             action,
@@ -140,7 +135,7 @@ class SuspensionRequests:
         with self._workspace.locked():
             waiting = self.waiting()
             if len(waiting) >= LIMIT:
-                raise UsageError(Message("too many requests wait; approve or withdraw some first"))
+                raise UsageError("too many requests wait; approve or withdraw some first")
             self._record(REQUESTED, made)
             self._write([*waiting, made])
         return made.id
@@ -153,11 +148,9 @@ class SuspensionRequests:
         with self._workspace.locked():
             request = self._named(request_id)
             if not acting_person().is_another_than(request.by):
-                raise UsageError(Message("you have entered this request; another person has to approve it"))
+                raise UsageError("you have entered this request; another person has to approve it")
             if request.is_outdated:
-                raise UsageError(
-                    Message("the console has been restarted since; withdraw this request, and both enter it again")
-                )
+                raise UsageError("the console has been restarted since; withdraw this request, and both enter it again")
             scope = self._scope(request.action, entered)
             if not hmac.compare_digest(self._digest(request.action, scope), request.digest):
                 self._differs(request)
@@ -177,16 +170,12 @@ class SuspensionRequests:
         if differing >= MOST_DIFFERING:
             self._record(WITHDRAWN, request)
             self._remove(request)
-            raise UsageError(
-                Message("the two entries differ, for the last time; the request is withdrawn, so enter it anew")
-            )
+            raise UsageError("the two entries differ, for the last time; the request is withdrawn, so enter it anew")
         waiting = [each if each.id != request.id else replace(each, differing=differing) for each in self.waiting()]
         self._write(waiting)
         raise UsageError(
-            Message(
-                "the two entries differ; look at the request again. After {left} more the request is withdrawn",
-                left=MOST_DIFFERING - differing,
-            )
+            "the two entries differ; look at the request again. After {left} more the request is withdrawn",
+            left=MOST_DIFFERING - differing,
         )
 
     def withdraw(self, request_id: str) -> None:
@@ -230,9 +219,9 @@ class SuspensionRequests:
         except NumberError as error:
             if action is Action.LIFT:
                 return entered
-            raise UsageError(Message("that number cannot be used: {error}", error=error)) from error
+            raise UsageError("that number cannot be used: {error}", error=error) from error
         if action is Action.SUSPEND_NUMBER and len(span) > 1:
-            raise UsageError(Message("that is a range; enter one number, or request the suspension of a range"))
+            raise UsageError("that is a range; enter one number, or request the suspension of a range")
         return span
 
     def _digest(self, action: Action, scope: NumberSpan | str) -> str:
@@ -243,7 +232,7 @@ class SuspensionRequests:
     def _named(self, request_id: str) -> SuspensionRequest:
         found = next((each for each in self.waiting() if each.id == request_id), None)
         if found is None:
-            raise UsageError(Message("this request does not wait any more: it was approved or withdrawn"))
+            raise UsageError("this request does not wait any more: it was approved or withdrawn")
         return found
 
     def _remove(self, request: SuspensionRequest) -> None:

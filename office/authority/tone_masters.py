@@ -1,7 +1,5 @@
 """A sound of the association: its entry in the registry, and its master, a WAV file in `tones`."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import wave
@@ -11,7 +9,6 @@ from typing import Final
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message
 from idtone.registry.model import RegistryDocument
 from idtone.registry.trust import tuf_roles
 
@@ -43,10 +40,7 @@ def enter_tone(
     def edit(text: YamlText, document: RegistryDocument) -> None:
         if tone in {each.id for each in document.tones}:
             raise UsageError(
-                Message(
-                    "the registry has a tone {tone!r} already; members know it by its SHA-256: choose a new id",
-                    tone=tone,
-                )
+                "the registry has a tone {tone!r} already; members know it by its SHA-256: choose a new id", tone=tone
             )
         text.append(("tones",), [{"id": tone, "title": title, "sha256": sha256}])
 
@@ -72,12 +66,10 @@ def _check(octets: bytes) -> None:
         with wave.open(io.BytesIO(octets)) as file:
             channels, rate_hz, frames = file.getnchannels(), file.getframerate(), file.getnframes()
     except (wave.Error, EOFError) as error:
-        raise UsageError(Message("the master is not a WAV file (PCM)")) from error
+        raise UsageError("the master is not a WAV file (PCM)") from error
     if channels != 1 or rate_hz < _LOWEST_RATE_HZ or not 0 < frames <= LONGEST_S * rate_hz:
         raise UsageError(
-            Message(
-                "a master has one channel, at least {rate} Hz, and lasts at most {seconds} s",
-                rate=_LOWEST_RATE_HZ,
-                seconds=LONGEST_S,
-            )
+            "a master has one channel, at least {rate} Hz, and lasts at most {seconds} s",
+            rate=_LOWEST_RATE_HZ,
+            seconds=LONGEST_S,
         )

@@ -2,8 +2,6 @@
 document that a member would write.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -13,7 +11,6 @@ from typing import Any, Final
 from idtone.core.calls import Direction
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import entries_of
-from idtone.core.translation import Message
 from idtone.registry.member_application import MemberApplication, parse_application
 
 from ..desk.applicants.submission import Submission
@@ -50,11 +47,11 @@ def application_text(fields: Mapping[str, str], sha256: str | None, name: Callab
         "pledge": pledge,
     }
     if not application["identity"]:
-        raise UsageError(Message("name the document by which the applicant was identified"))
+        raise UsageError("name the document by which the applicant was identified")
     directions = [each.value for each in Direction if said(each.value)]
     if said("tone"):
         if not directions:
-            raise UsageError(Message("choose the directions of the licence"))
+            raise UsageError("choose the directions of the licence")
         application["licences"] = [{"tone": said("tone"), "directions": directions}]
     if said("numbers"):
         application["numbers"] = entries_of(said("numbers").splitlines())
@@ -96,7 +93,7 @@ def receive_typed(
         given = {each.id for each, _ in change_registry.applications(workspace)}
         if asked.id in given:  # another form was open with the same proposal
             free = next_id(given, in_japan(attribution.at).date())
-            raise UsageError(Message("there is an application {id} already; {free} is free", id=asked.id, free=free))
+            raise UsageError("there is an application {id} already; {free} is free", id=asked.id, free=free)
         with keeping_pledge(workspace.folder, pledge) if pledge else nullcontext() as sha256:
             text = application_text(fields, sha256, name)
             made, _ = change_registry.apply(workspace, text, file, attribution)

@@ -1,14 +1,11 @@
 """Days and moments as people write them. `option` names the input in an error."""
 
-from __future__ import annotations
-
 import re
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.translation import Message
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -21,7 +18,7 @@ def day(text: str, option: str) -> date:
     except ValueError:
         found = None
     if found is None or not _FIRST_YEAR <= found.year <= _LAST_YEAR:
-        raise UsageError(Message("{option} is not a day. Write it like 2027-01-10", option=option))
+        raise UsageError("{option} is not a day. Write it like 2027-01-10", option=option)
     return found
 
 
@@ -29,7 +26,7 @@ def past_day(text: str, option: str, now: datetime) -> date:
     """A day in Japan that is not in the future. Raises UsageError."""
     found = day(text, option)
     if found > in_japan(now).date():
-        raise UsageError(Message("{option} is in the future; write it when it has come", option=option))
+        raise UsageError("{option} is in the future; write it when it has come", option=option)
     return found
 
 
@@ -41,23 +38,16 @@ def moment(text: str, option: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(
-            Message(
-                "{option} is not a day or a moment. Write it like 2027-01-10 or 2027-01-10T09:00:00+09:00",
-                option=option,
-            )
+            "{option} is not a day or a moment. Write it like 2027-01-10 or 2027-01-10T09:00:00+09:00", option=option
         ) from error
     if found.tzinfo is None:
-        raise UsageError(
-            Message("{option} has no time zone. Add it, for Japan +09:00: {text}+09:00", option=option, text=text)
-        )
+        raise UsageError("{option} has no time zone. Add it, for Japan +09:00: {text}+09:00", option=option, text=text)
     if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
         raise UsageError(
-            Message(
-                "{option} is not a plausible time; write a year from {first_year} to {last_year}",
-                option=option,
-                first_year=_FIRST_YEAR,
-                last_year=_LAST_YEAR,
-            )
+            "{option} is not a plausible time; write a year from {first_year} to {last_year}",
+            option=option,
+            first_year=_FIRST_YEAR,
+            last_year=_LAST_YEAR,
         )
     return found
 

@@ -3,14 +3,11 @@
 Changes of suspensions need two persons instead, who end them in the same way as they entered them.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
-from idtone.core.translation import Message
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
@@ -40,21 +37,19 @@ def undo(workspace: Workspace, attribution: Attribution, shown: str | None = Non
     """
     with workspace.locked(), checking():
         if workspace.unrecorded([tuf_roles.REGISTRY]):
-            raise UsageError(
-                Message("registry.yaml was edited by hand; record that with `idtone-office history note` first")
-            )
+            raise UsageError("registry.yaml was edited by hand; record that with `idtone-office history note` first")
         waiting = PreparedPackage(workspace).edition()
         if waiting is not None and tuf_roles.REGISTRY in waiting.metadata:
-            raise UsageError(Message("the change is in a package that waits for signatures; discard the package first"))
+            raise UsageError("the change is in a package that waits for signatures; discard the package first")
         last = undoable(workspace)
         if last is None or last.before is None:
-            raise UsageError(Message("no change waits for its publication that could be taken back"))
+            raise UsageError("no change waits for its publication that could be taken back")
         if shown is not None and shown != last.after:
-            raise UsageError(Message("the last change is another one since you read the page; read it again"))
+            raise UsageError("the last change is another one since you read the page; read it again")
         kind, path, copy = KINDS[tuf_roles.REGISTRY], workspace.folder / tuf_roles.REGISTRY_FILE, last.before
         present, before = path.read_bytes(), kept(workspace.folder, copy).read_bytes()
         if hashlib.sha256(before).hexdigest() != copy:
-            raise TrustError(Message("{path}: is damaged; restore it", path=kept(workspace.folder, copy)))
+            raise TrustError("{path}: is damaged; restore it", path=kept(workspace.folder, copy))
         old, new = (kind.parse(octets.decode("utf-8-sig"), str(path)) for octets in (present, before))
         entry = attribution.entry(
             Action.UNDO,

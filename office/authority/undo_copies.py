@@ -3,8 +3,6 @@
 Files in the office's folder, named after their SHA-256.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Collection
 from pathlib import Path

@@ -2,14 +2,11 @@
 changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message
 from idtone.registry.model import RegistryDocument
 
 from .change_registry import Attribution, change_registry, suspensions_of
@@ -28,7 +25,7 @@ def link_check(checked: str, document: str, by: str, now: datetime, name: Callab
     """The check from its texts; `name` names a field in an error."""
     checked_on = day(checked, name("checked"))
     if checked_on > in_japan(now).date():
-        raise UsageError(Message("{option} is in the future; write the day of the check", option=name("checked")))
+        raise UsageError("{option} is in the future; write the day of the check", option=name("checked"))
     return {"by": by, "day": checked_on, "document": kept_line(document, name("document"))}
 
 
@@ -78,5 +75,5 @@ def remove_link(workspace: Workspace, reseller: str, entries: Sequence[str], att
 
 def _only(entries: Sequence[str]) -> str:
     if len(entries) > 1:
-        raise UsageError(Message("a wholesale chain has one entry of numbers; enter each by itself"))
+        raise UsageError("a wholesale chain has one entry of numbers; enter each by itself")
     return entries[0]

@@ -13,8 +13,6 @@
 Keys are kept elsewhere.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import logging
@@ -80,18 +78,13 @@ class Workspace:
                 stack.enter_context(lock_folder(self.folder / ".lock", TURN_WITHIN_S, id(self)))
             except TimeoutError as error:
                 raise UsageError(
-                    Message(
-                        "{folder}: another command is changing something here; wait until it has ended",
-                        folder=self.folder,
-                    )
+                    "{folder}: another command is changing something here; wait until it has ended", folder=self.folder
                 ) from error
             except OSError as error:
                 raise UsageError(
-                    Message(
-                        "{folder}: cannot be changed: {reason}; name the authority's folder",
-                        folder=self.folder,
-                        reason=error.strerror,
-                    )
+                    "{folder}: cannot be changed: {reason}; name the authority's folder",
+                    folder=self.folder,
+                    reason=error.strerror,
                 ) from error
             yield
 
@@ -115,9 +108,7 @@ class Workspace:
         try:
             return (self.folder / file).read_bytes()
         except OSError as error:
-            raise TrustError(
-                Message("{file}: cannot be read: {reason}", file=error.filename, reason=error.strerror)
-            ) from error
+            raise TrustError("{file}: cannot be read: {reason}", file=error.filename, reason=error.strerror) from error
 
     def history(self, role: str) -> History:
         """The history of a role's editions. Raises TrustError if it is damaged."""
@@ -150,9 +141,7 @@ class Workspace:
             if hashlib.sha256(octets).hexdigest() == sha256:
                 return octets
         raise TrustError(
-            Message(
-                "{path}: differs from what the last change left; restore the file", path=self.folder / HISTORY / file
-            )
+            "{path}: differs from what the last change left; restore the file", path=self.folder / HISTORY / file
         )
 
     def check(self) -> None:
@@ -278,7 +267,7 @@ class Workspace:
         for name, draft in waiting.items():
             again = draft.signed_bytes == published[name].signed_bytes  # its publication was interrupted
             if not again and draft.signed.version != published[name].signed.version + 1:
-                raise TrustError(Message("{name} was published in the meantime; prepare the package again", name=name))
+                raise TrustError("{name} was published in the meantime; prepare the package again", name=name)
         drafts = {**self.repository.roles(), **waiting}
         last = {name: edition.metadata.get(name) for name in ("snapshot", "timestamp")}
         fits = all(
@@ -341,17 +330,11 @@ class Workspace:
         """Sign and publish the edition of `rotated`."""
         return self.put_signed(self.rotated(keys, now), signers, now)
 
-    def put_signed(
-        self,
-        edition: Edition,
-        signers: Iterable[Signer],
-        now: datetime,
-        lines: Mapping[str, Sequence[HistoryEntry]] = {},
-    ) -> list[str]:
+    def put_signed(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
         """Add the signatures of these keys, and `put` the edition."""
         for signer in signers:
             edition.sign(signer)
-        return self.put(edition, now, lines)
+        return self.put(edition, now)
 
     def state(self, now: datetime) -> Iterator[tuple[str, int, datetime, bool]]:
         """Role, version, expiry, and True if half of its term is over."""
@@ -445,11 +428,9 @@ class Workspace:
                 octets = path.read_bytes()
                 if hashlib.sha256(octets).hexdigest() != tone.sha256:
                     raise TrustError(
-                        Message(
-                            "{path}: is not the master that registry.yaml names for {tone}; correct one of them",
-                            path=path,
-                            tone=tone.id,
-                        )
+                        "{path}: is not the master that registry.yaml names for {tone}; correct one of them",
+                        path=path,
+                        tone=tone.id,
                     )
                 found[f"{tuf_roles.TONES}/{path.name}"] = octets
             kept |= {path: target for path, target in published.items() if target.hashes["sha256"] == tone.sha256}

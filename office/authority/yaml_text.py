@@ -20,7 +20,6 @@ import yaml
 
 from idtone.core.documents import Location, field_name, read_tree
 from idtone.core.errors import DocumentError, UsageError
-from idtone.core.translation import Message
 
 Tree = str | int | date | datetime | Mapping[str, "Tree"] | Sequence["Tree"]
 """A value that can be written into the file."""
@@ -208,9 +207,7 @@ def added(text: str, location: Location, key: str, value: Tree) -> str:
 def _find(text: str, location: Location) -> _Place:
     place = _search(text, location)
     if place is None:
-        raise UsageError(
-            Message("{field}: is missing in the file, or can only be edited by hand", field=field_name(location))
-        )
+        raise UsageError("{field}: is missing in the file, or can only be edited by hand", field=field_name(location))
     return place
 
 

@@ -1,7 +1,5 @@
 """`idtone-office`: commands for the association's work. Each is a noun with a verb."""
 
-from __future__ import annotations
-
 from typing import Final
 
 GROUPS: Final = {

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
 from idtone.registry.commands.check_progress import checking
 
 from ..authority.acceptances import Agreement, accept, acceptances, end_acceptance
@@ -32,15 +31,8 @@ def agree(
     now = datetime.now(UTC)
     with checking():
         made = accept(Workspace(folder), member, agreement, version, since, document, now, lambda name: f"--{name}")
-    print(
-        translated(
-            Message(
-                "{member}: {what}, version {version}",
-                member=made.member,
-                what=made.agreement.value,
-                version=made.version,
-            )
-        )
+    command_line.say(
+        "{member}: {what}, version {version}", member=made.member, what=made.agreement.value, version=made.version
     )
 
 
@@ -61,15 +53,8 @@ def end_agreement(
         datetime.now(UTC),
         lambda name: f"--{name}",
     )
-    print(
-        translated(
-            Message(
-                "{member}: {what} has ended on {day}",
-                member=ended.member,
-                what=ended.agreement.value,
-                day=ended.through,
-            )
-        )
+    command_line.say(
+        "{member}: {what} has ended on {day}", member=ended.member, what=ended.agreement.value, day=ended.through
     )
 
 

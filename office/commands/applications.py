@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.documents import read_text
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 
 from ..authority import change_registry
 from ..authority.history import ApplicationStatus, ReviewResult
@@ -74,19 +74,15 @@ def applications(
         return
     for each in shown:
         print(f"{each['id']}  {each['status']}")
-        print(
-            translated(
-                Message(
-                    "  received {received}, {member}  {name_ja} / {name_en}",
-                    received=each["received"],
-                    member=each["member"],
-                    name_ja=each["name_ja"],
-                    name_en=each["name_en"],
-                )
-            )
+        command_line.say(
+            "  received {received}, {member}  {name_ja} / {name_en}",
+            received=each["received"],
+            member=each["member"],
+            name_ja=each["name_ja"],
+            name_en=each["name_en"],
         )
     if not shown:
-        print(translated(Message("no application waits")))
+        command_line.say("no application waits")
 
 
 def grant(

@@ -9,7 +9,6 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 
 from ..authority import wholesale_links
 from ..authority.change_registry import Attribution
@@ -42,7 +41,7 @@ def add_link(
 ) -> None:
     """Record that a member hands numbers on to a reseller (卸). The numbers are asked for, or read from a file."""
     if (checked is None) != (document is None) or (checked is None and by is not None):
-        raise UsageError(Message("--checked and --document go together, and --by only with them"))
+        raise UsageError("--checked and --document go together, and --by only with them")
     attribution = attributed(why)
     check = _check(checked, document, by or wholesaler, attribution) if checked and document else None
     entries = entries_asked(numbers)

@@ -44,7 +44,7 @@ def list_conditions(
         command_line.Rows(_COLUMNS, form).print(rows)
         return
     version = document.stopping_version
-    print(translated(Message("version {version}", version=version) if version else Message("none were entered")))
+    command_line.say(Message("version {version}", version=version) if version else Message("none were entered"))
     for id_, finding, leads_to, days, ja, en in rows:
         step = Message("{step}; days at most: {days}", step=Message(STEPS[leads_to]), days=days)
         print(f"{id_} {finding}: {translated(step)}\n    {ja}\n    {en}")

@@ -8,7 +8,7 @@ import typer
 
 from idtone.core.japan import JAPAN
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 from idtone.registry.commands.check_progress import checking
 
 from ..desk.desk import Desk
@@ -49,14 +49,14 @@ def confirmations(
             (
                 each.reference, each.member, each.node or "-",
                 each.in_use.astimezone(JAPAN).isoformat(timespec="seconds")
-                if each.in_use else translated(Message("not confirmed")),
+                if each.in_use else translated("not confirmed"),
                 each.received.astimezone(JAPAN).isoformat(timespec="seconds") if each.received else "-",
                 each.calls_ended if each.in_use else "-", _end_of(each),
             )
             for each in rows
         )  # fmt: skip
     if own and not as_json:
-        print(translated(Message("by members themselves:")))
+        command_line.say("by members themselves:")
         command_line.Rows(_OWN_COLUMNS, whole=("id",)).print(
             (
                 each.report.id, each.report.reference, each.member, each.node, each.report.numbers, each.report.state,
@@ -72,5 +72,5 @@ def _end_of(each: Confirmation) -> str:
     if not each.is_lifted:
         return "-"
     if each.lifted is None:
-        return translated(Message("not confirmed")) if each.in_use else "-"
+        return translated("not confirmed") if each.in_use else "-"
     return each.lifted.astimezone(JAPAN).isoformat(timespec="seconds")

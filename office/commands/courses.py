@@ -39,7 +39,7 @@ def _own_course(own: Path | None) -> Course:
     of the association's.
     """
     if own is not None and not own.is_dir():
-        raise UsageError(Message("{folder}: is no folder; name the association's folder", folder=own))
+        raise UsageError("{folder}: is no folder; name the association's folder", folder=own)
     return course_of(own)
 
 
@@ -70,8 +70,8 @@ def take(own: OwnOption = None) -> None:
     score = marked(course, answers)
     for each in score.wrong:
         print(f"{each.id}: {each.right}. {_said(each.why)}")
-    print(translated(Message("{right} of {of} answers are right", right=score.right, of=score.of)))
-    print(translated(Message("answers: {letters}", letters=sheet_of(course, answers))))
+    command_line.say("{right} of {of} answers are right", right=score.right, of=score.of)
+    command_line.say("answers: {letters}", letters=sheet_of(course, answers))
     if not score.passed:
         command_line.exit_negative()
 
@@ -143,7 +143,7 @@ def forget(
 ) -> None:
     """Erase the names of persons whose test was before a day; results stay."""
     count = forget_attendees(Workspace(folder), before, datetime.now(UTC), lambda name: f"--{name}")
-    print(translated(Message("{count} names are erased", count=count)))
+    command_line.say("{count} names are erased", count=count)
 
 
 def _answer(course: Course, place: int) -> str:
@@ -152,7 +152,7 @@ def _answer(course: Course, place: int) -> str:
     for letter, words in question.choices.items():
         print(f"  {letter}  {_said(words)}")
     while (given := ask_line("Letter").lower()) not in question.choices:
-        print(translated(Message("write one of these: {letters}", letters=", ".join(question.choices))))
+        command_line.say("write one of these: {letters}", letters=", ".join(question.choices))
     return given
 
 

@@ -15,7 +15,6 @@ from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import ask_passphrase
-from idtone.core.translation import Message
 from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 
 from ..desk.desk import Desk
@@ -72,5 +71,5 @@ async def _run(one: Desk, host: str, port: int, names: Sequence[str]) -> None:
         await attend(one, host, port, lambda bound: print(f"http://{host}:{bound}", flush=True), over, names)
     except OSError as error:
         raise UsageError(
-            Message("--listen {host}:{port}: {reason}", host=host, port=port, reason=error.strerror or error)
+            "--listen {host}:{port}: {reason}", host=host, port=port, reason=error.strerror or error
         ) from error

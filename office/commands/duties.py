@@ -9,7 +9,6 @@ from typing import Annotated, Final
 import typer
 
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
 from idtone.registry.commands.check_progress import checking
 
 from ..authority.duties import DutyKind, duties, enter_duty, finish_duty, is_overdue, open_first, withdraw_duty
@@ -37,7 +36,7 @@ def enter(
     if as_json:
         command_line.print_json(asdict(made))
     else:
-        print(translated(Message("{id}: due on {due}", id=made.id, due=made.due)))
+        command_line.say("{id}: due on {due}", id=made.id, due=made.due)
 
 
 def list_duties(
@@ -71,7 +70,7 @@ def finish(
 ) -> None:
     """Record that a duty was done: when, by whom, and by which document."""
     made = finish_duty(Workspace(folder), duty, done, by, document, datetime.now(UTC), lambda name: f"--{name}")
-    print(translated(Message("{id}: done on {day} by {by}", id=made.id, day=made.done, by=made.done_by)))
+    command_line.say("{id}: done on {day} by {by}", id=made.id, day=made.done, by=made.done_by)
 
 
 def withdraw(
@@ -81,4 +80,4 @@ def withdraw(
 ) -> None:
     """Erase a duty that was entered by mistake, or need not be kept. The ledger keeps its number and the reason."""
     withdraw_duty(Workspace(folder), duty, why, lambda name: f"--{name}")
-    print(translated(Message("{id}: withdrawn", id=duty)))
+    command_line.say("{id}: withdrawn", id=duty)

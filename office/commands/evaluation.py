@@ -13,7 +13,7 @@ from idtone.core.documents import read_text
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress, progress_bar
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 from idtone.member.evaluation.criteria import parse_criteria
 from idtone.member.evaluation.measures import NoValue
 
@@ -51,11 +51,11 @@ def evaluate(
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
     if is_entered != (why is not None) or (is_entered and member):
-        raise UsageError(Message("--enter takes --why, and evaluates all members"))
+        raise UsageError("--enter takes --why, and evaluates all members")
     period = period_over(since, until, now, lambda field: f"--{field}")
     attribution = attributed(why) if why is not None else None
     registry, criteria = read_folder(workspace)
-    with progress_bar(translated(Message("evaluating"))) as evaluated:
+    with progress_bar(translated("evaluating")) as evaluated:
         found = evaluate_members(
             workspace,
             registry,
@@ -80,7 +80,7 @@ def evaluate(
     if entry:
         print(
             *history_lines(entry),
-            translated(Message("publish it with --site, so that the public list has it")),
+            translated("publish it with --site, so that the public list has it"),
             sep="\n",
         )
 
@@ -183,4 +183,4 @@ def enter(
     if as_json:
         command_line.print_json({"version": made.terms.version, "sha256": made.sha256})
     else:
-        print(translated(Message("criteria of version {version} are entered", version=made.terms.version)))
+        command_line.say("criteria of version {version} are entered", version=made.terms.version)

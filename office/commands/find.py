@@ -98,7 +98,7 @@ def numbers(
         )
         return
     command_line.Rows(("numbers", "area")).print((translated(whole(each)), area_of(each)) for each in spans)
-    print(translated(Message("by area code: {areas}", areas=by_area(spans) or "–")))
+    command_line.say("by area code: {areas}", areas=by_area(spans) or "–")
 
 
 def contacts(

@@ -32,7 +32,7 @@ def history(
     Exit 2: a history differs from what was signed, or other keys signed it.
     """
     if not folder.is_dir():
-        raise UsageError(Message("{folder}: is not a folder; name the authority's folder", folder=folder))
+        raise UsageError("{folder}: is not a folder; name the authority's folder", folder=folder)
     with checking():
         entries = history_with_signatures(Workspace(folder), trust)
     if as_json:
@@ -64,7 +64,7 @@ def note(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption 
     workspace = Workspace(folder)
     entries = record_edits(workspace, attributed(why), workspace.unrecorded())
     if not entries:
-        raise UsageError(Message("{folder}: nothing was edited by hand", folder=folder))
+        raise UsageError("{folder}: nothing was edited by hand", folder=folder)
     if as_json:
         command_line.print_json([as_plain(entry) for entry in entries])
         return

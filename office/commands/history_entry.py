@@ -1,7 +1,5 @@
 """Entries of the history in the output of the authority's commands."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from idtone.core.terminal import command_line
@@ -46,4 +44,4 @@ def print_change(entry: HistoryEntry, as_json: bool, *before: str, **more: objec
         return
     print(*map(translated, (*before, *lines(entry))), sep="\n")
     if entry.what:
-        print(translated(Message("publish it, so that members get it")))
+        command_line.say("publish it, so that members get it")

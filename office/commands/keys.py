@@ -63,7 +63,7 @@ def key(
     """
     if file.startswith("hsm:"):
         if public is None:
-            raise UsageError(Message("name the file for the public half with --public"))
+            raise UsageError("name the file for the public half with --public")
         made = token_key(file, lambda _: ask_passphrase(Message("(PIN) of the token {file}", file=file)))
         write_public(public, made)
     else:
@@ -79,11 +79,9 @@ def key(
     else:
         print(
             translated(
-                Message(
-                    "give {public} alone to the authority; the key {file} stays on your own computer",
-                    public=public,
-                    file=file,
-                )
+                "give {public} alone to the authority; the key {file} stays on your own computer",
+                public=public,
+                file=file,
             ),
             f"id {made.keyid}",
             sep="\n",
@@ -113,7 +111,7 @@ def init(
         workspace.check()
     attribution, now = attributed(why), datetime.now(UTC)
     if public and not key and package is None:
-        raise UsageError(Message("with --public, name the --package for the holders, or each --key that signs now"))
+        raise UsageError("with --public, name the --package for the holders, or each --key that signs now")
     given = signers(key)
     halves, made = _new_sets(workspace, keys, public, tuple(Keys))
     for kind in Keys:
@@ -151,9 +149,9 @@ def rotate(
     """
     workspace, now, attribution = Workspace(folder), datetime.now(UTC), attributed(why)
     if public and sets:
-        raise UsageError(Message("--public names the sets itself; name a SET with --keys alone"))
+        raise UsageError("--public names the sets itself; name a SET with --keys alone")
     if keys and not sets:
-        raise UsageError(Message("with --keys, name each SET to replace: {names}", names=", ".join(Keys)))
+        raise UsageError("with --keys, name each SET to replace: {names}", names=", ".join(Keys))
     given = signers(key)
     record_edits_by_hand(workspace, None, tuf_roles.DELEGATED)
     halves, made = _new_sets(workspace, keys, public, sets)
@@ -185,7 +183,7 @@ def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> Non
     if package is None:
         edition.check_complete()
     elif package.exists():
-        raise UsageError(Message("{folder}: exists already; remove it, or name another folder", folder=package))
+        raise UsageError("{folder}: exists already; remove it, or name another folder", folder=package)
 
 
 @contextmanager
@@ -210,7 +208,7 @@ def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: 
     """The line of the history about a new set. Raises UsageError if the set has these keys already."""
     before, after = pending_rotations.keys_in_force(workspace, kind), [half.keyid for half in halves]
     if before == {*after}:
-        raise UsageError(Message("the set {kind} has these keys already", kind=kind))
+        raise UsageError("the set {kind} has these keys already", kind=kind)
     return attribution.entry(Action.ROTATE, str(kind), what=pending_rotations.words_of(before, after))
 
 
@@ -221,9 +219,7 @@ def _new_sets(
     of `--public`. Raises IdtoneError.
     """
     if (keys is None) == (public is None):
-        raise UsageError(
-            Message("either make the keys here with --keys, or name the holders' public halves with --public")
-        )
+        raise UsageError("either make the keys here with --keys, or name the holders' public halves with --public")
     if keys is not None:
         made = _made_here(workspace, keys, sets)
         return {kind: [each.public_key for each in own] for kind, own in made.items()}, [*chain(*made.values())]
@@ -232,21 +228,19 @@ def _new_sets(
         kind, separator, file = given.partition("=")
         if not separator or kind not in set(Keys):
             raise UsageError(
-                Message("--public {given!r} is not SET=FILE; the sets are {names}", given=given, names=", ".join(Keys))
+                "--public {given!r} is not SET=FILE; the sets are {names}", given=given, names=", ".join(Keys)
             )
         halves.setdefault(Keys(kind), []).append(load_public(Path(file)))
     for kind, found in halves.items():
         if len({key.keyid for key in found}) < len(found):
-            raise UsageError(Message("the set {kind} has a key twice; each holder needs a key of their own", kind=kind))
+            raise UsageError("the set {kind} has a key twice; each holder needs a key of their own", kind=kind)
         _check_count(workspace, kind, len(found))
     return halves, []
 
 
 def _made_here(workspace: Workspace, keys: Path, sets: Sequence[Keys]) -> dict[Keys, list[Signer]]:
     if keys.resolve() == workspace.folder.resolve() or workspace.folder.resolve() in keys.resolve().parents:
-        raise UsageError(
-            Message("{keys}: is in the authority's folder, which others can read; name another folder", keys=keys)
-        )
+        raise UsageError("{keys}: is in the authority's folder, which others can read; name another folder", keys=keys)
     check_place(keys)
     warn_of_places(_files(workspace, keys, sets[0])[:1])
     secret = ask_passphrase(Message("for the new keys"), twice=True)
@@ -258,19 +252,17 @@ def _make_folder(keys: Path) -> None:
     try:
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(Message("{keys}: cannot be made: {reason}", keys=keys, reason=error.strerror)) from error
+        raise UsageError("{keys}: cannot be made: {reason}", keys=keys, reason=error.strerror) from error
 
 
 def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:
     wanted = workspace.terms().set_of(kind).keys
     if count != wanted:
         raise UsageError(
-            Message(
-                "the set {kind} has {wanted} keys, not {count}; name {wanted}, or change authority.yaml",
-                kind=kind,
-                wanted=wanted,
-                count=count,
-            )
+            "the set {kind} has {wanted} keys, not {count}; name {wanted}, or change authority.yaml",
+            kind=kind,
+            wanted=wanted,
+            count=count,
         )
 
 
@@ -298,4 +290,4 @@ def keep_for_night(
         key=key_id[:8],
         path=night_key_path(folder, user),
     )
-    print(translated(told))
+    command_line.say(told)

@@ -13,7 +13,6 @@ import typer
 
 from idtone.core.japan import end_words
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.model import NeverOriginatesEntry
 from idtone.registry.never_originating import span_of
@@ -71,10 +70,10 @@ def never_originating(folder: FolderOption, as_json: command_line.JsonOption = F
             {"entries": None if entries is None else [never_originating_report(each, now) for each in entries]}
         )
     elif document is None:
-        print(translated(Message("there is no list yet; `idtone-office never-originating add` begins it")))
+        command_line.say("there is no list yet; `idtone-office never-originating add` begins it")
     else:
         print(*map(never_originating_line, document.never_originates), sep="\n")
-        print(translated(Message("{count:,} entries", count=len(document.never_originates))))
+        command_line.say("{count:,} entries", count=len(document.never_originates))
 
 
 def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.translation import Message, translated
+from idtone.core.terminal import command_line
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
 
@@ -63,15 +63,13 @@ def new(
     for role, (path, text) in zip(_TEXTS, texts.items(), strict=True):
         KINDS[role].parse(text, str(path))
         if path.exists():
-            raise UsageError(Message("{path}: exists already; name a new folder", path=path))
+            raise UsageError("{path}: exists already; name a new folder", path=path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
             shared_folder.write(path, text.encode())
-            print(translated(Message("{path} is written", path=path)))
+            command_line.say("{path} is written", path=path)
     except OSError as error:
         raise UsageError(
-            Message(
-                "{file}: cannot be written: {reason}; name another folder", file=error.filename, reason=error.strerror
-            )
+            "{file}: cannot be written: {reason}; name another folder", file=error.filename, reason=error.strerror
         ) from error

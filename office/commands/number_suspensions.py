@@ -4,8 +4,6 @@ Two people enter the numbers that the police want stopped. The second person con
 are published with the keys of two holders, and both signatures cover the history's line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path

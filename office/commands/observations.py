@@ -10,7 +10,6 @@ import typer
 
 from idtone.core.persons import acting_person
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
 from idtone.registry.commands.check_progress import checking
 
 from ..authority.workspace import Workspace
@@ -62,7 +61,7 @@ def enter(
     if as_json:
         command_line.print_json(asdict(made))
     else:
-        print(translated(Message("{id}: {member}, {result}", id=made.id, member=made.member, result=made.result)))
+        command_line.say("{id}: {member}, {result}", id=made.id, member=made.member, result=made.result)
 
 
 def list_observations(
@@ -91,7 +90,7 @@ def withdraw(
     """Erase an observation that was entered by mistake. An evaluation that is entered already keeps what it counted."""
     with checking():
         withdraw_observation(Workspace(folder), observation, why, lambda name: f"--{name}")
-    print(translated(Message("{id}: withdrawn", id=observation)))
+    command_line.say("{id}: withdrawn", id=observation)
 
 
 def forget(
@@ -100,4 +99,4 @@ def forget(
 ) -> None:
     """Erase the observations made before a day, with the assessors' names. Evaluations keep their values."""
     count = forget_observations(Workspace(folder), before, "--before")
-    print(translated(Message("observations erased: {count}", count=count)))
+    command_line.say("observations erased: {count}", count=count)

@@ -4,8 +4,6 @@ The console reads the same setting and the same variable, so that pages and comm
 directory does not count: in a copy or a backup, a command would change the copy instead of the registry.
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 from collections.abc import Callable
@@ -15,7 +13,6 @@ from typing import Annotated, Any, Final
 import typer
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 
 SETTINGS: Final = Path("/etc/idtone-office/idtone.yaml")
 """The office's settings, which the package `idtone-office` installs."""
@@ -34,10 +31,8 @@ def folder_of_settings() -> Path:
     if (CONFIG in os.environ or settings.exists()) and (folder := load_settings(settings).console.office):
         return folder
     raise UsageError(
-        Message(
-            "which folder is the association's? Type --folder FOLDER, or name it as console.office in {settings}",
-            settings=settings,
-        )
+        "which folder is the association's? Type --folder FOLDER, or name it as console.office in {settings}",
+        settings=settings,
     )
 
 
@@ -51,16 +46,14 @@ def _usable(folder: Path) -> Path:
     except FileNotFoundError:
         return folder
     except OSError as error:
-        raise UsageError(Message("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror)) from error
+        raise UsageError("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror) from error
     if owner == here or (here != 0 and os.access(folder, os.R_OK | os.X_OK)):
         return folder
     raise UsageError(
-        Message(
-            "{folder}: belongs to the user {user}; begin the line with: {words}",
-            folder=folder,
-            user=_name_of(owner),
-            words=f"sudo -u {_name_of(owner)}" if here else f"runuser -u {_name_of(owner)} --",
-        )
+        "{folder}: belongs to the user {user}; begin the line with: {words}",
+        folder=folder,
+        user=_name_of(owner),
+        words=f"sudo -u {_name_of(owner)}" if here else f"runuser -u {_name_of(owner)} --",
     )
 
 
@@ -77,11 +70,9 @@ def _with_registry(folder: Path) -> Path:
     if any((usable / name).exists() for name in (tuf_roles.REGISTRY_FILE, REPOSITORY)):
         return folder
     raise UsageError(
-        Message(
-            "{folder}: has no registry.yaml; name the association's folder with --folder, or begin a registry there: "
-            "idtone-office publication new-registry --folder {folder}",
-            folder=folder,
-        )
+        "{folder}: has no registry.yaml; name the association's folder with --folder, or begin a registry there: "
+        "idtone-office publication new-registry --folder {folder}",
+        folder=folder,
     )
 
 

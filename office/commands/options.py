@@ -2,8 +2,6 @@
 numbers.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +17,6 @@ from idtone.core.terminal.prompts import any_number_of, ask_line, number_of
 from idtone.core.terminal.prompts import entries_asked as typed_entries
 from idtone.core.terminal.prompts import kept_line as kept_line
 from idtone.core.terminal.prompts import number_asked as number_asked
-from idtone.core.translation import Message
 from idtone.registry.number_notation import read_span
 
 from ..authority.change_registry import Attribution
@@ -57,7 +54,7 @@ def number_asked_of_two() -> Number:
     """The same number, typed by two people without an echo. Raises UsageError."""
     first = number_of(ask_line("Number", hidden=True))
     if number_of(ask_line("Number again, entered by the second person", hidden=True)) != first:
-        raise UsageError(Message("the two numbers differ; look at the request again"))
+        raise UsageError("the two numbers differ; look at the request again")
     return first
 
 
@@ -65,7 +62,7 @@ def range_asked_of_two() -> NumberSpan:
     """The same range or prefix, typed by two people without an echo. Raises UsageError."""
     first = _span(ask_line("Range or prefix", hidden=True))
     if _span(ask_line("Range or prefix again, entered by the second person", hidden=True)) != first:
-        raise UsageError(Message("the two ranges differ; look at the request again"))
+        raise UsageError("the two ranges differ; look at the request again")
     return first
 
 
@@ -73,7 +70,7 @@ def member_asked_of_two() -> str:
     """The id of the same member, typed by two people. Raises UsageError."""
     first = ask_line("Member")
     if ask_line("Member again, entered by the second person") != first:
-        raise UsageError(Message("the two members differ; look at the request again"))
+        raise UsageError("the two members differ; look at the request again")
     return first
 
 
@@ -81,7 +78,7 @@ def suspended_asked_of_two() -> NumberSpan | str:
     """The same number, range, prefix or member, typed by two people without an echo. Raises UsageError."""
     first = _scope(ask_line("Number, range, prefix or member", hidden=True))
     if _scope(ask_line("The same again, entered by the second person", hidden=True)) != first:
-        raise UsageError(Message("the two entries differ; look at the request again"))
+        raise UsageError("the two entries differ; look at the request again")
     return first
 
 
@@ -89,7 +86,7 @@ def _span(text: str) -> NumberSpan:
     try:
         return read_span(text)
     except NumberError as error:
-        raise UsageError(Message("that range cannot be used: {error}", error=error)) from error
+        raise UsageError("that range cannot be used: {error}", error=error) from error
 
 
 def _scope(text: str) -> NumberSpan | str:

@@ -12,7 +12,6 @@ from idtone.core.errors import UsageError
 from idtone.core.files import replace_durably, writing
 from idtone.core.paper.content import Paper
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 from idtone.registry.commands.check_progress import checking
 
 from ..authority.workspace import Workspace
@@ -45,11 +44,11 @@ def print_account(
     elif year is None and since is not None and until is not None:
         first, last = day(since, "--since"), day(until, "--until")
     else:
-        raise UsageError(Message("name --year, or both --since and --until"))
+        raise UsageError("name --year, or both --since and --until")
     with checking():
         made = account_of(Desk(folder, {}), first, last, datetime.now(UTC))
     if output.exists():
-        raise UsageError(Message("{path}: exists already; name a new one", path=output))
+        raise UsageError("{path}: exists already; name a new one", path=output)
     output.mkdir(parents=True)
     write(output / "account.pdf", pdf_of(account_paper(made, year is not None)))
     for table in made.tables:

@@ -97,9 +97,7 @@ def publish(
                 written = bar.track(files.items(), description="writing")
                 write_site(site, listed, workspace.repository.proof(), written, workspace.stopped(now))
         except (UsageError, TrustError) as error:
-            raise UsageError(
-                Message("the registry was published, but not the public list: {error}", error=error)
-            ) from error
+            raise UsageError("the registry was published, but not the public list: {error}", error=error) from error
 
 
 def copy(folder: FolderOption) -> None:
@@ -109,7 +107,7 @@ def copy(folder: FolderOption) -> None:
     """
     workspace = Workspace(folder)
     if workspace.terms().published is None:
-        raise UsageError(Message("{folder}: authority.yaml names no folder as `published`", folder=folder))
+        raise UsageError("{folder}: authority.yaml names no folder as `published`", folder=folder)
     with workspace.locked(), checking():
         workspace.copy_published()
 
@@ -176,7 +174,7 @@ def sign(
             if edition.before
             else Message("it is the first one: say --first")
         )
-        raise UsageError(Message("{package}: {remedy}", package=package, remedy=remedy))
+        raise UsageError("{package}: {remedy}", package=package, remedy=remedy)
     now = datetime.now(UTC)
     with checking():
         shown = words_for_holder(edition, None if trust is None else read_root(trust), now)

@@ -52,14 +52,10 @@ def refuse_customer(
     if as_json:
         command_line.print_json({"refusal": made.id, "since": made.since, "until": made.until})
     else:
-        print(
-            translated(
-                Message(
-                    "{refusal} counts up to and including {until} once it is published",
-                    refusal=made.id,
-                    until=ends - timedelta(days=1),
-                )
-            )
+        command_line.say(
+            "{refusal} counts up to and including {until} once it is published",
+            refusal=made.id,
+            until=ends - timedelta(days=1),
         )
 
 
@@ -75,14 +71,14 @@ def lift_refusal(
     """
     found = _REFERENCE.fullmatch(refusal)
     if found is None:
-        raise UsageError(Message("{refusal!r} is not the number of a refusal; write it like X-1", refusal=refusal))
+        raise UsageError("{refusal!r} is not the number of a refusal; write it like X-1", refusal=refusal)
     reason = kept_line(why, "--why")
     with command_line.working(Message("list of refusals")):
         lifted = Refusals(folder).lift(int(found[1]), reason, datetime.now(UTC))
     if as_json:
         command_line.print_json({"lifted": lifted.id})
     else:
-        print(translated(Message("{refusal} does not count any more once that is published", refusal=lifted.id)))
+        command_line.say("{refusal} does not count any more once that is published", refusal=lifted.id)
 
 
 def refusals(
@@ -123,7 +119,7 @@ def decide(
     if as_json:
         command_line.print_json({"basis": made.basis, "decided": made.decided})
     else:
-        print(translated(Message("decided on {day}: {basis}", day=made.decided, basis=made.basis.value)))
+        command_line.say("decided on {day}: {basis}", day=made.decided, basis=made.basis.value)
 
 
 def refusal_key(
@@ -142,14 +138,12 @@ def refusal_key(
     and start the desk again with the new key. Until then members' checks are refused.
     """
     if key is None and new is None:
-        raise UsageError(Message("name the present key with --key, a new one with --new, or both"))
+        raise UsageError("name the present key with --key, a new one with --new, or both")
     if new is not None and folder.resolve() in new.resolve().parents:
-        raise UsageError(
-            Message("{keys}: is in the authority's folder, which others can read; name another folder", keys=new)
-        )
+        raise UsageError("{keys}: is in the authority's folder, which others can read; name another folder", keys=new)
     one = Refusals(folder)
     if key is None and one.store.epoch() is not None:
-        raise UsageError(Message("name the present key with --key: it opens the identities"))
+        raise UsageError("name the present key with --key: it opens the identities")
     if key is None:
         check_decided(folder)
     old = RefusalKey.load(key, ask_passphrase) if key else None
@@ -158,12 +152,12 @@ def refusal_key(
     made = RefusalKey.make(new, ask_passphrase(Message("for the new key {file}", file=new), twice=True)) if new else old
     assert made is not None
     reason = kept_line(why, "--why")
-    with progress_bar(translated(Message("tokens"))) as counted:
+    with progress_bar(translated("tokens")) as counted:
         epoch = one.begin_epoch(old, made, reason, datetime.now(UTC), counted)
     if as_json:
         command_line.print_json({"epoch": epoch.number, "key": str(new or key)})
     else:
-        print(translated(Message("epoch {epoch}: publish now, and start the desk with this key", epoch=epoch.number)))
+        command_line.say("epoch {epoch}: publish now, and start the desk with this key", epoch=epoch.number)
 
 
 def _day(text: str, option: str) -> date:

@@ -47,7 +47,7 @@ def reports(
     desk = _reports(folder)
     token = desk.key.token(any_number_asked()) if by_number else None
     with progress() as bar:
-        listed = bar.track(desk.store.listed(stage, token, limit), description=translated(Message("opening")))
+        listed = bar.track(desk.store.listed(stage, token, limit), description=translated("opening"))
         found = [_facts(desk, each) for each in listed]
     if as_json:
         command_line.print_json(found)
@@ -65,9 +65,7 @@ def report(folder: FolderOption, report_id: ReportArgument, as_json: command_lin
     desk = _reports(folder)
     kept = desk.named(report_id)
     if kept.is_forgotten:
-        raise UsageError(
-            Message("what {report_id} said was erased; `report list` shows what is left", report_id=report_id)
-        )
+        raise UsageError("what {report_id} said was erased; `report list` shows what is left", report_id=report_id)
     matter = desk.matter(kept.sealed)
     desk.shown(report_id)
     requests = desk.store.requests_of(report_id)
@@ -112,7 +110,7 @@ def close_report(
 ) -> None:
     """Close a report with its result. A request that still waits for an answer is withdrawn."""
     _reports(folder).close(report_id, result, kept_line(why, "--why"), datetime.now(UTC))
-    print(translated(Message("{report_id} is closed: {result}", report_id=report_id, result=result.value)))
+    command_line.say("{report_id} is closed: {result}", report_id=report_id, result=result.value)
 
 
 def overdue_reports(
@@ -127,7 +125,7 @@ def overdue_reports(
     late = desk.store.overdue(datetime.now(UTC))
     if remind:
         with progress() as bar:
-            for each in bar.track(late, description=translated(Message("reminding"))):
+            for each in bar.track(late, description=translated("reminding")):
                 desk.remind(each)
     columns = ("id", "report", "member", "asked", "due", "fetched", "reminders")
     found = [_request_facts(each) for each in late]
@@ -136,7 +134,7 @@ def overdue_reports(
     elif found:
         command_line.Rows(columns, whole=("id", "report")).print([[each[name] for name in columns] for each in found])
     else:
-        print(translated(Message("no request is overdue")))
+        command_line.say("no request is overdue")
     if found:
         command_line.exit_negative()
 
@@ -181,7 +179,7 @@ def forget_reports(
     With `retention` in reports.yaml, the running desk does the same by itself.
     """
     count = _reports(folder).forget(moment(before, "--before"))
-    print(translated(Message("{count} reports are forgotten", count=count)))
+    command_line.say("{count} reports are forgotten", count=count)
 
 
 def reveal_reporter(
@@ -217,7 +215,7 @@ def report_key(
     public = folder / OFFICER_FILE
     make_officer_key(file, public, ask_passphrase(Message("for the new key {file}", file=file), twice=True))
     for path in (file, public):
-        print(translated(Message("{path} is written", path=path)))
+        command_line.say("{path} is written", path=path)
 
 
 def _call_facts(matter: ReportedCall | ReportedService) -> dict[str, Any]:
@@ -282,7 +280,7 @@ def take(
     It prints the receipt number once: tell it to the reporter.
     """
     if service and (day or time):
-        raise UsageError(Message("--service is in place of a call; leave --date and --time out"))
+        raise UsageError("--service is in place of a call; leave --date and --time out")
     fields = {
         "service": service, "number": "" if service else ask_line("Number"),
         "what": ask_line("What happened, in one line"),
@@ -294,12 +292,6 @@ def take(
     if as_json:
         command_line.print_json({"report": report_id, "receipt": receipt})
     else:
-        print(
-            translated(
-                Message(
-                    "{report_id} is entered; receipt number for the reporter: {receipt}",
-                    report_id=report_id,
-                    receipt=receipt,
-                )
-            )
+        command_line.say(
+            "{report_id} is entered; receipt number for the reporter: {receipt}", report_id=report_id, receipt=receipt
         )

@@ -1,7 +1,5 @@
 """Common parts of the commands that sign: their keys, the package they write, and their report."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -54,9 +52,7 @@ def write_package(edition: Edition, package: Path, now: datetime, as_json: bool)
         command_line.print_json({"package": str(package), "words": shown, "missing": missing})
         return
     print(*shown, sep="\n")
-    print(
-        translated(Message("{package} needs these signatures:", package=package)), *map(translated, missing), sep="\n  "
-    )
+    print(translated("{package} needs these signatures:", package=package), *map(translated, missing), sep="\n  ")
 
 
 class Signable(Protocol):
@@ -73,20 +69,18 @@ def sign_shown(
     """Show the content of a package, ask, and add the signatures. Raises UsageError, TrustError."""
     print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not confirmed(Message("Sign this?")):
-        raise UsageError(Message("nothing was signed"))
+        raise UsageError("nothing was signed")
     signed = {name: signable.sign(each) for name, each in zip(key, signers(key), strict=True)}
     for name, roles in signed.items():
         if not roles:
-            raise TrustError(
-                Message("{name}: nothing in {package} takes the signature of this key", name=name, package=package)
-            )
+            raise TrustError("{name}: nothing in {package} takes the signature of this key", name=name, package=package)
     signable.write_signatures(package)
     missing = list(signable.missing())
     if as_json:
         command_line.print_json({"words": list(shown), "signed": signed, "missing": missing})
         return
     for name, roles in signed.items():
-        print(translated(Message("signed with {key}: {roles}", key=name, roles=", ".join(roles))))
+        command_line.say("signed with {key}: {roles}", key=name, roles=", ".join(roles))
     print_missing(missing)
 
 
@@ -110,16 +104,12 @@ def print_report(report: dict[str, Any], as_json: bool) -> None:
         return
     if "signed" in report:
         print(*(line for line in report["words"] if line.partition(":")[0] not in tuf_roles.ROLES), sep="\n")
-        print(translated(Message("signed: {roles}", roles=", ".join(report["signed"]))))
+        command_line.say("signed: {roles}", roles=", ".join(report["signed"]))
     for name in report.get("left", ()):
-        print(
-            translated(
-                Message(
-                    "not published: the changes of {file}; sign them with the {keys} keys",
-                    file=tuf_roles.DELEGATED[name],
-                    keys=tuf_roles.ROLES[name].keys,
-                )
-            )
+        command_line.say(
+            "not published: the changes of {file}; sign them with the {keys} keys",
+            file=tuf_roles.DELEGATED[name],
+            keys=tuf_roles.ROLES[name].keys,
         )
     for name, role in report["roles"].items():
         facts = {"role": f"{name:<12}", "version": role["version"], "until": end_words(role["until"])}
@@ -130,9 +120,9 @@ def print_report(report: dict[str, Any], as_json: bool) -> None:
             )
         else:
             state = Message("{role} version {version}, valid until {until}", **facts)
-        print(translated(state))
+        command_line.say(state)
     if "root" in report:
-        print(translated(Message("give the members {file}", file=report["root"])))
+        command_line.say("give the members {file}", file=report["root"])
         told = Message("SHA-256 {sha256}: tell it to them by another channel", sha256=report["root_sha256"])
-        print(translated(told))
-    print(translated(Message("publish the folder {folder}", folder=report["repository"])))
+        command_line.say(told)
+    command_line.say("publish the folder {folder}", folder=report["repository"])

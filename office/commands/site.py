@@ -98,9 +98,9 @@ def site(
     named.
     """
     if bool(key) == (package is not None):
-        raise UsageError(Message("sign with --key, or name a signed package with --package"))
+        raise UsageError("sign with --key, or name a signed package with --package")
     if package is not None and month is not None:
-        raise UsageError(Message("the figures are in the package; leave --month out"))
+        raise UsageError("the figures are in the package; leave --month out")
     workspace, now = Workspace(folder), datetime.now(UTC).replace(microsecond=0)
     with checking():
         terms, published = workspace.terms().public, published_registry(workspace.repository)
@@ -159,7 +159,7 @@ def _stated(
     holders = licensed_holders(published.document, published.suspensions, published.index, now)
     expires = changes_at(published.document, published.index, holders, terms.names_holders, now)
     if expires <= now:
-        raise TrustError(Message("what is published has expired; publish first"))
+        raise TrustError("what is published has expired; publish first")
     keys = key_pair(_key(workspace.folder / KEY_FILE))
     figures = _figures(workspace, month, published, now)
     places = {each.member: place for place, each in enumerate(holders, 1)} if terms.names_holders else {}
@@ -191,9 +191,7 @@ def prepare_site(
         given = read_site_package(package)
         if given.statement.signatures and not is_void(given, published, now):
             raise UsageError(
-                Message(
-                    "{package}: holders have signed this package; write the site with it, or remove it", package=package
-                )
+                "{package}: holders have signed this package; write the site with it, or remove it", package=package
             )
         shutil.rmtree(package)
     made.write(package)
@@ -201,9 +199,7 @@ def prepare_site(
     if as_json:
         command_line.print_json({"package": str(package), "expires": content["expires"], "missing": missing})
         return
-    print(
-        translated(Message("{package} needs these signatures:", package=package)), *map(translated, missing), sep="\n  "
-    )
+    print(translated("{package} needs these signatures:", package=package), *map(translated, missing), sep="\n  ")
 
 
 def sign_site(
@@ -231,7 +227,7 @@ def sign_site(
     try:
         seed = None if numbers is None else read_key(numbers, file_mode(numbers.parent))
     except (OSError, LedgerError) as error:
-        raise TrustError(Message("{error}", error=error)) from error
+        raise TrustError("{error}", error=error) from error
     with checking():
         shown = site_words(made, read_root(trust), now, seed)
     sign_shown(package, made, shown, key, yes, as_json)
@@ -262,7 +258,7 @@ def _copy(path: Path) -> SitePackage:
     with reading(path, UsageError):
         found = package_in(path.read_bytes(), path)
     if not isinstance(found, SitePackage):
-        raise UsageError(Message("{file}: is not a package of the public site", file=path))
+        raise UsageError("{file}: is not a package of the public site", file=path)
     return found
 
 
@@ -271,7 +267,7 @@ def _key(path: Path) -> bytes:
     try:
         return load_key(path, file_mode(path.parent))
     except LedgerError as error:
-        raise TrustError(Message("{error}", error=error)) from error
+        raise TrustError("{error}", error=error) from error
 
 
 def _figures(workspace: Workspace, month: str | None, published: PublishedRegistry, now: datetime) -> bytes | None:
@@ -328,15 +324,10 @@ def _report(output: Path, content: dict[str, Any], made: dict[str, bytes], has_d
         size=size // 1000,
         expires=content["expires"],
     )
-    print(translated(words))
+    command_line.say(words)
     if not has_detector:
-        print(
-            translated(
-                Message(
-                    "the page that recognises the sound is left out: it needs {command}",
-                    command=install_command("sounds"),
-                )
-            )
+        command_line.say(
+            "the page that recognises the sound is left out: it needs {command}", command=install_command("sounds")
         )
 
 
@@ -358,9 +349,9 @@ def serve_site(
     try:
         keys = key_pair(read_key(folder / KEY_FILE, file_mode(folder)))
     except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=folder, reason=error.strerror)) from error
+        raise TrustError("{path}: cannot be read: {reason}", path=folder, reason=error.strerror) from error
     except LedgerError as error:
-        raise TrustError(Message("{error}", error=error)) from error
+        raise TrustError("{error}", error=error) from error
     limits = number_service.Limits(terms.hourly, terms.hourly_each)
     origins = {_origin(each) for each in (terms.address, *terms.mirrors)}
     served = number_service.application(keys, limits, site, _origin(terms.desk), _origin(terms.service), origins)
@@ -375,7 +366,7 @@ async def _serve(served: Any, host: str, port: int) -> None:
         await number_service.serve(served, host, port, lambda bound: print(f"http://{host}:{bound}", flush=True), over)
     except OSError as error:
         raise UsageError(
-            Message("--listen {host}:{port}: {reason}", host=host, port=port, reason=error.strerror or error)
+            "--listen {host}:{port}: {reason}", host=host, port=port, reason=error.strerror or error
         ) from error
 
 

@@ -10,7 +10,6 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.files import reading
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 
 from ..authority.tone_masters import LIMIT, enter_tone
 from ..authority.workspace import Workspace
@@ -30,5 +29,5 @@ def add_sound(
     with reading(master, UsageError), master.open("rb") as file:
         octets = file.read(LIMIT + 1)
     if len(octets) > LIMIT:
-        raise UsageError(Message("the file is larger than {limit:,} MB", limit=LIMIT // 1_000_000))
+        raise UsageError("the file is larger than {limit:,} MB", limit=LIMIT // 1_000_000)
     print_change(enter_tone(Workspace(folder), sound, title, octets, attributed(why), "--title"), as_json)

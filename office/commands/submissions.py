@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 
 from ..authority.change_registry import applications
 from ..authority.typed_application import next_id, receive_typed
@@ -74,7 +74,7 @@ def take(
     else:
         name = made.member.name
         told = Message("application {id} of {ja} / {en} is accepted", id=made.id, ja=name.ja, en=name.en)
-        print(translated(told))
+        command_line.say(told)
 
 
 def send_back(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
@@ -90,4 +90,4 @@ def decline(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption)
 def _answer(folder: FolderOption, receipt: str, state: SubmissionState, note: str) -> None:
     handed = Submissions(folder)
     handed.answer(handed.named(receipt), state, note, "--note")
-    print(translated(Message("the applicant of {id} reads this now", id=receipt)))
+    command_line.say("the applicant of {id} reads this now", id=receipt)

@@ -1,7 +1,5 @@
 """A document's way through the desk: its signature is verified, the rule of its kind judges it, and it is stored."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +9,6 @@ from typing import Any, Final
 
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import VerifierKey
-from idtone.core.translation import Message
 from idtone.ledger.evidence.steps import Scalar
 from idtone.registry.correspondence.signed_document import SignedDocument, verified_document
 from idtone.registry.model import RegistryDocument
@@ -67,12 +64,12 @@ class Desk:
             if known and known.octets == octets:
                 return known.answer
             if known:
-                raise TrustError(Message("another document has this id already"))
+                raise TrustError("another document has this id already")
             if document.at > now + AHEAD:
-                raise TrustError(Message("the document is of a later time than now; set the clock"))
+                raise TrustError("the document is of a later time than now; set the clock")
             rule = self._rules.get(document.kind)
             if rule is None:
-                raise TrustError(Message("the desk does not know documents of the kind {kind!r}", kind=document.kind))
+                raise TrustError("the desk does not know documents of the kind {kind!r}", kind=document.kind)
             accepted = rule(self, document, now)
             self._changes.make(
                 self.documents.added(document, accepted.subject, now, accepted.answer),

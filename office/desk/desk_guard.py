@@ -1,7 +1,5 @@
 """Guard of the desk: it refuses foreign host names, other methods, and too many requests."""
 
-from __future__ import annotations
-
 import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence

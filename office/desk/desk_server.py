@@ -1,7 +1,5 @@
 """The desk as an HTTP endpoint: `POST /documents` takes a signed document and answers with JSON."""
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 import logging

@@ -1,7 +1,5 @@
 """The kinds of documents that the desk accepts, with the rule of each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

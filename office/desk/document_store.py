@@ -3,8 +3,6 @@
 The office's ledger has the SHA-256 of each document. The store is for searches; the ledger can verify it.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import make_private
 from idtone.registry.correspondence.signed_document import SignedDocument
 
@@ -121,5 +118,5 @@ class DocumentStore:
                 yield database
         except (sqlite3.Error, OSError) as error:
             raise TrustError(
-                Message("{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error)
+                "{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error
             ) from error

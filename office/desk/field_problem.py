@@ -1,7 +1,5 @@
 """Errors in the fields of a public form."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

@@ -19,7 +19,6 @@ from idtone.core.errors import LedgerError
 from idtone.core.files import replace_durably
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import LedgerSettings, load_settings
-from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -101,11 +100,11 @@ class OfficeLedger:
                 stack.enter_context(lock_folder(self._folder / LOCK, TURN_WITHIN_S))
             except TimeoutError as error:
                 raise LedgerError(
-                    Message("{folder}: the acts before this one take too long; try again", folder=self._folder)
+                    "{folder}: the acts before this one take too long; try again", folder=self._folder
                 ) from error
             except OSError as error:
                 raise LedgerError(
-                    Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror)
+                    "{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror
                 ) from error
             yield
 

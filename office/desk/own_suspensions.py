@@ -1,13 +1,10 @@
 """Members' own stops, after a direct call of the police: the desk's rule for the reports, and the stops it knows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.registry.correspondence.own_suspension_report import KIND, OwnSuspensionReport
 from idtone.registry.correspondence.signed_document import SignedDocument, verified_document
 
@@ -18,7 +15,7 @@ def accept_own_suspensions(desk: Desk, document: SignedDocument, now: datetime) 
     """The rule for reports of own suspensions."""
     content = OwnSuspensionReport.of(document.content)
     if content.in_force > min(document.at, now) + AHEAD:
-        raise TrustError(Message("the suspensions are in use from a later time than now; set the clock"))
+        raise TrustError("the suspensions are in use from a later time than now; set the clock")
     return Accepted(content.id)
 
 

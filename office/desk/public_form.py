@@ -3,8 +3,6 @@
 Every value of a visitor is escaped.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib

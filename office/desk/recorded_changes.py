@@ -4,8 +4,6 @@ First the change is stored as an intention, then the leaf is recorded, then the 
 between, `settle` makes the changes whose leaf is in the ledger. So the subject of each leaf is always stored.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence

@@ -9,7 +9,6 @@ from typing import Final
 
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import VerifierKey
-from idtone.core.translation import Message
 from idtone.registry.correspondence.signed_document import SignedDocument, verified_document
 from idtone.registry.correspondence.suspension_confirmation import KIND, SuspensionConfirmation
 from idtone.registry.model import Member, SuspensionEntry
@@ -30,16 +29,16 @@ def accept_confirmation(desk: Desk, document: SignedDocument, now: datetime) -> 
     content = SuspensionConfirmation.of(document.content)
     edition = published_stops(desk.workspace.repository, content.sha256)
     if edition is None:
-        raise TrustError(Message("no suspensions.yaml with the SHA-256 {sha256} was published", sha256=content.sha256))
+        raise TrustError("no suspensions.yaml with the SHA-256 {sha256} was published", sha256=content.sha256)
     if content.in_use > min(document.at, now) + AHEAD:
-        raise TrustError(Message("the suspensions are in use from a later time than now; set the clock"))
+        raise TrustError("the suspensions are in use from a later time than now; set the clock")
     known = {entry.reference for entry in edition}
     for stop in content.stops:
         if stop.reference not in known:
-            raise TrustError(Message("that suspensions.yaml has no reference {reference!r}", reference=stop.reference))
+            raise TrustError("that suspensions.yaml has no reference {reference!r}", reference=stop.reference)
     for reference in content.lifts:
         if _of_earlier(desk.workspace.repository, reference) is None:
-            raise TrustError(Message("no published suspension had the reference {reference!r}", reference=reference))
+            raise TrustError("no published suspension had the reference {reference!r}", reference=reference)
     return Accepted(content.sha256)
 
 
@@ -87,7 +86,7 @@ def confirmations(
     sha256 = repository.sha256(tuf_roles.SUSPENSIONS)
     entries = published_stops(repository, sha256) if sha256 else None
     if entries is None:
-        raise TrustError(Message("{folder}: nothing is published yet", folder=desk.folder))
+        raise TrustError("{folder}: nothing is published yet", folder=desk.folder)
     wanted: dict[str, list[SuspensionEntry]] = {}
     for entry in entries:
         if reference in (None, entry.reference):
@@ -95,7 +94,7 @@ def confirmations(
     earlier = None if reference is None or wanted else _of_earlier(repository, reference)
     if reference is not None and not wanted and not earlier:
         raise TrustError(
-            Message("no published suspension has the reference {reference!r}, or had it before", reference=reference)
+            "no published suspension has the reference {reference!r}, or had it before", reference=reference
         )
     documents = _Documents.of(_documents(desk))
     for each, of_reference in wanted.items():

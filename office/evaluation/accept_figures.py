@@ -1,12 +1,9 @@
 """The desk's rule for documents of the kind `figures`."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Final
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.member.evaluation.criteria import read_criteria
 from idtone.member.evaluation.figures import KIND, figures_of, objection
 from idtone.registry.correspondence.signed_document import SignedDocument
@@ -27,7 +24,7 @@ def accept_figures(desk: Desk, document: SignedDocument, now: datetime) -> Accep
     new = figures_of(document)
     path = desk.folder / CRITERIA_FILE
     if not path.exists():
-        raise TrustError(Message("the association does not take figures now: it has no criteria"))
+        raise TrustError("the association does not take figures now: it has no criteria")
     criteria = read_criteria(path)
     kept = read_figures(desk.documents.of(KIND, member=document.member), {document.member: [document.key]})
     earlier = list(kept)

@@ -3,8 +3,6 @@
 The registry has its SHA-256, so a badge is genuine if the public list has its digest. It loads nothing.
 """
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Final
 from xml.sax.saxutils import escape

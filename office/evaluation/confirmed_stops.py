@@ -1,7 +1,5 @@
 """The time until a member's nodes stopped a number, by their confirmations to the desk."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction

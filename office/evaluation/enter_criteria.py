@@ -1,7 +1,5 @@
 """Entry of the criteria by the office: `evaluation.yaml`, whose version each change raises."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import Decimal
 from importlib import resources
@@ -11,7 +9,6 @@ import yaml
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
-from idtone.core.translation import Message
 from idtone.member.evaluation.criteria import (
     Criteria,
     CriteriaDocument,
@@ -62,14 +59,14 @@ def enter_criteria(
     with workspace.locked():
         present = present_criteria(workspace)
         if read_version is not None and read_version != (present.terms.version if present else 0):
-            raise UsageError(Message("the criteria were changed since you read them; read the page again"))
+            raise UsageError("the criteria were changed since you read them; read the page again")
         used = [criteria.terms.version for criteria, _ in kept_results(workspace)]
         used += [present.terms.version] if present else []
         version = max(used, default=0) + 1
         tree = {**given, "evaluation": {**given.get("evaluation", {}), "version": version}}
         document = criteria_document(tree, name)
         if present and _content(present.document) == _content(document):
-            raise UsageError(Message("that would change nothing"))
+            raise UsageError("that would change nothing")
         made = parse_criteria(_HEAD + _text(document), CRITERIA_FILE)
         OfficeLedger(workspace.folder).record(
             ENTERED, CRITERIA_FILE, version=version, criteria=made.sha256, why=attribution.why

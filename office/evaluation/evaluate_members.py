@@ -1,7 +1,5 @@
 """Evaluates members from the data in the authority's folder."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +8,6 @@ from fractions import Fraction
 from idtone.core.calls import Reason
 from idtone.core.errors import UsageError
 from idtone.core.signed_notes import VerifierKey
-from idtone.core.translation import Message
 from idtone.member.evaluation.criteria import Criteria, read_criteria
 from idtone.member.evaluation.figures import KIND
 from idtone.member.evaluation.measures import Share
@@ -53,7 +50,7 @@ def period_over(since: str, until: str, now: datetime, name: Callable[[str], str
     """
     period = Period.given(since, until, name)
     if period.ends > now:
-        raise UsageError(Message("the period {period} is not over yet", period=str(period)))
+        raise UsageError("the period {period} is not over yet", period=str(period))
     return period
 
 
@@ -69,9 +66,7 @@ def evaluate_members(
     """The evaluation of the chosen members, or of all; `now` decides which licences are valid. Raises IdtoneError."""
     known = {each.id for each in registry.members}
     if unknown := [each for each in chosen if each not in known]:
-        raise UsageError(
-            Message("the registry has no member {member!r}; `idtone registry show` lists them", member=unknown[0])
-        )
+        raise UsageError("the registry has no member {member!r}; `idtone registry show` lists them", member=unknown[0])
     documents = Desk(workspace.folder, {}).documents
     members = [each for each in registry.members if not chosen or each.id in chosen]
     keys = {each.id: [VerifierKey.parse(key) for key in each.keys] for each in registry.members}

@@ -1,7 +1,5 @@
 """Evaluates all members of the registry in one period. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

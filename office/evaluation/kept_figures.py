@@ -1,7 +1,5 @@
 """The stored figures of the desk, verified again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from idtone.core.errors import TrustError

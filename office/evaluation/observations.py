@@ -176,7 +176,7 @@ def observe(
     """
     chosen = next((each for each in ObservationKind if each == kind), None)
     if chosen is None:
-        raise UsageError(Message("choose what was observed"))
+        raise UsageError("choose what was observed")
     known_member(registry_of(workspace), member)
     given = {field: value.strip() for field, value in fields.items()}
     read = {ObservationKind.ASSESSOR: _assessor, ObservationKind.STOP: _stop}.get(chosen, _contact_or_form)
@@ -196,7 +196,7 @@ def observe(
 
 def _contact_or_form(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
     if given.get("result") not in ("good", "bad"):
-        raise UsageError(Message("{name}: choose one", name=name("result")))
+        raise UsageError("{name}: choose one", name=name("result"))
     what = given.get("what", "")
     return {
         "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
@@ -216,9 +216,9 @@ def _assessor(given: Mapping[str, str], now: datetime, name: Callable[[str], str
 def _stop(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
     asked, stopped = (moment(given.get(each, ""), name(each)) for each in ("asked", "stopped"))
     if stopped < asked:
-        raise UsageError(Message("{last} is before {first}", last=name("stopped"), first=name("asked")))
+        raise UsageError("{last} is before {first}", last=name("stopped"), first=name("asked"))
     if stopped > now:
-        raise UsageError(Message("{option} is in the future; write it when it has come", option=name("stopped")))
+        raise UsageError("{option} is in the future; write it when it has come", option=name("stopped"))
     return {
         "day": in_japan(asked).date().isoformat(),
         "what": kept_line(given.get("what", ""), name("what")),
@@ -234,7 +234,7 @@ def points(text: str, label: str) -> str:
     except InvalidOperation:
         value = Decimal(-1)
     if not value.is_finite() or not 0 <= value <= _MOST_POINTS or value != round(value, 1):
-        raise UsageError(Message("{name}: write 0 to 10, with one decimal place at most", name=label))
+        raise UsageError("{name}: write 0 to 10, with one decimal place at most", name=label)
     return f"{abs(value):.1f}".removesuffix(".0")  # -0 is 0
 
 
@@ -247,7 +247,7 @@ def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callabl
         before = observations(workspace.folder)
         held = next((each for each in before if each.id == id_), None)
         if held is None:
-            raise UsageError(Message("there is no observation {id!r}", id=id_))
+            raise UsageError("there is no observation {id!r}", id=id_)
         _refuse_evaluated(workspace, held.day)
         OfficeLedger(workspace.folder).record(WITHDRAWN, id_, member=held.member, why=reason)
         write_list(workspace.folder / FILE, [each for each in before if each is not held])
@@ -280,10 +280,8 @@ def _refuse_evaluated(workspace: Workspace, day_: str) -> None:
         if first <= day_ < until:
             last = date.fromisoformat(until) - timedelta(days=1)
             raise UsageError(
-                Message(
-                    "the evaluation from {first} to {last} is entered, and has counted what was observed then; take it "
-                    "back first",
-                    first=first,
-                    last=last.isoformat(),
-                )
+                "the evaluation from {first} to {last} is entered, and has counted what was observed then; take it "
+                "back first",
+                first=first,
+                last=last.isoformat(),
             )

@@ -2,8 +2,6 @@
 grade.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -11,7 +9,6 @@ from typing import Any, Final
 
 from idtone.core.errors import UsageError
 from idtone.core.matplotlib_pictures import BESIDE, LINES, new_figure, write_picture
-from idtone.core.translation import Message
 from idtone.member.evaluation.criteria import Criteria
 from idtone.member.evaluation.result import Result
 
@@ -28,9 +25,9 @@ def plot(path: Path, periods: Sequence[tuple[Criteria, Sequence[Result]]], named
     """
     kind = path.suffix.removeprefix(".")
     if kind not in FORMATS:
-        raise UsageError(Message("{path}: name a file that ends in .png or .svg", path=path))
+        raise UsageError("{path}: name a file that ends in .png or .svg", path=path)
     if len(named) > len(LINES):
-        raise UsageError(Message("at most {most} members can have lines of their own", most=len(LINES)))
+        raise UsageError("at most {most} members can have lines of their own", most=len(LINES))
     names = [f"{results[0].period.start}\n– {results[0].period.until}" if results else "" for _, results in periods]
     across = range(len(periods))
     figure = new_figure(max(8.0, 3 + 1.4 * len(periods)), 8)

@@ -4,8 +4,6 @@ evaluation/2026-01-01_2027-01-01.json
     {"criteria": TEXT, "members": {"m-0001": {"result": TEXT, "badge": TEXT or null}, …}}
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +15,6 @@ from typing import Any, Final
 from idtone.core.documents import read_text
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.japan import JAPAN
-from idtone.core.translation import Message
 from idtone.member.evaluation.criteria import Criteria, parse_criteria
 from idtone.member.evaluation.evaluation_verification import CRITERIA, FOLDER
 from idtone.member.evaluation.period import Period
@@ -58,19 +55,15 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
     registry, criteria, period = evaluated.registry, evaluated.criteria, evaluated.period
     if criteria.is_sample:
         raise UsageError(
-            Message(
-                "evaluation.yaml: evaluation.list is still that of the sample, {address}, and badges would show it; "
-                "write the address of your public list, and evaluate again",
-                address=criteria.terms.list,
-            )
+            "evaluation.yaml: evaluation.list is still that of the sample, {address}, and badges would show it; "
+            "write the address of your public list, and evaluate again",
+            address=criteria.terms.list,
         )
     for each in _all(workspace):
         if each.criteria.terms.version == criteria.terms.version and each.criteria.sha256 != criteria.sha256:
             raise UsageError(
-                Message(
-                    "criteria of version {version} were used before with another content; raise `version`",
-                    version=criteria.terms.version,
-                )
+                "criteria of version {version} were used before with another content; raise `version`",
+                version=criteria.terms.version,
             )
     start = attribution.at.astimezone(JAPAN).replace(hour=0, minute=0, second=0, microsecond=0)
     association = registry.registry.association
@@ -80,17 +73,14 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
 
     def edit(text: YamlText, now: RegistryDocument) -> None:
         if _judged_by(now) != _judged_by(registry):
-            raise UsageError(Message("registry.yaml has changed since this evaluation; evaluate again"))
+            raise UsageError("registry.yaml has changed since this evaluation; evaluate again")
         if observations_in(period, observations(workspace.folder)) != evaluated.observations:
-            raise UsageError(Message("observations were entered or withdrawn since this evaluation; evaluate again"))
+            raise UsageError("observations were entered or withdrawn since this evaluation; evaluate again")
         graded = {each.member.id for each in evaluated.evaluations if each.grade}
         judged = (each for each in now.members if each.id in graded)
         if stopped := stopped_members(judged, suspensions_of(workspace), attribution.at):
             raise UsageError(
-                Message(
-                    "all numbers of member {member} were stopped since this evaluation; evaluate again",
-                    member=min(stopped),
-                )
+                "all numbers of member {member} were stopped since this evaluation; evaluate again", member=min(stopped)
             )
         registry_edits.evaluated(text, entries)
         OfficeLedger(workspace.folder).record(
@@ -150,7 +140,7 @@ def _write(path: Path, made: Mapping[str, _Files], criteria: Criteria) -> None:
         shared_folder.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
     except OSError as error:
         raise TrustError(
-            Message("{file}: cannot be written: {reason}", file=error.filename or path, reason=error.strerror)
+            "{file}: cannot be written: {reason}", file=error.filename or path, reason=error.strerror
         ) from error
 
 
@@ -164,7 +154,7 @@ def _read(path: Path) -> _Kept:
         }
         return _Kept(path, parse_criteria(content["criteria"], CRITERIA), members)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TrustError(Message("{path}: is no file with results; restore it from a backup", path=path)) from error
+        raise TrustError("{path}: is no file with results; restore it from a backup", path=path) from error
 
 
 def _all(workspace: Workspace) -> Iterator[_Kept]:
@@ -208,11 +198,9 @@ def published_files(workspace: Workspace, operators: Iterable[Mapping[str, Any]]
         ):
             if octets_ is None or hashlib.sha256(octets_).hexdigest() != sha256:
                 raise TrustError(
-                    Message(
-                        "{path}: {file} is not what was published; evaluate again, or restore the file",
-                        path=kept.path,
-                        file=file,
-                    )
+                    "{path}: {file} is not what was published; evaluate again, or restore the file",
+                    path=kept.path,
+                    file=file,
                 )
             found[file] = octets_
     return found

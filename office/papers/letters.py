@@ -1,7 +1,5 @@
 """Certificates and letters to members, in Japanese and English: each states only the content of the registry. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,7 +10,7 @@ from idtone.core.calls import Direction, LicenceStatus
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN, last_day
 from idtone.core.paper.content import Paper, Section
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument, day_begins
 
 from ..authority.operator_list import licence_end
@@ -92,15 +90,15 @@ def certificate(
     """
     ends = licence_end(licence, member)
     if licence.status is not LicenceStatus.ACTIVE or licence.valid.until <= now:
-        raise UsageError(Message("the licence is not active any more; there is no certificate for it"))
+        raise UsageError("the licence is not active any more; there is no certificate for it")
     if now < licence.valid.start:
-        raise UsageError(Message("the licence has not begun; there is no certificate for it"))
+        raise UsageError("the licence has not begun; there is no certificate for it")
     if member.pledge is None or not member.pledge.in_force(now):
-        raise UsageError(Message("the member has no pledge in force, so the licence is not valid"))
+        raise UsageError("the member has no pledge in force, so the licence is not valid")
     if ends <= now:
-        raise UsageError(Message("the member's certification has lapsed, so the licence is not valid"))
+        raise UsageError("the member's certification has lapsed, so the licence is not valid")
     if is_stopped:
-        raise UsageError(Message("all numbers of the member are suspended; there is no certificate now"))
+        raise UsageError("all numbers of the member are suspended; there is no certificate now")
     title = "利用許諾証 / Certificate of licence"
     tones = {tone.id: tone.title for tone in published.tones}
     facts = {
@@ -148,9 +146,7 @@ def _about(which: Letter, member: Member, now: datetime) -> Mapping[str, str]:
             "次回確認 / next check": certification.next_check.isoformat(),
         }
     if not found:
-        raise UsageError(
-            Message("nothing of this member that the letter speaks of ends within {days} days", days=SOON.days)
-        )
+        raise UsageError("nothing of this member that the letter speaks of ends within {days} days", days=SOON.days)
     return found
 
 

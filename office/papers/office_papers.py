@@ -1,7 +1,5 @@
 """The papers of an office's folder, made by `period_account` and `letters`."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 
 from idtone.core.errors import UsageError
@@ -32,11 +30,11 @@ from .period_account import TOTAL, AccountTable, PeriodAccount, period_account
 def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
     """The account of a period. Raises IdtoneError; UsageError for a period that has not begun."""
     if since > through or since > in_japan(now).date():
-        raise UsageError(Message("the period has not begun, or ends before it begins"))
+        raise UsageError("the period has not begun, or ends before it begins")
     workspace = desk.workspace
     published = _published(workspace)
     if published is None:
-        raise UsageError(Message("nothing is published yet, so there is no account"))
+        raise UsageError("nothing is published yet, so there is no account")
     history, unsigned = list[HistoryEntry](), list[HistoryEntry]()
     for entry, signature in history_with_signatures(workspace, None):
         (unsigned if signature is None else history).append(entry)
@@ -65,11 +63,11 @@ def licence_paper(workspace: Workspace, member: str, licence: str, by: Sender, n
     """The certificate of a licence. Raises IdtoneError."""
     edited = _licence(registry_of(workspace), member, licence)
     if edited is None:
-        raise UsageError(Message("member {member} has no licence {licence!r}", member=member, licence=licence))
+        raise UsageError("member {member} has no licence {licence!r}", member=member, licence=licence)
     published = _published(workspace)
     found = _licence(published, member, licence) if published else None
     if published is None or found is None or found[1] != edited[1]:
-        raise UsageError(Message("the licence is not published as it stands; publish it first"))
+        raise UsageError("the licence is not published as it stands; publish it first")
     return certificate(published, *found, member in workspace.stopped(now), by, now)
 
 
@@ -91,9 +89,9 @@ def letter_paper(workspace: Workspace, which: Letter, member: str, by: Sender, n
     document = registry_of(workspace)
     found = next((each for each in document.members if each.id == member), None)
     if found is None:
-        raise UsageError(Message("the registry has no member {member!r}", member=member))
+        raise UsageError("the registry has no member {member!r}", member=member)
     if which is Letter.STOPPED and not _is_stopped(workspace, found, now):
-        raise UsageError(Message("no published suspension is in force for a number of this member"))
+        raise UsageError("no published suspension is in force for a number of this member")
     return letter(which, document, found, by, now)
 
 

@@ -5,8 +5,6 @@ the signed history. Members, licences and numbers are those published on the day
 others.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

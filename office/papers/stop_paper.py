@@ -1,7 +1,5 @@
 """The paper about a stop, for the police: the request, and its progress at the time of printing. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,13 +1,10 @@
 """The desk's rule for checks of members' customers: it evaluates blinded elements, and learns no customer."""
 
-from __future__ import annotations
-
 import base64
 from datetime import datetime, time
 
 from idtone.core.errors import TrustError
 from idtone.core.japan import JAPAN
-from idtone.core.translation import Message
 from idtone.member.customers.refused.oprf import VOPRF
 from idtone.member.customers.refused.refusal_check import KIND, elements_of
 from idtone.registry.correspondence.signed_document import SignedDocument
@@ -27,18 +24,16 @@ class Evaluation:
         blinded = elements_of(document.content.get("blinded"))
         epoch = RefusalStore(desk.folder).epoch()
         if epoch is None or self._key.pair(epoch.number).public != epoch.public:
-            raise TrustError(Message("the desk has another key than the refusals; the association restarts it"))
+            raise TrustError("the desk has another key than the refusals; the association restarts it")
         if document.content.get("epoch") != epoch.number:
             raise TrustError(
-                Message("the list of refusals is of another epoch than {epoch}; try again later", epoch=epoch.number)
+                "the list of refusals is of another epoch than {epoch}; try again later", epoch=epoch.number
             )
         day = datetime.combine(now.astimezone(JAPAN).date(), time(), JAPAN)
         allowed = desk.workspace.terms().refusals.checks(document.member)
         made = desk.documents.count(KIND, document.member, day)
         if made >= allowed:
-            raise TrustError(
-                Message("{member} has made its {allowed} checks of today", member=document.member, allowed=allowed)
-            )
+            raise TrustError("{member} has made its {allowed} checks of today", member=document.member, allowed=allowed)
         pair = self._key.pair(epoch.number)
         evaluated = VOPRF.evaluate(pair.secret, blinded)
         answer = {
@@ -51,4 +46,4 @@ class Evaluation:
 
 def refuse_without_key(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     """The rule of a desk that was started without the key."""
-    raise TrustError(Message("the desk runs without the key of the refusals"))
+    raise TrustError("the desk runs without the key of the refusals")

@@ -2,8 +2,6 @@
 `refusals.list`, which the office then publishes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -13,7 +11,6 @@ from idtone.core.documents import read_text
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import replace_durably, writing
 from idtone.core.japan import JAPAN
-from idtone.core.translation import Message
 from idtone.ledger.evidence.steps import Scalar
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
 from idtone.member.customers.refused.identity_keys import FILE as TABLE_FILE
@@ -47,10 +44,7 @@ class Refusals:
         found = self.store.epoch()
         if found is None:
             raise UsageError(
-                Message(
-                    "{folder}: there is no key of refusals; `idtone-office refusal new-key` makes it",
-                    folder=self.folder,
-                )
+                "{folder}: there is no key of refusals; `idtone-office refusal new-key` makes it", folder=self.folder
             )
         return found
 
@@ -61,7 +55,7 @@ class Refusals:
         check_decided(self.folder)
         epoch = self.epoch()
         if key.pair(epoch.number).public != epoch.public:
-            raise TrustError(Message("this is not the key of the refusals"))
+            raise TrustError("this is not the key of the refusals")
         return epoch
 
     def refuse(
@@ -80,17 +74,13 @@ class Refusals:
         longest = self._workspace.terms().refusals.longest
         if not (since < until and _today(now) < until and until - since <= longest):
             raise UsageError(
-                Message(
-                    "a refusal lasts from --since to --until, ends after today, and has at most {days} days",
-                    days=longest.days,
-                )
+                "a refusal lasts from --since to --until, ends after today, and has at most {days} days",
+                days=longest.days,
             )
         with self._workspace.locked():
             epoch = self.check_key(key)
             if table_of(self.folder) != epoch.table:
-                raise UsageError(
-                    Message("{file} has changed; run `idtone-office refusal new-key` first", file=TABLE_FILE)
-                )
+                raise UsageError("{file} has changed; run `idtone-office refusal new-key` first", file=TABLE_FILE)
             details = {"request": reference, "since": since.isoformat(), "until": until.isoformat(), "why": why}
             refusal = self.store.add(
                 reference,
@@ -108,7 +98,7 @@ class Refusals:
             found = [refusal for refusal in self.store.refusals() if refusal.number == number]
             if not found:
                 raise UsageError(
-                    Message("there is no refusal X-{number}; `idtone-office refusal list` lists all", number=number)
+                    "there is no refusal X-{number}; `idtone-office refusal list` lists all", number=number
                 )
             self.store.remove(found, lambda refusal: self._record(LIFTED, refusal.id, {"why": why}))
             self._write(now)
@@ -128,7 +118,7 @@ class Refusals:
         with self._workspace.locked():
             before = self.store.epoch()
             if before is not None and old is None:
-                raise UsageError(Message("name the present key with --key: it opens the identities"))
+                raise UsageError("name the present key with --key: it opens the identities")
             if before is not None and old is not None:
                 self.check_key(old)
             check_decided(self.folder)

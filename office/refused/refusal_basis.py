@@ -3,8 +3,6 @@
 refusal-basis.json    the decision, its day, its document, and the body that answers for the data
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +14,7 @@ from typing import Final
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message, template
+from idtone.core.translation import template
 
 from ..authority import shared_folder
 from ..authority.typed_dates import day, in_japan
@@ -66,9 +64,9 @@ def decided_basis(folder: Path) -> RefusalBasis | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+        raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 
 
 def decide_basis(
@@ -80,10 +78,10 @@ def decide_basis(
     """
     chosen = next((each for each in Basis if each == basis), None)
     if chosen is None:
-        raise UsageError(Message("choose the legal basis"))
+        raise UsageError("choose the legal basis")
     at = day(decided, name("decided"))
     if at > in_japan(now).date():
-        raise UsageError(Message("{option} is in the future; write the day of the decision", option=name("decided")))
+        raise UsageError("{option} is in the future; write the day of the decision", option=name("decided"))
     made = RefusalBasis(chosen, at.isoformat(), **{key: kept_line(fields.get(key, ""), name(key)) for key in FIELDS})
     with Workspace(folder).locked():
         OfficeLedger(folder).record(
@@ -98,8 +96,6 @@ def check_decided(folder: Path) -> None:
     """Check that there is a decision. Raises UsageError if not."""
     if decided_basis(folder) is None:
         raise UsageError(
-            Message(
-                "the association has not decided on which legal basis members learn of refused contractors; record the "
-                "decision with `idtone-office refusal decide-basis`, or on the page of refused contractors"
-            )
+            "the association has not decided on which legal basis members learn of refused contractors; record the "
+            "decision with `idtone-office refusal decide-basis`, or on the page of refused contractors"
         )

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from idtone.core.errors import TrustError
 from idtone.core.new_passphrases import check_passphrase
 from idtone.core.signing_keys import Passphrase, make_private, private
-from idtone.core.translation import Message
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
 from idtone.member.customers.refused.identity_keys import IdentityKey
 from idtone.member.customers.refused.oprf import VOPRF, KeyPair
@@ -68,7 +67,7 @@ class RefusalKey:
             held = self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _tied(number))
         except (InvalidTag, ValueError) as error:
             raise TrustError(
-                Message("X-{number} is not sealed by this key; name the key of the refusals", number=number)
+                "X-{number} is not sealed by this key; name the key of the refusals", number=number
             ) from error
         return CustomerIdentity.model_validate(json.loads(held))
 

@@ -2,8 +2,6 @@
 lifted or over is deleted with its identity. The office's ledger has the acts, without identities.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sqlite3
@@ -15,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.member.customers.refused.identity_keys import IdentityTable
 from idtone.member.customers.refused.refusal_list import RefusedToken, reference_of
 
@@ -156,7 +153,7 @@ class RefusalStore:
                 yield database
         except (sqlite3.Error, OSError) as error:
             raise TrustError(
-                Message("{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error)
+                "{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error
             ) from error
 
 

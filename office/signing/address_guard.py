@@ -5,8 +5,6 @@ Another page can send a form to any port of 127.0.0.1, and can give its own name
 user can connect. Only the holder gets the address with its secret. Pure.
 """
 
-from __future__ import annotations
-
 import hmac
 import secrets
 from collections.abc import Mapping

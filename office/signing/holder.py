@@ -1,7 +1,5 @@
 """A holder's acts on their own computer: open a package, read its changes and sign it, or make a key."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -75,7 +73,7 @@ class Holder:
         self.close()
         package = package_in(octets, Path(name))
         if is_first and (isinstance(package, SitePackage) or package.before):
-            raise UsageError(Message("this is not the association's first edition; take the tick away"))
+            raise UsageError("this is not the association's first edition; take the tick away")
         words = self._words(package, is_first, now)
         self.opened = OpenedPackage(name, octets, hashlib.sha256(octets).hexdigest(), package, words, is_first)
 
@@ -85,7 +83,7 @@ class Holder:
         if not isinstance(package, SitePackage):
             return words_for_holder(package, kept, now)
         if kept is None:
-            raise UsageError(Message("the package changes what is published; give the root that you keep"))
+            raise UsageError("the package changes what is published; give the root that you keep")
         return site_words(package, kept, now)
 
     def close(self) -> None:
@@ -96,25 +94,21 @@ class Holder:
         with the one in a token, or with the one from the command line. Raises IdtoneError.
         """
         if self.opened is None:
-            raise UsageError(Message("no package is open; open it first"))
+            raise UsageError("no package is open; open it first")
         if shown != self.opened.sha256:  # another tab has opened it
-            raise UsageError(
-                Message("another package is open now than the one that you read; read this one, and sign again")
-            )
+            raise UsageError("another package is open now than the one that you read; read this one, and sign again")
         # A term may have ended while the page was read.
         self._words(self.opened.package, self.opened.is_first, now)
         if token and not token.startswith(PREFIX):
-            raise UsageError(
-                Message("{name}: is not a key in a token; write its number: hsm:2?label=LABEL", name=token)
-            )
+            raise UsageError("{name}: is not a key in a token; write its number: hsm:2?label=LABEL", name=token)
         if not (pem or token or self.key):
-            raise UsageError(Message("choose the file of your key"))
+            raise UsageError("choose the file of your key")
         holder = signer_in(pem, name, passphrase) if pem else signer(token or self.key, lambda _: passphrase)
         # This package is a copy of its own: a signature that fails half-way leaves nothing.
         package = package_in(self.opened.octets, Path(self.opened.name))
         roles = package.sign(holder)
         if not roles:
-            raise TrustError(Message("nothing in {package} takes the signature of this key", package=self.opened.name))
+            raise TrustError("nothing in {package} takes the signature of this key", package=self.opened.name)
         octets = with_signatures(self.opened.octets, package)
         key_id = holder.public_key.keyid
         name = f"{Path(self.opened.name).stem or 'package'}-{key_id[:8]}.zip"
@@ -128,9 +122,9 @@ class Holder:
         """Make a key, of which nothing is written here. Raises TrustError, UsageError."""
         name = name.removesuffix(".pem")
         if not name or not all(each.isascii() and (each.isalnum() or each in "-_") for each in name) or len(name) > 60:
-            raise UsageError(Message("give the key a name of letters, digits and hyphens, like registry-1"))
+            raise UsageError("give the key a name of letters, digits and hyphens, like registry-1")
         if passphrase != again:
-            raise UsageError(Message("the two differ; type both again"))
+            raise UsageError("the two differ; type both again")
         check_passphrase(passphrase, [name])
         key, pem = new_key(passphrase)
         half = SSlibKey.from_crypto(key.public_key())

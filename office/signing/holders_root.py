@@ -1,7 +1,5 @@
 """The association's root on a holder's computer, which the holder chooses once, from the association's file."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path
@@ -10,7 +8,6 @@ from typing import Final
 from tuf.api.metadata import Metadata, Root
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 from idtone.registry.trust.roots import read_root
 
 _NAME: Final = "root.json"
@@ -50,8 +47,6 @@ class KeptRoot:
             read_root(draft)
             os.replace(draft, self._path)
         except OSError as error:
-            raise UsageError(
-                Message("{path}: cannot be written: {reason}", path=self._path, reason=error.strerror)
-            ) from error
+            raise UsageError("{path}: cannot be written: {reason}", path=self._path, reason=error.strerror) from error
         finally:
             draft.unlink(missing_ok=True)

@@ -1,7 +1,5 @@
 """A package for holders as one file: a ZIP of the folder that `Edition.write` makes."""
 
-from __future__ import annotations
-
 import io
 import tempfile
 import zipfile
@@ -10,7 +8,6 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 
 from ..authority.edition import Edition, read_edition
 from ..site.site_package import FOLDER, STATEMENT, SitePackage, is_site_package, read_site_package
@@ -51,14 +48,12 @@ def with_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
 
 def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
     """Unpack a ZIP into a folder. Raises UsageError if it is not a ZIP of a package."""
-    unfit = UsageError(
-        Message("{file}: is not the ZIP of a package, or is damaged; ask for the package again", file=name)
-    )
+    unfit = UsageError("{file}: is not the ZIP of a package, or is damaged; ask for the package again", file=name)
     try:
         with zipfile.ZipFile(signed) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > LIMIT:
-                raise UsageError(Message("{file}: is larger than any package; ask for the package again", file=name))
+                raise UsageError("{file}: is larger than any package; ask for the package again", file=name)
             for entry in entries:
                 inner = PurePosixPath(entry.filename)
                 # Windows would read a colon as a drive, or as a second stream of a file.

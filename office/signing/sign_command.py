@@ -16,7 +16,7 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from .holder import Holder
 from .holders_root import KeptRoot, default_folder
@@ -50,7 +50,7 @@ def sign_page(
         asyncio.run(_serve(Holder(KeptRoot(kept or default_folder()), key), port, browser))
     except OSError as error:
         raise UsageError(
-            Message("port {port}: {reason}; name another one", port=port, reason=error.strerror or error)
+            "port {port}: {reason}; name another one", port=port, reason=error.strerror or error
         ) from error
     except KeyboardInterrupt:
         pass
@@ -59,7 +59,7 @@ def sign_page(
 async def _serve(holder: Holder, port: int, browser: bool) -> None:
     server = SigningServer(holder)
     async with server.serving(port) as address:
-        print(translated(Message("Open this page in a browser of this computer: {url}", url=address.url())), flush=True)
+        print(translated("Open this page in a browser of this computer: {url}", url=address.url()), flush=True)
         with _leading_to(address.url()) as leads:
             if browser:
                 webbrowser.open(leads.as_uri())

@@ -1,7 +1,5 @@
 """The page of `idtone-sign` as plain HTML without scripts. Every value is escaped."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Serves a holder's page on 127.0.0.1, to the browser of this computer alone."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -15,7 +13,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.typedefs import Handler
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.translation import JAPANESE, Message, speak
+from idtone.core.translation import JAPANESE, speak
 
 from .address_guard import HOST, OwnAddress
 from .holder import KEY_LIMIT, Holder
@@ -168,18 +166,18 @@ async def _received(request: web.Request) -> Sent:
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
-                raise UsageError(Message("this is not the form of this page"))
+                raise UsageError("this is not the form of this page")
             limit = _FIELD_LIMIT if part.filename is None else KEY_LIMIT if part.name == "key" else LIMIT
             octets = bytearray()
             while chunk := await part.read_chunk(64 * 1024):
                 octets += chunk
                 if len(octets) > limit:
-                    raise UsageError(Message("this is larger than any file that belongs here"))
+                    raise UsageError("this is larger than any file that belongs here")
             if part.filename is None:
                 fields[part.name] = octets.decode("utf-8", "replace")
             elif octets:
                 name = "".join(each for each in part.filename if each.isprintable())[:200]
                 files[part.name] = name, bytes(octets)
     except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's, for a body unlike its declaration
-        raise UsageError(Message("this is not the form of this page")) from error
+        raise UsageError("this is not the form of this page") from error
     return Sent(files, fields)

@@ -1,13 +1,10 @@
 """Words that a holder has to read before signing a package, after everything else about it was verified. Pure."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from tuf.api.metadata import Metadata, Root
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 
 from ..authority.edition import Edition
 from ..authority.edition_rules import describe, examine, examine_before, examine_issued
@@ -20,9 +17,9 @@ def words_for_holder(edition: Edition, kept: Metadata[Root] | None, now: datetim
     package breaks a rule.
     """
     if edition.before and kept is None:
-        raise UsageError(Message("the package changes what is published; give the root that you keep"))
+        raise UsageError("the package changes what is published; give the root that you keep")
     if not edition.before and kept is not None:
-        raise UsageError(Message("the package is a first edition: no root that you keep can verify it"))
+        raise UsageError("the package is a first edition: no root that you keep can verify it")
     if kept is not None:
         examine_before(edition, kept)
     examine(edition, now)

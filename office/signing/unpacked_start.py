@@ -4,8 +4,6 @@ Python cannot import compiled libraries out of an archive. So the first start un
 name is the digest of the archive.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The office's facts of a month for the public figures, and the file that stores them."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import Counter
@@ -14,7 +12,6 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
 from idtone.core.japan import JAPAN
 from idtone.core.numbers import parse
-from idtone.core.translation import Message
 from idtone.member.evaluation.figures import KIND
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.suspended_numbers import stops
@@ -48,7 +45,7 @@ def figures_of_month(
     """
     begins, ends = _bounds(month)
     if now < ends:
-        raise UsageError(Message("--month {month}: is not over yet", month=month))
+        raise UsageError("--month {month}: is not over yet", month=month)
     path = desk.folder / FOLDER / f"{month}.json"
     if path.exists():
         return path.read_bytes()
@@ -62,7 +59,7 @@ def figures_of_month(
 
 def _bounds(month: str) -> tuple[datetime, datetime]:
     if not re.fullmatch("[1-9][0-9]{3}-(0[1-9]|1[0-2])", month):
-        raise UsageError(Message("--month {month}: write it like 2026-11", month=month))
+        raise UsageError("--month {month}: write it like 2026-11", month=month)
     begins = datetime.strptime(month, "%Y-%m").replace(tzinfo=JAPAN)
     return begins, begins.replace(year=begins.year + begins.month // 12, month=begins.month % 12 + 1)
 

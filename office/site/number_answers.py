@@ -1,7 +1,5 @@
 """The public's answer for each number of the registry: licensed, stopped, never originating. Pure."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ from idtone.core.errors import TrustError
 from idtone.core.licence_standing import judge
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number, NumberKind
-from idtone.core.translation import Message
 from idtone.registry.compiled_registry import utc
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import RegistryDocument, SuspensionsDocument
@@ -76,9 +73,7 @@ def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> 
     """
     spans = list(_spans(index))
     if sum(map(len, spans)) > NUMBERS_LIMIT:
-        raise TrustError(
-            Message("the registry has more than {limit} numbers; a prefix in it is too short", limit=NUMBERS_LIMIT)
-        )
+        raise TrustError("the registry has more than {limit} numbers; a prefix in it is too short", limit=NUMBERS_LIMIT)
     for digits in itertools.chain.from_iterable(range(span.first, span.last + 1) for span in spans):
         number = Number(NumberKind.OTHER, f"+{digits}")
         answer, holder = _answer(index, number, now)

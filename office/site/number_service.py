@@ -6,8 +6,6 @@ so an address that uses its limit learns `hourly_each` × 24 numbers a day. In a
 mirrors may ask: another page would use up its visitor's limit.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

@@ -13,8 +13,6 @@ it; if one changes, all masks do. Padding rows are derived from the key, and sta
 how many numbers came and went, but no answer and no number.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import struct

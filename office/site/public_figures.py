@@ -4,8 +4,6 @@ Members sign their counts of calls (`idtone-office evaluation figures`). Each me
 added, and the sum is rounded, so that the figure reveals almost nothing about one member. Small counts are hidden.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

@@ -6,8 +6,6 @@ The duty keys sign it, as they sign the repository's timestamp: the same keys, t
 TUF client takes it for metadata, because its type is another. A host of the site has none of these keys.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
@@ -54,7 +52,7 @@ def statement(
 ) -> dict[str, Any]:
     """The content for signature. `public` is the public half of the key of the numbers. Raises TrustError."""
     if len(holders) >= HOLDERS_LIMIT:
-        raise TrustError(Message("the table has room for {limit} members", limit=HOLDERS_LIMIT - 1))
+        raise TrustError("the table has room for {limit} members", limit=HOLDERS_LIMIT - 1)
     return {
         "_type": TYPE,
         "format": FORMAT,
@@ -169,7 +167,7 @@ def _canonical(content: Mapping[str, Any]) -> bytes:
 
 
 def _unfit() -> TrustError:
-    return TrustError(Message("this is not the statement of a public site"))
+    return TrustError("this is not the statement of a public site")
 
 
 def editions_of(roles: Mapping[str, Metadata[Any]], files: Mapping[str, str], association: str) -> Editions:

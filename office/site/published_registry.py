@@ -1,7 +1,5 @@
 """The published registry for the public site: members, an index of the numbers, editions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +7,6 @@ from typing import Any
 from tuf.api.metadata import Metadata, Root
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import RegistryDocument, SuspensionsDocument
@@ -51,7 +48,7 @@ def published_of(
         if octets is not None:
             found[role] = KINDS[role].parse(octets.decode("utf-8-sig"), file)
         elif file not in tuf_roles.OPTIONAL:
-            raise TrustError(Message("{file} was never published; publish it first", file=file))
+            raise TrustError("{file} was never published; publish it first", file=file)
     document, suspensions = found[tuf_roles.REGISTRY], found[tuf_roles.SUSPENSIONS]
     never = found.get(tuf_roles.NEVER_ORIGINATES)
     expires = min(one.signed.expires for one in roles.values())

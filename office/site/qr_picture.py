@@ -1,7 +1,5 @@
 """A QR code as SVG, by the encoder of reportlab, which the office has for its papers."""
 
-from __future__ import annotations
-
 from functools import partial
 from html import escape
 from itertools import groupby

@@ -8,8 +8,6 @@ numbers/              the tables, by their content
 test-number/          the dialplan of the test number, and the texts to record for it
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -23,7 +21,6 @@ from pydantic import Field, ValidationError
 from idtone.core.documents import Model
 from idtone.core.errors import UsageError
 from idtone.core.files import make_public_folder, reading, replace_durably
-from idtone.core.translation import Message
 
 from .number_table import NumberTable, file_name
 from .site_pages import SiteFacts, badge_codes, pages, posters
@@ -101,7 +98,7 @@ def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
         _note(folder, made, kept)
     except OSError as error:
         raise UsageError(
-            Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+            "{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror
         ) from error
 
 
@@ -112,7 +109,7 @@ def _written(path: Path) -> _Written:
     except FileNotFoundError:
         return _Written(made=(), kept=())
     except ValidationError as error:
-        raise UsageError(Message("{path}: is damaged; write the site into a new folder", path=path)) from error
+        raise UsageError("{path}: is damaged; write the site into a new folder", path=path) from error
 
 
 def _note(folder: Path, made: Iterable[str], kept: Iterable[str]) -> None:
@@ -134,7 +131,7 @@ def read_municipalities(path: Path) -> list[dict[str, str]]:
         for row in csv.DictReader(io.StringIO(text))
     ]
     if not rows or not all(row["name"] for row in rows):
-        raise UsageError(Message("{path}: has no column `name`, or a row without a name", path=path))
+        raise UsageError("{path}: has no column `name`, or a row without a name", path=path)
     return rows
 
 

@@ -6,8 +6,6 @@ site/tables/FILE          the tables of numbers that it names
 site/figures.json         the month's figures, if it names some
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
@@ -105,7 +103,7 @@ class SitePackage:
                 replace_durably(path, octets)
         except OSError as error:
             raise UsageError(
-                Message("{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror)
+                "{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror
             ) from error
 
     def write_signatures(self, folder: Path) -> None:
@@ -114,7 +112,7 @@ class SitePackage:
             replace_durably(folder / FOLDER / STATEMENT, self.statement.to_bytes())
         except OSError as error:
             raise UsageError(
-                Message("{folder}: the signatures cannot be written: {reason}", folder=folder, reason=error.strerror)
+                "{folder}: the signatures cannot be written: {reason}", folder=folder, reason=error.strerror
             ) from error
 
 
@@ -140,9 +138,7 @@ def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
     name = name or folder
     if not is_site_package(folder):
         raise TrustError(
-            Message(
-                "{folder}: is not a package of the public site; `idtone-office site prepare` writes one", folder=name
-            )
+            "{folder}: is not a package of the public site; `idtone-office site prepare` writes one", folder=name
         )
     files = PackageFiles(folder, name)
     given = files.below(FOLDER)
@@ -161,9 +157,7 @@ def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:
     for folder, copy in others:
         if copy.statement.content != whole.statement.content:
             raise TrustError(
-                Message(
-                    "{folder}: its statement differs from the first folder's; prepare the package again", folder=folder
-                )
+                "{folder}: its statement differs from the first folder's; prepare the package again", folder=folder
             )
         good = copy.statement.holders(whole.root)
         whole.statement.signatures.update({keyid: copy.statement.signatures[keyid] for keyid in good})
@@ -192,7 +186,7 @@ def site_words(
         raise _unfit()
     if issued > now + _EARLY or expires <= now:
         raise TrustError(
-            Message("the statement counts from {issued} until {expires}, and not now", issued=issued, expires=expires)
+            "the statement counts from {issued} until {expires}, and not now", issued=issued, expires=expires
         )
     files = package.files()
     holders = licensed_holders(published.document, published.suspensions, published.index, issued)
@@ -202,9 +196,7 @@ def site_words(
     )
     if again != told:
         raise TrustError(
-            Message(
-                "the statement is not what the published registry says; do not sign this package, ask for a new one"
-            )
+            "the statement is not what the published registry says; do not sign this package, ask for a new one"
         )
     words = [
         Message(
@@ -239,9 +231,7 @@ def site_words(
     keys = key_pair(numbers_seed)
     places = {each.member: place for place, each in enumerate(holders, 1)} if names_holders else {}
     if keys.public != public or table(keys, answers(published.index, places, issued)) != files.numbers:
-        raise TrustError(
-            Message("the tables of numbers are not those of the published registry, or the key is another one")
-        )
+        raise TrustError("the tables of numbers are not those of the published registry, or the key is another one")
     words.append(Message("the {count} tables of numbers have what the registry says", count=len(files.numbers.files)))
     return words
 
@@ -251,7 +241,7 @@ def check_published(package: SitePackage, published: PublishedRegistry, now: dat
     time is over, or signatures are missing.
     """
     if is_void(package, published, now):
-        raise TrustError(Message("something was published since, or its time is over; prepare the package again"))
+        raise TrustError("something was published since, or its time is over; prepare the package again")
     missing = package.statement.missing(published.root)
     if missing is not None:
         raise TrustError(missing)
@@ -288,6 +278,4 @@ def _sha256(octets: bytes) -> str:
 
 
 def _unfit() -> TrustError:
-    return TrustError(
-        Message("the files of the public site are not those that its statement names; ask for the package again")
-    )
+    return TrustError("the files of the public site are not those that its statement names; ask for the package again")

@@ -1,7 +1,5 @@
 """The sounds of the public page: identification sounds, notices, and other tones for comparison."""
 
-from __future__ import annotations
-
 import io
 import math
 import wave
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 
 RATE_HZ: Final = 8000
 _LEVEL: Final = 5_000
@@ -58,11 +55,11 @@ def given_sound(path: Path) -> bytes:
         with wave.open(io.BytesIO(octets)) as recording:
             is_short = recording.getnframes() > 0 and len(octets) <= _LONGEST_BYTES
     except OSError as error:
-        raise UsageError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (wave.Error, EOFError) as error:
-        raise UsageError(Message("{path}: is not a WAV file with plain samples", path=path)) from error
+        raise UsageError("{path}: is not a WAV file with plain samples", path=path) from error
     if not is_short:
-        raise UsageError(Message("{path}: is empty, or longer than a sound of this page", path=path))
+        raise UsageError("{path}: is empty, or longer than a sound of this page", path=path)
     return octets
 
 

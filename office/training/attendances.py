@@ -17,7 +17,6 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message
 
 from ..authority.acceptances import Agreement, accept, acceptances
 from ..authority.change_registry import registry_of
@@ -74,11 +73,9 @@ def record_attendance(
     course = course_of(workspace.folder)
     if version != course.version:
         raise UsageError(
-            Message(
-                "the test is of version {given!r} of the course, and the present one is {version}; enter it anew",
-                given=version,
-                version=course.version,
-            )
+            "the test is of version {given!r} of the course, and the present one is {version}; enter it anew",
+            given=version,
+            version=course.version,
         )
     score = marked(course, answers)
     at = past_day(taken, name("day"), now)
@@ -108,7 +105,7 @@ def attendance_of(folder: Path, id_: str) -> Attendance:
     """The attendance with this id. Raises UsageError if there is none."""
     found = next((each for each in attendances(folder) if each.id == id_), None)
     if found is None:
-        raise UsageError(Message("there is no test {id!r}; `idtone-office course list` lists all", id=id_))
+        raise UsageError("there is no test {id!r}; `idtone-office course list` lists all", id=id_)
     return found
 
 
@@ -116,7 +113,7 @@ def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Cal
     """Erase the names of persons whose test was before a day; returns their number. Raises IdtoneError."""
     last = day(before, name("before"))
     if last > in_japan(now).date():
-        raise UsageError(Message("{option} is in the future; name a day that has come", option=name("before")))
+        raise UsageError("{option} is in the future; name a day that has come", option=name("before"))
     end = last.isoformat()
     with workspace.locked():
         kept = attendances(workspace.folder)

@@ -3,8 +3,6 @@
 Pure, except for reading the files.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -77,11 +75,9 @@ def marked(course: Course, answers: Mapping[str, str]) -> Score:
     for each in course.questions:
         if answers.get(each.id, "") not in each.choices:
             raise UsageError(
-                Message(
-                    "question {id} has no answer; answer each question with one of its letters: {letters}",
-                    id=each.id,
-                    letters=", ".join(each.choices),
-                )
+                "question {id} has no answer; answer each question with one of its letters: {letters}",
+                id=each.id,
+                letters=", ".join(each.choices),
             )
     wrong = [each for each in course.questions if answers[each.id] != each.right]
     of = len(course.questions)
@@ -101,17 +97,15 @@ def answers_of(course: Course, sheet: str) -> dict[str, str]:
     version, _, letters = sheet.strip().rpartition(":")
     if version.strip() != course.version:
         raise UsageError(
-            Message(
-                "the answers are of the course {given!r}, and the present one is {version}; write VERSION:LETTERS as "
-                "the attendee's sheet has them, and let the attendee take the present test if the version differs",
-                given=version.strip(),
-                version=course.version,
-            )
+            "the answers are of the course {given!r}, and the present one is {version}; write VERSION:LETTERS as "
+            "the attendee's sheet has them, and let the attendee take the present test if the version differs",
+            given=version.strip(),
+            version=course.version,
         )
     given = letters.strip().lower().replace(" ", "")
     if len(given) != len(course.questions):
         raise UsageError(
-            Message("write one letter for each of the {count} questions, in their order", count=len(course.questions))
+            "write one letter for each of the {count} questions, in their order", count=len(course.questions)
         )
     return {each.id: letter for each, letter in zip(course.questions, given, strict=True)}
 

@@ -1,13 +1,10 @@
 """The course for print, with its test, and the certificate of attendance. Pure."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from idtone.core.errors import UsageError
 from idtone.core.japan import JAPAN
 from idtone.core.paper.content import Paper, Section
-from idtone.core.translation import Message
 from idtone.registry.model import RegistryDocument
 
 from ..papers.letters import Sender, signed_paper
@@ -51,9 +48,9 @@ def attendance_paper(
     test was not passed, or if the name is erased.
     """
     if not attendance.passed:
-        raise UsageError(Message("the test {id} was not passed; there is no certificate for it", id=attendance.id))
+        raise UsageError("the test {id} was not passed; there is no certificate for it", id=attendance.id)
     if not attendance.person:
-        raise UsageError(Message("the name of {id} is erased; there is no certificate any more", id=attendance.id))
+        raise UsageError("the name of {id} is erased; there is no certificate any more", id=attendance.id)
     names = {each.id: f"{each.name.ja} / {each.name.en}" for each in document.members}
     title = f"{course.title.ja} / {course.title.en}" if course.version == attendance.version else ""
     facts = {

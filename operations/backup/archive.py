@@ -49,10 +49,8 @@ def _recipient(text: str) -> Recipient:
         return pyrage.ssh.Recipient.from_str(text)
     except pyrage.RecipientError as error:
         raise BackupError(
-            Message(
-                "backup.recipients: {text} is no public key of age or SSH; make one: idtone backup --new-key FILE",
-                text=f"{text[:20]}…",
-            )
+            "backup.recipients: {text} is no public key of age or SSH; make one: idtone backup --new-key FILE",
+            text=f"{text[:20]}…",
         ) from error
 
 
@@ -151,7 +149,7 @@ class Member(NamedTuple):
     def octets(self) -> bytes:
         """The content of the member. Raises BackupError if it is larger than `MEMBER_LIMIT`."""
         if self.size > MEMBER_LIMIT:
-            raise BackupError(Message("{name} is larger than any that idtone writes", name=self.name))
+            raise BackupError("{name} is larger than any that idtone writes", name=self.name)
         return self.file.read()
 
     def save(self, target: Path) -> None:
@@ -175,12 +173,10 @@ def members(path: Path, identities: Sequence[Identity]) -> Iterator[Member]:
     except (OSError, tarfile.TarError, EOFError, ValueError, LookupError, zlib.error, pyrage.DecryptError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "it ends too early"
         raise BackupError(
-            Message(
-                "{path}: the archive cannot be used: {reason}; see whether the key is the right one, fetch the file "
-                "from another copy, or restore an earlier one by its name",
-                path=path,
-                reason=reason,
-            )
+            "{path}: the archive cannot be used: {reason}; see whether the key is the right one, fetch the file "
+            "from another copy, or restore an earlier one by its name",
+            path=path,
+            reason=reason,
         ) from error
 
 

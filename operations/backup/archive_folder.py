@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.errors import BackupError
-from idtone.core.translation import Message
 from idtone.service.backup_result import MadeArchive
 
 from .archive import Identity, members
@@ -42,7 +41,7 @@ def archives_in(folder: Path) -> list[Path]:
     try:
         found = [(made, path) for path in folder.iterdir() if (made := made_at(path.name))]
     except OSError as error:
-        raise BackupError(Message("{path}: {reason}", path=folder, reason=error.strerror)) from error
+        raise BackupError("{path}: {reason}", path=folder, reason=error.strerror) from error
     return [path for _, path in sorted(found)]
 
 
@@ -96,7 +95,7 @@ class Header:
         try:
             found = json.loads(octets)
             if found["format"] != FORMAT:
-                raise BackupError(Message("a newer idtone made this archive; install that version, and restore by it"))
+                raise BackupError("a newer idtone made this archive; install that version, and restore by it")
             after = found["after"]
             return cls(
                 found["node"],
@@ -106,7 +105,7 @@ class Header:
                 list(found["ledgers"]),
             )
         except (ValueError, LookupError, TypeError) as error:
-            raise BackupError(Message("this file is not an archive of idtone")) from error
+            raise BackupError("this file is not an archive of idtone") from error
 
 
 def header_of(path: Path, identities: Sequence[Identity]) -> Header:
@@ -131,14 +130,10 @@ def chain_of(source: Path, node: str | None, identities: Sequence[Identity]) -> 
             found = [each for each in found if each.name.startswith(_prefix(node))]
         elif len(nodes) > 1:
             raise BackupError(
-                Message(
-                    "{path}: archives of several nodes: {nodes}; choose one by --node",
-                    path=folder,
-                    nodes=", ".join(nodes),
-                )
+                "{path}: archives of several nodes: {nodes}; choose one by --node", path=folder, nodes=", ".join(nodes)
             )
         if not found:
-            raise BackupError(Message("{path}: there is no archive of idtone in it", path=folder))
+            raise BackupError("{path}: there is no archive of idtone in it", path=folder)
         path = found[-1]
     else:
         folder = source.parent
@@ -148,22 +143,16 @@ def chain_of(source: Path, node: str | None, identities: Sequence[Identity]) -> 
         before = folder / Path(name).name
         if not before.exists():
             raise BackupError(
-                Message(
-                    "{path}: it continues {name}, which is not in the folder; fetch that file too",
-                    path=chain[0],
-                    name=name,
-                )
+                "{path}: it continues {name}, which is not in the folder; fetch that file too", path=chain[0], name=name
             )
         if digest_of(before) != sha256:
             raise BackupError(
-                Message(
-                    "{path}: it is not the file that {later} continues; fetch it from another copy, or restore an "
-                    "earlier archive by its name",
-                    path=before,
-                    later=chain[0].name,
-                )
+                "{path}: it is not the file that {later} continues; fetch it from another copy, or restore an "
+                "earlier archive by its name",
+                path=before,
+                later=chain[0].name,
             )
         chain.insert(0, before)
         if len(chain) > 10 * CHAIN_LIMIT:
-            raise BackupError(Message("{path}: its archives continue each other in a circle", path=path))
+            raise BackupError("{path}: its archives continue each other in a circle", path=path)
     return chain

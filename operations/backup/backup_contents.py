@@ -2,8 +2,6 @@
 path on a machine. I/O.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass

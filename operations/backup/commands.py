@@ -65,7 +65,7 @@ def backup(
     """
     if new_key is not None:
         if due or as_json or command_line.is_written(context, "config"):
-            raise UsageError(Message("--new-key makes no archive; it cannot go with --due, --config or --json"))
+            raise UsageError("--new-key makes no archive; it cannot go with --due, --config or --json")
         make_key(new_key)
         return
     settings = load_settings(config)
@@ -73,14 +73,12 @@ def backup(
         if due:
             return
         raise UsageError(
-            Message(
-                "backup.recipients names no key; run on another machine: idtone backup --new-key FILE; then write what "
-                "it prints into the settings"
-            )
+            "backup.recipients names no key; run on another machine: idtone backup --new-key FILE; then write what "
+            "it prints into the settings"
         )
     act_as_service(config, settings.backup.result.parent, settings.sounds.directory)
     lock = settings.backup.result.with_name(f"{settings.backup.result.name}.lock")
-    busy = None if due else BackupError(Message("another backup is being made; wait until it has ended"))
+    busy = None if due else BackupError("another backup is being made; wait until it has ended")
     with file_lock(lock, busy, backup_result.not_written) as is_alone:
         if not is_alone:
             return
@@ -106,7 +104,7 @@ def _show(path: Path, result: BackupResult) -> None:
         newest = Message(
             "the newest call in it was over at {at}", at=result.newest.astimezone().isoformat(" ", "seconds")
         )
-        print(translated(newest))
+        command_line.say(newest)
 
 
 def drill(source: Path | None, identity: Path | None, node: str | None, config: Path | None, as_json: bool) -> None:
@@ -149,24 +147,18 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
     for fault in unpacked.faults:
         print(translated(fault), file=sys.stderr)
     good = Message("good") if not unpacked.faults else Message("NOT GOOD")
-    print(
-        translated(
-            Message(
-                "{verdict}: {path}, {count} archives, {leaves:,} leaves",
-                verdict=good,
-                path=unpacked.archives[-1],
-                count=len(unpacked.archives),
-                leaves=leaves,
-            )
-        )
+    command_line.say(
+        "{verdict}: {path}, {count} archives, {leaves:,} leaves",
+        verdict=good,
+        path=unpacked.archives[-1],
+        count=len(unpacked.archives),
+        leaves=leaves,
     )
     if newest is None or age_s is None:
-        print(translated(Message("no call is in it")))
+        command_line.say("no call is in it")
     else:
         at = newest.astimezone().isoformat(" ", "seconds")
-        print(
-            translated(Message("the newest restorable call is {hours:.1f} hours old ({at})", hours=age_s / 3600, at=at))
-        )
+        command_line.say("the newest restorable call is {hours:.1f} hours old ({at})", hours=age_s / 3600, at=at)
 
 
 def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
@@ -184,12 +176,12 @@ def make_key(output: Path) -> None:
     """`idtone backup --new-key`."""
     made = pyrage.x25519.Identity.generate()
     if output.exists():
-        raise UsageError(Message("{path} exists; name a new file", path=output))
+        raise UsageError("{path} exists; name a new file", path=output)
     text = f"# idtone backup, {datetime.now(UTC):%Y-%m-%d}\n# public key: {made.to_public()}\n{made}\n"
     try:
         replace_durably(output, text.encode(), 0o600)
     except OSError as error:
-        raise UsageError(Message("{path}: {reason}", path=output, reason=error.strerror)) from error
+        raise UsageError("{path}: {reason}", path=output, reason=error.strerror) from error
     print(made.to_public())
 
 
@@ -234,7 +226,7 @@ def restore(
     """
     if as_drill:
         if into is not None or here or offline:
-            raise UsageError(Message("--drill restores into a scratch folder; leave out --into, --here and --offline"))
+            raise UsageError("--drill restores into a scratch folder; leave out --into, --here and --offline")
         drill(source, identity, node, config, as_json)
         return
     if here:
@@ -242,7 +234,7 @@ def restore(
         _show_restored(made, [], as_json)
         return
     if source is None:
-        raise UsageError(Message("name the folder of the archives, or one archive"))
+        raise UsageError("name the folder of the archives, or one archive")
     identities = _identities(identity)
     with scratch() as folder:
         unpacked = unpack(chain_of(source, node, identities), identities, Path(folder))
@@ -270,7 +262,7 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
     for each in made.heads:
         if each.trouble:
             print(
-                translated(Message("{source} was asked: {trouble}", source=each.source, trouble=each.trouble)),
+                translated("{source} was asked: {trouble}", source=each.source, trouble=each.trouble),
                 file=sys.stderr,
             )
     if made.lost:
@@ -296,7 +288,7 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
             path=made.settings,
         ),
     ):
-        print(translated(message))
+        command_line.say(message)
 
 
 def _identities(path: Path | None) -> list[Identity]:
@@ -307,6 +299,6 @@ def _identities(path: Path | None) -> list[Identity]:
         octets = sys.stdin.buffer.read() if path == command_line.STREAM else path.read_bytes()
     except OSError as error:
         raise BackupError(
-            Message("{path}: the secret key cannot be read: {reason}", path=path, reason=error.strerror)
+            "{path}: the secret key cannot be read: {reason}", path=path, reason=error.strerror
         ) from error
     return identities_of(octets)

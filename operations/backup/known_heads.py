@@ -2,8 +2,6 @@
 ledger's key has signed them, also those that a backup lacks. I/O.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass

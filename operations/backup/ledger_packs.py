@@ -142,9 +142,9 @@ class LedgerGrower:
             rows, macs = found["steps"], [(last, bytes.fromhex(text)) for last, text in found["macs"]]
             steps = [(StoredStep._make(row[:-1]), row[-1]) for row in rows]
         except (ValueError, LookupError, TypeError) as error:
-            raise BackupError(Message("a pack of the ledger is not what idtone writes")) from error
+            raise BackupError("a pack of the ledger is not what idtone writes") from error
         if any(step.id <= self.steps for step, _ in steps[:1]):
-            raise BackupError(Message("the packs of the ledger overlap: this archive does not follow the one before"))
+            raise BackupError("the packs of the ledger overlap: this archive does not follow the one before")
         connection = self._connection
         connection.executemany(_INSERT_STEPS, rows)
         connection.executemany(INSERT_MACS, macs)

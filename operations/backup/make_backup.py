@@ -1,7 +1,5 @@
 """`idtone backup`: makes an archive and reads it back before it counts. I/O."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd
@@ -21,7 +19,7 @@ from idtone import __version__
 from idtone.core.errors import BackupError, LedgerError
 from idtone.core.files import draft, sync_folder
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.database import Database
 from idtone.service import backup_result
@@ -78,11 +76,9 @@ def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
         remove_old(own.directory, chain, settings.node, own.keep, now)
     except OSError as error:
         raise BackupError(
-            Message(
-                "{path}: {reason}; check backup.directory, its permissions and its disk",
-                path=error.filename or own.directory,
-                reason=error.strerror,
-            )
+            "{path}: {reason}; check backup.directory, its permissions and its disk",
+            path=error.filename or own.directory,
+            reason=error.strerror,
         ) from error
     return path, result
 
@@ -137,7 +133,7 @@ def _written(
                 for inner, file in files_in(role, path):
                     _add_file(writer, inner, file)
         if [each.to_json() for each in ledgers] != _ledgers_now(settings):
-            raise BackupError(Message("a ledger was set aside while it was backed up; run this again"))
+            raise BackupError("a ledger was set aside while it was backed up; run this again")
         new.flush_to_disk()
         for member in archive.members(new.path, [own]):
             member.name  # noqa: B018 - reading it to its end is the proof
@@ -164,7 +160,7 @@ def _add_ledger(writer: ArchiveWriter, number: int, ledger: _Ledger, reached: An
     except LedgerError as error:
         if ledger.is_present:
             raise
-        print(translated(Message("not in the archive: {error}", error=error)), file=sys.stderr)
+        print(translated("not in the archive: {error}", error=error), file=sys.stderr)
         return LedgerEnd(start, None, None)
     return ended[0]
 

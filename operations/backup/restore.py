@@ -5,8 +5,6 @@ its own name, and its first leaf names the newest known head of the old one. The
 before the signing key is: so at whatever moment this is killed, no service can sign a second history.
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 import re
@@ -25,7 +23,6 @@ from idtone.core.errors import BackupError
 from idtone.core.files import replace_durably, sync_folder
 from idtone.core.settings.settings import DEFAULT_FILE, Settings
 from idtone.core.signed_notes import Note
-from idtone.core.translation import Message
 from idtone.ledger.keys.continued_trees import RESTORED, ContinuedTrees, move_aside, name_aside
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import PRIVATE_FILE, make_parents, replace_private
@@ -72,7 +69,7 @@ class Target:
         while place not in self.places:
             place, slash, last = place.rpartition("/")
             if not slash:
-                raise BackupError(Message("the archive does not say where {role} was", role=role))
+                raise BackupError("the archive does not say where {role} was", role=role)
             rest = f"/{last}{rest}"
         return Path(self.places[place] + rest)
 
@@ -107,7 +104,7 @@ def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
     """Restore into a new folder, in one step, with settings for this folder. Raises BackupError if it is not empty."""
     folder = folder.absolute()
     if folder.exists() and any(folder.iterdir()):
-        raise BackupError(Message("{path} is not empty; name a new folder", path=folder))
+        raise BackupError("{path} is not empty; name a new folder", path=folder)
     draft = folder.with_name(f".{folder.name}.restoring")
     try:
         shutil.rmtree(draft, ignore_errors=True)  # the files of an earlier run that was killed
@@ -142,11 +139,9 @@ def _locked(target: Target, unpacked: Unpacked) -> Iterator[None]:
 
 def _unwritable(error: OSError, path: Path) -> BackupError:
     return BackupError(
-        Message(
-            "{path}: cannot be restored: {reason}; run this as root, and see whether its disk has room",
-            path=error.filename or path,
-            reason=error.strerror,
-        )
+        "{path}: cannot be restored: {reason}; run this as root, and see whether its disk has room",
+        path=error.filename or path,
+        reason=error.strerror,
     )
 
 
@@ -166,7 +161,7 @@ def _placed(unpacked: Unpacked, target: Target, ask: bool) -> Restored:
     for role in keys:
         _put(unpacked, role, target.path(role))
     if not made:
-        raise BackupError(Message("the archive has no ledger"))
+        raise BackupError("the archive has no ledger")
     return made[0]
 
 
@@ -183,21 +178,16 @@ def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
         path = target.path(f"{tree.role}/ledger.sqlite3")
         if path.exists() and path.stat().st_size:
             raise BackupError(
-                Message(
-                    "{path}: there is a ledger already; stop the service and move it away, or restore into another "
-                    "folder (--into DIR)",
-                    path=path,
-                )
+                "{path}: there is a ledger already; stop the service and move it away, or restore into another "
+                "folder (--into DIR)",
+                path=path,
             )
     for role in roles:
         path = target.path(role)
         is_replaced = role.startswith((*_KEPT_BESIDE, "registry/", "lines/cache"))
         if not is_replaced and path.exists() and path.read_bytes() != (unpacked.folder / role).read_bytes():
             raise BackupError(
-                Message(
-                    "{path}: there is another file; move it away, or restore into another folder (--into DIR)",
-                    path=path,
-                )
+                "{path}: there is another file; move it away, or restore into another folder (--into DIR)", path=path
             )
 
 
@@ -343,7 +333,7 @@ def adopt(settings: Settings, config: Path | None, ask: bool) -> Restored:
     place = ledgers_of(settings)[0]
     path = place.database
     if not path.exists():
-        raise BackupError(Message("{path}: there is no ledger; name the archives", path=path))
+        raise BackupError("{path}: there is no ledger; name the archives", path=path)
     lock = lock_for_writing(path)
     try:
         continued_trees = place.continued_trees

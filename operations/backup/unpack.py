@@ -1,7 +1,5 @@
 """Archives, unpacked into a folder: the files by their roles, and the databases grown from the packs. I/O."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -109,7 +107,7 @@ def unpack(archives: Sequence[Path], identities: Sequence[Identity], folder: Pat
                     member.save(target)
                     owners[member.name] = member.owner
         if header is None:
-            raise BackupError(Message("this file is not an archive of idtone"))
+            raise BackupError("this file is not an archive of idtone")
         trees = [_tree(each, growers, ends) for each in header.ledgers]
     for tree in trees:
         tree.verify()
@@ -145,7 +143,7 @@ def _tree(ledger: dict[str, Any], growers: dict[tuple[str, str], LedgerGrower], 
 def _number(name: str, count: int) -> int:
     number = name.split("/")[1]
     if not number.isdecimal() or int(number) >= count:
-        raise BackupError(Message("this file is not an archive of idtone"))
+        raise BackupError("this file is not an archive of idtone")
     return int(number)
 
 
@@ -153,5 +151,5 @@ def _inside(folder: Path, role: str) -> Path:
     """The path for a role in the folder. Raises BackupError for a role that leads out of it."""
     parts = Path(role).parts
     if not parts or Path(role).is_absolute() or ".." in parts:
-        raise BackupError(Message("an archive names {role}, which leads out of its folder", role=role))
+        raise BackupError("an archive names {role}, which leads out of its folder", role=role)
     return folder / role

@@ -45,14 +45,12 @@ def canary(
         return
     if missing:
         raise UsageError(
-            Message(
-                "the settings name no canary: write {keys} under `canary` in idtone.yaml, and export the hook again",
-                keys=", ".join(missing),
-            )
+            "the settings name no canary: write {keys} under `canary` in idtone.yaml, and export the hook again",
+            keys=", ".join(missing),
         )
     act_as_service(config, settings.canary.result.parent, settings.sounds.directory)
     lock = settings.canary.result.with_name(f"{settings.canary.result.name}.lock")
-    busy = None if due else UsageError(Message("another canary call is in progress; wait until it has ended"))
+    busy = None if due else UsageError("another canary call is in progress; wait until it has ended")
     with file_lock(lock, busy, canary_result.not_written) as is_alone:
         if not is_alone:
             return

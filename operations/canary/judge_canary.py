@@ -1,7 +1,5 @@
 """The result of a canary call, from its record and the verifier's report on the recording. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime

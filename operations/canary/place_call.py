@@ -3,8 +3,6 @@
 The numbers go to Asterisk in the body of a request or in a file that other users cannot read, never on a command line.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import secrets
@@ -21,7 +19,6 @@ from idtone import dialplan
 from idtone.core.errors import LedgerError, RecordingError, UsageError
 from idtone.core.settings.canary import Answered, CanarySettings
 from idtone.core.settings.settings import Interface, Settings
-from idtone.core.translation import Message
 from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import CANARY, FIRST
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -120,12 +117,10 @@ def _by_call_file(canary: CanarySettings) -> None:
             os.close(descriptor)
     except OSError as error:
         raise UsageError(
-            Message(
-                "{folder}: no call file can be written there: {reason}; see canary.spool, and give Asterisk's group "
-                "the right to write",
-                folder=canary.spool,
-                reason=error.strerror,
-            )
+            "{folder}: no call file can be written there: {reason}; see canary.spool, and give Asterisk's group "
+            "the right to write",
+            folder=canary.spool,
+            reason=error.strerror,
         ) from error
 
 

@@ -1,7 +1,5 @@
 """Reads Asterisk's configuration files and the files that they include. I/O."""
 
-from __future__ import annotations
-
 import glob
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Asterisk's answers over ARI, and its configuration files → findings. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ Versions" in its documentation has the ends of life. Those of 22 and 23 follow f
 the October of the release for a long-term branch, two for a standard one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """The finding on this node's backups. Pure."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Final
 

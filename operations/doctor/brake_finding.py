@@ -1,7 +1,5 @@
 """The finding on the brake. Pure; it names no telephone number."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Final

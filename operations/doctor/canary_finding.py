@@ -1,7 +1,5 @@
 """The finding on the last canary call. Pure."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from idtone.core.settings.canary import CanarySettings

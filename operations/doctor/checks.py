@@ -1,7 +1,5 @@
 """The checks: each makes observations and judges them. I/O through `machine`, `exam` and the rooms."""
 
-from __future__ import annotations
-
 import os
 import socket
 import sqlite3

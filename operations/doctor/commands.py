@@ -78,7 +78,7 @@ def doctor(
     and without --yes it only prints the changes.
     """
     if not fix and (yes or copies):
-        raise UsageError(Message("--yes and --copies belong to --fix"))
+        raise UsageError("--yes and --copies belong to --fix")
     settings = load_settings(config)
 
     def look() -> tuple[Exam, list[Finding]]:
@@ -149,7 +149,7 @@ def show(
                 out.print(Text(f"  {translated(finding.why)}"), soft_wrap=True)
             out.print(Text(f"  → {translated(remedy)}"), soft_wrap=True)
             for why in dict.fromkeys(left[finding.topic] for finding in same if finding.topic in left):
-                out.print(Text(f"  {translated(Message('left to you: {why}', why=why))}"), soft_wrap=True)
+                out.print(Text(f"  {translated('left to you: {why}', why=why)}"), soft_wrap=True)
     counted = ((state, sum(finding.state is state for finding in findings)) for state in State)
     out.print()
     out.print(Text(", ").join(Text.assemble(f"{count} ", _state(state)) for state, count in counted if count))
@@ -179,5 +179,5 @@ class Waiting:
     def __call__(self, topics: Collection[str]) -> None:
         if time.monotonic() - self._since_s > PATIENCE_S:
             names = joined(", ", (TOPICS[topic].looked_at for topic in topics))
-            self.status.update(translated(Message("checking {names}", names=names)))
+            self.status.update(translated("checking {names}", names=names))
             self.status.start()

@@ -1,7 +1,5 @@
 """The table of the customers' lines → findings. Pure; no finding contains a telephone number."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from itertools import chain

@@ -1,7 +1,5 @@
 """Data that the checks share: the settings, one observation of Asterisk, the profiles. I/O."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field

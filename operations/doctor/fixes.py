@@ -5,8 +5,6 @@ A correction loses nothing, shows no secret and affects no call. A table decides
 and make changes from them. I/O, read only.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A check that Asterisk has loaded the hook that this version exports with these settings. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 from shlex import quote

@@ -8,8 +8,6 @@ A sound for the caller is cut at a Local channel that leads to `idtone-forward`,
 channel passes early media on.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

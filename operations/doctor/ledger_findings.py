@@ -1,7 +1,5 @@
 """Observations of the ledger → findings. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """The machine and the service on it: names, clocks, processes, the watchdog. Pure."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Final
 

@@ -1,7 +1,5 @@
 """The modules of Asterisk for the hook and the service. Pure. A test compares the tables with the hook."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final

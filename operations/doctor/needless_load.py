@@ -3,8 +3,6 @@
 The figures were measured: docs/explanation/cost.md, "What an operator can do".
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """A check that the service's AGI listener answers, without a request that would leave a trace. I/O."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 from typing import Final

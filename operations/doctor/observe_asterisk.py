@@ -3,8 +3,6 @@
 A WebSocket like the service's would take the application over from the service.
 """
 
-from __future__ import annotations
-
 import base64
 import http.client
 import json

@@ -2,8 +2,6 @@
 lock.
 """
 
-from __future__ import annotations
-
 import contextlib
 import grp
 import os

@@ -1,7 +1,5 @@
 """Asterisk's limit of open files → number of calls, and the unit's setting for a higher limit. Pure."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """The registry and its licences → findings. Pure; no finding contains a telephone number."""
 
-from __future__ import annotations
-
 import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Runs checks in parallel. A check that crashes or hangs becomes a finding, and does not stop the others."""
 
-from __future__ import annotations
-
 import queue
 import threading
 import time

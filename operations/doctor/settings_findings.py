@@ -1,7 +1,5 @@
 """The settings of the fleet and the edition that this node uses; the trunks of emergency calls. Pure."""
 
-from __future__ import annotations
-
 from idtone.core.settings.settings import Settings
 from idtone.core.settings.shared_settings import differing
 from idtone.core.translation import Message

@@ -1,7 +1,5 @@
 """The sound files, fallback.conf and the journal, with their access rights → findings. Pure."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Checks of the files that the service and Asterisk share: sounds, fallback.conf, journal. I/O, like `checks`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final

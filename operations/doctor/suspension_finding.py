@@ -1,7 +1,5 @@
 """The finding on this node's own suspensions. Pure; it names no telephone number."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final

@@ -1,7 +1,5 @@
 """The inventory of a fleet, `fleet.yaml`: its nodes and dispatchers, each with the prefix for remote commands."""
 
-from __future__ import annotations
-
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -4,8 +4,6 @@ A destination is taken out as disabled (`dx`). Inactive would not be enough: Kam
 OPTIONS (ds_probing_mode 1) and activates them when they answer, but it does not probe disabled ones.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final

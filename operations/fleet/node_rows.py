@@ -1,7 +1,5 @@
 """The rows of a table of nodes, for the terminal and for the console. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -1,7 +1,5 @@
 """The nodes that use a wanted registry, with its suspensions. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Upgrade of a fleet's nodes one after the other, up to the first fault. I/O through `Runner`."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

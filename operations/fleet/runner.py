@@ -1,7 +1,5 @@
 """Runs commands, on this machine or, with a prefix such as ssh, on others. I/O."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Display of two files of settings that differ. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

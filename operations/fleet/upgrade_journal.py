@@ -10,8 +10,6 @@ stopped.
 One JSON object a line. It holds no telephone numbers and no output of a command.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
@@ -23,7 +21,6 @@ from typing import Any, BinaryIO
 
 from idtone.core.errors import UsageError
 from idtone.core.files import writing
-from idtone.core.translation import Message
 
 from .upgrade_rules import Before, Step
 
@@ -94,14 +91,12 @@ def opened(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
     try:
         file = path.open("a+b")
     except OSError as error:
-        raise UsageError(Message("{path}: cannot be opened: {reason}", path=path, reason=error.strerror)) from error
+        raise UsageError("{path}: cannot be opened: {reason}", path=path, reason=error.strerror) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(
-                Message("{path}: another upgrade of this fleet runs; wait for its end", path=path)
-            ) from error
+            raise UsageError("{path}: another upgrade of this fleet runs; wait for its end", path=path) from error
         file.seek(0)
         octets = file.read()
         if octets and not octets.endswith(b"\n"):  # the machine failed while it was written
@@ -118,11 +113,9 @@ def _entries(octets: bytes, path: Path) -> Iterator[Entry]:
                 Before.from_json(entry["before"])
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                Message(
-                    "{path}:{line}: is not a line of a journal of upgrades; name another --journal, or remove it",
-                    path=path,
-                    line=number,
-                )
+                "{path}:{line}: is not a line of a journal of upgrades; name another --journal, or remove it",
+                path=path,
+                line=number,
             ) from error
         yield entry
 

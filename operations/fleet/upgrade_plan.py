@@ -1,7 +1,5 @@
 """The plan of a rolling upgrade, command by command. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The rules of a rolling upgrade: its steps, a node's report, and the faults. Pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field

@@ -96,11 +96,8 @@ def setup(
     if undo_all:
         if given := ", ".join(f"--{name}" for name in _NOT_FOR_UNDO if command_line.is_written(context, name)):
             raise UsageError(
-                Message(
-                    "--undo does not go with {options}: it restores what the copies hold (--copies); "
-                    "leave out the rest",
-                    options=given,
-                )
+                "--undo does not go with {options}: it restores what the copies hold (--copies); leave out the rest",
+                options=given,
             )
         _undo(asterisk_etc, copies, yes, as_json, out)
         return
@@ -149,10 +146,10 @@ def setup(
 def _number() -> str:
     """The forwarding number of the call. Raises UsageError: Asterisk would read other texts as further arguments."""
     is_asked = sys.stdin.isatty()
-    text = typer.prompt(translated(Message("forwarding number")), err=True) if is_asked else sys.stdin.readline()
+    text = typer.prompt(translated("forwarding number"), err=True) if is_asked else sys.stdin.readline()
     number = parse(text.strip())
     if not number.known or number.kind is NumberKind.EMERGENCY:
-        raise UsageError(Message("the call needs a forwarding number; write it like 0312345678"))
+        raise UsageError("the call needs a forwarding number; write it like 0312345678")
     return str(text.strip())
 
 
@@ -181,7 +178,7 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
     found = runs(copies, COMMAND)
     if not as_json:
         names = joined(", ", map(str, found)) if found else Message("nothing")
-        out.print(Text(translated(Message("to undo: {names}", names=names))), soft_wrap=True)
+        out.print(Text(translated("to undo: {names}", names=names)), soft_wrap=True)
     for hook in filter(None, map(removed_hook, found)):
         _refuse_used_hook(hook.parent)
     all_of_it = Undone()
@@ -194,9 +191,9 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
         command_line.print_json({"runs": list(map(str, found)), "restored": all_of_it.restored, "left": all_of_it.left})
     else:
         for path in all_of_it.restored:
-            out.print(Text(translated(Message("as before: {path}", path=path))), soft_wrap=True)
+            out.print(Text(translated("as before: {path}", path=path)), soft_wrap=True)
         for path, why in all_of_it.left.items():
-            out.print(Text(translated(Message("left: {path}: {why}", path=path, why=why))), soft_wrap=True)
+            out.print(Text(translated("left: {path}: {why}", path=path, why=why)), soft_wrap=True)
     if all_of_it.left:
         command_line.exit_negative()
 
@@ -208,11 +205,9 @@ def _refuse_used_hook(folder: Path) -> None:
     if calls := hook_calls(folder, AsteriskConsole(folder)):
         shown = [*calls[:_MOST_SHOWN], *(["…"] if len(calls) > _MOST_SHOWN else [])]
         raise UsageError(
-            Message(
-                "nothing is undone: the dialplan still calls the hook, and without it these calls would fail: "
-                "{places}; change or remove these lines, then: asterisk -rx 'dialplan reload', and run this again",
-                places=", ".join(shown),
-            )
+            "nothing is undone: the dialplan still calls the hook, and without it these calls would fail: "
+            "{places}; change or remove these lines, then: asterisk -rx 'dialplan reload', and run this again",
+            places=", ".join(shown),
         )
 
 
@@ -237,7 +232,7 @@ def _show_found(found: Plan, out: Console) -> None:
 
 def _show_left(left: Mapping[str, str], out: Console) -> None:
     for why in left.values():
-        out.print(Text(translated(Message("left to you: {why}", why=why))), soft_wrap=True)
+        out.print(Text(translated("left to you: {why}", why=why)), soft_wrap=True)
 
 
 def _in_words(trial: TrialCall) -> Message:

@@ -1,7 +1,5 @@
 """The parts that a PBX lacks for idtone, as groups of changes. I/O, read only."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd
@@ -122,7 +120,7 @@ def plan(wishes: Wishes) -> Plan:
         said = console.settings()
     except ChangeError as error:
         raise UsageError(
-            Message("Asterisk does not answer: {error}; start it, or name its folder: --asterisk-etc DIR", error=error)
+            "Asterisk does not answer: {error}; start it, or name its folder: --asterisk-etc DIR", error=error
         ) from error
     if refused := unsupported(said.get("Version", "")):
         raise UsageError(refused)
@@ -130,10 +128,8 @@ def plan(wishes: Wishes) -> Plan:
         pwd.getpwnam(wishes.user)
     except KeyError as error:
         raise UsageError(
-            Message(
-                "this machine has no user {user}: adduser --system --ingroup asterisk {user}; or name another: --user",
-                user=wishes.user,
-            )
+            "this machine has no user {user}: adduser --system --ingroup asterisk {user}; or name another: --user",
+            user=wishes.user,
         ) from error
     group = _group(said, folder)
     new, settings = _settings(wishes)
@@ -182,7 +178,7 @@ def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
         ):
             if wish not in (None, str(value)):
                 file = settings_files(wishes.config)[-1]
-                raise UsageError(Message("{config} has another {key}; change it there", config=file, key=key))
+                raise UsageError("{config} has another {key}; change it there", config=file, key=key)
         return None, settings
     keys: dict[str, str | Mapping[str, str | None] | None] = {
         "ari": {
@@ -292,7 +288,7 @@ def _own_files(wishes: Wishes, new: str | None, settings: Settings, secret: str)
     if settings.ari.password is not None:
         return changes  # from the environment
     if path is None:
-        raise ChangeError(Message("In {config}: `ari: {{password_file: FILE}}`; then run this again", config=config))
+        raise ChangeError("In {config}: `ari: {{password_file: FILE}}`; then run this again", config=config)
     before = observe_machine.content(path)
     if secret and (before or b"").decode("utf-8", "replace").strip() != secret:
         changes.append(FileChange(path, before, f"{secret}\n".encode(), 0o600, wishes.user, is_secret=True))
@@ -335,12 +331,10 @@ def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
     unit = open_files.unit_of(groups) if SYSTEMD.is_dir() else None
     if unit is None:
         raise ChangeError(
-            Message(
-                "{limit} open files carry {carried} calls, {wanted} are wanted: raise it where you start Asterisk",
-                limit=limit,
-                carried=open_files.calls_for(limit),
-                wanted=wanted,
-            )
+            "{limit} open files carry {carried} calls, {wanted} are wanted: raise it where you start Asterisk",
+            limit=limit,
+            carried=open_files.calls_for(limit),
+            wanted=wanted,
         )
     path, text, files = open_files.drop_in(unit, UNITS), open_files.setting(wanted), open_files.limit_for(wanted)
     changes: list[Change] = []
@@ -360,7 +354,7 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
     beside = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
     program = shutil.which("idtone") or shutil.which("idtone", path=beside)
     if program is None:
-        raise ChangeError(Message("there is no program idtone in PATH"))
+        raise ChangeError("there is no program idtone in PATH")
     config, sounds = wishes.config.absolute(), settings.sounds.directory
     changes: list[Change] = []
     timers = (TIMER, CANARY_TIMER, BACKUP_TIMER, DOCTOR_TIMER, TROUBLE_TIMER)

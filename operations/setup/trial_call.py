@@ -4,8 +4,6 @@ The extensions are created in Asterisk's console and removed afterwards. The num
 request: on a command line other users could read it.
 """
 
-from __future__ import annotations
-
 import math
 import secrets
 import time
@@ -17,7 +15,6 @@ from typing import Final
 
 from idtone.core.errors import AriError, ChangeError, UsageError
 from idtone.core.settings.settings import AriSettings
-from idtone.core.translation import Message
 from idtone.tones.profile import CALL_LIMIT_MS, Profile
 from idtone.tones.verification.report import ToneVerdict
 
@@ -56,7 +53,7 @@ def place(
     name = f"idtone-trial-{secrets.token_hex(4)}"
     spool = console.settings().get("Spool directory")
     if spool is None:
-        raise UsageError(Message("Asterisk does not say where its spool folder is"))
+        raise UsageError("Asterisk does not say where its spool folder is")
     recording = Path(spool, f"{name}.sln")
     try:
         with _recorder(console), _extensions(console, name, recording, _listen_s(profiles.values())):
@@ -80,7 +77,7 @@ def _recorder(console: AsteriskConsole) -> Iterator[None]:
         return
     console.run(f"module load {_RECORD}")
     if _RECORD not in console.running():
-        raise UsageError(Message("Asterisk cannot load {module}, which records the call", module=_RECORD))
+        raise UsageError("Asterisk cannot load {module}, which records the call", module=_RECORD)
     try:
         yield
     finally:
@@ -136,7 +133,7 @@ def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Call
             if own == name:
                 status, _, reason = words.partition(":")
                 return status, reason
-    raise UsageError(Message("the call did not end within {seconds:g} s; see Asterisk's log", seconds=PATIENCE_S))
+    raise UsageError("the call did not end within {seconds:g} s; see Asterisk's log", seconds=PATIENCE_S)
 
 
 def _received(recording: Path, ending: tuple[str, str], profiles: dict[str, Profile]) -> TrialCall:

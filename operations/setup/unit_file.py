@@ -1,7 +1,5 @@
 """The systemd units of the service and of the registry's update, for this machine. Pure."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

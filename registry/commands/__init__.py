@@ -1,7 +1,5 @@
 """`idtone registry`: the content of a registry."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 
 app = command_line.group("The registry (YAML): licences for sounds and numbers, and suspended numbers.")

@@ -1,7 +1,5 @@
 """A display of progress while a command reads and checks a registry, because a million numbers take seconds."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 
 from idtone.core.terminal import command_line

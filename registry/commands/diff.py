@@ -27,9 +27,7 @@ def diff(
     roles = [_role(path) for path in (old, new)]
     if roles[0] != roles[1]:
         raise UsageError(
-            Message(
-                "{old} and {new} are of two kinds; name two registries, or two files of suspensions", old=old, new=new
-            )
+            "{old} and {new} are of two kinds; name two registries, or two files of suspensions", old=old, new=new
         )
     kind = KINDS[roles[0]]
     with checking():

@@ -10,7 +10,6 @@ import typer
 
 from idtone.core.japan import end_words
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
 
 from ..trust.licensed_operators import read_site
 
@@ -25,26 +24,18 @@ def operators(
     if as_json:
         command_line.print_json(listed)
         return
-    print(
-        translated(
-            Message(
-                "{association}, registry version {registry_version}, issued {issued}",
-                association=listed["association"],
-                registry_version=listed["registry_version"],
-                issued=listed["issued"],
-            )
-        )
+    command_line.say(
+        "{association}, registry version {registry_version}, issued {issued}",
+        association=listed["association"],
+        registry_version=listed["registry_version"],
+        issued=listed["issued"],
     )
     for operator in listed["operators"]:
         print(f"{operator['name']['ja']} / {operator['name']['en']}")
         for licence in operator["licences"]:
-            print(
-                translated(
-                    Message(
-                        "  {id}: {directions}, until {valid_until}",
-                        id=licence["id"],
-                        directions=", ".join(licence["directions"]),
-                        valid_until=end_words(licence["valid_until"]),
-                    )
-                )
+            command_line.say(
+                "  {id}: {directions}, until {valid_until}",
+                id=licence["id"],
+                directions=", ".join(licence["directions"]),
+                valid_until=end_words(licence["valid_until"]),
             )

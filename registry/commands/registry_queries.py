@@ -72,7 +72,7 @@ def check(
     if as_json:
         command_line.print_json({"file": str(path), "good": True, "faults": [], **totals})
     else:
-        print(translated(Message("{path}: good", path=path)))
+        command_line.say("{path}: good", path=path)
         for name, total in totals.items():
             print(f"  {name:<11} {total:,}")
 
@@ -137,12 +137,10 @@ def show(
     """
     now = datetime.now(UTC)
     if number and member is not None:
-        raise UsageError(Message("MEMBER and --number cannot go together; choose one"))
+        raise UsageError("MEMBER and --number cannot go together; choose one")
     text = read_text(file) if file and not file.is_dir() else ""
     if file and _kind(text) is _Kind.APPLICATION:
-        raise UsageError(
-            Message("{file} is an application, not a registry; check it with `idtone registry check`", file=file)
-        )
+        raise UsageError("{file} is an application, not a registry; check it with `idtone registry check`", file=file)
     if file and text and _kind(text) is _Kind.SUSPENSIONS:
         with checking():
             stopped = suspension_reports(parse_suspensions(text, str(file)).suspensions, now)
@@ -161,11 +159,11 @@ def show(
         if as_json:
             command_line.print_json(found)
         elif found["holder"] is None:
-            print(translated(Message("no member holds the number")))
+            command_line.say("no member holds the number")
         else:
             command_line.screen().print(_tree(found, document))
             if found["porting"]:
-                print(translated(Message("porting: {porting}", porting=porting_words(found["porting"]))))
+                command_line.say("porting: {porting}", porting=porting_words(found["porting"]))
         if found["holder"] is None:
             command_line.exit_negative()
         return
@@ -176,9 +174,7 @@ def show(
         return
     chosen = next((entry for entry in document.members if entry.id == member), None)
     if chosen is None:
-        raise UsageError(
-            Message("the registry has no member {member!r}. Without MEMBER this command lists them", member=member)
-        )
+        raise UsageError("the registry has no member {member!r}. Without MEMBER this command lists them", member=member)
     one = member_report(chosen, now)
     _print(one, member_lines(one), as_json)
 

@@ -1,7 +1,5 @@
 """Sends signed documents to the association's desk over HTTPS."""
 
-from __future__ import annotations
-
 import json
 from http import HTTPStatus
 from typing import Any, Final
@@ -95,19 +93,17 @@ def _answer(settings: Settings, method: str, path: str, octets: bytes | None) ->
             status, body = answer.status, answer.read(ANSWER_LIMIT)
     except urllib3.exceptions.HTTPError as error:
         raise TrustError(
-            Message("{desk}: the desk cannot be reached ({reason}); try again later", desk=desk, reason=_short(error))
+            "{desk}: the desk cannot be reached ({reason}); try again later", desk=desk, reason=_short(error)
         ) from error
     try:
         content = json.loads(body)
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise TrustError(
-            Message("{desk}: is not the association's desk (HTTP status {status})", desk=desk, status=status)
-        )
+        raise TrustError("{desk}: is not the association's desk (HTTP status {status})", desk=desk, status=status)
     if status != HTTPStatus.OK:
         reason = str(content.get("error", status))[:500]
-        raise TrustError(Message("the desk refuses the document: {reason}", reason=reason))
+        raise TrustError("the desk refuses the document: {reason}", reason=reason)
     return content
 
 

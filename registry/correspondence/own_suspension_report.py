@@ -12,7 +12,6 @@ from pydantic import Field, ValidationError
 
 from idtone.core.documents import Model
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 
 from ..model import Moment, Text
 
@@ -39,4 +38,4 @@ class OwnSuspensionReport(Model):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise TrustError(Message("the content is not that of a {kind}", kind=KIND)) from error
+            raise TrustError("the content is not that of a {kind}", kind=KIND) from error

@@ -9,8 +9,6 @@ The second line is canonical JSON (RFC 8785). A node signs with the key of its l
 apart from a checkpoint, which that key signs too. The registry names the keys of each member (`members[].keys`).
 """
 
-from __future__ import annotations
-
 import json
 import re
 import secrets
@@ -59,7 +57,7 @@ def sign_document(kind: str, member: str, content: Mapping[str, Any], signer: No
     try:
         line = rfc8785.dumps(fields).decode()
     except (rfc8785.CanonicalizationError, UnicodeError) as error:
-        raise TrustError(Message("the content of the document has no canonical JSON (RFC 8785)")) from error
+        raise TrustError("the content of the document has no canonical JSON (RFC 8785)") from error
     text = f"{HEADER}\n{line}\n"
     return str(Note(text, (signer.sign(text),))).encode()
 
@@ -74,13 +72,10 @@ def verified_document(octets: bytes, keys_of: Callable[[str], Iterable[VerifierK
         fields = _fields(note.text)
         keys = note.signed_by(keys_of(fields["member"]))
     except ProofError as error:
-        raise TrustError(Message("{what}: {error}", what=_STRANGE, error=error)) from error
+        raise TrustError("{what}: {error}", what=_STRANGE, error=error) from error
     if not keys:
         raise TrustError(
-            Message(
-                "the document is not signed by a key that the registry names for member {member!r}",
-                member=fields["member"],
-            )
+            "the document is not signed by a key that the registry names for member {member!r}", member=fields["member"]
         )
     return SignedDocument(
         fields["kind"],

@@ -11,7 +11,6 @@ from pydantic import Field, ValidationError, model_validator
 
 from idtone.core.documents import Model
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 
 from ..model import Moment, Sha256, Text
 
@@ -56,4 +55,4 @@ class SuspensionConfirmation(Model):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise TrustError(Message("the content is not that of a {kind}", kind=KIND)) from error
+            raise TrustError("the content is not that of a {kind}", kind=KIND) from error

@@ -3,8 +3,6 @@
 A number belongs to one customer at a time, and so does a line. Otherwise one customer could present another's numbers.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter

@@ -1,7 +1,5 @@
 """Reads the rows of a query from a database: SQLite, PostgreSQL, or MariaDB and MySQL, each by its own driver."""
 
-from __future__ import annotations
-
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence

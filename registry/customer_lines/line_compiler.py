@@ -7,8 +7,6 @@ Standard output has the compiled table (exit 0), the faults as JSON (exit 1), or
 3).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The table of lines as a file: the numbers that each endpoint or account code of a customer may present."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import date

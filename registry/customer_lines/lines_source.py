@@ -1,7 +1,5 @@
 """Keeps the last good edition of the table of lines, also for the next start, when its source may be unreachable."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import threading

@@ -1,7 +1,5 @@
 """Reads the table of lines from its source: a YAML file, or a database."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -8,8 +8,6 @@ has that number: a number in the field "Outbound CID" alone is not enough.
 to its tenant. The tenant is the customer.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 

@@ -1,7 +1,5 @@
 """The rows of a database's query as entries. Pure; a fault names the row and the column."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final

@@ -6,8 +6,6 @@ added to a suspension (approved, lifted, a duty closed), so nodes agree in whate
 itself says when it began to refuse the calls.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

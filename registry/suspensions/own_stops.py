@@ -1,7 +1,5 @@
 """The look-up of the numbers that this node's operator has stopped: `OwnStops` of the decision. Pure."""
 
-from __future__ import annotations
-
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence

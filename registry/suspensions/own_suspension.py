@@ -275,13 +275,13 @@ def approved(one: OwnSuspension, by: Act) -> OwnSuspension:
     if one.lift_asked and not one.lifted and one.stops:
         _another(by, one.lift_asked)
         return one.model_copy(update={"lifted": by})
-    raise UsageError(Message("{id} is {state}; nothing of it waits for an approval", id=one.id, state=one.words))
+    raise UsageError("{id} is {state}; nothing of it waits for an approval", id=one.id, state=one.words)
 
 
 def _another(by: Act, asked: Act) -> None:
     # By name too: one person's accounts on two nodes may have different user ids.
     if by.by == asked.by or not by.person.is_another_than(asked.person):
-        raise UsageError(Message("{name} has asked for this; another person has to approve it", name=by.by))
+        raise UsageError("{name} has asked for this; another person has to approve it", name=by.by)
 
 
 def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
@@ -291,9 +291,7 @@ def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
     if one.state is SuspensionState.ASKED:
         return one.model_copy(update={"withdrawn": by})
     if not one.stops:
-        raise UsageError(
-            Message("{id} is {state} already; no call is refused because of it", id=one.id, state=one.words)
-        )
+        raise UsageError("{id} is {state} already; no call is refused because of it", id=one.id, state=one.words)
     return one.model_copy(update={"lifted" if persons == 1 else "lift_asked": by})
 
 
@@ -332,7 +330,7 @@ def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) ->
 def closed(one: OwnSuspension, kind: DutyKind, by: Act, on: date, document: str) -> OwnSuspension:
     """The suspension after one of its duties was closed. Raises UsageError."""
     if all(duty.kind is not kind for duty in one.open_duties()):
-        raise UsageError(Message("{id} has no open duty {kind}", id=one.id, kind=Message(DUTY_WORDS[kind])))
+        raise UsageError("{id} has no open duty {kind}", id=one.id, kind=Message(DUTY_WORDS[kind]))
     done = {"closed": by, "on": on, "document": document}
     duties = tuple(each.model_copy(update=done) if each.kind is kind else each for each in one.duties)
     return one.model_copy(update={"duties": duties})

@@ -4,8 +4,6 @@ Each is a `duty` about the id of the suspension. It names no telephone number. F
 token of the day, so a person with the key of that day can say whether the act is about a certain number.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final

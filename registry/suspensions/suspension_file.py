@@ -5,8 +5,6 @@ The commands and the service change the file under a lock. Each change is one st
 dies meanwhile.
 """
 
-from __future__ import annotations
-
 import fcntl
 import logging
 import os
@@ -19,7 +17,6 @@ from pydantic import ValidationError
 
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import open_private, replace_private
 from idtone.ledger.store.sqlite import path_of
 
@@ -44,19 +41,15 @@ def read_suspensions(path: Path) -> OwnSuspensions:
         return OwnSuspensions()
     except OSError as error:
         raise UsageError(
-            Message(
-                "{path}: cannot be read: {reason}; run this as the service's user", path=path, reason=error.strerror
-            )
+            "{path}: cannot be read: {reason}; run this as the service's user", path=path, reason=error.strerror
         ) from error
     except ValidationError:
         found = OwnSuspensions(format=0)  # its message would quote numbers
     if found.format != FORMAT:
         raise UsageError(
-            Message(
-                "{path}: is damaged, or of another version; restore it, or remove it and enter this node's suspensions "
-                "again (`idtone suspend`): `idtone ledger list` names them",
-                path=path,
-            )
+            "{path}: is damaged, or of another version; restore it, or remove it and enter this node's suspensions "
+            "again (`idtone suspend`): `idtone ledger list` names them",
+            path=path,
         )
     return found
 
@@ -89,11 +82,9 @@ def changing(path: Path) -> Iterator[SuspensionDraft]:
             os.close(descriptor)
     except OSError as error:
         raise UsageError(
-            Message(
-                "{path}: cannot be written: {reason}; run this as the user that `idtone serve` runs as",
-                path=path,
-                reason=error.strerror,
-            )
+            "{path}: cannot be written: {reason}; run this as the user that `idtone serve` runs as",
+            path=path,
+            reason=error.strerror,
         ) from error
 
 

@@ -1,7 +1,5 @@
 """The paper for the police about one suspension of this node, in Japanese and English. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final

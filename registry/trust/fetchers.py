@@ -1,7 +1,5 @@
 """Fetches the signed registry from a folder, a mounted share, or HTTPS. `publication_client` verifies it."""
 
-from __future__ import annotations
-
 import logging
 import os
 import stat

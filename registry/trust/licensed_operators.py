@@ -12,8 +12,6 @@ proof/timestamp.json  that this is the latest
 The site can leave an operator out. It cannot add one, or change what the list says of it.
 """
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +22,6 @@ from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from idtone.core.errors import TrustError
 from idtone.core.files import reading
-from idtone.core.translation import Message
 
 from . import tuf_roles
 from .roots import followed, read_metadata, read_root
@@ -52,9 +49,9 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
         is_signed = _is_part(found, signed)
         ends = datetime.fromisoformat(signed["counts_until"])
     except (UnsignedMetadataError, LengthOrHashMismatchError, KeyError, TypeError, ValueError) as error:
-        raise TrustError(Message("{folder}: is not what the association signed", folder=folder)) from error
+        raise TrustError("{folder}: is not what the association signed", folder=folder) from error
     if not is_signed:
-        raise TrustError(Message("{folder}: is not what the association signed", folder=folder))
+        raise TrustError("{folder}: is not what the association signed", folder=folder)
     versions = {name: meta.version for name, meta in snapshot.signed.meta.items()}
     together = (
         timestamp.signed.snapshot_meta.version == snapshot.signed.version
@@ -62,9 +59,9 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
         and versions.get(f"{tuf_roles.REGISTRY}.json") == registry.signed.version
     )
     if not together:
-        raise TrustError(Message("{folder}: mixes files of several editions; look for a newer list", folder=folder))
+        raise TrustError("{folder}: mixes files of several editions; look for a newer list", folder=folder)
     if now >= min(ends, *(one.signed.expires for one in (root, targets, registry, snapshot, timestamp))):
-        raise TrustError(Message("{folder}: has expired; look for a newer list", folder=folder))
+        raise TrustError("{folder}: has expired; look for a newer list", folder=folder)
     return dict(found)
 
 

@@ -4,8 +4,6 @@ Either a whole consistent generation is taken, or nothing. python-tuf verifies i
 holds the versions seen so far, so that no older version is taken after a restart.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl
@@ -26,7 +24,6 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from idtone.core.errors import TrustError
 from idtone.core.files import replace_durably
-from idtone.core.translation import Message
 
 from ..used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
 from . import tuf_roles
@@ -103,18 +100,14 @@ class Published:
 
     def _unreadable(self, file: str) -> TrustError:
         return TrustError(
-            Message(
-                "{path}: cannot be read; remove the folder {folder}", path=self.path(file), folder=self.folder.parent
-            )
+            "{path}: cannot be read; remove the folder {folder}", path=self.path(file), folder=self.folder.parent
         )
 
     def _changed(self, file: str) -> TrustError:
         return TrustError(
-            Message(
-                "{path}: was changed here; remove the folder {folder} to fetch it again",
-                path=self.path(file),
-                folder=self.folder.parent,
-            )
+            "{path}: was changed here; remove the folder {folder} to fetch it again",
+            path=self.path(file),
+            folder=self.folder.parent,
         )
 
     def read(self, file: str) -> str:
@@ -126,7 +119,7 @@ class Published:
         try:
             return octets.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise TrustError(Message("{path}: is not UTF-8", path=self.path(file))) from error
+            raise TrustError("{path}: is not UTF-8", path=self.path(file)) from error
 
 
 def trusted_root(path: Path) -> bytes:
@@ -138,11 +131,9 @@ def trusted_root(path: Path) -> bytes:
         is_root = False
     if not is_root:
         raise TrustError(
-            Message(
-                "{path}: is not the root file of an association; replace it by the file that your "
-                "association handed out, and compare its digest",
-                path=path,
-            )
+            "{path}: is not the root file of an association; replace it by the file that your "
+            "association handed out, and compare its digest",
+            path=path,
         )
     return octets
 
@@ -215,10 +206,7 @@ class PublicationClient:
             raise self._not_ours(error) from error
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise TrustError(
-                Message(
-                    "{cache}: the cached registry cannot be read; remove the folder to fetch it again",
-                    cache=self._cache,
-                )
+                "{cache}: the cached registry cannot be read; remove the folder to fetch it again", cache=self._cache
             ) from error
 
     def usable(self) -> None:
@@ -242,14 +230,11 @@ class PublicationClient:
 
     def _not_ours(self, error: PermissionError) -> TrustError:
         return TrustError(
-            Message(
-                "{path}: {reason}, but the service keeps the registry in {cache}; run as root: "
-                "chown -R {user}: {cache}",
-                path=error.filename or self._cache,
-                reason=error.strerror,
-                cache=self._cache,
-                user=_name(os.geteuid()),
-            )
+            "{path}: {reason}, but the service keeps the registry in {cache}; run as root: chown -R {user}: {cache}",
+            path=error.filename or self._cache,
+            reason=error.strerror,
+            cache=self._cache,
+            user=_name(os.geteuid()),
         )
 
     def _refuse_root(self) -> None:
@@ -260,12 +245,10 @@ class PublicationClient:
         owner = folder.stat().st_uid
         if os.geteuid() == 0 and owner:
             raise TrustError(
-                Message(
-                    "{folder} belongs to the user {user}, whom root's files would lock out; run this as this user: "
-                    "sudo -u {user} idtone …",
-                    folder=folder,
-                    user=_name(owner),
-                )
+                "{folder} belongs to the user {user}, whom root's files would lock out; run this as this user: "
+                "sudo -u {user} idtone …",
+                folder=folder,
+                user=_name(owner),
             )
 
     def update(self) -> Published:
@@ -329,11 +312,9 @@ class PublicationClient:
             path = next((path for path in signed.targets if path.startswith(begin)), None)
             if path is None:
                 raise TrustError(
-                    Message(
-                        "{source}: no master of {tone} is published; ask the association for it",
-                        source=self.source,
-                        tone=tone,
-                    )
+                    "{source}: no master of {tone} is published; ask the association for it",
+                    source=self.source,
+                    tone=tone,
                 )
             copy = folder / path.rpartition("/")[2]
             self._deadline.within(FILE_S)
@@ -395,12 +376,10 @@ class PublicationClient:
     def _signed(self, updater: Updater, file: str) -> TargetFile:
         target = updater.get_targetinfo(file)
         if target is None or not _SHA256.fullmatch(target.hashes.get("sha256", "")):
-            raise TrustError(Message("{source}: {file} is not signed by its role", source=self.source, file=file))
+            raise TrustError("{source}: {file} is not signed by its role", source=self.source, file=file)
         if target.length > LARGEST:
             raise TrustError(
-                Message(
-                    "{source}: {file} is larger than {largest} octets", source=self.source, file=file, largest=LARGEST
-                )
+                "{source}: {file} is larger than {largest} octets", source=self.source, file=file, largest=LARGEST
             )
         return target
 
@@ -424,12 +403,10 @@ class PublicationClient:
             listed = [keys[keyid].keyval["public"] for keyid in parent.get_delegated_role(name).keyids if keyid in keys]
             if any(listed.count(key) > 1 for key in listed):
                 raise TrustError(
-                    Message(
-                        "{source} is not what the association signed: one key of {name} is listed as two; ask "
-                        "the association to rotate its keys",
-                        source=self.source,
-                        name=name,
-                    )
+                    "{source} is not what the association signed: one key of {name} is listed as two; ask "
+                    "the association to rotate its keys",
+                    source=self.source,
+                    name=name,
                 )
 
     def keep(self, published: Published, stops_of: Published | None = None) -> None:
@@ -458,19 +435,13 @@ class PublicationClient:
         try:
             yield
         except DownloadError as error:
-            raise TrustError(
-                Message("{source} cannot be read: {error}", source=self.source, error=_inmost(error))
-            ) from error
+            raise TrustError("{source} cannot be read: {error}", source=self.source, error=_inmost(error)) from error
         except RepositoryError as error:
             raise TrustError(
-                Message(
-                    "{source} is not what the association signed: {error}", source=self.source, error=_inmost(error)
-                )
+                "{source} is not what the association signed: {error}", source=self.source, error=_inmost(error)
             ) from error
         except OSError as error:
-            raise TrustError(
-                Message("{file}: {reason}", file=error.filename or self._cache, reason=error.strerror)
-            ) from error
+            raise TrustError("{file}: {reason}", file=error.filename or self._cache, reason=error.strerror) from error
 
 
 def _as_kept(published: Published) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The association's root metadata: a copy from a trusted source, and the versions that follow it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,6 @@ from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 
 
 def read_root(path: Path) -> Metadata[Root]:
@@ -22,11 +19,11 @@ def read_metadata(path: Path, kind: type[Any]) -> Metadata[Any]:
     try:
         found = Metadata[Any].from_bytes(path.read_bytes())
     except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except RepositoryError as error:
-        raise TrustError(Message("{path}: is not what the association signed", path=path)) from error
+        raise TrustError("{path}: is not what the association signed", path=path) from error
     if type(found.signed) is not kind:
-        raise TrustError(Message("{path}: is not the association's {kind}", path=path, kind=kind.__name__.lower()))
+        raise TrustError("{path}: is not the association's {kind}", path=path, kind=kind.__name__.lower())
     return found
 
 

@@ -11,8 +11,6 @@
 There are three sets of keys: the duty staff can stop the calls of a number at night, but cannot grant a licence.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum

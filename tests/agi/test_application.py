@@ -1,7 +1,5 @@
 """Requests of the hook over AGI and their answers, with an evidence store that fails on demand."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Commands and responses as octets, without pyst2's side effects."""
 
-from __future__ import annotations
-
 import io
 import signal
 import sys

@@ -1,7 +1,5 @@
 """The codec, the server and the relay against a real Asterisk, and callers that inject values into its lines."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import sys

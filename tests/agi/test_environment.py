@@ -1,7 +1,5 @@
 """The reader of AGI environments: it accepts what Asterisk sends, and no injected lines."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The relay between a program's two pipes and the service, run by a fake Asterisk that misbehaves."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys

@@ -1,7 +1,5 @@
 """The FastAGI server over real sockets, with peers that misbehave."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -1,7 +1,5 @@
 """Every ending of a request, and all requests of the application, against a fake Asterisk that fails on demand."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """Asterisk's version, read from the text that it prints."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

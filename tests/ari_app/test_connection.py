@@ -1,7 +1,5 @@
 """The connection against the real Asterisk, and against servers that misbehave."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

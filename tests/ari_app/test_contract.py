@@ -1,7 +1,5 @@
 """Behaviour of Asterisk that the application relies on, tested against the fake one and the real one."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager

@@ -3,8 +3,6 @@
 `make bench-timers`; not in `make test`, which would wait for it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from itertools import product
 

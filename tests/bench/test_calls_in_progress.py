@@ -1,7 +1,5 @@
 """Calls in progress, beside everything that happens to the service. `make bench-progress` keeps 3,000 of them up."""
 
-from __future__ import annotations
-
 import pytest
 
 from bench.calls_in_progress import bench, measure

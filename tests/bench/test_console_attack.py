@@ -1,7 +1,5 @@
 """The page on the console's security has the results of the bench."""
 
-from __future__ import annotations
-
 from bench import console_attack_page, page_tables
 from bench.console_attack_page import MOST_ROWS
 

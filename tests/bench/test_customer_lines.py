@@ -1,7 +1,5 @@
 """The bench of the table of lines measures what it says."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from bench import customer_lines

@@ -1,7 +1,5 @@
 """The model of a fleet, which calculates from the cost of one call."""
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -1,7 +1,5 @@
 """The bench of phones of other makers: its judgement, and its table on the pages."""
 
-from __future__ import annotations
-
 import re
 import socket
 import time

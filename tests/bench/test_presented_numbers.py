@@ -1,7 +1,5 @@
 """The numbers that `make bench-numbers` offers, and the results that it counts as wrong."""
 
-from __future__ import annotations
-
 from collections import Counter
 from datetime import UTC, datetime
 from functools import cache

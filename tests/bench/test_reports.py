@@ -1,7 +1,5 @@
 """The reports of the bench are real ones, and its commands find them."""
 
-from __future__ import annotations
-
 import io
 import json
 from datetime import UTC, datetime

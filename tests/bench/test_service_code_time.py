@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from bench.service_code_time import measure
 
 PARTS = {"event", "verdict", "answer", "journal", "writer"}

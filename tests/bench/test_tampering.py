@@ -1,7 +1,5 @@
 """The tables of the evidence pages, made from the bench's results."""
 
-from __future__ import annotations
-
 import json
 import sys
 

@@ -1,7 +1,5 @@
 """Call control: one decision per request, and the evidence that the journal's lines give."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta

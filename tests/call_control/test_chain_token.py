@@ -1,7 +1,5 @@
 """The token between the nodes of a fleet: what it binds, and how other tokens are treated."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """The fallback file: how it is written, when, and what is known of it."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import stat

@@ -1,7 +1,5 @@
 """The customers' lines as the hook reads them while the service is down."""
 
-from __future__ import annotations
-
 import hashlib
 import stat
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Text of the fallback file."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime, timedelta
 

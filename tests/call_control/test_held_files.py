@@ -1,7 +1,5 @@
 """A process that keeps the journal's files open: it keeps no line on the disk, and costs no descriptor for long."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import subprocess

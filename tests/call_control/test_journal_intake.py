@@ -1,7 +1,5 @@
 """The lines of the journal that are accepted. Asterisk's user and its group can write any line."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Reading a line of the journal with any content."""
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 

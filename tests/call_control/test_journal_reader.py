@@ -1,7 +1,5 @@
 """The files of the journal: each line is read once, and removed when its evidence is on the disk."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import itertools

@@ -1,7 +1,5 @@
 """Each line of the journal is entered once, even if services are killed at any moment."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os

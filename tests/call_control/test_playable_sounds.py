@@ -1,7 +1,5 @@
 """A sound that does not match the registry in use counts as missing."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

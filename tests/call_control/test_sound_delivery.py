@@ -1,7 +1,5 @@
 """The facts that are known of a sound. The tables follow the table in `call_control/sound_delivery.py` row by row."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 

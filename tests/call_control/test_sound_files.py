@@ -1,7 +1,5 @@
 """The state of the file that Asterisk played, known from looking at it before and afterwards."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

@@ -1,7 +1,5 @@
 """The interface by which the service is asked, and services that a test may damage."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

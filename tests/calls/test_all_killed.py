@@ -1,7 +1,5 @@
 """The service and Asterisk are killed at once: twice here, more often by `make bench-kills`."""
 
-from __future__ import annotations
-
 from lab.asterisk import Asterisk
 from lab.calls.kill_everything import kill_everything
 

@@ -1,7 +1,5 @@
 """Asterisk while the service is down, with what the service has left on it, by either interface."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The service starts while the journal holds the lines of 3,000 calls: neither new calls nor systemd wait."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The brake on real calls: a line that presents another number with each call is stopped, and nothing else is."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator

@@ -1,7 +1,5 @@
 """Texts that a caller writes into its INVITE harm neither Asterisk nor other calls, and avoid no licensed sound."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace

@@ -2,8 +2,6 @@
 thing after the other is broken.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Calls on which nobody is to hear a sound: the second leg of a chain, and numbers that the member named."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

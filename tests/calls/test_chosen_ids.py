@@ -1,7 +1,5 @@
 """Calls on channels whose ids an ARI application chose: each has its record, with the service and without it."""
 
-from __future__ import annotations
-
 import http.client
 import json
 from textwrap import dedent

@@ -1,7 +1,5 @@
 """Forwarding to destinations inside the PBX: an extension, a conference, a machine that answers."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 from itertools import product

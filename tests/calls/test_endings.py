@@ -1,7 +1,5 @@
 """Endings that are not in the table: the phone's early media, the operator's deadline, a phone that is off."""
 
-from __future__ import annotations
-
 from lab import voices
 from lab.calls.assert_heard import assert_heard_then_connected
 from lab.calls.assert_proved import POLICY, WAYS, by_both, side_by_side

@@ -1,7 +1,5 @@
 """The evidence of a real call, from the service that keeps it to a reader who has nothing but a pack."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lab.commands import printed_json

@@ -1,7 +1,5 @@
 """The fleet starts, loses a node's Asterisk while calls come, and has the evidence of all of them."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

@@ -1,7 +1,5 @@
 """`idtone-fleet upgrade` of a real node: Kamailio before it, Asterisk with a call in progress, and its service."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

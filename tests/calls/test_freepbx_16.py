@@ -1,7 +1,5 @@
 """The recipe for FreePBX on FreePBX 16, which calls its contexts by Macro(), on a real Asterisk."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

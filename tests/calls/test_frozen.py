@@ -1,7 +1,5 @@
 """The service freezes, and a supervisor that follows its unit file replaces it."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -2,8 +2,6 @@
 other programs have filled that.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil

@@ -2,8 +2,6 @@
 hundred thousand. Alone, because a slow Asterisk turns honest calls away, as it should.
 """
 
-from __future__ import annotations
-
 import pytest
 
 from bench.hostile import Plan, run

@@ -1,7 +1,5 @@
 """Every rule of `judge_call` finds the call that breaks it, and leaves a good one alone."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -2,8 +2,6 @@
 bench-kills`.
 """
 
-from __future__ import annotations
-
 import pytest
 
 from lab.asterisk import Asterisk

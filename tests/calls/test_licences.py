@@ -1,7 +1,5 @@
 """The sound and the treatment of each kind of number while the service runs, by either interface."""
 
-from __future__ import annotations
-
 import pytest
 
 from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice

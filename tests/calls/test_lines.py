@@ -1,7 +1,5 @@
 """The line between the service and Asterisk is cut or dead, or Asterisk itself dies, freezes or reloads."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import contextlib

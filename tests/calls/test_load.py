@@ -2,8 +2,6 @@
 announcement.
 """
 
-from __future__ import annotations
-
 import asyncio
 import statistics
 

@@ -1,7 +1,5 @@
 """The log of the service after every kind of call, in each form: one line a call, and no number."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

@@ -1,7 +1,5 @@
 """Effects of the phones' media on the sound: codecs, video, keys, hold."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -1,7 +1,5 @@
 """The service as a real Prometheus sees it: calls on a real Asterisk, and a hand-over."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

@@ -1,7 +1,5 @@
 """Calls from numbers that never originate, through a real Asterisk: refused by the service and without it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Calls in a codec to which this Asterisk has no transcoder: they are connected without a sound."""
 
-from __future__ import annotations
-
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import product

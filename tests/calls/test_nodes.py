@@ -2,8 +2,6 @@
 forged, old or repeated, silences a call. A number that one node stops is stopped on the other one too.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import time

@@ -1,7 +1,5 @@
 """The dialplans of docs/how-to/queues.md for transfers to outside, meeting rooms and parked calls on a real PBX."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from typing import Any
@@ -77,11 +75,17 @@ def record_of(records: list[dict[str, Any]], number: str, direction: str) -> Non
     assert record["complete"]
 
 
-async def test_a_blind_transfer_to_outside(pbx: Pbx, references: dict[str, Any]) -> None:
-    number = "09010000201"
+@pytest.mark.parametrize(
+    ("to", "number"),
+    [
+        pytest.param("09010000201", "09010000201", id="a blind transfer to outside"),
+        pytest.param("700", "09012345675", id="a parked call that nobody fetches"),
+    ],
+)
+async def test_a_call_goes_on_to_a_mobile(pbx: Pbx, references: dict[str, Any], to: str, number: str) -> None:
     async with recorded(pbx, 1) as records, network(pbx) as net:
         caller, extension = await in_the_office(net)
-        assert (await transfer.blind(extension, Uri(number, *pbx.service.asterisk.sip_address))).status == 202
+        assert (await transfer.blind(extension, Uri(to, *pbx.service.asterisk.sip_address))).status == 202
         reached = await at(net, number)
         await hears(reached, voices.CALLER)
         await caller.hangup()
@@ -139,19 +143,6 @@ async def test_a_room_calls_a_number_that_hears_the_sound_and_joins(pbx: Pbx, re
         await joined.caller.hangup()
     assert_heard(reached, references)
     record_of(records, number, "outgoing")
-
-
-async def test_a_parked_call_that_nobody_fetches_goes_on_to_a_mobile(pbx: Pbx, references: dict[str, Any]) -> None:
-    number = "09012345675"
-    async with recorded(pbx, 1) as records, network(pbx) as net:
-        caller, extension = await in_the_office(net)
-        assert (await transfer.blind(extension, Uri("700", *pbx.service.asterisk.sip_address))).status == 202
-        reached = await at(net, number)
-        await hears(reached, voices.CALLER)
-        await caller.hangup()
-        await reached.ended()
-    assert_heard(reached, references)
-    record_of(records, number, "incoming")
 
 
 async def test_a_parked_call_that_an_extension_fetches_is_not_sounded(pbx: Pbx, references: dict[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """More calls than can be served: some are rejected at once, so that the others are served well."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

@@ -2,8 +2,6 @@
 a change of the registry and a restart, until the association's own suspension is in force or it is lifted.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The called party, the caller or both hear the sound, and neither hears the other before."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """The sound at phones of other makers, and what the record says of it: the core of `make bench-phones`."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Final
 

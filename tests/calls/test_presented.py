@@ -1,7 +1,5 @@
 """Fields of a call on the trunk. None of the caller's words there shows another number than the checked one."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

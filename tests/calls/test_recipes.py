@@ -3,8 +3,6 @@
 The tests wait for what the phones see and hear, never for a time.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

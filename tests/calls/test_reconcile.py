@@ -1,7 +1,5 @@
 """Call detail records of a real Asterisk against the ledger of its calls, as docs/how-to/reconcile.md configures it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

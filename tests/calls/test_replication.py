@@ -1,7 +1,5 @@
 """Calls do not notice whether the PostgreSQL to which their evidence is replicated is there."""
 
-from __future__ import annotations
-
 import pytest
 from typer.testing import CliRunner
 

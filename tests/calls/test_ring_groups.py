@@ -1,7 +1,5 @@
 """Phones that ring together: one of them takes the call, and it alone is sounded."""
 
-from __future__ import annotations
-
 import asyncio
 
 from lab import voices

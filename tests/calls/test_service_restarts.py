@@ -1,7 +1,5 @@
 """The service dies, freezes, stops or starts, and Asterisk too, during calls."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import subprocess

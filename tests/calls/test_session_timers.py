@@ -1,7 +1,5 @@
 """Session timers (RFC 4028): a phone of either leg refreshes the session during the sound and after it."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Literal, get_args
 

@@ -1,7 +1,5 @@
 """The signed Identity of the incoming call (RFC 8224) on the trunk of a forwarded call, if a setting asks for it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

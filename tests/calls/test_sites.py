@@ -5,8 +5,6 @@ outcomes are in progress at once, by either interface. Each has one record that 
 whose times are those of the phones' clock.
 """
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import os

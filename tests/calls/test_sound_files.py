@@ -1,7 +1,5 @@
 """The evidence names the file that Asterisk played, and no sound that was not played."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """The forms of numbers with the service up: hook and service together mean the same as each of them alone."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence

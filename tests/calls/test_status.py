@@ -1,7 +1,5 @@
 """`idtone status` of a real service, during and after calls, over a hand-over, and without a service."""
 
-from __future__ import annotations
-
 import asyncio
 import fcntl
 import json

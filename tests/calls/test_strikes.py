@@ -2,8 +2,6 @@
 table.
 """
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import sqlite3

@@ -1,7 +1,5 @@
 """Faults of Asterisk, of the line between it and the service, and of the clock, at every step of the table."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 from collections import Counter

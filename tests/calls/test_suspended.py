@@ -1,7 +1,5 @@
 """A number is suspended while calls of it are in progress: they end at any step, and no other does."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import Counter

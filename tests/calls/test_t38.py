@@ -1,7 +1,5 @@
 """A called facsimile machine asks for T.38 during the sound and after it."""
 
-from __future__ import annotations
-
 import asyncio
 
 from lab import fax

@@ -1,7 +1,5 @@
 """The table of endings, compared with a real Asterisk: the acts of the parties, at every step, by either interface."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

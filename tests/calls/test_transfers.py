@@ -1,7 +1,5 @@
 """A phone asks for the transfer (REFER) of a connected call, and of one that is still sounded."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import Counter

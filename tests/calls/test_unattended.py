@@ -1,7 +1,5 @@
 """Evidence of calls that the hook handled without the service: one record for each, whatever failed."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import csv

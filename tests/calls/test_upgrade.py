@@ -1,7 +1,5 @@
 """Instances that follow each other during calls: a graceful stop, and the next one that takes over."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The audio of a called phone, as a capture, checked by the same command that an auditor uses."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -4,8 +4,6 @@ The choices come from a seed. The timing of events is part of a path, so that no
 again. For that reason a failing path is reported with its seed and as it is, and not shrunk by running others.
 """
 
-from __future__ import annotations
-
 from itertools import product
 
 import pytest

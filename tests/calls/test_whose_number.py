@@ -1,7 +1,5 @@
 """A call may only use a number of the node's member, or one that went through it: with the service up and down."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A user's own account: a new password, a new secret of the one-time codes, and the end of other sessions."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import logging

@@ -1,7 +1,5 @@
 """Attacks on accounts, searches, lists and stops, by somebody who has an account of the console."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import shutil

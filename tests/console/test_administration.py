@@ -1,7 +1,5 @@
 """The administrators' pages: current sessions, failed sign-ins, and acts on users and sessions."""
 
-from __future__ import annotations
-
 import logging
 import re
 import time

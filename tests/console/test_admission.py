@@ -1,7 +1,5 @@
 """The pages that each role gets, and the headers of every answer."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 

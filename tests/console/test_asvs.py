@@ -1,7 +1,5 @@
 """docs/reference/asvs.md has each requirement of levels 1 and 2 once, and names files that exist."""
 
-from __future__ import annotations
-
 import re
 
 from lab.repository import ROOT

@@ -1,7 +1,5 @@
 """Attacks on the console, as an attacker sends them: raw octets, slow clients, floods, forged texts and cookies."""
 
-from __future__ import annotations
-
 import asyncio
 import html
 import re

@@ -1,7 +1,5 @@
 """Long work in a separate process."""
 
-from __future__ import annotations
-
 import atexit
 import os
 import time

@@ -1,7 +1,5 @@
 """The page of the lines that the brake holds."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """The search for calls and one call's page, with a real ledger."""
 
-from __future__ import annotations
-
 import csv
 import io
 import logging

@@ -1,7 +1,5 @@
 """Attacks in which one visitor uses up a shared resource. docs/reference/console-security.md has the figures."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """The address of a page survives the sign-in and the change of language, and leads nowhere else."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

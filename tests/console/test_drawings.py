@@ -1,7 +1,5 @@
 """The figures of drawings: to scale, inside their drawing, and the same as the evidence."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

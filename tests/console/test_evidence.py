@@ -1,7 +1,5 @@
 """The evidence in the console: verification, statistics, exports by two persons, witnesses, disclosures."""
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -1,7 +1,5 @@
 """The search field, the saved searches, and the tasks that wait for a visitor."""
 
-from __future__ import annotations
-
 import shutil
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -75,7 +73,7 @@ async def test_one_field_finds_calls_members_licences_and_asks_what_a_number_is_
 
 async def test_members_and_users_are_found_though_the_ledger_cannot_be_read(with_calls, monkeypatch):
     def fail():
-        raise LedgerError(Message("it is damaged"))
+        raise LedgerError("it is damaged")
 
     monkeypatch.setattr(Console, "reader", lambda self: fail())
     administrator = await with_calls.visitor(Role.ADMINISTRATOR)

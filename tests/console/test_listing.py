@@ -1,7 +1,5 @@
 """Long lists: their order, their pages and their counts, by the query of the address."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from html import unescape

@@ -1,7 +1,5 @@
 """An application on paper becomes a member by forms alone: no YAML, and no digest by hand."""
 
-from __future__ import annotations
-
 import hashlib
 
 import pytest

@@ -1,7 +1,5 @@
 """The pages of a node: its registry, its expiries, suspensions and sounds, the doctor's findings."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import re

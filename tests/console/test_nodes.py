@@ -1,7 +1,5 @@
 """The page of the nodes that share a PostgreSQL, and the calls of another one of them."""
 
-from __future__ import annotations
-
 import html
 import json
 import re

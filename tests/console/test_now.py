@@ -1,7 +1,5 @@
 """The page of current calls: without a service, beside a running one, each second, and in plots."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from contextvars import copy_context

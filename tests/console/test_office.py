@@ -1,7 +1,5 @@
 """The association's office: its pages, and its acts, which the commands have too."""
 
-from __future__ import annotations
-
 import asyncio
 import hmac
 import io

@@ -1,7 +1,5 @@
 """The course with its test and certificates, and the duties with their days: on the pages and by command alike."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources

@@ -1,7 +1,5 @@
 """The office's forms for chains, refused contractors, edits by hand, reports and evaluations: as the commands do it."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

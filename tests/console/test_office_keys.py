@@ -1,7 +1,5 @@
 """The holders of each key, and those who still have to sign."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """The night stop by requests as a browser sends them: two officers, their own keys, and states that are true."""
 
-from __future__ import annotations
-
 import html
 import re
 from datetime import UTC, datetime

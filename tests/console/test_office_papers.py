@@ -1,7 +1,5 @@
 """Papers that the office prints: they say what is published, and show no number."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from datetime import UTC, date, datetime, time, timedelta

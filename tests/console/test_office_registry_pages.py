@@ -1,7 +1,5 @@
 """Portings, logs, witnesses and contacts on the office's pages: the acts of the commands, by the same rules."""
 
-from __future__ import annotations
-
 import re
 from html import unescape
 

@@ -1,7 +1,5 @@
 """An application that an applicant has handed in, on the office's pages: read, sent back, received with its fields."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime
 

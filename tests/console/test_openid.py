@@ -1,7 +1,5 @@
 """Sign-in by OpenID Connect, at a small real provider: the complete way, and each token that proves nothing."""
 
-from __future__ import annotations
-
 import logging
 import re
 import sys

@@ -1,7 +1,5 @@
 """Passkeys: one is made, signs in, and is removed; and the requests that an attacker sends instead."""
 
-from __future__ import annotations
-
 import hashlib
 import html
 import json

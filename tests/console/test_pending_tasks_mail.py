@@ -1,7 +1,5 @@
 """Mails about pending tasks: to whom they go, when, and what they never say."""
 
-from __future__ import annotations
-
 import asyncio
 import email
 import email.policy

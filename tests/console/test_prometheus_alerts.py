@@ -1,7 +1,5 @@
 """The alerts of a real Prometheus on the health page, and other answers that a server may give in its place."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable

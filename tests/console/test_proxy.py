@@ -1,7 +1,5 @@
 """Sign-in by a proxy: over a Unix socket of its group alone, by one header, which counts anew with each request."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import grp

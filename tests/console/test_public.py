@@ -1,7 +1,5 @@
 """The pages for everyone: the list of operators and its files, badges, packs; and files that are uploaded to them."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """A read in a separate process delays no page, and never outlives its visitor or its time."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

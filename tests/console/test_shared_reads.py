@@ -1,7 +1,5 @@
 """Data that is read or rendered once, however many pages show it."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from contextvars import copy_context

@@ -1,7 +1,5 @@
 """Sign-in by password: the second factor, the number of tries, and attempts to lock others out."""
 
-from __future__ import annotations
-
 import base64
 import logging
 import time

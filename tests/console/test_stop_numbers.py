@@ -1,7 +1,5 @@
 """A person on duty stops a number in the console, and lifts it: the rules and the record of the commands."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """The state of a stop never claims more than is known: each stage by itself, and a stop on its way through all."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """A party that asks for much waits for itself; nobody else waits for more than one of its turns."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

@@ -1,7 +1,5 @@
 """`idtone console user`: the text that it writes, its refusals, and the QR code of a second factor."""
 
-from __future__ import annotations
-
 import stat
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext

@@ -1,7 +1,5 @@
 """Words instead of codes, the times of Japan, and the history in the visitor's language."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextvars import copy_context
 from datetime import UTC, date, datetime

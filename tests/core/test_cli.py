@@ -1,7 +1,5 @@
 """The root of the command line."""
 
-from __future__ import annotations
-
 import gc
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The exit codes of commands, and their output."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

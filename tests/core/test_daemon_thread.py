@@ -1,7 +1,5 @@
 """Threads for work that may never end."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

@@ -1,7 +1,5 @@
 """The decision: every outcome with every reason, and the moments at which it changes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import product

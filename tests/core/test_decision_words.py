@@ -1,7 +1,5 @@
 """Each code of the decision has its words, and each reason the one rule that gives it."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from idtone.core.calls import Direction, Outcome, Reason

@@ -1,7 +1,5 @@
 """Reading YAML: the texts that are accepted, and the place of each fault."""
 
-from __future__ import annotations
-
 import json
 import time
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """An error reaches another process as it was raised."""
 
-from __future__ import annotations
-
 import pickle
 import re
 from collections.abc import Iterator

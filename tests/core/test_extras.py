@@ -1,7 +1,5 @@
 """The extra that brings each library, and the parts that work without any extra."""
 
-from __future__ import annotations
-
 import configparser
 import re
 import subprocess

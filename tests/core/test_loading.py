@@ -1,7 +1,5 @@
 """A command imports only what it needs. The tests count modules, because times depend on the machine."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import os

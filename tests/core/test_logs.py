@@ -1,7 +1,5 @@
 """The forms of the log, and how each writes a record of a call, of a fault and of many lines."""
 
-from __future__ import annotations
-
 import errno
 import json
 import logging

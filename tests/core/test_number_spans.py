@@ -1,7 +1,5 @@
 """Overlapping spans cut into disjoint ones, and the patterns that cover them."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Reading telephone numbers."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """No text that a person reads on a terminal bypasses the catalogue of translations."""
 
-from __future__ import annotations
-
 import ast
 import io
 import re

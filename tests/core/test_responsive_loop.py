@@ -1,7 +1,5 @@
 """The event loop beside a thread that computes, and beside the garbage collector."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import statistics

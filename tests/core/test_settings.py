@@ -1,7 +1,5 @@
 """The settings: defaults, file, environment; and the commented file that ships with them."""
 
-from __future__ import annotations
-
 import platform
 import re
 from collections.abc import Iterator

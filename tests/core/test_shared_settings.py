@@ -1,7 +1,5 @@
 """The settings of a fleet: the signed file, and a node's own settings on top of it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Signed notes, by the examples of C2SP's specifications and of the Go implementation that they come from."""
 
-from __future__ import annotations
-
 import base64
 
 import pytest

@@ -1,7 +1,5 @@
 """The hook in a real Asterisk without the service: it loads, and agrees with the service on numbers and verdicts."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import time

@@ -1,7 +1,5 @@
 """The macros of the hook's source."""
 
-from __future__ import annotations
-
 from importlib import resources
 
 import pytest

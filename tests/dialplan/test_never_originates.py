@@ -2,8 +2,6 @@
 the caller presents, in some as the forwarding number.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote

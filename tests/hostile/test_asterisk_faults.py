@@ -4,8 +4,6 @@ A test fails where a later Asterisk has fixed its fault: then the page gets the 
 no supported version needs it any more.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator

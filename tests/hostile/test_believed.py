@@ -5,8 +5,6 @@ Some attackers here have the secret of the exported hook, which is more than suc
 one request, and nothing on the wire switches a check off.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import random

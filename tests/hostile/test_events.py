@@ -2,8 +2,6 @@
 verdict.
 """
 
-from __future__ import annotations
-
 import asyncio
 import copy
 import json

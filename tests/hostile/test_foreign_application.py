@@ -3,8 +3,6 @@
 The lines of the journal arrive all the same, by a channel of their own, and no call waits for them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

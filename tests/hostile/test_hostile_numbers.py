@@ -4,8 +4,6 @@ Text behind `&` in a dial string, or a closing parenthesis in the options of the
 hook's hands: Asterisk reads that before the hook does.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Iterator

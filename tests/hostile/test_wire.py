@@ -1,7 +1,5 @@
 """A broken or malicious Asterisk on the wire: the service survives, and serves the next call."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import json

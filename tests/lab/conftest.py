@@ -1,7 +1,5 @@
 """Two phones that call each other without a PBX."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """The use of the machine's apt, and the messages of failures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

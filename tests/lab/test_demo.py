@@ -1,7 +1,5 @@
 """`make demo` installs idtone alone, and none of the tools for its development."""
 
-from __future__ import annotations
-
 import configparser
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The shipped configuration on a real Kamailio, between nodes and a carrier that are sockets of this test."""
 
-from __future__ import annotations
-
 import re
 import select
 import socket

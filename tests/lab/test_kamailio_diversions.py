@@ -1,7 +1,5 @@
 """The PASSporT of a diversion (RFC 8946) that the shipped Kamailio adds with a key, checked by another JOSE."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

@@ -1,7 +1,5 @@
 """Pressed keys between two lab phones: on a real call nothing else would show that they were pressed at all."""
 
-from __future__ import annotations
-
 import asyncio
 
 import numpy as np

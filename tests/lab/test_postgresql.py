@@ -1,7 +1,5 @@
 """The PostgreSQL of the tests: fetched from Debian where the machine has none; killed and started again."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

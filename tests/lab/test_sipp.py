@@ -1,7 +1,5 @@
 """SIPp against a real Asterisk that handles each number differently."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

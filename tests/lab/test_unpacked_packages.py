@@ -1,7 +1,5 @@
 """Fetching and keeping Debian's packages; small shell scripts replace the download."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import subprocess

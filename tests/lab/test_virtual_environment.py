@@ -1,7 +1,5 @@
 """A virtual environment with pip; tests/packages/environment.py makes one without the machine's `ensurepip`."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

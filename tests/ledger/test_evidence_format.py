@@ -1,7 +1,5 @@
 """docs/evidence-format.md: its example is what the code makes, and the verifier beside it rejects what ours rejects."""
 
-from __future__ import annotations
-
 import ast
 import base64
 import hashlib

@@ -1,7 +1,5 @@
 """docs/evidence-vectors: all programs that verify accept and refuse the same, by the same rules."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from pathlib import Path

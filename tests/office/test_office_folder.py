@@ -1,7 +1,5 @@
 """The folder on which a command of the association works: one setting, one variable, one option."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The year of the office by its pages, in Chromium, and the same by commands, as `make demo-authority` runs it."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The office changes hands: the commands of three pages, copied and run, and how members' nodes take it."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Settings with a ledger to export from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Exports by two persons: the commands, and the resulting packs."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

@@ -1,7 +1,5 @@
 """The output of Asterisk's console, by a script in its place."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

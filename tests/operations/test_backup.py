@@ -1,7 +1,5 @@
 """`idtone backup`, `idtone restore` and the drill."""
 
-from __future__ import annotations
-
 import shutil
 import stat
 from itertools import count

@@ -1,7 +1,5 @@
 """The fate of packs: the receipt, the confirmation, and the index of a year."""
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import hashlib

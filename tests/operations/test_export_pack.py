@@ -1,7 +1,5 @@
 """`idtone ledger export`, and the verification of its packs by a third party."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

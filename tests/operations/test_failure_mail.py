@@ -1,7 +1,5 @@
 """`idtone-failed`: the mail that a unit has failed."""
 
-from __future__ import annotations
-
 import email
 import email.policy
 import re

@@ -1,7 +1,5 @@
 """`idtone tone import`, which compares a recording with the registry."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

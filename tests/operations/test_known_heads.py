@@ -1,7 +1,5 @@
 """`idtone restore` asks a real witness and a real replica what was signed last."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import socket

@@ -1,7 +1,5 @@
 """`idtone-evidence log move`: the files, the unit, the settings; and all as before if the service fails there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 

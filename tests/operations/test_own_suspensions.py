@@ -1,7 +1,5 @@
 """`idtone suspend` and `idtone suspensions` while no service runs: persons, customers, papers, refusals."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Changes of the PBX: how they are shown, made, and put back."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

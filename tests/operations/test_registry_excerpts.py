@@ -1,8 +1,5 @@
 """The registries of a pack: a third party repeats the decisions with nothing else, and notices other words."""
 
-from __future__ import annotations
-
-import hashlib
 import json
 import os
 import subprocess
@@ -24,8 +21,7 @@ from idtone.core.decision import Policy, decide, time_by
 from idtone.core.numbers import parse
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.signed_notes import Note, Signer
-from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
-from idtone.ledger.disclosure.pack_file import read_zip, write_zip
+from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -38,7 +34,7 @@ from lab.ledger.sample_evidence import put
 from lab.ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
 from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
-from lab.operations.ledger_commands import WARRANT
+from lab.operations.ledger_commands import WARRANT, reseal
 from lab.programs import located
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, Association, Machine
@@ -282,22 +278,11 @@ def test_what_the_association_has_not_signed_is_noticed(node, lie):
     [name] = [name for name in files if name.startswith("registry/")]
     shown = json.loads(files[name])
     LIES[lie](shown)
-    reseal(node, files | {name: rfc8785.dumps(shown)})
+    reseal(node.pack, node.settings.ledger, files | {name: rfc8785.dumps(shown)})
     code, found = node.repeat("--root", node.root)
     assert code == 1
     assert not found["licensed"]["same"]
     assert lie == "another member's policy" or found["suspended"]["good"]
-
-
-def reseal(node: Node, files: dict[str, bytes]) -> None:
-    """Reseal the pack, as the member could do it, who has the signing key."""
-    manifest = json.loads(files[MANIFEST])
-    manifest["files"] = {
-        name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in (MANIFEST, SEAL)
-    }
-    files = files | {MANIFEST: rfc8785.dumps(manifest)}
-    signer = KeyRing.of(node.settings.ledger, "pbx-1").signer_of("pbx-1/idtone")
-    write_zip(node.pack, files | {SEAL: seal(files, manifest["case"], signer)})
 
 
 def test_metadata_that_others_have_signed_are_noticed(node, tmp_path):
@@ -311,7 +296,7 @@ def test_metadata_that_others_have_signed_are_noticed(node, tmp_path):
     [name] = [name for name in files if name.startswith("registry/")]
     shown = json.loads(files[name])
     shown["metadata"]["root.json"] = shown["metadata"]["targets.json"]
-    reseal(node, files | {name: rfc8785.dumps(shown)})
+    reseal(node.pack, node.settings.ledger, files | {name: rfc8785.dumps(shown)})
     assert "is not a registry by which" in run("verify", "pack", node.pack).stdout
 
 

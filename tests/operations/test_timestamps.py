@@ -1,9 +1,6 @@
 """Timestamps of an authority: asked for beside the calls, kept, put into packs, and verified by three programs."""
 
-from __future__ import annotations
-
 import asyncio
-import hashlib
 import json
 import runpy
 import subprocess
@@ -16,12 +13,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-import rfc8785
 
 from idtone.core.settings.settings import Settings, TimestampSettings, load_settings
 from idtone.core.signed_notes import Note
-from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
-from idtone.ledger.disclosure.pack_file import read_zip, write_zip
+from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -32,7 +27,7 @@ from lab.ledger.vectors.logs_table import logs, member, metadata
 from lab.ledger.witness.authority import Authority
 from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
-from lab.operations.ledger_commands import WARRANT, run, write_settings
+from lab.operations.ledger_commands import WARRANT, reseal, run, write_settings
 
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify_pack.py"
 SECOND = Path(__file__).parents[2] / "tools" / "second-opinion" / "verify-pack.mjs"
@@ -97,16 +92,6 @@ class Stamped:
         told = subprocess.run(command, capture_output=True, text=True, check=False)
         assert told.stderr == ""
         return told.returncode, told.stdout
-
-    def reseal(self, files: dict[str, bytes]) -> None:
-        """Reseal the pack, as the member could do it, who has the signing key."""
-        manifest = json.loads(files[MANIFEST])
-        manifest["files"] = {
-            name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in (MANIFEST, SEAL)
-        }
-        files = files | {MANIFEST: rfc8785.dumps(manifest)}
-        signer = KeyRing.of(self.settings.ledger, "pbx-1").signer_of("pbx-1/idtone")
-        write_zip(self.pack, files | {SEAL: seal(files, manifest["case"], signer)})
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +187,7 @@ def test_what_no_authority_has_stamped_is_noticed(stamped, capsys, tmp_path, lie
         root = Authority(tmp_path / "other").root
     else:
         del files[name]
-    stamped.reseal(files)
+    reseal(stamped.pack, stamped.settings.ledger, files)
     assert stamped.verify("--tsa-root", root)[0] == 1
     assert stamped.verify_elsewhere(log_key, capsys, "--tsa-root", root)[0] == 1
     code, text = stamped.verify_secondly(log_key, "--tsa-root", root)

@@ -1,7 +1,5 @@
 """The packages under test, and a Debian for each, with a real Asterisk in it; and the output of a passed test."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """A virtual environment with pip without the machine's `ensurepip`: `make test-packages`."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 

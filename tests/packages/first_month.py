@@ -4,8 +4,6 @@ The tests follow each other on one machine. Each act runs the commands of its pa
 before.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -3,8 +3,6 @@
 The tests of a release follow each other on one machine: install, fill in, start, upgrade, remove, purge.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

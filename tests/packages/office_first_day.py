@@ -3,8 +3,6 @@
 One machine stands for all computers of the page: the holders' keys are in root's home.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import time

@@ -4,8 +4,6 @@ Both are installed from the package, on a Debian 13 of their own, by the command
 other.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """The wheel, in an environment that has nothing of this checkout, and its bytes: `make test-packages`."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The look-up of intervals, compared with a list of all their numbers."""
 
-from __future__ import annotations
-
 from array import array
 
 import pytest

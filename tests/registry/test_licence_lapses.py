@@ -1,7 +1,5 @@
 """The moment from which a member's calls are without a valid licence."""
 
-from __future__ import annotations
-
 import logging
 from datetime import UTC, datetime, timedelta
 

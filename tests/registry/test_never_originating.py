@@ -1,7 +1,5 @@
 """Numbers that never originate: the content of an entry, look-ups, the compiled form, and its way to a machine."""
 
-from __future__ import annotations
-
 import json
 import logging
 from datetime import UTC, datetime, timedelta

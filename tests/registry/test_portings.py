@@ -1,7 +1,5 @@
 """Portings: numbers that one member hands over to another at a moment."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The check that spares most calls the look-up of stops: it must never spare one that a stop concerns."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """The parts of a service, without Asterisk."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Calls of an earlier service that a start continues."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta

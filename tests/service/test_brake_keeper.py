@@ -1,7 +1,5 @@
 """Reports of other nodes on their brakes that a node believes, and the state that it keeps when files are damaged."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Counts of the calls, by the steps that call control writes."""
 
-from __future__ import annotations
-
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 

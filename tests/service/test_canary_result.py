@@ -1,7 +1,5 @@
 """The folder of the canary's recordings."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from types import SimpleNamespace

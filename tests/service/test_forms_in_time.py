@@ -1,7 +1,5 @@
 """The running service forgets the customers' forms whose time is over."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

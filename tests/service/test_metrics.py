@@ -1,7 +1,5 @@
 """The metrics: their values, the things that they never tell, and the clients that may ask for them."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

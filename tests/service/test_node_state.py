@@ -1,7 +1,5 @@
 """A service's report on itself to other nodes, and the hook that it finds in Asterisk."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Iterator

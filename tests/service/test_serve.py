@@ -1,7 +1,5 @@
 """The service as `idtone serve` assembles it, with a registry that may name masters."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Root acts as the user of the unit, and sees what this user sees."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import tempfile

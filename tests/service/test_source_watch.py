@@ -1,7 +1,5 @@
 """A registry that changes, fails, or never answers."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

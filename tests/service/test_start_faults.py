@@ -1,7 +1,5 @@
 """An operator's mistake at the start of the service prints one line, in the form of its log, and no traceback."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

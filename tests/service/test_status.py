@@ -1,7 +1,5 @@
 """`idtone status`: the feed of a service, the screen, and the state that is known without a service."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

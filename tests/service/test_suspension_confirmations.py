@@ -1,7 +1,5 @@
 """A node's confirmations of suspensions: each once, kept while the desk is down, and never in the way of a call."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import stat

@@ -1,7 +1,5 @@
 """Ends of this node's own suspensions by one instance are in their file before the next one begins."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime

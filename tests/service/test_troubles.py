@@ -1,7 +1,5 @@
 """The troubles that `idtone status` and the mails name."""
 
-from __future__ import annotations
-
 import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """The edition of the fleet's settings that a node has used, and its refusal of an older one."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

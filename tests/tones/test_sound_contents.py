@@ -1,7 +1,5 @@
 """The sounds of calls without the libraries that make them."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

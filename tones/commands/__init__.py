@@ -1,7 +1,5 @@
 """`idtone tone`: the commands for profiles, their sound files and recordings."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 
 app = command_line.group("Make, show and verify sounds.")

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from idtone.core.errors import ToneError, UsageError
 from idtone.core.terminal import command_line
 from idtone.core.terminal.command_line import ConfigOption, JsonOption
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from ..notations.read_notation import from_notation
 from ..profile import Profile
@@ -88,9 +88,9 @@ def generate(
     from ..making.sounds import ensure_sounds
 
     if (profile is None) == (tones is None):
-        raise UsageError(Message("name what to generate: either a PROFILE (see `idtone tone list`) or --tones STRING"))
+        raise UsageError("name what to generate: either a PROFILE (see `idtone tone list`) or --tones STRING")
     if profile is not None and any(option is not None for option in (name, level, repeat)):
-        raise UsageError(Message("--name, --level and --repeat go with --tones; a profile contains these itself"))
+        raise UsageError("--name, --level and --repeat go with --tones; a profile contains these itself")
     wanted = formats_of(formats)
     if tones is not None:
         chosen = from_notation(tones, name=name or "tones", level_dbm0=level, repeat=repeat or 1)
@@ -145,7 +145,7 @@ def _possible() -> list[SoundFormat]:
         try:
             require_encoder(each)
         except ToneError as error:
-            print(translated(Message("idtone: left out {name}: {error}", name=each.name, error=error)), file=sys.stderr)
+            print(translated("idtone: left out {name}: {error}", name=each.name, error=error), file=sys.stderr)
         else:
             possible.append(each)
     return possible

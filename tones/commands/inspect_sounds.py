@@ -17,7 +17,7 @@ from idtone.core.errors import ToneError, UsageError
 from idtone.core.terminal import command_line
 from idtone.core.terminal.command_line import ConfigOption, JsonOption
 from idtone.core.terminal.progress import progress
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from ..measuring.levels import SILENCE_DB
 from ..profile import Law, Profile
@@ -106,14 +106,12 @@ def plot_target(
 ) -> None:
     """Draw waveform and spectrogram with a plan over them: the profile's plan, or the measured bursts."""
     if output is not None and output.suffix.lower() != ".png":
-        raise UsageError(Message("{output}: only PNG is written; name a file that ends in .png", output=output))
+        raise UsageError("{output}: only PNG is written; name a file that ends in .png", output=output)
     file = _recording(target)
     if file is None:
         if profile is not None:
             raise UsageError(
-                Message(
-                    "--profile draws over a recording, but {target!r} is a profile; remove one of them", target=target
-                )
+                "--profile draws over a recording, but {target!r} is a profile; remove one of them", target=target
             )
         chosen = choose(target, config)
         title, plain, panels = chosen.title, chosen.id, [_panel_of_profile(chosen)]
@@ -178,13 +176,11 @@ def _short(profile: Profile, target: str) -> Profile:
     once_ms = profile.duration_ms / profile.repeat
     if once_ms > _SHOWN_LIMIT_MS:
         raise ToneError(
-            Message(
-                "{target}: lasts {length_s:.0f} s, but a profile is drawn or played for "
-                "{most_s:.0f} s at most. Generate its sound file, and plot or play that",
-                target=target,
-                length_s=once_ms / 1000,
-                most_s=_SHOWN_LIMIT_MS / 1000,
-            )
+            "{target}: lasts {length_s:.0f} s, but a profile is drawn or played for "
+            "{most_s:.0f} s at most. Generate its sound file, and plot or play that",
+            target=target,
+            length_s=once_ms / 1000,
+            most_s=_SHOWN_LIMIT_MS / 1000,
         )
     repeat = max(1, min(profile.repeat, int(_SHOWN_LIMIT_MS / max(once_ms, 1))))
     return profile if repeat == profile.repeat else profile.model_copy(update={"repeat": repeat})
@@ -215,19 +211,15 @@ def _panel_of_leg(leg: Leg, plan: Profile | None, file: Path) -> Panel:
         marks = marks_of_inspection(inspection)
     elif plan.recording:
         raise UsageError(
-            Message(
-                "the profile {id} is a recording and has no plan to draw over {file}; plot it by itself",
-                id=plan.id,
-                file=file,
-            )
+            "the profile {id} is a recording and has no plan to draw over {file}; plot it by itself",
+            id=plan.id,
+            file=file,
         )
     else:
         offset = offset_ms(plan, inspection.bursts)
         if offset is None:
             print(
-                translated(
-                    Message("idtone: {file}: no burst of {id} is found in {name}", file=file, id=plan.id, name=leg.name)
-                ),
+                translated("idtone: {file}: no burst of {id} is found in {name}", file=file, id=plan.id, name=leg.name),
                 file=sys.stderr,
             )
         marks = () if offset is None else marks_of_profile(plan, offset)
@@ -262,7 +254,7 @@ def _print(screen: Console, leg: Leg, inspection: Inspection) -> None:
         grid.add_row(name, figure)
     screen.print(grid)
     if not inspection.bursts:
-        screen.print(translated(Message("no bursts of tone found")))
+        screen.print(translated("no bursts of tone found"))
         return
     names = ("from ms", "to ms", "tone", "dBm0", "dBov", "ramps ms", "SINAD", "click", "off ms")
     columns = [Column(name, justify="right", no_wrap=True) for name in names]
@@ -282,9 +274,7 @@ def _print(screen: Console, leg: Leg, inspection: Inspection) -> None:
         )
     screen.print(table)
     if inspection.truncated:
-        screen.print(
-            translated(Message("and more: only the first {bursts} are measured", bursts=len(inspection.bursts)))
-        )
+        screen.print(translated("and more: only the first {bursts} are measured", bursts=len(inspection.bursts)))
 
 
 def _level(level_db: float) -> str:

@@ -1,7 +1,5 @@
 """The choice of a profile on the command line."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated

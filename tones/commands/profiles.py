@@ -65,15 +65,11 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         return
     print(f"{chosen.id}: {chosen.title}")
     level = f"{chosen.level_dbm0:g} dBm0 ({chosen.law})"
-    print(
-        translated(
-            Message(
-                "standard: {standard}, {level}, {duration_ms:.10g} ms",
-                standard=_yes(chosen.standard),
-                level=level,
-                duration_ms=chosen.duration_ms,
-            )
-        )
+    command_line.say(
+        "standard: {standard}, {level}, {duration_ms:.10g} ms",
+        standard=_yes(chosen.standard),
+        level=level,
+        duration_ms=chosen.duration_ms,
     )
     for line in _other_properties(chosen):
         print(line)
@@ -81,7 +77,7 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
     if chosen.segments:
         command_line.screen().print(_plan(chosen))
         bursts = chosen.repeat * sum(1 for segment in chosen.segments if segment.frequencies_hz)
-        print(translated(Message("… {count} more\n", count=bursts - _ROWS_LIMIT)) if bursts > _ROWS_LIMIT else "")
+        print(translated("… {count} more\n", count=bursts - _ROWS_LIMIT) if bursts > _ROWS_LIMIT else "")
     print(f"{draw(chosen)}\n")
     if chosen.duration_ms <= CALL_LIMIT_MS:
         from rich.console import Console
@@ -89,11 +85,11 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         Console().print(picture_of(chosen))
         print()
     for player, text, lost in (("Asterisk", tone_string, asterisk_lost), ("FreeSWITCH", markup, freeswitch_lost)):
-        print(f"{player}: {text or translated(Message('cannot be written as tones'))}")
+        print(f"{player}: {text or translated('cannot be written as tones')}")
         for loss in lost:
-            print(translated(Message("  without {loss}", loss=loss)) if text else f"  {loss}")
+            print(translated("  without {loss}", loss=loss) if text else f"  {loss}")
     for tone in alike:
-        print(translated(Message("Warning: this sound can be mistaken for {tone}", tone=tone)))
+        command_line.say("Warning: this sound can be mistaken for {tone}", tone=tone)
 
 
 def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -105,19 +101,15 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
     else:
         for finding in findings:
             place = Message("segment {number}", number=finding.segment) if finding.segment else chosen.id
-            print(
-                translated(
-                    Message(
-                        "{kind} {code}: {place} {finding}",
-                        kind=Message("warning") if finding.warning else Message("note"),
-                        code=finding.code,
-                        place=place,
-                        finding=finding.message,
-                    )
-                )
+            command_line.say(
+                "{kind} {code}: {place} {finding}",
+                kind=Message("warning") if finding.warning else Message("note"),
+                code=finding.code,
+                place=place,
+                finding=finding.message,
             )
         if not findings:
-            print(translated(Message("{id}: no warnings", id=chosen.id)))
+            command_line.say("{id}: no warnings", id=chosen.id)
     if any(finding.warning for finding in findings):
         command_line.exit_negative()
 

@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from idtone.core.errors import RecordingError, UsageError
 from idtone.core.terminal import command_line
 from idtone.core.terminal.command_line import UNUSABLE, ConfigOption, JsonOption
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from ..profile import Profile
 from .profile_argument import choose, complete_profile
@@ -98,7 +98,7 @@ def _end(checked: list[CheckedRecording], strict: bool) -> None:
     unreadable = [each for each in checked if each.error is not None]
     if unreadable:
         if len(checked) == len(unreadable):
-            raise UsageError(Message("none of the files could be read"))
+            raise UsageError("none of the files could be read")
         raise typer.Exit(UNUSABLE)
     if not all(any(report.verdict in good for _, report in each.reports) for each in checked):
         command_line.exit_negative()
@@ -123,16 +123,14 @@ def _print_report(leg: str, report: Report) -> None:
     for finding in report.findings:
         screen.print(
             translated(
-                Message(
-                    "  at {start_s:z.3f} s to {end_s:.3f} s: {verdict}, {level_dbm0:.2f} dBm0, score "
-                    "{score:.1f} (counts from {threshold:.1f})",
-                    start_s=finding.start_ms / 1000,
-                    end_s=finding.end_ms / 1000,
-                    verdict=finding.verdict,
-                    level_dbm0=finding.level_dbm0,
-                    score=finding.score,
-                    threshold=report.threshold,
-                )
+                "  at {start_s:z.3f} s to {end_s:.3f} s: {verdict}, {level_dbm0:.2f} dBm0, score "
+                "{score:.1f} (counts from {threshold:.1f})",
+                start_s=finding.start_ms / 1000,
+                end_s=finding.end_ms / 1000,
+                verdict=finding.verdict,
+                level_dbm0=finding.level_dbm0,
+                score=finding.score,
+                threshold=report.threshold,
             )
         )
         for test in finding.tests:
@@ -151,10 +149,8 @@ def _print_report(leg: str, report: Report) -> None:
         screen.print(table)
     screen.print(
         translated(
-            Message(
-                "  At this threshold speech and music give at most {false_alarms_per_hour:.2g} false alarms an hour.",
-                false_alarms_per_hour=report.false_alarms_per_hour,
-            )
+            "  At this threshold speech and music give at most {false_alarms_per_hour:.2g} false alarms an hour.",
+            false_alarms_per_hour=report.false_alarms_per_hour,
         )
     )
 

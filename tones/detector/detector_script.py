@@ -2,8 +2,6 @@
 page.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from importlib import resources

@@ -4,8 +4,6 @@ The file contains everything that Python knows about the sound, and all rules of
 changes in Python changes in the browser too.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The bursts of a profile: their edges, and their waves."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from fractions import Fraction

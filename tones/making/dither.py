@@ -1,7 +1,5 @@
 """Triangular dither from a seed, the same on every machine."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

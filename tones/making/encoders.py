@@ -1,7 +1,5 @@
 """Writes a profile in a format, block by block. A file's bytes depend only on its profile."""
 
-from __future__ import annotations
-
 import io
 import mmap
 import os
@@ -65,12 +63,10 @@ def require_encoder(sound_format: SoundFormat) -> None:
         ffmpeg.encoder_program(encoding.encoder, Message("writing {extension}", extension=sound_format.extension))
     elif not soundfile.check_format(encoding.container, encoding.subtype):
         raise ToneError(
-            Message(
-                "writing {extension} needs libsndfile with {subtype}, and the installed one was built without it. "
-                "Install Debian's package libsndfile1, or a wheel of soundfile that contains libsndfile",
-                extension=sound_format.extension,
-                subtype=encoding.subtype,
-            )
+            "writing {extension} needs libsndfile with {subtype}, and the installed one was built without it. "
+            "Install Debian's package libsndfile1, or a wheel of soundfile that contains libsndfile",
+            extension=sound_format.extension,
+            subtype=encoding.subtype,
         )
 
 

@@ -1,7 +1,5 @@
 """The file formats that Asterisk plays, and two formats for people, as a table; `encoders` writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

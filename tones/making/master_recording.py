@@ -6,8 +6,6 @@ rises and falls there. So only the plateau of a burst counts, as in a synthesise
 is measured at 8 kHz, so sound outside the telephone band does not count, and every rate gets the same gain.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Final
@@ -17,7 +15,6 @@ import soxr
 from numpy.typing import NDArray
 
 from idtone.core.errors import ToneError
-from idtone.core.translation import Message
 
 from ..mask_runs import mask_runs
 from ..profile import RAMP_MS, Profile, Trim, sha256_of
@@ -54,9 +51,7 @@ def recorded_samples(profile: Profile, sample_rate_hz: int) -> Samples:
     abrupt = _abrupt(heard)
     level = sounding_rms(_faded(heard, LEVEL_RATE_HZ, abrupt), LEVEL_RATE_HZ)
     if level == 0:
-        raise ToneError(
-            Message("{recording}: contains only silence within the profile's trim", recording=profile.recording)
-        )
+        raise ToneError("{recording}: contains only silence within the profile's trim", recording=profile.recording)
     gain = amplitude(profile.level_dbm0, profile.law) / math.sqrt(2) / level
     part = _cut(whole, leg.sample_rate_hz, profile.trim, sample_rate_hz)
     samples = gain * _faded(part, sample_rate_hz, abrupt)
@@ -65,12 +60,10 @@ def recorded_samples(profile: Profile, sample_rate_hz: int) -> Samples:
         # At another rate the peaks may be higher; half a decibel covers that.
         highest_dbm0 = math.floor(2 * (profile.level_dbm0 - 20 * math.log10(peak) - 0.5)) / 2
         raise ToneError(
-            Message(
-                "{recording}: its peaks clip at {level_dbm0:g} dBm0; set a level_dbm0 of {highest_dbm0:g} or less",
-                recording=profile.recording,
-                level_dbm0=profile.level_dbm0,
-                highest_dbm0=highest_dbm0,
-            )
+            "{recording}: its peaks clip at {level_dbm0:g} dBm0; set a level_dbm0 of {highest_dbm0:g} or less",
+            recording=profile.recording,
+            level_dbm0=profile.level_dbm0,
+            highest_dbm0=highest_dbm0,
         )
     return samples
 
@@ -146,17 +139,13 @@ def _check_hash(path: Path, sha256: str | None) -> None:
         digest = sha256_of(path)
     except OSError as error:
         raise ToneError(
-            Message(
-                "{path}: cannot be read: {reason}. Put the master there, or import it again",
-                path=path,
-                reason=error.strerror,
-            )
+            "{path}: cannot be read: {reason}. Put the master there, or import it again",
+            path=path,
+            reason=error.strerror,
         ) from error
     if digest != sha256:
         raise ToneError(
-            Message(
-                "{path}: has another SHA-256 than its profile names, {digest}. Import the right master again",
-                path=path,
-                digest=digest,
-            )
+            "{path}: has another SHA-256 than its profile names, {digest}. Import the right master again",
+            path=path,
+            digest=digest,
         )

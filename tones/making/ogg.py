@@ -1,7 +1,5 @@
 """Ogg pages (RFC 3533) with a fixed serial number, so that a file has the same bytes each time it is written."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from typing import BinaryIO, Final

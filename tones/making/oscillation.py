@@ -6,8 +6,6 @@ from exact fractions, so it does not drift. The blocks between follow from the t
 sample: sin(x + 2d) = 2·cos(d)·sin(x + d) - sin(x).
 """
 
-from __future__ import annotations
-
 import math
 from fractions import Fraction
 from typing import Final, Protocol

@@ -3,13 +3,10 @@
 Decimal arithmetic makes the amplitude the same on every machine, to the last bit.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Final
 
 from idtone.core.errors import ToneError
-from idtone.core.translation import Message
 
 from ..profile import Law
 
@@ -26,9 +23,7 @@ def check_rate(sample_rate_hz: int) -> None:
     """Raise ToneError for a rate that cannot carry the telephone band."""
     if sample_rate_hz < LOWEST_RATE_HZ:
         raise ToneError(
-            Message(
-                "{sample_rate_hz} Hz is too low for the telephone band; use {lowest_rate_hz} Hz or more",
-                sample_rate_hz=sample_rate_hz,
-                lowest_rate_hz=LOWEST_RATE_HZ,
-            )
+            "{sample_rate_hz} Hz is too low for the telephone band; use {lowest_rate_hz} Hz or more",
+            sample_rate_hz=sample_rate_hz,
+            lowest_rate_hz=LOWEST_RATE_HZ,
         )

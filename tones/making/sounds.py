@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from idtone.core.errors import ToneError, UsageError
 from idtone.core.files import draft
-from idtone.core.translation import Message
 
 from ..profile import CALL_LIMIT_MS, Profile, sha256_of
 from .formats import FORMATS, SoundFormat
@@ -137,25 +136,23 @@ def _in_folder(
     except OSError as error:
         place = error.filename2 or directory
         raise ToneError(
-            Message(
-                "{place}: cannot be written: {reason}. "
-                "Let the user that runs idtone write to {directory}, or name another folder",
-                place=place,
-                reason=error.strerror,
-                directory=directory,
-            )
+            "{place}: cannot be written: {reason}. "
+            "Let the user that runs idtone write to {directory}, or name another folder",
+            place=place,
+            reason=error.strerror,
+            directory=directory,
         ) from error
 
 
 def named_format(name: str) -> SoundFormat:
     """The format with this name. Raises a UsageError that lists all formats."""
     if name == "sln44":
-        raise UsageError(Message("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48"))
+        raise UsageError("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48")
     try:
         return FORMATS[name]
     except KeyError:
         raise UsageError(
-            Message("unknown format {name!r}; the formats are {names}", name=name, names=", ".join(FORMATS))
+            "unknown format {name!r}; the formats are {names}", name=name, names=", ".join(FORMATS)
         ) from None
 
 

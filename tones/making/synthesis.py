@@ -5,8 +5,6 @@ of a short burst; of the group of cycles after which the edges fall on the sampl
 a steady tone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeVar
 
@@ -14,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idtone.core.errors import ToneError
-from idtone.core.translation import Message
 
 from ..profile import Profile
 from .bursts import BurstWave, Timeline
@@ -70,7 +67,7 @@ def to_pcm16(samples: Samples) -> Pcm:
     """The samples, rounded to 16 bits, halves to even. Raises ToneError if a sample does not fit."""
     rounded = np.rint(samples * 32768.0)
     if not np.all((rounded >= -32768) & (rounded <= 32767)):
-        raise ToneError(Message("the samples exceed full scale; lower the level"))
+        raise ToneError("the samples exceed full scale; lower the level")
     return rounded.astype(np.int16)
 
 

@@ -1,7 +1,5 @@
 """Profile → samples, from segments or from a recording."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from ..profile import Profile

@@ -1,7 +1,5 @@
 """The measurement of one burst in its span: its waves, its edges and its residual."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final

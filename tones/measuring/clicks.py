@@ -1,7 +1,5 @@
 """The click at a burst's edges: the energy outside the bands around its frequencies."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Final
 

@@ -4,8 +4,6 @@ The gain of the recording relative to the waves is estimated around each moment.
 passes one half. The length of the raised-cosine ramp follows from the time of the rise from 10 to 90 %.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Measures a recording: levels and faults of the whole, and every burst of tone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise

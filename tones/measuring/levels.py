@@ -4,8 +4,6 @@
 0 dBm0 is the digital milliwatt of a law (ITU-T G.711).
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Finds the spans of sound between pauses, cut where the frequencies change without a pause."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Final
 

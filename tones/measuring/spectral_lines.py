@@ -5,8 +5,6 @@ squares (Gauss-Newton on frequency, glide and complex amplitude), and the search
 sound the frequencies reach the Cramér-Rao bound.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -120,7 +118,7 @@ def find_lines(
     return picked(lines, np.argsort(-lines.powers, kind="stable"))
 
 
-def find_glides(samples: Floats, first: int, sample_rate_hz: float, *, limit: int = 4) -> Lines | None:
+def find_glides(samples: Floats, first: int, sample_rate_hz: float) -> Lines | None:
     """Lines whose frequencies glide evenly through the stretch; None if there are none."""
     length = min(round(0.024 * sample_rate_hz), len(samples) // 6)
     if length < 0.008 * sample_rate_hz:
@@ -128,7 +126,7 @@ def find_glides(samples: Floats, first: int, sample_rate_hz: float, *, limit: in
     places = np.linspace(0, len(samples) - length, min(12, len(samples) // length)).astype(int)
     found = []
     for at in places:
-        found.append(find_lines(samples[at : at + length], 0, sample_rate_hz, limit=limit, weakest_db=-8))
+        found.append(find_lines(samples[at : at + length], 0, sample_rate_hz, limit=4, weakest_db=-8))
         piece = np.asarray(samples[at : at + length], np.float64)
         if found[-1].residual > 0.6 * np.mean(piece * piece):
             return None

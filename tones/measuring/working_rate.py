@@ -3,8 +3,6 @@
 Higher frequencies have no telephone sound, and an hour at 192 kHz would take twelve times as long.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Final
 

@@ -6,8 +6,6 @@ the second. `M69` is a MIDI note, and 0 is silence. A part with `!` is played on
 glides, fractions).
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final
 
@@ -55,7 +53,7 @@ def from_asterisk(
         match = _PART.fullmatch(part.strip())
         if match is None:
             raise ToneError(
-                Message("{place}: is not a tone. Write it like 400/100, 400+450/100, 400*20/100 or !0/100", place=place)
+                "{place}: is not a tone. Write it like 400/100, 400+450/100, 400*20/100 or !0/100", place=place
             )
         segment = _segment(match, place)
         # As in Asterisk, a part with '!' repeats if it follows a part without one.
@@ -93,11 +91,9 @@ def to_asterisk(profile: Profile) -> str:
     text = ",".join(parts)
     if len(text) > _TEXT_LIMIT:
         raise ToneError(
-            Message(
-                "{profile} needs a tone string of more than {most} characters. Play its sound files",
-                profile=profile.id,
-                most=_TEXT_LIMIT,
-            )
+            "{profile} needs a tone string of more than {most} characters. Play its sound files",
+            profile=profile.id,
+            most=_TEXT_LIMIT,
         )
     return text
 
@@ -127,9 +123,7 @@ def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
     """One part as the values of a Segment. Raises ToneError for an endless part or an inaudibly low tone."""
     if not int(match["ms"] or 0):
         tone = match[0].partition("/")[0]
-        raise ToneError(
-            Message("{place}: has no end. Give its length in milliseconds, like {tone}/100", place=place, tone=tone)
-        )
+        raise ToneError("{place}: has no end. Give its length in milliseconds, like {tone}/100", place=place, tone=tone)
     if match["first_note"]:
         first, second = (_note_hz(match[group], place) for group in ("first_note", "second_note"))
     else:
@@ -141,12 +135,10 @@ def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
         return segment | {"frequencies_hz": (float(first),), "modulation": modulation}
     if 0 < second <= _HIGHEST_MODULATION_HZ:
         raise ToneError(
-            Message(
-                "{place}: {second} Hz is too low to be heard. Write {first}*{second} for a modulated tone",
-                place=place,
-                second=second,
-                first=first,
-            )
+            "{place}: {second} Hz is too low to be heard. Write {first}*{second} for a modulated tone",
+            place=place,
+            second=second,
+            first=first,
         )
     return segment | {"frequencies_hz": tuple(float(frequency) for frequency in (first, second) if frequency)}
 
@@ -157,12 +149,10 @@ def _note_hz(note: str | None, place: str) -> int:
         return 0
     if int(note) > _HIGHEST_NOTE:
         raise ToneError(
-            Message(
-                "{place}: there is no MIDI note {note}. Use one up to {highest_note}",
-                place=place,
-                note=note,
-                highest_note=_HIGHEST_NOTE,
-            )
+            "{place}: there is no MIDI note {note}. Use one up to {highest_note}",
+            place=place,
+            note=note,
+            highest_note=_HIGHEST_NOTE,
         )
     return int(440 * 2 ** ((int(note) - 69) / 12))
 
@@ -173,5 +163,5 @@ def _tone(tone: PlainTone) -> str:
     if modulation:
         frequencies.append(str(max(1, round(modulation.rate_hz))))
     if len(frequencies) > 2:
-        raise ToneError(Message("Asterisk's tone strings hold two frequencies at most, or one and its modulation"))
+        raise ToneError("Asterisk's tone strings hold two frequencies at most, or one and its modulation")
     return ("*" if modulation else "+").join(frequencies)

@@ -3,15 +3,12 @@
 Asterisk's tone strings and FreeSWITCH's TGML are both sequences of steady tones in whole milliseconds.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from idtone.core.errors import ToneError
-from idtone.core.translation import Message
 
 from ..profile import Profile, Segment, Tolerance
 
@@ -40,10 +37,7 @@ def plain_tones(profile: Profile) -> Iterator[PlainTone]:
     """
     if profile.recording:
         raise ToneError(
-            Message(
-                "{profile} is a recording, which no tone notation can express. Play its sound files",
-                profile=profile.id,
-            )
+            "{profile} is a recording, which no tone notation can express. Play its sound files", profile=profile.id
         )
     count = 0
     for burst in profile.timeline():
@@ -51,11 +45,9 @@ def plain_tones(profile: Profile) -> Iterator[PlainTone]:
         count += stairs
         if count > TONES_LIMIT:
             raise ToneError(
-                Message(
-                    "{profile} has more than {most} tones, too many for text. Play its sound files",
-                    profile=profile.id,
-                    most=TONES_LIMIT,
-                )
+                "{profile} has more than {most} tones, too many for text. Play its sound files",
+                profile=profile.id,
+                most=TONES_LIMIT,
             )
         length_ms = burst.segment.on_ms / stairs
         for stair in range(stairs):

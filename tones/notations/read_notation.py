@@ -1,7 +1,5 @@
 """A profile from a sound written as text, in Asterisk's or FreeSWITCH's notation."""
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

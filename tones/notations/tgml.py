@@ -10,8 +10,6 @@ The volume of libteletone is nearly in dBm0: a tone's peak is 10^((v - 3.14 - 3.
 constant of 128 / n steps to every burst.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass
@@ -70,10 +68,7 @@ def from_tgml(
         loops = _LOOPS.fullmatch(script, tail.start())
         if loops is None:
             raise ToneError(
-                Message(
-                    "TGML, end {text!r}: is not a number of loops. Write it like ;loops=3",
-                    text=script[tail.start() :],
-                )
+                "TGML, end {text!r}: is not a number of loops. Write it like ;loops=3", text=script[tail.start() :]
             )
         script = script[: tail.start()]
         rounds = repeat if int(loops[1]) < 0 else max(1, int(loops[1]))
@@ -160,11 +155,9 @@ def _played(script: str) -> _Tones:
     if _SETTING.fullmatch(parts[-1].strip()):
         # FreeSWITCH reads a last setting again after its first letter: `L=3` plays the digit 3.
         raise ToneError(
-            Message(
-                "TGML, part {number} {text!r}: a setting is at the end. Move it to the front",
-                number=len(parts),
-                text=parts[-1].strip(),
-            )
+            "TGML, part {number} {text!r}: a setting is at the end. Move it to the front",
+            number=len(parts),
+            text=parts[-1].strip(),
         )
     state = _State()
     first = _run(parts, state)
@@ -172,12 +165,7 @@ def _played(script: str) -> _Tones:
     # Each round begins with the settings at the end of the round before. From the second round on, all are equal.
     again = _run(parts, state) if times > 1 else []
     if len(first) + len(again) * (times - 1) > _TONES_READ_LIMIT:
-        raise ToneError(
-            Message(
-                "TGML: plays more than {most} tones. Repeat it less often",
-                most=_TONES_READ_LIMIT,
-            )
-        )
+        raise ToneError("TGML: plays more than {most} tones. Repeat it less often", most=_TONES_READ_LIMIT)
     return [dict(tone) for tone in first + again * (times - 1)]
 
 
@@ -194,9 +182,7 @@ def _run(parts: list[str], state: _State) -> _Tones:
         if part[1:2] == "=":
             setting = _SETTING.fullmatch(part)
             if setting is None:
-                raise ToneError(
-                    Message("{place}: is not a setting. Write it like v=-13, d=100, w=100, l=2 or L=2", place=place)
-                )
+                raise ToneError("{place}: is not a setting. Write it like v=-13, d=100, w=100, l=2 or L=2", place=place)
             _set(state, setting["name"], setting["value"], place)
             continue
         end = 0
@@ -204,21 +190,15 @@ def _run(parts: list[str], state: _State) -> _Tones:
             match = _TONE.match(part, end)
             if match is None:
                 raise ToneError(
-                    Message(
-                        "{place}: is not a tone from {text!r} on. Write it like %(100,50,400,450) or 5",
-                        place=place,
-                        text=part[end:],
-                    )
+                    "{place}: is not a tone from {text!r} on. Write it like %(100,50,400,450) or 5",
+                    place=place,
+                    text=part[end:],
                 )
             tone = _tone(match, state, place)
             times, state.loops = max(1, state.loops), 0
             if len(played) + times > _TONES_READ_LIMIT:
                 raise ToneError(
-                    Message(
-                        "{place}: is beyond {most} tones. Repeat it less often",
-                        place=place,
-                        most=_TONES_READ_LIMIT,
-                    )
+                    "{place}: is beyond {most} tones. Repeat it less often", place=place, most=_TONES_READ_LIMIT
                 )
             played += [tone] * times if tone else []
             end = match.end()
@@ -229,27 +209,22 @@ def _set(state: _State, name: str, value: str, place: str) -> None:
     number = float(value)
     if name in "<>+":
         raise ToneError(
-            Message(
-                "{place}: is a fade, which a profile cannot express. Remove it, or write a tone for each step",
-                place=place,
-            )
+            "{place}: is a fade, which a profile cannot express. Remove it, or write a tone for each step", place=place
         )
     if name != "v" and not number.is_integer():
-        raise ToneError(Message("{place}: FreeSWITCH drops the fraction. Give a whole number", place=place))
+        raise ToneError("{place}: FreeSWITCH drops the fraction. Give a whole number", place=place)
     if name == "c" and number != 1:
-        raise ToneError(Message("{place}: a sound has one channel. Remove it", place=place))
+        raise ToneError("{place}: a sound has one channel. Remove it", place=place)
     if name == "r" and number != 8000:
-        raise ToneError(
-            Message("{place}: another rate changes every pitch on a call at 8000 Hz. Remove it", place=place)
-        )
+        raise ToneError("{place}: another rate changes every pitch on a call at 8000 Hz. Remove it", place=place)
     if name == "v":
         if not -63 <= number <= 0:
             raise ToneError(
-                Message("{place}: FreeSWITCH ignores a volume outside -63 to 0. Give one from -63 to 0", place=place)
+                "{place}: FreeSWITCH ignores a volume outside -63 to 0. Give one from -63 to 0", place=place
             )
         state.volume_db = number
     elif number < 0:
-        raise ToneError(Message("{place}: is negative. Give a positive number", place=place))
+        raise ToneError("{place}: is negative. Give a positive number", place=place)
     elif name == "d":
         state.on_ms = number
     elif name == "w":
@@ -265,19 +240,15 @@ def _tone(match: re.Match[str], state: _State, place: str) -> dict[str, Any] | N
     if (len(values) < 3) if manual else (len(values) not in {0, 2}):
         wanted = "%(on,off,frequency)" if manual else Message("{tone} or {tone}(on,off)", tone=match["name"])
         raise ToneError(
-            Message(
-                "{place}: {text!r} is incomplete. Write {wanted}", place=place, text=match[0].strip(), wanted=wanted
-            )
+            "{place}: {text!r} is incomplete. Write {wanted}", place=place, text=match[0].strip(), wanted=wanted
         )
     on_ms, off_ms = state.on_ms, state.off_ms
     if values:
         if not all(_WHOLE.fullmatch(value) for value in values[:2]):
             raise ToneError(
-                Message(
-                    "{place}: {text!r} needs times in whole milliseconds. Write them like 100",
-                    place=place,
-                    text=match[0].strip(),
-                )
+                "{place}: {text!r} needs times in whole milliseconds. Write them like 100",
+                place=place,
+                text=match[0].strip(),
             )
         on_ms, off_ms = float(values[0]), float(values[1])
     frequencies = _frequencies(values[2:], place) if manual else _DIGITS_HZ[match["name"]]
@@ -301,17 +272,13 @@ def _frequencies(values: list[str], place: str) -> tuple[float, ...]:
     for value in values:
         if not _FREQUENCY.fullmatch(value):
             raise ToneError(
-                Message(
-                    "{place}: {text!r} is not a frequency. Write it in hertz, like 400 or 440.5",
-                    place=place,
-                    text=value,
-                )
+                "{place}: {text!r} is not a frequency. Write it in hertz, like 400 or 440.5", place=place, text=value
             )
         if float(value) == 0:
             break
         found.append(float(value))
     if not found:
         raise ToneError(
-            Message("{place}: FreeSWITCH skips a tone of 0 Hz and its time. Write silence as %(0,100,400)", place=place)
+            "{place}: FreeSWITCH skips a tone of 0 Hz and its time. Write silence as %(0,100,400)", place=place
         )
     return tuple(found)

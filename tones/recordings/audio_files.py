@@ -1,7 +1,5 @@
 """Audio files → legs, with libsndfile, or with the ffmpeg program for other formats."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ import soundfile
 from numpy.typing import NDArray
 
 from idtone.core.errors import RecordingError
-from idtone.core.translation import Message
 
 from . import ffmpeg_decoding
 from .leg import Leg
@@ -83,9 +80,7 @@ def read_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn
         beginning = beginning_of(file)
         for magic, packer in _COMPRESSED.items():
             if beginning.startswith(magic):
-                raise RecordingError(
-                    Message("{path}: is compressed with {packer}. Unpack it first", path=path, packer=packer)
-                )
+                raise RecordingError("{path}: is compressed with {packer}. Unpack it first", path=path, packer=packer)
         raw = None if beginning.startswith(_CONTAINERS) else RAW_FORMATS.get(path.suffix.lower())
         if raw:
             channels, sample_rate_hz = _read_raw(path, file, raw, longest_s, notice)
@@ -117,12 +112,10 @@ def _read_raw(path: Path, file: BinaryIO, raw: RawFormat, longest_s: float, noti
         return _read_sndfile(path, file, longest_s, raw)
     except soundfile.SoundFileError as error:
         raise RecordingError(
-            Message(
-                "{path}: cannot be read as {format}: {error}",
-                path=path,
-                format=path.suffix[1:],
-                error=ffmpeg_decoding.sentence(str(error)),
-            )
+            "{path}: cannot be read as {format}: {error}",
+            path=path,
+            format=path.suffix[1:],
+            error=ffmpeg_decoding.sentence(str(error)),
         ) from error
 
 
@@ -158,30 +151,24 @@ def _check_extent(path: Path, frames: int, channels: int, sample_rate_hz: int, l
     least_hz, most_hz = SAMPLE_RATES_HZ
     if not least_hz <= sample_rate_hz <= most_hz:
         raise RecordingError(
-            Message(
-                "{path}: has {sample_rate_hz} samples a second; {least_hz} to {most_hz} are read. Resample it first",
-                path=path,
-                sample_rate_hz=sample_rate_hz,
-                least_hz=least_hz,
-                most_hz=most_hz,
-            )
+            "{path}: has {sample_rate_hz} samples a second; {least_hz} to {most_hz} are read. Resample it first",
+            path=path,
+            sample_rate_hz=sample_rate_hz,
+            least_hz=least_hz,
+            most_hz=most_hz,
         )
     if not 1 <= channels <= CHANNELS:
         raise RecordingError(
-            Message(
-                "{path}: has {channels} channels; up to {most} are read. Split it first",
-                path=path,
-                channels=channels,
-                most=CHANNELS,
-            )
+            "{path}: has {channels} channels; up to {most} are read. Split it first",
+            path=path,
+            channels=channels,
+            most=CHANNELS,
         )
     if frames > _most_frames(channels, sample_rate_hz, longest_s):
         raise RecordingError(
-            Message(
-                "{path}: is longer than the limit ({longest_s:g} s, 2 GiB of samples). Cut it first",
-                path=path,
-                longest_s=longest_s,
-            )
+            "{path}: is longer than the limit ({longest_s:g} s, 2 GiB of samples). Cut it first",
+            path=path,
+            longest_s=longest_s,
         )
 
 
@@ -191,17 +178,13 @@ def _most_frames(channels: int, sample_rate_hz: int, longest_s: float) -> int:
 
 def _check_samples(path: Path, samples: NDArray[np.float32]) -> None:
     if not len(samples):
-        raise RecordingError(Message("{path}: contains no sound: it ends where the samples should begin", path=path))
+        raise RecordingError("{path}: contains no sound: it ends where the samples should begin", path=path)
     least, most = float(samples.min()), float(samples.max())
     if not math.isfinite(least) or not math.isfinite(most):
-        raise RecordingError(
-            Message("{path}: holds samples that are not numbers (NaN or infinite). Export it again", path=path)
-        )
+        raise RecordingError("{path}: holds samples that are not numbers (NaN or infinite). Export it again", path=path)
     if max(-least, most) > _BEYOND:
         raise RecordingError(
-            Message(
-                "{path}: holds samples {times:.3g} times full scale. Export it again, as 16-bit integers",
-                path=path,
-                times=max(-least, most),
-            )
+            "{path}: holds samples {times:.3g} times full scale. Export it again, as 16-bit integers",
+            path=path,
+            times=max(-least, most),
         )

@@ -1,14 +1,11 @@
 """Readers of captures of RTP (pcap, pcapng), split into legs. Signalling in the capture is never read."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from idtone.core.errors import RecordingError
-from idtone.core.translation import Message
 
 from .datagrams import address, datagrams, is_capture
 from .leg import Leg
@@ -53,7 +50,7 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
     with open_recording(path) as file:
         if not is_capture(beginning_of(file)):
             raise RecordingError(
-                Message("{path}: is not a capture (pcap or pcapng). Name a capture or an audio file", path=path)
+                "{path}: is not a capture (pcap or pcapng). Name a capture or an audio file", path=path
             )
         streams: dict[_Source, Stream] = {}
         count = octets = 0
@@ -64,16 +61,12 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
             count, octets = count + 1, octets + len(packet.payload)
             if count > _MOST_PACKETS:
                 raise RecordingError(
-                    Message(
-                        "{path}: holds more than {most_packets} RTP packets. Cut it by call first",
-                        path=path,
-                        most_packets=_MOST_PACKETS,
-                    )
+                    "{path}: holds more than {most_packets} RTP packets. Cut it by call first",
+                    path=path,
+                    most_packets=_MOST_PACKETS,
                 )
             if octets > LARGEST_SAMPLES:
-                raise RecordingError(
-                    Message("{path}: holds more sound than is read at once. Cut it by call first", path=path)
-                )
+                raise RecordingError("{path}: holds more sound than is read at once. Cut it by call first", path=path)
             origin = _Source(
                 datagram.source, datagram.source_port, datagram.destination, datagram.destination_port, packet.ssrc
             )
@@ -89,11 +82,9 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
     if not found:
         reason = "; ".join(left_out[:3]) or f"no stream has {FEWEST_PACKETS} complete packets"
         raise RecordingError(
-            Message(
-                "{path}: holds no RTP that can be read: {reason}. Capture unencrypted G.711 or G.722",
-                path=path,
-                reason=reason,
-            )
+            "{path}: holds no RTP that can be read: {reason}. Capture unencrypted G.711 or G.722",
+            path=path,
+            reason=reason,
         )
     for sentence in left_out:
         notice(f"{path}: {sentence}")
@@ -122,14 +113,12 @@ def _codecs(origin: _Source, packets: list[tuple[int, Packet]], left_out: list[s
 def _check_extent(path: Path, found: list[_Found], longest_s: float) -> None:
     if any(each.line.ticks > longest_s * CLOCK_HZ for each in found):
         raise RecordingError(
-            Message(
-                "{path}: has a leg longer than {longest_s:g} s. Cut it by call first", path=path, longest_s=longest_s
-            )
+            "{path}: has a leg longer than {longest_s:g} s. Cut it by call first", path=path, longest_s=longest_s
         )
     total = sum(each.line.ticks * CODECS[each.payload_type].sample_rate_hz // CLOCK_HZ for each in found)
     if total > LARGEST_SAMPLES:
         raise RecordingError(
-            Message("{path}: holds more sound than is read at once (2 GiB of samples). Cut it by call first", path=path)
+            "{path}: holds more sound than is read at once (2 GiB of samples). Cut it by call first", path=path
         )
 
 

@@ -5,8 +5,6 @@ they read a pcapng with several interfaces as if it had one. Formats: draft-ietf
 draft-ietf-opsawg-pcapng, and the link types of tcpdump.org.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import struct
 from collections.abc import Iterator
@@ -14,7 +12,6 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from idtone.core.errors import RecordingError
-from idtone.core.translation import Message
 
 _PCAP: Final = {
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -153,11 +150,9 @@ def _interface(block: bytes, order: str) -> _Interface:
 
 def _damaged(path: Path, file: BinaryIO) -> RecordingError:
     return RecordingError(
-        Message(
-            "{path}: is a damaged capture: no valid packet near byte {position}. Capture again",
-            path=path,
-            position=file.tell(),
-        )
+        "{path}: is a damaged capture: no valid packet near byte {position}. Capture again",
+        path=path,
+        position=file.tell(),
     )
 
 
@@ -175,12 +170,9 @@ def _network(path: Path, packet: bytes, link: int) -> int:
         at, kind = 14, packet[12:14]
     else:
         raise RecordingError(
-            Message(
-                "{path}: was captured on a link of type {link}, which is not read. Capture on Ethernet "
-                "or an IP interface",
-                path=path,
-                link=link,
-            )
+            "{path}: was captured on a link of type {link}, which is not read. Capture on Ethernet or an IP interface",
+            path=path,
+            link=link,
         )
     while int.from_bytes(kind, "big") in _VLANS:
         at, kind = at + 4, packet[at + 2 : at + 4]

@@ -4,8 +4,6 @@ ffmpeg gets no file name and no access to other files: it reads the open file, a
 refer to other files, and writes samples into a pipe. The time and the number of samples are limited.
 """
 
-from __future__ import annotations
-
 import os
 import selectors
 import struct
@@ -57,7 +55,7 @@ def decode(
         ffmpeg = program(purpose)
     except ToneError as error:
         raise RecordingError(
-            Message("{path}: has a format that libsndfile does not know, and {error}", path=path, error=error)
+            "{path}: has a format that libsndfile does not know, and {error}", path=path, error=error
         ) from error
     allowed = demuxer[1] if demuxer else CONTAINERS
     source = f"file:/dev/fd/{file.fileno()}"
@@ -70,11 +68,7 @@ def decode(
     message = _last(messages.decode("utf-8", "replace"))
     if status or len(output) < _AU.size:
         raise RecordingError(
-            Message(
-                "{path}: cannot be read by libsndfile or ffmpeg ({reason})",
-                path=path,
-                reason=message or "no reason given",
-            )
+            "{path}: cannot be read by libsndfile or ffmpeg ({reason})", path=path, reason=message or "no reason given"
         )
     _, header, _, _, sample_rate_hz, channels = _AU.unpack_from(output)
     count = (len(output) - header) // 4
@@ -107,11 +101,9 @@ def _drain(path: Path, process: subprocess.Popen[bytes], limit: int) -> tuple[by
             ready = selector.select(until - time.monotonic())
             if not ready or time.monotonic() > until:
                 raise RecordingError(
-                    Message(
-                        "{path}: took ffmpeg longer than {deadline_s:g} s to decode. Cut it first",
-                        path=path,
-                        deadline_s=DEADLINE_S,
-                    )
+                    "{path}: took ffmpeg longer than {deadline_s:g} s to decode. Cut it first",
+                    path=path,
+                    deadline_s=DEADLINE_S,
                 )
             for key, _ in ready:
                 piece = os.read(key.fd, 1 << 16)
@@ -123,7 +115,7 @@ def _drain(path: Path, process: subprocess.Popen[bytes], limit: int) -> tuple[by
                     output += piece
             if len(output) > limit:
                 raise RecordingError(
-                    Message("{path}: holds more samples than are read at once (2 GiB). Cut it first", path=path)
+                    "{path}: holds more samples than are read at once (2 GiB). Cut it first", path=path
                 )
     return output, messages
 

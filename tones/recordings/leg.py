@@ -1,7 +1,5 @@
 """One direction of a recorded call, as samples."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

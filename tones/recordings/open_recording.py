@@ -1,7 +1,5 @@
 """The common part of all readers: opening of regular files only, which never blocks; limits; and notices."""
 
-from __future__ import annotations
-
 import logging
 import os
 import stat
@@ -31,22 +29,18 @@ def open_recording(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise RecordingError(
-            Message(
-                "{path}: cannot be opened: {reason}. Check the path and its permissions",
-                path=path,
-                reason=error.strerror,
-            )
+            "{path}: cannot be opened: {reason}. Check the path and its permissions", path=path, reason=error.strerror
         ) from error
     except ValueError as error:
-        raise RecordingError(Message("{path!r}: is not a valid path: {error}", path=str(path), error=error)) from error
+        raise RecordingError("{path!r}: is not a valid path: {error}", path=str(path), error=error) from error
     file = os.fdopen(descriptor, "rb") if stat.S_ISREG((status := os.fstat(descriptor)).st_mode) else None
     if file is None:
         os.close(descriptor)
         kind = Message("a folder") if stat.S_ISDIR(status.st_mode) else Message("a pipe or a device")
-        raise RecordingError(Message("{path}: is {kind}, not a file. Name a recording", path=path, kind=kind))
+        raise RecordingError("{path}: is {kind}, not a file. Name a recording", path=path, kind=kind)
     if status.st_size == 0:
         file.close()
-        raise RecordingError(Message("{path}: is empty. Name a file that holds a recording", path=path))
+        raise RecordingError("{path}: is empty. Name a file that holds a recording", path=path)
     return file
 
 

@@ -1,7 +1,5 @@
 """The reader of a recording of any kind, by its content."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from .audio_files import read_file

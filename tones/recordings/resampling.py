@@ -1,7 +1,5 @@
 """A leg at another sample rate."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import soxr

@@ -6,8 +6,6 @@ silence, but the packets do not show which part. Arrival times are only used to 
 clock contradicts a jump, the sender has restarted its counters, and that clock gives the length of the hole.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """The marks over a picture of sound: the bursts of a profile, or the measured bursts."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Plays samples on this machine's sound device, with sounddevice or with a program of the sound system."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -45,10 +43,8 @@ def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
         failures.append(f"{name}: {failure}")
     reasons = "; ".join(failure for failure in failures if failure)
     if reasons:
-        raise UsageError(
-            Message("this machine has no player that works ({reasons}). {advice}", reasons=reasons, advice=_ADVICE)
-        )
-    raise UsageError(Message("this machine has no player that works. {advice}", advice=_ADVICE))
+        raise UsageError("this machine has no player that works ({reasons}). {advice}", reasons=reasons, advice=_ADVICE)
+    raise UsageError("this machine has no player that works. {advice}", advice=_ADVICE)
 
 
 def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:

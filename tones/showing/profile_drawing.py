@@ -1,7 +1,5 @@
 """A profile as a small text picture: one row for each frequency, time to the right."""
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

@@ -1,7 +1,5 @@
 """The data of a picture of sound. It has as many values as the picture has columns, for sounds of any length."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Waveform and spectrogram in the terminal, with or without colours."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final

@@ -5,8 +5,6 @@ speech and from sounds under speech. `calibration.json` holds the weights, the t
 measured with them; `python -m bench.verify.calibration` writes it.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import astuple, dataclass

@@ -1,7 +1,5 @@
 """Tests of the single parts of a sound, which the likelihood of the whole does not cover."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

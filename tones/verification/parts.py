@@ -1,7 +1,5 @@
 """Measurements of the parts of a fitted sound: the edges of its bursts, missing parts within them, and its pauses."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The report of the verification of a recording."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

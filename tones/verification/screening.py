@@ -7,8 +7,6 @@ too, but does not stay in phase for so long. A place that passes is only a candi
 `fit` needs to recognise a sound.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Final

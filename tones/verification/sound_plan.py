@@ -4,8 +4,6 @@ A component is one burst of one steady or gliding tone, or one step of a sweep i
 receiver's filters cannot separate are lines of one component; so are the sidebands of a modulated tone.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,7 +12,6 @@ from functools import partial
 from typing import Final
 
 from idtone.core.errors import ToneError
-from idtone.core.translation import Message
 
 from ..making.scale import LOWEST_RATE_HZ, amplitude
 from ..making.waveform import waveform
@@ -96,27 +93,21 @@ def plan_of(profile: Profile) -> Plan:
     """The plan of a profile. Raises ToneError if the profile is too long, or has too many tones or none."""
     if profile.duration_ms > CALL_LIMIT_MS:
         raise ToneError(
-            Message(
-                "the profile {id} is longer than {call_limit_ms} ms and cannot be looked for",
-                id=profile.id,
-                call_limit_ms=CALL_LIMIT_MS,
-            )
+            "the profile {id} is longer than {call_limit_ms} ms and cannot be looked for",
+            id=profile.id,
+            call_limit_ms=CALL_LIMIT_MS,
         )
     components: list[Component] = []
     for number, burst in enumerate(_bursts(profile)):
         components.extend(burst(number))
         if len(components) > COMPONENT_LIMIT:
             raise ToneError(
-                Message(
-                    "the profile {id} has more than {component_limit} tones and cannot be looked for",
-                    id=profile.id,
-                    component_limit=COMPONENT_LIMIT,
-                )
+                "the profile {id} has more than {component_limit} tones and cannot be looked for",
+                id=profile.id,
+                component_limit=COMPONENT_LIMIT,
             )
     if not components:
-        raise ToneError(
-            Message("the recording of the profile {id} holds no tone and cannot be looked for", id=profile.id)
-        )
+        raise ToneError("the recording of the profile {id} holds no tone and cannot be looked for", id=profile.id)
     components = _alike(components)
     first_s = min(component.start_s for component in components)
     return Plan(

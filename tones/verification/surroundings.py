@@ -1,7 +1,5 @@
 """Bursts of the sound's own tones before and after the place at which it was found."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import replace

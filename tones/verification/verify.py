@@ -7,8 +7,6 @@ within the profile's tolerance. The tests then check what a likelihood does not:
 further burst, and the pauses are quiet.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
@@ -18,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idtone.core.errors import RecordingError
-from idtone.core.translation import Message
 
 from ..making.waveform import waveform
 from ..profile import Profile
@@ -86,7 +83,7 @@ class Verifier:
         Raises RecordingError for samples of the wrong shape, or that are not finite.
         """
         if samples.ndim != 1 or not np.all(np.isfinite(samples)):
-            raise RecordingError(Message("the samples are not one channel of finite numbers"))
+            raise RecordingError("the samples are not one channel of finite numbers")
         leg = Leg("", samples.astype(np.float32), sample_rate_hz, tuple(lost))
         return self.verify_leg(leg)
 

@@ -1,7 +1,5 @@
 """The verification of many recordings: every file of a folder, in parallel."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -14,7 +12,6 @@ from typing import Any, Final
 
 from idtone.core.errors import RecordingError, UsageError
 from idtone.core.files import draft, writing
-from idtone.core.translation import Message
 
 from ..profile import Profile
 from ..recordings.read_recording import read
@@ -47,10 +44,10 @@ def files_of(folder: Path) -> list[Path]:
         )
     except OSError as error:
         raise UsageError(
-            Message("{folder}: cannot be listed: {reason}; check its permissions", folder=folder, reason=error.strerror)
+            "{folder}: cannot be listed: {reason}; check its permissions", folder=folder, reason=error.strerror
         ) from error
     if not found:
-        raise UsageError(Message("{folder}: holds no files; name a folder with recordings", folder=folder))
+        raise UsageError("{folder}: holds no files; name a folder with recordings", folder=folder)
     return found
 
 

@@ -1,7 +1,5 @@
 """Calls for the brake, and a brake to count them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from bench.brake import SHARES

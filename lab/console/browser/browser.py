@@ -1,7 +1,5 @@
 """Chromium with one window, for the tests of the console's pages."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import time

@@ -1,7 +1,5 @@
 """The faults of a console page in each width and scheme."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from pathlib import Path

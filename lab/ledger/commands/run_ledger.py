@@ -1,7 +1,5 @@
 """Runs the commands of `idtone ledger` and `idtone-evidence`, in this process or in a separate one."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

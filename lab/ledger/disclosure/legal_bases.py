@@ -1,7 +1,5 @@
 """Legal bases with all texts that they need."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date, timedelta
 

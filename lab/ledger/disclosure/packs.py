@@ -1,7 +1,5 @@
 """Packs of four calls, and possible changes of them."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

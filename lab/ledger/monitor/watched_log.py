@@ -1,7 +1,5 @@
 """A log that publishes its tiles over HTTPS, its witness over HTTP, and a monitor, all on 127.0.0.1."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import threading

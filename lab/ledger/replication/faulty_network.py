@@ -1,7 +1,5 @@
 """A proxy between a node and PostgreSQL that fails like a network: it stalls or cuts on request."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Callable

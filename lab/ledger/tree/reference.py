@@ -1,7 +1,5 @@
 """The Merkle tree after RFC 6962, word for word and slow, and the leaves of Certificate Transparency's tests."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from idtone.core.signed_notes import Note, Signer

@@ -5,8 +5,6 @@ Before: everything is signed, sealed and cosigned again. After: the signatures s
 
 # ruff: noqa: S608 - the statements are what is tried
 
-from __future__ import annotations
-
 import base64
 import json
 import sqlite3

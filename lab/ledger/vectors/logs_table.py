@@ -1,7 +1,5 @@
 """Packs whose registry tells the owner of the log, and the witnesses that count (section 6.8)."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping

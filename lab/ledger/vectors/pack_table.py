@@ -2,8 +2,6 @@
 
 # ruff: noqa: E501 - a row of these tables is one thing that was done
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

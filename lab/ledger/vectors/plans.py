@@ -1,7 +1,5 @@
 """Packs and trees that the holder of the log's key could make: right ones, or with any content."""
 
-from __future__ import annotations
-
 import base64
 import copy
 import hashlib

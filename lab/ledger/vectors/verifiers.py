@@ -1,7 +1,5 @@
 """All programs that verify, and the broken rules that they find in vectors."""
 
-from __future__ import annotations
-
 import base64
 import json
 import runpy

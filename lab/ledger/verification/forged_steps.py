@@ -1,7 +1,5 @@
 """A forger who can write a ledger's file, has no key, and writes steps of calls."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing

@@ -1,7 +1,5 @@
 """A tamperer who can write the ledger's file, and tries everything."""
 
-from __future__ import annotations
-
 import random
 import shutil
 import sqlite3

@@ -1,7 +1,5 @@
 """A time-stamping authority (RFC 3161) on 127.0.0.1, which answers with `openssl ts -reply`."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """A log's requests to a witness."""
 
-from __future__ import annotations
-
 from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.tree import merkle
 from idtone.ledger.witness.add_checkpoint import AddCheckpoint

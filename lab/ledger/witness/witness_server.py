@@ -1,7 +1,5 @@
 """A witness of ours over HTTP."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator

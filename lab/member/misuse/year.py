@@ -6,8 +6,6 @@ chosen before the brake was run over it. The brake does not know the kind of any
 it knows nothing about any customer.
 """
 
-from __future__ import annotations
-
 import heapq
 import random
 from collections.abc import Iterator

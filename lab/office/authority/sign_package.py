@@ -1,7 +1,5 @@
 """Signing of a prepared package of changes, after a change of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """An association that is ready to evaluate its members, and the documents of a member's node."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final

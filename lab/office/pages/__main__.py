@@ -7,8 +7,6 @@ same by commands, and counts them. Exits with 0 only if each page had its expect
 started. `python -m lab.office.year` does a year by commands, with the members' nodes and their calls.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -1,7 +1,5 @@
 """A person's acts at a browser: clicks, choices and typing, counted; and the text of the page afterwards."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -62,12 +60,7 @@ class Hands:
         self.send(f"main form[action='{action}']", fields, button)
 
     def send(self, form: str, fields: Mapping[str, str], button: str = "button") -> None:
-        held = self.element(form, is_shown=False)
-        if not self.browser.driver.execute_script("return arguments[0].checkVisibility()", held):
-            self.clicks += 1
-            self.browser.driver.execute_script("arguments[0].closest('details').open = true", held)
-        for name, value in fields.items():
-            self._fill(held.find_element(By.CSS_SELECTOR, f'[name="{name}"]'), value)
+        self._fill_form(form, fields)
         self.click(f"{form} {button}")
 
     def download(self, selector: str, button: str = "") -> Path:
@@ -82,12 +75,7 @@ class Hands:
     def print_form(self, action: str, fields: Mapping[str, str]) -> Path:
         """The file that a filled-in form returns."""
         form = f"main form[action='{action}']"
-        held = self.element(form, is_shown=False)
-        if not self.browser.driver.execute_script("return arguments[0].checkVisibility()", held):
-            self.clicks += 1
-            self.browser.driver.execute_script("arguments[0].closest('details').open = true", held)
-        for name, value in fields.items():
-            self._fill(held.find_element(By.CSS_SELECTOR, f'[name="{name}"]'), value)
+        self._fill_form(form, fields)
         return self.download(form, "button")
 
     def expect(self, *texts: str) -> str:
@@ -105,6 +93,14 @@ class Hands:
         counts: list[float] = []
         yield counts
         counts += [self.clicks - clicks, self.typed - typed, time.monotonic() - began_s]
+
+    def _fill_form(self, form: str, fields: Mapping[str, str]) -> None:
+        held = self.element(form, is_shown=False)
+        if not self.browser.driver.execute_script("return arguments[0].checkVisibility()", held):
+            self.clicks += 1
+            self.browser.driver.execute_script("arguments[0].closest('details').open = true", held)
+        for name, value in fields.items():
+            self._fill(held.find_element(By.CSS_SELECTOR, f'[name="{name}"]'), value)
 
     def _fill(self, field: WebElement, value: str) -> None:
         kind, tag = field.get_attribute("type"), field.tag_name

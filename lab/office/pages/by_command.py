@@ -1,7 +1,5 @@
 """The same year by commands: the people's typing and writing by the manual, in place of each task's pages."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import time

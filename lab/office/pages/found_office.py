@@ -1,7 +1,5 @@
 """The beginning of the office in both years: keys and the very first edition, by command; applicants apply online."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lab.terminal import Terminal

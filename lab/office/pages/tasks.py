@@ -1,7 +1,5 @@
 """The year of an office by its pages, task by task, as people do them in a browser."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

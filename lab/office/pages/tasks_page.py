@@ -1,7 +1,5 @@
 """The documentation's page about the office's tasks: clicks beside the commands, as counted in a run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final

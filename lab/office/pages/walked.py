@@ -1,7 +1,5 @@
 """The year by pages, task by task, with the effort of each."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

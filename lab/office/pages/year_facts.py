@@ -1,7 +1,5 @@
 """The persons, subjects and days of the year, for pages and for commands."""
 
-from __future__ import annotations
-
 import io
 import wave
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Refused contractors, and the last days of their refusals."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 REFUSED = "customer: {kind: person, name: 髙橋 太郎, kana: タカハシ タロウ, born: 1980-04-01}\n"

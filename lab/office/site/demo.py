@@ -5,8 +5,6 @@
 The report desk and the number service listen on 127.0.0.1 only, and end with the demo.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import subprocess

@@ -1,7 +1,5 @@
 """Lighthouse's scores of a page: performance, accessibility, best practices, findability."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

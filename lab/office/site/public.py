@@ -1,7 +1,5 @@
 """The association of the lab and its public site: a stopped number, one that never originates, figures of a month."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables of the doctor's observations, and of the findings that follow from them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Code that another user of the machine runs, without access to our files."""
 
-from __future__ import annotations
-
 import os
 import traceback
 from pathlib import Path

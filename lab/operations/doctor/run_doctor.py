@@ -1,7 +1,5 @@
 """Runs `idtone doctor` on a PBX, returns its findings, and changes files for it."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

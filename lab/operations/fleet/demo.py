@@ -5,8 +5,6 @@
 Keys take parts of it away and bring them back. Everything listens on 127.0.0.1 only. Stops everything that it started.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

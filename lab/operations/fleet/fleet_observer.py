@@ -1,7 +1,5 @@
 """Observations of a running fleet and its calls: figures for the picture and for programs."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter, deque
 from collections.abc import Sequence

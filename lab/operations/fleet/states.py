@@ -1,7 +1,5 @@
 """Nodes' states in tests, in the services' form."""
 
-from __future__ import annotations
-
 import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -2,8 +2,6 @@
 matter here): FreePBX's module `core` (module.xml), Wazo's xivo-manage-db.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 FREEPBX: Final = """

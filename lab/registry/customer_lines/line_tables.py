@@ -1,7 +1,5 @@
 """Tables of lines for tests, and calls that present their numbers."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from idtone.core.calls import Direction, ForwardedCall

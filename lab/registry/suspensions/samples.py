@@ -1,7 +1,5 @@
 """A member's own suspensions, and the persons who act on them."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 
 from idtone.core.number_spans import NumberSpan

@@ -1,7 +1,5 @@
 """Fixtures: an association that has published, and a member's machine."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

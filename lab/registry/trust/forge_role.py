@@ -1,7 +1,5 @@
 """Forges a version of a role of TUF with some of its keys."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path

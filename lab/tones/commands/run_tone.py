@@ -1,7 +1,5 @@
 """Runs `idtone tone` for the tests."""
 
-from __future__ import annotations
-
 from typer.testing import CliRunner, Result
 
 from idtone.core.errors import IdtoneError

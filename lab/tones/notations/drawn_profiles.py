@@ -1,7 +1,5 @@
 """Profiles that a notation can express, drawn by hypothesis."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Makes captures: RTP packets, their frames, and the files; and audio files of every container."""
 
-from __future__ import annotations
-
 import io
 import ipaddress
 import struct

@@ -1,7 +1,5 @@
 """Makes call legs for the tests of the verification, from profiles and noise."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

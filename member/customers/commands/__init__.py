@@ -1,7 +1,5 @@
 """`idtone-office form | customer`: the customers' standard application form, and refused customers."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 
 app = command_line.group("The customers' standard application form (標準申込書): check, print and keep it.")

@@ -1,7 +1,5 @@
 """The clock of the commands."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 
 from idtone.core.japan import JAPAN

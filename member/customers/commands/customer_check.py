@@ -1,7 +1,5 @@
 """`idtone-office customer check`: the check whether a customer is a refused contractor."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime
 from typing import Final
@@ -11,7 +9,7 @@ from idtone.core.japan import JAPAN
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -66,18 +64,14 @@ def check(
             }
         )
     elif not found:
-        print(translated(Message("not refused; record {record}", record=record)))
+        command_line.say("not refused; record {record}", record=record)
     for match in found if not as_json else ():
-        print(
-            translated(
-                Message(
-                    "refused until {until}: {reference}, equal in {fields}; record {record}",
-                    until=match.until,
-                    reference=match.reference,
-                    fields=match.fields,
-                    record=record,
-                )
-            )
+        command_line.say(
+            "refused until {until}: {reference}, equal in {fields}; record {record}",
+            until=match.until,
+            reference=match.reference,
+            fields=match.fields,
+            record=record,
         )
     if found:
         command_line.exit_negative()
@@ -88,14 +82,12 @@ def _refusals(settings: Settings) -> RefusalList:
     root = settings.registry.root_file()
     if root is None:
         raise UsageError(
-            Message("the registry is unsigned here (registry.trust); refusals come with the association's signed one")
+            "the registry is unsigned here (registry.trust); refusals come with the association's signed one"
         )
     with command_line.working(Message("list of refusals")):
         octets = PublicationClient(root, settings.registry.source, settings.registry.cache / CACHE).refusals()
     if octets is None:
-        raise TrustError(
-            Message("{source}: the association publishes no list of refusals", source=settings.registry.source)
-        )
+        raise TrustError("{source}: the association publishes no list of refusals", source=settings.registry.source)
     return RefusalList(octets)
 
 

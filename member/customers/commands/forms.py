@@ -13,7 +13,7 @@ from idtone.core.errors import DocumentError, UsageError
 from idtone.core.files import replace_durably, writing
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 
 from ..blank_form import blank_form
 from ..completeness import faults
@@ -40,7 +40,7 @@ def new(
     text = blank_form(kind, id_, load_rules(load_settings(config).customers.rules), clock.today())
     parse(text, "--id", CustomerForm)  # raises if the id is none
     if output.exists():
-        raise UsageError(Message("{path} exists already; name another file", path=output))
+        raise UsageError("{path} exists already; name another file", path=output)
     _write(output, text.encode())
     print(f"{output}: {kind}")
 
@@ -68,15 +68,11 @@ def check(
     if as_json:
         command_line.print_json({"file": str(form), "good": True, "faults": [], "rules": rules.version})
     else:
-        print(
-            translated(
-                Message(
-                    "{form}: good, a {kind} by the rules of {version}",
-                    form=form,
-                    kind=found.application.kind,
-                    version=rules.version,
-                )
-            )
+        command_line.say(
+            "{form}: good, a {kind} by the rules of {version}",
+            form=form,
+            kind=found.application.kind,
+            version=rules.version,
         )
 
 
@@ -97,7 +93,7 @@ def print_form(
     from ..form_paper import form_paper
 
     if (form is None) == (blank is None):
-        raise UsageError(Message("name a form, or --blank with a kind of customer"))
+        raise UsageError("name a form, or --blank with a kind of customer")
     rules = load_rules(load_settings(config).customers.rules)
     filled = parse(read_text(form), str(form), CustomerForm).application if form else None
     kind = filled.kind if filled else blank

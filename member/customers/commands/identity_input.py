@@ -1,7 +1,5 @@
 """Reads a customer's identity from a file, or asks for it: a command line is in the shell's history."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated, Final

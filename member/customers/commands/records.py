@@ -71,7 +71,7 @@ class _Office:
     def history(self, id_: str) -> RecordHistory:
         known = self.histories().get(id_)
         if known is None:
-            raise UsageError(Message("the ledger has no record {id}; `idtone-office form list` lists all", id=id_))
+            raise UsageError("the ledger has no record {id}; `idtone-office form list` lists all", id=id_)
         return known
 
     def person(self) -> Person:
@@ -117,27 +117,23 @@ def record(
     assigned = filled.numbers.assigned or tuple(number_of(entry).e164 for entry in entries_asked(numbers))
     if filled.numbers.count is not None and len(set(assigned)) != filled.numbers.count:
         raise UsageError(
-            Message(
-                "the form asks for {asked} numbers, and {given} were assigned; correct one of the two",
-                asked=filled.numbers.count,
-                given=len(set(assigned)),
-            )
+            "the form asks for {asked} numbers, and {given} were assigned; correct one of the two",
+            asked=filled.numbers.count,
+            given=len(set(assigned)),
         )
     others = {parse_japanese(each).kind.value for each in assigned} - filled.number_kinds() - UNASKED
     if others:
         raise UsageError(
-            Message(
-                "numbers of a kind were assigned that the form does not ask for: {kinds}; add it to numbers.kinds, and "
-                "check the form again",
-                kinds=", ".join(sorted(others)),
-            )
+            "numbers of a kind were assigned that the form does not ask for: {kinds}; add it to numbers.kinds, and "
+            "check the form again",
+            kinds=", ".join(sorted(others)),
         )
     person, now = acting_person(), clock.now()
     made = CustomerRecord(filled.id, text, tuple(sorted(set(assigned))), office.rules.version, str(person), now)
     store = RecordStore.open(office.settings.customers, make=True)
     with store.locked():
         if filled.id in office.histories():
-            raise CustomerError(Message("{id} is recorded already; give the form another id", id=filled.id))
+            raise CustomerError("{id} is recorded already; give the form another id", id=filled.id)
         digest = _put(store, made)
         act = office.enter(
             FormAct.RECORDED, filled.id, person, now, digest=digest, count=len(made.numbers), rules=made.rules
@@ -145,15 +141,11 @@ def record(
     if as_json:
         command_line.print_json({"id": filled.id, "record": act, "numbers": len(made.numbers), "digest": digest})
     else:
-        print(
-            translated(
-                Message(
-                    "{id}: recorded for {numbers}, as {act}",
-                    id=filled.id,
-                    numbers=command_line.counted(len(made.numbers), "number"),
-                    act=act,
-                )
-            )
+        command_line.say(
+            "{id}: recorded for {numbers}, as {act}",
+            id=filled.id,
+            numbers=command_line.counted(len(made.numbers), "number"),
+            act=act,
         )
 
 
@@ -234,13 +226,13 @@ def show(
     if request is None:
         kept_line(why or "", "--why")
     elif id_ is not None or why is not None:
-        raise UsageError(Message("--request names the form and the reason; leave out ID and --why"))
+        raise UsageError("--request names the form and the reason; leave out ID and --why")
     office, now = _Office.of(config), clock.now()
     store, person = RecordStore.open(office.settings.customers), office.person()
     if request is not None:
         asked = _requested(office, request)
         if objection := asked.objection(now, person):
-            raise UsageError(Message("request {request} does not count: {why}", request=request, why=objection))
+            raise UsageError("request {request} does not count: {why}", request=request, why=objection)
         _open(office, store, asked.id, person, now, {"why": asked.why, "request": request}, as_json)
         return
     known = office.history(id_) if id_ is not None else _of_number(office, store)
@@ -252,23 +244,18 @@ def show(
     if as_json:
         command_line.print_json({"request": act, "id": known.id, "until": until.isoformat()})
     else:
-        print(
-            translated(
-                Message(
-                    "requested to open {id}; another person approves it until {until}: "
-                    "idtone-office form approve {act}",
-                    id=known.id,
-                    until=local_time(until),
-                    act=act,
-                )
-            )
+        command_line.say(
+            "requested to open {id}; another person approves it until {until}: idtone-office form approve {act}",
+            id=known.id,
+            until=local_time(until),
+            act=act,
         )
 
 
 def _requested(office: _Office, request: str) -> OpeningRequest:
     found = opening_requests(office.acts()).get(request)
     if found is None:
-        raise UsageError(Message("there is no request {request!r} to open a form", request=request))
+        raise UsageError("there is no request {request!r} to open a form", request=request)
     return found
 
 
@@ -285,26 +272,24 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
                 print(f"{each.id}: {translated(str(error))}", file=sys.stderr)  # the form sought may be another one
     in_force = [each for each in found if each.ends is None] or found
     if not found:
-        raise CustomerError(Message("no recorded form has this number"))
+        raise CustomerError("no recorded form has this number")
     if len(in_force) > 1:
         ids = ", ".join(each.id for each in in_force)
-        raise UsageError(Message("several forms have this number: {ids}; name one of them", ids=ids))
+        raise UsageError("several forms have this number: {ids}; name one of them", ids=ids)
     return in_force[0]
 
 
 def _opened(store: RecordStore, known: RecordHistory) -> CustomerRecord:
     """The content of a record. Raises CustomerError if it is not the recorded one."""
     if known.forgotten:
-        raise CustomerError(Message("{id} was forgotten at {at}", id=known.id, at=local_time(known.forgotten)))
+        raise CustomerError("{id} was forgotten at {at}", id=known.id, at=local_time(known.forgotten))
     found, digest = store.get(known.id)
     if digest != known.digest:
         raise CustomerError(
-            Message(
-                "{id} is not the form that was recorded as {act}: it was changed later. Restore it from a backup, and "
-                "find out who could write into the folder",
-                id=known.id,
-                act=known.act,
-            )
+            "{id} is not the form that was recorded as {act}: it was changed later. Restore it from a backup, and "
+            "find out who could write into the folder",
+            id=known.id,
+            act=known.act,
         )
     return found
 
@@ -324,20 +309,16 @@ def _open(
             }
         )  # fmt: skip
         return
-    print(
-        translated(
-            Message(
-                "# {id}: recorded {at} by {by}, unchanged since then ({act})",
-                id=id_,
-                at=local_time(found.at),
-                by=found.by,
-                act=known.act,
-            )
-        )
+    command_line.say(
+        "# {id}: recorded {at} by {by}, unchanged since then ({act})",
+        id=id_,
+        at=local_time(found.at),
+        by=found.by,
+        act=known.act,
     )
-    print(translated(Message("# numbers: {numbers}", numbers=", ".join(found.numbers))))
+    command_line.say("# numbers: {numbers}", numbers=", ".join(found.numbers))
     print(found.form, end="" if found.form.endswith("\n") else "\n")
-    print(translated(Message("opened as {act}", act=act)), file=sys.stderr)
+    print(translated("opened as {act}", act=act), file=sys.stderr)
 
 
 def approve(
@@ -352,30 +333,22 @@ def approve(
     office, now = _Office.of(config), clock.now()
     person, asked = answerable(office.settings.ledger), _requested(office, request)
     if objection := asked.approval_objection(now, person):
-        raise UsageError(Message("request {request} does not count: {why}", request=request, why=objection))
-    print(
-        translated(
-            Message(
-                "{name} asks at {at} to open {id}: {why}",
-                name=asked.by.name,
-                at=local_time(asked.at),
-                id=asked.id,
-                why=asked.why,
-            )
-        )
+        raise UsageError("request {request} does not count: {why}", request=request, why=objection)
+    command_line.say(
+        "{name} asks at {at} to open {id}: {why}",
+        name=asked.by.name,
+        at=local_time(asked.at),
+        id=asked.id,
+        why=asked.why,
     )
     if not yes and not confirmed(Message("Approve it?")):
         command_line.exit_negative()
     office.enter(FormAct.OPENING_APPROVED, asked.id, person, now, request=request)
-    print(
-        translated(
-            Message(
-                "approved by {person}; until {until}: idtone-office form show --request {request}",
-                person=person,
-                until=local_time(asked.until),
-                request=request,
-            )
-        )
+    command_line.say(
+        "approved by {person}; until {until}: idtone-office form show --request {request}",
+        person=person,
+        until=local_time(asked.until),
+        request=request,
     )
 
 
@@ -392,21 +365,17 @@ def end(
     try:
         day = date.fromisoformat(on)
     except ValueError as error:
-        raise UsageError(Message("--on {text!r} is not a day; write it like 2026-11-30", text=on)) from error
+        raise UsageError("--on {text!r} is not a day; write it like 2026-11-30", text=on) from error
     known = office.history(id_)
     if why := end_objection(day, now, known.at):
-        raise UsageError(Message("--on {day} does not count: {why}", day=day, why=why))
+        raise UsageError("--on {day} does not count: {why}", day=day, why=why)
     office.enter(FormAct.ENDED, id_, acting_person(), now, on=day.isoformat())
     known.ends = max(day, known.ends or day)
-    print(
-        translated(
-            Message(
-                "{id}: ends on {ends}, kept until {until}",
-                id=id_,
-                ends=known.ends,
-                until=known.kept_until(office.rules.keep_years),
-            )
-        )
+    command_line.say(
+        "{id}: ends on {ends}, kept until {until}",
+        id=id_,
+        ends=known.ends,
+        until=known.kept_until(office.rules.keep_years),
     )
 
 
@@ -443,6 +412,4 @@ def forget(
     if as_json:
         command_line.print_json({"forgotten": forgotten})
     else:
-        print(
-            translated(Message("{forms} cannot be opened any more", forms=command_line.counted(len(forgotten), "form")))
-        )
+        command_line.say("{forms} cannot be opened any more", forms=command_line.counted(len(forgotten), "form"))

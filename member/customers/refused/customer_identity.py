@@ -1,7 +1,5 @@
 """The identity of a customer, from a file or typed (`config/refused_customer.yaml`)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
@@ -61,7 +59,7 @@ def of_form(form: Application) -> CustomerIdentity:
     """The customer of an application form, and a company's representative. Raises TrustError if it has no name."""
     customer, representative = _fields(form.customer), form.representative
     if customer["name"] is None:
-        raise TrustError(Message("the form has no name of the customer; fill it in"))
+        raise TrustError("the form has no name of the customer; fill it in")
     if form.kind.party is Party.NATURAL:
         return CustomerIdentity(kind=IdentityKind.PERSON, **customer)
     acting = _fields(representative) if representative else {"name": None}

@@ -93,9 +93,9 @@ class IdentityTable(Model):
         if identity.representative:
             found |= dict.fromkeys(self._made(identity.representative, self.keys.person, is_company=False))
         if not found:
-            raise TrustError(Message("the table makes no key of this customer; give more fields"))
+            raise TrustError("the table makes no key of this customer; give more fields")
         if len(found) > KEYS_LIMIT:
-            raise TrustError(Message("the table makes more than {limit} keys of one customer", limit=KEYS_LIMIT))
+            raise TrustError("the table makes more than {limit} keys of one customer", limit=KEYS_LIMIT)
         return tuple(found)
 
     def _made(

@@ -5,8 +5,6 @@ client finalizes the outputs. In the mode VOPRF the server proves that it used t
 The names are the RFC's.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
@@ -68,7 +66,7 @@ class Suite:
             secret = self.hash_to_scalar(derived + bytes([counter]), b"DeriveKeyPair")
             if any(secret):
                 return KeyPair(secret, group.times_base(secret))
-        raise TrustError(Message("no key follows from this seed; make a new one"))
+        raise TrustError("no key follows from this seed; make a new one")
 
     # -- client -------------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,6 @@
 except for random numbers.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +10,6 @@ from datetime import date
 from typing import Any, Final
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 
 from . import ristretto255 as group
 from .customer_identity import CustomerIdentity
@@ -72,7 +69,7 @@ class RefusalCheck:
 def elements_of(value: object) -> list[bytes]:
     """The elements in a document or an answer. Raises TrustError unless there are `KEYS_LIMIT`, each of the group."""
     if not isinstance(value, list) or len(value) != KEYS_LIMIT:
-        raise TrustError(Message("a check has exactly {count} elements", count=KEYS_LIMIT))
+        raise TrustError("a check has exactly {count} elements", count=KEYS_LIMIT)
     return [group.checked_element(octets_of(each)) for each in value]
 
 
@@ -81,4 +78,4 @@ def octets_of(value: object) -> bytes:
     try:
         return base64.b64decode(value if isinstance(value, str) else "?", validate=True)
     except (ValueError, binascii.Error) as error:
-        raise TrustError(Message("this is not base64")) from error
+        raise TrustError("this is not base64") from error

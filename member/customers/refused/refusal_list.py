@@ -10,8 +10,6 @@ the days (16 bits each, since 2000-01-01) from and up to which it counts, and th
 big-endian. A million tokens have 24 MB.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json
@@ -186,4 +184,4 @@ def differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[st
 
 
 def _damaged() -> TrustError:
-    return TrustError(Message("this is not a list of refusals, or it is damaged"))
+    return TrustError("this is not a list of refusals, or it is damaged")

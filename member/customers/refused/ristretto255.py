@@ -4,13 +4,10 @@ libsodium is called directly: its bindings for Python lack the group, come witho
 own library when they are imported.
 """
 
-from __future__ import annotations
-
 import ctypes
 from typing import Final
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 
 BYTES: Final = 32
 _HASH_BYTES: Final = 64
@@ -47,7 +44,7 @@ def _loaded() -> ctypes.CDLL:
             getattr(library, function).argtypes = [ctypes.c_char_p] * (1 + len(inputs))
             getattr(library, function).restype = None if function.endswith(_RETURN_NOTHING) else ctypes.c_int
         return library
-    raise TrustError(Message("libsodium is missing on this machine; install it (Debian: libsodium23)"))
+    raise TrustError("libsodium is missing on this machine; install it (Debian: libsodium23)")
 
 
 _SODIUM: Final = _loaded()
@@ -66,7 +63,7 @@ def _made(function: str, *inputs: bytes) -> bytes:
 
 
 def _no_element() -> TrustError:
-    return TrustError(Message("this is not an element of the group ristretto255"))
+    return TrustError("this is not an element of the group ristretto255")
 
 
 def checked_element(octets: bytes) -> bytes:
@@ -82,7 +79,7 @@ def checked_element(octets: bytes) -> bytes:
 def checked_scalar(octets: bytes) -> bytes:
     """The scalar that these bytes encode. Raises TrustError unless it is below the order of the group."""
     if len(octets) != BYTES or int.from_bytes(octets, "little") >= ORDER:
-        raise TrustError(Message("this is not a scalar of the group ristretto255"))
+        raise TrustError("this is not a scalar of the group ristretto255")
     return octets
 
 

@@ -1,7 +1,5 @@
 """`idtone-office evaluation`: a member's figures, the criteria, and published evaluations."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 
 app = command_line.group("The evaluation of good operators (優良事業者評価): figures, criteria, badges.")

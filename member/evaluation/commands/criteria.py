@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
 
 from ..criteria import Criterion, read_criteria
 
@@ -33,20 +32,14 @@ def criteria(
     )  # fmt: skip
     if form is command_line.Form.TABLE:
         for grade in read.document.grades:
-            print(
-                translated(
-                    Message(
-                        "{id}: {ja} / {en}, from {percent} %",
-                        id=grade.id,
-                        ja=grade.title.ja,
-                        en=grade.title.en,
-                        percent=grade.percent,
-                    )
-                )
+            command_line.say(
+                "{id}: {ja} / {en}, from {percent} %",
+                id=grade.id,
+                ja=grade.title.ja,
+                en=grade.title.en,
+                percent=grade.percent,
             )
-        print(
-            translated(Message("version {version}, SHA-256 {sha256}", version=read.terms.version, sha256=read.sha256))
-        )
+        command_line.say("version {version}, SHA-256 {sha256}", version=read.terms.version, sha256=read.sha256)
 
 
 def _table(criterion: Criterion) -> str:

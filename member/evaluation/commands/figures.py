@@ -18,7 +18,6 @@ from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.signed_notes import Note, cosigned_at
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress
-from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
@@ -53,7 +52,7 @@ def figures(
     settings, period = load_settings(config), Period.given(since, until)
     signer, now = desk_client.document_signer(settings), datetime.now(UTC)
     if period.ends > now:
-        raise UsageError(Message("the period {period} is not over yet", period=str(period)))
+        raise UsageError("the period {period} is not over yet", period=str(period))
     with LedgerReader.open(settings.ledger.own()) as reader:
         head = _head(settings, reader, period)
         made = _counted(reader, period, head)
@@ -90,7 +89,7 @@ def send(
         octets = document.read_bytes()
     found = verified_document(octets, lambda _: [desk_client.document_signer(settings).key])
     if found.kind != KIND:
-        raise UsageError(Message("{path}: is not a document with figures", path=document))
+        raise UsageError("{path}: is not a document with figures", path=document)
     figures_of(found)
     print(json.dumps(desk_client.send(settings, octets), ensure_ascii=False, indent=1))
 
@@ -102,11 +101,9 @@ def _head(settings: Settings, reader: LedgerReader, period: Period) -> Note:
     if latest is None or not any(at >= period.ends for at in times):
         last = max(times).isoformat() if times else "never"
         raise LedgerError(
-            Message(
-                "no witness has cosigned this ledger since the end of the period (last: {last}); set ledger.witnesses, "
-                "and try again when one has",
-                last=last,
-            )
+            "no witness has cosigned this ledger since the end of the period (last: {last}); set ledger.witnesses, "
+            "and try again when one has",
+            last=last,
         )
     return latest[0]
 

@@ -11,7 +11,6 @@ import typer
 from idtone.core.errors import TrustError
 from idtone.core.japan import last_day
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
 
 from ..evaluation_verification import verify_published
 
@@ -34,7 +33,7 @@ def verify(
         if as_json:
             command_line.print_json({"good": False, "reason": str(error)})
         else:
-            print(translated(Message("NOT GOOD: {reason}", reason=error.args[0])))
+            command_line.say("NOT GOOD: {reason}", reason=error.args[0])
         command_line.exit_negative()
     if as_json:
         command_line.print_json({"good": True, **found})
@@ -43,17 +42,13 @@ def verify(
     evaluation = found.get("evaluation")
     if evaluation is None:
         until = last_day(found["mark"]["valid_until"])
-        print(translated(Message("licensed until {until}, and not evaluated", until=until)))
+        command_line.say("licensed until {until}, and not evaluated", until=until)
         return
     title = evaluation["title"]
     print(f"{title['ja']} / {title['en']} ({evaluation['grade']}), {evaluation['percent']} %")
-    print(
-        translated(
-            Message(
-                "{period_from} – {period_until}, valid until {valid_until}",
-                period_from=evaluation["period_from"],
-                period_until=last_day(evaluation["period_until"]),
-                valid_until=evaluation["valid_until"],
-            )
-        )
+    command_line.say(
+        "{period_from} – {period_until}, valid until {valid_until}",
+        period_from=evaluation["period_from"],
+        period_until=last_day(evaluation["period_until"]),
+        valid_until=evaluation["valid_until"],
     )

@@ -1,7 +1,5 @@
 """`idtone-office misuse`: signs of misuse in the ledger, and the results of their review."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 
 app = command_line.group("Signs of misuse in the ledger (不正利用の兆候).")

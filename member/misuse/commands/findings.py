@@ -100,9 +100,7 @@ def scan(
     for each in ledgers.nodes:
         if expected and not each.has_keys:
             raise UsageError(
-                Message(
-                    "--expected needs the ledger's key of {node}: run this as a user who may read it", node=each.node
-                )
+                "--expected needs the ledger's key of {node}: run this as a user who may read it", node=each.node
             )
         scanned = Scan(each.reader, each.node, limits, expected=expected)
         with progress_bar(f"reading {each.node}") as progress:
@@ -152,7 +150,7 @@ def explain(
         command_line.print_json(finding.to_json())
         return
     print(heading(finding))
-    print(translated(finding.reason))
+    command_line.say(finding.reason)
     facts = {
         "state": finding.state.value,
         "node": finding.node,
@@ -169,7 +167,7 @@ def explain(
         ("time", "call", "direction", "called", "reason", "status", "connected s"), whole=("call",)
     ).print(map(_call, finding.sign.calls[:limit]))
     if len(finding.sign.calls) > limit:
-        print(translated(Message("… and {count} more (--limit)", count=f"{len(finding.sign.calls) - limit:,}")))
+        command_line.say("… and {count} more (--limit)", count=f"{len(finding.sign.calls) - limit:,}")
     published = conditions_for(load_settings(config).registry, finding.rule.name)
     print(*("", *map(translated, (*published, *_NEXT))), sep="\n")
 
@@ -229,15 +227,8 @@ def review(
     if as_json:
         command_line.print_json({"finding": finding.id, "review": act, "result": result})
     else:
-        print(
-            translated(
-                Message(
-                    "{finding}: reviewed by {person} as {result}",
-                    finding=finding.id,
-                    person=person,
-                    result=result.value,
-                )
-            )
+        command_line.say(
+            "{finding}: reviewed by {person} as {result}", finding=finding.id, person=person, result=result.value
         )
 
 

@@ -1,7 +1,5 @@
 """Common options of the commands of `idtone-office misuse`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Final
 

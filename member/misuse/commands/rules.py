@@ -1,7 +1,5 @@
 """`idtone-office misuse rules`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from idtone.core.misuse_limits import SHIPPED, load_limits

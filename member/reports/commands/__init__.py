@@ -1,7 +1,5 @@
 """`idtone-office report | request`: reports about calls, and answers from the member's own ledger."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 
 app = command_line.group("Reports about calls (申告): write and send them; list, show and close those that came in.")

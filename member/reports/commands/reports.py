@@ -15,7 +15,7 @@ from idtone.core.errors import UsageError
 from idtone.core.numbers import parse
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.sealing import derived
 from idtone.registry.correspondence import desk_client
@@ -37,12 +37,12 @@ def new(file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to w
         with file.open("xb") as opened:
             opened.write(text)
     except FileExistsError as error:
-        raise UsageError(Message("{path}: exists already; name a new file", path=file)) from error
+        raise UsageError("{path}: exists already; name a new file", path=file) from error
     except OSError as error:
         raise UsageError(
-            Message("{path}: cannot be written: {reason}; name another file", path=file, reason=error.strerror)
+            "{path}: cannot be written: {reason}; name another file", path=file, reason=error.strerror
         ) from error
-    print(translated(Message("{path} is written", path=file)))
+    command_line.say("{path} is written", path=file)
 
 
 def check(file: FileArgument) -> None:
@@ -58,9 +58,7 @@ def check(file: FileArgument) -> None:
             Message("the reporter consents to be named") if reporter.disclose else Message("the reporter is sealed")
         )
     number, at = parse(report.number), report.at.isoformat()
-    print(
-        translated(Message("{file}: good; {number}, {at}; {consent}", file=file, number=number, at=at, consent=consent))
-    )
+    command_line.say("{file}: good; {number}, {at}; {consent}", file=file, number=number, at=at, consent=consent)
 
 
 def send(

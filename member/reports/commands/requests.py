@@ -47,7 +47,7 @@ def fetch(config: command_line.ConfigOption = None, as_json: command_line.JsonOp
     elif rows:
         command_line.Rows(tuple(rows[0]), whole=("id",)).print(row.values() for row in rows)  # type: ignore[misc]
     else:
-        print(translated(Message("no request waits for an answer")), file=sys.stderr)
+        print(translated("no request waits for an answer"), file=sys.stderr)
     if waiting.waiting > len(rows):
         more = Message("{count} more requests wait; answer these first", count=waiting.waiting - len(rows))
         print(translated(more), file=sys.stderr)
@@ -85,13 +85,13 @@ def answer(
     facts = matching_calls(ledgers.find(parse(request.number), *between), request.at)
     for name in without_keys(ledgers.nodes):
         print(
-            translated(Message("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name)),
+            translated("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name),
             file=sys.stderr,
         )
     content = _answer(request, facts, result, upstream, pack)
     _show(request, content)
     if not yes and not _confirmed():
-        print(translated(Message("nothing was sent")), file=sys.stderr)
+        print(translated("nothing was sent"), file=sys.stderr)
         command_line.exit_negative()
     member = desk_client.member_of(settings)
     octets = sign_document(ANSWER, member, content.model_dump(mode="json"), desk_client.document_signer(settings), now)
@@ -110,7 +110,7 @@ def answer(
     if as_json:
         command_line.print_json(sent)
     else:
-        print(translated(Message("{request_id} is answered: {result}", request_id=request.id, result=sent["result"])))
+        command_line.say("{request_id} is answered: {result}", request_id=request.id, result=sent["result"])
 
 
 def list_own(config: command_line.ConfigOption = None, as_json: command_line.JsonOption = False) -> None:
@@ -132,18 +132,16 @@ def _answer(
     implied = AnswerResult.UPSTREAM if upstream else AnswerResult.CUSTOMER_HELD if pack else None
     chosen = result or implied or suggested_answer(facts)
     if (chosen is AnswerResult.UPSTREAM) != (upstream is not None):
-        raise UsageError(Message("--upstream MEMBER and the result `upstream` belong together"))
+        raise UsageError("--upstream MEMBER and the result `upstream` belong together")
     if chosen is AnswerResult.CUSTOMER_HELD and pack is None:
         raise UsageError(
-            Message(
-                "`customer-held` needs an evidence pack: run `idtone ledger export {call} --case {request_id} "
-                "--basis association --reference {request_id} --sealed -o FILE`, and name it with --pack",
-                call=facts.call or "CALL",
-                request_id=request.id,
-            )
+            "`customer-held` needs an evidence pack: run `idtone ledger export {call} --case {request_id} "
+            "--basis association --reference {request_id} --sealed -o FILE`, and name it with --pack",
+            call=facts.call or "CALL",
+            request_id=request.id,
         )
     if chosen is not AnswerResult.CUSTOMER_HELD and pack is not None:
-        raise UsageError(Message("--pack belongs to the result `customer-held`"))
+        raise UsageError("--pack belongs to the result `customer-held`")
     return Answer(
         request=request.id, result=chosen, upstream=upstream, pack=digest(read_zip(pack)) if pack else None, found=facts
     )
@@ -168,7 +166,7 @@ def _show(request: Request, content: Answer) -> None:
     print(*(f"{name:<9} {value}" for name, value in lines.items() if value is not None), sep="\n", file=sys.stderr)
     if facts.calls and content.result is AnswerResult.NOT_OURS:
         print(
-            translated(Message("The ledger has calls of this number at that time; the answer says so.")),
+            translated("The ledger has calls of this number at that time; the answer says so."),
             file=sys.stderr,
         )
 

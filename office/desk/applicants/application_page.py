@@ -1,7 +1,5 @@
 """The public form of an application in Japanese and English, its receipt, and its state. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from html import escape

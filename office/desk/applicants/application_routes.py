@@ -4,8 +4,6 @@ The report desk has the same guards: budgets an hour for everyone and for a netw
 of sizes, and the time of a body (`core.http.connections`). In addition, only a few forms are read at a time.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import time

@@ -1,7 +1,5 @@
 """Erasure of old submissions by the desk itself."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from datetime import UTC, datetime

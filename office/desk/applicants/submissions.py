@@ -4,8 +4,6 @@ submissions/W-….json    the applicant's entries, the state, and the digest of 
 submissions/W-….pdf     the signed pledge
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re
@@ -21,7 +19,6 @@ from pydantic import ValidationError
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
 from idtone.core.terminal.prompts import kept_line
-from idtone.core.translation import Message
 from idtone.member.reports.report_documents import new_receipt, receipt_digest
 
 from ...authority import shared_folder
@@ -60,7 +57,7 @@ class Submissions:
                     stack.enter_context(lock_folder(lock, TURN_WITHIN_S))
                 except TimeoutError as error:
                     raise TrustError(
-                        Message("{folder}: the acts before this one take too long; try again", folder=self._folder)
+                        "{folder}: the acts before this one take too long; try again", folder=self._folder
                     ) from error
             yield
 
@@ -73,7 +70,7 @@ class Submissions:
         """The submission with this id. Raises UsageError if there is none."""
         path = self._path(id_)
         if not path.exists():
-            raise UsageError(Message("there is no application {id!r} of an applicant", id=id_))
+            raise UsageError("there is no application {id!r} of an applicant", id=id_)
         return self._read(path)
 
     def by_secret(self, id_: str, secret: str) -> Submission | None:
@@ -90,7 +87,7 @@ class Submissions:
         with reading(path, TrustError):
             octets = path.read_bytes()
         if hashlib.sha256(octets).hexdigest() != submission.pledge:
-            raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path))
+            raise TrustError("{path}: is damaged; restore it from a backup", path=path)
         return octets
 
     def enter(self, handed: Handed, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
@@ -100,7 +97,7 @@ class Submissions:
         secret = new_receipt()
         with self.locked():
             if sum(each.is_open for each in self.all()) >= most:
-                raise TooManyWaitError(Message("too many applications wait"))
+                raise TooManyWaitError("too many applications wait")
             id_ = next(name for name in iter(_new_id, "") if not self._path(name).exists())
             at = in_japan(now)
             made = Submission(
@@ -162,9 +159,9 @@ class Submissions:
     def _open(self, before: Submission) -> Submission:
         held = self.named(before.id)
         if not held.is_open:
-            raise UsageError(Message("this application was received or declined already"))
+            raise UsageError("this application was received or declined already")
         if held != before:
-            raise UsageError(Message("the applicant has changed this application since you read it; read it again"))
+            raise UsageError("the applicant has changed this application since you read it; read it again")
         return held
 
     def _change(self, made: Submission, act: str, pdf: bytes | None, **details: Any) -> None:
@@ -184,7 +181,7 @@ class Submissions:
 
     def _path(self, id_: str) -> Path:
         if not _ID.fullmatch(id_):
-            raise UsageError(Message("there is no application {id!r} of an applicant", id=id_))
+            raise UsageError("there is no application {id!r} of an applicant", id=id_)
         return self._folder / f"{id_}.json"
 
     def _read(self, path: Path) -> Submission:
@@ -193,7 +190,7 @@ class Submissions:
         try:
             return Submission.model_validate_json(octets)
         except ValidationError as error:
-            raise TrustError(Message("{path}: is damaged; restore it from a backup", path=path)) from error
+            raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 
 
 def _new_id() -> str:

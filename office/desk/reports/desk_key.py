@@ -65,7 +65,7 @@ def officer_public(folder: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise TrustError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise TrustError(_not_officers(path)) from error
     if not isinstance(key, X25519PublicKey):
@@ -80,15 +80,15 @@ def _not_officers(path: Path) -> Message:
 def make_officer_key(path: Path, public: Path, passphrase: str) -> None:
     """Create a key in an encrypted PEM file, and its public half. Raises TrustError if a file exists already."""
     if not passphrase:
-        raise TrustError(Message("the passphrase is empty; choose one"))
+        raise TrustError("the passphrase is empty; choose one")
     for each in (path, public):
         if each.exists():
-            raise TrustError(Message("{path}: exists already; a key is never overwritten", path=each))
+            raise TrustError("{path}: exists already; a key is never overwritten", path=each)
     key = X25519PrivateKey.generate()
     try:
         text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode()))
     except ValueError as error:
-        raise TrustError(Message("the passphrase is too long, or is not text; choose another one")) from error
+        raise TrustError("the passphrase is too long, or is not text; choose another one") from error
     half = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     for each, octets, mode in ((path, text, _PRIVATE), (public, half, 0o644)):
         try:
@@ -96,11 +96,7 @@ def make_officer_key(path: Path, public: Path, passphrase: str) -> None:
                 file.write(octets)
         except OSError as error:
             raise TrustError(
-                Message(
-                    "{path}: a key cannot be written here: {reason}; name another file",
-                    path=each,
-                    reason=error.strerror,
-                )
+                "{path}: a key cannot be written here: {reason}; name another file", path=each, reason=error.strerror
             ) from error
 
 
@@ -110,5 +106,5 @@ def load_officer_key(path: Path, passphrase: str) -> X25519PrivateKey:
     """
     key = read_pem(path, passphrase)
     if not isinstance(key, X25519PrivateKey):
-        raise TrustError(Message("{path}: is not a report officer's key", path=path))
+        raise TrustError("{path}: is not a report officer's key", path=path)
     return key

@@ -4,8 +4,6 @@ held it, or the last one of its wholesale chain.
 The repository keeps every edition. An edition counts from its `issued` until the next one's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Limits of the public page's requests. Addresses are held in memory for an hour, and never written."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections import deque
 from typing import Final

@@ -1,7 +1,5 @@
 """Work of the report desk: it enters reports, asks members, and receives their answers. Each act is a leaf."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import secrets
@@ -82,10 +80,10 @@ class ReportDesk:
             if known and self._is_same(known, sealed):
                 return known.id
             if known:
-                raise TrustError(Message("another report has this receipt; send the report again with a new one"))
+                raise TrustError("another report has this receipt; send the report again with a new one")
             matter = self.matter(sealed)
             if isinstance(matter, ReportedCall) and matter.at > now:
-                raise TrustError(Message("the call of the report is in the future"))
+                raise TrustError("the call of the report is in the future")
             report_id, token = report_id_of(sealed.receipt), ""
             holder, step = Holder(None, Basis.NO_NUMBER), Next(finding=Finding.NO_NUMBER)
             if isinstance(matter, ReportedCall):
@@ -136,9 +134,7 @@ class ReportDesk:
         """The report with this id. Raises UsageError if there is none."""
         found = self.store.report(report_id)
         if found is None:
-            raise UsageError(
-                Message("no report {report_id!r}; `idtone-office report list` lists them", report_id=report_id)
-            )
+            raise UsageError("no report {report_id!r}; `idtone-office report list` lists them", report_id=report_id)
         return found
 
     def searched(self, purpose: str) -> None:
@@ -179,15 +175,13 @@ class ReportDesk:
         with self._desk.ledger.locked():
             report = self.named(report_id)
             if report.stage is Stage.CLOSED:
-                raise UsageError(Message("report {report_id} is closed already", report_id=report_id))
+                raise UsageError("report {report_id} is closed already", report_id=report_id)
             if result not in report.results:
                 raise UsageError(
-                    Message(
-                        "report {report_id} cannot be closed as {result}; the possible results are {results}",
-                        report_id=report_id,
-                        result=result.value,
-                        results=", ".join(each.value for each in report.results),
-                    )
+                    "report {report_id} cannot be closed as {result}; the possible results are {results}",
+                    report_id=report_id,
+                    result=result.value,
+                    results=", ".join(each.value for each in report.results),
                 )
             closed = self.store.closed(report_id, result, why, now)
             self._changes.make(closed, "report-closed", report_id, result=result)
@@ -198,15 +192,12 @@ class ReportDesk:
         """
         report = self.named(report_id)
         if report.sealed.reporter is None:
-            raise UsageError(Message("report {report_id} names no reporter", report_id=report_id))
+            raise UsageError("report {report_id} names no reporter", report_id=report_id)
         content = open_box(report.sealed.reporter, key, Purpose.REPORTER, report.sealed.receipt)
         reporter = read(Reporter, content)
         if not reporter.disclose:
             raise UsageError(
-                Message(
-                    "the reporter of {report_id} has not consented to be named; nothing is revealed",
-                    report_id=report_id,
-                )
+                "the reporter of {report_id} has not consented to be named; nothing is revealed", report_id=report_id
             )
         self._desk.ledger.record("reporter-revealed", report_id, why=why)
         return reporter
@@ -255,7 +246,7 @@ class ReportDesk:
                 raise TrustError(_ANSWERED)
             if content.upstream and content.upstream not in {each.id for each in self._desk.registry().members}:
                 raise TrustError(
-                    Message("{member} is no member's id in the registry; correct `upstream`", member=content.upstream)
+                    "{member} is no member's id in the registry; correct `upstream`", member=content.upstream
                 )
             asked = [each.member for each in self.store.requests_of(request.report)]
             holders = self._holders(request.report) if content.result is AnswerResult.NOT_OURS else ()

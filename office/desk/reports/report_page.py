@@ -3,8 +3,6 @@
 Every value of a visitor is escaped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from html import escape
 from types import MappingProxyType

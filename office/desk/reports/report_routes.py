@@ -1,7 +1,5 @@
 """The report desk over HTTP: the public page (`/report`), the state of a report, and the desk's public keys."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping

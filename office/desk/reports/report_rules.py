@@ -3,8 +3,6 @@
 The association's own rules are not public; the defaults are idtone's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path

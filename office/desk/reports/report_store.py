@@ -4,8 +4,6 @@ Numbers and words are in sealed boxes; a number is found by its token. Each call
 process.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.errors import TrustError
-from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import make_private
 from idtone.member.reports.report_documents import SealedReport
 
@@ -359,7 +356,7 @@ class ReportStore:
                 yield database
         except (sqlite3.Error, OSError) as error:
             raise TrustError(
-                Message("{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error)
+                "{path}: cannot be used: {reason}; check the disk", path=self._path, reason=error
             ) from error
 
 

@@ -1,7 +1,5 @@
 """Erasure by the desk itself of reports that were closed longer ago than `retention` in reports.yaml."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Counts that may be published: small ones are left out, so that they identify nobody. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -2,8 +2,6 @@
 page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -54,7 +52,7 @@ def take_report(
     With a `receipt` that was made before, the same fields sent again enter nothing, and return the same.
     """
     if receipt and not is_receipt(receipt):
-        raise UsageError(Message("the form is damaged; open it again"))
+        raise UsageError("the form is damaged; open it again")
     report = _report(fields, now)
     receipt, officer = receipt or new_receipt(), desk.keys()["officer"]
     sealed = sealed_report(report, receipt, desk.key.public, public_key(officer) if officer else None)
@@ -69,7 +67,7 @@ def _report(fields: Mapping[str, str], now: datetime) -> Report | ServiceReport:
     try:
         if given.get("service"):
             if given.get("number"):
-                raise UsageError(Message("write the number of the call, or the operator or service, and not both"))
+                raise UsageError("write the number of the call, or the operator or service, and not both")
             return ServiceReport.model_validate({"service": given["service"], **common})
         return Report.model_validate({**_call(given, now), **common})
     except ValidationError as error:
@@ -80,8 +78,8 @@ def _call(given: Mapping[str, str], now: datetime) -> dict[str, str]:
     try:
         at = datetime.fromisoformat(f"{given.get('date', '')}T{given.get('time', '')}").replace(tzinfo=JAPAN)
     except ValueError as error:
-        raise UsageError(Message("write the day and the time of the call, in Japan")) from error
+        raise UsageError("write the day and the time of the call, in Japan") from error
     if at > now:
-        raise UsageError(Message("the call of the report is in the future"))
+        raise UsageError("the call of the report is in the future")
     within = given.get("within_minutes") or "60"
     return {"number": given.get("number", ""), "at": at.isoformat(), "within_minutes": within}

@@ -5,8 +5,6 @@ returns to a member, or grows too long, ends. If several members held the number
 of them is asked when a chain has ended without a customer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The commands of `idtone-fleet`."""
 
-from __future__ import annotations
-
 from typing import Final
 
 COMMANDS: Final = {

@@ -8,7 +8,6 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
-from idtone.core.translation import Message
 from idtone.ledger.commands.options import NodeOption, ledgers_of, listed_time
 from idtone.ledger.evidence.call_record import Record, iso_ms
 from idtone.ledger.evidence.steps import StepKind
@@ -32,7 +31,7 @@ def calls(
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, None, node)
     if not ledgers.is_shared:
-        raise UsageError(Message("ledger.url names the file of one node; use `idtone status` there"))
+        raise UsageError("ledger.url names the file of one node; use `idtone status` there")
     found = [record for ledger in ledgers.nodes for record in ledger.reader.open_calls().records.values()]
     found.sort(key=lambda record: record.steps[0].at)
     rows = [_row(record, form) for record in found[:limit]]

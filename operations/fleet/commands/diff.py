@@ -1,7 +1,5 @@
 """`idtone-fleet diff`."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -96,9 +94,9 @@ def _rows(nodes: Sequence[Node]) -> Iterator[tuple[str, ...]]:
             version = str(said.version) if is_newest else translated(other)
             yield node.name, condition, version, said.sha256[:8], ", ".join(said.overrides)
         elif node.state:
-            yield node.name, condition, translated(Message("only settings of its own")), "", ""
+            yield node.name, condition, translated("only settings of its own"), "", ""
         else:
-            yield node.name, condition, translated(Message("not known")), "", ""
+            yield node.name, condition, translated("not known"), "", ""
 
 
 # -- files ----------------------------------------------------------------------------------------------------------
@@ -107,12 +105,12 @@ def _rows(nodes: Sequence[Node]) -> Iterator[tuple[str, ...]]:
 def _diff_files(file: Path, other: Path | None, settings: Settings, as_json: bool) -> None:
     other = other or settings.fleet.settings
     if other is None:
-        raise UsageError(Message("name the file to compare it with; fleet.settings is not set here"))
+        raise UsageError("name the file to compare it with; fleet.settings is not set here")
     trust = settings.fleet.trust
     keys = [VerifierKey.parse(trust)] if trust else []
     editions = [_edition(path, keys) for path in (file, other)]
     if not keys and any(shared for shared, _ in editions):
-        print(translated(Message("signatures are not verified: fleet.trust is not set here")), file=sys.stderr)
+        print(translated("signatures are not verified: fleet.trust is not set here"), file=sys.stderr)
     found = differing(editions[0][1], editions[1][1])
     if as_json:
         command_line.print_json(
@@ -125,7 +123,7 @@ def _diff_files(file: Path, other: Path | None, settings: Settings, as_json: boo
         names = [_title(path, shared) for path, (shared, _) in zip((file, other), editions, strict=True)]
         command_line.Rows((Message("key"), *names)).print(difference_rows(found))
     else:
-        print(translated(Message("all keys have the same values")))
+        command_line.say("all keys have the same values")
     if found:
         command_line.exit_negative()
 

@@ -1,12 +1,9 @@
 """Common part of the commands of `idtone-fleet`: finding PostgreSQL."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
-from idtone.core.translation import Message
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.store.postgresql import Server
 
@@ -16,9 +13,7 @@ def reports_reader(config: Path | None) -> NodeReportsReader:
     ledger = load_settings(config).ledger
     if not ledger.is_shared():
         raise UsageError(
-            Message(
-                "ledger.url names the file of one node; several nodes report to the PostgreSQL that ledger.url names "
-                "on each of them (docs/how-to/several-nodes.md)"
-            )
+            "ledger.url names the file of one node; several nodes report to the PostgreSQL that ledger.url names "
+            "on each of them (docs/how-to/several-nodes.md)"
         )
     return NodeReportsReader(*Server.all_of(ledger))

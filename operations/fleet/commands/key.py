@@ -11,7 +11,7 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.settings.fleet import FLEET_KEY_BYTES
-from idtone.core.translation import Message, translated
+from idtone.core.terminal import command_line
 
 
 def key(
@@ -24,24 +24,20 @@ def key(
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise UsageError(
-            Message("{file}: exists already; copy this key to the other nodes, or name another file", file=file)
+            "{file}: exists already; copy this key to the other nodes, or name another file", file=file
         ) from error
     except OSError as error:
         raise UsageError(
-            Message("{file}: cannot be made: {reason}; name a file in another folder", file=file, reason=error.strerror)
+            "{file}: cannot be made: {reason}; name a file in another folder", file=file, reason=error.strerror
         ) from error
     with os.fdopen(descriptor, "w", encoding="ascii") as made:
         made.write(f"{secrets.token_hex(FLEET_KEY_BYTES)}\n")
         made.flush()
         os.fsync(made.fileno())
     print(file)
-    print(
-        translated(
-            Message(
-                "On each node: copy this file there, by a way that others cannot read; let the service's user own it "
-                "(chown idtone {file}); set fleet.key_file and fleet.trunks; restart the service, and run "
-                "`idtone dialplan export`.",
-                file=file,
-            )
-        )
+    command_line.say(
+        "On each node: copy this file there, by a way that others cannot read; let the service's user own it "
+        "(chown idtone {file}); set fleet.key_file and fleet.trunks; restart the service, and run "
+        "`idtone dialplan export`.",
+        file=file,
     )

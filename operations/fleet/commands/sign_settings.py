@@ -23,7 +23,7 @@ from idtone.core.signed_notes import NOTE_LIMIT, Note, Signer
 from idtone.core.signing_keys import make_private, private
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import ask_passphrase
-from idtone.core.translation import Message, translated
+from idtone.core.translation import Message
 from idtone.ledger.store.postgresql import Server
 
 from ..settings_difference import difference_rows
@@ -79,11 +79,9 @@ def sign(
     before = _before(output, signers)
     if before and version is not None and version <= before.version:
         raise UsageError(
-            Message(
-                "{output} has version {before}, and nodes refuse an older one; choose a larger --version",
-                output=output,
-                before=before.version,
-            )
+            "{output} has version {before}, and nodes refuse an older one; choose a larger --version",
+            output=output,
+            before=before.version,
         )
     version = version or (before.version + 1 if before else 1)
     note = signed_settings(yaml, str(settings), version, datetime.now(UTC), signers)
@@ -100,9 +98,9 @@ def sign(
             }
         )  # fmt: skip
         return
-    print(translated(Message("{output}: version {version} of the fleet's settings", output=output, version=version)))
+    command_line.say("{output}: version {version} of the fleet's settings", output=output, version=version)
     for signer in signers:
-        print(translated(Message("fleet.trust on the nodes: {key}", key=signer.key)))
+        command_line.say("fleet.trust on the nodes: {key}", key=signer.key)
     if before and changed:
         columns = (Message("key"), *(Message("version {version}", version=each.version) for each in (before, made)))
         command_line.Rows(columns).print(difference_rows(changed))
@@ -122,5 +120,5 @@ def _before(output: Path, signers: list[Signer]) -> SharedSettings | None:
 def _check_size(note: Note, settings: Path) -> None:
     if len(str(note).encode()) > NOTE_LIMIT:
         raise UsageError(
-            Message("{settings}: is larger than {limit} bytes; remove comments", settings=settings, limit=NOTE_LIMIT)
+            "{settings}: is larger than {limit} bytes; remove comments", settings=settings, limit=NOTE_LIMIT
         )

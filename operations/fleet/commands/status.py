@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.terminal.command_line import ConfigOption, JsonOption, exit_negative
-from idtone.core.translation import Message, translated
+from idtone.core.translation import translated
 from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.service.live_display import WatchOption, show
 
@@ -54,7 +54,7 @@ def look(reader: NodeReportsReader, is_patient: bool) -> Look:
             raise
         return Look(None, str(error))
     if not fleet.nodes and not fleet.unreadable and not is_patient:
-        raise UsageError(Message("no node has reported to this PostgreSQL yet; start `idtone serve` on one"))
+        raise UsageError("no node has reported to this PostgreSQL yet; start `idtone serve` on one")
     return Look(fleet)
 
 
@@ -114,9 +114,9 @@ def _finding_lines(found: list[NodeFinding]) -> Iterator[RenderableType]:
     from rich.text import Text
 
     if not found:
-        yield Text(translated(Message("nothing is wrong, and no node differs")), "green")
+        yield Text(translated("nothing is wrong, and no node differs"), "green")
         return
-    yield Text(translated(Message("what is wrong or differs")), "bold")
+    yield Text(translated("what is wrong or differs"), "bold")
     for each in found:
-        words = translated(Message("{found}. {remedy}", found=each.found, remedy=each.remedy))
+        words = translated("{found}. {remedy}", found=each.found, remedy=each.remedy)
         yield Text.assemble((f"{each.node}: ", "bold red"), words)

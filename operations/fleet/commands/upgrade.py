@@ -92,10 +92,10 @@ def upgrade(
             _show_earlier(kept, path, afresh)
         if not left:
             raise UsageError(
-                Message("these nodes are done in the upgrade that {path} has; --afresh begins another one", path=path)
+                "these nodes are done in the upgrade that {path} has; --afresh begins another one", path=path
             )
         if not yes and not confirmed(Message("Upgrade these nodes?")):
-            raise UsageError(Message("nothing was done"))
+            raise UsageError("nothing was done")
         kept.begin([node.node for node in chosen], afresh)
         _upgrade(inventory, left, kept, empty, patience or (EMPTY_PATIENCE_S if empty else PATIENCE_S), as_json)
 
@@ -104,12 +104,7 @@ def _chosen(inventory: Inventory, only: Sequence[str] | None, path: Path) -> lis
     known = [node.node for node in inventory.nodes]
     if unknown := [name for name in only or () if name not in known]:
         raise UsageError(
-            Message(
-                "--only {name}: {path} has no such node; it has {known}",
-                name=unknown[0],
-                path=path,
-                known=", ".join(known),
-            )
+            "--only {name}: {path} has no such node; it has {known}", name=unknown[0], path=path, known=", ".join(known)
         )
     return [node for node in inventory.nodes if not only or node.node in only]
 
@@ -145,7 +140,7 @@ def _show_way_on(
     if node is None:  # nodes of an earlier run with another --only are left
         return
     if fault:
-        out.print(Text(translated(Message("{node}: {fault}", node=node.node, fault=fault)), "bold red"), soft_wrap=True)
+        out.print(Text(translated("{node}: {fault}", node=node.node, fault=fault), "bold red"), soft_wrap=True)
         if fault.output:
             out.print(Text(fault.output), soft_wrap=True)
     out.print(Text(translated(_GO_ON)), soft_wrap=True)
@@ -190,7 +185,7 @@ def _show_earlier(kept: UpgradeJournal, path: Path, afresh: bool) -> None:
     if kept.goes_on and not afresh:
         done = ", ".join(sorted(kept.done))
         words = Message("{path}: an earlier upgrade has stopped; done: {done}", path=path, done=done or "-")
-        print(translated(words))
+        command_line.say(words)
 
 
 class _Shown:

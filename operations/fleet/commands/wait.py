@@ -84,12 +84,10 @@ def _digest(text: str | None) -> str | None:
         return None
     if not re.fullmatch(f"[0-9a-f]{{{LEAST_DIGITS},64}}", text.lower()):
         raise UsageError(
-            Message(
-                "--suspensions {text!r} is not a SHA-256, nor {digits} of its first digits or more; "
-                "sha256sum suspensions.yaml prints it",
-                text=text,
-                digits=LEAST_DIGITS,
-            )
+            "--suspensions {text!r} is not a SHA-256, nor {digits} of its first digits or more; "
+            "sha256sum suspensions.yaml prints it",
+            text=text,
+            digits=LEAST_DIGITS,
         )
     return text.lower()
 
@@ -97,7 +95,7 @@ def _digest(text: str | None) -> str | None:
 def _reported(fleet: Fleet) -> Fleet:
     """The fleet as reported. Raises UsageError if there is no node."""
     if not fleet.nodes and not fleet.unreadable:
-        raise UsageError(Message("no node has reported to this PostgreSQL yet; start `idtone serve` on one"))
+        raise UsageError("no node has reported to this PostgreSQL yet; start `idtone serve` on one")
     for trouble in fleet.unreadable:
         raise UsageError(trouble)
     return fleet
@@ -106,13 +104,11 @@ def _reported(fleet: Fleet) -> Fleet:
 def _line(confirmed: Confirmation, seconds: float) -> str:
     taken = confirmed.taken.astimezone().isoformat(sep=" ", timespec="milliseconds") if confirmed.taken else "–"
     return translated(
-        Message(
-            "{node} confirms version {version} after {seconds:.1f} s, in use since {taken}",
-            node=confirmed.node,
-            version=confirmed.version,
-            seconds=seconds,
-            taken=taken,
-        )
+        "{node} confirms version {version} after {seconds:.1f} s, in use since {taken}",
+        node=confirmed.node,
+        version=confirmed.version,
+        seconds=seconds,
+        taken=taken,
     )
 
 
@@ -141,4 +137,4 @@ def _progress() -> Iterator[Callable[[Sequence[str]], None]]:
     from rich.console import Console
 
     with Console(stderr=True).status("…") as shown:
-        yield lambda missing: shown.update(translated(Message("waiting for {nodes} …", nodes=", ".join(missing))))
+        yield lambda missing: shown.update(translated("waiting for {nodes} …", nodes=", ".join(missing)))

@@ -1,7 +1,5 @@
 """`idtone-office document`: signed documents for the association's desk."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 
 app = command_line.group("Signed documents for the association's desk (協会窓口).")

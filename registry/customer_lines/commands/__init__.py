@@ -1,7 +1,5 @@
 """`idtone lines`: the telephone numbers that each line of the operator's customers may present."""
 
-from __future__ import annotations
-
 from idtone.core.terminal import command_line
 
 app = command_line.group("The customers' lines: which endpoint or account code may present which numbers.")

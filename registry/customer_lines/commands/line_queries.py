@@ -54,7 +54,7 @@ def check(
     if as_json:
         command_line.print_json({"source": unread.name, "good": True, "faults": [], **totals})
     else:
-        print(translated(Message("{name}: good", name=unread.name)))
+        command_line.say("{name}: good", name=unread.name)
         for name, total in totals.items():
             print(f"  {name:<11} {total:,}")
 
@@ -70,7 +70,7 @@ def show(
     Exit 1: no entry was found.
     """
     if number and customer is not None:
-        raise UsageError(Message("CUSTOMER and --number cannot go together; choose one"))
+        raise UsageError("CUSTOMER and --number cannot go together; choose one")
     unread = _unread(None, config)
     wanted = int(number_asked().e164) if number else None
     with _reading():
@@ -87,7 +87,7 @@ def show(
             numbers, note = ", ".join(entry["numbers"]) or "-", "" if entry["checked"] else "  (no check)"
             print(f"{entry['customer'] or '-':<12} {names}: {numbers}{note}")
         if not found:
-            print(translated(Message("no entry")))
+            command_line.say("no entry")
     if not found:
         command_line.exit_negative()
 
@@ -119,7 +119,7 @@ def decide(
     may. 1: it may not.
     """
     if not endpoint and not account:
-        raise UsageError(Message("name the line by --endpoint or --account"))
+        raise UsageError("name the line by --endpoint or --account")
     unread = _unread(None, config)
     number = number_asked()
     call = ForwardedCall("question", Direction.OUTGOING, number, WITHHELD, WITHHELD, endpoint=endpoint, account=account)

@@ -1,7 +1,5 @@
 """The bench's arithmetic, and a short run of each way on a real Asterisk."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The shares of Asterisk's time and their picture, from sampled stacks."""
 
-from __future__ import annotations
-
 from collections import Counter
 from xml.etree import ElementTree
 

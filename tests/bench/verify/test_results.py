@@ -1,7 +1,5 @@
 """Rows, verdicts and files that are made from tallies."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 

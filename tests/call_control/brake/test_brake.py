@@ -1,7 +1,5 @@
 """The rules of the brake: when it marks, slows and stops, what it leaves alone, and that nothing makes it grow."""
 
-from __future__ import annotations
-
 import json
 import random
 from itertools import pairwise

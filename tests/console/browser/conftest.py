@@ -1,7 +1,5 @@
 """A browser, and a console with demo data: calls, a registry with suspensions, the association's folder of a year."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

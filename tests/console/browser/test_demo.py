@@ -1,7 +1,5 @@
 """`make console` prints its address and how to sign in, calls appear by themselves, and nothing of it stays running."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import subprocess

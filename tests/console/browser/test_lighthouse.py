@@ -1,7 +1,5 @@
 """Lighthouse on each of the console's pages that need no session."""
 
-from __future__ import annotations
-
 import pytest
 
 from lab.chromium import find_or_get_chromium

@@ -2,8 +2,6 @@
 real node has confirmed it, and the paper for the police is there. No page says more than is true.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import time

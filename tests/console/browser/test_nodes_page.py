@@ -1,7 +1,5 @@
 """The page of the nodes in a browser, while they report."""
 
-from __future__ import annotations
-
 import json
 from contextlib import closing
 

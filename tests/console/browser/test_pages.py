@@ -3,8 +3,6 @@ alone. Nothing is listed here: a page is found by the table of pages and by the 
 pictures of all of them are written there.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from datetime import date, timedelta

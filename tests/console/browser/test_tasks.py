@@ -3,8 +3,6 @@
 A click follows a link, unfolds a part, or sends a form; typing is none.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import pytest

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import csv
 import json
 import re
@@ -27,12 +25,10 @@ from lab.ledger.commands.run_ledger import calls, completed, following, lines, r
 from lab.ledger.sample_evidence import (
     CALLER,
     FORWARDING,
-    KEY,
     LOG,
     NOW,
     PLAY,
     REFUSE,
-    SEED,
     SHA256,
     at,
     days_of,
@@ -42,8 +38,8 @@ from lab.ledger.sample_evidence import (
     put,
     url_of,
 )
-from lab.ledger.sample_ledger import query, records_of, write, writer_of
-from lab.ledger_copies import copy_ledger
+from lab.ledger.sample_ledger import query, records_of, write, write_keys, writer_of
+from lab.ledger_copies import use_copy
 
 ALL = ["--since", "2026-10-01T00:00:00+09:00"]
 
@@ -61,19 +57,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         steps.connected("c-[odd]", at(3001.5)),
     ]
     write(url_of(folder / "ledger.sqlite3"), evidence)
-    for name, octets in (("key", KEY), ("key.sign", SEED)):
-        (folder / name).write_bytes(octets)
-        (folder / name).chmod(0o600)
+    write_keys(folder)
     return folder
 
 
 @pytest.fixture
 def key(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Key of the ledger that the settings name; beside it is the key that signs the ledger."""
-    copy_ledger(made, file.parent)
-    monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(file.with_name("key")))
-    monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(file))
-    monkeypatch.setenv("IDTONE_NODE", "pbx-1")
+    use_copy(made, file, monkeypatch)
     return file.with_name("key")
 
 

@@ -2,8 +2,6 @@
 verifies.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

@@ -1,7 +1,5 @@
 """Exports that take two persons: those that are allowed, and every way around the rule."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """Receipts and confirmations: those that may be recorded, and the index and figures of a year."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date, timedelta
 

@@ -1,7 +1,5 @@
 """Legal bases: the requirements of each, and every way around them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Each look at telephone numbers, with its reason, is in the ledger; the numbers are not."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Packs that the holder of the log's key could seal, and that no ledger of idtone writes."""
 
-from __future__ import annotations
-
 import json
 import struct
 import sys

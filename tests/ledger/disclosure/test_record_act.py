@@ -1,7 +1,5 @@
 """Acts of the ledger's keepers, recorded with and without the service."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

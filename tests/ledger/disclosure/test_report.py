@@ -1,7 +1,5 @@
 """The report of a pack: its content, as a page and on paper."""
 
-from __future__ import annotations
-
 import html
 import io
 import re

@@ -1,7 +1,5 @@
 """Acts that give up the end of a log."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """A log that publishes its tiles over HTTPS, its witness over HTTP, and a monitor, all on 127.0.0.1."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,14 +7,10 @@ import pytest
 
 from lab.ledger.monitor.watched_log import World, witnessing
 from lab.ledger.sample_evidence import at
-from lab.registry.trust.publication_server import TileServer, over_https, write_certificate
+from lab.registry.trust.begun_association import certificate
+from lab.registry.trust.publication_server import TileServer, over_https
 
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    write_certificate(path)
-    return path
+__all__ = ["certificate"]
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Contradictions between the findings of several logs."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

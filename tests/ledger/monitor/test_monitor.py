@@ -1,7 +1,5 @@
 """The alarms of a monitor, with real tiles over HTTPS and a real witness over HTTP."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Each step arrives once, whatever dies or does not answer, at whatever moment."""
 
-from __future__ import annotations
-
 import logging
 import random
 import threading

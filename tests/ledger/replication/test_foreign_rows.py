@@ -1,7 +1,5 @@
 """Rows that somebody without a key writes into a replica, or into the ledger that is replicated."""
 
-from __future__ import annotations
-
 import pytest
 
 from idtone.core.errors import LedgerError

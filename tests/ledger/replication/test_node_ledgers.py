@@ -1,7 +1,5 @@
 """The ledgers of several nodes, read together: by the commands, on a real PostgreSQL."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 

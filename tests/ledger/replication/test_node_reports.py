@@ -1,7 +1,5 @@
 """A node's reports on itself in PostgreSQL: each second, also while its replica is in trouble; and their readers."""
 
-from __future__ import annotations
-
 import json
 import logging
 from functools import partial

@@ -1,7 +1,5 @@
 """Waits of PostgreSQL's callers, whatever causes them: the evidence of calls is written, and nobody waits for ever."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor

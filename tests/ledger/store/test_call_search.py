@@ -1,7 +1,5 @@
 """The search for calls: it finds what a look at every record finds, in both directions, however often it stops."""
 
-from __future__ import annotations
-
 import itertools
 from datetime import timedelta
 

@@ -1,7 +1,5 @@
 """Calls that are counted by the database: the counts equal those of a look at each record."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 from dataclasses import replace

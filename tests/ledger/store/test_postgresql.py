@@ -1,7 +1,5 @@
 """The PostgreSQL of several nodes: its name and its connection."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

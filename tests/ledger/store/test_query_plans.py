@@ -1,7 +1,5 @@
 """Queries at each start, each commit and each second read a few rows, however many calls the ledger has."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing

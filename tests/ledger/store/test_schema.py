@@ -1,7 +1,5 @@
 """The tables are the same in both databases, and a ledger of an earlier version becomes one of this version."""
 
-from __future__ import annotations
-
 import sqlite3
 import subprocess
 import sys

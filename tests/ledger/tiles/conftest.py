@@ -1,15 +1,13 @@
 """A node whose ledger is published, as its keeper has it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
 
 from lab.ledger.replication.nodes import made_nodes, untouched  # noqa: F401  fixtures
-from lab.ledger.sample_evidence import KEY, SEED, evidence, url_of
-from lab.ledger.sample_ledger import write
-from lab.ledger_copies import copy_ledger
+from lab.ledger.sample_evidence import evidence, url_of
+from lab.ledger.sample_ledger import write, write_keys
+from lab.ledger_copies import use_copy
 
 CALLS = 220
 """Number of calls; they have 275 leaves, which is more than a full tile."""
@@ -19,17 +17,12 @@ CALLS = 220
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published")
     write(url_of(folder / "ledger.sqlite3"), evidence(CALLS))
-    for name, octets in (("key", KEY), ("key.sign", SEED)):
-        (folder / name).write_bytes(octets)
-        (folder / name).chmod(0o600)
+    write_keys(folder)
     return folder
 
 
 @pytest.fixture
 def ledger(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Ledger's file, which the settings name."""
-    copy_ledger(made, file.parent)
-    monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(file.with_name("key")))
-    monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(file))
-    monkeypatch.setenv("IDTONE_NODE", "pbx-1")
+    use_copy(made, file, monkeypatch)
     return file

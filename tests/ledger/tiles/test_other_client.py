@@ -1,7 +1,5 @@
 """A client that knows nothing of idtone reads and verifies what idtone publishes, from a plain web server."""
 
-from __future__ import annotations
-
 import functools
 import http.server
 import subprocess

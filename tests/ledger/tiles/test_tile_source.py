@@ -1,7 +1,5 @@
 """Verifying tiles from a web server, and from servers that misbehave."""
 
-from __future__ import annotations
-
 import gzip
 import time
 from http import HTTPStatus
@@ -14,16 +12,11 @@ from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
 from lab.ledger.commands.run_ledger import told
 from lab.ledger.sample_evidence import LOG
-from lab.registry.trust.publication_server import Quiet, TileServer, over_https, write_certificate
+from lab.registry.trust.begun_association import certificate
+from lab.registry.trust.publication_server import Quiet, TileServer, over_https
 
+__all__ = ["certificate"]
 LIMIT = 1000
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    write_certificate(path)
-    return path
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,5 @@
 """Publishing a ledger as tiles, and verifying them, by the commands."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

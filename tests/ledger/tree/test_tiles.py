@@ -1,7 +1,5 @@
 """The tiles against C2SP tlog-tiles' own examples and definition."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

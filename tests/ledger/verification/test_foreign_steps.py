@@ -1,7 +1,5 @@
 """Steps by somebody who can write the database and has no key: they are never signed, and always reported."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

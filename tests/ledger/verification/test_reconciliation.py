@@ -2,8 +2,6 @@
 CSV.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

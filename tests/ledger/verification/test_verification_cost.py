@@ -2,8 +2,6 @@
 
 # ruff: noqa: S608 - the statements are what is tried
 
-from __future__ import annotations
-
 import cProfile
 import sqlite3
 from contextlib import closing

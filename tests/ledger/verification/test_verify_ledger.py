@@ -1,7 +1,5 @@
 """The verification finds every change to a ledger, and nothing but changes."""
 
-from __future__ import annotations
-
 import base64
 import sqlite3
 from contextlib import closing

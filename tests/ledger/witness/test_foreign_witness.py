@@ -1,7 +1,5 @@
 """Sigsum's witness cosigns our log, and ours cosigns a log by sigsum's client: Debian's packages, as they are."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

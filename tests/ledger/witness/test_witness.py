@@ -1,7 +1,5 @@
 """A witness over HTTP, and a ledger that asks it."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

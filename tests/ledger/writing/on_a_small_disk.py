@@ -1,7 +1,5 @@
 """The ledger on a small disk that others fill. test_full_disk.py runs these tests where they can mount one."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

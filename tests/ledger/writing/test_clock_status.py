@@ -1,7 +1,5 @@
 """The state of the clock, as a record of the ledger."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Databases that are damaged, byte by byte: files that are set aside, continued, and left alone."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

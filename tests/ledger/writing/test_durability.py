@@ -1,7 +1,5 @@
 """A writer that is killed: everything that it had acknowledged is there."""
 
-from __future__ import annotations
-
 import pytest
 
 from idtone.core.errors import LedgerError

@@ -1,7 +1,5 @@
 """Room for evidence on the disk, and the steps that are kept while there is none."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The tree as it grows in the database: what becomes a leaf, and when it is no longer signed."""
 
-from __future__ import annotations
-
 import json
 import logging
 import shutil

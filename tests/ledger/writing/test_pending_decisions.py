@@ -1,7 +1,5 @@
 """Decisions that Asterisk has been given, and those that a killed service leaves."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The office records certifications of members and of resellers."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime, timedelta
 

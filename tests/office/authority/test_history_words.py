@@ -1,7 +1,5 @@
 """The history keeps the words of each change so that a page shows them in Japanese as well."""
 
-from __future__ import annotations
-
 import json
 from contextvars import copy_context
 from pathlib import Path

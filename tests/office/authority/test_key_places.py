@@ -1,7 +1,5 @@
 """The place of a private key, as it appears to a user who may not read everything on the machine."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import traceback

@@ -1,7 +1,5 @@
 """Numbers that never originate in the office: two persons enter them, and the holders of two keys sign them."""
 
-from __future__ import annotations
-
 import pytest
 
 from idtone.office.authority.workspace import Workspace

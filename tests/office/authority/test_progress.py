@@ -1,7 +1,5 @@
 """No command of the office stays silent while it reads a large registry, and none asks anything meanwhile."""
 
-from __future__ import annotations
-
 import io
 import sys
 from collections.abc import Iterator

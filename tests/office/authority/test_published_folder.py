@@ -1,7 +1,5 @@
 """`published` of authority.yaml: a copy of the repository, which each publication replaces in one step."""
 
-from __future__ import annotations
-
 import json
 import os
 from datetime import UTC, datetime

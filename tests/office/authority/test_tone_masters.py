@@ -1,7 +1,5 @@
 """A process that is killed while it enters a sound: the registry never names a master that is not there."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import signal

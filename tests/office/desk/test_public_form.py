@@ -1,7 +1,5 @@
 """The head of the public forms."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from idtone.office.desk.public_form import PublicPages, page

@@ -1,7 +1,5 @@
 """A public site with the lab's data, as the association writes it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Lighthouse on each page of the public site, in both languages."""
 
-from __future__ import annotations
-
 import pytest
 
 from lab.chromium import find_or_get_chromium

@@ -1,7 +1,5 @@
 """The month's figures, from signed figures of members, reports and stops."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta

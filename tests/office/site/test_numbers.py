@@ -1,7 +1,5 @@
 """Page 2 as a visitor uses it: the site's scripts look numbers up at the real service, and find the lies of a host."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib

@@ -1,6 +1,4 @@
-"""The unit and the timer of the public site's figures: hardened, in the package, started by the office."""
-
-from __future__ import annotations
+"""The unit and the timer of the public site's figures: in the package, started by the office."""
 
 import json
 import shlex
@@ -9,23 +7,20 @@ from datetime import timedelta
 from idtone.office.site.site_package import read_site_package
 from lab.days import today
 from lab.repository import ROOT
-from lab.unit_files import hardening, unit
+from lab.unit_files import unit
 
-FIGURES, TIMER, SERVICE = (
-    (ROOT / "config" / name).read_text("utf-8")
-    for name in ("idtone-public-figures.service", "idtone-public-figures.timer", "idtone.service")
+FIGURES, TIMER = (
+    (ROOT / "config" / f"idtone-public-figures.{kind}").read_text("utf-8") for kind in ("service", "timer")
 )
 
 
-def test_it_is_hardened_as_the_service_is_and_writes_the_associations_folder_alone():
-    assert hardening(FIGURES) == hardening(SERVICE)
+def test_it_writes_the_associations_folder_alone():
     made = unit(FIGURES)
     assert made["Service"]["StateDirectory"] == "idtone-office"
     sysusers = (ROOT / "debian" / "idtone-office.sysusers").read_text("utf-8")
     assert f"u {made['Service']['User']} " in sysusers
     assert made["Unit"]["OnFailure"] == "idtone-failed@%n.service"
     assert unit(TIMER)["Timer"]["OnCalendar"] == "*-*-02 06:00 Asia/Tokyo"
-    assert "public-figures" not in SERVICE, "nothing starts the timer but the office"
     installed = (ROOT / "debian" / "idtone-office.install").read_text("utf-8")
     assert "config/idtone-public-figures.* usr/lib/systemd/system" in installed
 

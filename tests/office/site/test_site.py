@@ -1,7 +1,5 @@
 """The site's pages, the readers of each, and its size."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """The test number on a real Asterisk: a caller hears each sound, and guesses."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial

@@ -1,7 +1,5 @@
 """The public site in a real browser: ten tasks of a citizen, each page by axe, a USB stick, a badge that goes grey."""
 
-from __future__ import annotations
-
 import http.server
 import json
 import re

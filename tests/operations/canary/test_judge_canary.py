@@ -1,7 +1,5 @@
 """The result of a canary call, for each way in which it can end."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A PBX that only the doctor's tests break."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Finding on the value of this node's backups."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from idtone.core.settings.backup import BackupSettings

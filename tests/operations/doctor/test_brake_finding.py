@@ -1,7 +1,5 @@
 """Finding on the lines that the brake holds."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 

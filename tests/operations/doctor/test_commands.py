@@ -1,7 +1,5 @@
 """The presentation of findings to people."""
 
-from __future__ import annotations
-
 import io
 
 import pytest

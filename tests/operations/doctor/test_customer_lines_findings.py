@@ -1,7 +1,5 @@
 """The doctor's findings on the table of the customers' lines."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

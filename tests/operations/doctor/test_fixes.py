@@ -1,7 +1,5 @@
 """`idtone doctor --fix` on a real PBX: faults are made, --fix corrects them, and the doctor looks again."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

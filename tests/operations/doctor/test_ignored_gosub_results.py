@@ -1,7 +1,5 @@
 """Places where Asterisk ignores the result of `idtone-called`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

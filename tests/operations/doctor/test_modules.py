@@ -1,7 +1,5 @@
 """The tables of modules agree with the hook and with the lab's Asterisk."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Observing Asterisk, with a web server that gives answers which a real Asterisk does not give on demand."""
 
-from __future__ import annotations
-
 import json
 import threading
 import time

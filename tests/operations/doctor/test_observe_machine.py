@@ -1,7 +1,5 @@
 """The observations of this machine are correct, and leave no trace."""
 
-from __future__ import annotations
-
 import fcntl
 import grp
 import os

@@ -3,8 +3,6 @@
 Each test names the findings that differ from those of the correct PBX; no others may.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Finding on Asterisk's limit of open files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Findings on the registry and its licences."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime, timedelta
 from pathlib import Path

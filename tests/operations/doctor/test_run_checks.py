@@ -1,7 +1,5 @@
 """Parallel checks: one that crashes or hangs becomes a finding, and does not stop the others."""
 
-from __future__ import annotations
-
 import threading
 import time
 from datetime import UTC, datetime

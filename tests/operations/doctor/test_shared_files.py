@@ -1,7 +1,5 @@
 """The doctor's findings on imported sounds on a node without the libraries that make sounds."""
 
-from __future__ import annotations
-
 import sys
 from datetime import UTC, datetime
 

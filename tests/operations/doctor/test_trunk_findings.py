@@ -1,7 +1,5 @@
 """The doctor's findings on the PJSIP endpoints, and on the operator's own Dial()."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

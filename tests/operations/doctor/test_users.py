@@ -2,8 +2,6 @@
 remedies work as they are printed.
 """
 
-from __future__ import annotations
-
 import grp
 import os
 import pwd

@@ -1,7 +1,5 @@
 """The trial to put a file somewhere as the service does; and the remedies, run as they are printed."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """`idtone-fleet status | wait | calls`, on a real PostgreSQL."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

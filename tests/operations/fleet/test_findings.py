@@ -1,7 +1,5 @@
 """Findings on the nodes, and the reading of their reports. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import datetime
 

@@ -3,8 +3,6 @@
 `first_release` has recordings: after that release, never change a file there.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket

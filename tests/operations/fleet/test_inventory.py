@@ -1,7 +1,5 @@
 """The inventory of a fleet, and the runner of commands."""
 
-from __future__ import annotations
-
 import sys
 import time
 

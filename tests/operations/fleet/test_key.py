@@ -1,7 +1,5 @@
 """`idtone-fleet new-key`, and the key as the service reads it."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 

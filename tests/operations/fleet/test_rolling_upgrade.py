@@ -1,7 +1,5 @@
 """The rolling upgrade: its acts on each node, the faults at which it stops, and how it continues."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterator

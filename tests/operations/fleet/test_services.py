@@ -1,7 +1,5 @@
 """Real services that share a PostgreSQL and the association's signed registry, without Asterisk."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """`idtone-fleet new-signing-key`, `sign` and `diff`."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`idtone-fleet upgrade` on the terminal: its plan, its message at a fault, and how the next run continues."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The places of an operator's lines, by what Asterisk's own files include."""
 
-from __future__ import annotations
-
 import pytest
 
 from idtone.operations.custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, custom_file_for

@@ -2,8 +2,6 @@
 test-asterisk SUITE=bullseye` runs lab/operations/old_asterisk.py on a real one.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`idtone setup` on a real Asterisk: from a bare configuration to a call that is heard, and back."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

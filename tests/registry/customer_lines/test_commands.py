@@ -1,7 +1,5 @@
 """`idtone lines …`, run as the command line runs it: no output has a complete number."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The faults of a table of lines: each names file, line and field, and no number."""
 
-from __future__ import annotations
-
 import pytest
 
 from idtone.core.documents import parse

@@ -1,7 +1,5 @@
 """Tables of real PBX software, in real databases, and the faults of rows."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import date

@@ -1,7 +1,5 @@
 """The place of the table of lines in the order of the decision."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """The numbers that each line may present: a table, and a naive answer beside the index."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

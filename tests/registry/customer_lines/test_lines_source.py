@@ -1,7 +1,5 @@
 """The table of lines as the service keeps it: changes, faults, an unreachable source, a restart."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sqlite3

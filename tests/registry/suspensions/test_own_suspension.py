@@ -1,7 +1,5 @@
 """The states of an operator's own suspension, and the calls that each stops."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """A desk that is killed at a given moment."""
 
-from __future__ import annotations
-
 import os
 import signal
 from typing import Any
