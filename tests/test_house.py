@@ -188,7 +188,9 @@ def test_what_tests_share_is_in_the_lab():
 
 
 def test_a_docstring_begins_with_what_the_reader_gets():
-    clause = re.compile(r"(?:None if|Whether|By|If|Of|As|That|Not|Without)\b")
+    clause = re.compile(
+        r"(?:None if|Whether|By|If|Of|As|That|Not|Without|With|What|Who|Whose|When|Where|Which|How|Why)\b"
+    )
     possible = re.compile(rf'"""\s*{clause.pattern}')  # also of a variable, whose words may begin so
     begins = [
         f"{path.relative_to(ROOT)}:{node.body[0].lineno}"
