@@ -317,7 +317,8 @@ def test_a_call_is_decided_around_the_time_when_its_channel_was_made(system):
 
 def test_an_id_that_an_application_chose_holds_no_time():
     long_ago = "1000000000"
-    assert not fits_call_id(f"{long_ago}.1-1", NOW)
+    for call_id in (f"{long_ago}.1-1", f"pbx-{long_ago}.123456789-123456789"):
+        assert not fits_call_id(call_id, NOW), call_id
     for call_id in ("x-1", f"{long_ago[1:]}.1-1", f"{long_ago}-1", f"x{long_ago}.1-1", f"{long_ago}.1-1x", "a%2Cb-1"):
         assert fits_call_id(call_id, NOW), call_id
 
