@@ -40,13 +40,13 @@ def test_the_pages_say_what_was_found_and_what_was_not(tmp_path, monkeypatch: py
     for text in (english, japanese):
         assert (text.count("before\n"), text.count("after\n"), "old" in text) == (1, 1, False)
         assert "5,000 | 4,982 | 17 | 1 |" in text
-    assert "| `verify_pack.py` | 187 | 76 of 77 that it can meet | 149 of 149 that it can meet |" in english
-    assert "Of 20,000 random changes, 4 that change what is read were missed:" in english
+    assert "| `verify_pack.py` | 187 | 76 of 77 in what it reads | 149 of 149 in what it reads |" in english
+    assert "Of 20,000 random changes, 4 changed the content and were missed:" in english
     assert (
-        "The 1 worst inputs that we could think of took at most 61 s of a processor (zeros: verify_pack.py) and "
-        "1.3 GiB of memory (zeros: verify-pack.mjs); 1 of them took more than they may." in english
+        "The 1 worst inputs that we could think of took at most 61 s of processor time (zeros: verify_pack.py) and "
+        "1.3 GiB of memory (zeros: verify-pack.mjs). 1 of them exceeded a limit." in english
     )
-    assert "20,000 件のうち、読み取る内容が変わるのに見逃したものは 4 件です。" in japanese
+    assert "20,000 件のうち、読み取る内容が変わるのに検出されなかったものは 4 件です。" in japanese
 
 
 def test_no_page_is_written_without_being_asked_or_at_a_place_that_it_does_not_have(
