@@ -29,7 +29,7 @@ NEED_EXTRAS = {
     "operations.import_sound_master",
     "tones.detector.profile_json",
     "tones.master_import", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings",
-    "tones.runs", "tones.showing", "tones.verification",
+    "tones.mask_runs", "tones.showing", "tones.verification",
 }  # fmt: skip
 """Modules that cannot be imported without an extra, and rooms of which some modules cannot."""
 
