@@ -145,8 +145,8 @@ def _chain_of(registry: RegistryIndex, call: ForwardedCall) -> WholesaleChain | 
 
 def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
     """Nanoseconds to find the suspensions of a number: with few ranges, with many, and with a member's complete stock
-    too. For comparison: a table of single numbers by their text, which is enough for a registry without ranges, and the
-    look-up of the number's holder.
+    too. Two other look-ups are measured beside it: in a table of single numbers by their text, which is enough for a
+    registry without ranges, and of the number's holder.
     """
     source, dice = place.open(), random.Random(2)
     source.refresh()

@@ -179,9 +179,7 @@ Line = Decided | Sounded | Reported | Ended
 
 
 def read(line: str) -> Line:
-    """The content of one line, which comes without its line end. Raises JournalError, which quotes nothing from the
-    line.
-    """
+    """The content of one line, given without its line end. Raises JournalError, which quotes nothing from the line."""
     fields = line.split(",")
     reader = _READERS.get((fields[0], len(fields)))
     if reader is None or len(line) > LONGEST_LINE or not _LINE.fullmatch(line):

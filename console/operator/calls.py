@@ -249,8 +249,8 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """Send the calls of the search as CSV, up to `CSV_CALLS`, on one page. The rows are sent when the search has ended,
-    so a slow client delays no other export.
+    """Send the calls of the search as one CSV file, up to `CSV_CALLS`. The rows are sent only after the search has
+    ended, so a slow client delays no other export.
     """
     try:
         query = CallQuery.of(visit.request.query)

@@ -47,8 +47,8 @@ class PlayedSound:
 
 
 def played_sound(directory: Path, profile: str, sha256: str, file_format: str = "") -> PlayedSound:
-    """The sound, if a file in the folder matches the evidence, which gives the other arguments. Without a format, all
-    files of the sound are compared.
+    """The sound, if a file in the folder matches the evidence, from which `profile`, `sha256` and `file_format` are.
+    Without a format, all files of the sound are compared.
     """
     if not _ID.fullmatch(profile) or file_format not in ("", *PBX_FORMATS):
         return PlayedSound(None, Message("The evidence names no profile that could have a file."))

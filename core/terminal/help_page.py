@@ -20,7 +20,7 @@ Row = tuple[str, str]
 
 
 def cells(text: str) -> int:
-    """Width of a text on a terminal, where a Japanese character is as wide as two others."""
+    """Width of a text in the cells of a terminal. A Japanese character takes two cells, another one takes one."""
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 

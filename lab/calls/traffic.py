@@ -22,8 +22,8 @@ phones.
 
 @asynccontextmanager
 async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> AsyncIterator[list[Placed]]:
-    """Context with calls at an even rate, over these interfaces in turn; they are over when it is left. Calls that a
-    slow machine has missed are not made up for by a burst.
+    """Context that places calls at an even rate, over these interfaces in turn. It ends when all of them have ended.
+    No burst makes up for calls that a slow machine has missed.
     """
     placed: list[Placed] = []
     calls: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""The reports of each failure of a node by `idtone status`, an alert and a mail, within two minutes.
+"""For each failure of a node: how `idtone status`, an alert and a mail report it, within two minutes.
 
 `first_month.py` causes each of them and measures. `when-something-fails.md` has the same table for operators.
 """

@@ -126,7 +126,7 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
 def stamps_of(
     files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
 ) -> tuple[dict[int, datetime], list[Breach]]:
-    """The times at which the trees of a pack existed by its timestamps, by the size of the tree; and the faults of the
+    """For each size of a pack's tree, the time at which a timestamp proves that it existed; and the faults of the
     timestamps.
 
     With `roots`, each tree needs a timestamp that leads to one of them.

@@ -1,6 +1,6 @@
 """The ends of earlier logs: those that wait for their signatures, and those that later logs give up. I/O.
 
-The file beside the key remembers both, so that nothing is read again without a change. It is neither signed nor
+The file beside the key remembers both, so that they are read again only after a change. It is neither signed nor
 evidence: each start reads the leaves and acts again, and an end that no log gives up waits again.
 """
 

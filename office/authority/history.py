@@ -118,7 +118,7 @@ class HistoryEntry(Model):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The lines of one file, as read at one moment."""
+    """The entries of one history file and its octets, as read at one moment."""
 
     path: Path
     octets: bytes

@@ -1,5 +1,5 @@
 """Heads of a ledger's tree that are known elsewhere: to witnesses, to the replica, and in files on this machine. The
-ledger's key has signed them, also those that a backup lacks. I/O.
+ledger's key has signed all of them, including those that a backup lacks. I/O.
 """
 
 import asyncio

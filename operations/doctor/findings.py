@@ -263,7 +263,7 @@ class FindingReport(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result for one topic. Raises ValueError if a good finding has a remedy, or another one has none."""
+    """The result for one topic. Raises ValueError if a good finding has a remedy, or if any other finding has none."""
 
     topic: str
     state: State

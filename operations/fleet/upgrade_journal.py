@@ -41,7 +41,7 @@ class UpgradeJournal:
 
     @property
     def nodes(self) -> set[str]:
-        """The nodes of this run."""
+        """The names of all nodes that the entries of this run list."""
         return {name for entry in self.entries for name in entry.get("nodes", ())}
 
     @property

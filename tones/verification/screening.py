@@ -154,8 +154,8 @@ class Screen:
         return Candidates(places, scores[kept][order])
 
     def remains(self, samples: Reals, least: float) -> Candidates:
-        """The candidates for a sound of which the line left little phase. Almost all their power is in the places of
-        the sound's tones.
+        """The candidates for a sound whose phase the line has mostly destroyed. Almost all their power is in the places
+        of the sound's tones.
         """
         values = self._values(samples)
         contrast, _, power = self._compare(values)
