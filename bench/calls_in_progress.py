@@ -372,7 +372,7 @@ class Bench:
             },
         )
         try:
-            urllib.request.urlopen(request, timeout=5).close()  # noqa: S310
+            urllib.request.urlopen(request, timeout=5).close()  # noqa: S310 — the same
         except OSError as error:
             if "101" not in str(error):
                 raise

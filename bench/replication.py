@@ -30,7 +30,7 @@ from .bench_output import options, report
 
 CALLS: Final = 10_000
 WAITED: Final = 60
-"""Steps in each round, each of which is awaited."""
+"""Steps in a round that waits for each of them."""
 FILLING: Final = 2000
 """Calls for the filling meanwhile."""
 ROUNDS: Final = 30

@@ -20,6 +20,6 @@ class ByProxy:
         self.pages: Sequence[Page] = ()
 
     def name_in(self, request: web.Request) -> str:
-        """The user's name in the header; empty, which is nobody's name, if the header is missing or comes twice."""
+        """The user's name in the header. It is empty if the header is missing or comes twice; no user has that name."""
         names = request.headers.getall(self._header, ())
         return names[0].strip() if len(names) == 1 else ""

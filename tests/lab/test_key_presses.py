@@ -1,7 +1,6 @@
 """Pressed keys between two lab phones: on a real call nothing else would show that they were pressed at all."""
 
 import asyncio
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,18 +8,12 @@ import pytest
 from lab import key_presses
 from lab.g711 import Samples
 from lab.key_presses import Way, press
+from lab.lab import until
 from lab.phone import Phone
 from lab.recording import reassemble
 
 LOUD = key_presses.PRESSED_MS * 8
 """Samples of a key's tones."""
-
-
-async def until(condition: Callable[..., bool]) -> None:
-    """Wait until the packets have arrived: on a busy machine a phone sends them later."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 — packets have no event
-            await asyncio.sleep(0.01)
 
 
 def loud(samples: Samples) -> int:
@@ -33,7 +26,7 @@ async def test_keys_come_through_as_events(alice: Phone, bob: Phone, key: str) -
     call = await alice.call("1", bob.address)
     for number, pressed in enumerate((key, "1", key), 1):
         await press(bob.calls[0], pressed, Way.EVENTS)
-        await until(lambda number=number: len(key_presses.heard(call.packets)) == number)
+        await until(lambda number=number: len(key_presses.heard(call.packets)) == number, "the packets of a key")
     assert key_presses.heard(call.packets) == f"{key}1{key}"
 
 
@@ -49,7 +42,7 @@ async def test_keys_come_through_as_tones(alice: Phone, bob: Phone, key: str, fr
     bob.voice = np.zeros(160, np.int16)
     call = await alice.call("1", bob.address)
     await press(bob.calls[0], key, Way.INBAND)
-    await until(lambda: loud(reassemble(call.packets).samples) > 0.9 * LOUD)
+    await until(lambda: loud(reassemble(call.packets).samples) > 0.9 * LOUD, "the tones of a key")
     await asyncio.sleep(0.1)  # a tone that went on would be longer then
     await call.hangup()
     samples = reassemble(call.packets).samples
