@@ -26,7 +26,7 @@ RATE_S: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ReportValues:
     """The values for one report."""
 
     observed: Observed
@@ -42,13 +42,13 @@ class StateField:
 
     name: str
     meaning: str
-    read: Callable[[Moment], Any]
+    read: Callable[[ReportValues], Any]
 
 
-def _clock(moment: Moment) -> dict[str, float] | None:
-    if moment.exchange is None:
+def _clock(values: ReportValues) -> dict[str, float] | None:
+    if values.exchange is None:
         return None
-    least_s, most_s = moment.exchange.ahead_least_s, moment.exchange.ahead_most_s
+    least_s, most_s = values.exchange.ahead_least_s, values.exchange.ahead_most_s
     return {"least_seconds": round(least_s, 3), "most_seconds": round(most_s, 3)}
 
 
@@ -56,8 +56,8 @@ def _from_feed(*names: str) -> tuple[StateField, ...]:
     """These fields of the feed, as fields of the state."""
     by_name = {field.name: field.read for field in FEED}
 
-    def reader(name: str) -> Callable[[Moment], Any]:
-        return lambda moment: by_name[name](moment.observed)
+    def reader(name: str) -> Callable[[ReportValues], Any]:
+        return lambda values: by_name[name](values.observed)
 
     return tuple(StateField(name, "", reader(name)) for name in names)
 
@@ -134,8 +134,8 @@ class NodeStateReport:
             self._writers.append(exchange.before)
         own = exchange.writer if exchange else None
         rivals = sum(each not in (own, None) for each in self._writers)
-        moment = Moment(self._observed, self._is_running(), exchange, self._rate(), rivals)
-        return json.dumps(nested((field.name, field.read(moment)) for field in STATE), default=str)
+        values = ReportValues(self._observed, self._is_running(), exchange, self._rate(), rivals)
+        return json.dumps(nested((field.name, field.read(values)) for field in STATE), default=str)
 
     def _rate(self) -> float | None:
         (first_s, before), (last_s, now) = self._decided[0], self._decided[-1]

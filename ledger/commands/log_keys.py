@@ -33,9 +33,9 @@ from ..store.given_up_acts import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
+from ..writing.earlier_log_ends import lost_end
 from ..writing.group_writer import GroupWriter
 from ..writing.ledger_writer import LedgerWriter
-from ..writing.unsigned_log_ends import lost_end
 from .options import discloser, local_time, read_checkpoints
 
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")]

@@ -31,8 +31,8 @@ from ..keys.key_ring import KeyRing
 from ..keys.private_files import replace_private
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
+from ..writing.earlier_log_ends import lost_end, signing_objection
 from ..writing.ledger_writer import LedgerWriter
-from ..writing.unsigned_log_ends import lost_end, signing_objection
 from .disclosure_request import DisclosureRules, objection, requests
 from .disclosures import disclosures_in, receipt_objection
 from .number_openings import opening_objection

@@ -71,7 +71,7 @@ class LogReport:
         }
 
 
-def report_given_up_ends(reports: Sequence[LogReport]) -> None:
+def add_given_up_ends(reports: Sequence[LogReport]) -> None:
     """Add to the report of each log what later logs of the same node say about its end. The name of a later log is the
     earlier name followed by a number.
     """

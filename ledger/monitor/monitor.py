@@ -18,7 +18,7 @@ from idtone.core.paper.html import as_html
 from ..keys.private_files import make_parents
 from ..witness.add_checkpoint import log_digest
 from .alarms import Alarm
-from .findings_page import LogReport, compare_ends, findings_page, report_given_up_ends
+from .findings_page import LogReport, add_given_up_ends, compare_ends, findings_page
 from .follow_log import follow
 from .log_state import LogState
 from .monitored_logs import MonitoredLog, MonitoredLogs
@@ -57,7 +57,7 @@ class Monitor:
             if is_over():
                 break
             reports.append(self._look_at(log, is_over))
-        report_given_up_ends(reports)
+        add_given_up_ends(reports)
         for report, alarm in compare_ends(reports, self.clock()):
             self._keep(report, alarm)
         if len(reports) == len(self.logs.logs):

@@ -38,9 +38,9 @@ from ..store.sqlite import (
 from ..store.step_rows import row_of
 from .damaged_database import continued, emptied, latest, unclosed_in
 from .disk_reserve import Reserve
+from .earlier_log_ends import find_unsigned_ends, note_given_up_ends
 from .log_store import LogAppend, LogStore
 from .sign_log_end import EndCheck, sign_end
-from .unsigned_log_ends import find_unsigned_ends, note_given_up_ends
 
 NEXT_AFTER_S: Final = 60.0
 """Shortest time between setting aside two databases. Otherwise a failing disk would be filled with damaged files."""

@@ -18,9 +18,9 @@ from idtone.service.assembly import assemble, journal_of, load
 from idtone.service.call_counts import CallCounts
 from idtone.service.ledger_disk_space import LedgerDiskSpace
 from idtone.service.metrics import Observed
+from lab.hook_requests import request
 from lab.ledger.sample_evidence import heard_call
 from lab.registry.examples import valid_until_2096
-from lab.service_requests import request
 
 
 @pytest.fixture

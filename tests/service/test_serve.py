@@ -24,9 +24,9 @@ from idtone.service.assembly import assemble, load
 from idtone.service.commands import check_settings
 from idtone.service.instance import Instance
 from lab.asterisk import free_ports
+from lab.hook_requests import request
 from lab.ledger.sample_evidence import NONCE, PLAY, forwarded, heard_call, put
 from lab.registry.examples import valid_until_2096
-from lab.service_requests import request
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def plot_target(
 
 def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
     """Play a recording (one leg after the other) or a profile on this machine's sound device."""
-    from ..showing.playing import play
+    from ..showing.sound_device import play
 
     file = _recording(target)
     if file is None:

@@ -29,7 +29,7 @@ from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.ledger.writing import housekeeping, unsigned_log_ends
+from idtone.ledger.writing import earlier_log_ends, housekeeping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
 from idtone.operations.doctor.checks import CHECKS, LEDGER
@@ -461,7 +461,7 @@ def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
     [following] = ring.continued_trees.unsigned
     with pytest.raises(TokenAwayError, match="no such token"):  # the service remembers it for a while
         ring.signer_of(LOG).sign("x\n")
-    said = unsigned_log_ends.signing_objection(following, ring, path_of(lost.settings.own()))
+    said = earlier_log_ends.signing_objection(following, ring, path_of(lost.settings.own()))
     ring.close()
     assert said == "its key is here, and has signed it now"
 

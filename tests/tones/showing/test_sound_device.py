@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from idtone.core.errors import UsageError
-from idtone.tones.showing.playing import play
+from idtone.tones.showing.sound_device import play
 from lab.tones.refusal_message import refusal
 
 SAMPLES = np.array([0.0, 0.5, -1.0, 1.0, 2.0])
