@@ -29,7 +29,7 @@ def main() -> None:
     """Entry point of the `idtone-agi` command."""
     listen, *request = sys.argv[1:] or [""]
     if not listen.startswith(_UNIX) or not request:
-        from .plain_agi_usage import main as explain
+        from .plain_agi_help import main as explain
 
         explain()
         return

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import AgiError
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.log_throttle import LogThrottle
-from idtone.core.logs import in_words, unexpected
 from idtone.core.translation import Message
 
 from .codec import HANGUP, AgiCodec

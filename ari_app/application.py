@@ -22,7 +22,7 @@ from idtone.call_control.request import Request
 from idtone.core.calls import Reason
 from idtone.core.decision import CALL_REJECTED
 from idtone.core.errors import AriError, AriRefused, AriUnavailable, JournalError, LedgerError
-from idtone.core.logs import call_extra, in_words, unexpected
+from idtone.core.log_output import call_extra, in_words, unexpected
 from idtone.core.settings.settings import Interface
 from idtone.core.translation import Message
 

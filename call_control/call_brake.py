@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from idtone.core.calls import Decision, ForwardedCall, Outcome, Reason
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 from idtone.core.persons import Person
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id

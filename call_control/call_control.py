@@ -33,7 +33,7 @@ from idtone.core.decision import (
 )
 from idtone.core.duration_histogram import Durations
 from idtone.core.errors import JournalError, LedgerBehindError
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 from idtone.core.numbers import Number
 from idtone.core.settings.policy import CallerHears
 from idtone.core.settings.settings import Interface

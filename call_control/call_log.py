@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.core.calls import Decision, Delivery, Party
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 
 EVERY_S: Final = 1.0
 AT_ONCE: Final = 100

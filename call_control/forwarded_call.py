@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from idtone import dialplan
 from idtone.core.calls import Direction, ForwardedCall, Party, RemoteCall
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 from idtone.core.numbers import Number, NumberKind, ascii_form, parse, parse_or_none
 from idtone.dialplan.number_expressions import is_emergency_call
 from idtone.ledger.evidence.steps import kept_sip_call_id

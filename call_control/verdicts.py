@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from idtone import dialplan
 from idtone.core.calls import Party
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 from idtone.core.settings.policy import CallerHears
 
 from .call import Call

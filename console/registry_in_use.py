@@ -17,8 +17,8 @@ from idtone.registry.differences import registry_differences, suspension_differe
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import read_local_registry
 from idtone.registry.model import Header, RegistryDocument, SuspensionsDocument
+from idtone.registry.registry_report import Counts, counts, covered
 from idtone.registry.sources import identity
-from idtone.registry.summary import Counts, counts, covered
 from idtone.registry.trust import tuf_roles
 
 CHANGES: Final = 200

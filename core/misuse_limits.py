@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from .documents import Model, ValidationFault, load, parse
 from .translation import Message
+from .yaml_documents import Model, ValidationFault, load, parse
 
 SHIPPED: Final = "misuse.yaml"
 _SIZE_LIMIT: Final = 64 * 1024

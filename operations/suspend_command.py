@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.errors import LedgerError, NumberError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import holds_number
@@ -17,6 +16,7 @@ from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import ask_line, entries_asked, entries_of, kept_line
 from idtone.core.translation import Message, translated
+from idtone.core.yaml_documents import read_text
 from idtone.ledger.commands.options import local_time, parse_since
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import masked, read_span

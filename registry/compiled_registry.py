@@ -19,8 +19,8 @@ from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
 
-from .held_numbers import HeldNumbers
 from .holder_spans import HolderSpans, read_arrays, spans_of
+from .member_numbers import MemberNumbers
 from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span
 
@@ -158,14 +158,14 @@ class Compiled:
 
 
 def compiled(
-    document: RegistryDocument, held: HeldNumbers | None = None, members: MemberLines | None = None
+    document: RegistryDocument, held: MemberNumbers | None = None, members: MemberLines | None = None
 ) -> Compiled:
     """The compiled registry. `document` must have passed `validation_rules.registry_faults`; an unreadable number
     raises NumberError. If the document was read without its members, `held` has their numbers and `members` the
     members.
     """
     header = document.registry
-    held, members = held or HeldNumbers.of(document), members or MemberLines(document.members)
+    held, members = held or MemberNumbers.of(document), members or MemberLines(document.members)
     spans, ported, numbers = _spans(document, held)
     chains = [
         _line([chain.members, [*map(text_of, chain.checked)], text_of(chain.certified_until)])
@@ -208,7 +208,7 @@ _Ported = tuple[int, int, datetime]
 """The holder before, the holder after, and the time of the change."""
 
 
-def _spans(document: RegistryDocument, held: HeldNumbers) -> tuple[HolderSpans, list[_Ported], int]:
+def _spans(document: RegistryDocument, held: MemberNumbers) -> tuple[HolderSpans, list[_Ported], int]:
     """The intervals of numbers by holder, the portings, and the number of numbers that all members hold. Intervals of
     one holder that touch or overlap are joined. A wholesale chain or a porting counts as a holder in the intervals.
     """
@@ -254,7 +254,7 @@ def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterat
 
 
 def _with_portings(
-    intervals: Iterable[_Interval], document: RegistryDocument, held: HeldNumbers, ported: list[_Ported]
+    intervals: Iterable[_Interval], document: RegistryDocument, held: MemberNumbers, ported: list[_Ported]
 ) -> Iterator[_Interval]:
     """The intervals, with the numbers of each porting as separate intervals; their holders are added to `ported`. A
     wholesale chain counts while its first member holds the numbers.

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from idtone.core.calls import Direction, LicenceStatus
-from idtone.core.japan import end_words, last_day
+from idtone.core.japan_time import end_words, last_day
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.core.translation import Message, joined, template

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from idtone.core.calls import Licence
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 
 from .expiries import CERTIFICATION_SOON
 from .index import RegistryIndex

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from idtone.core.documents import Model, ValidationFault, parse, validate
 from idtone.core.errors import DocumentError
+from idtone.core.yaml_documents import Model, ValidationFault, parse, validate
 
 from .differences import never_originates_differences, registry_differences, suspension_differences
 from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from idtone.core.calls import Direction, Licence, LicenceStatus
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.translation import Message, joined
 
 LICENCE_SOON: Final = timedelta(days=30)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from idtone.core.documents import read_text
 from idtone.core.errors import TrustError
 from idtone.core.settings.settings import RegistrySettings
+from idtone.core.yaml_documents import read_text
 
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument

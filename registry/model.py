@@ -12,12 +12,12 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from idtone.core.calls import Direction, LicenceStatus
-from idtone.core.documents import Model
 from idtone.core.errors import ProofError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.numbers import holds_number
-from idtone.core.readable_text import unreadable
+from idtone.core.text_cleaning import forbidden_character
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TEXT_LIMIT: Final = 200
@@ -45,7 +45,7 @@ def _id(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    if character := unreadable(value.replace(_WIDE_SPACE, " ")):
+    if character := forbidden_character(value.replace(_WIDE_SPACE, " ")):
         raise ValueError(
             Message("is not a readable text: it has the character {character}", character=character),
             Message("Write one line of 1 to {limit} characters", limit=_TEXT_LIMIT),

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from idtone.core.documents import Location, ValidationFault
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Location, ValidationFault
 
 from .compiled_registry import text_of, utc
 from .model import LogEntry, RegistryDocument, WitnessEntry

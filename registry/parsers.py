@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from idtone.core.documents import parse, read_compact_tree, read_text
 from idtone.core.errors import DocumentError
+from idtone.core.yaml_documents import parse, read_compact_tree, read_text
 
 from .compiled_registry import MemberLines
-from .held_numbers import HeldNumbers
+from .member_numbers import MemberNumbers
 from .model import Member, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from .validation_rules import member_faults, never_originates_faults, signed_faults, suspension_faults
 
@@ -28,7 +28,7 @@ class LargeRegistry:
 
     document: RegistryDocument
     members: MemberLines
-    held: HeldNumbers
+    held: MemberNumbers
 
 
 def read_large_registry(path: Path, name: str) -> LargeRegistry:
@@ -50,7 +50,7 @@ def read_large_registry(path: Path, name: str) -> LargeRegistry:
         pass  # it has faults, or a form that is rare; the other reader says which
     document = parse_registry(read_text(path), name)
     bare = document.model_copy(update={"members": ()})
-    return LargeRegistry(bare, MemberLines(document.members), HeldNumbers.of(document))
+    return LargeRegistry(bare, MemberLines(document.members), MemberNumbers.of(document))
 
 
 _AT_ONCE: Final = 1000
@@ -65,7 +65,7 @@ class _Members(list[Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines, self.held = MemberLines(), HeldNumbers()
+        self.lines, self.held = MemberLines(), MemberNumbers()
         self.numbered = count()
         """Gives each member a number when its numbers go to `held`."""
         self.tones = set[str]()
@@ -113,7 +113,7 @@ class _Members(list[Any]):
 class _Numbers(list[str]):
     """The numbers of one member. They go to `held` instead of this list."""
 
-    def __init__(self, held: HeldNumbers, member: int) -> None:
+    def __init__(self, held: MemberNumbers, member: int) -> None:
         super().__init__()
         self._held, self._member, self._entries = held, member, count()
 

@@ -19,9 +19,9 @@ from tempfile import TemporaryFile
 from time import monotonic
 from typing import IO, BinaryIO, Final, TypeVar
 
-from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, Fault, TrustError
 from idtone.core.files import draft
+from idtone.core.yaml_documents import read_text
 
 from . import compiled_registry as registry_form
 from . import never_originating as never_originating_form

@@ -12,9 +12,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from idtone.core.documents import parse, read_text
 from idtone.core.errors import DocumentError, Fault, TrustError
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import parse, read_text
 
 from .index import InterimIndex, RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument

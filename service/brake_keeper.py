@@ -33,7 +33,7 @@ from idtone.call_control.brake.state_files import (
 from idtone.call_control.call_brake import RELEASED
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import UsageError
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.misuse_limits import load_limits
 from idtone.core.settings.brake import HighestStep
 from idtone.core.settings.settings import Settings

@@ -37,7 +37,7 @@ from idtone.call_control.restored_calls import RestoredCalls, restored_calls
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.decision import time_by
 from idtone.core.errors import AriError, AriRefused, DocumentError, LedgerError, UsageError
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.settings.settings import Interface, Settings
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.record_act import record_acts
@@ -52,12 +52,12 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import Pending
 from idtone.ledger.writing.retention import forget_in_time
 
-from . import hand_over, status_feed, used_settings
+from . import hand_over, status_feed, used_fleet_settings
 from .assembly import Loaded, assemble, journal_of, refreshing
 from .brake_keeper import BrakeKeeper, ReleasingEvidence
 from .call_counts import CallCounts
 from .ledger_disk_space import LedgerDiskSpace
-from .loaded_hook import LoadedHook
+from .loaded_hook_check import LoadedHookCheck
 from .metrics import Observed
 from .node_state import NodeStateReport
 from .other_nodes import OtherNodes
@@ -212,7 +212,7 @@ class Instance:
             timestamping = Timestamping(
                 evidence, self._loaded.key_ring, ledger.timestamp, Stamps(ledger.stamps())
             ).after_witnesses(ledger.witnesses)
-            hook = LoadedHook(self._loaded.hook)
+            hook = LoadedHookCheck(self._loaded.hook)
             keeper = self._brake_keeper(calls)
             assert self._fallback
             suspensions = SuspensionKeeper(
@@ -443,7 +443,7 @@ class Instance:
         if peer:
             await peer.send(serving=True)
             log.info("took over from the previous instance")
-        in_daemon(lambda: used_settings.record(self._settings), "recording which settings are used")
+        in_daemon(lambda: used_fleet_settings.record(self._settings), "recording which settings are used")
 
     # -- from the previous instance -------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ from .brake_keeper import BrakeKeeper
 from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
 from .ledger_disk_space import LedgerDiskSpace, set_aside
-from .loaded_hook import LoadedHook
+from .loaded_hook_check import LoadedHookCheck
 from .other_nodes import OtherNodes, shares_with_nodes
 from .suspension_keeper import SuspensionKeeper
 
@@ -76,7 +76,7 @@ class Observed:
     hand_overs: Callable[[], int]
     cosigning: Cosigning
     settings: Settings
-    hook: LoadedHook | None = None
+    hook: LoadedHookCheck | None = None
     lines: LinesSource | None = None
     keeper: BrakeKeeper | None = None
     """The keeper of the brake; None if the brake is off."""

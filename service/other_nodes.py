@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from idtone.core.daemon_thread import in_daemon
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.settings.settings import Settings
 from idtone.ledger.replication.node_reports import NodeReport, NodeReportsReader
 from idtone.ledger.store.postgresql import Server

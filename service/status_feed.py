@@ -22,7 +22,7 @@ from typing import Any, Final
 from idtone import __version__
 from idtone.call_control.call import Call
 from idtone.core.daemon_thread import in_daemon
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.settings.settings import Interface
 from idtone.core.settings.shared_settings import fleet_settings_report
 from idtone.ledger.keys.timestamp_store import is_overdue

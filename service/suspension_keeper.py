@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.core.errors import FallbackError, IdtoneError, UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.log_throttle import LogThrottle
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting_person

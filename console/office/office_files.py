@@ -35,7 +35,7 @@ from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import Member, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_never_originates, parse_suspensions
-from idtone.registry.summary import MemberReport, covered, member_report
+from idtone.registry.registry_report import MemberReport, covered, member_report
 from idtone.registry.trust import tuf_roles
 
 from ..cached_files import CachedFiles

@@ -20,7 +20,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.translation import template
 from idtone.registry.compiled_registry import licences
 from idtone.registry.model import Member, day_begins
-from idtone.registry.summary import NumberReport, chain_report, number_report
+from idtone.registry.registry_report import NumberReport, chain_report, number_report
 
 from ..access.rights import Right
 from ..decision_rules import AppliedRule, JudgedLicence, applied_rules, judged_licences

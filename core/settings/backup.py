@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from ..documents import Model
 from ..translation import Message
+from ..yaml_documents import Model
 from .values import COMMA_LIST
 
 

@@ -11,9 +11,9 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from ..calls import Direction
-from ..documents import Model
 from ..numbers import Number, NumberKind, parse
 from ..translation import Message
+from ..yaml_documents import Model
 from .values import EndpointName
 
 _NOT_CALLED: Final = frozenset({NumberKind.EMERGENCY, NumberKind.MALFORMED, NumberKind.WITHHELD})

@@ -5,9 +5,9 @@ import stat
 from pathlib import Path
 from typing import Annotated, Final
 
-from ..documents import Model
 from ..errors import DocumentError, Fault
 from ..translation import Message
+from ..yaml_documents import Model
 from .values import COMMA_LIST, EndpointName, VerifierLine
 
 FLEET_KEY_BYTES: Final = 32

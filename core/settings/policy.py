@@ -8,8 +8,8 @@ from pydantic import Field
 
 from ..calls import Direction, Party
 from ..decision import CALL_REJECTED, Chain, LedgerFull, Policy, Unlicensed, Unreadable
-from ..documents import Model
 from ..numbers import parse_pattern
+from ..yaml_documents import Model
 from .values import COMMA_LIST, EndpointName, NumberPattern, TrunkName
 
 

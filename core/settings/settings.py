@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
 
-from ..documents import Model, read_text, read_tree, validate
 from ..errors import DocumentError, Fault
-from ..logs import LogFormat
+from ..log_output import LogFormat
 from ..translation import Message
+from ..yaml_documents import Model, read_text, read_tree, validate
 from .backup import BackupSettings
 from .brake import BrakeSettings
 from .canary import CanarySettings
@@ -376,7 +376,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
 
         settings = laid_on_shared(settings, tree)
     if settings.ledger.others and not settings.ledger.is_shared():
-        from .unused_key import refuse_unused
+        from .unused_setting import refuse_unused
 
         refuse_unused(("ledger", "others"), settings, path, environment)
     if "node" not in settings.model_fields_set and (node := node_of_ledger(settings.ledger)):

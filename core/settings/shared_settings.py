@@ -20,10 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
-from ..documents import ValidationFault, read_text, read_tree, validate
 from ..errors import DocumentError, Fault, ProofError
 from ..signed_notes import NOTE_LIMIT, Note, Signer, VerifierKey
 from ..translation import Message
+from ..yaml_documents import ValidationFault, read_text, read_tree, validate
 from .settings import Settings, laid_on, locations
 
 FORMAT: Final = "idtone-fleet-settings/v1"

@@ -10,19 +10,19 @@ from typing import Final
 
 import typer
 
-from ..documents import read_text
 from ..errors import NumberError, TrustError, UsageError
 from ..new_passphrases import suggested_passphrase
 from ..numbers import Number, ascii_form, holds_number, parse, parse_japanese
-from ..readable_text import readable, unreadable
 from ..settings.settings import PASSPHRASE
+from ..text_cleaning import clean_text, forbidden_character
 from ..translation import Message, translated
+from ..yaml_documents import read_text
 
 
 def kept_line(text: str, option: str) -> str:
     """One readable line without a telephone number, fit to be kept for ever. Raises UsageError."""
-    text = readable(text).strip()
-    character = unreadable(text)
+    text = clean_text(text).strip()
+    character = forbidden_character(text)
     if character and "\n" not in text:
         raise UsageError(
             "{option} is not a readable text: it has the character {character}; leave it out",

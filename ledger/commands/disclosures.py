@@ -12,7 +12,7 @@ import typer
 
 from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.core.files import reading, replace_durably, writing
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line

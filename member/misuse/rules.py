@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from idtone.core.calls import Direction, Outcome, Reason
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.misuse_limits import Limits, RuleLimits
 from idtone.core.numbers import NumberKind
 from idtone.core.tail_probabilities import (

@@ -18,7 +18,7 @@ from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from idtone.core.errors import TrustError
-from idtone.core.japan import end_words
+from idtone.core.japan_time import end_words
 from idtone.core.translation import Message, joined
 from idtone.member.customers.refused.refusal_list import RefusalList, differences
 from idtone.registry.file_kinds import KINDS, Kind

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
-from idtone.core.documents import Model, ValidationFault, parse, validate
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import kept_line
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, ValidationFault, parse, validate
 from idtone.member.misuse.rules import RULES
 from idtone.registry.model import RegistryDocument, StoppingCondition, Text
 from idtone.registry.trust import tuf_roles

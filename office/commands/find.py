@@ -16,7 +16,7 @@ from idtone.registry.local_registry import from_folder
 from idtone.registry.model import Member, NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
 from idtone.registry.number_notation import read_span, written
-from idtone.registry.summary import member_lines, member_report, suspension_lines, suspension_reports
+from idtone.registry.registry_report import member_lines, member_report, suspension_lines, suspension_reports
 from idtone.registry.suspended_numbers import scope_of
 
 from ..authority.change_registry import registry_of

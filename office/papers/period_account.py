@@ -12,10 +12,10 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from idtone.core.calls import LicenceStatus
-from idtone.core.japan import JAPAN, last_day
+from idtone.core.japan_time import JAPAN, last_day
 from idtone.core.paper.content import Paper, Section, Table
 from idtone.registry.model import Member, RegistryDocument, day_begins
-from idtone.registry.summary import covered
+from idtone.registry.registry_report import covered
 
 from ..authority.history import Action, HistoryEntry, ReviewResult
 from ..authority.operator_list import licence_end

@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.core.calls import Reason, Trust
 from idtone.core.errors import DocumentError, TrustError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.licence_standing import judge
 from idtone.core.translation import Message, joined
 from idtone.registry.compiled_registry import licences
@@ -20,7 +20,7 @@ from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, named, ov
 from idtone.registry.model import RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
-from idtone.registry.summary import counts
+from idtone.registry.registry_report import counts
 from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile
 

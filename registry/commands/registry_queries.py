@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import number_asked
 from idtone.core.translation import Message, joined, translated
+from idtone.core.yaml_documents import read_text
 
 from ..local_registry import LocalRegistry, from_folder, read_local_registry
 from ..member_application import parse_application
 from ..model import RegistryDocument
 from ..number_notation import read_span
 from ..parsers import parse_never_originates, parse_suspensions
-from ..sources import parse_document, read_document
-from ..summary import (
+from ..registry_report import (
     NumberReport,
     counts,
     link_words,
@@ -38,6 +37,7 @@ from ..summary import (
     suspension_lines,
     suspension_reports,
 )
+from ..sources import parse_document, read_document
 from ..trust import tuf_roles
 from .check_progress import checking
 

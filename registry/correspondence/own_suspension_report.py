@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError
 
-from idtone.core.documents import Model
 from idtone.core.errors import TrustError
+from idtone.core.yaml_documents import Model
 
 from ..model import Moment, Text
 

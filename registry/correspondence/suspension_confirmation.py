@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from idtone.core.documents import Model
 from idtone.core.errors import TrustError
+from idtone.core.yaml_documents import Model
 
 from ..model import Moment, Sha256, Text
 

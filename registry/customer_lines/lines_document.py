@@ -7,10 +7,10 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from idtone.core.documents import Model
 from idtone.core.errors import NumberError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model
 
 from ..model import Day, Id, Text, day_begins
 from ..number_notation import read_span

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from idtone.core.documents import parse, read_text
 from idtone.core.errors import DocumentError, Fault
 from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import parse, read_text
 
 from . import rows
 from .consistency import document_faults

@@ -20,11 +20,11 @@ from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field
 
-from idtone.core.documents import Model
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import AccountKnownBy, Person
 from idtone.core.translation import Message, template
+from idtone.core.yaml_documents import Model
 
 from ..model import day_begins
 

@@ -14,8 +14,8 @@ from idtone.registry.compiled_registry import compiled, unpack
 from idtone.registry.expiries import ExpiryKind, certification_ends, expiries
 from idtone.registry.expiry_warning import ExpiryWarning
 from idtone.registry.index import RegistryIndex
+from idtone.registry.registry_report import link_words, member_lines, member_report, number_report
 from idtone.registry.sources import parse_document
-from idtone.registry.summary import link_words, member_lines, member_report, number_report
 from lab.registry.compiled_file import octets_of
 from lab.registry.examples import GOOD, faults_of
 

@@ -11,7 +11,7 @@ import urllib3
 
 from idtone.core.calls import Direction, ForwardedCall, Outcome
 from idtone.core.decision import decide
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.numbers import parse
 from idtone.ledger.evidence import steps as evidence
 from idtone.ledger.store.sqlite import path_of

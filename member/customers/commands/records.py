@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.documents import parse, read_text
 from idtone.core.errors import CustomerError, UsageError
 from idtone.core.numbers import parse_japanese
 from idtone.core.persons import Person, acting_person
@@ -21,6 +20,7 @@ from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress
 from idtone.core.terminal.prompts import confirmed, entries_asked, kept_line, number_asked, number_of
 from idtone.core.translation import Message, translated
+from idtone.core.yaml_documents import parse, read_text
 from idtone.ledger.commands.options import answerable, listed_time, local_time
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act

@@ -27,7 +27,7 @@ from idtone.call_control.brake.shared_stops import Hold, releases_of_json
 from idtone.call_control.brake.subject import CALM_S
 from idtone.call_control.brake.windows import BITS, Positions, distinct
 from idtone.core.calls import Direction, Reason
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.misuse_limits import load_limits
 from lab.call_control.brake.brake_calls import (
     DAY_S,

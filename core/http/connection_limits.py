@@ -1,7 +1,7 @@
 """Limits on the connections of a server: their number, and the time that a slow client may take.
 
-aiohttp serves each connection by a separate protocol object. `Connections` makes these objects, and is placed between
-them and the transport.
+aiohttp serves each connection by a separate protocol object. `ConnectionLimits` stands between these objects and the
+transport.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _FULL: Final = (
 )
 
 
-class Connections:
-    """All connections of one server."""
+class ConnectionLimits:
+    """The limits on all connections of one server."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -94,7 +94,7 @@ class Connections:
 class _Connection(asyncio.Protocol):
     """One connection. It passes everything on to `inner`, and enforces the time limits."""
 
-    def __init__(self, all_of_them: Connections, inner: asyncio.Protocol) -> None:
+    def __init__(self, all_of_them: ConnectionLimits, inner: asyncio.Protocol) -> None:
         self._all = all_of_them
         self.inner = inner
         self._transport: asyncio.Transport | None = None

@@ -19,7 +19,7 @@ ASK_EVERY_S: Final = 10.0
 _log = logging.getLogger(__name__)
 
 
-class LoadedHook:
+class LoadedHookCheck:
     """The result of the comparison. Used by the event loop; its values can be read from any thread."""
 
     def __init__(self, expected: str | None) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, Self
 
-from idtone.core.documents import Location, ValidationFault
 from idtone.core.errors import NumberError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.translation import Message, capitalised
+from idtone.core.yaml_documents import Location, ValidationFault
 
 from .model import RegistryDocument
 from .number_notation import read_span
@@ -21,7 +21,7 @@ _POSITION_BITS: Final = 32
 _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 
-class HeldNumbers:
+class MemberNumbers:
     """All entries of members' numbers, each read once, in the order of the file. They are arrays, because a million
     tuples take 100 MB. `members` and `entries` are the positions of an entry in the document.
     """

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
 from idtone.core.calls import link_is_checked
-from idtone.core.japan import JAPAN, end_words, last_day
+from idtone.core.japan_time import JAPAN, end_words, last_day
 from idtone.core.licence_standing import judge
 from idtone.core.numbers import Number, parse_japanese
 from idtone.core.translation import Message, joined, template

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..documents import ValidationFault, read_text, read_tree, validate
 from ..errors import DocumentError, Fault
 from ..translation import Message
+from ..yaml_documents import ValidationFault, read_text, read_tree, validate
 from .settings import DEFAULT_FILE, Settings, settings_files, variable_name
 
 PROBLEM = Message("has no effect: ledger.url names no PostgreSQL")
