@@ -83,7 +83,7 @@ class AriApplication:
 
     # -- one connection -----------------------------------------------------------------------------------------
 
-    async def attend(self, ari: Ari) -> None:
+    async def handle_events(self, ari: Ari) -> None:
         """Handle Asterisk's events until the connection breaks (raises AriUnavailable) or is replaced (returns)."""
         self._ari = ari
         self._not_ended.clear()
@@ -106,7 +106,7 @@ class AriApplication:
             for task in self._tasks:
                 task.cancel()
 
-    async def depart(self, ari: Ari) -> None:
+    async def leave(self, ari: Ari) -> None:
         """Leave for good, and release channels that enter meanwhile. Such channels would wait for this service, and
         Asterisk would keep the application as long as they wait.
         """

@@ -102,7 +102,7 @@ class ApplicationRunner:
                     finally:
                         self.connection = None
                         if self._departing:
-                            await self._application.depart(ari)
+                            await self._application.leave(ari)
             except AriRefused as error:
                 self._throttle.log(logging.ERROR, f"{error}; {remedy(error)}")
             except AriError as error:
@@ -117,7 +117,7 @@ class ApplicationRunner:
 
     async def _attend(self, ari: AriConnection) -> None:
         self._again.clear()
-        attending = asyncio.create_task(self._application.attend(ari))
+        attending = asyncio.create_task(self._application.handle_events(ari))
         again = asyncio.create_task(self._again.wait())
         try:
             await asyncio.wait({attending, again}, return_when=asyncio.FIRST_COMPLETED)

@@ -146,11 +146,11 @@ class CallControl:
         """True if this process saw the end of the call."""
         return call_id in self._closed
 
-    def recall(self, calls: Mapping[str, Call]) -> None:
+    def restore(self, calls: Mapping[str, Call]) -> None:
         """Continue calls that another instance decided."""
         self._calls.update(calls)
 
-    def recall_ended(self, calls: Iterable[Call]) -> None:
+    def restore_ended(self, calls: Iterable[Call]) -> None:
         """Allow a report for each of these calls, which another instance has ended."""
         for call in calls:
             self._await_report(call)
@@ -275,7 +275,7 @@ class CallControl:
 
     # -- the journal --------------------------------------------------------------------------------------------
 
-    def journal(self, line: journal_lines.Line) -> list[Future[None]]:
+    def record_journal_line(self, line: journal_lines.Line) -> list[Future[None]]:
         """Write the evidence of a journal line. The futures are done when it is on the disk.
 
         Raises JournalError for a line that contradicts the known facts of its call.
@@ -317,7 +317,7 @@ class CallControl:
         )
         if self.braking:
             lines, now = self.lines(), self.now()
-            customer = lines.presenting(line.call, now)[1] if lines else None
+            customer = lines.presentation(line.call, now)[1] if lines else None
             self._record_acts(self.braking.count_fallback(line, customer, now))
         return self.record(self._fallback(line, notices))
 

@@ -23,7 +23,7 @@ from .fallback_text import (
     NO_OWN_STOPS,
     FallbackOwnStops,
     FallbackRegistry,
-    Usable,
+    UsableNumbers,
     end_of,
     never_sections,
     origin_with,
@@ -82,7 +82,7 @@ class FallbackKeeper:
     def __init__(
         self,
         directory: Path,
-        usable: Usable,
+        usable: UsableNumbers,
         is_latest: Callable[[], bool] = lambda: True,
         stops: Callable[[], FallbackOwnStops] = lambda: NO_OWN_STOPS,
     ) -> None:
@@ -159,7 +159,7 @@ class FallbackKeeper:
         self._left, self._stopped, self._failure = self._identity(), stops.digest, ""
         return changed
 
-    def is_of(self, origin: str) -> bool:
+    def is_made_of(self, origin: str) -> bool:
         """True if the file is whole, if Asterisk's group can read it, and if it was made of the registry with this
         origin for these settings, with the operator's own suspensions.
         """
@@ -167,7 +167,7 @@ class FallbackKeeper:
         wanted = origin_with(origin, self._stops())
         return end is not None and end.origin == wanted and end.usable == self._usable.digest
 
-    def has(self, registry: FallbackRegistry | None) -> bool:
+    def has_suspensions_of(self, registry: FallbackRegistry | None) -> bool:
         """True if the file has all suspensions of this registry; with None, if there is nothing wrong with the file."""
         is_latest = registry is None or (registry is self._registry and self._stops().digest == self._stopped)
         return not self.trouble and is_latest

@@ -46,7 +46,7 @@ class FleetChain:
     def __post_init__(self) -> None:
         self._throttle = LogThrottle(log, "a chain token does not count, and the sound is played")
 
-    def mark(self, call: Call) -> str:
+    def verdict_text(self, call: Call) -> str:
         """The verdict's text about the chain: the MAC of a token if the call is announced and goes to another node;
         `CHAINED` if another node plays its sound; otherwise empty.
         """

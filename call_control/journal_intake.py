@@ -124,7 +124,7 @@ class JournalIntake:
 
     def _recall(self, call_id: str) -> None:
         try:
-            self._calls.recall_ended(self._restore([call_id]).values())
+            self._calls.restore_ended(self._restore([call_id]).values())
         except Exception as error:  # a damaged record, or one of a newer version: the other lines are entered
             why = str(error) if isinstance(error, LedgerError) else type(error).__name__
             self._unrestored.warning(f"{call_id} cannot be restored: {why}")
@@ -135,7 +135,7 @@ class JournalIntake:
         if call:
             if isinstance(line, Ended) and call.decision.outcome is Outcome.BYPASS:
                 self._must_be_new(line.at)
-            return calls.journal(line)
+            return calls.record_journal_line(line)
         if isinstance(line, Reported) and not calls.is_closed(line.call_id):
             return self._late_report(line, before)
         if before and line.at < calls.since and not isinstance(line, Reported):
@@ -148,13 +148,13 @@ class JournalIntake:
             self._must_be_new(line.at, over=line.outcome is Outcome.BYPASS)
             if line.outcome is Outcome.SHED:
                 self._shed.warning("the number of calls that wait for a verdict has reached policy.waiting")
-        return calls.journal(line)
+        return calls.record_journal_line(line)
 
     def _late_report(self, line: Reported, before: Times | None) -> list[Future[None]]:
         """Enter the first report about a call that an earlier service has ended."""
         if not self._may_be_late(line) or not _is_report_of(before, line):
             return []
-        written = self._calls.journal(line)
+        written = self._calls.record_journal_line(line)
         self._reported[line.call_id] = None
         if len(self._reported) > LATE_REPORTS:
             del self._reported[next(iter(self._reported))]

@@ -21,7 +21,7 @@ from idtone.core.http.request_limits import (
 )
 from idtone.core.http.visitor_network import network_of
 from idtone.core.log_output import in_words, unexpected
-from idtone.core.persons import act_for
+from idtone.core.persons import set_console_user
 from idtone.core.text_cleaning import clean_text
 from idtone.core.translation import Message, speak, translated
 from idtone.office.desk.applicants.application_routes import add_application_routes
@@ -149,7 +149,7 @@ def _served(console: Console, page: Page) -> Served:
         chosen = request.query.get("lang", "") or LANGUAGE.of(request)
         language = language_of(chosen, request.headers.get("Accept-Language", ""))
         speak(language)
-        act_for(None)  # a connection serves several requests
+        set_console_user(None)  # a connection serves several requests
         visit = Visit(request, console, page, language, _address(console, request))
         try:
             return await _admitted(visit)
@@ -186,7 +186,7 @@ async def _admitted(visit: Visit) -> web.StreamResponse:
             protect(answer, PLAIN)
         return answer
     given = await _identify(visit)
-    act_for(visit.user.name if visit.user else None)
+    set_console_user(visit.user.name if visit.user else None)
     answer = await _answered_to_user(visit, page.right)
     if given and not answer.prepared and SESSION.name not in answer.cookies:
         SESSION.give(answer, given)

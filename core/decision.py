@@ -110,7 +110,7 @@ class OwnStops(Protocol):
 class Lines(Protocol):
     """The interface of the table of the customers' lines for the decision."""
 
-    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+    def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         """The reason why the call may not present its forwarding number, or None if it may; and the customer, or None
         if unknown.
         """
@@ -277,7 +277,7 @@ def decide(
         if holding is None and call.perhaps:
             holding = registry.holding(call.perhaps, now)
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else _NO_MEMBER
-    not_own, customer = lines.presenting(call, now) if lines else _UNCHECKED
+    not_own, customer = lines.presentation(call, now) if lines else _UNCHECKED
     unreadable = _NO_NUMBER.get(number.kind)
     not_ours = None
     if holding is None or holding.chain or policy.member != holding.member:  # almost every number is this member's

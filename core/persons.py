@@ -63,7 +63,7 @@ def console_person(name: str) -> Person:
 _SIGNED_IN: Final[ContextVar[str | None]] = ContextVar("signed in", default=None)
 
 
-def act_for(user: str | None) -> None:
+def set_console_user(user: str | None) -> None:
     """Set the user of the console for whom this task, and its work in threads, acts from now on; None: no user."""
     _SIGNED_IN.set(user)
 

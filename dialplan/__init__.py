@@ -210,7 +210,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class RequestParameters:
     """The hook's parameters for requests to the service.
 
     `interface` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
@@ -237,7 +237,7 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class FallbackParameters:
     """The hook's parameters for calls while the service is down.
 
     `fallback` is `notice` or `refuse`, `refuse_cause` the Q.850 cause of a refusal. `incoming` and `outgoing` are the
@@ -336,7 +336,12 @@ class Hook:
 
 
 def hook(
-    sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alone, canary: Canary | None = None
+    sounds: Path,
+    journal: Path,
+    notice: Notice,
+    asking: RequestParameters,
+    alone: FallbackParameters,
+    canary: Canary | None = None,
 ) -> Hook:
     """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them. With `canary`, it has the
     canary's contexts too.
@@ -344,7 +349,7 @@ def hook(
     A program that Asterisk runs for AGI() gets the names of variables on its command line, not the telephone numbers in
     them.
     """
-    text = macros.expanded((resources.files(__name__) / HOOK_FILE).read_text("utf-8")) + _canary(canary)
+    text = macros.expand((resources.files(__name__) / HOOK_FILE).read_text("utf-8")) + _canary(canary)
     for name, value in {
         **number_expressions.patterns(asking.emergency_trunks),
         "@NARROWING@": number_expressions.NARROWING,
@@ -376,14 +381,14 @@ def hook(
         "@DIVERSION_TRUNKS@": _trunks(asking.diversion_trunks),
         "@IDENTITY_TRUNKS@": _trunks(asking.identity_trunks),
         "@IDENTITY@": expressions.IDENTITY if asking.identity_trunks else "",
-        "@LEG@": expressions.leg(with_token=bool(asking.trunks), with_identity=bool(asking.identity_trunks)),
+        "@LEG@": expressions.leg_option(with_token=bool(asking.trunks), with_identity=bool(asking.identity_trunks)),
         "@CALLER_TEXTS@": expressions.CALLER_TEXTS,
         "@CALLER_TEXTS_LIMIT@": str(expressions.CALLER_TEXTS_LIMIT),
         "@CALLER_TEXT_LIMIT@": str(expressions.CALLER_TEXT_LIMIT),
         "@NOT_PRINTABLE@": expressions.NOT_PRINTABLE,
-        "@UTF_8@": expressions.utf_8(),
+        "@UTF_8@": expressions.utf_8_pattern(),
         "@SHOWN_NAME@": expressions.SHOWN_NAME,
-        "@DIGITS@": expressions.other_digits(),
+        "@DIGITS@": expressions.other_digits_pattern(),
         "@PRESENTED@": expressions.PRESENTED,
         "@ANONYMOUS@": expressions.ANONYMOUS,
         "@DIVERTED@": expressions.DIVERTED,

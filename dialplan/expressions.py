@@ -48,7 +48,7 @@ NOT_PRINTABLE: Final = r"\x01-\x1f\x7f-\xff"
 """Characters other than printable ASCII, for FILTER()."""
 
 
-def utf_8() -> str:
+def utf_8_pattern() -> str:
     """A pattern for UTF-8 without control characters, in URI encoding (RFC 3629, section 4)."""
 
     def octets(*ranges: str) -> str:
@@ -84,7 +84,7 @@ them too would take a tenth of a second at each start of the service.
 
 
 @functools.cache
-def other_digits() -> str:
+def other_digits_pattern() -> str:
     """A pattern for the digits of all scripts but ASCII, and for three kanji digits in a row, in URI encoding."""
     digits = filter(str.isdigit, map(chr, range(0x80, _SCRIPTS_END)))
     starts = sorted({_encoded(digit)[:-1] for digit in digits})
@@ -122,7 +122,7 @@ those of two earlier diversions (RFC 8946).
 _CHAIN: Final = TEXTS["@VERDICT_CHAIN@"]
 
 
-def leg(with_token: bool, with_identity: bool) -> str:
+def leg_option(with_token: bool, with_identity: bool) -> str:
     """The option of Dial() that gives a leg the chain token, if the verdict has one, and the identities."""
     identity = "b(idtone-leg^s^1())" if with_identity else ""
     if not with_token:

@@ -109,7 +109,7 @@ _CONTINUED: Final = re.compile(r"\\\n[ \t]*")
 _BEGINS: Final = re.compile(r"@([a-z]+)\{")
 
 
-def expanded(source: str) -> str:
+def expand(source: str) -> str:
     """The source with its own macros expanded. Those for settings are left."""
     text = _CONTINUED.sub("", source)
     for name, value in TEXTS.items():

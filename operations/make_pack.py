@@ -9,7 +9,7 @@ from typing import Any
 from idtone.core.errors import UsageError
 from idtone.core.persons import Person
 from idtone.core.settings.settings import Settings
-from idtone.core.terminal.prompts import day_given
+from idtone.core.terminal.prompts import parse_day
 from idtone.core.text_cleaning import forbidden_character
 from idtone.core.translation import translated
 from idtone.ledger.commands.options import parse_since, whole_id
@@ -100,7 +100,7 @@ def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, s
 
 
 def _day(option: str, text: str | None) -> date | None:
-    return None if text is None else day_given(text, option)
+    return None if text is None else parse_day(text, option)
 
 
 def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:

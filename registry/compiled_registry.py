@@ -259,7 +259,7 @@ def _with_portings(
     """The intervals, with the numbers of each porting as separate intervals; their holders are added to `ported`. A
     wholesale chain counts while its first member holds the numbers.
     """
-    places, begins = held.places, [*held.ids, *(chain.links[0].wholesaler for chain in document.chains)]
+    places, begins = held.positions, [*held.ids, *(chain.links[0].wholesaler for chain in document.chains)]
     known: dict[_Ported, int] = {}
 
     def holder_of(entry: PortingEntry, holder: int) -> int:
@@ -335,13 +335,13 @@ def pack_parts(index: Compiled) -> list[bytes | memoryview]:
     return packed_parts(MAGIC, head, index.lines, index.spans.arrays())
 
 
-def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: HolderSpans) -> bytes:
-    """The binary form of a look-up, for `opened_spans`."""
+def packed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: HolderSpans) -> bytes:
+    """The binary form of a look-up, for `unpacked_spans`."""
     return packed_table(magic, head, lines, spans.arrays())
 
 
-def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
-    """The look-up in octets from `sealed_spans`. Raises ValueError for other octets."""
+def unpacked_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
+    """The look-up in octets from `packed_spans`. Raises ValueError for other octets."""
     head, lines, arrays = unpacked_table(magic, octets, "registry")
     return head, lines, read_arrays(arrays)
 
@@ -349,7 +349,7 @@ def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], It
 def unpack(octets: bytes | mmap) -> Compiled:
     """The compiled registry in octets from `pack_parts`. Raises TrustError for other octets."""
     try:
-        head, lines, spans = opened_spans(MAGIC, octets)
+        head, lines, spans = unpacked_spans(MAGIC, octets)
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
         members, counts = tuple(head["members"]), head["counts"]
         return Compiled(head["version"], issued, expires, head["tones"], members, tuple(lines), spans, counts)

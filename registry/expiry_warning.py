@@ -11,7 +11,7 @@ from idtone.core.japan_time import JAPAN
 
 from .expiries import CERTIFICATION_SOON
 from .index import RegistryIndex
-from .licence_lapses import lapses, named, over_and_soon, remedies
+from .licence_lapses import lapse_words, lapses, over_and_soon, remedies
 
 _log = logging.getLogger(__name__)
 
@@ -65,10 +65,10 @@ class ExpiryWarning:
         over, soon = over_and_soon(lapses(self._licences[1], now), now)
         if over:
             return (
-                f"a licence HAS LAPSED, and no other one covers the calls ({named(over)}): they get the notice; "
+                f"a licence HAS LAPSED, and no other one covers the calls ({lapse_words(over)}): they get the notice; "
                 f"{remedies(over)}"
             )
-        return f"a licence lapses soon ({named(soon)}): {remedies(soon)}" if soon else ""
+        return f"a licence lapses soon ({lapse_words(soon)}): {remedies(soon)}" if soon else ""
 
     def _certification(self, registry: RegistryIndex, now: datetime) -> str:
         if self._lapses is None or self._lapses[0] is not registry:

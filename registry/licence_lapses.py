@@ -99,7 +99,7 @@ def over_and_soon(found: Iterable[LicenceLapse], now: datetime) -> tuple[list[Li
     return over, [each for each in by_time if now < each.at <= now + LICENCE_SOON]
 
 
-def named(found: Iterable[LicenceLapse]) -> str:
+def lapse_words(found: Iterable[LicenceLapse]) -> str:
     return joined("; ", map(str, found))
 
 

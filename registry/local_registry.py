@@ -47,7 +47,7 @@ def read_local_registry(registry: RegistrySettings) -> LocalRegistry:
         PublicationClient,  # here, because TUF takes longer to import than all the rest
     )
 
-    kept = PublicationClient(root, registry.source, registry.cache).kept()
+    kept = PublicationClient(root, registry.source, registry.cache).last_good()
     if kept is None:
         raise TrustError(
             "{source} was not fetched to this machine yet; run `idtone registry update`", source=registry.source

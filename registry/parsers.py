@@ -104,7 +104,7 @@ class _Members(list[Any]):
             raise LookupError("it is no list")
         self._take()
         self.held.ids = [*self._ids]
-        self.held.place(self._places)
+        self.held.set_positions(self._places)
         if self.held.unreadable:
             raise LookupError("a number cannot be read")
         return self._logged

@@ -157,7 +157,7 @@ def counts(document: RegistryDocument) -> Counts:
     return Counts(
         members=len(document.members),
         licences=sum(len(member.licences) for member in document.members),
-        numbers=sum(map(covered, document.members)),
+        numbers=sum(map(number_count, document.members)),
         chains=len(document.chains),
         portings=len(document.portings),
         suspensions=len(document.suspensions),
@@ -272,7 +272,7 @@ def member_report(member: Member, now: datetime) -> MemberReport:
         pledge_signatory=pledge.signatory if pledge else None,
         pledge_in_force=pledge is not None and pledge.in_force(now),
         entries=len(member.numbers),
-        numbers=covered(member),
+        numbers=number_count(member),
         licences=[
             LicenceReport(
                 id=licence.id,
@@ -448,7 +448,7 @@ def _pledge(report: MemberReport) -> str:
     return joined("", (joined(", ", words), state))
 
 
-def covered(member: Member) -> int:
+def number_count(member: Member) -> int:
     """Number of numbers that the member holds. A number in two entries counts once."""
     total, reached = 0, 0
     for span in sorted(map(read_span, member.numbers), key=lambda span: span.first):

@@ -148,14 +148,14 @@ class SignedSource:
         if self._published is None or self._published != self._kept:  # it could not be kept, so others do not know it
             return True
         try:
-            return self._repository.kept() == self._kept
+            return self._repository.last_good() == self._kept
         except TrustError:
             return True
 
     def _take_latest(self) -> bool:
         now_s = self._clock_s()
         waits = self._compiling is None or not self._compiling.is_over()
-        if waits and now_s < self._verify_all_s and self._repository.unchanged():
+        if waits and now_s < self._verify_all_s and self._repository.is_unchanged():
             return False
         with self._repository.locked():
             return self._take_published(now_s)
@@ -181,12 +181,12 @@ class SignedSource:
         return taken
 
     def _take_kept(self) -> bool:
-        kept = self._repository.kept()
+        kept = self._repository.last_good()
         while kept is not None:
             try:
                 self._take(kept, "is in use, from the cache")
             except TrustError:
-                tried, kept = kept, self._repository.kept()
+                tried, kept = kept, self._repository.last_good()
                 if kept == tried:
                     raise
                 continue  # another program has kept a newer one meanwhile, and removed these files
@@ -198,7 +198,7 @@ class SignedSource:
         """Take the kept suspensions that were in force before a restart, because the source may be unreachable now.
         True if there were any.
         """
-        newer = self._repository.kept_stops()
+        newer = self._repository.last_good_stops()
         return newer is not None and self._take_stops(newer)
 
     def _attempt(self, take: Callable[[], bool]) -> bool:
@@ -340,7 +340,7 @@ def _signed_of(published: Published) -> Signed:
 def is_prepared(published: Published) -> bool:
     """True if `index_of` will be quick."""
     path = published.path(tuf_roles.REGISTRY_FILE)
-    return published.examine(tuf_roles.REGISTRY_FILE) <= LARGE or is_compiled(path)
+    return published.checked_size(tuf_roles.REGISTRY_FILE) <= LARGE or is_compiled(path)
 
 
 def prepare(published: Published) -> None:
@@ -350,7 +350,7 @@ def prepare(published: Published) -> None:
 
 def _indexed(published: Published, signed: Signed) -> RegistryIndex:
     file = tuf_roles.REGISTRY_FILE
-    if published.examine(file) > LARGE:
+    if published.checked_size(file) > LARGE:
         return RegistryIndex.of(compile_in_process(published.path(file), file), signed)
     return RegistryIndex(parse_registry(published.read(file), file), signed)
 

@@ -136,7 +136,7 @@ def _ids(document: RegistryDocument) -> Iterator[ValidationFault]:
 
 
 def _evaluations(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
-    members, seen = held.places, set[str]()
+    members, seen = held.positions, set[str]()
     for n, entry in enumerate(document.evaluations):
         if entry.member not in members or entry.member in seen:
             yield ValidationFault(
@@ -251,7 +251,7 @@ def _never_originates(document: RegistryDocument | NeverOriginatesDocument) -> I
 
 
 def _suspended_members(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
-    known = held.places
+    known = held.positions
     for s, entry in enumerate(document.suspensions):
         if entry.member is not None and entry.member not in known:
             yield ValidationFault(
@@ -312,7 +312,7 @@ def _chains(document: RegistryDocument, held: MemberNumbers) -> Iterator[Validat
     """Faults of the wholesale chains: their members, links and numbers. A number belongs to one chain. All numbers of a
     chain belong to its first member.
     """
-    known = held.places
+    known = held.positions
     spans: list[tuple[NumberSpan, Location]] = []
     for c, chain in enumerate(document.chains):
         here: Location = ("chains", c)
@@ -323,7 +323,7 @@ def _chains(document: RegistryDocument, held: MemberNumbers) -> Iterator[Validat
             yield number_fault((*here, "numbers"), error)
             continue
         spans.append((span, (*here, "numbers")))
-        if chain.links[0].wholesaler in known and not held.by(chain.links[0].wholesaler, span):
+        if chain.links[0].wholesaler in known and not held.is_held_by(chain.links[0].wholesaler, span):
             yield ValidationFault(
                 (*here, "numbers"),
                 Message(
@@ -339,7 +339,7 @@ def _portings(document: RegistryDocument, held: MemberNumbers) -> Iterator[Valid
     """Faults of the portings between two members. One of the two must have the numbers in its ranges, and each number
     is in one porting only.
     """
-    known = held.places
+    known = held.positions
     spans: list[tuple[NumberSpan, Location]] = []
     ported: list[tuple[tuple[str, str], NumberSpan]] = []
     for h, entry in enumerate(document.portings):
@@ -357,7 +357,7 @@ def _portings(document: RegistryDocument, held: MemberNumbers) -> Iterator[Valid
             yield number_fault((*here, "numbers"), error)
             continue
         spans.append((span, (*here, "numbers")))
-        if not unknown and not any(held.by(member, span) for member in members):
+        if not unknown and not any(held.is_held_by(member, span) for member in members):
             yield ValidationFault(
                 (*here, "numbers"),
                 Message(
@@ -370,7 +370,7 @@ def _portings(document: RegistryDocument, held: MemberNumbers) -> Iterator[Valid
         ported.append((members, span))
     yield from _overlapping(spans, Message("Enter each number in one porting only"))
     for members, span in ported:
-        held.porting(members, span)
+        held.add_porting(members, span)
 
 
 def _overlapping(spans: list[tuple[NumberSpan, Location]], remedy: str) -> Iterator[ValidationFault]:

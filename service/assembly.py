@@ -14,7 +14,7 @@ from idtone.call_control.call_brake import CallBrake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.fallback_lines import FallbackLines
-from idtone.call_control.fallback_text import Usable, remembered
+from idtone.call_control.fallback_text import UsableNumbers, read_remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
@@ -88,7 +88,7 @@ def load(settings: Settings) -> Loaded:
     library = load_library(settings.sounds.profiles)
     profiles = library.for_calls()
     put = partial(
-        put_each, settings.sounds.directory, content=SoundContents(settings.sounds.directory, library).content
+        write_sounds, settings.sounds.directory, content=SoundContents(settings.sounds.directory, library).content
     )
     sounds, refused = put(profiles)
     if error := refused.pop(Policy().notice_profile, None):
@@ -119,7 +119,7 @@ def load(settings: Settings) -> Loaded:
     )
 
 
-def put_each(
+def write_sounds(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> tuple[dict[str, Sound], dict[str, ToneError]]:
     """The sounds by profile id, and the errors by profile id. A failure of one profile does not affect the others."""
@@ -214,7 +214,7 @@ def assemble(
     policy = settings.policy.policy(settings.association.member)
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     stops = loaded.stops
-    usable = Usable.by(policy, lines is not None)
+    usable = UsableNumbers.by_policy(policy, lines is not None)
     fallback = FallbackKeeper(settings.sounds.directory, usable, source.is_latest, lambda: stops.index)
     brake = brake_of(settings)
     files = SoundFiles(loaded.sounds.values(), loaded.restore)
@@ -227,7 +227,7 @@ def assemble(
         evidence=evidence,
         caller_hears=settings.policy.caller_hears,
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
-        remembered=NOTHING_REMEMBERED if source.current else remembered(settings.sounds.directory),
+        remembered=NOTHING_REMEMBERED if source.current else read_remembered(settings.sounds.directory),
         recorded=ledger.knows,
         fleet=loaded.fleet,
         canary=settings.canary.numbers(),
@@ -237,7 +237,7 @@ def assemble(
         braking=CallBrake(brake, acting_person()) if brake else None,
     )
     # Calls whose channel is gone are closed when Asterisk is connected.
-    calls.recall((restored or RestoredCalls.of(ledger)).calls)
+    calls.restore((restored or RestoredCalls.of(ledger)).calls)
 
     expiry = ExpiryWarning(policy.registry_stale, settings.association.member)
     member = MemberWarning(settings.association.member, policy.tones)
@@ -261,7 +261,7 @@ def assemble(
     return calls, fallback, refresh
 
 
-def refreshing(lines: LinesSource, settings: Settings) -> Callable[[], None]:
+def lines_refresher(lines: LinesSource, settings: Settings) -> Callable[[], None]:
     """A function that reads a changed table of lines, and writes it for the hook."""
     left = FallbackLines(settings.sounds.directory)
 

@@ -99,7 +99,7 @@ class BrakeKeeper:
             now_s = time.monotonic()
             if now_s >= calm_s + CALM_EVERY_S:
                 calm_s = now_s
-                brake.calm(_now_s())
+                brake.lower_steps(_now_s())
                 self._tell_surge(brake.is_surge(_now_s()))
             if brake.changes != self._reported:
                 self._reported = brake.changes
@@ -138,26 +138,26 @@ class BrakeKeeper:
 
     # -- other nodes ----------------------------------------------------------------------------------------------
 
-    def told(self) -> dict[str, str] | None:
+    def stops_to_share(self) -> dict[str, str] | None:
         """This node's stops and releases for the other nodes, authenticated; None if there is nothing to share.
         Thread-safe.
         """
         if not shares_with_nodes(self._settings):
             return None
-        text = json.dumps(self._brake.told())
+        text = json.dumps(self._brake.stops_to_share())
         return {"told": text, "mac": self._mac(self._settings.node, text)}
 
     def _mac(self, node: str, text: str) -> str:
         return hmac.new(self._key, f"{node}\0{text}".encode(), hashlib.sha256).hexdigest()
 
-    def hear(self, reports: Sequence[NodeReport]) -> None:
+    def read_reports(self, reports: Sequence[NodeReport]) -> None:
         """Take over the stops and releases of other nodes. Thread-safe."""
         holds: list[Hold] = []
         released: dict[str, float] = {}
         for report in reports:
             self._read(report.node, report.state, holds, released)
         if self._loop:
-            self._loop.call_soon_threadsafe(lambda: self._brake.adopt(holds, released, _now_s()))
+            self._loop.call_soon_threadsafe(lambda: self._brake.take_over_stops(holds, released, _now_s()))
 
     def _read(self, node: str, state: Any, holds: list[Hold], released: dict[str, float]) -> None:
         """Add the stops and releases of one node, if the fleet's key authenticates them."""

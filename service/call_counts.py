@@ -93,7 +93,7 @@ class CallCounts:
     def hurry(self) -> None:
         self._evidence.hurry()
 
-    def recall(self, records: Iterable[Record]) -> None:
+    def restore(self, records: Iterable[Record]) -> None:
         """Count the ends of these calls too, which another instance decided."""
         for record in records:
             for step in record.steps:

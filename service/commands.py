@@ -87,7 +87,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         instance = Instance(settings, password, load(settings))
         prefer_event_loop()
         try:
-            asyncio.run(instance.live(take_over))
+            asyncio.run(instance.run(take_over))
         except asyncio.CancelledError:
             log.warning("second stop signal: the service ends without waiting for requests in progress")
             raise typer.Exit(1) from None
@@ -141,7 +141,7 @@ def check_settings(settings: Settings) -> None:
             trusted_root(root)
         except OSError as error:
             raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
-        PublicationClient(root, settings.registry.source, settings.registry.cache).usable()
+        PublicationClient(root, settings.registry.source, settings.registry.cache).check_usable()
     _check_keys(settings.ledger, settings.node)
 
 

@@ -53,7 +53,7 @@ from idtone.ledger.writing.pending_decisions import Pending
 from idtone.ledger.writing.retention import forget_in_time
 
 from . import hand_over, status_feed, used_fleet_settings
-from .assembly import Loaded, assemble, journal_of, refreshing
+from .assembly import Loaded, assemble, journal_of, lines_refresher
 from .brake_keeper import BrakeKeeper, ReleasingEvidence
 from .call_counts import CallCounts
 from .ledger_disk_space import LedgerDiskSpace
@@ -61,7 +61,7 @@ from .loaded_hook_check import LoadedHookCheck
 from .metrics import Observed
 from .node_state import NodeStateReport
 from .other_nodes import OtherNodes
-from .reload_result import FAILED, HANDED_OVER, tell_reload
+from .reload_result import FAILED, HANDED_OVER, write_reload_result
 from .source_watch import SourceWatch
 from .suspension_keeper import SuspensionKeeper
 from .systemd import ServiceManager
@@ -124,7 +124,7 @@ class Instance:
         """True if some evidence could not be written."""
         return self._evidence is not None and self._evidence.unwritten is not None
 
-    async def live(self, take_over: bool) -> None:
+    async def run(self, take_over: bool) -> None:
         """Run until a stop signal, or until the next instance has taken over. A second signal cancels this."""
         async with AsyncExitStack() as resources:
             peer = resources.enter_context(hand_over.running_instance(self._socket)) if take_over else None
@@ -142,7 +142,7 @@ class Instance:
             reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.key_ring.days))
             counts = CallCounts(pending)
             restored = RestoredCalls.of(reader, restored)
-            counts.recall(restored.read.records.values())
+            counts.restore(restored.read.records.values())
             calls, self._fallback, refresh = assemble(self._settings, self._loaded, counts, reader, restored)
             self._calls = calls
             journal = self._journal(calls, reader, evidence)
@@ -160,7 +160,7 @@ class Instance:
 
     def _journal(self, calls: CallControl, ledger: LedgerReader, evidence: LedgerWriter) -> JournalReader:
         folder = journal_of(self._settings)
-        entry = JournalIntake(calls, ledger.times, folder.refuse, partial(restored_calls, ledger))
+        entry = JournalIntake(calls, ledger.times, folder.keep_refused, partial(restored_calls, ledger))
         return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.set_gap_s)
 
     @asynccontextmanager
@@ -225,7 +225,7 @@ class Instance:
                 evidence,
                 self._report_soon,
             )
-            others = OtherNodes(self._settings, [suspensions.hear, *([keeper.hear] if keeper else [])])
+            others = OtherNodes(self._settings, [suspensions.read_reports, *([keeper.read_reports] if keeper else [])])
             confirming = self._confirm_suspensions(application.end_all_suspended, calls.ended_suspended, suspensions)
             background = self._start_background(
                 evidence,
@@ -274,7 +274,7 @@ class Instance:
                             if each.done():
                                 each.result()  # it ends only by a fault in this program
                         if not successor.done():
-                            self._manager.tell("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000")
+                            self._manager.notify("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000")
                             calls.retiring = True
                             over.set()
                             await serving
@@ -295,7 +295,7 @@ class Instance:
         """
         watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
         if lines := self._loaded.lines:
-            watches.append(SourceWatch(refreshing(lines, self._settings), "the table of lines", "lines.source"))
+            watches.append(SourceWatch(lines_refresher(lines, self._settings), "the table of lines", "lines.source"))
         if calls.files:
             watches.append(SourceWatch(calls.files.look, "the sounds", "sounds.directory"))
         return [asyncio.create_task(watch.run()) for watch in watches]
@@ -439,7 +439,7 @@ class Instance:
 
     async def _announce(self, peer: hand_over.Peer | None) -> None:
         # Without waiting for Asterisk: if it starts later, there are no requests until then.
-        self._manager.tell(*([f"MAINPID={os.getpid()}"] if peer else []), "READY=1")
+        self._manager.notify(*([f"MAINPID={os.getpid()}"] if peer else []), "READY=1")
         if peer:
             await peer.send(serving=True)
             log.info("took over from the previous instance")
@@ -489,7 +489,7 @@ class Instance:
             self._next = subprocess.Popen(command, env=environment)  # noqa: S603 — our own command line
         except OSError as error:
             log.error("the next instance cannot be started: %s: %s", command[0], error.strerror)
-            tell_reload(FAILED, os.environ)
+            write_reload_result(FAILED, os.environ)
             return
         ended, loop = in_daemon(self._next.wait, "waiting for the next instance"), asyncio.get_running_loop()
         ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._log_reload_failed))
@@ -502,7 +502,7 @@ class Instance:
             "continues with its old settings; `idtone serve --check` shows what is wrong with the new ones",
             self._next.returncode,
         )
-        tell_reload(FAILED, os.environ)
+        write_reload_result(FAILED, os.environ)
 
     def _log_how_to_reload(self) -> None:
         log.warning(
@@ -565,4 +565,4 @@ class Instance:
         if not (await peer.next_message()).get("serving"):
             raise UsageError(Message("the next instance took over but does not serve; its log says why"))
         log.info("the next instance has taken over")
-        tell_reload(HANDED_OVER, os.environ)
+        write_reload_result(HANDED_OVER, os.environ)

@@ -28,7 +28,7 @@ class Room:
     days: float | None = None
 
 
-def set_aside(ledger: Path) -> list[Path]:
+def damaged_ledgers(ledger: Path) -> list[Path]:
     """Damaged ledgers beside this one, the oldest first."""
     found = ledger.parent.glob(f"{ledger.name}.damaged-*")
     return sorted(each for each in found if not each.name.endswith(("-wal", "-journal", "-shm")))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from idtone.core.terminal import command_line
-from idtone.core.terminal.standard_streams import is_read
+from idtone.core.terminal.standard_streams import reader_is_open
 
 T = TypeVar("T")
 EVERY_S: Final = 1.0
@@ -41,7 +41,7 @@ def _watch_as_json(look: Callable[[], T], as_object: Callable[[T], Any]) -> T:
         while True:
             command_line.print_json(as_object(found), indent=None)
             sys.stdout.flush()
-            if not is_read(EVERY_S):
+            if not reader_is_open(EVERY_S):
                 break
             found = look()
     return found
@@ -57,7 +57,7 @@ def _watch(look: Callable[[], T], table: Callable[[T], Any]) -> T:
                 screen.print(table(found))
                 screen.print()
                 sys.stdout.flush()
-                if not is_read(EVERY_S):
+                if not reader_is_open(EVERY_S):
                     break
                 found = look()
             return found

@@ -62,7 +62,7 @@ def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None
                     reason=error.strerror,
                 )
             ) from error
-        if not is_ours(end, _owner(path.parent)):
+        if not is_trusted_peer(end, _owner(path.parent)):
             raise UsageError(
                 Message(
                     "{path}: a process of another user (id {user}) listens there, so its answer is not used; "
@@ -109,7 +109,7 @@ def _owner(folder: Path) -> int:
     return owner
 
 
-def is_ours(end: socket.socket, other: int = 0) -> bool:
+def is_trusted_peer(end: socket.socket, other: int = 0) -> bool:
     """True if the user at the other end is this process's user, root, or `other`."""
     return _peer(end) in (0, other, os.geteuid())
 

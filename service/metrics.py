@@ -44,7 +44,7 @@ from .backup_result import BackupResult
 from .brake_keeper import BrakeKeeper
 from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
-from .ledger_disk_space import LedgerDiskSpace, set_aside
+from .ledger_disk_space import LedgerDiskSpace, damaged_ledgers
 from .loaded_hook_check import LoadedHookCheck
 from .other_nodes import OtherNodes, shares_with_nodes
 from .suspension_keeper import SuspensionKeeper
@@ -349,7 +349,7 @@ METRICS: Final = (
     Metric(
         "idtone_fallback_file_current", _GAUGE,
         "1 if Asterisk has the suspended numbers of the registry in use, for its decisions during a fallback; else 0.",
-        lambda observed: observed.fallback.has(observed.source.current),
+        lambda observed: observed.fallback.has_suspensions_of(observed.source.current),
     ),
     # Registry
     Metric(
@@ -428,7 +428,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_ledger_set_aside", _GAUGE, "Damaged ledgers that were set aside and not moved away.",
-        lambda observed: len(set_aside(path_of(observed.settings.ledger.own()))),
+        lambda observed: len(damaged_ledgers(path_of(observed.settings.ledger.own()))),
     ),
     Metric(
         "idtone_ledger_unreplicated_steps", _GAUGE, "Steps of evidence that PostgreSQL does not have yet.",

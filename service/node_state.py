@@ -105,7 +105,7 @@ STATE: Final = (
         "brake",
         "What the brake has stopped and what was released, for the other nodes: `told`, a JSON text of tokens, and "
         "`mac`, by the fleet's key; null without one.",
-        lambda it: it.observed.keeper.told() if it.observed.keeper else None,
+        lambda it: it.observed.keeper.stops_to_share() if it.observed.keeper else None,
     ),
     StateField(
         "suspensions",

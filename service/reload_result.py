@@ -21,7 +21,7 @@ FAILED: Final = "continues, because the next instance ended"
 _NAME: Final = "reload"
 
 
-def tell_reload(result: str, environment: Mapping[str, str]) -> None:
+def write_reload_result(result: str, environment: Mapping[str, str]) -> None:
     """Write the result of the reload that this process was asked for. Does nothing if systemd gave no directory."""
     if folder := environment.get("RUNTIME_DIRECTORY"):
         try:

@@ -105,7 +105,7 @@ def _registry(settings: RegistrySettings) -> dict[str, Any]:
             PublicationClient,  # imports TUF, which an unsigned registry does not need
         )
 
-        kept = PublicationClient(root, settings.source, settings.cache).kept()
+        kept = PublicationClient(root, settings.source, settings.cache).last_good()
     except IdtoneError as error:
         return found | {"trouble": str(error)}
     if kept is None:

@@ -32,7 +32,7 @@ from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
 from idtone.registry.index import RegistryIndex
-from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, suspensions_to_tell, taken_over
+from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, suspensions_to_send, taken_over
 from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, OwnSuspensions, covered, put_to_use
 from idtone.registry.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
@@ -99,10 +99,10 @@ class SuspensionKeeper:
         """Send the content of the file to the other nodes."""
         if self._seal and self._known != self._told_known:
             self._told_known = self._known
-            self.told = self._seal.sealed(self._settings.node, suspensions_to_tell(self._known, self._settings.node))
+            self.told = self._seal.sealed(self._settings.node, suspensions_to_send(self._known, self._settings.node))
             self._report_soon()
 
-    def hear(self, reports: Sequence[NodeReport]) -> None:
+    def read_reports(self, reports: Sequence[NodeReport]) -> None:
         """Take over the suspensions of the other nodes, and note what they have confirmed. Thread-safe."""
         if not self._seal:
             return

@@ -38,7 +38,7 @@ class ServiceManager:
         watchdog_s = int(allowed_us) / 1e6 if ours and allowed_us.isascii() and allowed_us.isdecimal() else None
         return cls(environment.get("NOTIFY_SOCKET", ""), watchdog_s or None)
 
-    def tell(self, *assignments: str) -> None:
+    def notify(self, *assignments: str) -> None:
         """Send assignments such as `READY=1` in one datagram. An error is logged."""
         if not self.address:
             return
@@ -54,7 +54,7 @@ class ServiceManager:
         """Send the status text if it has changed."""
         if words != self._status:
             self._status = words
-            self.tell(f"STATUS={words}")
+            self.notify(f"STATUS={words}")
 
     async def report(self, status: Callable[[], str]) -> None:
         """Send the status, and three signs of life within the watchdog's time.
@@ -63,7 +63,7 @@ class ServiceManager:
         """
         while True:
             if self.watchdog_s:
-                self.tell("WATCHDOG=1")
+                self.notify("WATCHDOG=1")
             self.status(status())
             await asyncio.sleep(self.watchdog_s / 3 if self.watchdog_s else STATUS_EVERY_S)
 

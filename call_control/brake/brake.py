@@ -208,11 +208,11 @@ class Brake:
                 subject.pass_at_s = now_s + subject.pace_s
             if subject.count(
                 "" if kind is _NUMBER else presented, "" if kind is _NUMBER or kind is _TRUNK else called, now_s
-            ) and subject.raised(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
+            ) and subject.raise_step(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
                 risen = [*(risen or ()), self._risen(subject, now_s)]
                 if subject.step is _STOP:
                     for wider in found[place + 1 :]:
-                        wider.begin_anew(now_s)
+                        wider.clear_minute_counts(now_s)
                     break
         return found, risen or _NONE
 
@@ -232,7 +232,7 @@ class Brake:
             if self._released and at_s <= self._released.get(self._token(subject), 0.0):
                 continue
             subject.count_late(presented, called, at_s, now_s)
-            if subject.raised(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
+            if subject.raise_step(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
                 risen.append(self._risen(subject, now_s))
         return risen
 
@@ -254,7 +254,7 @@ class Brake:
             else:
                 shares.connected.now += 1
                 shares.short.now += talked_s < limits.short_s
-            if subject.raised_by_share(limits, self._highest, now_s, call_id):
+            if subject.raise_step_by_share(limits, self._highest, now_s, call_id):
                 risen.append(self._risen(subject, now_s))
         return risen
 
@@ -287,7 +287,7 @@ class Brake:
         if marked * SURGE_ONE_IN < large:
             return
         self._surge_until_s = now_s + SURGE_S
-        if [each for each in self._raised.values() if each.ease()]:
+        if [each for each in self._raised.values() if each.end_volume_slowing()]:
             self._changed()
 
     def _changed(self) -> None:
@@ -321,14 +321,14 @@ class Brake:
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
-    def calm(self, now_s: float) -> None:
+    def lower_steps(self, now_s: float) -> None:
         """End the marks and slowings that are over. Call this every few seconds."""
         surge = self.is_surge(now_s)
         if surge and now_s >= self._look_for_surge_s:
             self._look_for_surge_s = now_s + LOOK_FOR_SURGE_S  # it looks at all lines
             self._look_for_surge(now_s)
         for token, subject in list(self._raised.items()):
-            if subject.calmed(now_s, surge):
+            if subject.lower_step(now_s, surge):
                 del self._raised[token]
                 self._changed()
         for token, hold in list(self._awaited.items()):
@@ -352,7 +352,7 @@ class Brake:
             del self._released[next(iter(self._released))]
         self._changed()
 
-    def adopt(self, holds: Iterable[Hold], released: Mapping[str, float], now_s: float) -> None:
+    def take_over_stops(self, holds: Iterable[Hold], released: Mapping[str, float], now_s: float) -> None:
         """Take over the stops and releases of other nodes."""
         for token, at_s in released.items():
             if at_s > self._released.get(token, 0.0):
@@ -396,7 +396,7 @@ class Brake:
             counts[hold.step] += 1
         return counts
 
-    def told(self) -> dict[str, Any]:
+    def stops_to_share(self) -> dict[str, Any]:
         """The stops and releases for other nodes, without the ids of calls."""
         stops = sorted((hold for hold in self.holds() if hold.step is _STOP), key=lambda hold: -hold.since_s)
         released = sorted(self._released.copy().items(), key=lambda each: -each[1])

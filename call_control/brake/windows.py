@@ -50,7 +50,7 @@ def _estimate(ones: int) -> int:
     return round(-BITS * math.log1p(-min(ones, BITS - 1) / BITS))
 
 
-def distinct(bits: int) -> int:
+def distinct_count(bits: int) -> int:
     """Approximate number of different texts in this bitmap; at most 15,615, when it is full."""
     return _estimate(bits.bit_count())
 
@@ -67,7 +67,7 @@ class Halves:
     def total(self) -> int:
         return self.now + self.before
 
-    def turn(self, halves: int) -> None:
+    def advance(self, halves: int) -> None:
         """Begin the current half anew after this many halves have passed."""
         self.before = self.now if halves == 1 else 0
         self.now = 0

@@ -334,7 +334,7 @@ class Settings(Model):
         """The settings of the fleet that these override; None if there are none."""
         return self._shared
 
-    def over(self, shared: SharedSettings) -> Settings:
+    def overriding(self, shared: SharedSettings) -> Settings:
         """A copy of these settings that overrides the settings of the fleet."""
         over = self.model_copy()
         over._shared = shared
@@ -372,9 +372,9 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
     """
     settings, tree = _own_settings(path, environment)
     if settings.fleet.settings is not None:
-        from .shared_settings import laid_on_shared
+        from .shared_settings import merged_with_shared
 
-        settings = laid_on_shared(settings, tree)
+        settings = merged_with_shared(settings, tree)
     if settings.ledger.others and not settings.ledger.is_shared():
         from .unused_setting import refuse_unused
 
@@ -421,7 +421,7 @@ def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Se
     for above, its_name in files[1:]:
         laid = read_tree(above, its_name)
         validate(laid, above, its_name, Settings)
-        tree = laid_on(tree, laid or {})
+        tree = merged(tree, laid or {})
     if files[1:]:
         settings = validate(tree, text, name, Settings)
     overrides = _overrides(environment)
@@ -449,12 +449,12 @@ def settings_files(path: Path) -> list[Path]:
     return [path, *sorted(settings_folder(path).glob("*.yaml"))]
 
 
-def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of both trees. If both have a key, the value of `above` counts. A list counts as a whole."""
     laid = dict(below)
     for key, value in above.items():
         under = laid.get(key)
-        laid[key] = laid_on(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+        laid[key] = merged(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
     return laid
 
 

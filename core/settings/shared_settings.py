@@ -24,7 +24,7 @@ from ..errors import DocumentError, Fault, ProofError
 from ..signed_notes import NOTE_LIMIT, Note, Signer, VerifierKey
 from ..translation import Message
 from ..yaml_documents import ValidationFault, read_text, read_tree, validate
-from .settings import Settings, laid_on, locations
+from .settings import Settings, locations, merged
 
 FORMAT: Final = "idtone-fleet-settings/v1"
 SIGNED_BY: Final = "idtone-fleet"
@@ -72,7 +72,7 @@ class FleetSettingsReport(TypedDict):
     overrides: list[str]
 
 
-def laid_on_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
+def merged_with_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
     """A node's own settings, laid over those of the fleet. `tree` has the keys that the node sets.
 
     Raises DocumentError if the fleet's file cannot be used.
@@ -86,7 +86,7 @@ def laid_on_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
     except ProofError as error:
         raise _of_trust(Message("cannot be used: {error}", error=error)) from error
     shared = read_shared(fleet.settings, key)
-    return Settings.model_validate(laid_on(shared.tree, tree)).over(shared)
+    return Settings.model_validate(merged(shared.tree, tree)).overriding(shared)
 
 
 def _of_trust(problem: str) -> DocumentError:

@@ -140,7 +140,7 @@ def runs_alone(context: typer.Context) -> bool:
     if (command := context.invoked_subcommand) is None:
         return True
     for option in context.command.params:
-        if is_written(context, str(option.name)):
+        if is_on_command_line(context, str(option.name)):
             raise UsageError(
                 "{option} before {command!r} has no effect; write it at the end",
                 option=option.opts[-1],
@@ -149,7 +149,7 @@ def runs_alone(context: typer.Context) -> bool:
     return False
 
 
-def is_written(context: typer.Context, name: str) -> bool:
+def is_on_command_line(context: typer.Context, name: str) -> bool:
     """True if an option is on the command line. Otherwise its value is from the environment, or the default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

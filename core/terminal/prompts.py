@@ -19,7 +19,7 @@ from ..translation import Message, translated
 from ..yaml_documents import read_text
 
 
-def kept_line(text: str, option: str) -> str:
+def checked_line(text: str, option: str) -> str:
     """One readable line without a telephone number, fit to be kept for ever. Raises UsageError."""
     text = clean_text(text).strip()
     character = forbidden_character(text)
@@ -36,7 +36,7 @@ def kept_line(text: str, option: str) -> str:
     return text
 
 
-def day_given(text: str, option: str) -> date:
+def parse_day(text: str, option: str) -> date:
     """The day of an option. Raises UsageError."""
     try:
         return date.fromisoformat(text)
@@ -46,7 +46,7 @@ def day_given(text: str, option: str) -> date:
         ) from error
 
 
-def number_asked() -> Number:
+def ask_number() -> Number:
     """A telephone number that the person types. It is not an argument, because the shell's history keeps a command line
     and other users see it.
 
@@ -55,7 +55,7 @@ def number_asked() -> Number:
     return number_of(ask_line("Number"))
 
 
-def entries_asked(file: Path | None) -> list[str]:
+def ask_entries(file: Path | None) -> list[str]:
     """Entries of `numbers`, separated by commas or line ends, from a file or typed by the person. Raises UsageError."""
     if file is not None:
         lines = read_text(file).splitlines()

@@ -25,7 +25,7 @@ from ..authority.member_contacts import COLUMNS, contact_rows
 from ..authority.registry_edits import known_member
 from ..authority.workspace import Workspace
 from .never_originating import never_originating_line, never_originating_report
-from .options import FolderOption, number_asked
+from .options import FolderOption, ask_number
 
 
 def find(
@@ -50,7 +50,7 @@ def find(
         stopped = [entry for entry in seen.document.suspensions if entry.member in found]
         never = [entry for entry in seen.document.never_originates or () if text.casefold() in entry.holder.casefold()]
     else:
-        number = number_asked()
+        number = ask_number()
         with checking():
             holding = seen.index().holding(number, now)
         ids = holding.members if holding else ()

@@ -342,7 +342,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
         yield chosen or registry_findings.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    usable = fallback_text.Usable.by(policy, settings.lines.source is not None)
+    usable = fallback_text.UsableNumbers.by_policy(policy, settings.lines.source is not None)
     try:
         stops = StopsInUse(suspensions_path(settings)).index
     except (LedgerError, UsageError):

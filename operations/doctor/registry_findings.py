@@ -16,7 +16,7 @@ from idtone.core.translation import Message, joined
 from idtone.registry.compiled_registry import licences
 from idtone.registry.expiries import CERTIFICATION_SOON, SIGNED_SOON, Expiry, ExpiryKind, certification_ends
 from idtone.registry.index import RegistryIndex
-from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, named, over_and_soon
+from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, lapse_words, over_and_soon
 from idtone.registry.model import RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
@@ -295,7 +295,9 @@ def standing(document: RegistryDocument, now: datetime, own: Sequence[LicenceLap
     over, _ = over_and_soon(own, now)
     if over:
         lapsed = Message(
-            "{found}; no licence of this node covers its calls any more: {licences}", found=found, licences=named(over)
+            "{found}; no licence of this node covers its calls any more: {licences}",
+            found=found,
+            licences=lapse_words(over),
         )
         halted = joined(", ", dict.fromkeys(each.suspended for each in over if each.suspended))
         resume = Message("Ask the association to resume {licences}, which is suspended", licences=halted)

@@ -15,7 +15,7 @@ import typer
 from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import number_asked
+from idtone.core.terminal.prompts import ask_number
 from idtone.core.translation import Message, joined, translated
 from idtone.core.yaml_documents import read_text
 
@@ -153,7 +153,7 @@ def show(
             seen = from_folder(file) if file.is_dir() else LocalRegistry(str(file), read_document(file))
     document = seen.document
     if number:
-        asked = number_asked()
+        asked = ask_number()
         with checking():
             found = number_report(document, asked, now, load_settings(config).policy.chain_check)
         if as_json:

@@ -122,7 +122,7 @@ class LinesIndex:
     def __repr__(self) -> str:
         return f"<LinesIndex of {self.totals.numbers} numbers>"
 
-    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+    def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         """The reason why the call may not present its forwarding number, or None if it may; and the customer, or None
         if unknown.
 
@@ -142,7 +142,7 @@ class LinesIndex:
         return self._searched(_run(line), e164, now)
 
     def _searched(self, run: int, e164: str, now: datetime) -> tuple[Reason | None, str | None]:
-        """The same as `presenting`, by a search in the arrays."""
+        """The same as `presentation`, by a search in the arrays."""
         spans, number = self._lines, int(e164 or 0)
         start, end, _ = spans.runs[3 * run : 3 * run + 3]
         at = bisect_right(spans.firsts, number, start, end) - 1
@@ -406,5 +406,5 @@ def _union(entries: Iterable[Entry]) -> Iterator[tuple[int, int]]:
 class NoLines:
     """A replacement for a table that could never be read. With it, no outgoing call may present any number."""
 
-    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+    def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         return _ALLOWED if call.direction is _INCOMING else (Reason.LINES_MISSING, None)

@@ -52,7 +52,7 @@ class SuspensionSeal:
             return None
 
 
-def suspensions_to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
+def suspensions_to_send(held: OwnSuspensions, node: str) -> OwnSuspensions:
     """The suspensions that this node sends to the other nodes, the newest last: all that stop calls, and the latest of
     those that are over.
     """

@@ -84,7 +84,7 @@ class Published:
             raise self._changed(file)
         return octets
 
-    def examine(self, file: str) -> int:
+    def checked_size(self, file: str) -> int:
         """The size of one of its files in octets, after a check of its digest. The file is never in memory as a whole.
         Raises TrustError as `octets` does.
         """
@@ -175,7 +175,7 @@ class PublicationClient:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def kept(self) -> Published | None:
+    def last_good(self) -> Published | None:
         """The last good generation, however old; None if there is none yet.
 
         It was verified before it was kept, and only this program writes to the cache. Raises TrustError if it is
@@ -183,7 +183,7 @@ class PublicationClient:
         """
         return self._read_kept(lambda kept: kept)
 
-    def kept_stops(self) -> Published | None:
+    def last_good_stops(self) -> Published | None:
         """The newer generation whose suspensions were in use beside the last good one; None if there is none. Raises as
         `kept` does.
         """
@@ -209,7 +209,7 @@ class PublicationClient:
                 "{cache}: the cached registry cannot be read; remove the folder to fetch it again", cache=self._cache
             ) from error
 
-    def usable(self) -> None:
+    def check_usable(self) -> None:
         """Check that this user can read and renew the cache; otherwise the service would have no registry. Raises
         TrustError.
 
@@ -278,7 +278,7 @@ class PublicationClient:
         """The files that are published; optional files only if they exist. A file that was published before is
         required: without a list that is suddenly missing, calls would pass that it stops.
         """
-        kept = self.kept()
+        kept = self.last_good()
         needed = set(kept.sha256 if kept else ())
         return {
             file: self._signed(updater, file)
@@ -286,7 +286,7 @@ class PublicationClient:
             if file not in tuf_roles.OPTIONAL or file in needed or updater.get_targetinfo(file)
         }
 
-    def unchanged(self) -> bool:
+    def is_unchanged(self) -> bool:
         """True if the source still has exactly the timestamp that the last `update` verified. Everything else is
         unchanged too then. Raises TrustError if the timestamp cannot be read.
 

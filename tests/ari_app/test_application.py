@@ -62,7 +62,7 @@ async def attending(application: AriApplication, asterisk: FakeAsterisk) -> Asyn
     """Context of the application's next connection, after the calls in progress have been compared with the
     channels.
     """
-    task = asyncio.create_task(application.attend(asterisk))
+    task = asyncio.create_task(application.handle_events(asterisk))
     try:
         await until(lambda: task.done() or asterisk.requests, "the comparison with the channels")
         yield task
@@ -575,7 +575,7 @@ async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, cal
         again = await broken(application, asterisk)
     after = MemoryEvidence()
     next_calls = call_control(sounds, after)
-    next_calls.recall(evidence.calls_in_progress())
+    next_calls.restore(evidence.calls_in_progress())
     next_calls.registry = suspending
     async with attended(next_calls, again) as application:
         await asyncio.sleep(0.02)
@@ -599,7 +599,7 @@ async def test_channels_that_enter_while_the_service_leaves_are_released(calls, 
     asterisk.enter(CALLER, *DECIDE)
     asterisk.enter(CALLED, *OWN)
     asterisk.channels["1.1"] = {"app_name": "Stasis", "app_data": "another,decide,x"}
-    await application.depart(asterisk)
+    await application.leave(asterisk)
     assert asterisk.left
     assert (asterisk.resumed_at(CALLER), asterisk.resumed_at(CALLED)) == ("", "v:none")
     assert asterisk.resumed_at("1.1") is None
@@ -614,7 +614,7 @@ async def test_an_application_that_asterisk_gave_up_is_connected_again(calls, ca
     asterisk = Gone()
     with pytest.raises(AriUnavailable):
         async with asyncio.timeout(60):
-            await AriApplication(calls, no_journal).attend(asterisk)
+            await AriApplication(calls, no_journal).handle_events(asterisk)
     assert asterisk.left
     assert "connecting again" in caplog.text
 
@@ -627,6 +627,6 @@ async def test_leaving_an_asterisk_that_does_not_answer_is_not_an_error(calls, c
     monkeypatch.setattr(module, "LEAVES_WITHIN_S", 0.1)
     refusing, deaf = FakeAsterisk({"applications": 503}), Deaf()
     for asterisk in (refusing, deaf):
-        await AriApplication(calls, no_journal).depart(asterisk)
+        await AriApplication(calls, no_journal).leave(asterisk)
     assert caplog.text.count("calls may still wait for this service") == 2
     assert "Asterisk does not let it go" in caplog.text

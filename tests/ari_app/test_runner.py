@@ -35,7 +35,7 @@ class Attended:
     departed: list[Any] = field(default_factory=list)
     looked_for_suspended: int = 0
 
-    async def attend(self, ari: Any) -> None:
+    async def handle_events(self, ari: Any) -> None:
         self.attended.append(ari)
         ending = self.endings.pop(0) if self.endings else None
         if ending:
@@ -45,7 +45,7 @@ class Attended:
     def end_suspended(self) -> None:
         self.looked_for_suspended += 1
 
-    async def depart(self, ari: Any) -> None:
+    async def leave(self, ari: Any) -> None:
         self.departed.append(ari)
 
 
@@ -186,7 +186,7 @@ class Replaced(Attended):
         super().__init__([])
         self.times = times
 
-    async def attend(self, ari: Any) -> None:
+    async def handle_events(self, ari: Any) -> None:
         self.attended.append(ari)
         if len(self.attended) > self.times:
             await asyncio.Event().wait()

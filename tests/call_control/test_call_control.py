@@ -73,7 +73,7 @@ def again(control: CallControl, evidence: MemoryEvidence, at: datetime = NOW, **
     """Call control after the service was killed and started again."""
     fields = {"now": lambda: at, "recorded": evidence.knows} | more
     later = made(dict(control.made), evidence, control.policy, **fields)
-    later.recall(evidence.calls_in_progress())
+    later.restore(evidence.calls_in_progress())
     return later
 
 
@@ -91,7 +91,7 @@ def refuses(control: CallControl, *requests: Request) -> bool:
 
 def enter(control: CallControl, *lines: str) -> None:
     for line in lines:
-        control.journal(read(line))
+        control.record_journal_line(read(line))
 
 
 # -- one decision for one request -------------------------------------------------------------------------------------
@@ -669,7 +669,7 @@ def test_evidence_that_cannot_be_written_is_logged(control, evidence, caplog, er
 async def test_the_wait_for_evidence_is_limited(control, evidence):
     evidence.slow = True
     enter(control, FALLBACK[0])
-    written = control.journal(read(FALLBACK[1]))
+    written = control.record_journal_line(read(FALLBACK[1]))
     began_s = time.monotonic()
     await control.wait_for(written[-1], 0.05)
     assert time.monotonic() - began_s >= 0.05

@@ -62,7 +62,7 @@ class Service:
             now=lambda: self.now,
             recorded=self.evidence.knows,
         )
-        self.control.recall(self.evidence.calls_in_progress())
+        self.control.restore(self.evidence.calls_in_progress())
         self.entry = JournalIntake(self.control, self.times, self.refused.extend, self.evidence.restored)
 
     def again(self, gap_s: float = 1.0) -> None:

@@ -137,7 +137,7 @@ def test_a_file_with_lines_is_replaced_by_an_empty_one(folder):
     for text in ("a\n", "b\n"):
         write(folder, text)
         folder.replace()
-    assert [path.read_text() for path in folder.taken()] == ["a\n", "b\n"]
+    assert [path.read_text() for path in folder.closed_files()] == ["a\n", "b\n"]
     assert folder.path.read_text() == ""
 
 
@@ -161,7 +161,7 @@ def test_a_replacement_that_failed_or_was_killed_half_way_is_completed(folder, m
     write(folder, "b\n")
     folder.make()
     folder.replace()
-    assert [path.read_text() for path in folder.taken()] == ["a\nb\n"]
+    assert [path.read_text() for path in folder.closed_files()] == ["a\nb\n"]
     assert [path.name for path in folder.directory.iterdir() if path.name.startswith(".")] == []
 
 
@@ -185,7 +185,7 @@ def test_instances_that_replace_it_at_once_lose_nothing(folder):
     over.set()
     for thread in threads:
         thread.join()
-    text = "".join(path.read_text() for path in (*folder.taken(), folder.path))
+    text = "".join(path.read_text() for path in (*folder.closed_files(), folder.path))
     assert text == "".join(names)
 
 
@@ -229,7 +229,7 @@ def test_if_the_kernel_cannot_say_a_file_is_quiet_after_some_time(folder):
 def test_refused_lines_are_kept_up_to_a_limit(folder, monkeypatch):
     monkeypatch.setattr(module, "MOST_REFUSED_BYTES", 100)
     for _ in range(50):
-        folder.refuse(["decided,0", "x"])
+        folder.keep_refused(["decided,0", "x"])
     refused = folder.directory / "refused"
     assert refused.read_text() == "decided,0\nx\n" * 9
     assert mode(refused) == 0o600
@@ -464,7 +464,7 @@ async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder, quickly):
         entered.late[0].set_result(None)
         await until(lambda: len(entered.late) == 2)
         await entered.looks()
-        assert [path.read_text() for path in folder.taken()] == ["a\nb"]
+        assert [path.read_text() for path in folder.closed_files()] == ["a\nb"]
         entered.late[1].set_result(None)
         await until(lambda: is_cleared(folder))
     assert entered.lines == ["a", "b"]
@@ -476,7 +476,7 @@ async def test_a_file_stays_while_a_full_disk_keeps_evidence_in_memory(folder, q
         write(folder, "a\n")
         await until(lambda: taken(folder))
         await entered.looks()
-        assert [path.read_text() for path in folder.taken()] == ["a\n"]
+        assert [path.read_text() for path in folder.closed_files()] == ["a\n"]
         entered.all_written = True
         await until(lambda: is_cleared(folder))
 
@@ -556,17 +556,17 @@ async def test_a_reader_takes_over_from_another_without_a_gap(folder, quickly):
 
 async def test_a_file_that_another_reader_removed_meanwhile_is_no_error(folder, entered, monkeypatch):
     write(folder, "a\n")
-    there = JournalFolder.taken
-    monkeypatch.setattr(JournalFolder, "taken", lambda self: [*there(self), self.directory / "taken-gone"])
+    there = JournalFolder.closed_files
+    monkeypatch.setattr(JournalFolder, "closed_files", lambda self: [*there(self), self.directory / "taken-gone"])
     async with entered.following(folder):
         assert entered.lines == ["a"]
 
 
 async def test_files_that_another_reader_replaces_meanwhile_are_read_in_order(folder, entered, quickly, monkeypatch):
-    listed = JournalFolder.taken
+    listed = JournalFolder.closed_files
     lines = ["a"]
 
-    def taken(self: JournalFolder) -> list[Path]:
+    def closed_files(self: JournalFolder) -> list[Path]:
         """List the files; then the other reader replaces the hook's file twice."""
         files = listed(self)
         for line in ("b", "c") if len(lines) < 3 else ():
@@ -576,7 +576,7 @@ async def test_files_that_another_reader_replaces_meanwhile_are_read_in_order(fo
         return files
 
     write(folder, "a\n")
-    monkeypatch.setattr(JournalFolder, "taken", taken)
+    monkeypatch.setattr(JournalFolder, "closed_files", closed_files)
     async with entered.following(folder):
         await until(lambda: is_cleared(folder))
     assert entered.lines == lines == ["a", "b", "c"]

@@ -25,7 +25,7 @@ from idtone.call_control.brake.limits import (
 )
 from idtone.call_control.brake.shared_stops import Hold, releases_of_json
 from idtone.call_control.brake.subject import CALM_S
-from idtone.call_control.brake.windows import BITS, Positions, distinct
+from idtone.call_control.brake.windows import BITS, Positions, distinct_count
 from idtone.core.calls import Direction, Reason
 from idtone.core.japan_time import JAPAN
 from idtone.core.misuse_limits import load_limits
@@ -101,7 +101,7 @@ def test_the_bitmap_counts_distinct_numbers_within_its_stated_error(count, error
     """The numbers are also numbers in a row, as a PBX has them; over some keys, each drawn from a seed."""
     dice = random.Random(count * step)
     for _ in range(10):
-        found = distinct(Positions(dice.randbytes(24)).bits(number(n * step).e164 for n in range(count)))
+        found = distinct_count(Positions(dice.randbytes(24)).bits(number(n * step).e164 for n in range(count)))
         assert abs(found - count) <= 4.5 * error * count
 
 
@@ -181,7 +181,7 @@ def test_nobody_trains_a_line_above_its_ceiling():
             rate = max(30, rate // 2)
         else:
             rate = min(4000, round(rate * 1.3))
-        brake.calm(NOON_S + day * DAY_S + CALM_S + 3600)
+        brake.lower_steps(NOON_S + day * DAY_S + CALM_S + 3600)
     assert passed(brake, [call(0, n) for n in range(5000)], every_s=0.001) <= LIMITS[LineKind.PBX][Signal.CALLS].ceiling
 
 
@@ -192,7 +192,7 @@ def test_the_narrowest_is_stopped_and_its_customer_goes_on():
     assert steps(brake)["endpoint 6001"] is BrakeStep.STOP
     assert steps(brake).get("customer customer-1", BrakeStep.NOTHING) < BrakeStep.STOP
     later = STOP_S + CALM_S + 60
-    brake.calm(later)
+    brake.lower_steps(later)
     assert passed(brake, [call(0, n, "6002", "customer-1") for n in range(50)], later) == 50
 
 
@@ -234,11 +234,11 @@ def test_a_stop_stays_until_it_is_released_and_the_other_steps_end_by_themselves
     for _ in offer(brake, (call(n, n, "6002") for n in range(140))):
         pass
     assert steps(brake)["endpoint 6002"] is BrakeStep.SLOW
-    brake.calm(STOP_S + CALM_S - 60)
+    brake.lower_steps(STOP_S + CALM_S - 60)
     assert steps(brake)["endpoint 6002"] is BrakeStep.SLOW
-    brake.calm(STOP_S + CALM_S)
+    brake.lower_steps(STOP_S + CALM_S)
     assert steps(brake) == {"endpoint 6001": BrakeStep.STOP}
-    brake.calm(STOP_S + 100 * DAY_S)
+    brake.lower_steps(STOP_S + 100 * DAY_S)
     assert passed(brake, [call(0)], STOP_S + 100 * DAY_S) == 0
     assert brake.release(hold.token, STOP_S)
     assert not brake.holds()
@@ -403,7 +403,7 @@ def test_no_number_is_in_what_is_kept():
     assert steps(brake) == {"endpoint": BrakeStep.STOP}
     for _ in offer(brake, (call(7, n, f"e{n}") for n in range(500))):
         pass
-    text = json.dumps([brake.state(), brake.lines(), brake.told()])
+    text = json.dumps([brake.state(), brake.lines(), brake.stops_to_share()])
     for secret in ("0312345678", "312345678", "+81", number(7).e164, number(7).e164[1:]):
         assert secret not in text
 
@@ -415,8 +415,10 @@ def test_two_nodes_come_to_the_same_end_in_whatever_order_they_hear_of_each_othe
     held = False
 
     def tell(source: int) -> None:
-        told = json.loads(json.dumps(nodes[source].told()))
-        nodes[1 - source].adopt(list(map(Hold.of_json, told["stops"])), releases_of_json(told["released"]), at_s)
+        told = json.loads(json.dumps(nodes[source].stops_to_share()))
+        nodes[1 - source].take_over_stops(
+            list(map(Hold.of_json, told["stops"])), releases_of_json(told["released"]), at_s
+        )
 
     for place, act in enumerate(acts):
         at_s += 3600
@@ -443,11 +445,11 @@ def test_a_node_obeys_a_stop_of_another_node_for_a_line_that_it_knows_and_for_on
     one, other = new_brake("pbx-1"), new_brake("pbx-2")
     assert passed(other, [call(0)], NOON_S) == 1
     holds = [stopped(one), stopped(one, "6002")]
-    other.adopt(holds, {}, STOP_S)
+    other.take_over_stops(holds, {}, STOP_S)
     assert passed(other, [call(0), call(0, 0, "6002"), call(0, 0, "6003")], STOP_S) == 1
     assert {hold.node for hold in other.holds()} == {"pbx-1"}
     marking = new_brake("pbx-3", highest=BrakeStep.MARK)
-    marking.adopt(holds, {}, STOP_S)
+    marking.take_over_stops(holds, {}, STOP_S)
     assert passed(marking, [call(0)], STOP_S) == 1, "its operator allows no stop"
 
 
@@ -540,7 +542,9 @@ def test_a_surge_ends_hours_after_the_last_marks():
     brake = new_brake()
     offices(brake, 4)
     busy(brake, 4, 6 * 400)
-    calm_s = next(at_s for at_s in range(0, 4 * 3600, 60) if not (brake.calm(NOON_S + 3600 + at_s), brake.holds())[1])
+    calm_s = next(
+        at_s for at_s in range(0, 4 * 3600, 60) if not (brake.lower_steps(NOON_S + 3600 + at_s), brake.holds())[1]
+    )
     assert brake.is_surge(NOON_S + 3600 + calm_s)
     assert not brake.is_surge(NOON_S + 3600 + calm_s + SURGE_S)
 

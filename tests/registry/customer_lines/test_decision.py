@@ -28,7 +28,7 @@ class FakeLines:
     def __init__(self, reason: Reason | None) -> None:
         self.reason = reason
 
-    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+    def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         return (None if call.direction is Direction.INCOMING else self.reason), "c-7"
 
 
