@@ -33,8 +33,8 @@ until that one ends.
 """
 STAND_BY_POLL_S: Final = 0.5
 SUSPENDED_POLL_S: Final = 0.5
-"""Interval of looking for suspensions, in seconds. Together with the time to read a registry, calls of a suspended
-number end within two seconds.
+"""Interval in seconds between two looks for suspensions. Together with the time to read a registry, calls of a
+suspended number end within two seconds.
 """
 
 _CHECK_USER: Final = "check ari.user, ari.password_file and the user's rights in ari.conf"
@@ -148,8 +148,8 @@ class ApplicationRunner:
         self._lost_s.clear()
 
     async def _watch_suspensions(self) -> None:
-        """End calls of suspended numbers, independently of registry changes, because a suspension may start at its
-        date.
+        """End calls of suspended numbers even while the registry does not change, because a suspension can begin at a
+        later date.
         """
         while True:
             await asyncio.sleep(SUSPENDED_POLL_S)

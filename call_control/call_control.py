@@ -56,8 +56,8 @@ from .verdicts import Verdicts
 log = logging.getLogger(__name__)
 
 KEPT_WITHIN_S: Final = 1.0
-"""Longest time that a verdict waits until its decision survives this process, in seconds. It waits only if the file of
-pending decisions cannot be written.
+"""Longest time in seconds that a verdict waits until its decision is stored. It waits only if the file of pending
+decisions cannot be written.
 """
 _CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
 LATE_REPORTS: Final = 1_000
@@ -112,7 +112,7 @@ class CallControl:
     call_log: CallLog = field(default_factory=CallLog, init=False)
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _closed: dict[str, datetime] = field(default_factory=dict, init=False)
-    """The calls that ended most recently, with the time at which this process saw it."""
+    """The calls that ended most recently, with the time at which this process saw the end."""
     _ended_lately: dict[str, Call] = field(default_factory=dict, init=False)
     """Calls that ended most recently, without a report of the called party's phone yet."""
     _forgotten: datetime = field(init=False)
@@ -120,7 +120,7 @@ class CallControl:
     since: datetime = field(init=False)
     """The time at which this process began to decide calls."""
     deciding: Mapping[Interface, Durations] = field(init=False)
-    """Waiting times of calls, from the hook's request until the decision survived this process."""
+    """Waiting times of calls, from the hook's request until the decision was stored."""
 
     _sounds: CallSounds = field(init=False)
     _verdicts: Verdicts = field(init=False)

@@ -75,8 +75,8 @@ class FallbackKeeper:
     """Writes the file when the registry or the operator's own suspensions change, and again after the file was removed
     or changed. Thread-safe.
 
-    Without a registry the file keeps its content, and only gets the operator's own suspensions, because only a newer
-    registry lifts a suspension.
+    Without a registry, the file keeps its content, because only a newer registry lifts a suspension. Only the
+    operator's own suspensions are added.
     """
 
     def __init__(
@@ -211,7 +211,7 @@ class FallbackKeeper:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other writers away during the block, so that none replaces the file after this one has looked at it."""
+        """Keep other writers away during the block, so that none replaces the file after this one has read it."""
         try:
             descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:

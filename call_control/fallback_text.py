@@ -28,8 +28,8 @@ from idtone.core.number_spans import NumberSpan, disjoint, patterns
 from idtone.core.translation import Message
 
 ENTRIES_LIMIT: Final = 100_000
-"""Maximum number of entries for the suspended numbers if members' stocks are among them and of entries for the node's
-own numbers.
+"""Maximum number of entries for the node's own numbers, and for the suspended numbers if these include all numbers of
+suspended members.
 """
 NEVER_LIMIT: Final = 200_000
 """Maximum number of entries for the numbers that never originate. They are in sections, so a look-up visits a

@@ -40,7 +40,7 @@ class FleetChain:
     results: Counter[str] = field(default_factory=Counter, init=False)
     """Numbers of received tokens, by `TokenResult`."""
     _connected: dict[RemoteCall, datetime] = field(default_factory=dict, init=False)
-    """The calls whose tokens no longer count, with the time of that."""
+    """The calls whose tokens no longer count, with the time since which they do not."""
     _throttle: LogThrottle = field(init=False)
 
     def __post_init__(self) -> None:

@@ -51,9 +51,7 @@ class JournalIntake:
         self._throttle = LogThrottle(log, "a journal line was refused")
         self._unrestored = LogThrottle(log, "the report of an ended call is left out")
         self._reported: dict[str, None] = {}
-        """Calls of an earlier service whose report was entered lately, so that the step may not be in the ledger
-        yet.
-        """
+        """Calls of an earlier service whose report was entered recently. The step may not be in the ledger yet."""
         self._gap = timedelta()
 
     def set_gap_s(self, seconds: float) -> None:
@@ -92,7 +90,7 @@ class JournalIntake:
     def _known_before(self, lines: Sequence[Line]) -> Mapping[str, Times]:
         """The steps of ended calls, which are not in progress but have steps in the ledger.
 
-        Also recalls the calls that an earlier service has ended before the phone's report was written.
+        Also restores the calls that an earlier service ended before the phone's report was written.
         """
         calls = self._calls
         late = [line for line in lines if self._may_be_late(line)]

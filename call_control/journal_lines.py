@@ -45,10 +45,10 @@ _NOT_PLAIN: Final = re.compile("[^ -~]")
 _DIGIT: Final = re.compile("[0-9]")
 _RTCP: Final = re.compile(r"([a-z]+)=([0-9]+(?:\.[0-9]+)?)")
 _HEARD_FROM: Final = ("rxjitter", "rtt", "rlp")
-"""The figures of CHANNEL(rtcp,all) that only a phone which received something reports: the jitter and the loss of the
-received packets; and the round-trip time, for which Asterisk's own report must have arrived. Some phones report before
-anything has arrived, and when nothing arrives; Asterisk calls that the best quality (`rxmes`). Its `rx…` are what the
-phone receives.
+"""Figures of CHANNEL(rtcp,all) that a phone reports only after it has received something: the jitter and the loss of
+the received packets, and the round-trip time, which needs Asterisk's own report. Some phones also report before
+anything has arrived; Asterisk calls that the best quality (`rxmes`). Asterisk's `rx…` figures are about what the phone
+receives.
 """
 _LOST: Final = "rlp"
 _LOST_BACK: Final = "lp"
@@ -91,7 +91,7 @@ _HEARS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The hook decided a call. Or the call ended before a decision; then `outcome` is None."""
+    """A call that the hook decided. Or a call that ended before a decision; then `outcome` is None."""
 
     call: ForwardedCall
     nonce: str

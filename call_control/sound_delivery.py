@@ -171,7 +171,9 @@ def _by_time(line: Sounded, duration_ms: float) -> KnownBy | str:
 
 
 def _wanted(line: Sounded, duration_ms: float) -> int:
-    """Number of packets of the sound on this channel. Asterisk keeps a rest that does not fill a longer packet."""
+    """Number of packets of the sound on this channel. If packets are longer than `PACKET_MS`, Asterisk sends only whole
+    ones.
+    """
     return packets(duration_ms) if line.packet_ms == PACKET_MS else int(duration_ms // line.packet_ms)
 
 

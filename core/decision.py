@@ -1,7 +1,8 @@
 """The decision. Pure: call, registry, policy and time go in; a `Decision` comes out.
 
-The rules are in the order in which they apply; the first that matches decides. Emergency comes first, suspension
-before every licence. Exactly one place returns the association's sound: a licence that is valid now.
+The rules are in the order in which they apply, and the first one that matches decides. Emergency calls come first, and
+suspensions come before licences. Only one place returns the association's sound: the rule for a licence that is valid
+now.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Registry(Protocol):
 
     @property
     def issued(self) -> datetime:
-        """The time at which its latest part was issued. The present cannot be earlier, whatever the clock says."""
+        """The time at which its latest part was issued. A clock that shows an earlier time is wrong."""
         ...
 
     @property
@@ -91,8 +92,8 @@ class Registry(Protocol):
 
 
 class NewerStops(NamedTuple):
-    """The suspensions that come from a newer edition of the registry. `sha256` is the digest of that edition, `earlier`
-    the registry without these suspensions.
+    """Suspensions from a newer edition of the registry. `sha256` is the digest of that edition. `earlier` is the
+    registry without these suspensions.
     """
 
     sha256: str | None
@@ -160,7 +161,7 @@ _HEARING: Final = {
     for wanted in _SETS
     for able in _SETS
 }
-"""(Parties that are to hear a sound, parties that can hear it) → parties that do hear it, in order."""
+"""The parties that hear a sound, in order, by a pair: the parties that should hear it, and the parties that can."""
 
 # The members that almost every call needs. In Python 3.11 the look-up of a few enumeration members takes as long as
 # the look-up of one number among a million.
@@ -202,7 +203,7 @@ class Policy:
     chain_check: timedelta | None = None
     """Time for which the check of a reseller counts; None: without limit."""
     silent: tuple[NumberPattern, ...] = ()
-    """Called numbers that are played no sound."""
+    """Called numbers that hear no sound."""
 
     def hearing(self, call: ForwardedCall) -> Sequence[Party]:
         """Parties that hear a sound, in order. If none of these parties can hear a sound here, the called party hears
@@ -263,9 +264,8 @@ def decide(
 ) -> Decision:
     """Decide one call. `now` must have a time zone; `registry` is None if none could be loaded.
 
-    `remembered` counts only if `registry` is None.
-    `ledger_full` means that the ledger has no room for evidence of the call. `lines` is None if customers' numbers are
-    not checked. `own_stops` count with any registry, and without one.
+    `remembered` counts only if `registry` is None. `ledger_full` means that the ledger has no room for evidence of the
+    call. `lines` is None if customers' numbers are not checked. `own_stops` count with and without a registry.
     """
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
@@ -478,7 +478,7 @@ def _bar(
 def _standing(
     licences: Sequence[Licence], direction: Direction, policy: Policy, parties: Sequence[Party], now: datetime
 ) -> tuple[Reason, Licence | None, Mapping[Party, str]]:
-    """The reason that follows from the member's licences, the licence that gave it, and each party's licensed sound.
+    """The reason according to the member's licences, the licence that gave it, and each party's licensed sound.
 
     One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     """

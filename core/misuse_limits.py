@@ -79,8 +79,8 @@ class LicenceSurge(RuleLimits):
 
 
 class Limits(Model):
-    """All limits. `false_alarm` is the probability with which ordinary calls may exceed a limit by chance, for one
-    rule, one subject and one day.
+    """All limits. `false_alarm` is the accepted probability that ordinary calls exceed a limit by chance, for one rule,
+    one subject and one day.
     """
 
     false_alarm: Annotated[float, Field(gt=0, le=0.05)]

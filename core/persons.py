@@ -64,7 +64,7 @@ _SIGNED_IN: Final[ContextVar[str | None]] = ContextVar("signed in", default=None
 
 
 def set_console_user(user: str | None) -> None:
-    """Set the user of the console for whom this task, and its work in threads, acts from now on; None: no user."""
+    """Set the console's user for whom this task and its threads act from now on; None means no user."""
     _SIGNED_IN.set(user)
 
 

@@ -76,8 +76,8 @@ def least_binomial(of: int, share: float, level: float) -> int:
 
 
 def runs_test(order: Sequence[str]) -> float:
-    """The probability that names in a random order change so rarely from one to the next; 1 if there is only one name.
-    It is the runs test of Mood (1940) for several kinds, by its normal approximation.
+    """The probability that names in a random order have at most as many runs as these; 1 if there is only one name. It
+    is the runs test of Mood (1940) for several kinds, in its normal approximation.
     """
     count = len(order)
     each = Counter(order).values()
@@ -93,8 +93,8 @@ def runs_test(order: Sequence[str]) -> float:
 
 
 def round_robin_bound(order: Sequence[str]) -> float:
-    """An upper bound on the probability that names in a random order take turns so regularly. It counts rounds of as
-    many names as there are, each name once. The bound is reached if all names are equally frequent.
+    """An upper bound on the probability that names in a random order take turns as regularly as these. It counts the
+    rounds in which each name comes once. The bound is reached if all names are equally frequent.
     """
     kinds = len(set(order))
     rounds = len(order) // kinds

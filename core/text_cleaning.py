@@ -1,4 +1,4 @@
-"""Texts as people type and paste them: all spaces become ordinary ones, and invisible characters are dropped. Pure."""
+"""Cleans texts that people type or paste: spaces become ordinary ones, and invisible characters are dropped. Pure."""
 
 import unicodedata
 from typing import Final

@@ -1,6 +1,6 @@
 """The hook in Asterisk's dialplan, and the names that it shares with the service.
 
-`idtone.conf` beside this file is the hook. This room alone defines the variables, labels and words that the hook and
+`idtone.conf` beside this file is the hook. Only this package defines the variables, labels and words that the hook and
 the service exchange.
 """
 
@@ -25,7 +25,7 @@ CALLED_CONTEXT: Final = "idtone-called"
 """The context in which the called party's channel continues under the operator's own Dial()."""
 FORWARD_PRIORITY: Final = 1
 CALLED_PRIORITY: Final = 2
-"""Inside the Gosub() of Dial(), Asterisk continues one priority before the named one."""
+"""The priority to name inside Dial()'s Gosub(). Asterisk continues one priority before it."""
 
 CALLED, CALLER = "called", "caller"
 """The hook's words for the two parties."""
@@ -60,8 +60,9 @@ FALLBACK_LINES: Final = "lines"
 """An entry of the last section. If it is yes, the hook looks at `LINES_FILE` before it connects an outgoing call."""
 LINES_FILE: Final = "fallback-lines.conf"
 """The file beside the sounds with the customers' lines, for outgoing calls while the service is down. It has the group
-of each endpoint and each account code (6001 = 6001:17), and the numbers of each group, in the form of the own ones. It
-ends as `FALLBACK_FILE` does; without its end, the hook refuses outgoing calls. The service writes it.
+of each endpoint and each account code (6001 = 6001:17), and the numbers of each group, in the form of the section
+`FALLBACK_OWN`. It ends as `FALLBACK_FILE` does; without its end, the hook refuses outgoing calls. The service writes
+it.
 """
 LINES_ENDPOINTS: Final = "endpoints"
 LINES_ACCOUNTS: Final = "accounts"
@@ -146,7 +147,7 @@ class Verdict:
 
 
 CHAINED: Final = "-"
-"""A word shorter than a MAC, so that the hook can tell them apart."""
+"""The word in place of a MAC. It is shorter, so that the hook can tell them apart."""
 NO_VERDICT: Final = "v:none"
 """The extension at which a called party's channel continues without a verdict."""
 VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
@@ -264,8 +265,8 @@ class FallbackParameters:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The canary's contexts. `directory` is the folder of its recordings, as Asterisk sees it; `listens_s` is how long
-    the answering leg records.
+    """The parameters of the canary's contexts. `directory` is the folder of its recordings, as Asterisk sees it. The
+    answering leg records for `listens_s`.
     """
 
     directory: Path
@@ -273,7 +274,7 @@ class Canary:
 
 
 CANARY_CONTEXT: Final = "idtone-canary"
-"""The context of the calling leg: `s` at the Local channel that calls, `listen` at its other end."""
+"""The context of the calling leg. The calling Local channel begins at `s`, and its other end at `listen`."""
 CANARY_LISTEN: Final = "listen"
 CANARY_ARRIVED, CANARY_RETURNED = "arrived", "returned"
 """The recordings, `.sln`, in the canary's folder: of the sound at the answering leg, and of its playback at the calling

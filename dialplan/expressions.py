@@ -1,4 +1,4 @@
-"""Expressions of the hook for the time, and for a caller's texts that must not reach Asterisk's description of a
+"""The hook's expressions for the time, and for texts of the caller that must not get into Asterisk's description of a
 channel.
 """
 
@@ -24,11 +24,11 @@ TENTHS: Final = f"${{STRFTIME(,{_ZONE},%s%1q)}}"
 # -- texts of a caller ------------------------------------------------------------------------------------------------
 
 CALLER_TEXTS_LIMIT: Final = 200
-"""Maximum number of octets of a caller's texts together without a closer look: more than a usual name with usual
-numbers has.
+"""Total number of octets up to which the hook does not examine a caller's texts. A usual name with usual numbers has
+fewer.
 """
 CALLER_TEXT_LIMIT: Final = 80
-"""Maximum number of octets of one of them in a closer look."""
+"""Maximum number of octets of a single text when the hook examines them."""
 CALLER_TEXTS: Final = "".join(
     f"${{{each}:0:{CALLER_TEXTS_LIMIT + 1}}}"
     for each in (
@@ -143,8 +143,8 @@ DIVERTED_AGAIN: Final = (
     f',REDIRECTING(count,i)=${{IF($["{_FROM}" != "${{ARG2}}" & "${{IDTONE_DIVERTING}}" != ""]?'
     "$[0${REDIRECTING(count)} + 1]:1)}"
 )
-"""Reason and count for these pairs if another diversion is named already. A first diverting number that a trusted trunk
-named is kept.
+"""Reason and count for the pairs of `DIVERTED` if the call was diverted before. The first diverting number from a
+trusted trunk is kept.
 """
 NO_DIVERSION: Final = (
     '${IF($["${LEN(${REDIRECTING(from-num):0:9})}${LEN(${REDIRECTING(to-num):0:9})}${REDIRECTING(count)}" = "000"]?:'

@@ -25,7 +25,7 @@ from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument
 from .number_notation import read_span
 
 BLOCK_DIGITS: Final = -3
-"""Characters of a block: an E.164 number without its last three digits, as text."""
+"""The end of the slice that gives a number's block: its E.164 text without the last three digits."""
 MAGIC: Final = b"idtone registry 10\n"
 """The name of the format. Raise its number when the format or the size of a block in `holder_spans` changes."""
 _Interval = tuple[int, int, int]
@@ -53,11 +53,10 @@ def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
 
 class Holdings(dict[int, Holding | Porting | None]):
     """The members in charge of numbers, by the holder that `HolderSpans.find` gives. A holding is built at its first
-    look-up, so that a large registry is in use at once.
+    look-up, so that a large registry can be used at once.
 
     `members` has the holder of each member. `lines` are ordered by holder: first the members, then the wholesale
-    chains, then the portings. Building an object for each line at the start would take half a second, in which other
-    threads wait.
+    chains, then the portings. Building all objects at the start would block other threads for half a second.
     """
 
     def __init__(self, members: Iterable[str], lines: Sequence[bytes], chains: int) -> None:
@@ -84,8 +83,8 @@ class Holdings(dict[int, Holding | Porting | None]):
         return None if holder is None else self._held(holder)
 
     def lapses(self, member: str | None) -> datetime | None:
-        """The time at which the member's certification lapses. No holding is built, because many members are looked up
-        and few have calls.
+        """The time at which the member's certification lapses. It builds no holding, because it is called for many
+        members and few of them have calls.
         """
         holder = None if member is None else self.members.get(member)
         return None if holder is None else moment_of(json.loads(self.lines[holder])[1])
@@ -94,7 +93,7 @@ class Holdings(dict[int, Holding | Porting | None]):
         return map(self._held, self.chains)
 
     def all(self) -> Iterator[Holding | Porting]:
-        """All holdings, by holder, without keeping them."""
+        """All holdings, in the order of their holders. They are not kept in memory."""
         return map(self._built, range(len(self.lines)))
 
     def _held(self, holder: int) -> Holding:
@@ -209,7 +208,7 @@ _Ported = tuple[int, int, datetime]
 
 
 def _spans(document: RegistryDocument, held: MemberNumbers) -> tuple[HolderSpans, list[_Ported], int]:
-    """The intervals of numbers by holder, the portings, and the number of numbers that all members hold. Intervals of
+    """The intervals of numbers by holder, the portings, and the count of numbers that the members hold. Intervals of
     one holder that touch or overlap are joined. A wholesale chain or a porting counts as a holder in the intervals.
     """
     firsts, lasts, holders = array("q"), array("q"), array("i")
@@ -238,8 +237,8 @@ def _chain_spans(document: RegistryDocument, first: int) -> Iterator[tuple[int, 
 
 
 def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterator[_Interval]:
-    """The joined intervals, with the numbers of each chain as a separate interval. Each chain is inside one of the
-    joined intervals; both are ascending.
+    """The joined intervals, with the numbers of each chain cut out as a separate interval. Each chain is inside one of
+    the joined intervals; both are ascending.
     """
     chains = iter(chained)
     chain = next(chains, None)
@@ -336,12 +335,12 @@ def pack_parts(index: Compiled) -> list[bytes | memoryview]:
 
 
 def packed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: HolderSpans) -> bytes:
-    """The binary form of a look-up, for `unpacked_spans`."""
+    """The binary form of spans with their holders, for `unpacked_spans`."""
     return packed_table(magic, head, lines, spans.arrays())
 
 
 def unpacked_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
-    """The look-up in octets from `packed_spans`. Raises ValueError for other octets."""
+    """The head, the lines and the spans in octets from `packed_spans`. Raises ValueError for other octets."""
     head, lines, arrays = unpacked_table(magic, octets, "registry")
     return head, lines, read_arrays(arrays)
 
@@ -390,13 +389,13 @@ def moment_of(text: str | None) -> datetime | None:
 
 @functools.cache
 def _moment(text: str) -> datetime:
-    """The moment in a text. The cache makes licences share these objects."""
+    """The moment in a text. It is cached, so that licences share these objects."""
     return utc(datetime.fromisoformat(text))
 
 
 @functools.cache
 def _directions(names: tuple[str, ...]) -> frozenset[Direction]:
-    """The directions with these names. The cache makes licences share them: three objects instead of a million keep
-    garbage collection fast.
+    """The directions with these names. They are cached, so that licences share three objects: a million objects would
+    slow down garbage collection.
     """
     return frozenset(map(Direction, names))

@@ -41,11 +41,11 @@ class Kind:
         return document.model_copy(update=dict.fromkeys(self.lists, ()))
 
     def checked(self, tree: Any, text: str, name: str) -> Any:
-        """The document from the tree that `documents.read_tree` has read in the text, checked as by `parse`."""
+        """The document from the tree that `yaml_documents.read_tree` has read from the text, checked as by `parse`."""
         return validate(tree, text, name, self.model, self.rules)
 
     def unchecked(self, tree: Any, text: str, name: str) -> Any:
-        """The same as `checked`, without the rules between values, for a text that has passed them already."""
+        """The same as `checked`, but without the rules between values. The text must have passed them before."""
         return validate(tree, text, name, self.model)
 
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LocalRegistry:
-    """A registry with its suspensions. `document` has the suspensions of either source. For an unsigned registry
-    `signed` is None, and `origin` is the digest of its file. If the list of numbers that never originate is published,
-    its numbers are only in `signed`, because it may be long.
+    """A registry with its suspensions, which are also in `document`. For an unsigned registry, `signed` is None and
+    `origin` is the digest of its file. If the list of numbers that never originate is published, its numbers are only
+    in `signed`, because it may be long.
     """
 
     source: str

@@ -23,7 +23,7 @@ _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 class MemberNumbers:
     """All entries of members' numbers, each read once, in the order of the file. They are arrays, because a million
-    tuples take 100 MB. `members` and `entries` are the positions of an entry in the document.
+    tuples take 100 MB. `members` and `entries` give the place of each entry in the document.
     """
 
     def __init__(self) -> None:

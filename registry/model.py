@@ -148,7 +148,8 @@ def _sensible(value: AnyDate) -> AnyDate:
 
 
 Id = Annotated[str, AfterValidator(_id)]
-"""An id. It goes into file names (a tone's), the ledger and the dialplan, hence the narrow alphabet."""
+"""An id. Few characters are allowed, because ids are used in file names (of tones), in the ledger and in the dialplan.
+"""
 Text = Annotated[str, AfterValidator(_text)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 NoteKey = Annotated[str, AfterValidator(_note_key)]
@@ -253,8 +254,8 @@ class LicenceEntry(Model):
 
 
 class LogEntry(Model):
-    """A key that signs a member's log of evidence. Its signatures count from `since` to `until` (exclusive); after that
-    the key is replaced, or in other hands.
+    """A key that signs a member's log of evidence. Its signatures count from `since` to `until` (exclusive); after
+    that, another key replaces it, or another person has it.
     """
 
     key: LogKey
@@ -271,7 +272,7 @@ class WitnessEntry(Model):
 
 
 class WitnessPolicy(Model):
-    """The witnesses that count, and how many of them, by name, must have cosigned a log."""
+    """The witnesses that count, and the number of them that must have cosigned a log. Each name counts once."""
 
     cosignatures: Annotated[int, Field(ge=1, le=32)]
     witnesses: Annotated[tuple[WitnessEntry, ...], Field(min_length=1)]
@@ -397,14 +398,15 @@ class SuspensionEntry(Model):
 
 
 class SuspensionsDocument(Model):
-    """The file of suspensions. It has other signers than the registry, who sign more often."""
+    """The file of suspensions. Its signers are not those of the registry, and sign more often."""
 
     issued: Moment
     suspensions: tuple[SuspensionEntry, ...] = ()
 
 
 class NeverOriginatesEntry(Model):
-    """Numbers that originate no calls, so a call that presents one is spoofed: police stations, banks' inbound lines.
+    """Numbers that originate no calls, such as police stations and banks' inbound lines. A call that presents one is
+    spoofed.
 
     An entry has exactly one of `number` and `numbers` (an entry of `number_notation`), with its holder and the document
     in which the holder asked for the entry. It is in force from `since` to `until` (exclusive).
@@ -423,7 +425,7 @@ class NeverOriginatesEntry(Model):
 
 
 class NeverOriginatesDocument(Model):
-    """The file of numbers that never originate. It may be missing: there is no such list then."""
+    """The file of numbers that never originate. Without the file, there is no such list."""
 
     issued: Moment
     never_originates: tuple[NeverOriginatesEntry, ...] = ()

@@ -24,7 +24,7 @@ def parse_registry(text: str, name: str) -> RegistryDocument:
 
 @dataclass(frozen=True, slots=True)
 class LargeRegistry:
-    """A registry in which the members are replaced by their form for look-ups and by their numbers."""
+    """A registry without its members. Their form for look-ups and their numbers take their place."""
 
     document: RegistryDocument
     members: MemberLines
@@ -54,14 +54,12 @@ def read_large_registry(path: Path, name: str) -> LargeRegistry:
 
 
 _AT_ONCE: Final = 1000
-"""Maximum number of members in memory at once. A member as the file has it takes 7 KB."""
+"""Maximum number of members in memory at once. A member takes 7 KB in the form that it has in the file."""
 _member_list: Final = TypeAdapter(list[Member])
 
 
 class _Members(list[Any]):
-    """A list that contains only the last members. The parts of the others that the registry needs are kept
-    elsewhere.
-    """
+    """A list that contains only the latest members. The needed parts of earlier members are kept elsewhere."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +78,9 @@ class _Members(list[Any]):
         super().append(member)
 
     def _take(self) -> None:
-        """Take over the members of the list. Raises ValidationError, or LookupError for another fault."""
+        """Move the needed parts of the list's members elsewhere. Raises ValidationError, or LookupError for another
+        fault.
+        """
         first = len(self._ids)
         self._places += [at for at, each in enumerate(self, first) if isinstance(each.get("numbers"), _Numbers)]
         members = _member_list.validate_python(self)

@@ -33,8 +33,8 @@ from .trust import tuf_roles
 Ready = TypeVar("Ready")
 
 LARGE: Final = 1_000_000
-"""Octets at which a registry is compiled in another process. A smaller one is read in less time than a process
-takes to start.
+"""Size in octets from which a registry is compiled in another process. Reading a smaller one takes less time than
+starting a process.
 """
 WITHIN_S: Final = 1800.0
 """Time limit in seconds. A registry of five million numbers takes minutes on a busy machine."""
@@ -65,7 +65,7 @@ def compiled_earlier(registry: Path) -> Compiled | None:
 
 
 class Compilation:
-    """The compilation of a registry in another process. This process continues meanwhile. The file must be verified."""
+    """The compilation of a registry in another process, while this process continues. The file must be verified."""
 
     def __init__(self, registry: Path) -> None:
         """Start the process. Raises TrustError if it cannot start."""
@@ -182,7 +182,8 @@ def main(arguments: list[str]) -> int:
 
 def _waited_for_another(file: BinaryIO) -> bool:
     """True if this call waited until another process had compiled the same file. The service and `idtone registry
-    update` may want it at once, and a small machine has the memory for one. The lock ends with this process.
+    update` may compile at the same time, and a small machine has memory for one compilation. The lock ends with this
+    process.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -29,7 +29,7 @@ class Counts(TypedDict):
 
 
 class CertificationReport(TypedDict):
-    """A certification in a report. `counts` is True if none of its ends has come."""
+    """A certification in a report. `counts` is True if all its ends are in the future."""
 
     number: str
     until: str
@@ -95,8 +95,8 @@ class ChainReport(TypedDict):
 
 
 class PortingReport(TypedDict):
-    """A porting in a report. `giver` holds the numbers before `at`, `taker` from `at` on; `done` is True if `at` is
-    past.
+    """A porting in a report. `giver` holds the numbers before `at`, and `taker` from `at` on. `done` is True if `at` is
+    in the past.
     """
 
     numbers: str
@@ -107,8 +107,8 @@ class PortingReport(TypedDict):
 
 
 class NumberReport(TypedDict):
-    """A number in a report. `member` is in charge of it, by way of `links`. `numbers` are those of its wholesale chain,
-    or None without a chain. `porting` is the number's porting, past or future.
+    """A number in a report. `member` is in charge of it, through the `links` of its wholesale chain. `numbers` are
+    those of its wholesale chain, or None without a chain. `porting` is the number's porting, past or future.
     """
 
     number: str

@@ -31,8 +31,8 @@ if TYPE_CHECKING:  # imports TUF, which an unsigned registry does not need
 log = logging.getLogger(__name__)
 
 WHOLE_S: Final = 60.0
-"""Time for which an unchanged timestamp suffices without another verification of all files. Expired signatures and
-faults of other files are logged within this time. Calls do not depend on it, because each decision checks the expiry
+"""Time in seconds. While the timestamp is unchanged, all files are verified again only after this time. Then expired
+signatures and faults of other files are logged. Calls do not depend on it, because each decision checks the expiry
 itself.
 """
 
@@ -96,10 +96,10 @@ class SignedSource:
     """The source with the association's publications. It keeps the last good generation.
 
     If a newer one is faulty, the last good one stays in use until its signatures expire; its suspensions stay in force
-    after that. It is kept in the cache for the next start, when the source may be unreachable.
+    after that. It is kept in the cache for the next start, because the source may be unreachable then.
 
-    A large registry is compiled in the background. Until that is done, the earlier members count, together with the new
-    suspensions: a suspension does not wait for a registry of millions of numbers (`InterimIndex`).
+    A large registry is compiled in the background. Until that is done, the earlier members count together with the new
+    suspensions, so that a suspension does not wait for the compilation (`InterimIndex`).
     """
 
     def __init__(
@@ -195,8 +195,8 @@ class SignedSource:
         return False
 
     def _take_kept_stops(self) -> bool:
-        """Take the kept suspensions that were in force before a restart, because the source may be unreachable now.
-        True if there were any.
+        """Use the kept suspensions that were in force before a restart, because the source may be unreachable now. True
+        if there were any.
         """
         newer = self._repository.last_good_stops()
         return newer is not None and self._take_stops(newer)
@@ -283,8 +283,8 @@ class SignedSource:
         )
 
     def _never_originating(self, published: Published) -> NeverOriginating | None:
-        """The list of numbers that never originate. An unchanged list is the one in use, because a large one takes time
-        to read.
+        """The list of numbers that never originate. An unchanged list is not read again, because reading a large one
+        takes time.
         """
         file, before, current = tuf_roles.NEVER_ORIGINATES_FILE, self._interim or self._published, self.current
         if before and current and current.signed and published.sha256.get(file) == before.sha256.get(file):

@@ -1,9 +1,9 @@
-"""The registries by which this node has decided, kept for later evidence: their files and their signed metadata.
+"""The registries that this node has used for decisions, kept for later evidence: their files and their signed metadata.
 
     DIGEST.json     the names of the files of one registry with their SHA-256, and its signed metadata
     SHA256.gz       a file; registries share those that did not change
 
-`DIGEST` is the detail `registry_sha256` of a decision. A registry stays for as long as the numbers of calls can be
+`DIGEST` is the detail `registry_sha256` of a decision. A registry is kept for as long as the numbers of calls can be
 opened.
 """
 
@@ -62,7 +62,7 @@ class UsedRegistries:
     """
 
     def __init__(self, folder: Path, kept: timedelta | None = None) -> None:
-        """`kept` is how long a registry stays after its last use; None: without limit."""
+        """`kept` is the time for which a registry is kept after its last use; None means for ever."""
         self._folder = folder
         self._kept = kept
 

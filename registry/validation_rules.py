@@ -33,7 +33,7 @@ _Placed = Iterable[tuple[Location, Hashable]]
 
 
 def registry_faults(document: RegistryDocument, held: MemberNumbers | None = None) -> Iterator[ValidationFault]:
-    """All faults between the values of `document`. `held` has its members' numbers, if it was read without them."""
+    """All faults between the values of `document`. If it was read without its members' numbers, `held` has them."""
     for rule in (_dates, _tones, _ids):
         yield from rule(document)
     held = held or MemberNumbers.of(document)

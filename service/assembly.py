@@ -1,4 +1,4 @@
-"""Loads and assembles the parts of an instance by the settings, before it begins to serve."""
+"""Loads and assembles the parts of an instance according to the settings, before it begins to serve."""
 
 from __future__ import annotations
 
@@ -122,7 +122,9 @@ def load(settings: Settings) -> Loaded:
 def write_sounds(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> tuple[dict[str, Sound], dict[str, ToneError]]:
-    """The sounds by profile id, and the errors by profile id. A failure of one profile does not affect the others."""
+    """Write the sounds. Returns the sounds and the errors, both by profile id. A failure of one profile does not affect
+    the others.
+    """
     sounds: dict[str, Sound] = {}
     refused: dict[str, ToneError] = {}
     for profile in profiles:
@@ -142,7 +144,7 @@ def _hook(settings: Settings, library: Library) -> str | None:
 
 
 def fleet_of(settings: Settings) -> FleetChain | None:
-    """The chain with other nodes, if trunks lead to any; otherwise None. Raises DocumentError if there is no usable
+    """The chain with other nodes; None if no trunk leads to another node. Raises DocumentError if there is no usable
     key.
     """
     key = settings.fleet.key()
@@ -150,7 +152,7 @@ def fleet_of(settings: Settings) -> FleetChain | None:
 
 
 def _read_first(source: Source) -> None:
-    """Read the registry for the first time. Without one, calls get the notice, which is better than no service."""
+    """Read the registry for the first time. If that fails, the service starts anyway, and calls get the notice."""
     reading = in_daemon(source.refresh, "the first reading of the registry")
     try:
         reading.result(REGISTRY_WITHIN_S)
@@ -188,8 +190,8 @@ def journal_of(settings: Settings) -> JournalFolder:
 
 
 def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> Source:
-    """The source of the registry. `used_for` is how long evidence may show a registry after its last use; None: without
-    limit.
+    """The source of the registry. Evidence may show a registry until `used_for` after its last use; None means for
+    ever.
     """
     root = registry.root_file()
     if root is None:

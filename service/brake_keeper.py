@@ -81,7 +81,7 @@ class BrakeKeeper:
     """Keeps the brake's state written and shared, as long as the service runs."""
 
     def __init__(self, settings: Settings, brake: Brake, report_soon: Callable[[], None] = lambda: None) -> None:
-        """`report_soon` lets the other nodes hear of a change at once."""
+        """`report_soon` sends a change to the other nodes at once."""
         self._settings, self._brake, self._report_soon = settings, brake, report_soon
         self._key = key_of(settings)
         self._written = self._reported = brake.changes
@@ -180,7 +180,7 @@ class BrakeKeeper:
 
 
 class ReleasingEvidence:
-    """Evidence for the acts of commands. It passes them on, and carries out those that release a subject."""
+    """Evidence for the acts of commands. It passes the acts on, and executes those that release a subject."""
 
     def __init__(self, evidence: Evidence, brake: Brake | None, loop: asyncio.AbstractEventLoop) -> None:
         self._evidence, self._brake, self._loop = evidence, brake, loop

@@ -146,7 +146,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[str]:
-    """The warnings about what calls will lack, although the settings can be used."""
+    """Warnings about what calls will lack if these settings are used."""
     member = settings.association.member
     if trouble := member_trouble(member, registry):
         yield joined(". ", (trouble, REMEDY))
@@ -175,8 +175,8 @@ def _check_keys(ledger: LedgerSettings, node: str) -> None:
 
 
 def _check_lines(lines: LinesSettings) -> None:
-    """Check the settings of the table of lines, and read a file. A database is not read: it may be away, and then the
-    last good table stays in use.
+    """Check the settings of the table of lines, and read a file. A database is not read: if it is unreachable, the last
+    good table stays in use.
     """
     lines.check()
     if lines.is_database():

@@ -1,4 +1,4 @@
-"""The hook for given settings."""
+"""Makes the hook from the settings."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ CANARY_AFTERWARDS_S: Final = 2
 
 
 def canary_listens_s(library: Library) -> int:
-    """The time for which the canary's answering leg records, in seconds. It is longer than every sound that a call can
-    have.
-    """
+    """Time in seconds for which the canary's answering leg records: longer than every sound that a call can have."""
     longest_ms = max(profile.duration_ms for profile in library.for_calls())
     return math.ceil(longest_ms / 1000) + CANARY_AFTERWARDS_S
 

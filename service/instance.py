@@ -72,7 +72,7 @@ if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only me
 log = logging.getLogger(__name__)
 
 RETENTION: Final = "idtone.retention"
-"""Entry points of rooms that a call does not need, and that destroy expired data."""
+"""Entry points of packages that destroy expired data and that a call does not need."""
 
 AGI_DRAIN_S: Final = 1.0
 
@@ -150,7 +150,7 @@ class Instance:
             await self._serve(calls, counts, journal, evidence, refresh, handed_over, peer)
 
     def _restore_calls(self) -> RestoredCalls | None:
-        """The calls in progress, while the other instance serves; None if its ledger must be upgraded before."""
+        """The calls in progress, read while the other instance serves; None if its ledger must be upgraded first."""
         try:
             with LedgerReader.open(self._settings.ledger.own(), self._loaded.key_ring.days) as reader:
                 return RestoredCalls.of(reader)
@@ -165,8 +165,8 @@ class Instance:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[AriConnection]:
-        """Connect to Asterisk. If it refused the password before, the file is read again, because it may have
-        changed.
+        """Connect to Asterisk. If Asterisk refused the password before, the password file is read again, because it may
+        have changed.
         """
         ari = self._settings.ari
         if self._refused:
@@ -290,8 +290,8 @@ class Instance:
                 calls.call_log.write()
 
     def _watch_sources(self, refresh: Callable[[], None], calls: CallControl) -> list[asyncio.Task[None]]:
-        """Watch the registry, the lines and the sounds in separate tasks: a database may hang, and no suspension must
-        wait for it.
+        """Watch the registry, the lines and the sounds in separate tasks, so that a suspension does not wait for a
+        hanging database.
         """
         watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
         if lines := self._loaded.lines:
@@ -343,8 +343,8 @@ class Instance:
         ).run()
 
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
-        """The tasks that destroy customers' forms in time, if the operator keeps such forms at the start. Otherwise
-        nothing of that is imported.
+        """The tasks that destroy customers' forms in time. If the operator keeps no such forms at the start, nothing is
+        imported for this.
         """
         if self._settings.customers.directory.is_dir():
             for room in entry_points(group=RETENTION):
@@ -402,7 +402,7 @@ class Instance:
         return BrakeKeeper(self._settings, calls.braking.brake, self._report_soon)
 
     def _report_soon(self) -> None:
-        """Let the other nodes hear of a change at once."""
+        """Send a change to the other nodes at once."""
         if self._replicator:
             self._replicator.report_soon()
 
@@ -512,8 +512,8 @@ class Instance:
     async def _hand_over(
         self, peer: hand_over.Peer, listener: Listener | None, application: AriApplication, runner: ApplicationRunner
     ) -> bool:
-        """Hand over up to the point where the next instance is ready; True if it is. If it fails before, this instance
-        continues to serve.
+        """Hand over until the next instance is ready; True if it is. If it fails before that, this instance continues
+        to serve.
         """
         request = await peer.next_message()
         refusal = None

@@ -22,8 +22,8 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Show it each second,
 def show(
     look: Callable[[], T], screen: Callable[[T], Any], as_object: Callable[[T], Any], *, as_json: bool, watch: bool
 ) -> T:
-    """Show states until interrupted, or one state, and return the last one. `screen` turns a state into the form for
-    rich, `as_object` into the object for JSON.
+    """Show the state once, or with `watch` until interrupted, and return the last one. `screen` makes rich's form of a
+    state, and `as_object` the object for JSON.
     """
     if watch:
         return _watch_as_json(look, as_object) if as_json else _watch(look, screen)

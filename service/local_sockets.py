@@ -41,9 +41,9 @@ def listening(
 
 @contextmanager
 def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None) -> Iterator[socket.socket | None]:
-    """A connection to the instance that listens there; None if there is no such instance.
+    """A connection to the instance that listens at `path`; None if no instance listens.
 
-    `within_s` is the time limit of each use of the connection. Raises UsageError, also if another user than the
+    `within_s` is the time limit of each use of the connection. Raises UsageError, also if a user other than the
     service's listens there, or could listen.
     """
     with socket.socket(socket.AF_UNIX, kind) as end:

@@ -118,7 +118,7 @@ class SuspensionConfirmations:
         self._own_state = self._folder / _OWN_STATE
         self._own_seen: OwnSuspensions | None = None
         self._left: Counter[str] = Counter()
-        """Calls that the previous instance has ended and not confirmed."""
+        """Calls that the previous instance has ended and has not confirmed."""
         self._confirming = threading.Lock()
 
     @property

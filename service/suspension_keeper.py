@@ -45,8 +45,8 @@ LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 1.0
 """Longest wait for the ends of the calls that are counted, in seconds. Later ends are counted when they happen."""
 AGAIN_S: Final = 30.0
-"""Interval in seconds at which it looks again without a change, because a suspension by the association may begin at
-its date.
+"""Interval in seconds at which it looks again without a change, because a suspension by the association may begin at a
+later date.
 """
 
 
@@ -73,8 +73,7 @@ class SuspensionKeeper:
         """`end_calls` ends the calls of stopped numbers within a number of seconds; `ended` counts the ended calls by
         the suspension's id.
 
-        `report_soon` lets the other nodes hear of a change at once. Raises DocumentError if the fleet's key cannot be
-        used.
+        `report_soon` sends a change to the other nodes at once. Raises DocumentError if the fleet's key cannot be used.
         """
         self._settings, self._stops, self._registry, self._fallback = settings, stops, registry, fallback
         self._end_calls, self._ended, self._evidence = end_calls, ended, evidence

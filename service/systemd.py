@@ -1,4 +1,4 @@
-"""The service's messages to systemd, sd_notify(3) and sd_watchdog_enabled(3); and systemd's properties of a unit.
+"""Sends the service's messages to systemd (sd_notify(3), sd_watchdog_enabled(3)), and reads the properties of a unit.
 
 Each message is a datagram of NAME=value lines to the socket that NOTIFY_SOCKET names. Without that variable nothing is
 sent.
@@ -22,7 +22,7 @@ STATUS_EVERY_S: Final = 1.0
 
 
 class ServiceManager:
-    """systemd; or an object that sends nothing, if the service was started without systemd."""
+    """The connection to systemd. It sends nothing if the service was started without systemd."""
 
     def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
         """`address` is the value of NOTIFY_SOCKET; `watchdog_s` is the longest time between two signs of life."""
@@ -57,7 +57,7 @@ class ServiceManager:
             self.notify(f"STATUS={words}")
 
     async def report(self, status: Callable[[], str]) -> None:
-        """Send the status, and three signs of life within the watchdog's time.
+        """Send the status, and a sign of life three times within the watchdog's time.
 
         They come from the event loop itself, so they stop if the loop is blocked.
         """

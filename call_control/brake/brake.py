@@ -1,9 +1,9 @@
 """The brake: the calls that it refuses, and what it learns from each call. Pure: `now_s` is an argument.
 
 Each call is counted for its number, endpoint, customer and trunks (`call_subjects`), from the narrowest to the widest.
-If a call stops one of them, the wider ones begin their minute anew: one line that was broken into must not stop its
-customer. A refused call never reached the trunk and presented no number. So it counts only for the endpoint and the
-customer, which have tried; a call of a stopped subject counts for none. Emergency calls are ignored.
+If a call stops one of them, the wider ones start a new minute, so that one hacked line does not stop its customer. A
+refused call never reached the trunk and presented no number. So it counts only for the endpoint and the customer that
+tried it. A call of a stopped subject counts for no subject. Emergency calls are ignored.
 
 Memory is bounded whatever callers invent. Each table has two generations with limited numbers of subjects, and forgets
 those without a call since the previous generation (as in the clock algorithm). When a stopped subject is forgotten, its
@@ -96,7 +96,7 @@ class _Table:
 
 
 class Brake:
-    """The state of the brake. Use it in one thread; `state`, `holds` and `told` may be read from another one."""
+    """The state of the brake. Use it in one thread. Another thread may call `state`, `holds` and `stops_to_share`."""
 
     def __init__(
         self,
@@ -192,8 +192,8 @@ class Brake:
     def count(
         self, call: ForwardedCall, reason: Reason, passed: bool, now_s: float, customer: str | None = None
     ) -> tuple[Found, Sequence[Hold]]:
-        """Count a decided call that is no emergency call. Returns its subjects, the narrowest first, and the holds of
-        those that have reached a higher step.
+        """Count a decided call, unless it is an emergency call. Returns its subjects, the narrowest first, and the
+        holds of those that have reached a higher step.
         """
         if not passed and reason is not Reason.BRAKE_SLOW:
             return (), _NONE
@@ -270,7 +270,7 @@ class Brake:
     # -- surge ----------------------------------------------------------------------------------------------------
 
     def is_surge(self, now_s: float) -> bool:
-        """True if so many lines call more than usual that the cause must be elsewhere."""
+        """True if so many lines call more than usual that the cause cannot be the lines themselves."""
         return now_s < self._surge_until_s
 
     def _look_for_surge(self, now_s: float) -> None:
@@ -291,7 +291,7 @@ class Brake:
             self._changed()
 
     def _changed(self) -> None:
-        """Note a change of a step or a release."""
+        """Count a change of a step or a release."""
         self.changes += 1
         self._braked = frozenset(each.name for each in self._raised.values() if each.step >= _SLOW)
 

@@ -32,7 +32,7 @@ from .limits import (
 from .windows import HALF_HOUR_S, HALF_MINUTE_S, MOST_DISTINCT, Halves, Positions, distinct_count
 
 CALM_S: Final = 600.0
-"""Time for which the counts must have required less, before a mark or a slowing ends, in seconds."""
+"""Time in seconds. A mark or a slowing ends after the counts have required less for this long."""
 _JAPAN_S: Final = 9 * 3600
 _DAY_S: Final = 86_400
 _NONE: Final[frozenset[str]] = frozenset()
@@ -106,7 +106,7 @@ class Subject:
         self._begin(now_s)
 
     def _begin(self, now_s: float) -> None:
-        """Begin the windows of a minute anew."""
+        """Start new windows of a minute."""
         self._half_begin_s, self._half_end_s = now_s, now_s + HALF_MINUTE_S
         self._calls = self._calls_before = self._fresh = self._restored = self._restored_count = 0
         self._presented: set[str] = set()
@@ -117,7 +117,7 @@ class Subject:
     # -- each call ------------------------------------------------------------------------------------------------
 
     def count(self, presented: str, called: str, now_s: float) -> bool:
-        """Count a call. True if `raised` must examine the counts. An empty text is not counted."""
+        """Count a call. True if `raise_step` must examine the counts. An empty text is not counted."""
         if not self._half_begin_s <= now_s < self._half_end_s:
             self.advance(now_s)
         self._calls += 1

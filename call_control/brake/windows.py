@@ -68,6 +68,6 @@ class Halves:
         return self.now + self.before
 
     def advance(self, halves: int) -> None:
-        """Begin the current half anew after this many halves have passed."""
+        """Start a new current half after this many halves have passed."""
         self.before = self.now if halves == 1 else 0
         self.now = 0

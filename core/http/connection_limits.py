@@ -59,9 +59,7 @@ class ConnectionLimits:
 
     @contextmanager
     def answering(self, request: web.Request) -> Iterator[None]:
-        """Mark the connection as busy with a request during the block, so that it is not cut while its client is
-        served.
-        """
+        """Mark the connection as busy during the block, so that it is not cut while its request is served."""
         connection = self._by_inner.get(request.protocol)
         if connection is None:  # its client has left
             yield

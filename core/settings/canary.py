@@ -46,7 +46,7 @@ class Answered(StrEnum):
 
 
 class CanarySettings(Model):
-    """The call that `idtone canary` places: its forwarding number, trunk, called number and interval."""
+    """Settings of the call that `idtone canary` places: numbers, trunk, interval, and the expected sound."""
 
     forwarding_number: CanaryNumber | None = Field(default=None, repr=False)
     called_number: CanaryNumber | None = Field(default=None, repr=False)

@@ -15,7 +15,7 @@ _DIGITS: Final = 2 * FLEET_KEY_BYTES
 
 
 class FleetSettings(Model):
-    """The means to recognise calls between the nodes, and the place of the settings of all nodes."""
+    """The key and the trunks by which nodes recognise each other's calls, and the place of shared settings."""
 
     key_file: Path | None = None
     """The file with the key that all nodes share."""

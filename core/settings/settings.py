@@ -55,8 +55,8 @@ if TYPE_CHECKING:  # imports cryptography, which a node with only settings of it
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
 PASSPHRASE: Final = "IDTONE_PASSPHRASE"  # noqa: S105  the name of a variable
-"""The environment variable with a passphrase, so that a command does not ask for it. On a command line it would be
-visible.
+"""The environment variable with a passphrase, so that a command does not ask for it. Other users could see it on a
+command line.
 """
 CONFIG: Final = "IDTONE_CONFIG"
 """The environment variable for the option --config."""
@@ -385,10 +385,9 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
 
 
 def node_of_ledger(ledger: LedgerSettings) -> str | None:
-    """The node's name in its ledger, by which its evidence is signed; None if there is no signed ledger that can be
-    read here.
+    """The node's name in its ledger, under which its evidence is signed; None if no signed ledger can be read here.
 
-    With it, a machine with a new host name continues its evidence under the old name.
+    So a machine with a new host name continues its evidence under the old name.
     """
     path = ledger.own().partition("sqlite:///")[2]
     if not path or not os.path.exists(path):

@@ -50,7 +50,7 @@ NOT_SHOWN: Final = "(not shown)"
 
 @dataclass(frozen=True, slots=True)
 class SharedSettings:
-    """A verified file of settings of a fleet. `settings` are the defaults, overridden by the values of this file."""
+    """A fleet's settings from a verified file. `settings` are the defaults, overridden by the values of this file."""
 
     file: Path
     version: int
@@ -73,7 +73,7 @@ class FleetSettingsReport(TypedDict):
 
 
 def merged_with_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
-    """A node's own settings, laid over those of the fleet. `tree` has the keys that the node sets.
+    """The settings of the fleet, overridden by a node's own settings. `tree` has the keys that the node sets.
 
     Raises DocumentError if the fleet's file cannot be used.
     """

@@ -1,4 +1,4 @@
-"""Refuses a setting that another setting makes useless. Only all files and the environment together show that."""
+"""Refuses a setting that another setting makes useless. All files and the environment must be known for this."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -61,7 +61,9 @@ files.
 StdoutOption = Annotated[
     bool, typer.Option("--stdout", help="Write it to standard output, like -o -; a sudo rule can allow this alone.")
 ]
-"""An option without a value. sudo joins arguments by blanks, so a rule with `-o -` would also allow the file `- /x`."""
+"""An option without a value. sudo joins arguments with blanks, so a sudo rule with `-o -` would also allow the file `-
+/x`.
+"""
 
 
 def chosen_output(output: Path | None, to_stdout: bool) -> Path | None:
@@ -72,7 +74,7 @@ def chosen_output(output: Path | None, to_stdout: bool) -> Path | None:
 
 
 def refuse_terminal() -> None:
-    """Raises UsageError if standard output is a terminal, which cannot take a file."""
+    """Refuse to write a file to a terminal. Raises UsageError if standard output is one."""
     if sys.stdout.isatty():
         raise UsageError("the file would be written to this terminal; redirect it: … --stdout > FILE")
 
@@ -134,8 +136,8 @@ def group(summary: str, lone: bool = False, order: Sequence[str] = ()) -> typer.
 
 
 def runs_alone(context: typer.Context) -> bool:
-    """True if a lone group runs without one of its commands. Raises UsageError for an option before a command, which
-    would have no effect there.
+    """True if a lone group runs without one of its commands. Raises UsageError for an option before a command, where it
+    would have no effect.
     """
     if (command := context.invoked_subcommand) is None:
         return True
@@ -267,7 +269,7 @@ def print_json(value: Any, indent: int | None = 2) -> None:
 
 
 _UNFOLDED: Final = 2**20
-"""Columns of a screen that is wide enough for every line, so that rich folds none."""
+"""Columns of a screen that is wide enough for every line, so that rich folds no line."""
 
 
 def screen(highlight: bool = True) -> Console:

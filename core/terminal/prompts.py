@@ -20,7 +20,7 @@ from ..yaml_documents import read_text
 
 
 def checked_line(text: str, option: str) -> str:
-    """One readable line without a telephone number, fit to be kept for ever. Raises UsageError."""
+    """The text as one readable line that may be kept for ever: without a telephone number. Raises UsageError."""
     text = clean_text(text).strip()
     character = forbidden_character(text)
     if character and "\n" not in text:
@@ -81,8 +81,8 @@ def entries_of(lines: Iterable[str]) -> list[str]:
 
 
 def _entry(text: str) -> str:
-    """The entry with both ends of a range in full; other entries unchanged. Raises UsageError for numbers that only
-    spaces separate.
+    """The entry, with both ends written in full if it is a range. Raises UsageError for numbers with only spaces
+    between them.
     """
     if two := _TWO_CELLS.fullmatch(ascii_form(text)):
         return f"{two[1]}-{two[2]}"

@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) whose texts a spreadsheet does not take for formulas."""
+"""CSV (RFC 4180) for spreadsheets: no text is taken for a formula."""
 
 import csv
 import io

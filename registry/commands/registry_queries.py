@@ -93,7 +93,7 @@ class _Kind(Enum):
 
 
 def _kind(text: str) -> _Kind:
-    """The kind of a document, by its top-level keys; a registry if none of them is known."""
+    """The kind of a document, by its top-level keys; a registry if no key is known."""
     found = set(_TOP.findall(text))
     return next((kind for kind, keys in _KEYS.items() if keys & found), _Kind.REGISTRY)
 

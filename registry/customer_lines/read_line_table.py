@@ -71,7 +71,7 @@ def digest_of_text(text: str) -> str:
 
 
 def _digest_of_rows(columns: Iterable[str], found: Iterable[Sequence[Any]]) -> str:
-    """The digest of the rows. It does not depend on their order, because a database promises none."""
+    """The digest of the rows, regardless of their order: a database guarantees no order."""
     digest = hashlib.sha256("\t".join(columns).encode())
     for line in sorted("\t".join(map(str, row)) for row in found):
         digest.update(line.encode())

@@ -1,4 +1,4 @@
-"""The public list of operators as it is read from the association's web site: the list, its page, and its proof.
+"""The public list of operators on the association's web site: the list, its page, and its proof.
 
 index.html            for people
 operators.json        for programs: the signed list without the members that have been stopped since it was signed

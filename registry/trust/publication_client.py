@@ -184,8 +184,8 @@ class PublicationClient:
         return self._read_kept(lambda kept: kept)
 
     def last_good_stops(self) -> Published | None:
-        """The newer generation whose suspensions were in use beside the last good one; None if there is none. Raises as
-        `kept` does.
+        """The newer generation whose suspensions were in use beside the last good one; None if there is none. Raises
+        TrustError as `last_good` does.
         """
         return self._read_kept(lambda kept: kept.get(_STOPS_OF))
 
@@ -276,7 +276,7 @@ class PublicationClient:
 
     def _files(self, updater: Updater) -> dict[str, TargetFile]:
         """The files that are published; optional files only if they exist. A file that was published before is
-        required: without a list that is suddenly missing, calls would pass that it stops.
+        required: if a list suddenly disappeared, calls that it stops would pass.
         """
         kept = self.last_good()
         needed = set(kept.sha256 if kept else ())
@@ -287,8 +287,8 @@ class PublicationClient:
         }
 
     def is_unchanged(self) -> bool:
-        """True if the source still has exactly the timestamp that the last `update` verified. Everything else is
-        unchanged too then. Raises TrustError if the timestamp cannot be read.
+        """True if the source still has exactly the timestamp that the last `update` verified. Then everything else is
+        unchanged too. Raises TrustError if the timestamp cannot be read.
 
         The file is read, because a mounted share may report an old modification time.
         """
@@ -324,7 +324,7 @@ class PublicationClient:
     def refusals(self) -> bytes | None:
         """The published list of refused contractors, which stays in the cache; None if none is published.
 
-        Needs a cache other than the registry's, whose files `keep` clears away. Raises TrustError.
+        Needs a cache other than the registry's, because `keep` removes such files there. Raises TrustError.
         """
         with self._explained():
             updater = self._refreshed()
@@ -384,7 +384,7 @@ class PublicationClient:
         return target
 
     def _verified(self) -> dict[str, Any]:
-        """The content of each role's metadata, which was just verified."""
+        """The content of each role's metadata, after its verification."""
         roles = self._contents(_TOP)
         return roles | self._contents(
             name for name in tuf_roles.DELEGATED if name in roles["targets"].delegations.roles

@@ -1,6 +1,4 @@
-"""The metadata of a registry in evidence: the check of the association's signatures, and the digests that they name.
-Pure.
-"""
+"""Verifies the metadata of a registry in evidence: the association's signatures, and the signed digests. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -19,9 +17,9 @@ _ROOT: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class VerifiedMetadata:
-    """Verified metadata. `numbers` has the root of the entries of each file (`number_entries`), `sha256` its digest.
-    `expires` is the earliest expiry of the signatures. `root_is_known` is True if the root follows from a root that the
-    verifier has.
+    """Verified metadata. For each file, `numbers` has the root of its entries (`number_entries`), and `sha256` its
+    digest. `expires` is the earliest expiry of the signatures. `root_is_known` is True if the root follows from a root
+    that the verifier has.
     """
 
     numbers: Mapping[str, str]
