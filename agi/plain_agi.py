@@ -37,7 +37,7 @@ class _HungUp(Exception):
 
 
 class Relay:
-    """One conversation with Asterisk. It writes to `asterisk` and reads from the file descriptor `output`."""
+    """One conversation with Asterisk. It reads from `asterisk` and writes to the file descriptor `output`."""
 
     def __init__(self, asterisk: asyncio.StreamReader, output: int) -> None:
         self._asterisk = asterisk

@@ -92,7 +92,8 @@ class FastAgiServer:
         self._codec = AgiCodec()
         self._presenting: dict[asyncio.Task[None], None] = {}
         self._proving: dict[asyncio.Task[None], None] = {}
-        """Connections that must still respond to the first command. Both dicts are in the order of arrival."""
+        """Connections that must still respond to the first command. Like `_presenting`, it is in the order of arrival.
+        """
         self._answering: set[asyncio.Task[None]] = set()
         self._throttle = LogThrottle(log, "an AGI connection was closed")
 

@@ -64,7 +64,7 @@ class Call:
     end_requested: bool = False
     """True if the service has asked Asterisk to end the call, or Asterisk is ending it."""
     subjects: Found = ()
-    """The subjects for which the brake counts it; empty if the hook or an earlier service decided it."""
+    """The subjects for which the brake counts this call; empty if the hook or an earlier service decided it."""
     written: frozenset[_Written] = frozenset()
     """Steps that an earlier service has written. This service may read the same journal lines again."""
 

@@ -65,7 +65,7 @@ class FleetChain:
     def chained_from(
         self, request: Request, numbers: tuple[Number, Number], now: datetime, find: Callable[[str], Call | None]
     ) -> RemoteCall | None:
-        """The call that plays the sound of this one, by the request's token; None if the token does not count.
+        """The call that plays this call's sound, according to the request's token; None if the token does not count.
 
         `numbers` are the forwarding number and the called one. `find` finds a call in progress on this node.
         """

@@ -394,7 +394,9 @@ class JournalReader:
         return True
 
     def _remove(self, file: JournalFile) -> None:
-        """Remove the file. A process that still has it open, or another name of it, keeps no line."""
+        """Empty and remove the file, so that no line stays in another name of it, or for a process that still has it
+        open.
+        """
         with suppress(OSError):  # another instance removed it, or it belongs to another user
             os.truncate(file.path, 0)
         file.path.unlink(missing_ok=True)

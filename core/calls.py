@@ -237,7 +237,7 @@ class WholesaleChain:
     members: tuple[str, ...]
     checked: tuple[datetime | None, ...]
     certified_until: datetime | None = None
-    """The time at which the first recorded certification of a reseller lapses; None if none was recorded."""
+    """The earliest time at which a recorded certification of a reseller lapses; None if none was recorded."""
 
     def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
         """True if each reseller has been checked. With `lasts`, each check must also be no older than that."""
@@ -260,7 +260,7 @@ class Holding:
     licences: tuple[Licence, ...]
     chain: WholesaleChain | None = None
     certified_until: datetime | None = None
-    """The time at which the first recorded certification of a member or a link lapses; None if none was recorded."""
+    """The earliest time at which a recorded certification of a member or a link lapses; None if none was recorded."""
 
     def has_lapsed(self, now: datetime) -> bool:
         """True if a recorded certification has lapsed, or its check is overdue."""

@@ -77,7 +77,7 @@ class Registry(Protocol):
         ...
 
     def watches(self, call: ForwardedCall) -> bool:
-        """False if neither a suspension nor a number that never originates can concern the call."""
+        """True if a suspension, or a number that never originates, may concern the call."""
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:

@@ -31,7 +31,9 @@ class AccountKnownBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account of this machine, or a user of the console: then `uid` is the console's own account."""
+    """An account of this machine, or a user of the console. For a user of the console, `uid` is that of the console's
+    own account.
+    """
 
     uid: int
     name: str

@@ -277,7 +277,7 @@ class _TreeReader:
         return [] if found is None else found
 
     def _key_here(self) -> list[str]:
-        """The key of the next value in a list of one; empty in a sequence."""
+        """The key of the next value, as a list of one key. In a sequence, the list is empty."""
         pending = self._stack[-1][1][0] if self._stack else _OPEN
         return [pending] if isinstance(pending, str) else []
 

@@ -103,8 +103,8 @@ SHOWN_NAME: Final = (
     f' | ${{REGEX("${{IF($[{_IS_ASCII}]?^$:${{IDTONE_DIGITS}})}}" ${{URIENCODE({_NAME})}})}}]'
     rf"?:${{FILTER(A-Za-z\x20._\x2d\x80-\xff,{_NAME})}})}}"
 )
-"""The caller's name, if it contains no digit, which could show a number, without the characters that end an option. The
-long pattern is compiled only for a name that is not ASCII.
+"""The caller's name without the characters that end an option; empty if it contains a digit, which could be part of a
+number. The long pattern is compiled only for a name that is not ASCII.
 """
 
 PRESENTED: Final = '${IF($["${CONNECTEDLINE(num-pres):0:6}" = "prohib"]?IDTONE_NONE:CONNECTEDLINE(num))}'

@@ -148,7 +148,7 @@ class RegistryIndex:
         return (*found, *suspended.of_stocks(self._tenures(number)))
 
     def watches(self, call: ForwardedCall) -> bool:
-        """False if neither a suspension nor a number that never originates can concern the call."""
+        """True if a suspension, or a number that never originates, may concern the call."""
         # Each call comes here: a number whose thousand numbers have no entry must cost next to nothing.
         suspended, never = self._suspended, self._never_blocks
         block = call.forwarding_number.e164[:BLOCK_DIGITS]

@@ -104,7 +104,7 @@ class Instance:
         self._settings = settings
         self._password = password
         self._refused = False
-        """True if Asterisk refused it at the last attempt."""
+        """True if Asterisk refused the password at the last attempt."""
         self._loaded = loaded
         self._manager = ServiceManager.of(os.environ)
         self._socket = hand_over.socket_path(path_of(settings.ledger.own()))

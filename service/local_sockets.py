@@ -88,8 +88,8 @@ def _owner(folder: Path) -> int:
     """The only user whose instance root accepts in this folder: the folder's owner. Raises UsageError.
 
     The threat: a user who can put a socket into this folder, or another folder in its place, would answer root in the
-    service's name, and an upgrade of the fleet would continue over a node that does not serve. So nobody but this owner
-    and root may write in the folder or above it. In a folder like /tmp (sticky) others cannot exchange what is there.
+    service's name, and an upgrade of the fleet would continue over a node that does not serve. So only this owner and
+    root may write in the folder or above it. In a folder like /tmp (sticky) others cannot exchange what is there.
     """
     if os.geteuid() != 0:
         return 0

@@ -59,7 +59,7 @@ class ServiceManager:
     async def report(self, status: Callable[[], str]) -> None:
         """Send the status, and a sign of life three times within the watchdog's time.
 
-        They come from the event loop itself, so they stop if the loop is blocked.
+        The signs come from the event loop itself, so they stop if the loop is blocked.
         """
         while True:
             if self.watchdog_s:

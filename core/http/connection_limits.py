@@ -44,9 +44,7 @@ class ConnectionLimits:
         """Connections without a request; the first one has waited longest."""
 
     def guarded(self, make: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
-        """A factory of guarded protocols, one for each new connection, around the protocols that `make` gives
-        (aiohttp's).
-        """
+        """A factory that guards each new connection: it wraps the protocol that `make` (aiohttp) gives."""
         return lambda: _Connection(self, make())
 
     def __len__(self) -> int:

@@ -40,9 +40,9 @@ class Answered(StrEnum):
     """The answering side of the canary, whose recording is judged."""
 
     HERE = "here"
-    """This node answers: its recording has what arrived."""
+    """This node answers, and records what arrives."""
     ELSEWHERE = "elsewhere"
-    """Another node answers, and plays back what arrived there."""
+    """Another node answers, and plays back what arrives there."""
 
 
 class CanarySettings(Model):

@@ -62,7 +62,7 @@ class SharedSettings:
 
 
 class FleetSettingsReport(TypedDict):
-    """A node's report about the fleet's settings. `overrides` are the keys that the node sets otherwise, such as
+    """A node's report about the fleet's settings. `overrides` are the settings in which the node differs, such as
     `policy.waiting: 100`.
     """
 

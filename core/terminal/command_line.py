@@ -127,7 +127,7 @@ _PLAIN: Final[Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": Fals
 
 
 def group(summary: str, lone: bool = False, order: Sequence[str] = ()) -> typer.Typer:
-    """A command group. Without a command it shows its help, unless it is `lone`, a command by itself.
+    """A command group. Without a command it shows its help. A `lone` group is a command by itself, and runs instead.
 
     `order` names its commands in the order of the help; without it they appear in the order in which they were added.
     """

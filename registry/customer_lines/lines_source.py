@@ -134,7 +134,7 @@ class LinesSource:
 
     @property
     def _cache(self) -> Path:
-        """The cache file, named after the source and the query, so that it is never taken for another table."""
+        """The cache file. It is named after the source and the query, so that it is never used for another table."""
         name = hashlib.sha256(f"{self._source}\n{self._settings.query}".encode()).hexdigest()[:16]
         return self._settings.cache / f"{name}.lines"
 

@@ -180,7 +180,7 @@ async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(c
 
 
 class Replaced(Attended):
-    """Loses its connection to another one so many times."""
+    """An application that loses its connection to another one a given number of times."""
 
     def __init__(self, times: int) -> None:
         super().__init__([])
@@ -235,7 +235,7 @@ async def test_while_asterisk_is_down_it_looks_for_suspended_calls_and_can_be_st
 
 
 async def test_a_channel_that_enters_while_the_service_stops_is_released():
-    """It gets no verdict, and Asterisk would let it wait."""
+    """The channel gets no verdict. Without the release, Asterisk would let it wait."""
 
     class Late(FakeAsterisk):
         version = transport = ""

@@ -1,4 +1,4 @@
-"""The fallback file: how it is written, when, and what is known of it."""
+"""The fallback file: its writing, its replacement, and the numbers that are read from it."""
 
 import fcntl
 import os
@@ -166,7 +166,7 @@ def test_what_another_program_wrote_of_the_same_registry_stays(fallback, path, t
 
 
 def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
-    """The file of the newer one is whole: the older one is put back in place of a damaged file alone."""
+    """The newer registry's file is whole. Only a damaged file is replaced with the older registry's."""
     older, newer = registry("", 7), registry(version=8)
     slow = FallbackKeeper(tmp_path, OWN, lambda: False)
     FallbackKeeper(tmp_path, OWN).update(newer)
@@ -179,7 +179,9 @@ def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
 
 
 def test_nobody_replaces_the_file_between_a_look_and_a_write(tmp_path, path, monkeypatch):
-    """A process that holds the lock for longer delays the file, not for ever: any of Asterisk's group can hold it."""
+    """Any member of Asterisk's group can hold the lock. A process that holds it for long delays the file, but not for
+    ever.
+    """
     older, newer = registry("", 7), registry(version=8)
     written = threading.Thread(target=FallbackKeeper(tmp_path, OWN).update, args=(newer,))
     looked = threading.Event()

@@ -44,7 +44,7 @@ def entered() -> Entered:
 
 @pytest.fixture
 def unpolled(monkeypatch) -> None:
-    """Set the poll so far apart that, without inotify, the next read would come after a minute."""
+    """Set a poll interval of a minute, so that only inotify can cause an earlier read."""
     monkeypatch.setattr(module, "POLL_S", 60.0)
 
 
@@ -239,7 +239,7 @@ def test_refused_lines_are_kept_up_to_a_limit(folder, monkeypatch):
 
 
 async def test_existing_and_new_lines_are_read(folder, entered):
-    """Files that were taken before the one that the hook writes to."""
+    """Closed files come before the one that the hook writes to."""
     for text in ("a\n", "b\n"):
         write(folder, text)
         folder.replace()
@@ -456,7 +456,7 @@ async def test_a_large_file_is_replaced_at_once(folder, entered, monkeypatch):
 
 
 async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder, quickly):
-    """A last line without its end is entered before; the disk was full."""
+    """A last line without its end is entered too: the disk was full."""
     entered = Entered(on_disk=False)
     async with entered.following(folder):
         write(folder, "a\nb")
@@ -610,7 +610,7 @@ def take_away(folder: JournalFolder, something_comes_in_the_way: bool) -> None:
 
 
 async def test_a_folder_that_cannot_be_used_is_logged_once_and_made_again(folder, entered, quickly, caplog):
-    """The fault comes at the start, while the journal is read, and after it was deleted."""
+    """The folder is unusable at the start, while the journal is read, and after the journal was deleted."""
     shutil.rmtree(folder.directory)
     folder.directory.write_text("in the way")
     async with following(entered.reader(folder)):
@@ -653,7 +653,7 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered,
 
 
 async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeypatch):
-    """A disk with errors: the first part was read, and the next one cannot be."""
+    """A disk with errors: the first part can be read, and the next part cannot."""
     lines = [f"{number:04}" for number in range(PART // 4)]  # more than one part
     write(folder, "".join(f"{line}\n" for line in lines))
     read = os.read
@@ -675,7 +675,7 @@ async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeyp
 
 
 async def test_the_time_is_saved_up_to_which_all_evidence_is_on_the_disk(folder, entered, quickly):
-    """After a kill they are read again. They would be refused if the saved time were later than theirs."""
+    """After a kill, later lines are read again. They would be refused if the saved time were later than their own."""
     assert folder.read_until() == 0
     began_s = time.time()
     async with entered.following(folder):

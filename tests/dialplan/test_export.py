@@ -117,7 +117,7 @@ def test_an_older_export_is_replaced_and_only_the_owner_and_group_can_read_the_f
 
 
 def test_a_folder_that_cannot_be_used_is_one_clear_error(tmp_path):
-    """It makes no folder."""
+    """The export makes no folder."""
     (tmp_path / "file").write_text("in the way")
     for place, error, remedy in (
         ("etc/asterisk", "no such folder", "name the folder"),

@@ -146,7 +146,7 @@ def test_a_machine_without_a_list_says_so_and_stays_usable(association, machine,
 
 
 def test_a_repository_that_has_not_the_role_is_usable(association, machine):
-    """Another program may have made it."""
+    """Another program may have made the repository."""
 
     def without(targets: dict) -> None:
         roles = targets["delegations"]["roles"]

@@ -85,7 +85,7 @@ def test_the_rate_the_clock_and_rivals_come_with_the_reports(observed, monkeypat
 
 
 class Asterisk:
-    """A connection that answers this, or fails."""
+    """A connection that gives this answer, or fails."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer

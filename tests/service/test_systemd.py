@@ -110,7 +110,7 @@ async def test_three_signs_of_life_in_the_watchdogs_time_come_from_the_event_loo
 
 
 def test_the_unit_file_gives_a_frozen_service_less_than_three_seconds():
-    """The remaining time is for the start of the next instance on a slow machine."""
+    """The rest of the time is for the start of the next instance on a slow machine."""
     unit = Unit()
     assert unit["Type"] == "notify"
     assert unit["Restart"] == "always"
@@ -147,8 +147,8 @@ TELLS = "write_reload_result({}, os.environ)"
     ],
 )
 def test_a_reload_succeeds_only_if_the_next_instance_has_taken_over(tmp_path, does, before, status):
-    """The command is the line of the unit file. `before` is what an earlier reload left. `status` None: it waits until
-    systemd's limit ends it.
+    """The command is the line of the unit file. `before` is the result that an earlier reload left. If `status` is
+    None, the command waits until systemd's limit ends it.
     """
     shell = shlex.split(Unit()["ExecReload"])
     environment = {"PATH": os.defpath, "RUNTIME_DIRECTORY": str(tmp_path)}

@@ -24,7 +24,7 @@ SIGNER = Signer(SIGNED_BY, b"1" * 32)
 
 
 class Node:
-    """A node's settings, over the edition of the fleet's that is in its file."""
+    """A node's settings, which override an edition of the fleet's settings in a file."""
 
     def __init__(self, folder: Path) -> None:
         self.file, self.shared = folder / "idtone.yaml", folder / "fleet-settings.signed"

@@ -1,4 +1,4 @@
-"""The rules of the brake: when it marks, slows and stops, what it leaves alone, and that nothing makes it grow."""
+"""The rules of the brake: the calls that it marks, slows, stops or ignores, and the limits of its memory."""
 
 import json
 import random
@@ -98,7 +98,7 @@ def test_steps_come_in_their_order():
 @pytest.mark.parametrize(("count", "error"), [(50, 0.03), (200, 0.02), (3000, 0.03), (10_000, 0.08)])
 @rest_in_breadth("step", [1, 7, 100])
 def test_the_bitmap_counts_distinct_numbers_within_its_stated_error(count, error, step):
-    """The numbers are also numbers in a row, as a PBX has them; over some keys, each drawn from a seed."""
+    """Consecutive numbers, as a PBX has them, are counted too. Several keys are tried, each from a seed."""
     dice = random.Random(count * step)
     for _ in range(10):
         found = distinct_count(Positions(dice.randbytes(24)).bits(number(n * step).e164 for n in range(count)))
@@ -170,7 +170,7 @@ def test_a_line_that_ordinarily_calls_much_may_go_on():
 
 
 def test_nobody_trains_a_line_above_its_ceiling():
-    """An attacker calls a little more each day, always below what would slow the line."""
+    """An attacker calls a little more each day, and always stays below the count that would slow the line."""
     brake, rate = new_brake(), 30
     for day in range(-60, 0):
         calls = [call(0, n) for n in range(rate)]
@@ -282,7 +282,7 @@ def test_shares_mark_and_slow_a_known_line_and_never_stop_it():
 
 
 def test_calls_that_fail_say_nothing_of_the_line():
-    """A carrier is down: each call fails at once."""
+    """While a carrier is down, each call fails at once."""
     brake = new_brake()
     ordinary_days(brake, 10)
     for n in range(500):
@@ -300,7 +300,9 @@ def test_a_clock_that_is_set_back_or_forward_stops_no_ordinary_line():
 
 
 def test_calls_of_the_hook_count_when_their_lines_are_read():
-    """A backlog of ten minutes counts by its own times, not as if all of it were now; a burst of it stops the line."""
+    """A backlog of ten minutes counts at the times of its calls, not at the time of reading. A burst in it stops the
+    line.
+    """
     slow, fast = new_brake(), new_brake()
     for n in range(600):
         slow.count_late(call(n % 300, n), True, NOON_S - 600 + n, NOON_S)
@@ -311,7 +313,7 @@ def test_calls_of_the_hook_count_when_their_lines_are_read():
 
 
 def test_a_call_before_its_release_does_not_stop_a_line_again():
-    """The service may hear of it afterwards: it was killed before it read the journal."""
+    """The service may read about the call after the release, if it was killed before it read the journal."""
     brake = new_brake()
     hold = stopped(brake, first_s=NOON_S)
     brake.release(hold.token, NOON_S + 600)
@@ -484,7 +486,7 @@ def test_few_calls_of_the_case_of_2025_pass():
 
 
 def test_ordinary_days_of_200_customers_are_not_braked():
-    """`make bench-brake` does it for a year."""
+    """`make bench-brake` does the same for a year."""
     found = year(7, 1)
     assert found["calls"] > 10_000
     assert (found["refused"], found["stop"], found["slow"]) == (0, 0, 0)
@@ -500,13 +502,15 @@ def offices(brake: Brake, lines: int, days: int = 10, an_hour: int = 400) -> Non
 
 
 def busy(brake: Brake, lines: int, an_hour: int, first_s: float = NOON_S) -> list[Reason | None]:
-    """Let each of the first lines make an hour of calls side by side. Returns why each call was refused, or None."""
+    """Let the first lines make calls at the same time for an hour. Returns, for each call, the reason of its refusal or
+    None.
+    """
     calls = [call(line, hour, f"office-{line}") for hour in range(an_hour) for line in range(lines)]
     return [reason for reason, _ in offer(brake, calls, first_s, 3600 / len(calls))]
 
 
 def test_lines_that_all_call_six_times_as_much_are_marked_and_not_slowed_or_stopped():
-    """An earthquake; the least number of lines, and more."""
+    """An earthquake, with the minimum number of lines and with more."""
     for lines in (3, 9):
         brake = new_brake()
         offices(brake, lines)
@@ -517,7 +521,7 @@ def test_lines_that_all_call_six_times_as_much_are_marked_and_not_slowed_or_stop
 
 @rest_in_breadth(("lines", "of"), [(1, 3), (2, 3), (3, 13)])
 def test_few_lines_that_call_six_times_as_much_are_stopped(lines, of):
-    """Two make no surge, and three none among thirteen that call as they ordinarily do."""
+    """Two lines are too few for a surge, and so are three while thirteen others call as usual."""
     brake = new_brake()
     offices(brake, of)
     busy(brake, of, 20, NOON_S - 600)

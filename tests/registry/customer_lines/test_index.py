@@ -102,7 +102,7 @@ ENTRY = st.builds(
 
 
 def naive(entries: list[Entry], number: int, endpoint: str, account: str, at: int) -> tuple[Reason | None, str | None]:
-    """Answer that is found by reading every entry."""
+    """The answer, found by reading every entry."""
     of_line = [entry for entry in entries if endpoint in entry.endpoints]
     if not of_line:
         of_line = [entry for entry in entries if account in entry.accounts]

@@ -1,4 +1,4 @@
-"""Own suspensions that a fleet's nodes tell each other, and their agreement."""
+"""Own suspensions that the nodes of a fleet send each other, and their agreement."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A table of the attacks that need some keys, from the TUF specification (section 1.5.2 and the client workflow, 5)
-and from tuf-conformance. Each is made against a member that has taken a good generation; the member must take nothing
-of it. Attacks without keys, and the replacement of stolen keys, are in `test_client`.
+"""A table of the attacks that need some keys, from the TUF specification (section 1.5.2 and the client workflow, 5) and
+from tuf-conformance. Each attack is made against a member that has taken a good generation; the member must take
+nothing from the attack. Attacks without keys, and the replacement of stolen keys, are in `test_publication_client`.
 """
 
 import json
