@@ -36,16 +36,16 @@ RECONCILE_EVERY_S: Final = 300.0
 starts one more.
 """
 BETWEEN_CHANNELS_S: Final = 0.004
-"""Pause in seconds between the requests of a comparison, which asks for each channel. 3,000 calls take half a minute,
-and a call that needs a verdict meanwhile waits for at most one of these requests.
+"""Pause in seconds between the requests of a comparison, which asks for each channel. 3,000 calls take half a minute. A
+call that needs a verdict during this time waits for at most one of these requests.
 """
 BETWEEN_ENDS_S: Final = 0.003
 """Pause between the ends of calls of suspended numbers, in seconds. Asterisk works on each end for some milliseconds
-after its answer, and must serve new calls meanwhile.
+after its answer, and must also serve new calls.
 """
 NEXT_END_S: Final = 0.5
-"""Time for which the next end waits for Asterisk's answer to the previous one. A channel that does not answer delays
-the others no longer than this.
+"""Time for which the next end waits for Asterisk's answer to the previous one. So a channel that does not answer delays
+the others by at most this time.
 """
 LAST_LINE_S: Final = 2.0
 """Time after the end of its channel in which the last journal line of a call may arrive."""
@@ -107,7 +107,7 @@ class AriApplication:
                 task.cancel()
 
     async def leave(self, ari: Ari) -> None:
-        """Leave for good, and release channels that enter meanwhile. Such channels would wait for this service, and
+        """Leave for good, and release channels that still enter. Such channels would wait for this service, and
         Asterisk would keep the application as long as they wait.
         """
         try:
@@ -200,7 +200,7 @@ class AriApplication:
         """Have Asterisk end the calls whose number is now suspended, and wait until it has been asked to end each of
         them.
 
-        Returns False if a hand-over left out calls; the next instance ends them.
+        Returns False if a hand-over began before all were asked; the next instance ends the other calls.
         """
         hand_overs = self._hand_overs
         with contextlib.suppress(TimeoutError):

@@ -67,8 +67,8 @@ class Ari(Protocol):
         """The ids of the channels that wait in the application. None if Asterisk no longer has the application, because
         no connection has it and no channel waits in it.
 
-        Works even after this connection was replaced or has left. Raises AriUnavailable, and AriRefused for another
-        error.
+        Works even after another connection took over, or after `leave`. Raises AriUnavailable, and AriRefused for
+        another error.
         """
         ...
 

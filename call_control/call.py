@@ -78,9 +78,9 @@ class Call:
         """True if a further leg of this call needs no sound, because this call, or the one that it is chained from,
         plays it.
 
-        If the sound of this call has ended, only a transfer can have made the leg, and the new party has heard none.
-        The end of another node's sound is not known here; the hook names this call only for a leg that is not answered
-        yet.
+        If the sound of this call has ended, only a transfer can have made the leg, and the new party has heard no
+        sound. The end of another node's sound is not known here; the hook names this call only for a leg that is not
+        answered yet.
         """
         if self.decision.profiles:
             return self.sounded_at is None

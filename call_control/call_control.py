@@ -103,7 +103,7 @@ class CallControl:
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
     braking: CallBrake | None = None
-    """The brake on the path of calls; None if the brake is off."""
+    """The brake; None if it is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
     """True if the ledger knows a call. Called only for channels that may be older than the range of `_closed`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

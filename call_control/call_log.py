@@ -1,7 +1,7 @@
 """One line of the log for each call that is over. The lines are written together once a second.
 
 Writing a single line while a call is served takes several times as much processor time as writing it together with
-others, because its code and data have left the processor's cache since the last line.
+others, because the code and the data are no longer in the processor's cache.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Chains of calls over several nodes: the tokens of our calls to other nodes, and those of their calls to us."""
+"""Chains of calls over several nodes: tokens for this node's calls to other nodes, and of their calls to this node."""
 
 from __future__ import annotations
 

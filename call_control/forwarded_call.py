@@ -83,9 +83,9 @@ def forwarded_call(
 
 
 def call_that_came_back(request: Request, numbers: RequestNumbers, calls: Iterable[Call], now: datetime) -> Call | None:
-    """The call that came back from the network by a trusted trunk (`policy.diversion_trunks`); None if none did.
+    """The call that came back from the network by a trusted trunk (`policy.diversion_trunks`); None if no call did.
 
-    The hook reads `diverting` from no other channel.
+    The hook reads `diverting` only from calls over such trunks.
     """
     if not request.diverting or not numbers.forwarding.known:
         return None
@@ -97,7 +97,7 @@ def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: date
     """True if a leg that names `diverting` is `call` on its way back. That call must play a sound itself, have the same
     numbers and have been decided a moment ago; and no other leg of it may have come back.
 
-    A header can name any call. Without these conditions a stranger's call could be left without a sound.
+    A header can name any call. Without these conditions, a stranger's call could get no sound.
     """
     return (
         bool(call.decision.profiles)

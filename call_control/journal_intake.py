@@ -21,8 +21,8 @@ from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, fits_ca
 log = logging.getLogger(__name__)
 
 LATE: Final = timedelta(seconds=30)
-"""Longest delay of a line after its own time. The hook dates a decision by its request, and may wait 13 s for a
-verdict. Only the decision on an emergency call is written later: at the end of the call.
+"""Longest delay of a line after its own time. The hook gives a decision the time of its request, and may wait 13 s for
+a verdict. Only the decision on an emergency call is written later: at the end of the call.
 """
 
 Times = Mapping[str, datetime]

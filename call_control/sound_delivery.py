@@ -93,7 +93,7 @@ class PlayedSound:
 def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: float | None = None) -> PlayedSound:
     """The party's sound of `duration_ms`: played to its end or not, and the sign of that.
 
-    `called_ms` is the length of the called party's sound; None if that party was to hear none.
+    `called_ms` is the length of the called party's sound; None if that party was to hear no sound.
     """
     match line.played:
         case Played.DIAL if party is Party.CALLED:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 _DIGEST: Final = hashlib.sha256().digest_size
 _PIECE: Final = 2**18
-"""Octets of an array that are copied at once. No other thread runs during such a copy, so an event loop waits."""
+"""Octets of an array that are copied in one step. No other thread runs during such a copy, so an event loop waits."""
 _LENGTH: Final = 8
 """Octets of the field at the beginning of the body, which has the length of the text."""
 
@@ -49,8 +49,8 @@ def unpacked_table(
     """The head, the lines and the arrays that `packed_table` has packed. Raises ValueError if `packed_table` has not
     made `octets`.
 
-    The caller reads the lines and the arrays one by one, so that other threads run meanwhile. `what` is the kind of
-    table, for the error.
+    The caller reads the lines and the arrays one by one, so that other threads can run. `what` is the kind of table,
+    for the error.
     """
     begin = len(magic) + _DIGEST
     body = memoryview(octets)[begin:]

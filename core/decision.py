@@ -375,7 +375,7 @@ def suspended(
     remembered: Remembered = NOTHING_REMEMBERED,
     own_stops: OwnStops | None = None,
 ) -> Suspension | None:
-    """The first suspension that is in force for one of the numbers; None if there is none. The association's
+    """The first suspension that is in force for one of the numbers; None if no suspension is. The association's
     suspensions come before the operator's own.
     """
     # `remembered` is read from Asterisk's file, which has the operator's own too; the source that says so comes first.

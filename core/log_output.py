@@ -119,7 +119,7 @@ class JsonFormatter(logging.Formatter):
 
 class LogWriter(Protocol):
     def write(self, record: logging.LogRecord) -> None:
-        """Write the record, and return when that is done, however long it takes."""
+        """Write the record, and return when that is done, even if it takes long."""
 
     def close(self) -> None: ...
 

@@ -43,7 +43,7 @@ _LONG_PREFIX = re.compile(f"0{LONG_AREA}")
 SUBSCRIBER = f"({LONG_AREA}[0-9]{{8}}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{{7}})"
 """A complete Japanese number without the leading 0."""
 JAPANESE = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
-"""A Japanese number with or without the leading 0, or with 81, perhaps followed by the 0."""
+"""A Japanese number with or without the leading 0, or with 81, which the 0 may follow."""
 ABROAD = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
 """A number of another country, which needs its international prefix."""
 EMERGENCY_DIGITS = "^(([+]|00|010)81)?(18[46])?11[089]#?$"

@@ -118,7 +118,7 @@ def is_japanese() -> bool:
 
 
 def translate_libraries() -> None:
-    """Make our catalogue available to the libraries of the command line, which use `gettext` themselves."""
+    """Make idtone's catalogue available to the libraries of the command line, which use `gettext` themselves."""
     if is_japanese():
         gettext.bindtextdomain(DOMAIN, str(_folder()))
         gettext.textdomain(DOMAIN)

@@ -147,7 +147,7 @@ class Verdict:
 
 
 CHAINED: Final = "-"
-"""The word in place of a MAC. It is shorter, so that the hook can tell them apart."""
+"""The word in place of a MAC. It is shorter, so that the hook can distinguish the two."""
 NO_VERDICT: Final = "v:none"
 """The extension at which a called party's channel continues without a verdict."""
 VERDICT_VARIABLE: Final = "IDTONE_VERDICT"

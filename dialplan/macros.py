@@ -110,7 +110,7 @@ _BEGINS: Final = re.compile(r"@([a-z]+)\{")
 
 
 def expand(source: str) -> str:
-    """The source with its own macros expanded. Those for settings are left."""
+    """The source with its own macros expanded. Macros for settings are kept."""
     text = _CONTINUED.sub("", source)
     for name, value in TEXTS.items():
         text = text.replace(name, value)

@@ -16,8 +16,9 @@ from .validation_rules import never_originates_faults, signed_faults, suspension
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The functions for one kind of file. `differences` takes the old and the new document, and perhaps a `Say`. `head`
-    returns the part of a document with the fields `stamp`, which differ in each edition; `lists` names its lists.
+    """The functions for one kind of file. `differences` takes the old and the new document, and optionally a `Say`.
+    `head` returns the part of a document with the fields `stamp`, which differ in each edition; `lists` names its
+    lists.
     """
 
     model: type[Model]

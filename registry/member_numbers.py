@@ -85,7 +85,7 @@ class MemberNumbers:
             self._joined.pop(member, None)
 
     def is_held_by(self, member: str, span: NumberSpan) -> bool:
-        """True if the member holds all numbers of the span, though perhaps at different times."""
+        """True if the member holds all numbers of the span, even if at different times."""
         if member not in self._joined:
             self._joined[member] = self._joined_of(member)
         firsts, lasts = self._joined[member]

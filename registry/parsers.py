@@ -97,8 +97,8 @@ class _Members(list[Any]):
         self.clear()
 
     def end(self, read: object) -> list[Member]:
-        """The members that have logs, after the rest was taken. `read` is the file's value of `members`, which must be
-        this list. Raises as `_take` does.
+        """The members that have logs, after all other parts were moved elsewhere. `read` is the file's value of
+        `members`, which must be this list. Raises as `_take` does.
         """
         if read is not self:
             raise LookupError("it is no list")

@@ -43,7 +43,8 @@ FAULTS: Final = 3
 
 
 def compile_in_process(registry: Path, name: str) -> Compiled:
-    """The registry in a verified file, compiled now or earlier, beside the file. The faults show `name` as the file.
+    """The compiled form of the registry in a verified file. It is kept beside the file, and made now if it is missing.
+    Faults name the file `name`.
 
     Raises DocumentError with every fault, and TrustError if it cannot be compiled.
     """
@@ -60,7 +61,7 @@ def is_compiled(registry: Path) -> bool:
 
 
 def compiled_earlier(registry: Path) -> Compiled | None:
-    """The registry that was compiled beside its file; None if there is none, or another version compiled it."""
+    """The compiled registry beside its file; None if it is missing, or if another version compiled it."""
     return _earlier(registry, registry_form.unpack)
 
 

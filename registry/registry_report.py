@@ -183,7 +183,7 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
 
 
 def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = None) -> ChainReport:
-    """The report of one wholesale chain. `lasts` is how long a check stays valid (`policy.chain_check`)."""
+    """The report of one wholesale chain. A check stays valid for `lasts` (`policy.chain_check`)."""
     return ChainReport(
         numbers=masked(read_span(chain.numbers)),
         holder=chain.links[0].wholesaler,

@@ -84,7 +84,7 @@ class Source(Protocol):
         ...
 
     def refresh(self) -> bool:
-        """Look for a newer generation; True if one was taken. Blocks, so call it from a worker thread."""
+        """Look for a newer generation; True if one is now in use. Blocks, so call it from a worker thread."""
         ...
 
     def is_latest(self) -> bool:
@@ -129,7 +129,7 @@ class SignedSource:
         self.taken: datetime | None = None
 
     def refresh(self) -> bool:
-        """Look for a newer generation, at most every `poll_s` seconds; True if one was taken.
+        """Look for a newer generation, at most every `poll_s` seconds; True if one is now in use.
 
         For the first call the cached generation is enough, so that a start does not wait for an unreachable source.
         """
@@ -376,7 +376,7 @@ class FileSource:
         return identity(self._path) == self._seen
 
     def refresh(self) -> bool:
-        """Read the file if it has changed; True if a new generation was taken.
+        """Read the file if it has changed; True if a new generation is now in use.
 
         Without a change it takes one `stat`. Blocks while reading, so call it from a worker thread.
         """

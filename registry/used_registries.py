@@ -91,7 +91,7 @@ class UsedRegistries:
         self._remove_old()
 
     def _remove_old(self) -> None:
-        """Remove registries whose successor came longer ago than `kept`, and files that no other registry has."""
+        """Remove registries whose successor is older than `kept`, and files that belong to no other registry."""
         if self._kept is None:
             return
         before = time.time() - self._kept.total_seconds()
@@ -115,8 +115,8 @@ class UsedRegistries:
 
     def latest(self) -> UsedRegistry | None:
         """The registry with the largest version; among equal versions, the one that came last. The version counts
-        first, because a restored folder has other times. None if there is none. Raises TrustError if one is damaged or
-        cannot be read.
+        before the time, because the files of a restored folder have new times. None if there is none. Raises TrustError
+        if one is damaged or cannot be read.
         """
         try:
             came = {path.stem: path.stat().st_mtime_ns for path in self._folder.glob("*.json")}

@@ -72,7 +72,7 @@ class Loaded:
     stops: StopsInUse = field(kw_only=True)
     """The suspensions by the operator."""
     restore: Callable[[], object] = field(kw_only=True, default=lambda: None)
-    """Restores damaged sound files, as many as possible. Raises ToneError, which names the others."""
+    """Restores as many damaged sound files as possible. Raises ToneError with the names of the others."""
     hook: str | None = None
     """The digest of the hook that these settings need; None if it cannot be made."""
 

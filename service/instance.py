@@ -301,7 +301,7 @@ class Instance:
         return [asyncio.create_task(watch.run()) for watch in watches]
 
     def _refresh(self, refresh: Callable[[], None]) -> None:
-        """Put a changed registry to use, and tell other nodes at once. Blocks, and raises what `refresh` raises."""
+        """Put a changed registry to use, and inform other nodes at once. Blocks, and raises what `refresh` raises."""
         before = self._loaded.source.current
         try:
             refresh()

@@ -3,8 +3,8 @@
 No call waits for it. Decisions use `StopsInUse`; Asterisk gets the numbers in `fallback.conf`. A suspension is in force
 when both have it. If the association suspends the number itself, its suspension takes over.
 
-The nodes of a fleet stop together. This node's suspensions are sealed in its state in PostgreSQL (`node_state`), and
-those of the others are taken over into the file (`fleet_suspensions`).
+The nodes of a fleet stop together. This node's suspensions are sealed in its state in PostgreSQL (`node_state`). Those
+of the other nodes are added to the file (`fleet_suspensions`).
 """
 
 from __future__ import annotations

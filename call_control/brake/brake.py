@@ -122,7 +122,7 @@ class Brake:
         self._raised: dict[str, Subject] = {}
         """Token → a subject with a step that has called since this process began."""
         self._awaited: dict[str, Hold] = {}
-        """Token → the step of a subject that has not called since this process learnt of it."""
+        """Token → the step of a subject that has not called since this process received the step."""
         self._released: dict[str, float] = {}
         """Token → the time of its last release."""
         self._kept: dict[str, dict[str, Any]] = {}

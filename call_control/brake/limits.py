@@ -57,7 +57,7 @@ class LineKind(StrEnum):
 
 
 class Signal(IntEnum):
-    """A counted quantity. The first ones have windows of a minute, the others of an hour (`windows`)."""
+    """A counted quantity. The first signals have windows of a minute, the others of an hour (`windows`)."""
 
     CALLS = 0
     PRESENTED = 1
@@ -155,8 +155,8 @@ SURGE_LINES: Final = 3
 """
 SURGE_ONE_IN: Final = 4
 SURGE_S: Final = 6 * 3600.0
-"""Time without enough marked lines after which a surge ends, in seconds. In the evening few lines are left to show that
-it continues.
+"""Time without enough marked lines after which a surge ends, in seconds. In the evening, only few lines call and show
+that the surge continues.
 """
 LEAST_PACE: Final = 4
 """Minimum pace of a slowed line, as a fraction of the floor of its calls in a minute."""

@@ -128,5 +128,5 @@ def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
 
 
 def _name_of(key: bytes) -> str:
-    """A name that tells keys apart, and reveals nothing about them."""
+    """A name by which keys can be distinguished, and that reveals nothing about them."""
     return hashlib.sha256(b"name\0" + key).hexdigest()[:16]

@@ -103,9 +103,9 @@ class PolicySettings(Model):
     suspended_calls: SuspendedCalls = SuspendedCalls.HANG_UP
     own_suspensions: OwnSuspensions = OwnSuspensions.ONE_PERSON
     contract_end: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=30)
-    """Time from a stop by `idtone suspend` until the contract must be ended. The term is ours; no law sets it."""
+    """Time from a stop by `idtone suspend` until the contract must be ended. No law sets this term."""
     contractor_report: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=14)
-    """Time from such a stop until the contractor must be reported. This term is ours too."""
+    """Time from such a stop until the contractor must be reported. No law sets this term either."""
     refuse_cause: Annotated[int, Field(ge=1, le=127)] = CALL_REJECTED
     registry_stale: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     notify: NotifySettings = NotifySettings()

@@ -475,7 +475,7 @@ def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -
 
 
 def _overrides(environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """The values from the environment. Raises DocumentError for unknown variables with our prefix."""
+    """The values from the environment. Raises DocumentError for unknown variables with idtone's prefix."""
     names = {variable_name(location): location for location in locations()}
     ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name not in _NO_SETTINGS}
     if unknown := ours.keys() - names.keys():

@@ -414,7 +414,7 @@ def counted(count: int, what: str) -> Message:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show on standard error, if that is a terminal, that work is in progress."""
+    """Show that work is in progress, on standard error if it is a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return

@@ -1,4 +1,4 @@
-"""Typer's commands and groups with our help and our usage errors, in the language of the environment."""
+"""Typer's commands and groups with idtone's help and usage errors, in the language of the environment."""
 
 import shutil
 import sys

@@ -54,7 +54,7 @@ class LinesSource:
         return self.current if isinstance(self.current, LinesIndex) else None
 
     def refresh(self) -> bool:
-        """Read the source if it is time, or if the file has changed; True if a new edition was taken.
+        """Read the source if it is time, or if the file has changed; True if a new edition is now in use.
 
         Blocks, so call it from a worker thread. The first call takes the edition in the cache if the source is a
         database, or if the file is unchanged or unusable.

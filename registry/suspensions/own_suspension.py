@@ -90,8 +90,8 @@ class Act(Model):
 
 
 class Duty(Model):
-    """A duty. `due` is a day in Japan, and counts to its end. `on` is the day on which the duty was done, and
-    `document` proves it.
+    """A duty. `due` is the last day (in Japan) for it. `on` is the day on which the duty was done, and `document`
+    proves it.
     """
 
     kind: DutyKind
@@ -203,7 +203,7 @@ class OwnSuspension(Model):
 
     @property
     def is_open(self) -> bool:
-        """True if there is something left to do, or if calls are refused."""
+        """True if something must still be done, or if calls are refused."""
         waits = self.stops or self.state is SuspensionState.ASKED or (self.lifted is not None and self.over is None)
         return waits or bool(self.open_duties())
 

@@ -149,8 +149,8 @@ class PublicationClient:
         fetch: FetcherInterface | None = None,
         used_for: timedelta | None = None,
     ) -> None:
-        """`root` is the file with the association's root metadata; `cache` is a folder for this purpose alone.
-        `used_for` is how long evidence may show a registry after its last use; None: without limit.
+        """`root` is the file with the association's root metadata; `cache` is a folder for this purpose alone. Evidence
+        may show a registry until `used_for` after its last use; None means for ever.
         """
         self._root = root
         self.source = source
@@ -164,8 +164,8 @@ class PublicationClient:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the cache between `update` and `keep`. No other program fetches meanwhile, keeps an older generation
-        after a newer one, or removes files that are being read. Raises TrustError.
+        """Lock the cache between `update` and `keep`. So no other program can fetch during this time, keep an older
+        generation after a newer one, or remove files that are being read. Raises TrustError.
         """
         self._refuse_root()
         with contextlib.ExitStack() as locking:
@@ -302,7 +302,8 @@ class PublicationClient:
     def master(self, tone: str, folder: Path) -> Path:
         """Fetch the published master of a sound into `folder`.
 
-        Raises TrustError, also if no master is published because the association hands it out in another way.
+        Raises TrustError. It does so too if the association hands out the master in another way and does not publish
+        it.
         """
         with self._explained():
             updater = self._refreshed()
