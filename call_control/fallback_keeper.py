@@ -168,7 +168,7 @@ class FallbackKeeper:
         return end is not None and end.origin == wanted and end.usable == self._usable.digest
 
     def has_suspensions_of(self, registry: FallbackRegistry | None) -> bool:
-        """True if the file has all suspensions of this registry; with None, if there is nothing wrong with the file."""
+        """True if the file has all suspensions of this registry. Without a registry: True if there is no `trouble`."""
         is_latest = registry is None or (registry is self._registry and self._stops().digest == self._stopped)
         return not self.trouble and is_latest
 

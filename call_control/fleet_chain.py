@@ -92,7 +92,7 @@ class FleetChain:
 
 
 def _sender(token: ChainToken | None) -> str:
-    """The node that a token names, for the log. A forged token could name a telephone number; the node is unknown
-    then.
+    """The name of the sending node in a token, for the log. It is not shown if it could be a telephone number from a
+    forged token.
     """
     return f"from node {token.node}" if token and not holds_number(token.node) else "from an unknown node"

@@ -1,4 +1,4 @@
-"""The call that a request describes: its numbers, its trunks, and the call that it is a leg of."""
+"""The call that a request describes: its numbers, its trunks, and the earlier call that it is a leg of."""
 
 from __future__ import annotations
 

@@ -16,8 +16,7 @@ from typing import Final
 PART: Final = 64 * 1024
 """Octets per read."""
 QUIET_S: Final = 5.0
-"""Seconds since its last write after which a file counts as closed, if the kernel cannot tell whether it is open for
-writing.
+"""Seconds without a write after which a file counts as closed, if the kernel does not know if it is open for writing.
 """
 
 

@@ -87,7 +87,7 @@ class SoundFiles:
         self._read: dict[Path, tuple[FileState, bool]] = {}
         """The state of each file at the last reading, and whether its stamp would show a later change."""
         self._since_s: dict[Path, float] = {}
-        """The damaged files, with the time at which that was first seen, by the monotonic clock."""
+        """The damaged files, with the time (of the monotonic clock) at which the damage was first seen."""
         self._folders: dict[Path, tuple[int, frozenset[tuple[Path, Stamp | None]]]] = {}
         """The change time of each folder, and the files in it, besides the sounds' own, that Asterisk can open
         instead.

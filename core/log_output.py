@@ -25,7 +25,7 @@ JOURNALD: Final = Path("/run/systemd/journal/socket")
 MOST_WAITING: Final = 10_000
 """Maximum number of records that may wait to be written: one minute's records at 150 calls a second, some megabytes."""
 CLOSE_WITHIN_S: Final = 5.0
-"""Time in seconds for which the program waits for them at its end."""
+"""Time in seconds for which the program, at its end, waits until its records are written."""
 STANDARD_ERROR: Final = 2
 BUFFER: Final = 2**20
 """Send buffer for journald, in bytes; the kernel may allow less."""

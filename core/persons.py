@@ -58,7 +58,7 @@ class Person:
 
 
 def console_person(name: str) -> Person:
-    """The person who is signed in, by this name, to the web console that runs here."""
+    """The person who is signed in under this name to the web console on this machine."""
     return Person(os.getuid(), name, AccountKnownBy.CONSOLE)
 
 

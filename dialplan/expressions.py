@@ -85,7 +85,7 @@ them too would take a tenth of a second at each start of the service.
 
 @functools.cache
 def other_digits_pattern() -> str:
-    """A pattern for the digits of all scripts but ASCII, and for three kanji digits in a row, in URI encoding."""
+    """A pattern, in URI encoding, for the digits of all scripts except ASCII, and for three kanji digits in a row."""
     digits = filter(str.isdigit, map(chr, range(0x80, _SCRIPTS_END)))
     starts = sorted({_encoded(digit)[:-1] for digit in digits})
     kanji = "|".join(map(_encoded, "〇零一二三四五六七八九壱弐参"))

@@ -171,7 +171,7 @@ def _suspended(entry: SuspensionEntry, say: Say) -> str:
 def _by_numbers(
     what: str, old: Iterable[_OfNumbers], new: Iterable[_OfNumbers], words: Callable[[_OfNumbers], str], say: Say
 ) -> Iterator[str]:
-    """The differences between the entries of a list. Entries with the same numbers count as the same entry."""
+    """The differences between two editions of a list. Entries with the same numbers count as the same entry."""
     before, after = ({read_span(entry.numbers): entry for entry in each} for each in (old, new))
     for span, entry in before.items():
         if span not in after:

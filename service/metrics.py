@@ -122,7 +122,7 @@ class Observed:
 
 Value = float | Durations
 Values = Value | Mapping[tuple[str, ...], Value] | None
-"""One value, or one for each combination of the labels' values; None if there is none."""
+"""One value, or one for each combination of the labels' values; None without a value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,8 +274,8 @@ class Brake:
         return now_s < self._surge_until_s
 
     def _look_for_surge(self, now_s: float) -> None:
-        """Begin or continue a surge if enough known lines are marked. A surge ends the slowing of lines that it
-        allows.
+        """Begin or continue a surge if enough known lines are marked. A surge ends the slowing of lines whose counts
+        are below its raised limits.
         """
         marked = sum(
             each.kind is SubjectKind.ENDPOINT and each.is_marked_by_volume and each.is_large(now_s)

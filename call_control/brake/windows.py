@@ -23,9 +23,8 @@ _PART: Final = (1 << 64) // BITS
 
 
 class Positions:
-    """The positions of numbers in bitmaps, by a key of 24 octets or more. They are made by multiplications with odd
-    secrets and a shift between them, so that consecutive numbers are spread like others (a sum alone would not do
-    that).
+    """The positions of numbers in bitmaps, by a key of 24 octets or more. Multiplications by odd secrets, with shifts
+    between them, spread consecutive numbers like others. A sum alone would not.
     """
 
     def __init__(self, key: bytes) -> None:

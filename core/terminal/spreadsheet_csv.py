@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) for spreadsheets: no text is taken for a formula."""
+"""CSV (RFC 4180) in which spreadsheets find no formulas."""
 
 import csv
 import io
