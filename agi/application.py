@@ -2,7 +2,7 @@
 
     decide  from the caller's channel, or the called party's under the operator's own Dial(): returns the verdict
 
-Asterisk then writes the journal alone, so a decided call survives a crash of the service.
+Asterisk then writes the journal without the service, so a decided call survives a crash of the service.
 """
 
 import hmac
@@ -39,7 +39,7 @@ class AgiApplication:
         return await self._decide(hook_request)
 
     async def _decide(self, request: Request) -> dict[str, str]:
-        """Return the verdict only when the decision survives this process: Asterisk acts on the verdict without us."""
+        """Return the verdict after the decision is stored, because Asterisk then acts without the service."""
         if self._calls.retiring:
             return {}
         try:

@@ -20,7 +20,7 @@ res_agi.c is 2048 in older versions and 8192 in 22.10.
 """
 LONGEST_RESPONSE: Final = 16384
 HANGUP: Final = b"HANGUP\n"
-"""The line that Asterisk sends once, at any time, when the channel hangs up. It still answers and sets variables
+"""The line that Asterisk sends once, at any time, when the channel hangs up. Asterisk still executes commands
 afterwards.
 """
 
@@ -64,9 +64,7 @@ class _Line:
 
 
 class AgiCodec:
-    """AGI's commands as bytes, and Asterisk's responses to them, by pyst2. Nothing is kept from one call to the
-    next.
-    """
+    """Encodes AGI commands and reads Asterisk's responses, with pyst2. It has no state."""
 
     def __init__(self) -> None:
         # Without its constructor, which installs the signal handler and reads standard input.
@@ -99,7 +97,7 @@ class AgiCodec:
         return self._command("EXEC", "Log", f"WARNING,{message}")
 
     def response(self, line: bytes) -> AgiResponse:
-        """The response in a line. Raises AgiError if it is none, or if Asterisk refuses the command."""
+        """The response in a line. Raises AgiError if the line is not a response, or if Asterisk refuses the command."""
         if len(line) > LONGEST_RESPONSE or not _RESPONSE.fullmatch(line):
             raise AgiError("Asterisk's response is malformed")
         try:
@@ -122,7 +120,7 @@ class AgiCodec:
         return AgiResponse(code, result, data)
 
     def executed(self, line: bytes, result: str) -> bool:
-        """True if Asterisk executed a command, by its response; False if the channel hung up.
+        """True if the response says that Asterisk executed the command; False if the channel hung up.
 
         Raises AgiError for a result other than `result`.
         """

@@ -4,14 +4,14 @@ Each line has one field (`agi_request: agi://127.0.0.1/decide`), and a blank lin
 not escape values. A caller's texts can contain line breaks (PJSIP decodes `%0d%0a`), also in the name of a Local
 channel. But Asterisk 20 to 22 send the fields in one fixed order (`launch_netscript` and `setup_env` in res_agi.c).
 This module accepts only that order, so an injected field takes the place of another one and is noticed. A line that is
-no field continues the value of the unused field before it. Two injections are detected by other modules:
+not a field belongs to the value of the unused field before it. Two injections are detected by other modules:
 
 - A name can contain a whole environment with its blank line. Asterisk's own remaining lines then come where a response
   is expected, so `server` waits for the response to a first command.
 - A line break in the last argument can add further arguments. An entry point takes a fixed number of them.
 
-Only used values are checked: they must be UTF-8 without control characters. If all values were checked, a caller could
-make another one invalid, and the call would get no verdict.
+Only the values that the service uses are checked: they must be UTF-8 without control characters. If all were checked, a
+caller could make an unused one invalid, and the call would get no verdict.
 """
 
 import re
@@ -58,7 +58,7 @@ _USED: Final = {
     "agi_network_script": rb"[A-Za-z0-9_.-]{1,64}",
     "agi_uniqueid": rb".{1,149}",
 }
-"""Used fields besides the arguments → the pattern of the value."""
+"""Pattern for the value of each used field, besides the arguments."""
 _FIELD: Final = b"agi_"
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
@@ -121,7 +121,7 @@ def read_fields(block: bytes, *, network: bool) -> dict[str, bytes]:
 
 
 def _lines(block: bytes, known: int) -> list[bytes]:
-    """The lines of the fields. Each of the first `known` ones also has the lines after it that are no fields."""
+    """The fields as lines. Among the first `known` ones, a line that is not a field is added to the field before it."""
     found: list[bytes] = []
     for line in block.split(b"\n"):
         if found and len(found) <= known and not line.startswith(_FIELD):

@@ -1,12 +1,12 @@
-"""Plain AGI: Asterisk runs a program for each request, which relays it to the service and relays the answer back.
+"""Plain AGI: for each request, Asterisk runs a program that relays the request to the service and the answer back.
 
 It is for a PBX whose policy forbids AGI over a network, or whose service listens on a Unix socket. Asterisk puts the
 arguments of `AGI(program,…)` on the program's command line, where every user of the machine can read them. So a
 telephone number stays in a channel variable: the command line has the variable's name, and the relay reads its value
 from the channel.
 
-To the service the relay behaves like Asterisk. To Asterisk it passes on only the commands that the service uses.
-Otherwise another program that listens at the service's address could make Asterisk execute any command.
+To the service the relay behaves like Asterisk. To Asterisk, it relays only the commands that the service uses.
+Otherwise another program at the service's address could make Asterisk execute any command.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class _HungUp(Exception):
 
 
 class Relay:
-    """One conversation with Asterisk. It writes to `asterisk` and reads from the file descriptor `output`."""
+    """One conversation with Asterisk. It reads from `asterisk` and writes to the file descriptor `output`."""
 
     def __init__(self, asterisk: asyncio.StreamReader, output: int) -> None:
         self._asterisk = asterisk

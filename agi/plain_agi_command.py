@@ -1,7 +1,7 @@
 """`idtone-agi`: the program that Asterisk runs for AGI(), to reach the service over a Unix socket.
 
-Asterisk starts it for each request. So it reads no settings, and imports Typer only for a person's help and errors:
-each of them takes several times as long as all that a request needs.
+Asterisk starts it for each request. Reading settings or importing Typer takes several times as long as a request. So it
+reads no settings, and imports Typer only to show help or an error to a person.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from .environment import LONGEST
 from .plain_agi import VARIABLE, Relay
 
 UNUSABLE: Final = 2
-"""The exit code for wrong use, as of all commands (`core.terminal.command_line`)."""
+"""The exit code for wrong use, the same for all commands (`core.terminal.command_line`)."""
 _UNIX: Final = "unix:"
 _NUMBER: Final = re.compile(r"(?:\+81|81|0)[0-9]{9,10}")
 
@@ -29,7 +29,7 @@ def main() -> None:
     """Entry point of the `idtone-agi` command."""
     listen, *request = sys.argv[1:] or [""]
     if not listen.startswith(_UNIX) or not request:
-        from .plain_agi_usage import main as explain
+        from .plain_agi_help import main as explain
 
         explain()
         return
@@ -43,7 +43,8 @@ def main() -> None:
 def relay_request(listen: str, entry: str, *arguments: str) -> None:
     """Relay the request of the Asterisk that runs this program to the service at `listen`, a value of `agi.listen`.
 
-    Raises UsageError if somebody else runs it, or with a number among the arguments; AgiError if there is no answer.
+    Raises UsageError if a person runs it or if an argument is a telephone number, and AgiError if the service does not
+    answer.
     """
     if not _is_pipe(sys.stdin):
         raise UsageError("only Asterisk can run this command, with AGI()")

@@ -1,15 +1,15 @@
 """A FastAGI server: Asterisk connects for each request of its dialplan, and the server answers with channel variables.
 
 FastAGI has neither passwords nor deadlines. Any user of the machine can open thousands of connections and send little
-or nothing, so the server sets deadlines. It answers a connection only after that has presented a call: a valid
-environment, directly followed by the response to a first command. After an injected environment, other lines come in
-place of that response.
+or nothing, so the server sets deadlines. It answers a connection only after the connection has presented a call: a
+valid environment, directly followed by the response to a first command. After an injected environment, other lines come
+in place of that response.
 
 If too many connections have not presented a call, the server closes the oldest one of the larger group: those that have
 not sent an environment, or those that have not responded to the command. Asterisk does both at once, so these are not
 Asterisk's connections.
 
-A connection that fails has set no variable, or only the first ones: the dialplan must check the last one.
+A connection that fails may have set only the first variables, so the dialplan must check the last one.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import AgiError
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.log_throttle import LogThrottle
-from idtone.core.logs import in_words, unexpected
 from idtone.core.translation import Message
 
 from .codec import HANGUP, AgiCodec
@@ -61,7 +61,7 @@ group counts.
 _QUEUE: Final = 4096
 """Maximum number of connections that the kernel queues for accept(), if net.core.somaxconn allows it."""
 _ACCEPTED_AT_ONCE: Final = 32
-"""Maximum number of connections to accept before the existing ones get their turn."""
+"""Maximum number of connections to accept before existing ones are served."""
 _OUT_OF_FILES_S: Final = 0.1
 
 
@@ -92,7 +92,8 @@ class FastAgiServer:
         self._codec = AgiCodec()
         self._presenting: dict[asyncio.Task[None], None] = {}
         self._proving: dict[asyncio.Task[None], None] = {}
-        """Connections that must still respond to the first command. Both dicts are in the order of arrival."""
+        """Connections that must still respond to the first command. Like `_presenting`, it is in the order of arrival.
+        """
         self._answering: set[asyncio.Task[None]] = set()
         self._throttle = LogThrottle(log, "an AGI connection was closed")
 
@@ -192,7 +193,7 @@ class FastAgiServer:
             writer.transport.abort()
 
     async def _presented(self, asterisk: _Asterisk) -> AgiRequest | None:
-        """The request, after the connection has presented its call; None if the channel hung up before."""
+        """The request of a connection that presents its call; None if the channel hangs up first."""
         task = asyncio.current_task()
         assert task
         try:
@@ -252,7 +253,7 @@ class _Asterisk:
         self._writer = writer
         self._codec = codec
         self._hung_up = False
-        """True if the line HANGUP has come, which Asterisk sends once."""
+        """True after the line HANGUP, which Asterisk sends once."""
 
     async def environment(self) -> bytes:
         return await self._read(b"\n\n", f"the environment is longer than {LONGEST} octets")

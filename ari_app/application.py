@@ -22,7 +22,7 @@ from idtone.call_control.request import Request
 from idtone.core.calls import Reason
 from idtone.core.decision import CALL_REJECTED
 from idtone.core.errors import AriError, AriRefused, AriUnavailable, JournalError, LedgerError
-from idtone.core.logs import call_extra, in_words, unexpected
+from idtone.core.log_output import call_extra, in_words, unexpected
 from idtone.core.settings.settings import Interface
 from idtone.core.translation import Message
 
@@ -33,19 +33,19 @@ log = logging.getLogger(__name__)
 
 RECONCILE_EVERY_S: Final = 300.0
 """Pause between two comparisons of the calls in progress with Asterisk's channels, in seconds. Each new connection
-makes a further comparison.
+starts one more.
 """
 BETWEEN_CHANNELS_S: Final = 0.004
-"""Pause between the requests of a comparison, one for each channel, in seconds. 3,000 calls take half a minute, and a
-call that needs a verdict meanwhile waits for at most one of these requests.
+"""Pause in seconds between the requests of a comparison, which asks for each channel. 3,000 calls take half a minute. A
+call that needs a verdict during this time waits for at most one of these requests.
 """
 BETWEEN_ENDS_S: Final = 0.003
-"""Pause between the ends of calls of suspended numbers, in seconds. Asterisk is busy with each for some milliseconds
-after its answer, and new calls come meanwhile.
+"""Pause between the ends of calls of suspended numbers, in seconds. Asterisk works on each end for some milliseconds
+after its answer, and must also serve new calls.
 """
 NEXT_END_S: Final = 0.5
-"""Time for which the next end waits for Asterisk's answer to the previous one. A channel that does not answer delays
-the others no longer than this.
+"""Time for which the next end waits for Asterisk's answer to the previous one. So a channel that does not answer delays
+the others by at most this time.
 """
 LAST_LINE_S: Final = 2.0
 """Time after the end of its channel in which the last journal line of a call may arrive."""
@@ -58,7 +58,7 @@ GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.P
 
 
 class AriApplication:
-    """The application on one connection at a time. The calls continue without it."""
+    """The ARI application. It uses one connection at a time; calls continue without a connection."""
 
     def __init__(self, call_control: CallControl, read_journal: Callable[[], Awaitable[None]]) -> None:
         """`read_journal` returns when all existing lines of the journal have been read."""
@@ -83,7 +83,7 @@ class AriApplication:
 
     # -- one connection -----------------------------------------------------------------------------------------
 
-    async def attend(self, ari: Ari) -> None:
+    async def handle_events(self, ari: Ari) -> None:
         """Handle Asterisk's events until the connection breaks (raises AriUnavailable) or is replaced (returns)."""
         self._ari = ari
         self._not_ended.clear()
@@ -106,8 +106,8 @@ class AriApplication:
             for task in self._tasks:
                 task.cancel()
 
-    async def depart(self, ari: Ari) -> None:
-        """Leave for good, and release channels that enter meanwhile. Such channels would wait for this service, and
+    async def leave(self, ari: Ari) -> None:
+        """Leave for good, and release channels that still enter. Such channels would wait for this service, and
         Asterisk would keep the application as long as they wait.
         """
         try:
@@ -148,7 +148,7 @@ class AriApplication:
     # -- requests of the hook -----------------------------------------------------------------------------------
 
     def _enter(self, entered: events.Entered) -> None:
-        """Decide at once, because the journal may report the end of the call in the next moment."""
+        """Decide at once, because the journal may report the end of the call a moment later."""
         call = None if self._calls.retiring else self._decided(entered.arguments)
         if call is None:
             query = _without_verdict(entered)
@@ -168,9 +168,7 @@ class AriApplication:
             return None
 
     async def _answer(self, channel: str, call: Call | None, query: dict[str, str]) -> None:
-        """Send the verdict after the decision survives this process, because Asterisk acts on the verdict without the
-        service.
-        """
+        """Send the verdict after the decision is stored, because Asterisk then acts without the service."""
         if call and call.kept and not call.kept.done():
             await self._calls.wait_for(call.kept, KEPT_WITHIN_S)
         refused = await self._ask("POST", f"{channel_path(channel)}/continue", **query)
@@ -180,8 +178,8 @@ class AriApplication:
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
     def end_suspended(self) -> None:
-        """Have Asterisk end the calls whose number is now suspended, one after the other. If this fails for a call, a
-        later call of this function tries it again.
+        """Have Asterisk end the calls whose number is now suspended, one after the other. If this fails for a call, the
+        next run tries again.
         """
         if self._handing_over or (self._ending and not self._ending.done()):
             return
@@ -199,9 +197,10 @@ class AriApplication:
                 )
 
     async def end_all_suspended(self, within_s: float) -> bool:
-        """Have Asterisk end the calls whose number is now suspended, and wait until it was asked for each.
+        """Have Asterisk end the calls whose number is now suspended, and wait until it has been asked to end each of
+        them.
 
-        Returns False if a hand-over left out calls; the next instance ends them.
+        Returns False if a hand-over began before all were asked; the next instance ends the other calls.
         """
         hand_overs = self._hand_overs
         with contextlib.suppress(TimeoutError):
@@ -213,7 +212,7 @@ class AriApplication:
         return not self._handing_over and self._hand_overs == hand_overs
 
     async def _end_in_turn(self, calls: Sequence[Call]) -> None:
-        """End these calls, first those that Asterisk was not asked to end before."""
+        """End these calls one after the other. Calls that Asterisk has not been asked to end before come first."""
         for call in calls:
             if self._handing_over:
                 return
@@ -259,7 +258,7 @@ class AriApplication:
             await asyncio.sleep(RECONCILE_EVERY_S)
 
     async def _answer_waiting(self, ari: Ari) -> None:
-        """Answer the channels that were waiting for a service before this connection."""
+        """Answer the channels that have waited since before this connection."""
         for channel_id in await ari.waiting() or ():
             channel = await ari.channel(channel_id)
             if channel and channel.entered:
@@ -289,7 +288,7 @@ class AriApplication:
     # -- requests to Asterisk -----------------------------------------------------------------------------------
 
     def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        """Make a request without blocking the events."""
+        """Start a request as a task, so that events do not wait for it."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -324,5 +323,5 @@ def _continue_at(entered: events.Entered, extension: str) -> dict[str, str]:
 
 
 def _without_verdict(entered: events.Entered) -> dict[str, str]:
-    """Let the channel continue so that the hook uses its fallback."""
+    """The query for a channel that continues without a verdict: the hook uses its fallback."""
     return _continue_at(entered, dialplan.NO_VERDICT) if entered.arguments[:1] == ("own",) else {}

@@ -26,8 +26,8 @@ _CANDIDATE: Final = re.compile("[-~](?:rc|pre|beta|alpha)[0-9]")
 class AsteriskVersion:
     """A version: `22.10.1+dfsg`, `1:22.2.0~dfsg-1`, `certified-20.7-cert5`, `22.11.0-rc2`, `GIT-22-1a2b3c4`.
 
-    `numbers` is empty for a text that names no version. A build from Git has the number of its branch alone, because
-    its age is not known.
+    `numbers` is empty for a text that names no version. A build from Git has only the number of its branch, because its
+    age is not known.
     """
 
     numbers: Numbers

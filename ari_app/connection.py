@@ -29,7 +29,7 @@ APPLICATION: Final = "idtone"
 """The application's name in the dialplan's Stasis(idtone,…)."""
 REQUEST_TIMEOUT_S: Final = 5.0
 OPEN_WITHIN_S: Final = 2.0
-"""Time for opening a connection, in seconds. On a dead line it would never end."""
+"""Time for opening a connection, in seconds. On a dead line, it would take forever."""
 HEARTBEAT_S: Final = 1.0
 """Interval of pings in seconds. A WebSocket counts as broken if it does not answer one within half of it. The hook
 waits three seconds for a verdict; by then a new connection serves the calls that wait on a dead line or a frozen
@@ -43,7 +43,7 @@ all texts of its caller. These are a few SIP messages of 64 kB, and JSON can nee
 _CLOSES_WITHIN_S: Final = 0.05
 """Time for Asterisk to notice that a connection has closed."""
 _LOCKED_OUT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-"""Statuses after the password or the user's rights were changed."""
+"""HTTP statuses that mean that the password or the user's rights were changed."""
 
 Transport = Literal["auto", "websocket", "http"]
 
@@ -67,8 +67,8 @@ class Ari(Protocol):
         """The ids of the channels that wait in the application. None if Asterisk no longer has the application, because
         no connection has it and no channel waits in it.
 
-        Works even after this connection was replaced or has left. Raises AriUnavailable, and AriRefused for another
-        error.
+        Works even after another connection took over, or after `leave`. Raises AriUnavailable, and AriRefused for
+        another error.
         """
         ...
 
@@ -154,7 +154,7 @@ class AriConnection:
 
     @property
     def transport(self) -> str:
-        """A phrase for the log and for the state of the service, which translates it."""
+        """The transport in words, for the log and for the state of the service, which is shown translated."""
         return template("requests over the WebSocket") if self._over_websocket else template("requests over HTTP")
 
     # Asterisk builds a message of the WebSocket on the stack of a thread (`ast_websocket_write`) and dies of one that

@@ -116,7 +116,7 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Event]]] = {
 }
 
 EVENTS: Final = _READERS.keys()
-"""Events that Asterisk is asked to send. The filter applies to RESTResponse too; without it every request hangs."""
+"""Events that Asterisk is asked to send. The list must include RESTResponse, or every request hangs."""
 
 
 def read(text: str) -> Event | None:

@@ -33,8 +33,8 @@ until that one ends.
 """
 STAND_BY_POLL_S: Final = 0.5
 SUSPENDED_POLL_S: Final = 0.5
-"""Interval of looking for suspensions, in seconds. Together with the time to read a registry, calls of a suspended
-number end within two seconds.
+"""Interval in seconds between two looks for suspensions. Together with the time to read a registry, calls of a
+suspended number end within two seconds.
 """
 
 _CHECK_USER: Final = "check ari.user, ari.password_file and the user's rights in ari.conf"
@@ -102,7 +102,7 @@ class ApplicationRunner:
                     finally:
                         self.connection = None
                         if self._departing:
-                            await self._application.depart(ari)
+                            await self._application.leave(ari)
             except AriRefused as error:
                 self._throttle.log(logging.ERROR, f"{error}; {remedy(error)}")
             except AriError as error:
@@ -117,7 +117,7 @@ class ApplicationRunner:
 
     async def _attend(self, ari: AriConnection) -> None:
         self._again.clear()
-        attending = asyncio.create_task(self._application.attend(ari))
+        attending = asyncio.create_task(self._application.handle_events(ari))
         again = asyncio.create_task(self._again.wait())
         try:
             await asyncio.wait({attending, again}, return_when=asyncio.FIRST_COMPLETED)
@@ -148,8 +148,8 @@ class ApplicationRunner:
         self._lost_s.clear()
 
     async def _watch_suspensions(self) -> None:
-        """End calls of suspended numbers, independently of registry changes, because a suspension may start at its
-        date.
+        """End calls of suspended numbers even while the registry does not change, because a suspension can begin at a
+        later date.
         """
         while True:
             await asyncio.sleep(SUSPENDED_POLL_S)

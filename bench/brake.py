@@ -122,13 +122,13 @@ def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
         for attempt in customers.day(day):
             if attempt.at_s >= calm_s + CALM_EVERY_S:
                 calm_s = attempt.at_s
-                brake.calm(calm_s)
+                brake.lower_steps(calm_s)
             went, risen = offer(brake, attempt)
             calls, refused = calls + 1, refused + (not went)
             for hold in risen:
                 steps[hold.step.word] += 1
                 who[f"{hold.step.word} {hold.kind} {hold.label.rpartition('-')[0] or hold.label} {hold.signal}"] += 1
-        brake.calm(attempt.at_s + 3600)
+        brake.lower_steps(attempt.at_s + 3600)
         if day % 10 == 9:
             PROGRESS.print(f"day {day + 1}: {calls:,} calls, {dict(who)}")
     customer_days = sum(CUSTOMERS.values()) * days

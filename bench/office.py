@@ -54,7 +54,7 @@ application:
 """
 PARSE: Final = """\
 import pathlib, sys
-from idtone.core.documents import read_text, read_tree
+from idtone.core.yaml_documents import read_text, read_tree
 read_tree(read_text(pathlib.Path(sys.argv[1])), "")
 """
 

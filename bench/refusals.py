@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from rich.progress import track
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.signed_notes import Signer
 from idtone.member.customers.refused import ristretto255 as group
 from idtone.member.customers.refused.identity_keys import default_table

@@ -45,9 +45,7 @@ class Call:
     came_back: bool = False
     """True if a leg of this call came back from the network, and plays no sound. At most one leg does."""
     kept: Future[None] | None = None
-    """A future that is done when the decision survives this process; None if an earlier service or the hook decided the
-    call.
-    """
+    """A future that is done when the decision is stored; None if an earlier service or the hook decided the call."""
     undecided: bool = False
     """True if it ended before a decision. `decision` is the one that the hook would have made."""
     answered: bool = False
@@ -66,7 +64,7 @@ class Call:
     end_requested: bool = False
     """True if the service has asked Asterisk to end the call, or Asterisk is ending it."""
     subjects: Found = ()
-    """The subjects for which the brake counts it; empty if the hook or an earlier service decided it."""
+    """The subjects for which the brake counts this call; empty if the hook or an earlier service decided it."""
     written: frozenset[_Written] = frozenset()
     """Steps that an earlier service has written. This service may read the same journal lines again."""
 
@@ -77,11 +75,12 @@ class Call:
 
     @property
     def announces(self) -> bool:
-        """True if a leg of this call needs no sound, because this call plays it, or the one that it is chained from.
+        """True if a further leg of this call needs no sound, because this call, or the one that it is chained from,
+        plays it.
 
-        If the sound of this call has ended, only a transfer can have made the leg, and the new party has heard none.
-        The end of another node's sound is not known here; the hook names this call only for a leg that is not answered
-        yet.
+        If the sound of this call has ended, only a transfer can have made the leg, and the new party has heard no
+        sound. The end of another node's sound is not known here; the hook names this call only for a leg that is not
+        answered yet.
         """
         if self.decision.profiles:
             return self.sounded_at is None

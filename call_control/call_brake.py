@@ -1,4 +1,4 @@
-"""The brake on the path of a call: the questions of call control to it, and the steps that it adds to the evidence."""
+"""The brake as call control uses it: its refusals and counts, and the steps that it adds to the evidence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from idtone.core.calls import Decision, ForwardedCall, Outcome, Reason
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 from idtone.core.persons import Person
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
@@ -24,7 +24,7 @@ from .call import Call
 log = logging.getLogger(__name__)
 
 BRAKED: Final = "brake-"
-"""The prefix, before the step, of the act by which the service records it in the ledger."""
+"""The first part of the name of the act that records a step of the brake in the ledger. The step follows it."""
 RELEASED: Final = "brake-release"
 """The act by which a person releases a subject."""
 _UNANSWERED: Final = frozenset({CallStatus.NOANSWER, CallStatus.CANCEL, CallStatus.BUSY})

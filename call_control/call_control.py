@@ -33,7 +33,7 @@ from idtone.core.decision import (
 )
 from idtone.core.duration_histogram import Durations
 from idtone.core.errors import JournalError, LedgerBehindError
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 from idtone.core.numbers import Number
 from idtone.core.settings.policy import CallerHears
 from idtone.core.settings.settings import Interface
@@ -56,8 +56,8 @@ from .verdicts import Verdicts
 log = logging.getLogger(__name__)
 
 KEPT_WITHIN_S: Final = 1.0
-"""Longest time that a verdict waits until its decision survives this process, in seconds. It waits only if the file of
-pending decisions cannot be written.
+"""Longest time in seconds that a verdict waits until its decision is stored. It waits only if the file of pending
+decisions cannot be written.
 """
 _CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
 LATE_REPORTS: Final = 1_000
@@ -103,7 +103,7 @@ class CallControl:
     fleet: FleetChain | None = None
     """The other nodes of the fleet; None if no trunk leads to one."""
     braking: CallBrake | None = None
-    """The brake on the path of calls; None if the brake is off."""
+    """The brake; None if it is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
     """True if the ledger knows a call. Called only for channels that may be older than the range of `_closed`."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -112,7 +112,7 @@ class CallControl:
     call_log: CallLog = field(default_factory=CallLog, init=False)
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
     _closed: dict[str, datetime] = field(default_factory=dict, init=False)
-    """The calls that ended most recently, with the time at which this process saw it."""
+    """The calls that ended most recently, with the time at which this process saw the end."""
     _ended_lately: dict[str, Call] = field(default_factory=dict, init=False)
     """Calls that ended most recently, without a report of the called party's phone yet."""
     _forgotten: datetime = field(init=False)
@@ -120,7 +120,7 @@ class CallControl:
     since: datetime = field(init=False)
     """The time at which this process began to decide calls."""
     deciding: Mapping[Interface, Durations] = field(init=False)
-    """Waiting times of calls, from the hook's request until the decision survived this process."""
+    """Waiting times of calls, from the hook's request until the decision was stored."""
 
     _sounds: CallSounds = field(init=False)
     _verdicts: Verdicts = field(init=False)
@@ -146,11 +146,11 @@ class CallControl:
         """True if this process saw the end of the call."""
         return call_id in self._closed
 
-    def recall(self, calls: Mapping[str, Call]) -> None:
+    def restore(self, calls: Mapping[str, Call]) -> None:
         """Continue calls that another instance decided."""
         self._calls.update(calls)
 
-    def recall_ended(self, calls: Iterable[Call]) -> None:
+    def restore_ended(self, calls: Iterable[Call]) -> None:
         """Allow a report for each of these calls, which another instance has ended."""
         for call in calls:
             self._await_report(call)
@@ -275,7 +275,7 @@ class CallControl:
 
     # -- the journal --------------------------------------------------------------------------------------------
 
-    def journal(self, line: journal_lines.Line) -> list[Future[None]]:
+    def record_journal_line(self, line: journal_lines.Line) -> list[Future[None]]:
         """Write the evidence of a journal line. The futures are done when it is on the disk.
 
         Raises JournalError for a line that contradicts the known facts of its call.
@@ -317,7 +317,7 @@ class CallControl:
         )
         if self.braking:
             lines, now = self.lines(), self.now()
-            customer = lines.presenting(line.call, now)[1] if lines else None
+            customer = lines.presentation(line.call, now)[1] if lines else None
             self._record_acts(self.braking.count_fallback(line, customer, now))
         return self.record(self._fallback(line, notices))
 

@@ -1,7 +1,7 @@
 """One line of the log for each call that is over. The lines are written together once a second.
 
 Writing a single line while a call is served takes several times as much processor time as writing it together with
-others, because its code and data have left the processor's cache since the last line.
+others, because the code and the data are no longer in the processor's cache.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.core.calls import Decision, Delivery, Party
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 
 EVERY_S: Final = 1.0
 AT_ONCE: Final = 100

@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.core.calls import Delivery, Party
 from idtone.core.errors import JournalError
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step

@@ -5,7 +5,7 @@
 The hook sends it in the header `Idtone-Chain` over a trunk to another node (`fleet.trunks`). It reads the header only
 from a call that comes over such a trunk and is not answered yet. TIME is the time of the hook's request (Unix seconds).
 NODE and CALL name the call on the sending node (`dialplan.node_word`). MAC is made with the fleet key over these and
-over the number that the call dials. So a token counts only for a call to, or of, that number.
+over the number that the call dials. So a token counts only for a call to or from that number.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class TokenResult(StrEnum):
     """It was not made with this key, or not for a number of this call."""
     EXPIRED = "expired"
     REPEATED = "repeated"
-    """A call with this token was already connected on this node, so the sending node places no further call with it."""
+    """A call with this token was already connected on this node. The sending node never uses a token for a second call
+    after that.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def token_text(time_s: int, call: RemoteCall, mac: str) -> str:
 
 
 def judge(token: ChainToken, key: bytes, numbers: Iterable[Number], now: datetime) -> TokenResult:
-    """The result for a token that came with a call to or of one of these numbers."""
+    """The result for a token that came with a call to or from one of these numbers."""
     made = [mac_of(key, token.time_s, token.call, number) for number in numbers if can_bind(number)]
     if not any(hmac.compare_digest(each, token.mac) for each in made):
         return TokenResult.FORGED

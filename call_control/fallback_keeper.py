@@ -23,7 +23,7 @@ from .fallback_text import (
     NO_OWN_STOPS,
     FallbackOwnStops,
     FallbackRegistry,
-    Usable,
+    UsableNumbers,
     end_of,
     never_sections,
     origin_with,
@@ -75,14 +75,14 @@ class FallbackKeeper:
     """Writes the file when the registry or the operator's own suspensions change, and again after the file was removed
     or changed. Thread-safe.
 
-    Without a registry the file keeps its content, and only gets the operator's own suspensions, because only a newer
-    registry lifts a suspension.
+    Without a registry, the file keeps its content, because only a newer registry lifts a suspension. Only the
+    operator's own suspensions are added.
     """
 
     def __init__(
         self,
         directory: Path,
-        usable: Usable,
+        usable: UsableNumbers,
         is_latest: Callable[[], bool] = lambda: True,
         stops: Callable[[], FallbackOwnStops] = lambda: NO_OWN_STOPS,
     ) -> None:
@@ -159,7 +159,7 @@ class FallbackKeeper:
         self._left, self._stopped, self._failure = self._identity(), stops.digest, ""
         return changed
 
-    def is_of(self, origin: str) -> bool:
+    def is_made_of(self, origin: str) -> bool:
         """True if the file is whole, if Asterisk's group can read it, and if it was made of the registry with this
         origin for these settings, with the operator's own suspensions.
         """
@@ -167,8 +167,8 @@ class FallbackKeeper:
         wanted = origin_with(origin, self._stops())
         return end is not None and end.origin == wanted and end.usable == self._usable.digest
 
-    def has(self, registry: FallbackRegistry | None) -> bool:
-        """True if the file has all suspensions of this registry; with None, if there is nothing wrong with the file."""
+    def has_suspensions_of(self, registry: FallbackRegistry | None) -> bool:
+        """True if the file has all suspensions of this registry. Without a registry: True if there is no `trouble`."""
         is_latest = registry is None or (registry is self._registry and self._stops().digest == self._stopped)
         return not self.trouble and is_latest
 
@@ -211,7 +211,7 @@ class FallbackKeeper:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other writers away during the block, so that none replaces the file after this one has looked at it."""
+        """Keep other writers away during the block, so that none replaces the file after this one has read it."""
         try:
             descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:

@@ -56,7 +56,7 @@ def _lines(table: LineTable) -> Iterator[str]:
     ):
         yield f"[{section}]"
         for name, group in names:
-            yield f"{in_request(name)} = {in_request(name)}:{group}"
+            yield f"{name_in_request(name)} = {name_in_request(name)}:{group}"
     for group, spans in enumerate(table.spans_of_groups()):
         yield f"[{dialplan.LINES_GROUP}{group}]"
         for pattern, times in entries_of(spans):
@@ -66,7 +66,7 @@ def _lines(table: LineTable) -> Iterator[str]:
 _DROPPED: Final = str.maketrans("", "", "'()")
 
 
-def in_request(name: str) -> str:
+def name_in_request(name: str) -> str:
     """A name in the form of the hook's request, after URIENCODE() and FILTER()."""
     return quote(name.translate(_DROPPED), safe="!*")
 

@@ -28,8 +28,8 @@ from idtone.core.number_spans import NumberSpan, disjoint, patterns
 from idtone.core.translation import Message
 
 ENTRIES_LIMIT: Final = 100_000
-"""Maximum number of entries for the suspended numbers if members' stocks are among them and of entries for the node's
-own numbers.
+"""Maximum number of entries for the node's own numbers, and for the suspended numbers if these include all numbers of
+suspended members.
 """
 NEVER_LIMIT: Final = 200_000
 """Maximum number of entries for the numbers that never originate. They are in sections, so a look-up visits a
@@ -101,7 +101,7 @@ class FallbackRegistry(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Usable:
+class UsableNumbers:
     """The numbers that a node may use, by its policy."""
 
     all: bool
@@ -112,7 +112,7 @@ class Usable:
     """True if each line of a customer may present only its own numbers (`fallback_lines`)."""
 
     @classmethod
-    def by(cls, policy: Policy, by_line: bool) -> Usable:
+    def by_policy(cls, policy: Policy, by_line: bool) -> UsableNumbers:
         foreign = policy.foreign_numbers is Unlicensed.NOTICE
         is_any = foreign and policy.unknown_numbers is Unlicensed.NOTICE
         return cls(is_any, None if foreign else policy.member, by_line)
@@ -124,7 +124,7 @@ class Usable:
 
 
 @dataclass(frozen=True, slots=True)
-class FileText:
+class FallbackText:
     """The text of the file. `has_stocks` is True if it has all suspensions, `has_never` if it has all numbers that
     never originate, and `has_own` if it has the node's own numbers. Without these, the hook refuses every call.
     """
@@ -138,7 +138,7 @@ class FileText:
 @dataclass(frozen=True, slots=True)
 class End:
     """The end of a whole file: the version of its registry, the digest of that registry's files, the digest of
-    `Usable`, and whether each line may present only its own numbers.
+    `UsableNumbers`, and whether each line may present only its own numbers.
     """
 
     version: int
@@ -264,10 +264,10 @@ def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
 
 def text_for(
     registry: FallbackRegistry,
-    usable: Usable,
+    usable: UsableNumbers,
     never: NeverSections | None = None,
     stops: FallbackOwnStops = NO_OWN_STOPS,
-) -> FileText:
+) -> FallbackText:
     """The file's text for a registry and the operator's own suspensions. `never` has the sections of the registry's
     list, if they are known already.
 
@@ -283,7 +283,9 @@ def text_for(
     never = never_sections(registry.never_originating) if never is None else never
     own = _ANY if usable.all else _few(entries_of(registry.own_spans(usable.member)))
     end = End(registry.version, origin_with(registry.origin, stops), usable.digest, usable.by_line)
-    return FileText(_text(suspended, never.lines, own or (), end), stocks is not None, never.are_all, own is not None)
+    return FallbackText(
+        _text(suspended, never.lines, own or (), end), stocks is not None, never.are_all, own is not None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +352,7 @@ def _times(over: Iterable[_Timed]) -> Iterator[str]:
     yield f"{start}" if end == inf else f"{start}:{max(0, int(end))}"
 
 
-def remembered(directory: Path) -> Remembered:
+def read_remembered(directory: Path) -> Remembered:
     """The numbers in the existing file; nothing if the file does not exist.
 
     A service that starts without a registry uses them: a suspended number stays suspended, and a number that is not

@@ -1,4 +1,4 @@
-"""Chains of calls over several nodes: the tokens of our calls to other nodes, and those of their calls to us."""
+"""Chains of calls over several nodes: tokens for this node's calls to other nodes, and of their calls to this node."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class FleetChain:
     results: Counter[str] = field(default_factory=Counter, init=False)
     """Numbers of received tokens, by `TokenResult`."""
     _connected: dict[RemoteCall, datetime] = field(default_factory=dict, init=False)
-    """The calls whose tokens no longer count, with the time of that."""
+    """The calls whose tokens no longer count, with the time since which they do not."""
     _throttle: LogThrottle = field(init=False)
 
     def __post_init__(self) -> None:
         self._throttle = LogThrottle(log, "a chain token does not count, and the sound is played")
 
-    def mark(self, call: Call) -> str:
+    def verdict_text(self, call: Call) -> str:
         """The verdict's text about the chain: the MAC of a token if the call is announced and goes to another node;
         `CHAINED` if another node plays its sound; otherwise empty.
         """
@@ -65,7 +65,7 @@ class FleetChain:
     def chained_from(
         self, request: Request, numbers: tuple[Number, Number], now: datetime, find: Callable[[str], Call | None]
     ) -> RemoteCall | None:
-        """The call that plays the sound of this one, by the request's token; None if the token does not count.
+        """The call that plays this call's sound, according to the request's token; None if the token does not count.
 
         `numbers` are the forwarding number and the called one. `find` finds a call in progress on this node.
         """
@@ -92,7 +92,7 @@ class FleetChain:
 
 
 def _sender(token: ChainToken | None) -> str:
-    """The node that a token names, for the log. A forged token could name a telephone number; the node is unknown
-    then.
+    """The name of the sending node in a token, for the log. It is not shown if it could be a telephone number from a
+    forged token.
     """
     return f"from node {token.node}" if token and not holds_number(token.node) else "from an unknown node"

@@ -1,4 +1,4 @@
-"""The call that a request describes: its numbers, its trunks, and the call that it is a leg of."""
+"""The call that a request describes: its numbers, its trunks, and the earlier call that it is a leg of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from idtone import dialplan
 from idtone.core.calls import Direction, ForwardedCall, Party, RemoteCall
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 from idtone.core.numbers import Number, NumberKind, ascii_form, parse, parse_or_none
 from idtone.dialplan.number_expressions import is_emergency_call
 from idtone.ledger.evidence.steps import kept_sip_call_id
@@ -20,8 +20,8 @@ from .request import Request
 log = logging.getLogger(__name__)
 
 BACK_WITHIN: Final = timedelta(seconds=10)
-"""Longest time in which a call comes back that the network forwards to this PBX, because the network only has to look
-up a number.
+"""Longest time until a call that the network forwards to this PBX comes back. It is short, because the network only
+looks up a number.
 """
 
 
@@ -83,9 +83,9 @@ def forwarded_call(
 
 
 def call_that_came_back(request: Request, numbers: RequestNumbers, calls: Iterable[Call], now: datetime) -> Call | None:
-    """The call that came back from the network by a trusted trunk (`policy.diversion_trunks`); None if none did.
+    """The call that came back from the network by a trusted trunk (`policy.diversion_trunks`); None if no call did.
 
-    The hook reads `diverting` from no other channel.
+    The hook reads `diverting` only from calls over such trunks.
     """
     if not request.diverting or not numbers.forwarding.known:
         return None
@@ -94,10 +94,10 @@ def call_that_came_back(request: Request, numbers: RequestNumbers, calls: Iterab
 
 
 def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: datetime) -> bool:
-    """True if a leg that names `diverting` is this call on its way back: it plays a sound itself, was decided a moment
-    ago, has the same numbers, and no other leg has come back.
+    """True if a leg that names `diverting` is `call` on its way back. That call must play a sound itself, have the same
+    numbers and have been decided a moment ago; and no other leg of it may have come back.
 
-    A header can name any call. Without these conditions a stranger's call could be left without a sound.
+    A header can name any call. Without these conditions, a stranger's call could get no sound.
     """
     return (
         bool(call.decision.profiles)
@@ -111,7 +111,7 @@ def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: date
 
 
 def _is_other(presented: Number, numbers: Sequence[Number | None]) -> bool:
-    """True if a presented number is none of the numbers. A withheld number is not presented."""
+    """True if the presented number differs from all these numbers. A withheld number is not presented."""
     return presented.kind is not NumberKind.WITHHELD and not (presented.known and presented in numbers)
 
 

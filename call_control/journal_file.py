@@ -16,13 +16,12 @@ from typing import Final
 PART: Final = 64 * 1024
 """Octets per read."""
 QUIET_S: Final = 5.0
-"""Seconds since its last write after which a file counts as closed, if the kernel cannot tell whether it is open for
-writing.
+"""Seconds without a write after which a file counts as closed, if the kernel does not know if it is open for writing.
 """
 
 
 def drop_done(evidence: deque[Future[None]]) -> bool:
-    """Forget the first futures, as long as their evidence is on the disk; the ledger writes in order. True if none are
+    """Remove futures from the front while their evidence is on the disk; the ledger writes in order. True if none are
     left.
     """
     while evidence and evidence[0].done():
@@ -52,7 +51,7 @@ class JournalFile:
         return os.fstat(self.descriptor).st_size
 
     def has_lines(self, until: int) -> bool:
-        """True if there are lines to enter that begin before this position. Reads them if necessary."""
+        """True if lines that begin before this position are still to be entered. Reads them if necessary."""
         while not self.lines and self.position < until and not self.given_up:
             part = os.read(self.descriptor, PART)
             if not part:

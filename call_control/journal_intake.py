@@ -21,8 +21,8 @@ from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, fits_ca
 log = logging.getLogger(__name__)
 
 LATE: Final = timedelta(seconds=30)
-"""Longest delay of a line after its own time. The hook dates a decision by its request, and may wait 13 s for a
-verdict. Only the decision on an emergency call is written later: at the end of the call.
+"""Longest delay of a line after its own time. The hook gives a decision the time of its request, and may wait 13 s for
+a verdict. Only the decision on an emergency call is written later: at the end of the call.
 """
 
 Times = Mapping[str, datetime]
@@ -51,9 +51,7 @@ class JournalIntake:
         self._throttle = LogThrottle(log, "a journal line was refused")
         self._unrestored = LogThrottle(log, "the report of an ended call is left out")
         self._reported: dict[str, None] = {}
-        """Calls of an earlier service whose report was entered lately, so that the step may not be in the ledger
-        yet.
-        """
+        """Calls of an earlier service whose report was entered recently. The step may not be in the ledger yet."""
         self._gap = timedelta()
 
     def set_gap_s(self, seconds: float) -> None:
@@ -92,7 +90,7 @@ class JournalIntake:
     def _known_before(self, lines: Sequence[Line]) -> Mapping[str, Times]:
         """The steps of ended calls, which are not in progress but have steps in the ledger.
 
-        Also recalls the calls that an earlier service has ended before the phone's report was written.
+        Also restores the calls that an earlier service ended before the phone's report was written.
         """
         calls = self._calls
         late = [line for line in lines if self._may_be_late(line)]
@@ -124,7 +122,7 @@ class JournalIntake:
 
     def _recall(self, call_id: str) -> None:
         try:
-            self._calls.recall_ended(self._restore([call_id]).values())
+            self._calls.restore_ended(self._restore([call_id]).values())
         except Exception as error:  # a damaged record, or one of a newer version: the other lines are entered
             why = str(error) if isinstance(error, LedgerError) else type(error).__name__
             self._unrestored.warning(f"{call_id} cannot be restored: {why}")
@@ -135,7 +133,7 @@ class JournalIntake:
         if call:
             if isinstance(line, Ended) and call.decision.outcome is Outcome.BYPASS:
                 self._must_be_new(line.at)
-            return calls.journal(line)
+            return calls.record_journal_line(line)
         if isinstance(line, Reported) and not calls.is_closed(line.call_id):
             return self._late_report(line, before)
         if before and line.at < calls.since and not isinstance(line, Reported):
@@ -148,13 +146,13 @@ class JournalIntake:
             self._must_be_new(line.at, over=line.outcome is Outcome.BYPASS)
             if line.outcome is Outcome.SHED:
                 self._shed.warning("the number of calls that wait for a verdict has reached policy.waiting")
-        return calls.journal(line)
+        return calls.record_journal_line(line)
 
     def _late_report(self, line: Reported, before: Times | None) -> list[Future[None]]:
         """Enter the first report about a call that an earlier service has ended."""
         if not self._may_be_late(line) or not _is_report_of(before, line):
             return []
-        written = self._calls.journal(line)
+        written = self._calls.record_journal_line(line)
         self._reported[line.call_id] = None
         if len(self._reported) > LATE_REPORTS:
             del self._reported[next(iter(self._reported))]

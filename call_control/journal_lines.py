@@ -7,9 +7,9 @@
 
 Values from outside are URI-encoded; times are seconds since 1970 with six decimals. The hook writes `decided` only for
 a call that it decides itself, or that ends before a decision; for the latter OUTCOME and REASON are empty. PACKET-MS is
-empty unless the number of packets was examined; it begins with a 0, and is 0 if packets are missing. CODECS are those
-of the called party's channel and, after Dial(), a slash and those of the caller's. `reported` comes when the called
-party's channel ends, shortly before or after `ended`.
+empty unless the number of packets was examined; it begins with a 0, and is 0 if packets are missing. CODECS are the
+codecs of the called party's channel and, after Dial(), a slash and the codecs of the caller's channel. `reported` comes
+when the called party's channel ends, shortly before or after `ended`.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _NOT_PLAIN: Final = re.compile("[^ -~]")
 _DIGIT: Final = re.compile("[0-9]")
 _RTCP: Final = re.compile(r"([a-z]+)=([0-9]+(?:\.[0-9]+)?)")
 _HEARD_FROM: Final = ("rxjitter", "rtt", "rlp")
-"""The figures of CHANNEL(rtcp,all) that only a phone which received something reports: the jitter and the loss of the
-received packets; and the round-trip time, for which Asterisk's own report must have arrived. Some phones report before
-anything has arrived, and when nothing arrives; Asterisk calls that the best quality (`rxmes`). Its `rx…` are what the
-phone receives.
+"""Figures of CHANNEL(rtcp,all) that a phone reports only after it has received something: the jitter and the loss of
+the received packets, and the round-trip time, which needs Asterisk's own report. Some phones also report before
+anything has arrived; Asterisk calls that the best quality (`rxmes`). Asterisk's `rx…` figures are about what the phone
+receives.
 """
 _LOST: Final = "rlp"
 _LOST_BACK: Final = "lp"
@@ -91,7 +91,7 @@ _HEARS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The hook decided a call. Or the call ended before a decision; then `outcome` is None."""
+    """A call that the hook decided. Or a call that ended before a decision; then `outcome` is None."""
 
     call: ForwardedCall
     nonce: str
@@ -147,9 +147,9 @@ class Sounded:
 class Reported:
     """The report of the called party's phone by RTCP until the end of the call.
 
-    `heard_from` is True if a report came, and packets too. `lost` are the packets that the phone missed by its last
-    report, `lost_back` those from the phone that Asterisk missed. `moved` is True if Asterisk sent to another address
-    at the end than during the sound.
+    `heard_from` is True if both a report and packets came from the phone. `lost` are the packets that the phone missed
+    by its last report, `lost_back` those from the phone that Asterisk missed. `moved` is True if Asterisk sent to
+    another address at the end than during the sound.
     """
 
     call_id: str
@@ -163,7 +163,9 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of a call. `talked_ms` is how long the parties were connected; None if they were not, or if unknown."""
+    """The end of a call. `talked_ms` is the time for which the parties were connected; None if they were not, or if it
+    is unknown.
+    """
 
     call_id: str
     nonce: str

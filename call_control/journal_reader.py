@@ -106,7 +106,7 @@ class JournalFolder:
         except OSError as error:
             raise self._unusable(error) from error
 
-    def taken(self) -> list[Path]:
+    def closed_files(self) -> list[Path]:
         """The files that the hook no longer writes to, oldest first."""
         return sorted(self.directory.glob(f"{TAKEN}*"))
 
@@ -118,7 +118,7 @@ class JournalFolder:
                 if not status.st_size:
                     return
                 # Else a process was killed between this link and the replacement.
-                if status.st_nlink == 1 or status.st_ino not in map(_inode, self.taken()):
+                if status.st_nlink == 1 or status.st_ino not in map(_inode, self.closed_files()):
                     os.link(self.path, self.path.with_name(f"{TAKEN}{time.time_ns()}"))
                 os.replace(self._empty(status.st_gid), self.path)
         except OSError as error:
@@ -137,7 +137,7 @@ class JournalFolder:
         path.touch(_REFUSED_MODE)
         os.utime(path, (until_s, until_s))
 
-    def refuse(self, lines: Sequence[str]) -> None:
+    def keep_refused(self, lines: Sequence[str]) -> None:
         """Keep refused lines. The caller has removed their digits. Raises OSError."""
         path = self.directory / REFUSED
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _REFUSED_MODE)
@@ -329,7 +329,7 @@ class JournalReader:
         # than once, the list has it and all that came after it.
         current = self._descriptor(self._folder.path)
         try:
-            for path in self._folder.taken():
+            for path in self._folder.closed_files():
                 self._add(path, self._descriptor(path))
         except OSError:
             if current is not None:
@@ -394,7 +394,9 @@ class JournalReader:
         return True
 
     def _remove(self, file: JournalFile) -> None:
-        """Remove the file. A process that still has it open, or another name of it, keeps no line."""
+        """Empty and remove the file, so that no line stays in another name of it, or for a process that still has it
+        open.
+        """
         with suppress(OSError):  # another instance removed it, or it belongs to another user
             os.truncate(file.path, 0)
         file.path.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ class RestoredCalls:
 
     @classmethod
     def of(cls, ledger: LedgerReader, earlier: Self | None = None) -> Self:
-        """Restore the calls in progress. Those without a step since an `earlier` answer are taken from that answer.
+        """Restore the calls in progress. Calls without a new step since an `earlier` result are copied from it.
 
         New calls wait during a hand-over. So the next instance restores the calls twice: before the hand-over, when a
         thousand take half a second, and after it, when only the changed ones take time. Raises LedgerError.

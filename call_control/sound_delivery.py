@@ -93,7 +93,7 @@ class PlayedSound:
 def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: float | None = None) -> PlayedSound:
     """The party's sound of `duration_ms`: played to its end or not, and the sign of that.
 
-    `called_ms` is the length of the called party's sound; None if that party was to hear none.
+    `called_ms` is the length of the called party's sound; None if that party was to hear no sound.
     """
     match line.played:
         case Played.DIAL if party is Party.CALLED:
@@ -171,7 +171,9 @@ def _by_time(line: Sounded, duration_ms: float) -> KnownBy | str:
 
 
 def _wanted(line: Sounded, duration_ms: float) -> int:
-    """Number of packets of the sound on this channel. Asterisk keeps a rest that does not fill a longer packet."""
+    """Number of packets of the sound on this channel. If packets are longer than `PACKET_MS`, Asterisk sends only whole
+    ones.
+    """
     return packets(duration_ms) if line.packet_ms == PACKET_MS else int(duration_ms // line.packet_ms)
 
 

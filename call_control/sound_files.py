@@ -1,9 +1,9 @@
 """The sounds' files on the disk, compared with the files that the service made. I/O.
 
-Asterisk opens a file anew for each playback, and the service does not see what it reads. But it sees whether a file has
-changed: the kernel then gives the file another change time (ctime), which no program can set. So if a file has the
-right content, and the same change time before and after a playback, it is what Asterisk read. An unchanged file takes
-one `lstat()`; only a changed one is read.
+Asterisk opens the file again for each playback, and the service does not see what Asterisk reads. But it sees whether a
+file has changed: the kernel then gives the file another change time (ctime), which no program can set. So if a file has
+the right content, and the same change time before and after a playback, it is what Asterisk read. An unchanged file
+takes one `lstat()`; only a changed one is read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from idtone.core.translation import Message, joined
 from idtone.tones.making.sounds import Sound, SoundFile
 
 RESTORE_AFTER_S: Final = 60.0
-"""Time for which a damaged file is left alone, in seconds. An operator exchanges sounds in steps, and then reloads the
+"""Time in seconds before a damaged file is made again. An operator exchanges sounds in steps, and then reloads the
 service. Until then calls get the notice.
 """
 SETTLED_NS: Final = 50_000_000
@@ -64,8 +64,8 @@ States = Mapping[Path, FileState]
 @dataclass(frozen=True, slots=True)
 class PlayedFile:
     """The evidence about the file of a sound. `format` is the format of the file that Asterisk opened, and `sha256` its
-    digest. Without a format the digest is that of the sound (`Sound.sha256`). Both are None if tones were played, or
-    perhaps a file that the service has not made.
+    digest. Without a format the digest is that of the sound (`Sound.sha256`). Both are None if tones were played, or if
+    the file may be one that the service has not made.
     """
 
     sha256: str | None
@@ -87,7 +87,7 @@ class SoundFiles:
         self._read: dict[Path, tuple[FileState, bool]] = {}
         """The state of each file at the last reading, and whether its stamp would show a later change."""
         self._since_s: dict[Path, float] = {}
-        """The damaged files, with the time at which that was first seen, by the monotonic clock."""
+        """The damaged files, with the time (of the monotonic clock) at which the damage was first seen."""
         self._folders: dict[Path, tuple[int, frozenset[tuple[Path, Stamp | None]]]] = {}
         """The change time of each folder, and the files in it, besides the sounds' own, that Asterisk can open
         instead.
@@ -213,8 +213,8 @@ def _trouble(damaged: Iterable[Path], foreign: Iterable[Path]) -> Message:
 
 
 def beside(folder: Path, names: Collection[str]) -> Iterator[Path]:
-    """The files of these sounds that Asterisk could open: in the folder, and in its subfolders, one of which may have
-    the name of a language.
+    """The files of these sounds that Asterisk could open, in the folder and in its subfolders. A subfolder may have the
+    name of a language.
     """
     entries = _listed(folder)
     places = [folder, *(folder / name for name, is_folder in entries if is_folder)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from idtone import dialplan
 from idtone.core.calls import Party
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 from idtone.core.settings.policy import CallerHears
 
 from .call import Call
@@ -56,7 +56,7 @@ class Verdicts:
 
     def _with_chain(self, call: Call, verdict: dialplan.Verdict) -> dialplan.Verdict:
         """The verdict with the text that lets the hook tell other nodes and other legs that the call is announced."""
-        marked = replace(verdict, chain=self.fleet.mark(call)) if self.fleet else verdict
+        marked = replace(verdict, chain=self.fleet.verdict_text(call)) if self.fleet else verdict
         if len(marked.extension) <= dialplan.EXTENSION_LIMIT:
             return marked
         log.error(

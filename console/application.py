@@ -20,9 +20,9 @@ from idtone.core.http.request_limits import (
     WITHOUT_SESSION_OF_NETWORK,
 )
 from idtone.core.http.visitor_network import network_of
-from idtone.core.logs import in_words, unexpected
-from idtone.core.persons import act_for
-from idtone.core.readable_text import readable
+from idtone.core.log_output import in_words, unexpected
+from idtone.core.persons import set_console_user
+from idtone.core.text_cleaning import clean_text
 from idtone.core.translation import Message, speak, translated
 from idtone.office.desk.applicants.application_routes import add_application_routes
 from idtone.office.desk.public_form import PublicPages
@@ -149,7 +149,7 @@ def _served(console: Console, page: Page) -> Served:
         chosen = request.query.get("lang", "") or LANGUAGE.of(request)
         language = language_of(chosen, request.headers.get("Accept-Language", ""))
         speak(language)
-        act_for(None)  # a connection serves several requests
+        set_console_user(None)  # a connection serves several requests
         visit = Visit(request, console, page, language, _address(console, request))
         try:
             return await _admitted(visit)
@@ -186,7 +186,7 @@ async def _admitted(visit: Visit) -> web.StreamResponse:
             protect(answer, PLAIN)
         return answer
     given = await _identify(visit)
-    act_for(visit.user.name if visit.user else None)
+    set_console_user(visit.user.name if visit.user else None)
     answer = await _answered_to_user(visit, page.right)
     if given and not answer.prepared and SESSION.name not in answer.cookies:
         SESSION.give(answer, given)
@@ -222,7 +222,7 @@ async def _answered(visit: Visit) -> web.StreamResponse:
     if visit.page.method is Method.POST and not visit.page.uploads:
         posted = await visit.request.post()
         visit.entered = {name: value for name, value in posted.items() if isinstance(value, str)}
-        visit.fields = {name: readable(value) for name, value in visit.entered.items()}
+        visit.fields = {name: clean_text(value) for name, value in visit.entered.items()}
         if visit.session is not None and not visit.session.sent(visit.field("form_token")):
             _log.warning(
                 "%s: a form without the token of its session: %s, from %s",

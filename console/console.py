@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.http.connections import Connections
+from idtone.core.http.connection_limits import ConnectionLimits
 from idtone.core.http.request_limits import RequestLimits
 from idtone.core.log_throttle import LogThrottle
 from idtone.core.settings.settings import Settings
@@ -67,7 +67,7 @@ class Console:
     registry: RegistryInUse = field(init=False)
     doctor: DoctorRuns = field(init=False)
     own_address: OwnAddress = field(init=False)
-    connections: Connections = field(default_factory=Connections)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     refused: LogThrottle = field(default_factory=lambda: LogThrottle(_log, "requests are refused"))
     limits: RequestLimits = field(default_factory=RequestLimits)
     night_signatures: Attempts = field(default_factory=Attempts)

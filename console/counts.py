@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.leaves import ACTS
 from idtone.ledger.evidence.tally import Part, Tally

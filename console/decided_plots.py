@@ -8,7 +8,7 @@ from typing import Final
 
 from idtone.core.calls import Outcome
 from idtone.core.errors import LedgerError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 
 from .decided_by_minute import MINUTE, DecidedByMinute
 from .drawings.stacked_plot import StackedPlot, stacked_plot

@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from idtone.core.http.request_limits import FIRST_STREAMS, STREAMS, STREAMS_OF_SESSION, STREAMS_OF_USER
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.translation import speak
 
 from .application import protect

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message
 
 R = TypeVar("R")
@@ -21,7 +21,7 @@ class FormField:
     """A field of a form. `label` is its name on the page: a template, or a Message."""
 
     label: str
-    read: Reader = kept_line
+    read: Reader = checked_line
     is_required: bool = True
 
     @property

@@ -4,8 +4,8 @@ import re
 from datetime import date, datetime, time
 from typing import Final
 
-from idtone.core import japan
-from idtone.core.japan import JAPAN
+from idtone.core import japan_time
+from idtone.core.japan_time import JAPAN
 
 
 def shown(at: datetime | None) -> str:
@@ -40,7 +40,7 @@ def exact(at: datetime) -> str:
 
 def last_day(until: datetime | date | str) -> str:
     """The filter `last_day`: the last day of a period."""
-    return japan.last_day(until).isoformat()
+    return japan_time.last_day(until).isoformat()
 
 
 def last_moment(until: datetime | None) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.persons import Person, console_person
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.disclosure_index import all_entries

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from idtone.core.errors import UsageError
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.translation import JAPANESE, Message, speak, template, translated
 from idtone.ledger.keys.private_files import replace_private
 from idtone.operations.failure_mail import new_mail, send

@@ -17,8 +17,8 @@ from idtone.registry.differences import registry_differences, suspension_differe
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import read_local_registry
 from idtone.registry.model import Header, RegistryDocument, SuspensionsDocument
+from idtone.registry.registry_report import Counts, counts, number_count
 from idtone.registry.sources import identity
-from idtone.registry.summary import Counts, counts, covered
 from idtone.registry.trust import tuf_roles
 
 CHANGES: Final = 200
@@ -58,9 +58,9 @@ class ReadRegistry:
         return counts(self.document)
 
     @cached_property
-    def covered(self) -> Mapping[str, int]:
+    def number_counts(self) -> Mapping[str, int]:
         """Member → count of its numbers."""
-        return {member.id: covered(member) for member in self.document.members}
+        return {member.id: number_count(member) for member in self.document.members}
 
     @cached_property
     def names(self) -> Mapping[str, Mapping[str, str]]:
@@ -132,7 +132,7 @@ class RegistryInUse:
         if before and before.document != found.document:
             changes = _changes(before.document, found.document)
         read = ReadRegistry(found.document, found.index(), datetime.now(UTC), changes)
-        _ = read.counts, read.covered  # load them now, so that no page waits for them
+        _ = read.counts, read.number_counts  # load them now, so that no page waits for them
         return read
 
 

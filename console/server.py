@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.http.connections import IDLE_S, MOST
+from idtone.core.http.connection_limits import IDLE_S, MOST
 from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings

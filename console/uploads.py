@@ -13,7 +13,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from idtone.core.errors import UsageError
-from idtone.core.readable_text import readable
+from idtone.core.text_cleaning import clean_text
 from idtone.core.translation import Message
 
 from .form_errors import FormErrors
@@ -127,7 +127,7 @@ async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIter
                         octets += chunk
                         if len(octets) > FIELD_LIMIT:
                             raise too_large
-                    fields[part.name] = readable(octets.decode("utf-8", "replace")).strip()
+                    fields[part.name] = clean_text(octets.decode("utf-8", "replace")).strip()
                     continue
                 name = "".join(each for each in part.filename if each.isprintable())[:200]
                 while chunk := await part.read_chunk(_CHUNK):

@@ -1,1 +1,1 @@
-"""The base of all rooms: a call as data and its decision, numbers, documents, settings, errors."""
+"""The base of all packages: a call as data and its decision, numbers, documents, settings, errors."""

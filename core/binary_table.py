@@ -1,7 +1,6 @@
 """The binary form of a compiled table: a head, lines of JSON and arrays of numbers, with a checksum. Pure.
 
-The form is read only on a machine with the same byte order, and it is not signed: its owner must protect it from
-others.
+Only a machine with the same byte order can read it. It is not signed, so its file must be protected from other users.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from typing import Any, Final
 
 _DIGEST: Final = hashlib.sha256().digest_size
 _PIECE: Final = 2**18
-"""Octets of an array that are copied at once. No other thread runs during such a copy, so an event loop waits."""
+"""Octets of an array that are copied in one step. No other thread runs during such a copy, so an event loop waits."""
 _LENGTH: Final = 8
-"""Octets of the text's length field, with which the body begins."""
+"""Octets of the field at the beginning of the body, which has the length of the text."""
 
 
 def packed_table(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
@@ -47,10 +46,11 @@ def _json(line: Any) -> bytes:
 def unpacked_table(
     magic: bytes, octets: bytes | mmap, what: str
 ) -> tuple[dict[str, Any], Iterator[bytes], Iterator[array[int]]]:
-    """The head, the lines and the arrays that `packed_table` has packed. Raises ValueError if `octets` are not from it.
+    """The head, the lines and the arrays that `packed_table` has packed. Raises ValueError if `packed_table` has not
+    made `octets`.
 
-    The caller reads the lines and the arrays one by one, so that other threads run meanwhile. `what` is the kind of
-    table, for the error.
+    The caller reads the lines and the arrays one by one, so that other threads can run. `what` is the kind of table,
+    for the error.
     """
     begin = len(magic) + _DIGEST
     body = memoryview(octets)[begin:]

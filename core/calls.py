@@ -27,7 +27,7 @@ class Direction(FastEnum):
 
 
 class Party(FastEnum):
-    """A party that hears a sound; if both do, in this order."""
+    """A party that hears a sound. If both hear one, they are in this order."""
 
     CALLED = "called"
     CALLER = "caller"
@@ -45,7 +45,7 @@ class Delivery(FastEnum):
 
 
 class Trust(FastEnum):
-    """The trust in the registry: signed or not."""
+    """The reason to trust the registry: signed, or not signed."""
 
     SIGNED = "signed"
     """Signed by the association."""
@@ -94,7 +94,8 @@ class Reason(FastEnum):
     MEMBER_NOT_SET = "member-not-set"
     """The node does not know its member (`association.member`), so no licence counts."""
     NUMBER_UNKNOWN = "number-unknown"
-    """No member holds the number. Without the registry or the service: this node does not know the number as its own.
+    """No member holds the number. If the registry or the service is missing: the number is not known to be this node's
+    own.
     """
     NUMBER_WITHHELD = "number-withheld"
     NUMBER_MALFORMED = "number-malformed"
@@ -160,8 +161,8 @@ class ForwardedCall:
     called: Number
     dialled: str = ""
     perhaps: Number | None = None
-    """The number that the digits of a malformed forwarding number make. With it a suspended number is refused although
-    a letter follows it, also with `policy.unreadable: notice`.
+    """The number that the digits of a malformed forwarding number make. So a suspended number is refused even with a
+    letter after it, also with `policy.unreadable: notice`.
     """
     caller_perhaps: Number | None = None
     """The same for the number that the caller presents."""
@@ -227,7 +228,7 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class WholesaleChain:
-    """The way of a number from the member that holds it through each reseller to the member in charge (卸).
+    """The resale of a number (卸): from the member that holds it, through each reseller, to the member in charge.
 
     `members` are their ids in this order. `checked` has, for each reseller, the time of its check, or None if it was
     not checked.
@@ -236,7 +237,7 @@ class WholesaleChain:
     members: tuple[str, ...]
     checked: tuple[datetime | None, ...]
     certified_until: datetime | None = None
-    """The time at which the first recorded certification of a reseller lapses; None if none was recorded."""
+    """The earliest time at which a recorded certification of a reseller lapses; None if none was recorded."""
 
     def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
         """True if each reseller has been checked. With `lasts`, each check must also be no older than that."""
@@ -259,7 +260,7 @@ class Holding:
     licences: tuple[Licence, ...]
     chain: WholesaleChain | None = None
     certified_until: datetime | None = None
-    """The time at which the first recorded certification of a member or a link lapses; None if none was recorded."""
+    """The earliest time at which a recorded certification of a member or a link lapses; None if none was recorded."""
 
     def has_lapsed(self, now: datetime) -> bool:
         """True if a recorded certification has lapsed, or its check is overdue."""

@@ -14,9 +14,9 @@ T = TypeVar("T")
 def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
     """Run `work` in a separate thread. The process does not wait for this thread when it exits.
 
-    A thread whose work has ended takes the next work. Starting a thread means waiting until it runs, and on a busy
-    machine the event loop would wait like this several times a second. A callback of the future must not wait for other
-    work of this function, because the same thread may have to do that work.
+    A thread whose work has ended takes the next work. Starting a new thread would make the event loop wait until the
+    thread runs, several times a second on a busy machine. A callback of the future must not wait for other work of this
+    function, because the same thread may have to do that work.
     """
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # a cancelled Future would refuse its result

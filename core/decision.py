@@ -1,7 +1,8 @@
 """The decision. Pure: call, registry, policy and time go in; a `Decision` comes out.
 
-The rules are in the order in which they apply; the first that matches decides. Emergency comes first, suspension
-before every licence. Exactly one place returns the association's sound: a licence that is valid now.
+The rules are in the order in which they apply, and the first one that matches decides. Emergency calls come first, and
+suspensions come before licences. Only one place returns the association's sound: the rule for a licence that is valid
+now.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Registry(Protocol):
 
     @property
     def issued(self) -> datetime:
-        """The time at which its latest part was issued. The present cannot be earlier, whatever the clock says."""
+        """The time at which its latest part was issued. A clock that shows an earlier time is wrong."""
         ...
 
     @property
@@ -76,7 +77,7 @@ class Registry(Protocol):
         ...
 
     def watches(self, call: ForwardedCall) -> bool:
-        """False if neither a suspension nor a number that never originates can concern the call."""
+        """True if a suspension, or a number that never originates, may concern the call."""
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
@@ -91,8 +92,8 @@ class Registry(Protocol):
 
 
 class NewerStops(NamedTuple):
-    """The suspensions that come from a newer edition of the registry. `sha256` is the digest of that edition, `earlier`
-    the registry without these suspensions.
+    """Suspensions from a newer edition of the registry. `sha256` is the digest of that edition. `earlier` is the
+    registry without these suspensions.
     """
 
     sha256: str | None
@@ -110,7 +111,7 @@ class OwnStops(Protocol):
 class Lines(Protocol):
     """The interface of the table of the customers' lines for the decision."""
 
-    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+    def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         """The reason why the call may not present its forwarding number, or None if it may; and the customer, or None
         if unknown.
         """
@@ -160,7 +161,7 @@ _HEARING: Final = {
     for wanted in _SETS
     for able in _SETS
 }
-"""(Parties that are to hear a sound, parties that can hear it) → parties that do hear it, in order."""
+"""The parties that hear a sound, in order, by a pair: the parties that should hear it, and the parties that can."""
 
 # The members that almost every call needs. In Python 3.11 the look-up of a few enumeration members takes as long as
 # the look-up of one number among a million.
@@ -202,7 +203,7 @@ class Policy:
     chain_check: timedelta | None = None
     """Time for which the check of a reseller counts; None: without limit."""
     silent: tuple[NumberPattern, ...] = ()
-    """Called numbers that are played no sound."""
+    """Called numbers that hear no sound."""
 
     def hearing(self, call: ForwardedCall) -> Sequence[Party]:
         """Parties that hear a sound, in order. If none of these parties can hear a sound here, the called party hears
@@ -263,9 +264,8 @@ def decide(
 ) -> Decision:
     """Decide one call. `now` must have a time zone; `registry` is None if none could be loaded.
 
-    `remembered` counts only if `registry` is None.
-    `ledger_full` means that the ledger has no room for evidence of the call. `lines` is None if customers' numbers are
-    not checked. `own_stops` count with any registry, and without one.
+    `remembered` counts only if `registry` is None. `ledger_full` means that the ledger has no room for evidence of the
+    call. `lines` is None if customers' numbers are not checked. `own_stops` count with and without a registry.
     """
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
@@ -277,7 +277,7 @@ def decide(
         if holding is None and call.perhaps:
             holding = registry.holding(call.perhaps, now)
     member, chain = (holding.member, str(holding.chain) if holding.chain else None) if holding else _NO_MEMBER
-    not_own, customer = lines.presenting(call, now) if lines else _UNCHECKED
+    not_own, customer = lines.presentation(call, now) if lines else _UNCHECKED
     unreadable = _NO_NUMBER.get(number.kind)
     not_ours = None
     if holding is None or holding.chain or policy.member != holding.member:  # almost every number is this member's
@@ -375,7 +375,7 @@ def suspended(
     remembered: Remembered = NOTHING_REMEMBERED,
     own_stops: OwnStops | None = None,
 ) -> Suspension | None:
-    """The first suspension that is in force for one of the numbers; None if there is none. The association's
+    """The first suspension that is in force for one of the numbers; None if no suspension is. The association's
     suspensions come before the operator's own.
     """
     # `remembered` is read from Asterisk's file, which has the operator's own too; the source that says so comes first.
@@ -478,7 +478,7 @@ def _bar(
 def _standing(
     licences: Sequence[Licence], direction: Direction, policy: Policy, parties: Sequence[Party], now: datetime
 ) -> tuple[Reason, Licence | None, Mapping[Party, str]]:
-    """The reason that follows from the member's licences, the licence that gave it, and each party's licensed sound.
+    """The reason according to the member's licences, the licence that gave it, and each party's licensed sound.
 
     One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
     """

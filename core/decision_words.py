@@ -11,7 +11,7 @@ from .translation import template
 
 
 class OutcomeWords(NamedTuple):
-    """An outcome in words: in which case a call has it, which sound is heard, and how the call continues."""
+    """An outcome in words: the case in which a call has it, the sound that is heard, and the way the call continues."""
 
     when: str
     sound: str
@@ -226,7 +226,9 @@ RULES: Final = (
         ),
     ),
 )
-"""The rules of `decision.decide`, in the order in which they apply; the rules that the hook applies alone come last."""
+"""The rules of `decision.decide`, in the order in which they apply; the rules of the hook for calls without the service
+come last.
+"""
 
 DIRECTIONS: Final[Mapping[Direction, str]] = {
     Direction.INCOMING: template("incoming"),

@@ -24,9 +24,8 @@ class Durations:
             self._total_s += seconds
 
     def quantile_s(self, share: float) -> float | None:
-        """An estimate of the quantile in seconds: this share of all durations is not longer. It is interpolated within
-        its class, as in Prometheus. None without durations; the largest bound if the quantile lies in the class without
-        a bound.
+        """Estimate of a quantile in seconds: `share` of all durations are at most this long. It is interpolated within
+        its class, as in Prometheus. None if there are no durations; the largest bound if the quantile is above it.
         """
         cumulative, _ = self.counted()
         wanted = share * cumulative[-1]

@@ -25,8 +25,8 @@ _UNWRITABLE_CHOICE: Final = template("{path}: cannot be written: {reason}; name 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A new file in the folder of `target`, which it replaces. `file` can be written and read. `group` and `owner` are
-    ids; -1 keeps the default of a new file there.
+    """A new file beside `target` that is going to replace `target`. `file` can be written and read. `group` and `owner`
+    are ids; -1 keeps the default of a new file there.
     """
 
     target: Path
@@ -54,8 +54,8 @@ class Draft:
 
 @contextmanager
 def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
-    """Turn an OSError in the block, which reads the file, into `error` with the path and the system's reason.
-    `is_choice` is True if a person chose the file and can name another one.
+    """Turn an OSError of a block that reads the file into `error`, with the path and the system's reason. `is_choice`
+    is True if a person chose the file and can name another one.
     """
     try:
         yield
@@ -66,7 +66,7 @@ def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> It
 
 @contextmanager
 def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
-    """Turn an OSError in the block, which writes the file, into `error`, as `reading` does."""
+    """Turn an OSError of a block that writes the file into `error`, as `reading` does."""
     try:
         yield
     except OSError as fault:

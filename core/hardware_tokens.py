@@ -1,4 +1,4 @@
-"""Keys in hardware tokens (PKCS#11), and Ed25519 signatures by them.
+"""Keys in hardware tokens (PKCS#11), and Ed25519 signatures with them.
 
     hsm:1?label=ledger     the key with the id 1, in the token with this label
 
@@ -27,7 +27,9 @@ _PUBLIC_BYTES: Final = 32
 
 
 class TokenKeyName(NamedTuple):
-    """The place of a key. `number` is its id, `label` its token's label. None means the only one."""
+    """The place of a key. `number` is the key's id, `label` the token's label. None means the only key, or the only
+    token.
+    """
 
     number: int | None
     label: str | None
@@ -57,8 +59,8 @@ class TokenKey:
     """An Ed25519 key in a token (PKCS#11 3.0: CKK_EC_EDWARDS, CKM_EDDSA), with an open session."""
 
     def __init__(self, library: Path, name: str, pin: str) -> None:
-        """Open the token's key; without a PIN, only its public half. Raises TokenError; `is_final` if the PIN was
-        refused, because another try could lock the token.
+        """Open the token's key; without a PIN, only its public half. Raises TokenError. If the PIN was refused, the
+        error has `is_final`, because another try could lock the token.
         """
         wanted = TokenKeyName.parse(name)
         self._name = name

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINES: Final = ("#51127c", "#0089a8", "#c0392b", "#e08e0b", "#2e7d32", "#d81b60", "#5d4037", "#3949ab")
-"""Colours for as many lines, easy to tell apart."""
+"""Colours of lines, easy to tell apart."""
 BESIDE: Final[dict[str, Any]] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
 """Arguments that place a legend to the right of its axes."""
 _DPI: Final = 110

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from .documents import Model, ValidationFault, load, parse
 from .translation import Message
+from .yaml_documents import Model, ValidationFault, load, parse
 
 SHIPPED: Final = "misuse.yaml"
 _SIZE_LIMIT: Final = 64 * 1024
@@ -79,8 +79,8 @@ class LicenceSurge(RuleLimits):
 
 
 class Limits(Model):
-    """All limits. `false_alarm` is the probability with which ordinary calls may exceed a limit by chance, for one
-    rule, one subject and one day.
+    """All limits. `false_alarm` is the accepted probability that ordinary calls exceed a limit by chance, for one rule,
+    one subject and one day.
     """
 
     false_alarm: Annotated[float, Field(gt=0, le=0.05)]

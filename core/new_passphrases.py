@@ -14,7 +14,7 @@ GUESSES: Final = 10**9
 Japanese words and names look random to it, so many pass that people here would guess.
 """
 _READ: Final = 72
-"""Maximum number of characters that zxcvbn examines. A longer passphrase is good anyway, or repeats itself."""
+"""Maximum number of characters that zxcvbn examines. A longer passphrase is good, unless it repeats itself."""
 
 
 _CONSONANTS, _VOWELS = "bdghkmnprstwyz", "aeiou"

@@ -1,8 +1,8 @@
 """Telephone numbers of the Japanese numbering plan.
 
 A number is written in national (`03-1234-5678`) or international form (`+81 3 1234 5678`); inside the program it is
-E.164 (ITU-T E.164). `parse` never fails: a text that cannot be dialled has a separate kind. Numbers are 通信の秘密, so
-`str` and `repr` show at most the last four digits.
+E.164 (ITU-T E.164). `parse` never fails: a text that cannot be dialled has a kind of its own. Numbers are 通信の秘密,
+so `str` and `repr` show at most the last four digits.
 """
 
 import re
@@ -43,7 +43,7 @@ _LONG_PREFIX = re.compile(f"0{LONG_AREA}")
 SUBSCRIBER = f"({LONG_AREA}[0-9]{{8}}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{{7}})"
 """A complete Japanese number without the leading 0."""
 JAPANESE = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
-"""A Japanese number with or without the leading 0, or with 81, perhaps followed by the 0."""
+"""A Japanese number with or without the leading 0, or with 81, which the 0 may follow."""
 ABROAD = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
 """A number of another country, which needs its international prefix."""
 EMERGENCY_DIGITS = "^(([+]|00|010)81)?(18[46])?11[089]#?$"
@@ -117,7 +117,9 @@ MARKS = "".join(
     )
     for code in codes
 )
-"""Characters without a width, which are dropped. They join, separate or turn the text around them."""
+"""Characters without a width, which are dropped. They join or separate other characters, or change the direction of
+writing.
+"""
 _TO_ASCII = str.maketrans(
     {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
     | dict.fromkeys(_DASHES, "-")
@@ -171,8 +173,8 @@ def _abroad(digits: str) -> Number:
 
 
 def parse_or_none(text: str) -> Number | None:
-    """The Japanese number that the digits of a malformed text make, without host and parameters; None if they make
-    none.
+    """The Japanese number that the digits of a malformed text make, without host and parameters; None if they do not
+    make one.
 
     The hook reads such a number in the same way, if `policy.unreadable` is `notice`.
     """
@@ -243,7 +245,7 @@ _KANJI_DIGITS = str.maketrans("〇一二三四五六七八九", "0123456789")
 
 
 def holds_number(text: str) -> bool:
-    """True if a text contains a valid telephone number, in Japan without its country code. Digits may be full-width or
-    kanji.
+    """True if a text contains a valid telephone number. A Japanese one needs no country code. Digits may be full-width
+    or kanji.
     """
     return phonenumbers.PhoneNumberMatcher(ascii_form(text).translate(_KANJI_DIGITS), REGION).has_next()

@@ -31,7 +31,9 @@ class AccountKnownBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account of this machine, or a user of the console: then `uid` is the console's own account."""
+    """An account of this machine, or a user of the console. For a user of the console, `uid` is that of the console's
+    own account.
+    """
 
     uid: int
     name: str
@@ -56,15 +58,15 @@ class Person:
 
 
 def console_person(name: str) -> Person:
-    """The person who is signed in, by this name, to the web console that runs here."""
+    """The person who is signed in under this name to the web console on this machine."""
     return Person(os.getuid(), name, AccountKnownBy.CONSOLE)
 
 
 _SIGNED_IN: Final[ContextVar[str | None]] = ContextVar("signed in", default=None)
 
 
-def act_for(user: str | None) -> None:
-    """Set the user of the console for whom this task, and its work in threads, acts from now on; None: no user."""
+def set_console_user(user: str | None) -> None:
+    """Set the console's user for whom this task and its threads act from now on; None means no user."""
     _SIGNED_IN.set(user)
 
 

@@ -1,4 +1,4 @@
-"""Keeps an event loop responsive despite computing threads and the garbage collector."""
+"""Keeps an event loop responsive while other threads compute and garbage is collected."""
 
 import gc
 import sys
@@ -23,8 +23,6 @@ def freeze_garbage() -> None:
 
 
 def freeze_garbage_again() -> None:
-    """Free the objects that have become garbage since the last time, and exempt the others from garbage collection
-    again.
-    """
+    """Free the objects that have become garbage since the last time, and exempt the other objects again."""
     gc.unfreeze()
     freeze_garbage()

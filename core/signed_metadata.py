@@ -12,7 +12,7 @@ from .errors import TrustError
 from .translation import Message
 
 _TOP: Final[Mapping[str, type[Any]]] = {"root": Root, "targets": Targets, "snapshot": Snapshot, "timestamp": Timestamp}
-"""The roles that the root names. `targets` names all others, which are of the same kind."""
+"""The roles that the root names. `targets` names all others, whose metadata is of the same kind as its own."""
 
 
 def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> dict[str, Metadata[Any]]:

@@ -24,7 +24,7 @@ from .errors import ProofError
 SIGNATURES_LIMIT: Final = 64
 """Maximum number of signature lines of a note; signed-note requires at least 16."""
 NOTE_LIMIT: Final = 256 * 1024
-"""Maximum number of bytes of a note, with room for as many post-quantum signatures, which are kept."""
+"""Maximum number of bytes of a note. `SIGNATURES_LIMIT` post-quantum signatures fit in; they are kept."""
 KEY_BYTES: Final = 32
 _LATEST: Final = 2**63 - 1
 

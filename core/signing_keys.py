@@ -44,7 +44,7 @@ Passphrase = Callable[[str], str]
 
 
 class WrongPassphraseError(TrustError):
-    """The passphrase is wrong, or the file is not a key. The two cannot be told apart."""
+    """The passphrase is wrong, or the file is not a key. The two cases look the same."""
 
 
 def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
@@ -91,8 +91,8 @@ def public_beside(path: Path) -> Path:
 
 
 def _write_new(path: Path, octets: bytes, mode: int) -> None:
-    """Write a new file, complete and durable. Raises TrustError if the file exists, or if it cannot be written; then
-    nothing of it is left.
+    """Write a new file, complete and durable. Raises TrustError if the file exists, or if it cannot be written
+    completely; then it is removed.
 
     It does not write a draft and rename it, because a rename would replace an existing key.
     """

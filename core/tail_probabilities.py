@@ -75,9 +75,9 @@ def least_binomial(of: int, share: float, level: float) -> int:
     return count
 
 
-def few_runs(order: Sequence[str]) -> float:
-    """The probability that names in a random order change so rarely from one to the next; 1 if there is only one name.
-    It is the runs test of Mood (1940) for several kinds, by its normal approximation.
+def runs_test(order: Sequence[str]) -> float:
+    """The probability that names in a random order have at most as many runs as these; 1 if there is only one name. It
+    is the runs test of Mood (1940) for several kinds, in its normal approximation.
     """
     count = len(order)
     each = Counter(order).values()
@@ -92,9 +92,9 @@ def few_runs(order: Sequence[str]) -> float:
     return 0.5 * math.erfc((mean - runs - 0.5) / math.sqrt(2 * variance))
 
 
-def full_turns(order: Sequence[str]) -> float:
-    """An upper bound on the probability that names in a random order take turns so regularly. It counts rounds of as
-    many names as there are, each name once. The bound is reached if all names are equally frequent.
+def round_robin_bound(order: Sequence[str]) -> float:
+    """An upper bound on the probability that names in a random order take turns as regularly as these. It counts the
+    rounds in which each name comes once. The bound is reached if all names are equally frequent.
     """
     kinds = len(set(order))
     rounds = len(order) // kinds
@@ -115,6 +115,6 @@ def _median(values: Sequence[float]) -> float:
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
-def per_window(false_alarm: float, count: int) -> float:
+def level_per_window(false_alarm: float, count: int) -> float:
     """The significance level for each of `count` tested windows (Bonferroni)."""
     return false_alarm / max(1, count)

@@ -50,7 +50,9 @@ class Message(str):
 
 
 def as_message(text: str) -> Message:
-    """The text as a `Message` without fields, which another message translates among its own; a message as it is."""
+    """The text as a `Message` without fields, so that another message can have it as a translated field. A message
+    stays as it is.
+    """
     return text if isinstance(text, Message) else Message(text.replace("{", "{{").replace("}", "}}"))
 
 
@@ -116,7 +118,7 @@ def is_japanese() -> bool:
 
 
 def translate_libraries() -> None:
-    """Make our catalogue available to the libraries of the command line, which use `gettext` themselves."""
+    """Make idtone's catalogue available to the libraries of the command line, which use `gettext` themselves."""
     if is_japanese():
         gettext.bindtextdomain(DOMAIN, str(_folder()))
         gettext.textdomain(DOMAIN)

@@ -1,6 +1,6 @@
 """The hook in Asterisk's dialplan, and the names that it shares with the service.
 
-`idtone.conf` beside this file is the hook. This room alone defines the variables, labels and words that the hook and
+`idtone.conf` beside this file is the hook. Only this package defines the variables, labels and words that the hook and
 the service exchange.
 """
 
@@ -25,7 +25,7 @@ CALLED_CONTEXT: Final = "idtone-called"
 """The context in which the called party's channel continues under the operator's own Dial()."""
 FORWARD_PRIORITY: Final = 1
 CALLED_PRIORITY: Final = 2
-"""Inside the Gosub() of Dial(), Asterisk continues one priority before the named one."""
+"""The priority to name inside Dial()'s Gosub(). Asterisk continues one priority before it."""
 
 CALLED, CALLER = "called", "caller"
 """The hook's words for the two parties."""
@@ -60,8 +60,9 @@ FALLBACK_LINES: Final = "lines"
 """An entry of the last section. If it is yes, the hook looks at `LINES_FILE` before it connects an outgoing call."""
 LINES_FILE: Final = "fallback-lines.conf"
 """The file beside the sounds with the customers' lines, for outgoing calls while the service is down. It has the group
-of each endpoint and each account code (6001 = 6001:17), and the numbers of each group, in the form of the own ones. It
-ends as `FALLBACK_FILE` does; without its end, the hook refuses outgoing calls. The service writes it.
+of each endpoint and each account code (6001 = 6001:17), and the numbers of each group, in the form of the section
+`FALLBACK_OWN`. It ends as `FALLBACK_FILE` does; without its end, the hook refuses outgoing calls. The service writes
+it.
 """
 LINES_ENDPOINTS: Final = "endpoints"
 LINES_ACCOUNTS: Final = "accounts"
@@ -146,7 +147,7 @@ class Verdict:
 
 
 CHAINED: Final = "-"
-"""A word shorter than a MAC, so that the hook can tell them apart."""
+"""The word in place of a MAC. It is shorter, so that the hook can distinguish the two."""
 NO_VERDICT: Final = "v:none"
 """The extension at which a called party's channel continues without a verdict."""
 VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
@@ -210,7 +211,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class RequestParameters:
     """The hook's parameters for requests to the service.
 
     `interface` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
@@ -237,7 +238,7 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class FallbackParameters:
     """The hook's parameters for calls while the service is down.
 
     `fallback` is `notice` or `refuse`, `refuse_cause` the Q.850 cause of a refusal. `incoming` and `outgoing` are the
@@ -264,8 +265,8 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The canary's contexts. `directory` is the folder of its recordings, as Asterisk sees it; `listens_s` is how long
-    the answering leg records.
+    """The parameters of the canary's contexts. `directory` is the folder of its recordings, as Asterisk sees it. The
+    answering leg records for `listens_s`.
     """
 
     directory: Path
@@ -273,7 +274,7 @@ class Canary:
 
 
 CANARY_CONTEXT: Final = "idtone-canary"
-"""The context of the calling leg: `s` at the Local channel that calls, `listen` at its other end."""
+"""The context of the calling leg. The calling Local channel begins at `s`, and its other end at `listen`."""
 CANARY_LISTEN: Final = "listen"
 CANARY_ARRIVED, CANARY_RETURNED = "arrived", "returned"
 """The recordings, `.sln`, in the canary's folder: of the sound at the answering leg, and of its playback at the calling
@@ -336,7 +337,12 @@ class Hook:
 
 
 def hook(
-    sounds: Path, journal: Path, notice: Notice, asking: Asking, alone: Alone, canary: Canary | None = None
+    sounds: Path,
+    journal: Path,
+    notice: Notice,
+    asking: RequestParameters,
+    alone: FallbackParameters,
+    canary: Canary | None = None,
 ) -> Hook:
     """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them. With `canary`, it has the
     canary's contexts too.
@@ -344,7 +350,7 @@ def hook(
     A program that Asterisk runs for AGI() gets the names of variables on its command line, not the telephone numbers in
     them.
     """
-    text = macros.expanded((resources.files(__name__) / HOOK_FILE).read_text("utf-8")) + _canary(canary)
+    text = macros.expand((resources.files(__name__) / HOOK_FILE).read_text("utf-8")) + _canary(canary)
     for name, value in {
         **number_expressions.patterns(asking.emergency_trunks),
         "@NARROWING@": number_expressions.NARROWING,
@@ -376,14 +382,14 @@ def hook(
         "@DIVERSION_TRUNKS@": _trunks(asking.diversion_trunks),
         "@IDENTITY_TRUNKS@": _trunks(asking.identity_trunks),
         "@IDENTITY@": expressions.IDENTITY if asking.identity_trunks else "",
-        "@LEG@": expressions.leg(with_token=bool(asking.trunks), with_identity=bool(asking.identity_trunks)),
+        "@LEG@": expressions.leg_option(with_token=bool(asking.trunks), with_identity=bool(asking.identity_trunks)),
         "@CALLER_TEXTS@": expressions.CALLER_TEXTS,
         "@CALLER_TEXTS_LIMIT@": str(expressions.CALLER_TEXTS_LIMIT),
         "@CALLER_TEXT_LIMIT@": str(expressions.CALLER_TEXT_LIMIT),
         "@NOT_PRINTABLE@": expressions.NOT_PRINTABLE,
-        "@UTF_8@": expressions.utf_8(),
+        "@UTF_8@": expressions.utf_8_pattern(),
         "@SHOWN_NAME@": expressions.SHOWN_NAME,
-        "@DIGITS@": expressions.other_digits(),
+        "@DIGITS@": expressions.other_digits_pattern(),
         "@PRESENTED@": expressions.PRESENTED,
         "@ANONYMOUS@": expressions.ANONYMOUS,
         "@DIVERTED@": expressions.DIVERTED,

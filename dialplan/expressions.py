@@ -1,4 +1,4 @@
-"""Expressions of the hook for the time, and for a caller's texts that must not reach Asterisk's description of a
+"""The hook's expressions for the time, and for texts of the caller that must not get into Asterisk's description of a
 channel.
 """
 
@@ -24,11 +24,11 @@ TENTHS: Final = f"${{STRFTIME(,{_ZONE},%s%1q)}}"
 # -- texts of a caller ------------------------------------------------------------------------------------------------
 
 CALLER_TEXTS_LIMIT: Final = 200
-"""Maximum number of octets of a caller's texts together without a closer look: more than a usual name with usual
-numbers has.
+"""Total number of octets up to which the hook does not examine a caller's texts. A usual name with usual numbers has
+fewer.
 """
 CALLER_TEXT_LIMIT: Final = 80
-"""Maximum number of octets of one of them in a closer look."""
+"""Maximum number of octets of a single text when the hook examines them."""
 CALLER_TEXTS: Final = "".join(
     f"${{{each}:0:{CALLER_TEXTS_LIMIT + 1}}}"
     for each in (
@@ -48,7 +48,7 @@ NOT_PRINTABLE: Final = r"\x01-\x1f\x7f-\xff"
 """Characters other than printable ASCII, for FILTER()."""
 
 
-def utf_8() -> str:
+def utf_8_pattern() -> str:
     """A pattern for UTF-8 without control characters, in URI encoding (RFC 3629, section 4)."""
 
     def octets(*ranges: str) -> str:
@@ -84,8 +84,8 @@ them too would take a tenth of a second at each start of the service.
 
 
 @functools.cache
-def other_digits() -> str:
-    """A pattern for the digits of all scripts but ASCII, and for three kanji digits in a row, in URI encoding."""
+def other_digits_pattern() -> str:
+    """A pattern, in URI encoding, for the digits of all scripts except ASCII, and for three kanji digits in a row."""
     digits = filter(str.isdigit, map(chr, range(0x80, _SCRIPTS_END)))
     starts = sorted({_encoded(digit)[:-1] for digit in digits})
     kanji = "|".join(map(_encoded, "〇零一二三四五六七八九壱弐参"))
@@ -103,8 +103,8 @@ SHOWN_NAME: Final = (
     f' | ${{REGEX("${{IF($[{_IS_ASCII}]?^$:${{IDTONE_DIGITS}})}}" ${{URIENCODE({_NAME})}})}}]'
     rf"?:${{FILTER(A-Za-z\x20._\x2d\x80-\xff,{_NAME})}})}}"
 )
-"""The caller's name, if it contains no digit, which could show a number, without the characters that end an option. The
-long pattern is compiled only for a name that is not ASCII.
+"""The caller's name without the characters that end an option; empty if it contains a digit, which could be part of a
+number. The long pattern is compiled only for a name that is not ASCII.
 """
 
 PRESENTED: Final = '${IF($["${CONNECTEDLINE(num-pres):0:6}" = "prohib"]?IDTONE_NONE:CONNECTEDLINE(num))}'
@@ -122,7 +122,7 @@ those of two earlier diversions (RFC 8946).
 _CHAIN: Final = TEXTS["@VERDICT_CHAIN@"]
 
 
-def leg(with_token: bool, with_identity: bool) -> str:
+def leg_option(with_token: bool, with_identity: bool) -> str:
     """The option of Dial() that gives a leg the chain token, if the verdict has one, and the identities."""
     identity = "b(idtone-leg^s^1())" if with_identity else ""
     if not with_token:
@@ -143,8 +143,8 @@ DIVERTED_AGAIN: Final = (
     f',REDIRECTING(count,i)=${{IF($["{_FROM}" != "${{ARG2}}" & "${{IDTONE_DIVERTING}}" != ""]?'
     "$[0${REDIRECTING(count)} + 1]:1)}"
 )
-"""Reason and count for these pairs if another diversion is named already. A first diverting number that a trusted trunk
-named is kept.
+"""Reason and count for the pairs of `DIVERTED` if the call was diverted before. The first diverting number from a
+trusted trunk is kept.
 """
 NO_DIVERSION: Final = (
     '${IF($["${LEN(${REDIRECTING(from-num):0:9})}${LEN(${REDIRECTING(to-num):0:9})}${REDIRECTING(count)}" = "000"]?:'

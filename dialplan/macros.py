@@ -109,8 +109,8 @@ _CONTINUED: Final = re.compile(r"\\\n[ \t]*")
 _BEGINS: Final = re.compile(r"@([a-z]+)\{")
 
 
-def expanded(source: str) -> str:
-    """The source with its own macros expanded. Those for settings are left."""
+def expand(source: str) -> str:
+    """The source with its own macros expanded. Macros for settings are kept."""
     text = _CONTINUED.sub("", source)
     for name, value in TEXTS.items():
         text = text.replace(name, value)

@@ -25,8 +25,8 @@ from xml.etree import ElementTree
 from idtone import dialplan
 from idtone.core.settings.policy import PolicySettings
 from idtone.core.settings.settings import load_settings
-from idtone.dialplan import Alone
-from idtone.service.hook_from_settings import hook_for, hook_policy
+from idtone.dialplan import FallbackParameters
+from idtone.service.hook_from_settings import fallback_parameters, hook_for
 from idtone.tones.profile_library import load_library
 
 from .bootstrap import AsteriskInstallation
@@ -35,7 +35,7 @@ from .rtp import family
 from .site import Site, chosen, reach
 
 LOOPBACK = "127.0.0.1"
-DEFAULT_POLICY = hook_policy(PolicySettings())
+DEFAULT_POLICY = fallback_parameters(PolicySettings())
 IDTONE = Path(sys.executable).with_name("idtone")
 EVIDENCE, FLEET, OFFICE = (IDTONE.with_name(f"idtone-{each}") for each in ("evidence", "fleet", "office"))
 """The installed commands, as operators use them."""
@@ -333,7 +333,7 @@ class Asterisk:
         program.chmod(0o755)
         return os.pathsep.join((str(folder), os.environ["PATH"]))
 
-    def act_alone_by(self, policy: Alone) -> None:
+    def act_alone_by(self, policy: FallbackParameters) -> None:
         """Give the hook this policy, as an export with these settings would."""
         if policy == self._alone:
             return

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 
 LASTS: Final = timedelta(minutes=1)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import typer.main
 import typer.testing
 
-from idtone.agi.plain_agi_usage import agi
+from idtone.agi.plain_agi_help import agi
 from idtone.cli import app as node
 from idtone.core.terminal import command_line
 from idtone.core.translation import is_japanese

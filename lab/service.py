@@ -23,7 +23,7 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.writing.ledger_writer import LINGER_S
-from idtone.service.hook_from_settings import hook_policy
+from idtone.service.hook_from_settings import fallback_parameters
 
 from .asterisk import IDTONE, Asterisk
 from .become_user import Identity
@@ -81,7 +81,7 @@ class Service:
     def start(self, *options: str, timeout_s: float = 120) -> None:
         """Start it and wait until it logs that it is ready."""
         self._write_settings()
-        self.asterisk.act_alone_by(hook_policy(load_settings(self.settings, {}).policy))
+        self.asterisk.act_alone_by(fallback_parameters(load_settings(self.settings, {}).policy))
         already = len(self.log())
         self._launch(*options)
         deadline_s = time.monotonic() + timeout_s

@@ -17,7 +17,7 @@ from idtone.core.errors import UsageError
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message
 from idtone.ledger.commands.options import local_time
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -71,7 +71,7 @@ def release(
     """
     settings = load_settings(config)
     need_keys(settings.ledger, settings.node)
-    why, person = kept_line(why, "--why"), acting_person()
+    why, person = checked_line(why, "--why"), acting_person()
     found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
     if len(found) != 1:
         several, none = Message("several tokens begin so; write more of it"), Message("the brake holds no such token")

@@ -8,9 +8,9 @@ from typing import Any
 
 from idtone.core.errors import UsageError
 from idtone.core.persons import Person
-from idtone.core.readable_text import unreadable
 from idtone.core.settings.settings import Settings
-from idtone.core.terminal.prompts import day_given
+from idtone.core.terminal.prompts import parse_day
+from idtone.core.text_cleaning import forbidden_character
 from idtone.core.translation import translated
 from idtone.ledger.commands.options import parse_since, whole_id
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
@@ -61,7 +61,7 @@ def need_keys(settings: Settings) -> None:
 
 def checked_case(case: str | None) -> str:
     """The case with this text. Raises UsageError if the text is not valid for a case."""
-    if character := unreadable(case or ""):
+    if character := forbidden_character(case or ""):
         raise UsageError(
             "--case needs 1 to 200 printable characters; {character} is not printable", character=character
         )
@@ -100,7 +100,7 @@ def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, s
 
 
 def _day(option: str, text: str | None) -> date | None:
-    return None if text is None else day_given(text, option)
+    return None if text is None else parse_day(text, option)
 
 
 def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:

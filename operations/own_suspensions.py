@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from idtone.call_control.fallback_keeper import FallbackKeeper
-from idtone.call_control.fallback_text import Usable
+from idtone.call_control.fallback_text import UsableNumbers
 from idtone.core.errors import DocumentError, FallbackError, IdtoneError, LedgerError, TrustError, UsageError
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings
@@ -159,7 +159,9 @@ class SuspensionActs:
 
     def _write(self, stops: StopsInUse) -> None:
         settings = self.settings
-        usable = Usable.by(settings.policy.policy(settings.association.member), settings.lines.source is not None)
+        usable = UsableNumbers.by_policy(
+            settings.policy.policy(settings.association.member), settings.lines.source is not None
+        )
         fallback = FallbackKeeper(settings.sounds.directory, usable, stops=lambda: stops.index)
         try:
             index = read_local_registry(settings.registry).index()

@@ -242,7 +242,7 @@ def _registry(
     digest = str(record.registry_sha256)
     if not metadata:
         return RegistryExcerpt(entries, None, digest), False, False
-    from idtone.registry.trust.shown_metadata import verified_metadata  # imports TUF, which takes time
+    from idtone.registry.trust.verified_metadata import verified_metadata  # imports TUF, which takes time
 
     signed = verified_metadata(metadata, root)
     if signed.numbers.keys() != given.keys():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from idtone.call_control.fallback_keeper import FallbackKeeper
-from idtone.call_control.fallback_text import Usable
+from idtone.call_control.fallback_text import UsableNumbers
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.settings.settings import RegistrySettings, Settings, load_settings
 from idtone.core.terminal import command_line
@@ -113,7 +113,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
                     break
             except (DocumentError, TrustError):
                 if before is not None:
-                    newer = repository.kept_stops()  # the service uses them while it compiles the newer members
+                    newer = repository.last_good_stops()  # the service uses them while it compiles the newer members
                     origin = interim_origin(before.origin, newer.origin) if newer else before.origin
                     fallback = _Suspended(settings, partial(_is_kept, repository, before))
                     if not fallback.are_of(origin):
@@ -129,7 +129,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
 def _kept(repository: PublicationClient) -> Published | None:
     """The generation in the cache; None if there is none, or if it is damaged and has to be fetched again."""
     try:
-        return repository.kept()
+        return repository.last_good()
     except TrustError:
         return None
 
@@ -144,12 +144,12 @@ class _Suspended:
     def __init__(self, settings: Settings, is_latest: Callable[[], bool]) -> None:
         folder = settings.sounds.directory
         policy = settings.policy.policy(settings.association.member)
-        usable = Usable.by(policy, settings.lines.source is not None)
+        usable = UsableNumbers.by_policy(policy, settings.lines.source is not None)
         stops = StopsInUse(suspensions_path(settings))
         self._fallback = FallbackKeeper(folder, usable, is_latest, lambda: stops.index) if folder.exists() else None
 
     def are_of(self, origin: str) -> bool:
-        return self._fallback is None or self._fallback.is_of(origin)
+        return self._fallback is None or self._fallback.is_made_of(origin)
 
     def write(self, index: RegistryIndex) -> str:
         """Write the file; returns `written`, `current`, or `none` without a folder. Raises FallbackError."""

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.errors import LedgerError, NumberError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import holds_number
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import ask_line, entries_asked, entries_of, kept_line
+from idtone.core.terminal.prompts import ask_entries, ask_line, checked_line, entries_of
 from idtone.core.translation import Message, translated
+from idtone.core.yaml_documents import read_text
 from idtone.ledger.commands.options import local_time, parse_since
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import masked, read_span
@@ -62,8 +62,8 @@ def suspend(
     the shell's history. Exit 1: it waits for the approval.
     """
     settings = load_settings(config)
-    reference, why = kept_line(reference, "--reference"), kept_line(why, "--why")
-    authority = kept_line(authority, "--authority") if authority else ""
+    reference, why = checked_line(reference, "--reference"), checked_line(why, "--why")
+    authority = checked_line(authority, "--authority") if authority else ""
     now = datetime.now(UTC)
     arrived = parse_since(requested, now, "--requested") if requested else None
     desk = SuspensionActs(settings)
@@ -154,7 +154,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
         is_stream = source == str(command_line.STREAM)
         entries = entries_of((sys.stdin.read() if is_stream else read_text(Path(source))).splitlines())
     else:
-        entries = entries_asked(None)
+        entries = ask_entries(None)
         if sys.stdin.isatty() and entries_of([ask_line(translated("The same again"))]) != entries:
             raise UsageError("the two entries differ; look at the request again")
     try:

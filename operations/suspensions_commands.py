@@ -17,7 +17,7 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import day_given, kept_line
+from idtone.core.terminal.prompts import checked_line, parse_day
 from idtone.core.translation import Message, translated
 from idtone.ledger.commands.options import local_time
 from idtone.ledger.keys.key_ring import own_key
@@ -124,7 +124,7 @@ def lift(
     If a suspension needs two persons, so does its end. Its duties stay open until they are closed.
     """
     desk = SuspensionActs(load_settings(config))
-    act = desk.act(kept_line(why, "--why"))
+    act = desk.act(checked_line(why, "--why"))
     _finish(desk, desk.change(suspension, lambda found: lifted(found, act, desk.persons)), as_json)
 
 
@@ -157,8 +157,8 @@ def close(
 ) -> None:
     """Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported."""
     desk = SuspensionActs(load_settings(config))
-    act, document = desk.act(), kept_line(document, "--document")
-    day = day_given(on, "--on") if on else act.at.astimezone().date()
+    act, document = desk.act(), checked_line(document, "--document")
+    day = parse_day(on, "--on") if on else act.at.astimezone().date()
     one = desk.change(suspension, lambda found: closed(found, duty, act, day, document))
     desk.record(one, DUTY_CLOSED, {"duty": duty, "on": day.isoformat(), "document": document})
     if as_json:

@@ -19,13 +19,13 @@ from idtone.core.calls import Direction, Holding, Licence, LicenceStatus, Period
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan
 
-from .held_numbers import HeldNumbers
 from .holder_spans import HolderSpans, read_arrays, spans_of
+from .member_numbers import MemberNumbers
 from .model import ChainEntry, ChainLink, Member, PortingEntry, RegistryDocument, day_begins
 from .number_notation import read_span
 
 BLOCK_DIGITS: Final = -3
-"""Characters of a block: an E.164 number without its last three digits, as text."""
+"""The end of the slice that gives a number's block: its E.164 text without the last three digits."""
 MAGIC: Final = b"idtone registry 10\n"
 """The name of the format. Raise its number when the format or the size of a block in `holder_spans` changes."""
 _Interval = tuple[int, int, int]
@@ -53,11 +53,10 @@ def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
 
 class Holdings(dict[int, Holding | Porting | None]):
     """The members in charge of numbers, by the holder that `HolderSpans.find` gives. A holding is built at its first
-    look-up, so that a large registry is in use at once.
+    look-up, so that a large registry can be used at once.
 
     `members` has the holder of each member. `lines` are ordered by holder: first the members, then the wholesale
-    chains, then the portings. Building an object for each line at the start would take half a second, in which other
-    threads wait.
+    chains, then the portings. Building all objects at the start would block other threads for half a second.
     """
 
     def __init__(self, members: Iterable[str], lines: Sequence[bytes], chains: int) -> None:
@@ -84,8 +83,8 @@ class Holdings(dict[int, Holding | Porting | None]):
         return None if holder is None else self._held(holder)
 
     def lapses(self, member: str | None) -> datetime | None:
-        """The time at which the member's certification lapses. No holding is built, because many members are looked up
-        and few have calls.
+        """The time at which the member's certification lapses. It builds no holding, because it is called for many
+        members and few of them have calls.
         """
         holder = None if member is None else self.members.get(member)
         return None if holder is None else moment_of(json.loads(self.lines[holder])[1])
@@ -94,7 +93,7 @@ class Holdings(dict[int, Holding | Porting | None]):
         return map(self._held, self.chains)
 
     def all(self) -> Iterator[Holding | Porting]:
-        """All holdings, by holder, without keeping them."""
+        """All holdings, in the order of their holders. They are not kept in memory."""
         return map(self._built, range(len(self.lines)))
 
     def _held(self, holder: int) -> Holding:
@@ -158,14 +157,14 @@ class Compiled:
 
 
 def compiled(
-    document: RegistryDocument, held: HeldNumbers | None = None, members: MemberLines | None = None
+    document: RegistryDocument, held: MemberNumbers | None = None, members: MemberLines | None = None
 ) -> Compiled:
     """The compiled registry. `document` must have passed `validation_rules.registry_faults`; an unreadable number
     raises NumberError. If the document was read without its members, `held` has their numbers and `members` the
     members.
     """
     header = document.registry
-    held, members = held or HeldNumbers.of(document), members or MemberLines(document.members)
+    held, members = held or MemberNumbers.of(document), members or MemberLines(document.members)
     spans, ported, numbers = _spans(document, held)
     chains = [
         _line([chain.members, [*map(text_of, chain.checked)], text_of(chain.certified_until)])
@@ -208,8 +207,8 @@ _Ported = tuple[int, int, datetime]
 """The holder before, the holder after, and the time of the change."""
 
 
-def _spans(document: RegistryDocument, held: HeldNumbers) -> tuple[HolderSpans, list[_Ported], int]:
-    """The intervals of numbers by holder, the portings, and the number of numbers that all members hold. Intervals of
+def _spans(document: RegistryDocument, held: MemberNumbers) -> tuple[HolderSpans, list[_Ported], int]:
+    """The intervals of numbers by holder, the portings, and the count of numbers that the members hold. Intervals of
     one holder that touch or overlap are joined. A wholesale chain or a porting counts as a holder in the intervals.
     """
     firsts, lasts, holders = array("q"), array("q"), array("i")
@@ -238,8 +237,8 @@ def _chain_spans(document: RegistryDocument, first: int) -> Iterator[tuple[int, 
 
 
 def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterator[_Interval]:
-    """The joined intervals, with the numbers of each chain as a separate interval. Each chain is inside one of the
-    joined intervals; both are ascending.
+    """The joined intervals, with the numbers of each chain cut out as a separate interval. Each chain is inside one of
+    the joined intervals; both are ascending.
     """
     chains = iter(chained)
     chain = next(chains, None)
@@ -254,12 +253,12 @@ def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterat
 
 
 def _with_portings(
-    intervals: Iterable[_Interval], document: RegistryDocument, held: HeldNumbers, ported: list[_Ported]
+    intervals: Iterable[_Interval], document: RegistryDocument, held: MemberNumbers, ported: list[_Ported]
 ) -> Iterator[_Interval]:
     """The intervals, with the numbers of each porting as separate intervals; their holders are added to `ported`. A
     wholesale chain counts while its first member holds the numbers.
     """
-    places, begins = held.places, [*held.ids, *(chain.links[0].wholesaler for chain in document.chains)]
+    places, begins = held.positions, [*held.ids, *(chain.links[0].wholesaler for chain in document.chains)]
     known: dict[_Ported, int] = {}
 
     def holder_of(entry: PortingEntry, holder: int) -> int:
@@ -335,13 +334,13 @@ def pack_parts(index: Compiled) -> list[bytes | memoryview]:
     return packed_parts(MAGIC, head, index.lines, index.spans.arrays())
 
 
-def sealed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: HolderSpans) -> bytes:
-    """The binary form of a look-up, for `opened_spans`."""
+def packed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: HolderSpans) -> bytes:
+    """The binary form of spans with their holders, for `unpacked_spans`."""
     return packed_table(magic, head, lines, spans.arrays())
 
 
-def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
-    """The look-up in octets from `sealed_spans`. Raises ValueError for other octets."""
+def unpacked_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
+    """The head, the lines and the spans in octets from `packed_spans`. Raises ValueError for other octets."""
     head, lines, arrays = unpacked_table(magic, octets, "registry")
     return head, lines, read_arrays(arrays)
 
@@ -349,7 +348,7 @@ def opened_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], It
 def unpack(octets: bytes | mmap) -> Compiled:
     """The compiled registry in octets from `pack_parts`. Raises TrustError for other octets."""
     try:
-        head, lines, spans = opened_spans(MAGIC, octets)
+        head, lines, spans = unpacked_spans(MAGIC, octets)
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
         members, counts = tuple(head["members"]), head["counts"]
         return Compiled(head["version"], issued, expires, head["tones"], members, tuple(lines), spans, counts)
@@ -390,13 +389,13 @@ def moment_of(text: str | None) -> datetime | None:
 
 @functools.cache
 def _moment(text: str) -> datetime:
-    """The moment in a text. The cache makes licences share these objects."""
+    """The moment in a text. It is cached, so that licences share these objects."""
     return utc(datetime.fromisoformat(text))
 
 
 @functools.cache
 def _directions(names: tuple[str, ...]) -> frozenset[Direction]:
-    """The directions with these names. The cache makes licences share them: three objects instead of a million keep
-    garbage collection fast.
+    """The directions with these names. They are cached, so that licences share three objects: a million objects would
+    slow down garbage collection.
     """
     return frozenset(map(Direction, names))

@@ -1,7 +1,7 @@
 """The differences between two editions of the registry, or of the suspensions, in words. Pure.
 
-The words show at most the last four digits of numbers, because they go into the history and onto screens. Only a holder
-who signs sees whole numbers; `say` writes them then.
+The words show at most the last four digits of numbers, because they go into the history and onto screens. Only the
+holder of a signing key sees whole numbers, when signing: then `say` writes them.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from idtone.core.calls import Direction, LicenceStatus
-from idtone.core.japan import end_words, last_day
+from idtone.core.japan_time import end_words, last_day
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.core.translation import Message, joined, template
@@ -99,8 +99,8 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
 
 
 def ended_reference(words: str) -> str | None:
-    """The reference of the entry that has ended by this difference, a suspension or an entry of numbers that never
-    originate. None for other differences.
+    """The reference of the ended entry, if the difference is the end of a suspension or of an entry of numbers that
+    never originate; else None.
     """
     if isinstance(words, Message) and words.template in (_IS_LIFTED, _MAY_ORIGINATE):
         return str(words.fields["reference"])
@@ -171,7 +171,7 @@ def _suspended(entry: SuspensionEntry, say: Say) -> str:
 def _by_numbers(
     what: str, old: Iterable[_OfNumbers], new: Iterable[_OfNumbers], words: Callable[[_OfNumbers], str], say: Say
 ) -> Iterator[str]:
-    """The differences between the entries of a list. Entries with the same numbers count as the same entry."""
+    """The differences between two editions of a list. Entries with the same numbers count as the same entry."""
     before, after = ({read_span(entry.numbers): entry for entry in each} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
@@ -358,7 +358,7 @@ def _member(old: Member, new: Member, say: Say) -> Iterator[str]:
 
 
 def changed_numbers(old: Iterable[NumberSpan], new: Iterable[NumberSpan]) -> tuple[list[NumberSpan], list[NumberSpan]]:
-    """The spans of numbers that were removed, and those that were added, however the entries are cut."""
+    """The spans of numbers that were removed, and those that were added, regardless of how entries are split."""
     before, after = ({_key(span): span for span in each} for each in (old, new))
     return (
         _but([span for key, span in before.items() if key not in after], after.values()),
@@ -384,7 +384,7 @@ def _term(entry: LogEntry | WitnessEntry) -> str:
 
 
 def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[NumberSpan]:
-    """The parts of the spans outside all others. After a range was split, that is the missing part."""
+    """The parts of the spans outside all others, for example the part that is missing after a range was split."""
     left = sorted(spans, key=_key)
     for other in others if left else ():
         left = [piece for span in left for piece in span.without(other)]

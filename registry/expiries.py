@@ -41,10 +41,9 @@ class Expiry:
 
 
 def expiries(document: RegistryDocument, index: RegistryIndex, chain_check: timedelta | None) -> list[Expiry]:
-    """All ends in a registry, the soonest first. `chain_check` is how long a check of a reseller counts; None: without
-    limit.
+    """All ends in a registry, the soonest first. A check of a reseller counts for `chain_check`; None means for ever.
 
-    A revoked licence has no end any more, nor has a licence that a later one for the same sound replaces.
+    Revoked licences are left out, and so are licences that a later one for the same sound replaces.
     """
     found = [Expiry(index.expires, ExpiryKind.REGISTRY)]
     for member in document.members:
@@ -69,13 +68,13 @@ _ENDS: Final = {
     "mark_until": ExpiryKind.MARK,
     "next_check": ExpiryKind.CERTIFICATION_CHECK,
 }
-"""Field of a certification → the part that ends then."""
+"""Field of a certification → the part that ends on that day."""
 CERTIFICATION_SOON: Final = timedelta(days=30)
-"""Time that suffices to renew a certification, or to check it again."""
+"""Remaining time at which a certification must be renewed, or checked again."""
 
 SIGNED_SOON: Final = timedelta(days=2)
-"""Remaining validity at which a renewal must have failed: the association renews its signatures every five days at the
-latest, so they were not renewed, or not fetched.
+"""Remaining validity that shows a fault. The association renews its signatures every five days at the latest, so they
+were not renewed, or not fetched.
 """
 
 
@@ -113,7 +112,7 @@ def _replaces(later: Licence, licence: Licence) -> bool:
 
 
 def _of_chains(document: RegistryDocument, lasts: timedelta) -> Iterator[Expiry]:
-    """The ends of the oldest check of each reseller by each wholesaler, however many ranges it concerns."""
+    """The end of the oldest check of each reseller by each wholesaler: one end for all ranges of the two."""
     oldest: dict[tuple[str, str], datetime] = {}
     for chain in document.chains:
         for link, at in zip(chain.links, wholesale_chain(chain).checked, strict=True):

@@ -1,5 +1,5 @@
-"""Warnings in the log that the registry, a licence or a certification expires soon, or has expired. Calls give no sign
-of it before the expiry.
+"""Warnings in the log that the registry, a licence or a certification expires soon, or has expired. Before the expiry,
+calls do not show it.
 """
 
 import logging
@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from idtone.core.calls import Licence
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 
 from .expiries import CERTIFICATION_SOON
 from .index import RegistryIndex
-from .licence_lapses import lapses, named, over_and_soon, remedies
+from .licence_lapses import lapse_words, lapses, over_and_soon, remedies
 
 _log = logging.getLogger(__name__)
 
 SOON: Final = timedelta(days=1)
-"""Remaining validity for a warning. The association signs well before the expiry, so with so little left a newer
-version is missing.
+"""Remaining validity at which a warning is logged. The association signs well before the expiry, so a newer version
+must be missing by then.
 """
 AGAIN: Final = timedelta(hours=1)
 """The interval at which an unchanged message is repeated."""
@@ -32,8 +32,8 @@ def _some(names: list[str]) -> str:
 
 class ExpiryWarning:
     """Logs the expiry of the current registry, of the licences of `member`, and of the certifications that its numbers
-    depend on; with `member` None, of all certifications. `stale` is how long the registry's licences stay valid after
-    the expiry.
+    depend on; with `member` None, of all certifications. `stale` is the time for which the registry's licences stay
+    valid after its expiry.
     """
 
     def __init__(self, stale: timedelta, member: str | None = None) -> None:
@@ -44,8 +44,8 @@ class ExpiryWarning:
         self._lapses: tuple[RegistryIndex, list[tuple[datetime, str]]] | None = None
 
     def review(self, registry: RegistryIndex | None, now: datetime) -> None:
-        """Log the expiry of the registry at most once an hour and the others at most once a day, but each at once when
-        its message changes.
+        """Log each expiry when its message changes. An unchanged one is repeated: for the registry each hour, for the
+        others each day.
         """
         self._say("registry", self._text(registry, now) if registry else "", now, AGAIN)
         self._say("licence", self._licence(registry, now) if registry else "", now, DAILY)
@@ -65,10 +65,10 @@ class ExpiryWarning:
         over, soon = over_and_soon(lapses(self._licences[1], now), now)
         if over:
             return (
-                f"a licence HAS LAPSED, and no other one covers the calls ({named(over)}): they get the notice; "
+                f"a licence HAS LAPSED, and no other one covers the calls ({lapse_words(over)}): they get the notice; "
                 f"{remedies(over)}"
             )
-        return f"a licence lapses soon ({named(soon)}): {remedies(soon)}" if soon else ""
+        return f"a licence lapses soon ({lapse_words(soon)}): {remedies(soon)}" if soon else ""
 
     def _certification(self, registry: RegistryIndex, now: datetime) -> str:
         if self._lapses is None or self._lapses[0] is not registry:

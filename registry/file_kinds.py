@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from idtone.core.documents import Model, ValidationFault, parse, validate
 from idtone.core.errors import DocumentError
+from idtone.core.yaml_documents import Model, ValidationFault, parse, validate
 
 from .differences import never_originates_differences, registry_differences, suspension_differences
 from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
@@ -16,8 +16,9 @@ from .validation_rules import never_originates_faults, signed_faults, suspension
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The functions for one kind of file. `differences` takes the old and the new document, and perhaps a `Say`. `head`
-    returns the part of a document with the fields `stamp`, which differ in each edition; `lists` names its lists.
+    """The functions for one kind of file. `differences` takes the old and the new document, and optionally a `Say`.
+    `head` returns the part of a document with the fields `stamp`, which differ in each edition; `lists` names its
+    lists.
     """
 
     model: type[Model]
@@ -41,11 +42,11 @@ class Kind:
         return document.model_copy(update=dict.fromkeys(self.lists, ()))
 
     def checked(self, tree: Any, text: str, name: str) -> Any:
-        """The document from the tree that `documents.read_tree` has read in the text, checked as by `parse`."""
+        """The document from the tree that `yaml_documents.read_tree` has read from the text, checked as by `parse`."""
         return validate(tree, text, name, self.model, self.rules)
 
     def unchecked(self, tree: Any, text: str, name: str) -> Any:
-        """The same as `checked`, without the rules between values, for a text that has passed them already."""
+        """The same as `checked`, but without the rules between values. The text must have passed them before."""
         return validate(tree, text, name, self.model)
 
 

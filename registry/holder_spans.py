@@ -1,8 +1,8 @@
 """Intervals of numbers with the holder of each, for a look-up that reads as little memory as possible.
 
-A number has usually not been used for a while before its call. So each memory access of its look-up misses the
-processor's cache, which takes as long as a function call. The look-up makes one access to a table of blocks, and then
-one to a page that has the holder of each number of its block.
+Usually, a number has not been looked up recently. So each memory access misses the processor's cache, which takes as
+long as a function call. The look-up makes one access to a table of blocks, and one to a page with the holder of each
+number of the block.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from idtone.core.calls import Period
 from idtone.core.number_spans import NumberSpan
 
 BLOCK: Final = 1_000
-"""Numbers of a block: a tenth of the unit of allotment of Japanese numbers. `AREA` and `HolderSpans.find` need it."""
+"""Numbers of a block: a tenth of the unit in which Japanese numbers are allotted. `AREA` and `HolderSpans.find` depend
+on it.
+"""
 AREA: Final = 1_000
 """Blocks of an area. All numbers of Japan are in some 1,500 areas."""
 FEW: Final = 64
@@ -28,7 +30,8 @@ intervals.
 
 @dataclass(frozen=True, slots=True)
 class HolderSpans:
-    """Intervals of numbers, ascending, disjoint or equal, with the holder of each. Of equal ones the last counts.
+    """Intervals of numbers, ascending, disjoint or equal, with the holder of each. Of equal intervals, the last one
+    counts.
 
     `areas` gives, for each area, the start of its blocks in `blocks`. A block has one of three values: 0 if no interval
     touches it; `-n` if the first interval that touches it is number `n`, counted from 1; else its place in `pages`,

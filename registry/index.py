@@ -26,7 +26,7 @@ from .suspended_numbers import SuspendedNumbers
 @dataclass(frozen=True, slots=True)
 class Signed:
     """The parts that the association signs separately from the members: the suspensions, the numbers that never
-    originate (None if there is no such list), and the expiry of the whole.
+    originate (None if there is no such list), and the expiry of all of it.
 
     `sha256` is the digest of the suspensions' file, `origin` a digest of all files, `metadata` the digest of the signed
     metadata.
@@ -148,7 +148,7 @@ class RegistryIndex:
         return (*found, *suspended.of_stocks(self._tenures(number)))
 
     def watches(self, call: ForwardedCall) -> bool:
-        """False if neither a suspension nor a number that never originates can concern the call."""
+        """True if a suspension, or a number that never originates, may concern the call."""
         # Each call comes here: a number whose thousand numbers have no entry must cost next to nothing.
         suspended, never = self._suspended, self._never_blocks
         block = call.forwarding_number.e164[:BLOCK_DIGITS]
@@ -254,7 +254,7 @@ def interim_origin(earlier: str, newer: str) -> str:
 
 class InterimIndex(RegistryIndex):
     """A generation, with the suspensions of a newer one whose members are not known yet. No suspension is lifted before
-    the newer generation is known as a whole. So each decision is that of one edition, which it names.
+    the whole newer generation is known. Each decision follows one edition, and names it.
     """
 
     __slots__ = ()

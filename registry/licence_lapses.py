@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from idtone.core.calls import Direction, Licence, LicenceStatus
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.translation import Message, joined
 
 LICENCE_SOON: Final = timedelta(days=30)
-"""Time that suffices to renew a licence."""
+"""Remaining time at which a licence must be renewed."""
 LAPSED_FOR: Final = timedelta(days=90)
-"""Time for which a lapse is reported. A member that ended its licence on purpose needs no longer reminder."""
+"""Time for which a lapse is reported. A member may have ended its licence on purpose, so it is not reminded for ever.
+"""
 _DIRECTIONS: Final = {Direction.INCOMING: Message("incoming"), Direction.OUTGOING: Message("outgoing")}
 
 
@@ -57,8 +58,8 @@ class LicenceLapse:
 def lapses(held: Iterable[Licence], now: datetime) -> list[LicenceLapse]:
     """The lapse of each direction for which one member's licences are, or were, active.
 
-    Licences that follow each other without a gap count as one. A lapse of the last `LAPSED_FOR` is reported if no
-    licence is valid now. A revoked or suspended licence does not lapse: the association has ended it.
+    Licences that follow each other without a gap count as one. A past lapse is reported for `LAPSED_FOR` if no licence
+    is valid now. A revoked or suspended licence does not lapse: the association has ended it.
     """
     terms = [_Term.of(each) for each in held if each.status is not LicenceStatus.REVOKED and each.pledged_from]
     return [lapse for direction in Direction for lapse in _of(direction, terms, now)]
@@ -93,13 +94,13 @@ def _of(direction: Direction, terms: Iterable[_Term], now: datetime) -> Iterator
 
 
 def over_and_soon(found: Iterable[LicenceLapse], now: datetime) -> tuple[list[LicenceLapse], list[LicenceLapse]]:
-    """The lapses in the past, and those within the next 30 days; the first one first."""
+    """The lapses in the past, and those within the next 30 days, both in the order of time."""
     by_time = sorted(found, key=lambda each: each.at)
     over = [each for each in by_time if each.at <= now]
     return over, [each for each in by_time if now < each.at <= now + LICENCE_SOON]
 
 
-def named(found: Iterable[LicenceLapse]) -> str:
+def lapse_words(found: Iterable[LicenceLapse]) -> str:
     return joined("; ", map(str, found))
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from idtone.core.documents import read_text
 from idtone.core.errors import TrustError
 from idtone.core.settings.settings import RegistrySettings
+from idtone.core.yaml_documents import read_text
 
 from .index import RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LocalRegistry:
-    """A registry with its suspensions. `document` has the suspensions of either source. For an unsigned registry
-    `signed` is None, and `origin` is the digest of its file. If the list of numbers that never originate is published,
-    its numbers are only in `signed`, because it may be long.
+    """A registry with its suspensions, which are also in `document`. For an unsigned registry, `signed` is None and
+    `origin` is the digest of its file. If the list of numbers that never originate is published, its numbers are only
+    in `signed`, because it may be long.
     """
 
     source: str
@@ -47,7 +47,7 @@ def read_local_registry(registry: RegistrySettings) -> LocalRegistry:
         PublicationClient,  # here, because TUF takes longer to import than all the rest
     )
 
-    kept = PublicationClient(root, registry.source, registry.cache).kept()
+    kept = PublicationClient(root, registry.source, registry.cache).last_good()
     if kept is None:
         raise TrustError(
             "{source} was not fetched to this machine yet; run `idtone registry update`", source=registry.source

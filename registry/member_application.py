@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import Field
 
 from idtone.core.calls import Direction
-from idtone.core.documents import Location, Model, ValidationFault, parse
 from idtone.core.errors import NumberError
 from idtone.core.translation import Message, capitalised
+from idtone.core.yaml_documents import Location, Model, ValidationFault, parse
 
 from .model import Day, Id, Name, Pledge, Text
 from .number_notation import read_span

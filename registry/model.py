@@ -12,12 +12,12 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from idtone.core.calls import Direction, LicenceStatus
-from idtone.core.documents import Model
 from idtone.core.errors import ProofError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.numbers import holds_number
-from idtone.core.readable_text import unreadable
+from idtone.core.text_cleaning import forbidden_character
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TEXT_LIMIT: Final = 200
@@ -45,7 +45,7 @@ def _id(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    if character := unreadable(value.replace(_WIDE_SPACE, " ")):
+    if character := forbidden_character(value.replace(_WIDE_SPACE, " ")):
         raise ValueError(
             Message("is not a readable text: it has the character {character}", character=character),
             Message("Write one line of 1 to {limit} characters", limit=_TEXT_LIMIT),
@@ -148,7 +148,8 @@ def _sensible(value: AnyDate) -> AnyDate:
 
 
 Id = Annotated[str, AfterValidator(_id)]
-"""An id. It goes into file names (a tone's), the ledger and the dialplan, hence the narrow alphabet."""
+"""An id. Few characters are allowed, because ids are used in file names (of tones), in the ledger and in the dialplan.
+"""
 Text = Annotated[str, AfterValidator(_text)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 NoteKey = Annotated[str, AfterValidator(_note_key)]
@@ -253,8 +254,8 @@ class LicenceEntry(Model):
 
 
 class LogEntry(Model):
-    """A key that signs a member's log of evidence. Its signatures count from `since` to `until` (exclusive); after that
-    the key is replaced, or in other hands.
+    """A key that signs a member's log of evidence. Its signatures count from `since` to `until` (exclusive); after
+    that, another key replaces it, or another person has it.
     """
 
     key: LogKey
@@ -271,7 +272,7 @@ class WitnessEntry(Model):
 
 
 class WitnessPolicy(Model):
-    """The witnesses that count, and how many of them, by name, must have cosigned a log."""
+    """The witnesses that count, and the number of them that must have cosigned a log. Each name counts once."""
 
     cosignatures: Annotated[int, Field(ge=1, le=32)]
     witnesses: Annotated[tuple[WitnessEntry, ...], Field(min_length=1)]
@@ -397,14 +398,15 @@ class SuspensionEntry(Model):
 
 
 class SuspensionsDocument(Model):
-    """The file of suspensions. It has other signers than the registry, who sign more often."""
+    """The file of suspensions. Its signers are not those of the registry, and sign more often."""
 
     issued: Moment
     suspensions: tuple[SuspensionEntry, ...] = ()
 
 
 class NeverOriginatesEntry(Model):
-    """Numbers that originate no calls, so a call that presents one is spoofed: police stations, banks' inbound lines.
+    """Numbers that originate no calls, such as police stations and banks' inbound lines. A call that presents one is
+    spoofed.
 
     An entry has exactly one of `number` and `numbers` (an entry of `number_notation`), with its holder and the document
     in which the holder asked for the entry. It is in force from `since` to `until` (exclusive).
@@ -423,7 +425,7 @@ class NeverOriginatesEntry(Model):
 
 
 class NeverOriginatesDocument(Model):
-    """The file of numbers that never originate. It may be missing: there is no such list then."""
+    """The file of numbers that never originate. Without the file, there is no such list."""
 
     issued: Moment
     never_originates: tuple[NeverOriginatesEntry, ...] = ()

@@ -1,8 +1,8 @@
-"""The logs of evidence with their owners, and the witnesses that count: rules, and the form that the association signs.
-Pure.
+"""The logs of evidence with their owners, and the witnesses that count: their rules, and the form in which the
+association signs them. Pure.
 
-The association signs it beside the registry's file (`custom.logs` of the target), so that evidence can show it without
-the numbers of members. docs/evidence-format.md, section 6.8, has the form.
+The association signs this form beside the registry's file (`custom.logs` of the target), so that evidence can contain
+it without members' numbers. docs/evidence-format.md, section 6.8, has the form.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from idtone.core.documents import Location, ValidationFault
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Location, ValidationFault
 
 from .compiled_registry import text_of, utc
 from .model import LogEntry, RegistryDocument, WitnessEntry

@@ -16,7 +16,7 @@ from idtone.core.calls import Period
 from idtone.core.errors import TrustError
 from idtone.core.number_spans import NumberSpan, disjoint
 
-from .compiled_registry import moment_of, opened_spans, sealed_spans, text_of, utc
+from .compiled_registry import moment_of, packed_spans, text_of, unpacked_spans, utc
 from .holder_spans import HolderSpans, spans_of
 from .model import NeverOriginatesEntry
 from .number_notation import read_either
@@ -85,13 +85,13 @@ def pack(numbers: NeverOriginating) -> bytes:
     """The octets of the list, for `unpack` on a machine with the same byte order."""
     head = {"entries": numbers.entries, "issued": text_of(numbers.issued)}
     periods = ([[text_of(each.since), text_of(each.until)] for each in some] for some in numbers.periods)
-    return sealed_spans(_MAGIC, head, periods, numbers.spans)
+    return packed_spans(_MAGIC, head, periods, numbers.spans)
 
 
 def unpack(octets: bytes | mmap) -> NeverOriginating:
     """The list in octets from `pack`. Raises TrustError for other octets."""
     try:
-        head, lines, spans = opened_spans(_MAGIC, octets)
+        head, lines, spans = unpacked_spans(_MAGIC, octets)
         periods = tuple(tuple(Period(*map(moment_of, each)) for each in json.loads(line)) for line in lines)
         return NeverOriginating(spans, periods, head["entries"], moment_of(head["issued"]))
     except (ValueError, LookupError, TypeError, StopIteration) as error:

@@ -39,7 +39,7 @@ TONES_REMEDY: Final = Message(
 
 
 def tones_trouble(tones: Tones, member: str | None, registry: RegistryIndex | None, now: datetime) -> Message | None:
-    """The problem of chosen sounds that no valid licence covers, in words; None if all are licensed, or if that is not
+    """The problem in words, if no valid licence covers a chosen sound; None if all are licensed, or if that is not
     known.
     """
     if member is None or registry is None or member not in registry.members:

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from idtone.core.documents import parse, read_compact_tree, read_text
 from idtone.core.errors import DocumentError
+from idtone.core.yaml_documents import parse, read_compact_tree, read_text
 
 from .compiled_registry import MemberLines
-from .held_numbers import HeldNumbers
+from .member_numbers import MemberNumbers
 from .model import Member, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from .validation_rules import member_faults, never_originates_faults, signed_faults, suspension_faults
 
@@ -24,11 +24,11 @@ def parse_registry(text: str, name: str) -> RegistryDocument:
 
 @dataclass(frozen=True, slots=True)
 class LargeRegistry:
-    """A registry in which the members are replaced by their form for look-ups and by their numbers."""
+    """A registry without its members. Their form for look-ups and their numbers take their place."""
 
     document: RegistryDocument
     members: MemberLines
-    held: HeldNumbers
+    held: MemberNumbers
 
 
 def read_large_registry(path: Path, name: str) -> LargeRegistry:
@@ -50,22 +50,20 @@ def read_large_registry(path: Path, name: str) -> LargeRegistry:
         pass  # it has faults, or a form that is rare; the other reader says which
     document = parse_registry(read_text(path), name)
     bare = document.model_copy(update={"members": ()})
-    return LargeRegistry(bare, MemberLines(document.members), HeldNumbers.of(document))
+    return LargeRegistry(bare, MemberLines(document.members), MemberNumbers.of(document))
 
 
 _AT_ONCE: Final = 1000
-"""Maximum number of members in memory at once. A member as the file has it takes 7 KB."""
+"""Maximum number of members in memory at once. A member takes 7 KB in the form that it has in the file."""
 _member_list: Final = TypeAdapter(list[Member])
 
 
 class _Members(list[Any]):
-    """A list that contains only the last members. The parts of the others that the registry needs are kept
-    elsewhere.
-    """
+    """A list that contains only the latest members. The needed parts of earlier members are kept elsewhere."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines, self.held = MemberLines(), HeldNumbers()
+        self.lines, self.held = MemberLines(), MemberNumbers()
         self.numbered = count()
         """Gives each member a number when its numbers go to `held`."""
         self.tones = set[str]()
@@ -80,7 +78,9 @@ class _Members(list[Any]):
         super().append(member)
 
     def _take(self) -> None:
-        """Take over the members of the list. Raises ValidationError, or LookupError for another fault."""
+        """Move the needed parts of the list's members elsewhere. Raises ValidationError, or LookupError for another
+        fault.
+        """
         first = len(self._ids)
         self._places += [at for at, each in enumerate(self, first) if isinstance(each.get("numbers"), _Numbers)]
         members = _member_list.validate_python(self)
@@ -97,14 +97,14 @@ class _Members(list[Any]):
         self.clear()
 
     def end(self, read: object) -> list[Member]:
-        """The members that have logs, after the rest was taken. `read` is the file's value of `members`, which must be
-        this list. Raises as `_take` does.
+        """The members that have logs, after all other parts were moved elsewhere. `read` is the file's value of
+        `members`, which must be this list. Raises as `_take` does.
         """
         if read is not self:
             raise LookupError("it is no list")
         self._take()
         self.held.ids = [*self._ids]
-        self.held.place(self._places)
+        self.held.set_positions(self._places)
         if self.held.unreadable:
             raise LookupError("a number cannot be read")
         return self._logged
@@ -113,7 +113,7 @@ class _Members(list[Any]):
 class _Numbers(list[str]):
     """The numbers of one member. They go to `held` instead of this list."""
 
-    def __init__(self, held: HeldNumbers, member: int) -> None:
+    def __init__(self, held: MemberNumbers, member: int) -> None:
         super().__init__()
         self._held, self._member, self._entries = held, member, count()
 

@@ -19,9 +19,9 @@ from tempfile import TemporaryFile
 from time import monotonic
 from typing import IO, BinaryIO, Final, TypeVar
 
-from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, Fault, TrustError
 from idtone.core.files import draft
+from idtone.core.yaml_documents import read_text
 
 from . import compiled_registry as registry_form
 from . import never_originating as never_originating_form
@@ -33,8 +33,8 @@ from .trust import tuf_roles
 Ready = TypeVar("Ready")
 
 LARGE: Final = 1_000_000
-"""Octets at which a registry is compiled in another process. A smaller one is read in less time than a process
-takes to start.
+"""Size in octets from which a registry is compiled in another process. Reading a smaller one takes less time than
+starting a process.
 """
 WITHIN_S: Final = 1800.0
 """Time limit in seconds. A registry of five million numbers takes minutes on a busy machine."""
@@ -43,7 +43,8 @@ FAULTS: Final = 3
 
 
 def compile_in_process(registry: Path, name: str) -> Compiled:
-    """The registry in a verified file, compiled now or earlier, beside the file. The faults show `name` as the file.
+    """The compiled form of the registry in a verified file. It is kept beside the file, and made now if it is missing.
+    Faults name the file `name`.
 
     Raises DocumentError with every fault, and TrustError if it cannot be compiled.
     """
@@ -60,12 +61,12 @@ def is_compiled(registry: Path) -> bool:
 
 
 def compiled_earlier(registry: Path) -> Compiled | None:
-    """The registry that was compiled beside its file; None if there is none, or another version compiled it."""
+    """The compiled registry beside its file; None if it is missing, or if another version compiled it."""
     return _earlier(registry, registry_form.unpack)
 
 
 class Compilation:
-    """The compilation of a registry in another process. This process continues meanwhile. The file must be verified."""
+    """The compilation of a registry in another process, while this process continues. The file must be verified."""
 
     def __init__(self, registry: Path) -> None:
         """Start the process. Raises TrustError if it cannot start."""
@@ -182,7 +183,8 @@ def main(arguments: list[str]) -> int:
 
 def _waited_for_another(file: BinaryIO) -> bool:
     """True if this call waited until another process had compiled the same file. The service and `idtone registry
-    update` may want it at once, and a small machine has the memory for one. The lock ends with this process.
+    update` may compile at the same time, and a small machine has memory for one compilation. The lock ends with this
+    process.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

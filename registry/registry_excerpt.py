@@ -32,8 +32,8 @@ _FIELDS: Final = {"first", "head", "last", "salt", "says"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file's entry for the numbers in `span`. `says` is its statement about them, `head` its statement about
-    itself.
+    """A file's entry for the numbers in `span`. `says` is the file's statement about them, and `head` the file's
+    statement about itself.
     """
 
     span: NumberSpan

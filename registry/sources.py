@@ -12,9 +12,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from idtone.core.documents import parse, read_text
 from idtone.core.errors import DocumentError, Fault, TrustError
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import parse, read_text
 
 from .index import InterimIndex, RegistryIndex, Signed
 from .model import RegistryDocument, SuspensionsDocument
@@ -31,8 +31,8 @@ if TYPE_CHECKING:  # imports TUF, which an unsigned registry does not need
 log = logging.getLogger(__name__)
 
 WHOLE_S: Final = 60.0
-"""Time for which an unchanged timestamp suffices without another verification of all files. Expired signatures and
-faults of other files are logged within this time. Calls do not depend on it, because each decision checks the expiry
+"""Time in seconds. While the timestamp is unchanged, all files are verified again only after this time. Then expired
+signatures and faults of other files are logged. Calls do not depend on it, because each decision checks the expiry
 itself.
 """
 
@@ -84,7 +84,7 @@ class Source(Protocol):
         ...
 
     def refresh(self) -> bool:
-        """Look for a newer generation; True if one was taken. Blocks, so call it from a worker thread."""
+        """Look for a newer generation; True if one is now in use. Blocks, so call it from a worker thread."""
         ...
 
     def is_latest(self) -> bool:
@@ -96,10 +96,10 @@ class SignedSource:
     """The source with the association's publications. It keeps the last good generation.
 
     If a newer one is faulty, the last good one stays in use until its signatures expire; its suspensions stay in force
-    after that. It is kept in the cache for the next start, when the source may be unreachable.
+    after that. It is kept in the cache for the next start, because the source may be unreachable then.
 
-    A large registry is compiled in the background. Until that is done, the earlier members count, together with the new
-    suspensions: a suspension does not wait for a registry of millions of numbers (`InterimIndex`).
+    A large registry is compiled in the background. Until that is done, the earlier members count together with the new
+    suspensions, so that a suspension does not wait for the compilation (`InterimIndex`).
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class SignedSource:
         self.taken: datetime | None = None
 
     def refresh(self) -> bool:
-        """Look for a newer generation, at most every `poll_s` seconds; True if one was taken.
+        """Look for a newer generation, at most every `poll_s` seconds; True if one is now in use.
 
         For the first call the cached generation is enough, so that a start does not wait for an unreachable source.
         """
@@ -148,14 +148,14 @@ class SignedSource:
         if self._published is None or self._published != self._kept:  # it could not be kept, so others do not know it
             return True
         try:
-            return self._repository.kept() == self._kept
+            return self._repository.last_good() == self._kept
         except TrustError:
             return True
 
     def _take_latest(self) -> bool:
         now_s = self._clock_s()
         waits = self._compiling is None or not self._compiling.is_over()
-        if waits and now_s < self._verify_all_s and self._repository.unchanged():
+        if waits and now_s < self._verify_all_s and self._repository.is_unchanged():
             return False
         with self._repository.locked():
             return self._take_published(now_s)
@@ -181,12 +181,12 @@ class SignedSource:
         return taken
 
     def _take_kept(self) -> bool:
-        kept = self._repository.kept()
+        kept = self._repository.last_good()
         while kept is not None:
             try:
                 self._take(kept, "is in use, from the cache")
             except TrustError:
-                tried, kept = kept, self._repository.kept()
+                tried, kept = kept, self._repository.last_good()
                 if kept == tried:
                     raise
                 continue  # another program has kept a newer one meanwhile, and removed these files
@@ -195,10 +195,10 @@ class SignedSource:
         return False
 
     def _take_kept_stops(self) -> bool:
-        """Take the kept suspensions that were in force before a restart, because the source may be unreachable now.
-        True if there were any.
+        """Use the kept suspensions that were in force before a restart, because the source may be unreachable now. True
+        if there were any.
         """
-        newer = self._repository.kept_stops()
+        newer = self._repository.last_good_stops()
         return newer is not None and self._take_stops(newer)
 
     def _attempt(self, take: Callable[[], bool]) -> bool:
@@ -283,8 +283,8 @@ class SignedSource:
         )
 
     def _never_originating(self, published: Published) -> NeverOriginating | None:
-        """The list of numbers that never originate. An unchanged list is the one in use, because a large one takes time
-        to read.
+        """The list of numbers that never originate. An unchanged list is not read again, because reading a large one
+        takes time.
         """
         file, before, current = tuf_roles.NEVER_ORIGINATES_FILE, self._interim or self._published, self.current
         if before and current and current.signed and published.sha256.get(file) == before.sha256.get(file):
@@ -340,7 +340,7 @@ def _signed_of(published: Published) -> Signed:
 def is_prepared(published: Published) -> bool:
     """True if `index_of` will be quick."""
     path = published.path(tuf_roles.REGISTRY_FILE)
-    return published.examine(tuf_roles.REGISTRY_FILE) <= LARGE or is_compiled(path)
+    return published.checked_size(tuf_roles.REGISTRY_FILE) <= LARGE or is_compiled(path)
 
 
 def prepare(published: Published) -> None:
@@ -350,7 +350,7 @@ def prepare(published: Published) -> None:
 
 def _indexed(published: Published, signed: Signed) -> RegistryIndex:
     file = tuf_roles.REGISTRY_FILE
-    if published.examine(file) > LARGE:
+    if published.checked_size(file) > LARGE:
         return RegistryIndex.of(compile_in_process(published.path(file), file), signed)
     return RegistryIndex(parse_registry(published.read(file), file), signed)
 
@@ -376,7 +376,7 @@ class FileSource:
         return identity(self._path) == self._seen
 
     def refresh(self) -> bool:
-        """Read the file if it has changed; True if a new generation was taken.
+        """Read the file if it has changed; True if a new generation is now in use.
 
         Without a change it takes one `stat`. Blocks while reading, so call it from a worker thread.
         """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from idtone.core.documents import ValidationFault
 from idtone.core.translation import Message, template
+from idtone.core.yaml_documents import ValidationFault
 
 if TYPE_CHECKING:  # which imports this module
     from .model import RegistryDocument, StoppingCondition

@@ -28,8 +28,8 @@ def stops(entries: Iterable[SuspensionEntry]) -> Iterator[SuspensionEntry]:
 
 
 class SuspendedNumbers:
-    """The suspensions of one edition. A look-up takes one access and a bisection inside a block. Only if a whole stock
-    is suspended, it also takes the look-up of the number's holder.
+    """The suspensions of one edition. A look-up takes one access and a bisection inside a block. If a member's whole
+    stock is suspended, the number's holder is looked up too.
     """
 
     __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "all", "blocks", "entries", "stocks")

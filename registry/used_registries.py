@@ -1,9 +1,9 @@
-"""The registries by which this node has decided, kept for later evidence: their files and their signed metadata.
+"""The registries that this node has used for decisions, kept for later evidence: their files and their signed metadata.
 
     DIGEST.json     the names of the files of one registry with their SHA-256, and its signed metadata
     SHA256.gz       a file; registries share those that did not change
 
-`DIGEST` is the detail `registry_sha256` of a decision. A registry stays for as long as the numbers of calls can be
+`DIGEST` is the detail `registry_sha256` of a decision. A registry is kept for as long as the numbers of calls can be
 opened.
 """
 
@@ -62,7 +62,7 @@ class UsedRegistries:
     """
 
     def __init__(self, folder: Path, kept: timedelta | None = None) -> None:
-        """`kept` is how long a registry stays after its last use; None: without limit."""
+        """`kept` is the time for which a registry is kept after its last use; None means for ever."""
         self._folder = folder
         self._kept = kept
 
@@ -91,7 +91,7 @@ class UsedRegistries:
         self._remove_old()
 
     def _remove_old(self) -> None:
-        """Remove registries whose successor came longer ago than `kept`, and files that no other registry has."""
+        """Remove registries whose successor is older than `kept`, and files that belong to no other registry."""
         if self._kept is None:
             return
         before = time.time() - self._kept.total_seconds()
@@ -115,8 +115,8 @@ class UsedRegistries:
 
     def latest(self) -> UsedRegistry | None:
         """The registry with the largest version; among equal versions, the one that came last. The version counts
-        first, because a restored folder has other times. None if there is none. Raises TrustError if one is damaged or
-        cannot be read.
+        before the time, because the files of a restored folder have new times. None if there is none. Raises TrustError
+        if one is damaged or cannot be read.
         """
         try:
             came = {path.stem: path.stat().st_mtime_ns for path in self._folder.glob("*.json")}

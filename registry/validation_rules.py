@@ -7,12 +7,12 @@ import difflib
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from typing import Final
 
-from idtone.core.documents import Location, ValidationFault, field_name
 from idtone.core.errors import NumberError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.translation import Message, template
+from idtone.core.yaml_documents import Location, ValidationFault, field_name
 
-from .held_numbers import HeldNumbers, number_fault
+from .member_numbers import MemberNumbers, number_fault
 from .model import (
     Certification,
     ChainEntry,
@@ -32,11 +32,11 @@ from .suspended_numbers import scope_of
 _Placed = Iterable[tuple[Location, Hashable]]
 
 
-def registry_faults(document: RegistryDocument, held: HeldNumbers | None = None) -> Iterator[ValidationFault]:
-    """All faults between the values of `document`. `held` has its members' numbers, if it was read without them."""
+def registry_faults(document: RegistryDocument, held: MemberNumbers | None = None) -> Iterator[ValidationFault]:
+    """All faults between the values of `document`. If it was read without its members' numbers, `held` has them."""
     for rule in (_dates, _tones, _ids):
         yield from rule(document)
-    held = held or HeldNumbers.of(document)
+    held = held or MemberNumbers.of(document)
     yield from _numbers(document, held)
     yield from _portings(document, held)
     yield from _chains(document, held)
@@ -135,8 +135,8 @@ def _ids(document: RegistryDocument) -> Iterator[ValidationFault]:
             )
 
 
-def _evaluations(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
-    members, seen = held.places, set[str]()
+def _evaluations(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
+    members, seen = held.positions, set[str]()
     for n, entry in enumerate(document.evaluations):
         if entry.member not in members or entry.member in seen:
             yield ValidationFault(
@@ -167,7 +167,7 @@ def never_originates_faults(document: NeverOriginatesDocument) -> Iterator[Valid
     yield from _never_originates(document)
 
 
-def signed_faults(document: RegistryDocument, held: HeldNumbers | None = None) -> Iterator[ValidationFault]:
+def signed_faults(document: RegistryDocument, held: MemberNumbers | None = None) -> Iterator[ValidationFault]:
     """All faults of a registry for signing. Its suspensions and the numbers that never originate must be in the other
     files. `held` as in `registry_faults`.
     """
@@ -250,8 +250,8 @@ def _never_originates(document: RegistryDocument | NeverOriginatesDocument) -> I
         )
 
 
-def _suspended_members(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
-    known = held.places
+def _suspended_members(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
+    known = held.positions
     for s, entry in enumerate(document.suspensions):
         if entry.member is not None and entry.member not in known:
             yield ValidationFault(
@@ -270,7 +270,7 @@ def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
             yield location, first
 
 
-def _numbers(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
+def _numbers(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
     """Faults for numbers that cannot be read, and for numbers that are entered twice.
 
     A number belongs to one member. An entry of a member may lie inside a wider one, but two equal or partly overlapping
@@ -308,11 +308,11 @@ def _numbers(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validati
             furthest = at
 
 
-def _chains(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
+def _chains(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
     """Faults of the wholesale chains: their members, links and numbers. A number belongs to one chain. All numbers of a
     chain belong to its first member.
     """
-    known = held.places
+    known = held.positions
     spans: list[tuple[NumberSpan, Location]] = []
     for c, chain in enumerate(document.chains):
         here: Location = ("chains", c)
@@ -323,7 +323,7 @@ def _chains(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validatio
             yield number_fault((*here, "numbers"), error)
             continue
         spans.append((span, (*here, "numbers")))
-        if chain.links[0].wholesaler in known and not held.by(chain.links[0].wholesaler, span):
+        if chain.links[0].wholesaler in known and not held.is_held_by(chain.links[0].wholesaler, span):
             yield ValidationFault(
                 (*here, "numbers"),
                 Message(
@@ -335,11 +335,11 @@ def _chains(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validatio
     yield from _overlapping(spans, Message("Enter each number in one chain only"))
 
 
-def _portings(document: RegistryDocument, held: HeldNumbers) -> Iterator[ValidationFault]:
+def _portings(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
     """Faults of the portings between two members. One of the two must have the numbers in its ranges, and each number
     is in one porting only.
     """
-    known = held.places
+    known = held.positions
     spans: list[tuple[NumberSpan, Location]] = []
     ported: list[tuple[tuple[str, str], NumberSpan]] = []
     for h, entry in enumerate(document.portings):
@@ -357,7 +357,7 @@ def _portings(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validat
             yield number_fault((*here, "numbers"), error)
             continue
         spans.append((span, (*here, "numbers")))
-        if not unknown and not any(held.by(member, span) for member in members):
+        if not unknown and not any(held.is_held_by(member, span) for member in members):
             yield ValidationFault(
                 (*here, "numbers"),
                 Message(
@@ -370,7 +370,7 @@ def _portings(document: RegistryDocument, held: HeldNumbers) -> Iterator[Validat
         ported.append((members, span))
     yield from _overlapping(spans, Message("Enter each number in one porting only"))
     for members, span in ported:
-        held.porting(members, span)
+        held.add_porting(members, span)
 
 
 def _overlapping(spans: list[tuple[NumberSpan, Location]], remedy: str) -> Iterator[ValidationFault]:

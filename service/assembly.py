@@ -1,4 +1,4 @@
-"""Loads and assembles the parts of an instance by the settings, before it begins to serve."""
+"""Loads and assembles the parts of an instance according to the settings, before it begins to serve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from idtone.call_control.call_brake import CallBrake
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.fallback_lines import FallbackLines
-from idtone.call_control.fallback_text import Usable, remembered
+from idtone.call_control.fallback_text import UsableNumbers, read_remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds
@@ -72,7 +72,7 @@ class Loaded:
     stops: StopsInUse = field(kw_only=True)
     """The suspensions by the operator."""
     restore: Callable[[], object] = field(kw_only=True, default=lambda: None)
-    """Restores damaged sound files, as many as possible. Raises ToneError, which names the others."""
+    """Restores as many damaged sound files as possible. Raises ToneError with the names of the others."""
     hook: str | None = None
     """The digest of the hook that these settings need; None if it cannot be made."""
 
@@ -88,7 +88,7 @@ def load(settings: Settings) -> Loaded:
     library = load_library(settings.sounds.profiles)
     profiles = library.for_calls()
     put = partial(
-        put_each, settings.sounds.directory, content=SoundContents(settings.sounds.directory, library).content
+        write_sounds, settings.sounds.directory, content=SoundContents(settings.sounds.directory, library).content
     )
     sounds, refused = put(profiles)
     if error := refused.pop(Policy().notice_profile, None):
@@ -119,10 +119,12 @@ def load(settings: Settings) -> Loaded:
     )
 
 
-def put_each(
+def write_sounds(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> tuple[dict[str, Sound], dict[str, ToneError]]:
-    """The sounds by profile id, and the errors by profile id. A failure of one profile does not affect the others."""
+    """Write the sounds. Returns the sounds and the errors, both by profile id. A failure of one profile does not affect
+    the others.
+    """
     sounds: dict[str, Sound] = {}
     refused: dict[str, ToneError] = {}
     for profile in profiles:
@@ -142,7 +144,7 @@ def _hook(settings: Settings, library: Library) -> str | None:
 
 
 def fleet_of(settings: Settings) -> FleetChain | None:
-    """The chain with other nodes, if trunks lead to any; otherwise None. Raises DocumentError if there is no usable
+    """The chain with other nodes; None if no trunk leads to another node. Raises DocumentError if there is no usable
     key.
     """
     key = settings.fleet.key()
@@ -150,7 +152,7 @@ def fleet_of(settings: Settings) -> FleetChain | None:
 
 
 def _read_first(source: Source) -> None:
-    """Read the registry for the first time. Without one, calls get the notice, which is better than no service."""
+    """Read the registry for the first time. If that fails, the service starts anyway, and calls get the notice."""
     reading = in_daemon(source.refresh, "the first reading of the registry")
     try:
         reading.result(REGISTRY_WITHIN_S)
@@ -188,8 +190,8 @@ def journal_of(settings: Settings) -> JournalFolder:
 
 
 def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> Source:
-    """The source of the registry. `used_for` is how long evidence may show a registry after its last use; None: without
-    limit.
+    """The source of the registry. Evidence may show a registry until `used_for` after its last use; None means for
+    ever.
     """
     root = registry.root_file()
     if root is None:
@@ -214,7 +216,7 @@ def assemble(
     policy = settings.policy.policy(settings.association.member)
     playable = PlayableSounds(loaded.sounds, loaded.profiles, lambda: source.current)
     stops = loaded.stops
-    usable = Usable.by(policy, lines is not None)
+    usable = UsableNumbers.by_policy(policy, lines is not None)
     fallback = FallbackKeeper(settings.sounds.directory, usable, source.is_latest, lambda: stops.index)
     brake = brake_of(settings)
     files = SoundFiles(loaded.sounds.values(), loaded.restore)
@@ -227,7 +229,7 @@ def assemble(
         evidence=evidence,
         caller_hears=settings.policy.caller_hears,
         hang_up_suspended=settings.policy.suspended_calls is SuspendedCalls.HANG_UP,
-        remembered=NOTHING_REMEMBERED if source.current else remembered(settings.sounds.directory),
+        remembered=NOTHING_REMEMBERED if source.current else read_remembered(settings.sounds.directory),
         recorded=ledger.knows,
         fleet=loaded.fleet,
         canary=settings.canary.numbers(),
@@ -237,7 +239,7 @@ def assemble(
         braking=CallBrake(brake, acting_person()) if brake else None,
     )
     # Calls whose channel is gone are closed when Asterisk is connected.
-    calls.recall((restored or RestoredCalls.of(ledger)).calls)
+    calls.restore((restored or RestoredCalls.of(ledger)).calls)
 
     expiry = ExpiryWarning(policy.registry_stale, settings.association.member)
     member = MemberWarning(settings.association.member, policy.tones)
@@ -261,7 +263,7 @@ def assemble(
     return calls, fallback, refresh
 
 
-def refreshing(lines: LinesSource, settings: Settings) -> Callable[[], None]:
+def lines_refresher(lines: LinesSource, settings: Settings) -> Callable[[], None]:
     """A function that reads a changed table of lines, and writes it for the hook."""
     left = FallbackLines(settings.sounds.directory)
 

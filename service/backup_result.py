@@ -22,7 +22,7 @@ _SLACK: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The end of a ledger in the archives: its steps and leaves, and the tree's root there (hexadecimal)."""
+    """The end of a ledger in the archives: its numbers of steps and leaves, and the tree's root there (hexadecimal)."""
 
     steps: int
     leaves: int
@@ -42,8 +42,8 @@ class MadeArchive:
 @dataclass(frozen=True, slots=True)
 class BackupResult:
     """The result of the last backup. `chain` are the archives that the next one continues, the whole one first.
-    `reached` has, by the name of each tree, the end of that tree in the archives. `newest` is when the newest call in
-    the archives ended. `drilled` is the time of the last good drill, and `drilled_newest` the time of the newest call
+    `reached` has, by the name of each tree, the end of that tree in the archives. `newest` is the end of the newest
+    call in the archives. `drilled` is the time of the last good drill, and `drilled_newest` the time of the newest call
     that it restored. `drill_failed` is the time of the last drill if it failed, otherwise None.
     """
 
@@ -121,7 +121,5 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def is_old(result: BackupResult | None, every_s: float, now: datetime) -> bool:
-    """True if the next backup is overdue, because there is no result or its time is too long ago; also if its time is
-    in the future.
-    """
+    """True if there is no result, or if its time is too long ago or in the future. Then the next backup is overdue."""
     return result is None or not -60 <= result.age_s(now) <= _SLACK * every_s

@@ -33,7 +33,7 @@ from idtone.call_control.brake.state_files import (
 from idtone.call_control.call_brake import RELEASED
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import UsageError
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.misuse_limits import load_limits
 from idtone.core.settings.brake import HighestStep
 from idtone.core.settings.settings import Settings
@@ -81,7 +81,7 @@ class BrakeKeeper:
     """Keeps the brake's state written and shared, as long as the service runs."""
 
     def __init__(self, settings: Settings, brake: Brake, report_soon: Callable[[], None] = lambda: None) -> None:
-        """`report_soon` lets the other nodes hear of a change at once."""
+        """`report_soon` sends a change to the other nodes at once."""
         self._settings, self._brake, self._report_soon = settings, brake, report_soon
         self._key = key_of(settings)
         self._written = self._reported = brake.changes
@@ -99,7 +99,7 @@ class BrakeKeeper:
             now_s = time.monotonic()
             if now_s >= calm_s + CALM_EVERY_S:
                 calm_s = now_s
-                brake.calm(_now_s())
+                brake.lower_steps(_now_s())
                 self._tell_surge(brake.is_surge(_now_s()))
             if brake.changes != self._reported:
                 self._reported = brake.changes
@@ -138,26 +138,26 @@ class BrakeKeeper:
 
     # -- other nodes ----------------------------------------------------------------------------------------------
 
-    def told(self) -> dict[str, str] | None:
+    def stops_to_share(self) -> dict[str, str] | None:
         """This node's stops and releases for the other nodes, authenticated; None if there is nothing to share.
         Thread-safe.
         """
         if not shares_with_nodes(self._settings):
             return None
-        text = json.dumps(self._brake.told())
+        text = json.dumps(self._brake.stops_to_share())
         return {"told": text, "mac": self._mac(self._settings.node, text)}
 
     def _mac(self, node: str, text: str) -> str:
         return hmac.new(self._key, f"{node}\0{text}".encode(), hashlib.sha256).hexdigest()
 
-    def hear(self, reports: Sequence[NodeReport]) -> None:
+    def read_reports(self, reports: Sequence[NodeReport]) -> None:
         """Take over the stops and releases of other nodes. Thread-safe."""
         holds: list[Hold] = []
         released: dict[str, float] = {}
         for report in reports:
             self._read(report.node, report.state, holds, released)
         if self._loop:
-            self._loop.call_soon_threadsafe(lambda: self._brake.adopt(holds, released, _now_s()))
+            self._loop.call_soon_threadsafe(lambda: self._brake.take_over_stops(holds, released, _now_s()))
 
     def _read(self, node: str, state: Any, holds: list[Hold], released: dict[str, float]) -> None:
         """Add the stops and releases of one node, if the fleet's key authenticates them."""
@@ -180,7 +180,7 @@ class BrakeKeeper:
 
 
 class ReleasingEvidence:
-    """Evidence for the acts of commands. It passes them on, and carries out those that release a subject."""
+    """Evidence for the acts of commands. It passes the acts on, and executes those that release a subject."""
 
     def __init__(self, evidence: Evidence, brake: Brake | None, loop: asyncio.AbstractEventLoop) -> None:
         self._evidence, self._brake, self._loop = evidence, brake, loop

@@ -1,7 +1,7 @@
-"""Counts the calls by the steps that call control writes, on their way to the ledger.
+"""Counts calls by the steps that call control writes to the ledger.
 
-So no module on the path of a call counts for monitoring. The counts begin with this process; calls in progress at that
-time count with their ends.
+So the modules that handle calls do not count for monitoring. The counts begin with this process. Calls in progress at
+that time are counted when they end.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ class CallCounts:
         self.connected = 0
         """Ended calls that were connected and on which a party was to hear a sound."""
         self.sent = 0
-        """Calls among `connected` on which each of these sounds was sent."""
+        """Calls among `connected` with all their sounds sent."""
         self.confirmed = 0
-        """Calls among `sent` on which the phone's reports confirm each sound, if they came before the end."""
+        """Calls among `sent` with all their sounds confirmed by the phone's reports, if these came before the end."""
         self.failed = 0
-        """Ended calls that were connected although one of these sounds was not played to its end."""
+        """Ended calls that were connected although one of their sounds was not played to its end."""
         self.connecting = Durations(CONNECT_S)
         """Times from the answer to the connection of the parties, if a sound was played."""
 
@@ -93,7 +93,7 @@ class CallCounts:
     def hurry(self) -> None:
         self._evidence.hurry()
 
-    def recall(self, records: Iterable[Record]) -> None:
+    def restore(self, records: Iterable[Record]) -> None:
         """Count the ends of these calls too, which another instance decided."""
         for record in records:
             for step in record.steps:

@@ -142,15 +142,12 @@ _PLAIN: Final = ("detail", "expected", "call_id", "outcome", "reason", "status",
 
 
 def is_old(result: CanaryResult | None, every_s: float, now: datetime) -> bool:
-    """True if the next call is overdue, because there is no result or its time is too long ago; also if its time is in
-    the future.
-    """
+    """True if there is no result, or if its time is too long ago or in the future. Then the next call is overdue."""
     return result is None or not -_SLACK * every_s <= result.age_s(now) <= _SLACK * every_s
 
 
 def make_folder(settings: Settings) -> None:
-    """Make the folder of the recordings, in which Asterisk can write, because its user is in the group of the sounds'
-    folder.
+    """Make the folder of the recordings. Asterisk can write into it, because its group is that of the sounds' folder.
 
     Raises UsageError.
     """

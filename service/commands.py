@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import phonenumbers.data.region_JP  # noqa: F401 — else the first call waits for it
 import typer
 
-from idtone.core import logs
+from idtone.core import log_output
 from idtone.core.decision import time_by
 from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.responsive_loop import prefer_event_loop
@@ -36,7 +36,7 @@ from idtone.tones.making.sounds import PBX_FORMATS, named_format
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
 
-from . import used_settings
+from . import used_fleet_settings
 from .assembly import load
 from .instance import Instance
 from .service_user import read_as_service, refuse_root
@@ -67,7 +67,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         else:
             refuse_root(config)
         settings = load_settings(config)
-        used_settings.refuse_older(settings)
+        used_fleet_settings.refuse_older(settings)
         password = settings.ari.secret()
         if check or take_over:  # before a take-over changes anything
             check_settings(settings)
@@ -79,7 +79,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
             print(f"idtone: {translated(warning)}", file=sys.stderr)
         print(translated(Message("the settings can be used")))
         return
-    logs.begin_logging(settings.log.format, settings.log.level)
+    log_output.begin_logging(settings.log.format, settings.log.level)
     # Otherwise it logs each missing signature, even if enough keys signed.
     logging.getLogger("tuf").setLevel(logging.WARNING)
     faulthandler.enable()  # shows the place where the event loop was blocked when systemd's watchdog ends the process
@@ -87,7 +87,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
         instance = Instance(settings, password, load(settings))
         prefer_event_loop()
         try:
-            asyncio.run(instance.live(take_over))
+            asyncio.run(instance.run(take_over))
         except asyncio.CancelledError:
             log.warning("second stop signal: the service ends without waiting for requests in progress")
             raise typer.Exit(1) from None
@@ -96,22 +96,22 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
 
 
 @contextmanager
-def _reported(form: logs.LogFormat) -> Iterator[None]:
+def _reported(form: log_output.LogFormat) -> Iterator[None]:
     """Report the error that ends the service in the form of its log. In text form the command line prints it."""
     try:
         yield
     except OSError as error:
         problem = UsageError(Message("{error}; correct this, and start the service again", error=error))
-        if form is logs.LogFormat.TEXT:
+        if form is log_output.LogFormat.TEXT:
             raise problem from error
         log.critical("%s", problem)
         raise typer.Exit(UNUSABLE) from None
     except typer.Exit:
         raise
     except Exception as error:
-        if form is logs.LogFormat.TEXT:
+        if form is log_output.LogFormat.TEXT:
             raise
-        log.critical("%s", logs.in_words(error), exc_info=logs.unexpected(error))
+        log.critical("%s", log_output.in_words(error), exc_info=log_output.unexpected(error))
         raise typer.Exit(UNUSABLE) from None
 
 
@@ -141,12 +141,12 @@ def check_settings(settings: Settings) -> None:
             trusted_root(root)
         except OSError as error:
             raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
-        PublicationClient(root, settings.registry.source, settings.registry.cache).usable()
+        PublicationClient(root, settings.registry.source, settings.registry.cache).check_usable()
     _check_keys(settings.ledger, settings.node)
 
 
 def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[str]:
-    """The warnings about what calls will lack, although the settings can be used."""
+    """Warnings about what calls will lack if these settings are used."""
     member = settings.association.member
     if trouble := member_trouble(member, registry):
         yield joined(". ", (trouble, REMEDY))
@@ -175,8 +175,8 @@ def _check_keys(ledger: LedgerSettings, node: str) -> None:
 
 
 def _check_lines(lines: LinesSettings) -> None:
-    """Check the settings of the table of lines, and read a file. A database is not read: it may be away, and then the
-    last good table stays in use.
+    """Check the settings of the table of lines, and read a file. A database is not read: if it is unreachable, the last
+    good table stays in use.
     """
     lines.check()
     if lines.is_database():

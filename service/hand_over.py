@@ -24,7 +24,7 @@ from typing import Any, Final
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message
 
-from .local_sockets import connected, is_ours, listening
+from .local_sockets import connected, is_trusted_peer, listening
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ async def _attend(listener: socket.socket, hand_over: Callable[[Peer], Awaitable
         end, _ = await asyncio.get_running_loop().sock_accept(listener)
         with end:
             try:
-                if is_ours(end):
+                if is_trusted_peer(end):
                     await hand_over(Peer(end))
             except (UsageError, OSError, ValueError) as error:
                 log.error("the next instance did not take over: %s", error)

@@ -1,4 +1,4 @@
-"""The hook for given settings."""
+"""Makes the hook from the settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def hook_for(settings: Settings, library: Library) -> dialplan.Hook:
     notice = library.named(Policy().notice_profile)
     tones = dialplan.Notice(to_asterisk(notice), notice.duration_ms)
     policy = settings.policy
-    asking = dialplan.Asking(
+    asking = dialplan.RequestParameters(
         settings.interface,
         _asking(settings),
         settings.agi_secret(),
@@ -46,7 +46,7 @@ def hook_for(settings: Settings, library: Library) -> dialplan.Hook:
         settings.journal_directory(),
         tones,
         asking,
-        hook_policy(settings.policy),
+        fallback_parameters(settings.policy),
         _canary(settings, library),
     )
 
@@ -56,9 +56,7 @@ CANARY_AFTERWARDS_S: Final = 2
 
 
 def canary_listens_s(library: Library) -> int:
-    """The time for which the canary's answering leg records, in seconds. It is longer than every sound that a call can
-    have.
-    """
+    """Time in seconds for which the canary's answering leg records: longer than every sound that a call can have."""
     longest_ms = max(profile.duration_ms for profile in library.for_calls())
     return math.ceil(longest_ms / 1000) + CANARY_AFTERWARDS_S
 
@@ -69,7 +67,7 @@ def _canary(settings: Settings, library: Library) -> dialplan.Canary | None:
     return dialplan.Canary(settings.canary_directory(), canary_listens_s(library))
 
 
-def hook_policy(settings: PolicySettings) -> dialplan.Alone:
+def fallback_parameters(settings: PolicySettings) -> dialplan.FallbackParameters:
     """The hook's policy while the service is down, by these settings."""
     policy = settings.policy(None)
     incoming, outgoing = (
@@ -77,7 +75,7 @@ def hook_policy(settings: PolicySettings) -> dialplan.Alone:
         for direction in (Direction.INCOMING, Direction.OUTGOING)
     )
     answer_first = settings.caller_hears is CallerHears.ANSWERED
-    return dialplan.Alone(settings.fallback, policy.refuse_cause, incoming, outgoing, answer_first)
+    return dialplan.FallbackParameters(settings.fallback, policy.refuse_cause, incoming, outgoing, answer_first)
 
 
 def _asking(settings: Settings) -> str:

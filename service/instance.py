@@ -37,7 +37,7 @@ from idtone.call_control.restored_calls import RestoredCalls, restored_calls
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.decision import time_by
 from idtone.core.errors import AriError, AriRefused, DocumentError, LedgerError, UsageError
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.settings.settings import Interface, Settings
 from idtone.core.translation import Message
 from idtone.ledger.disclosure.record_act import record_acts
@@ -52,16 +52,16 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import Pending
 from idtone.ledger.writing.retention import forget_in_time
 
-from . import hand_over, status_feed, used_settings
-from .assembly import Loaded, assemble, journal_of, refreshing
+from . import hand_over, status_feed, used_fleet_settings
+from .assembly import Loaded, assemble, journal_of, lines_refresher
 from .brake_keeper import BrakeKeeper, ReleasingEvidence
 from .call_counts import CallCounts
 from .ledger_disk_space import LedgerDiskSpace
-from .loaded_hook import LoadedHook
+from .loaded_hook_check import LoadedHookCheck
 from .metrics import Observed
 from .node_state import NodeStateReport
 from .other_nodes import OtherNodes
-from .reload_result import FAILED, HANDED_OVER, tell_reload
+from .reload_result import FAILED, HANDED_OVER, write_reload_result
 from .source_watch import SourceWatch
 from .suspension_keeper import SuspensionKeeper
 from .systemd import ServiceManager
@@ -72,7 +72,7 @@ if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only me
 log = logging.getLogger(__name__)
 
 RETENTION: Final = "idtone.retention"
-"""Entry points of rooms that a call does not need, and that destroy expired data."""
+"""Entry points of packages that destroy expired data and that a call does not need."""
 
 AGI_DRAIN_S: Final = 1.0
 
@@ -104,7 +104,7 @@ class Instance:
         self._settings = settings
         self._password = password
         self._refused = False
-        """True if Asterisk refused it at the last attempt."""
+        """True if Asterisk refused the password at the last attempt."""
         self._loaded = loaded
         self._manager = ServiceManager.of(os.environ)
         self._socket = hand_over.socket_path(path_of(settings.ledger.own()))
@@ -124,7 +124,7 @@ class Instance:
         """True if some evidence could not be written."""
         return self._evidence is not None and self._evidence.unwritten is not None
 
-    async def live(self, take_over: bool) -> None:
+    async def run(self, take_over: bool) -> None:
         """Run until a stop signal, or until the next instance has taken over. A second signal cancels this."""
         async with AsyncExitStack() as resources:
             peer = resources.enter_context(hand_over.running_instance(self._socket)) if take_over else None
@@ -142,7 +142,7 @@ class Instance:
             reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.key_ring.days))
             counts = CallCounts(pending)
             restored = RestoredCalls.of(reader, restored)
-            counts.recall(restored.read.records.values())
+            counts.restore(restored.read.records.values())
             calls, self._fallback, refresh = assemble(self._settings, self._loaded, counts, reader, restored)
             self._calls = calls
             journal = self._journal(calls, reader, evidence)
@@ -150,7 +150,7 @@ class Instance:
             await self._serve(calls, counts, journal, evidence, refresh, handed_over, peer)
 
     def _restore_calls(self) -> RestoredCalls | None:
-        """The calls in progress, while the other instance serves; None if its ledger must be upgraded before."""
+        """The calls in progress, read while the other instance serves; None if its ledger must be upgraded first."""
         try:
             with LedgerReader.open(self._settings.ledger.own(), self._loaded.key_ring.days) as reader:
                 return RestoredCalls.of(reader)
@@ -160,13 +160,13 @@ class Instance:
 
     def _journal(self, calls: CallControl, ledger: LedgerReader, evidence: LedgerWriter) -> JournalReader:
         folder = journal_of(self._settings)
-        entry = JournalIntake(calls, ledger.times, folder.refuse, partial(restored_calls, ledger))
+        entry = JournalIntake(calls, ledger.times, folder.keep_refused, partial(restored_calls, ledger))
         return JournalReader(folder, entry.enter, lambda: evidence.unwritten is None, entry.set_gap_s)
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[AriConnection]:
-        """Connect to Asterisk. If it refused the password before, the file is read again, because it may have
-        changed.
+        """Connect to Asterisk. If Asterisk refused the password before, the password file is read again, because it may
+        have changed.
         """
         ari = self._settings.ari
         if self._refused:
@@ -212,7 +212,7 @@ class Instance:
             timestamping = Timestamping(
                 evidence, self._loaded.key_ring, ledger.timestamp, Stamps(ledger.stamps())
             ).after_witnesses(ledger.witnesses)
-            hook = LoadedHook(self._loaded.hook)
+            hook = LoadedHookCheck(self._loaded.hook)
             keeper = self._brake_keeper(calls)
             assert self._fallback
             suspensions = SuspensionKeeper(
@@ -225,7 +225,7 @@ class Instance:
                 evidence,
                 self._report_soon,
             )
-            others = OtherNodes(self._settings, [suspensions.hear, *([keeper.hear] if keeper else [])])
+            others = OtherNodes(self._settings, [suspensions.read_reports, *([keeper.read_reports] if keeper else [])])
             confirming = self._confirm_suspensions(application.end_all_suspended, calls.ended_suspended, suspensions)
             background = self._start_background(
                 evidence,
@@ -274,7 +274,7 @@ class Instance:
                             if each.done():
                                 each.result()  # it ends only by a fault in this program
                         if not successor.done():
-                            self._manager.tell("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000")
+                            self._manager.notify("STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000")
                             calls.retiring = True
                             over.set()
                             await serving
@@ -290,18 +290,18 @@ class Instance:
                 calls.call_log.write()
 
     def _watch_sources(self, refresh: Callable[[], None], calls: CallControl) -> list[asyncio.Task[None]]:
-        """Watch the registry, the lines and the sounds in separate tasks: a database may hang, and no suspension must
-        wait for it.
+        """Watch the registry, the lines and the sounds in separate tasks, so that a suspension does not wait for a
+        hanging database.
         """
         watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
         if lines := self._loaded.lines:
-            watches.append(SourceWatch(refreshing(lines, self._settings), "the table of lines", "lines.source"))
+            watches.append(SourceWatch(lines_refresher(lines, self._settings), "the table of lines", "lines.source"))
         if calls.files:
             watches.append(SourceWatch(calls.files.look, "the sounds", "sounds.directory"))
         return [asyncio.create_task(watch.run()) for watch in watches]
 
     def _refresh(self, refresh: Callable[[], None]) -> None:
-        """Put a changed registry to use, and tell other nodes at once. Blocks, and raises what `refresh` raises."""
+        """Put a changed registry to use, and inform other nodes at once. Blocks, and raises what `refresh` raises."""
         before = self._loaded.source.current
         try:
             refresh()
@@ -343,8 +343,8 @@ class Instance:
         ).run()
 
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
-        """The tasks that destroy customers' forms in time, if the operator keeps such forms at the start. Otherwise
-        nothing of that is imported.
+        """The tasks that destroy customers' forms in time. If the operator keeps no such forms at the start, nothing is
+        imported for this.
         """
         if self._settings.customers.directory.is_dir():
             for room in entry_points(group=RETENTION):
@@ -402,7 +402,7 @@ class Instance:
         return BrakeKeeper(self._settings, calls.braking.brake, self._report_soon)
 
     def _report_soon(self) -> None:
-        """Let the other nodes hear of a change at once."""
+        """Send a change to the other nodes at once."""
         if self._replicator:
             self._replicator.report_soon()
 
@@ -439,11 +439,11 @@ class Instance:
 
     async def _announce(self, peer: hand_over.Peer | None) -> None:
         # Without waiting for Asterisk: if it starts later, there are no requests until then.
-        self._manager.tell(*([f"MAINPID={os.getpid()}"] if peer else []), "READY=1")
+        self._manager.notify(*([f"MAINPID={os.getpid()}"] if peer else []), "READY=1")
         if peer:
             await peer.send(serving=True)
             log.info("took over from the previous instance")
-        in_daemon(lambda: used_settings.record(self._settings), "recording which settings are used")
+        in_daemon(lambda: used_fleet_settings.record(self._settings), "recording which settings are used")
 
     # -- from the previous instance -------------------------------------------------------------------------------
 
@@ -489,7 +489,7 @@ class Instance:
             self._next = subprocess.Popen(command, env=environment)  # noqa: S603 — our own command line
         except OSError as error:
             log.error("the next instance cannot be started: %s: %s", command[0], error.strerror)
-            tell_reload(FAILED, os.environ)
+            write_reload_result(FAILED, os.environ)
             return
         ended, loop = in_daemon(self._next.wait, "waiting for the next instance"), asyncio.get_running_loop()
         ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._log_reload_failed))
@@ -502,7 +502,7 @@ class Instance:
             "continues with its old settings; `idtone serve --check` shows what is wrong with the new ones",
             self._next.returncode,
         )
-        tell_reload(FAILED, os.environ)
+        write_reload_result(FAILED, os.environ)
 
     def _log_how_to_reload(self) -> None:
         log.warning(
@@ -512,8 +512,8 @@ class Instance:
     async def _hand_over(
         self, peer: hand_over.Peer, listener: Listener | None, application: AriApplication, runner: ApplicationRunner
     ) -> bool:
-        """Hand over up to the point where the next instance is ready; True if it is. If it fails before, this instance
-        continues to serve.
+        """Hand over until the next instance is ready; True if it is. If it fails before that, this instance continues
+        to serve.
         """
         request = await peer.next_message()
         refusal = None
@@ -565,4 +565,4 @@ class Instance:
         if not (await peer.next_message()).get("serving"):
             raise UsageError(Message("the next instance took over but does not serve; its log says why"))
         log.info("the next instance has taken over")
-        tell_reload(HANDED_OVER, os.environ)
+        write_reload_result(HANDED_OVER, os.environ)

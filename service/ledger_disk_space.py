@@ -1,4 +1,4 @@
-"""The room on the ledger's disk, and the number of days for which it suffices at the rate of the last week."""
+"""The free space on the ledger's disk, and the number of days for which it suffices at the rate of the last week."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The room on the disk. A value is None if it is not known."""
+    """The free space on the disk, and the days for which it suffices. A value is None if it is not known."""
 
     free_bytes: int | None = None
     days: float | None = None
 
 
-def set_aside(ledger: Path) -> list[Path]:
+def damaged_ledgers(ledger: Path) -> list[Path]:
     """Damaged ledgers beside this one, the oldest first."""
     found = ledger.parent.glob(f"{ledger.name}.damaged-*")
     return sorted(each for each in found if not each.name.endswith(("-wal", "-journal", "-shm")))
 
 
 class LedgerDiskSpace:
-    """The room on the ledger's disk. Reading it may block, so do not use it in the event loop."""
+    """Measures the free space on the ledger's disk. This may block, so do not use it in the event loop."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -44,7 +44,7 @@ class LedgerDiskSpace:
         self._growth: Growth | None = None
 
     def free_space_and_days(self) -> Room:
-        """The free space now, and the days at a rate that is at most `LOOK_EVERY_S` old."""
+        """The free space now, and the days for which it suffices. The rate is measured every `LOOK_EVERY_S`."""
         now_s = time.monotonic()
         is_due = self._looked_s is None or now_s - self._looked_s >= LOOK_EVERY_S
         free_bytes: int | None = None

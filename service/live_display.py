@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from idtone.core.terminal import command_line
-from idtone.core.terminal.standard_streams import is_read
+from idtone.core.terminal.standard_streams import reader_is_open
 
 T = TypeVar("T")
 EVERY_S: Final = 1.0
@@ -22,8 +22,8 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Show it each second,
 def show(
     look: Callable[[], T], screen: Callable[[T], Any], as_object: Callable[[T], Any], *, as_json: bool, watch: bool
 ) -> T:
-    """Show states until interrupted, or one state, and return the last one. `screen` turns a state into the form for
-    rich, `as_object` into the object for JSON.
+    """Show the state once, or with `watch` until interrupted, and return the last one. `screen` makes rich's form of a
+    state, and `as_object` the object for JSON.
     """
     if watch:
         return _watch_as_json(look, as_object) if as_json else _watch(look, screen)
@@ -41,7 +41,7 @@ def _watch_as_json(look: Callable[[], T], as_object: Callable[[T], Any]) -> T:
         while True:
             command_line.print_json(as_object(found), indent=None)
             sys.stdout.flush()
-            if not is_read(EVERY_S):
+            if not reader_is_open(EVERY_S):
                 break
             found = look()
     return found
@@ -57,7 +57,7 @@ def _watch(look: Callable[[], T], table: Callable[[T], Any]) -> T:
                 screen.print(table(found))
                 screen.print()
                 sys.stdout.flush()
-                if not is_read(EVERY_S):
+                if not reader_is_open(EVERY_S):
                     break
                 found = look()
             return found

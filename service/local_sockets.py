@@ -41,9 +41,9 @@ def listening(
 
 @contextmanager
 def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None) -> Iterator[socket.socket | None]:
-    """A connection to the instance that listens there; None if there is no such instance.
+    """A connection to the instance that listens at `path`; None if no instance listens.
 
-    `within_s` is the time limit of each use of the connection. Raises UsageError, also if another user than the
+    `within_s` is the time limit of each use of the connection. Raises UsageError, also if a user other than the
     service's listens there, or could listen.
     """
     with socket.socket(socket.AF_UNIX, kind) as end:
@@ -62,7 +62,7 @@ def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None
                     reason=error.strerror,
                 )
             ) from error
-        if not is_ours(end, _owner(path.parent)):
+        if not is_trusted_peer(end, _owner(path.parent)):
             raise UsageError(
                 Message(
                     "{path}: a process of another user (id {user}) listens there, so its answer is not used; "
@@ -88,8 +88,8 @@ def _owner(folder: Path) -> int:
     """The only user whose instance root accepts in this folder: the folder's owner. Raises UsageError.
 
     The threat: a user who can put a socket into this folder, or another folder in its place, would answer root in the
-    service's name, and an upgrade of the fleet would continue over a node that does not serve. So nobody but this owner
-    and root may write in the folder or above it. In a folder like /tmp (sticky) others cannot exchange what is there.
+    service's name, and an upgrade of the fleet would continue over a node that does not serve. So only this owner and
+    root may write in the folder or above it. In a folder like /tmp (sticky) others cannot exchange what is there.
     """
     if os.geteuid() != 0:
         return 0
@@ -109,7 +109,7 @@ def _owner(folder: Path) -> int:
     return owner
 
 
-def is_ours(end: socket.socket, other: int = 0) -> bool:
+def is_trusted_peer(end: socket.socket, other: int = 0) -> bool:
     """True if the user at the other end is this process's user, root, or `other`."""
     return _peer(end) in (0, other, os.geteuid())
 

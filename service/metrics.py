@@ -44,8 +44,8 @@ from .backup_result import BackupResult
 from .brake_keeper import BrakeKeeper
 from .call_counts import LABELS, NONE, CallCounts
 from .canary_result import CanaryResult
-from .ledger_disk_space import LedgerDiskSpace, set_aside
-from .loaded_hook import LoadedHook
+from .ledger_disk_space import LedgerDiskSpace, damaged_ledgers
+from .loaded_hook_check import LoadedHookCheck
 from .other_nodes import OtherNodes, shares_with_nodes
 from .suspension_keeper import SuspensionKeeper
 
@@ -76,7 +76,7 @@ class Observed:
     hand_overs: Callable[[], int]
     cosigning: Cosigning
     settings: Settings
-    hook: LoadedHook | None = None
+    hook: LoadedHookCheck | None = None
     lines: LinesSource | None = None
     keeper: BrakeKeeper | None = None
     """The keeper of the brake; None if the brake is off."""
@@ -122,7 +122,7 @@ class Observed:
 
 Value = float | Durations
 Values = Value | Mapping[tuple[str, ...], Value] | None
-"""One value, or one for each combination of the labels' values; None if there is none."""
+"""One value, or one for each combination of the labels' values; None without a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +349,7 @@ METRICS: Final = (
     Metric(
         "idtone_fallback_file_current", _GAUGE,
         "1 if Asterisk has the suspended numbers of the registry in use, for its decisions during a fallback; else 0.",
-        lambda observed: observed.fallback.has(observed.source.current),
+        lambda observed: observed.fallback.has_suspensions_of(observed.source.current),
     ),
     # Registry
     Metric(
@@ -428,7 +428,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_ledger_set_aside", _GAUGE, "Damaged ledgers that were set aside and not moved away.",
-        lambda observed: len(set_aside(path_of(observed.settings.ledger.own()))),
+        lambda observed: len(damaged_ledgers(path_of(observed.settings.ledger.own()))),
     ),
     Metric(
         "idtone_ledger_unreplicated_steps", _GAUGE, "Steps of evidence that PostgreSQL does not have yet.",

@@ -1,7 +1,7 @@
 """Answers requests for the metrics over HTTP, in a separate thread and event loop, so that no call waits for it.
 
-One text serves all requests of a second: a hundred scrapers take little more processor time than one. Connections are
-few and end after some seconds, so they cannot use up the open files that evidence needs.
+All requests of a second get the same text, so a hundred scrapers take little more processor time than one. Connections
+are few and end after some seconds, so they cannot use up the open files that evidence needs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FRESH_S: Final = 1.0
 MOST_CONNECTIONS: Final = 32
 """Maximum number of connections; further ones are closed. As many may wait in the kernel."""
 CONNECTION_S: Final = 30.0
-"""Longest time of a connection, in seconds. A scraper makes a new one, and a slow reader cannot keep one."""
+"""Longest time of a connection, in seconds. A scraper then makes a new connection, and a slow reader loses it."""
 RETRY_S: Final = 5.0
 """Interval in seconds at which the address is tried while it is in use."""
 CLOSE_WITHIN_S: Final = 2.0

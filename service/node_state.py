@@ -105,7 +105,7 @@ STATE: Final = (
         "brake",
         "What the brake has stopped and what was released, for the other nodes: `told`, a JSON text of tokens, and "
         "`mac`, by the fleet's key; null without one.",
-        lambda it: it.observed.keeper.told() if it.observed.keeper else None,
+        lambda it: it.observed.keeper.stops_to_share() if it.observed.keeper else None,
     ),
     StateField(
         "suspensions",
@@ -125,7 +125,7 @@ class NodeStateReport:
         self._is_running = is_running
         self._decided: deque[tuple[float, int]] = deque(maxlen=RATE_S + 1)
         self._writers: deque[str | None] = deque(maxlen=RATE_S)
-        """The writers of the reports that the last ones have replaced."""
+        """The writers of the reports that this node's latest reports have replaced."""
 
     def __call__(self, exchange: Exchange | None) -> str:
         """The object as text. `exchange` is the result of the previous report."""

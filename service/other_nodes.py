@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from idtone.core.daemon_thread import in_daemon
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.settings.settings import Settings
 from idtone.ledger.replication.node_reports import NodeReport, NodeReportsReader
 from idtone.ledger.store.postgresql import Server
@@ -30,11 +30,11 @@ class OtherNodes:
     """Reads the reports of the other nodes, as long as the service runs."""
 
     def __init__(self, settings: Settings, hear: Sequence[Callable[[Sequence[NodeReport]], None]]) -> None:
-        """`hear` are functions that get the reports of all other nodes, in a thread."""
+        """`hear` are functions that are called in a thread with the reports of all other nodes."""
         self._settings, self._hear = settings, hear
         self._reader: NodeReportsReader | None = None
         self.trouble = ""
-        """The reason why not all of them are known; empty if they are, or if there are no other nodes."""
+        """The reason why some reports are not known; empty if all are known, or if there are no other nodes."""
         self._pause_s = READ_EVERY_S
 
     async def run(self) -> None:

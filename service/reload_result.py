@@ -1,7 +1,7 @@
 """Reports the result of a reload to `ExecReload=` of the unit, in a file in the service's runtime directory.
 
-The unit's line knows the process that it has asked, and waits for a file that begins with the id of that process. It
-needs neither D-Bus, which `systemctl` would have to use, nor a time limit for a failure.
+The command in the unit knows the process that it has asked, and waits for a file that begins with the id of that
+process. So it does not need D-Bus, as `systemctl` would, or a time limit for a failure.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ FAILED: Final = "continues, because the next instance ended"
 _NAME: Final = "reload"
 
 
-def tell_reload(result: str, environment: Mapping[str, str]) -> None:
-    """Write the result of the reload that this process was asked for. Does nothing if systemd gave no directory."""
+def write_reload_result(result: str, environment: Mapping[str, str]) -> None:
+    """Write the result of the reload that this process was asked for. Does nothing without a runtime directory from
+    systemd.
+    """
     if folder := environment.get("RUNTIME_DIRECTORY"):
         try:
             replace_durably(Path(folder, _NAME), f"{os.getpid()} {result}\n".encode())

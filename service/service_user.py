@@ -30,7 +30,7 @@ class ServiceUser:
     groups: tuple[int, ...]
 
     def become(self) -> None:
-        """Turn this process, which must be root's, into one of the service's user."""
+        """Make this process, which must be root's, a process of the service's user."""
         os.setgroups(self.groups)
         os.setgid(self.gid)
         os.setuid(self.uid)

@@ -20,7 +20,9 @@ POLL_S: Final = 0.5
 seconds.
 """
 SILENT_S: Final = 90.0
-"""Time of a reading after which it is logged, in seconds. A working source reaches its own time limits earlier."""
+"""Time in seconds after which a reading that has not ended is logged. A working source reaches its own time limits
+earlier.
+"""
 LOG_EVERY_S: Final = 60.0
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from idtone.core.errors import IdtoneError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.settings.settings import LedgerSettings, RegistrySettings, Settings, load_settings
 from idtone.core.terminal.command_line import ConfigOption, JsonOption, exit_negative
 from idtone.core.translation import Message, joined, translated
@@ -105,7 +105,7 @@ def _registry(settings: RegistrySettings) -> dict[str, Any]:
             PublicationClient,  # imports TUF, which an unsigned registry does not need
         )
 
-        kept = PublicationClient(root, settings.source, settings.cache).kept()
+        kept = PublicationClient(root, settings.source, settings.cache).last_good()
     except IdtoneError as error:
         return found | {"trouble": str(error)}
     if kept is None:

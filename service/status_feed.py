@@ -22,7 +22,7 @@ from typing import Any, Final
 from idtone import __version__
 from idtone.call_control.call import Call
 from idtone.core.daemon_thread import in_daemon
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.settings.settings import Interface
 from idtone.core.settings.shared_settings import fleet_settings_report
 from idtone.ledger.keys.timestamp_store import is_overdue
@@ -33,8 +33,8 @@ from idtone.registry.node_member_check import member_trouble, tones_trouble
 from . import backup_result, canary_result
 from .call_counts import LABELS
 from .feed_messages import with_messages
-from .ledger_disk_space import set_aside
-from .local_sockets import is_ours, listening
+from .ledger_disk_space import damaged_ledgers
+from .local_sockets import is_trusted_peer, listening
 from .metrics import METRICS, Observed
 from .status_client import FORMAT, socket_path
 from .suspension_keeper import summary
@@ -404,7 +404,7 @@ FEED: Final = (
     Field(
         "ledger.set_aside",
         "A list of the damaged ledgers that were set aside and not moved away.",
-        lambda observed: [str(each) for each in set_aside(path_of(observed.settings.ledger.own()))],
+        lambda observed: [str(each) for each in damaged_ledgers(path_of(observed.settings.ledger.own()))],
     ),
     Field(
         "ledger.ends_given_up",
@@ -505,7 +505,7 @@ async def _attend(listener: socket.socket, observed: Observed) -> None:
     while True:
         end, _ = await loop.sock_accept(listener)
         with end:
-            if not is_ours(end):
+            if not is_trusted_peer(end):
                 continue
             end.setblocking(False)
             try:

@@ -53,7 +53,7 @@ _ENDED: Final = "ended.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class ConfirmedSuspensions:
     """The suspensions that were confirmed so far."""
 
     digests: frozenset[str]
@@ -66,15 +66,15 @@ class Confirmed:
         return _digest(entry) in self.digests
 
 
-def confirmed(ledger: Path) -> Confirmed:
+def read_confirmed(ledger: Path) -> ConfirmedSuspensions:
     """The confirmed suspensions of the node with this ledger. Raises LedgerError if this user cannot read them."""
     folder = folder_of(ledger)
     try:
         digests = frozenset(json.loads((folder / _STATE).read_bytes()))
         at = datetime.fromtimestamp((folder / _STATE).stat().st_mtime, UTC)
-        return Confirmed(digests, at, len([*folder.glob(f"*{_SUFFIX}")]))
+        return ConfirmedSuspensions(digests, at, len([*folder.glob(f"*{_SUFFIX}")]))
     except (FileNotFoundError, ValueError):
-        return Confirmed(frozenset(), None, 0)
+        return ConfirmedSuspensions(frozenset(), None, 0)
     except OSError as error:
         raise LedgerError(
             Message("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror)
@@ -118,7 +118,7 @@ class SuspensionConfirmations:
         self._own_state = self._folder / _OWN_STATE
         self._own_seen: OwnSuspensions | None = None
         self._left: Counter[str] = Counter()
-        """Calls that the previous instance has ended and not confirmed."""
+        """Calls that the previous instance has ended and has not confirmed."""
         self._confirming = threading.Lock()
 
     @property

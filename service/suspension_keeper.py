@@ -3,8 +3,8 @@
 No call waits for it. Decisions use `StopsInUse`; Asterisk gets the numbers in `fallback.conf`. A suspension is in force
 when both have it. If the association suspends the number itself, its suspension takes over.
 
-The nodes of a fleet stop together. This node's suspensions are sealed in its state in PostgreSQL (`node_state`), and
-those of the others are taken over into the file (`fleet_suspensions`).
+The nodes of a fleet stop together. This node's suspensions are sealed in its state in PostgreSQL (`node_state`). Those
+of the other nodes are added to the file (`fleet_suspensions`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.core.errors import FallbackError, IdtoneError, UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.log_throttle import LogThrottle
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting_person
@@ -32,7 +32,7 @@ from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import Step
 from idtone.ledger.replication.node_reports import NodeReport
 from idtone.registry.index import RegistryIndex
-from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, suspensions_to_tell, taken_over
+from idtone.registry.suspensions.fleet_suspensions import SuspensionSeal, suspensions_to_send, taken_over
 from idtone.registry.suspensions.own_suspension import DutyKind, OwnSuspension, OwnSuspensions, covered, put_to_use
 from idtone.registry.suspensions.suspension_acts import IN_FORCE, LIFT_IN_FORCE, TAKEN_OVER, act_details
 from idtone.registry.suspensions.suspension_file import StopsInUse, changing, read_suspensions
@@ -45,8 +45,8 @@ LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 1.0
 """Longest wait for the ends of the calls that are counted, in seconds. Later ends are counted when they happen."""
 AGAIN_S: Final = 30.0
-"""Interval in seconds at which it looks again without a change, because a suspension by the association may begin at
-its date.
+"""Interval in seconds at which it looks again without a change, because a suspension by the association may begin at a
+later date.
 """
 
 
@@ -73,8 +73,7 @@ class SuspensionKeeper:
         """`end_calls` ends the calls of stopped numbers within a number of seconds; `ended` counts the ended calls by
         the suspension's id.
 
-        `report_soon` lets the other nodes hear of a change at once. Raises DocumentError if the fleet's key cannot be
-        used.
+        `report_soon` sends a change to the other nodes at once. Raises DocumentError if the fleet's key cannot be used.
         """
         self._settings, self._stops, self._registry, self._fallback = settings, stops, registry, fallback
         self._end_calls, self._ended, self._evidence = end_calls, ended, evidence
@@ -99,10 +98,10 @@ class SuspensionKeeper:
         """Send the content of the file to the other nodes."""
         if self._seal and self._known != self._told_known:
             self._told_known = self._known
-            self.told = self._seal.sealed(self._settings.node, suspensions_to_tell(self._known, self._settings.node))
+            self.told = self._seal.sealed(self._settings.node, suspensions_to_send(self._known, self._settings.node))
             self._report_soon()
 
-    def hear(self, reports: Sequence[NodeReport]) -> None:
+    def read_reports(self, reports: Sequence[NodeReport]) -> None:
         """Take over the suspensions of the other nodes, and note what they have confirmed. Thread-safe."""
         if not self._seal:
             return

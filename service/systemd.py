@@ -1,4 +1,4 @@
-"""The service's messages to systemd, sd_notify(3) and sd_watchdog_enabled(3); and systemd's properties of a unit.
+"""Sends the service's messages to systemd (sd_notify(3), sd_watchdog_enabled(3)), and reads the properties of a unit.
 
 Each message is a datagram of NAME=value lines to the socket that NOTIFY_SOCKET names. Without that variable nothing is
 sent.
@@ -22,7 +22,7 @@ STATUS_EVERY_S: Final = 1.0
 
 
 class ServiceManager:
-    """systemd; or an object that sends nothing, if the service was started without systemd."""
+    """The connection to systemd. It sends nothing if the service was started without systemd."""
 
     def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
         """`address` is the value of NOTIFY_SOCKET; `watchdog_s` is the longest time between two signs of life."""
@@ -38,7 +38,7 @@ class ServiceManager:
         watchdog_s = int(allowed_us) / 1e6 if ours and allowed_us.isascii() and allowed_us.isdecimal() else None
         return cls(environment.get("NOTIFY_SOCKET", ""), watchdog_s or None)
 
-    def tell(self, *assignments: str) -> None:
+    def notify(self, *assignments: str) -> None:
         """Send assignments such as `READY=1` in one datagram. An error is logged."""
         if not self.address:
             return
@@ -54,16 +54,16 @@ class ServiceManager:
         """Send the status text if it has changed."""
         if words != self._status:
             self._status = words
-            self.tell(f"STATUS={words}")
+            self.notify(f"STATUS={words}")
 
     async def report(self, status: Callable[[], str]) -> None:
-        """Send the status, and three signs of life within the watchdog's time.
+        """Send the status, and a sign of life three times within the watchdog's time.
 
-        They come from the event loop itself, so they stop if the loop is blocked.
+        The signs come from the event loop itself, so they stop if the loop is blocked.
         """
         while True:
             if self.watchdog_s:
-                self.tell("WATCHDOG=1")
+                self.notify("WATCHDOG=1")
             self.status(status())
             await asyncio.sleep(self.watchdog_s / 3 if self.watchdog_s else STATUS_EVERY_S)
 

@@ -1,4 +1,6 @@
-"""The present and coming troubles of this node, by its state: the same words for `idtone status` and the mail. Pure."""
+"""The present and coming troubles of this node, derived from its state. `idtone status` and the mail use the same
+words. Pure.
+"""
 
 from __future__ import annotations
 

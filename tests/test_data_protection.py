@@ -123,7 +123,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "tones/ffmpeg.py": ("idtone tone",),
     "member/reports/commands/reports.py": ("idtone-office report new",),
     "service/suspension_confirmations.py": ("….confirmations",),
-    "service/used_settings.py": ("….settings",),
+    "service/used_fleet_settings.py": ("….settings",),
     "core/terminal/command_line.py": (),  # /dev/null
     "core/terminal/standard_streams.py": (),  # /dev/null
     "core/settings/settings.py": (),  # a folder of settings, which it only reads

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, RecordingError, ToneError, UsageError
 from idtone.core.files import Draft, draft
+from idtone.core.yaml_documents import read_text
 
 from .making.master_recording import LONGEST_MASTER_S
 from .making.sounds import Sound, ensure_sounds, named_format

@@ -20,10 +20,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
-from idtone.core import documents
-from idtone.core.documents import Model, ValidationFault
+from idtone.core import yaml_documents
 from idtone.core.errors import DocumentError, Fault
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, ValidationFault
 
 DURATION_LIMIT_MS: Final = 3_600_000
 """Longest sound in milliseconds. Test signals may last an hour; the limit for calls is `CALL_LIMIT_MS`."""
@@ -220,7 +220,7 @@ def load_profile(path: Path) -> Profile:
 
     Raises DocumentError with every fault of the file.
     """
-    profile = documents.load(path, Profile, rules, size_limit=FILE_SIZE_LIMIT)
+    profile = yaml_documents.load(path, Profile, rules, size_limit=FILE_SIZE_LIMIT)
     if profile.recording is None:
         return profile
     recording = path.parent / profile.recording
@@ -249,13 +249,13 @@ def sha256_of(path: Path) -> str:
 
 def parse_profile(text: str, name: str) -> Profile:
     """A profile from text; its recording is not read. `name` is the file name in the faults."""
-    return documents.parse(text, name, Profile, rules)
+    return yaml_documents.parse(text, name, Profile, rules)
 
 
 def build_profile(tree: dict[str, Any], name: str) -> Profile:
     """The profile from values that are not in a file, so that faults have no line. Its recording is not read."""
     try:
-        return documents.validate(tree, "", name, Profile, rules)
+        return yaml_documents.validate(tree, "", name, Profile, rules)
     except DocumentError as error:
         raise DocumentError(replace(fault, line=0, column=0) for fault in error.faults) from error
 

@@ -5,9 +5,9 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from idtone.core.documents import read_text, read_tree
 from idtone.core.errors import DocumentError, Fault, UsageError
 from idtone.core.translation import Message, template
+from idtone.core.yaml_documents import read_text, read_tree
 
 from .profile import CALL_LIMIT_MS, FILE_SIZE_LIMIT, Profile, load_profile, parse_profile
 

@@ -1,3 +1,1 @@
-"""The brake. It marks, slows and stops a line, trunk, customer or number whose calls are not those of an ordinary
-one.
-"""
+"""The brake. It marks, slows and stops a line, trunk, customer or number that makes unusual calls."""

@@ -1,9 +1,9 @@
 """The brake: the calls that it refuses, and what it learns from each call. Pure: `now_s` is an argument.
 
 Each call is counted for its number, endpoint, customer and trunks (`call_subjects`), from the narrowest to the widest.
-If a call stops one of them, the wider ones begin their minute anew: one line that was broken into must not stop its
-customer. A refused call never reached the trunk and presented no number. So it counts only for the endpoint and the
-customer, which have tried; a call of a stopped subject counts for none. Emergency calls are ignored.
+If a call stops one of them, the wider ones start a new minute, so that one hacked line does not stop its customer. A
+refused call never reached the trunk and presented no number. So it counts only for the endpoint and the customer that
+tried it. A call of a stopped subject counts for no subject. Emergency calls are ignored.
 
 Memory is bounded whatever callers invent. Each table has two generations with limited numbers of subjects, and forgets
 those without a call since the previous generation (as in the clock algorithm). When a stopped subject is forgotten, its
@@ -96,7 +96,7 @@ class _Table:
 
 
 class Brake:
-    """The state of the brake. Use it in one thread; `state`, `holds` and `told` may be read from another one."""
+    """The state of the brake. Use it in one thread. Another thread may call `state`, `holds` and `stops_to_share`."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Brake:
         self._raised: dict[str, Subject] = {}
         """Token → a subject with a step that has called since this process began."""
         self._awaited: dict[str, Hold] = {}
-        """Token → the step of a subject that has not called since this process learnt of it."""
+        """Token → the step of a subject that has not called since this process received the step."""
         self._released: dict[str, float] = {}
         """Token → the time of its last release."""
         self._kept: dict[str, dict[str, Any]] = {}
@@ -192,8 +192,8 @@ class Brake:
     def count(
         self, call: ForwardedCall, reason: Reason, passed: bool, now_s: float, customer: str | None = None
     ) -> tuple[Found, Sequence[Hold]]:
-        """Count a decided call that is no emergency call. Returns its subjects, the narrowest first, and the holds of
-        those that have reached a higher step.
+        """Count a decided call, unless it is an emergency call. Returns its subjects, the narrowest first, and the
+        holds of those that have reached a higher step.
         """
         if not passed and reason is not Reason.BRAKE_SLOW:
             return (), _NONE
@@ -208,11 +208,11 @@ class Brake:
                 subject.pass_at_s = now_s + subject.pace_s
             if subject.count(
                 "" if kind is _NUMBER else presented, "" if kind is _NUMBER or kind is _TRUNK else called, now_s
-            ) and subject.raised(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
+            ) and subject.raise_step(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
                 risen = [*(risen or ()), self._risen(subject, now_s)]
                 if subject.step is _STOP:
                     for wider in found[place + 1 :]:
-                        wider.begin_anew(now_s)
+                        wider.clear_minute_counts(now_s)
                     break
         return found, risen or _NONE
 
@@ -232,7 +232,7 @@ class Brake:
             if self._released and at_s <= self._released.get(self._token(subject), 0.0):
                 continue
             subject.count_late(presented, called, at_s, now_s)
-            if subject.raised(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
+            if subject.raise_step(self._highest_by(call), now_s, call.id, self.is_surge(now_s)):
                 risen.append(self._risen(subject, now_s))
         return risen
 
@@ -254,7 +254,7 @@ class Brake:
             else:
                 shares.connected.now += 1
                 shares.short.now += talked_s < limits.short_s
-            if subject.raised_by_share(limits, self._highest, now_s, call_id):
+            if subject.raise_step_by_share(limits, self._highest, now_s, call_id):
                 risen.append(self._risen(subject, now_s))
         return risen
 
@@ -270,12 +270,12 @@ class Brake:
     # -- surge ----------------------------------------------------------------------------------------------------
 
     def is_surge(self, now_s: float) -> bool:
-        """True if so many lines call more than usual that the cause must be elsewhere."""
+        """True if so many lines call more than usual that the cause cannot be the lines themselves."""
         return now_s < self._surge_until_s
 
     def _look_for_surge(self, now_s: float) -> None:
-        """Begin or continue a surge if enough known lines are marked. A surge ends the slowing of lines that it
-        allows.
+        """Begin or continue a surge if enough known lines are marked. A surge ends the slowing of lines whose counts
+        are below its raised limits.
         """
         marked = sum(
             each.kind is SubjectKind.ENDPOINT and each.is_marked_by_volume and each.is_large(now_s)
@@ -287,11 +287,11 @@ class Brake:
         if marked * SURGE_ONE_IN < large:
             return
         self._surge_until_s = now_s + SURGE_S
-        if [each for each in self._raised.values() if each.ease()]:
+        if [each for each in self._raised.values() if each.end_volume_slowing()]:
             self._changed()
 
     def _changed(self) -> None:
-        """Note a change of a step or a release."""
+        """Count a change of a step or a release."""
         self.changes += 1
         self._braked = frozenset(each.name for each in self._raised.values() if each.step >= _SLOW)
 
@@ -321,14 +321,14 @@ class Brake:
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
-    def calm(self, now_s: float) -> None:
+    def lower_steps(self, now_s: float) -> None:
         """End the marks and slowings that are over. Call this every few seconds."""
         surge = self.is_surge(now_s)
         if surge and now_s >= self._look_for_surge_s:
             self._look_for_surge_s = now_s + LOOK_FOR_SURGE_S  # it looks at all lines
             self._look_for_surge(now_s)
         for token, subject in list(self._raised.items()):
-            if subject.calmed(now_s, surge):
+            if subject.lower_step(now_s, surge):
                 del self._raised[token]
                 self._changed()
         for token, hold in list(self._awaited.items()):
@@ -352,7 +352,7 @@ class Brake:
             del self._released[next(iter(self._released))]
         self._changed()
 
-    def adopt(self, holds: Iterable[Hold], released: Mapping[str, float], now_s: float) -> None:
+    def take_over_stops(self, holds: Iterable[Hold], released: Mapping[str, float], now_s: float) -> None:
         """Take over the stops and releases of other nodes."""
         for token, at_s in released.items():
             if at_s > self._released.get(token, 0.0):
@@ -396,7 +396,7 @@ class Brake:
             counts[hold.step] += 1
         return counts
 
-    def told(self) -> dict[str, Any]:
+    def stops_to_share(self) -> dict[str, Any]:
         """The stops and releases for other nodes, without the ids of calls."""
         stops = sorted((hold for hold in self.holds() if hold.step is _STOP), key=lambda hold: -hold.since_s)
         released = sorted(self._released.copy().items(), key=lambda each: -each[1])

@@ -20,9 +20,8 @@ Names = tuple[str, str, str, tuple[str, ...]]
 def names_of(call: ForwardedCall, customer: str | None = None) -> Names:
     """The names of the subjects of a call. No other function decides whose call it is.
 
-    Without a `customer` from the table of lines, the account code is the customer. A call to one of our numbers
-    (`incoming`) is not its customer's doing. It counts only for its trunks, which include the one through which it
-    came.
+    Without a `customer` from the table of lines, the account code is the customer. An `incoming` call is not made by
+    the customer of its number. So it counts only for its trunks, including the one through which it came.
     """
     endpoint, trunks = call.endpoint, call.trunks
     if "@" in endpoint:  # a Local channel: a caller can choose the text before the context

@@ -23,7 +23,7 @@ class BrakeStep(IntEnum):
     MARK = 1
     """It is recorded and reported, and its calls continue."""
     SLOW = 2
-    """Its calls are refused above its usual pace."""
+    """Calls above its usual pace are refused."""
     STOP = 3
     """All its calls are refused until an operator releases it."""
 
@@ -57,7 +57,7 @@ class LineKind(StrEnum):
 
 
 class Signal(IntEnum):
-    """A counted quantity. The first ones have windows of a minute, the others of an hour (`windows`)."""
+    """A counted quantity. The first signals have windows of a minute, the others of an hour (`windows`)."""
 
     CALLS = 0
     PRESENTED = 1
@@ -142,7 +142,7 @@ TIMES: Final = 4
 LEARNED_AFTER: Final = 7
 """Number of ordinary days with calls after which a line is known."""
 LEARNED_DAYS: Final = 28
-"""Number of last ordinary days that count."""
+"""Number of the latest ordinary days that count."""
 VOLUME: Final = frozenset({Signal.CALLS, Signal.HOUR_CALLS, Signal.HOUR_CALLED})
 """Signals that rise on most lines at once after an event that concerns everybody, such as an earthquake."""
 SURGE_TIMES: Final = 3
@@ -150,13 +150,13 @@ SURGE_TIMES: Final = 3
 numbers does not count further.
 """
 SURGE_LINES: Final = 3
-"""Number of known lines that must be marked by their `VOLUME` for a surge; also one in `SURGE_ONE_IN` of those that
-call. On ordinary days none is marked.
+"""Minimum number of known lines that are marked by their `VOLUME` in a surge. They must also be at least one in
+`SURGE_ONE_IN` of the lines that call. On ordinary days, no line is marked.
 """
 SURGE_ONE_IN: Final = 4
 SURGE_S: Final = 6 * 3600.0
-"""Time without enough marked lines after which a surge ends, in seconds. In the evening few lines are left to show that
-it continues.
+"""Time without enough marked lines after which a surge ends, in seconds. In the evening, only few lines call and show
+that the surge continues.
 """
 LEAST_PACE: Final = 4
 """Minimum pace of a slowed line, as a fraction of the floor of its calls in a minute."""
@@ -231,8 +231,8 @@ def pace_s(line: LineKind, days: Sequence[Counts]) -> float:
 class ShareLimit:
     """The usual share of ended calls, and the number of such calls that a mark needs (`at_least`).
 
-    The share of a known line marks it, and slows it at `SLOW_TIMES` as many calls. It stops nothing, because the
-    failure of a carrier looks the same.
+    The share of a known line marks it, and slows it after `SLOW_TIMES` times as many calls. It stops nothing, because
+    the failure of a carrier looks the same.
     """
 
     usual_share: float

@@ -1,7 +1,7 @@
-"""Stops in the form for other nodes and for a restart, and releases, which end them. Pure.
+"""Stops in the form that other nodes and the next start read, and releases, which end stops. Pure.
 
-Each is about a token. A release ends the stops that began before it, on each node; a later stop counts again. So nodes
-may learn of stops and releases in any order and repeatedly, and reach the same result.
+Each has the token of a subject. On each node, a release ends the stops that began before it; a later stop counts again.
+So nodes reach the same result, however often and in which order they learn of stops and releases.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Hold:
 
     @classmethod
     def of_json(cls, told: Any) -> Hold:
-        """The hold in JSON from another node. Raises LookupError, TypeError, ValueError or AttributeError if there is
-        none in it.
+        """The hold in JSON from another node. Raises LookupError, TypeError, ValueError or AttributeError if it
+        contains none.
         """
         token = str(told["token"])
         if len(bytes.fromhex(token)) != _TOKEN_BYTES:
@@ -81,7 +81,7 @@ class Hold:
 
 
 def _text(value: Any) -> str:
-    """The text of another node in a form that a terminal may show."""
+    """A text from another node, made safe for a terminal."""
     return "".join(each if each.isprintable() else "�" for each in str(value)[:_LONGEST])
 
 

@@ -2,7 +2,8 @@
 
 `LEDGER.brake` has the steps and the releases. It is small, and is written when they change. `LEDGER.brake-lines` has
 one line for each subject, with its usual counts and its windows. It is written seldom, and when the service ends.
-Neither file contains a telephone number: subjects are tokens (`holds.token_of`), and windows are counts and bitmaps.
+Neither file contains a telephone number: subjects are tokens (`shared_stops.token_of`), and windows are counts and
+bitmaps.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ def write_state(path: Path, key: bytes, state: Mapping[str, Any]) -> None:
 
 
 def read_state(path: Path, key: bytes | None = None) -> BrakeState:
-    """The state in the file; an empty one if the file is missing. If another key than `key` made its tokens, they are
-    made again.
+    """The state in the file; an empty one if the file is missing. Tokens that were made with another key are made again
+    with `key`.
 
     Raises UsageError if the file cannot be read.
     """
@@ -127,5 +128,5 @@ def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
 
 
 def _name_of(key: bytes) -> str:
-    """A name that tells keys apart, and reveals nothing about them."""
+    """A name by which keys can be distinguished, and that reveals nothing about them."""
     return hashlib.sha256(b"name\0" + key).hexdigest()[:16]

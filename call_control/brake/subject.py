@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
-from idtone.core.tail_probabilities import binomial_tail, per_window
+from idtone.core.tail_probabilities import binomial_tail, level_per_window
 
 from .limits import (
     LEARNED_AFTER,
@@ -29,10 +29,10 @@ from .limits import (
     stops_in_surge,
     thresholds,
 )
-from .windows import HALF_HOUR_S, HALF_MINUTE_S, MOST_DISTINCT, Halves, Positions, distinct
+from .windows import HALF_HOUR_S, HALF_MINUTE_S, MOST_DISTINCT, Halves, Positions, distinct_count
 
 CALM_S: Final = 600.0
-"""Time for which the counts must have required less, before a mark or a slowing ends, in seconds."""
+"""Time in seconds. A mark or a slowing ends after the counts have required less for this long."""
 _JAPAN_S: Final = 9 * 3600
 _DAY_S: Final = 86_400
 _NONE: Final[frozenset[str]] = frozenset()
@@ -57,13 +57,13 @@ class Shares:
     def none(cls) -> Shares:
         return cls(Halves(), Halves(), Halves(), Halves(), Halves())
 
-    def turn(self, halves: int) -> None:
+    def advance(self, halves: int) -> None:
         for each in (self.connected, self.short, self.rang, self.pings, self.unanswered):
-            each.turn(halves)
+            each.advance(halves)
 
 
 class Subject:
-    """A subject. `count` runs for each call and does as little as possible; `turn` does the rest, twice a minute."""
+    """A subject. `count` runs for each call and does as little as possible; `advance` does the rest, twice a minute."""
 
     __slots__ = (
         "_before", "_called", "_calls", "_calls_before", "_calls_next", "_day", "_fresh", "_half_begin_s",
@@ -106,7 +106,7 @@ class Subject:
         self._begin(now_s)
 
     def _begin(self, now_s: float) -> None:
-        """Begin the windows of a minute anew."""
+        """Start new windows of a minute."""
         self._half_begin_s, self._half_end_s = now_s, now_s + HALF_MINUTE_S
         self._calls = self._calls_before = self._fresh = self._restored = self._restored_count = 0
         self._presented: set[str] = set()
@@ -117,9 +117,9 @@ class Subject:
     # -- each call ------------------------------------------------------------------------------------------------
 
     def count(self, presented: str, called: str, now_s: float) -> bool:
-        """Count a call. True if `raised` must examine the counts. An empty text is not counted."""
+        """Count a call. True if `raise_step` must examine the counts. An empty text is not counted."""
         if not self._half_begin_s <= now_s < self._half_end_s:
-            self.turn(now_s)
+            self.advance(now_s)
         self._calls += 1
         numbers = self._presented
         if presented and presented not in numbers and len(numbers) < MOST_DISTINCT:
@@ -143,16 +143,16 @@ class Subject:
 
     @property
     def counts(self) -> Counts:
-        """The count of each signal. Counts of distinct numbers in an hour are from the last `turn`."""
+        """The count of each signal. Counts of distinct numbers in an hour are from the last `advance`."""
         return (
             self._calls + self._calls_before,
             len(self._before) + self._fresh + self._restored_count,
             self._hour_calls + self._hour_calls_before + self._calls,
-            distinct(self._hour_presented | self._hour_presented_before),
-            distinct(self._hour_called | self._hour_called_before),
+            distinct_count(self._hour_presented | self._hour_presented_before),
+            distinct_count(self._hour_called | self._hour_called_before),
         )
 
-    def turn(self, now_s: float) -> None:
+    def advance(self, now_s: float) -> None:
         """Begin the next half of a minute, after one or more halves have passed or the clock was set back."""
         calls = self._calls
         if calls:
@@ -187,7 +187,7 @@ class Subject:
         self._hour_called_before = self._hour_called if follows else 0
         self._hour_calls = self._hour_presented = self._hour_called = 0
         if self.shares:
-            self.shares.turn(1 if follows else 2)
+            self.shares.advance(1 if follows else 2)
         self._hour_end_s = (self._hour_end_s if follows else now_s) + HALF_HOUR_S
 
     def _learn(self, now_s: float) -> None:
@@ -203,14 +203,14 @@ class Subject:
         self._peaks, self._was_slowed = NO_COUNTS, self.step >= BrakeStep.SLOW
 
     def _set_next(self) -> None:
-        """Set the counts at which the next step begins, for `count` and `turn`."""
+        """Set the counts at which the next step begins, for `count` and `advance`."""
         calls_next, presented_next, self._hour_next = thresholds(self.stops, self.step)
         self._calls_next = calls_next - self._calls_before
         self._presented_next = presented_next - len(self._before) - self._restored_count
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
-    def raised(self, highest: BrakeStep, now_s: float, call_id: str = "", surge: bool = False) -> bool:
+    def raise_step(self, highest: BrakeStep, now_s: float, call_id: str = "", surge: bool = False) -> bool:
         """Compare the counts with the limits. True if the step is higher now."""
         step, signal = self._asked_for(surge)
         return self._raise(min(step, highest), signal.word if signal is not None else "", now_s, call_id)
@@ -240,7 +240,7 @@ class Subject:
             and any(day is not NO_COUNTS for day in self.days)
         )
 
-    def ease(self) -> bool:
+    def end_volume_slowing(self) -> bool:
         """End a slowing by volume that is not required in a surge. True if it ended."""
         if self.step is not BrakeStep.SLOW or not self.is_marked_by_volume:
             return False
@@ -251,7 +251,7 @@ class Subject:
         self._set_next()
         return True
 
-    def raised_by_share(self, limits: ShareLimits, highest: BrakeStep, now_s: float, call_id: str) -> bool:
+    def raise_step_by_share(self, limits: ShareLimits, highest: BrakeStep, now_s: float, call_id: str) -> bool:
         """Compare the outcomes of the calls with the usual ones. True if the step is higher now."""
         shares = self.shares
         if shares is None or self.line not in _JUDGED_SHARES or len(self.days) < LEARNED_AFTER:
@@ -286,14 +286,14 @@ class Subject:
         self._was_slowed |= step >= BrakeStep.SLOW
         self._set_next()
 
-    def calmed(self, now_s: float, surge: bool = False) -> bool:
+    def lower_step(self, now_s: float, surge: bool = False) -> bool:
         """End a mark or a slowing that the counts have not required for a while. True if it ended. A stop never ends in
         this way.
         """
         if self.step in (BrakeStep.NOTHING, BrakeStep.STOP) or now_s - self.reached_s < CALM_S:
             return False
         if now_s >= self._half_end_s:
-            self.turn(now_s)
+            self.advance(now_s)
         step, _ = self._asked_for(surge)
         if step >= self.step:
             self.reached_s = now_s
@@ -310,7 +310,7 @@ class Subject:
         self._peaks, self.shares, self._looks = NO_COUNTS, None, False
         self._begin(now_s)
 
-    def begin_anew(self, now_s: float) -> None:
+    def clear_minute_counts(self, now_s: float) -> None:
         """Empty the windows of a minute, because a part of this subject was stopped, and the calls of that part must
         not stop the rest.
         """
@@ -358,6 +358,6 @@ class Subject:
 def _step_by_share(part: int, of: int, limit: ShareLimit, false_alarm: float) -> BrakeStep:
     if part < limit.at_least or part <= of * limit.usual_share:
         return BrakeStep.NOTHING
-    if binomial_tail(part, of, limit.usual_share) >= per_window(false_alarm, of):
+    if binomial_tail(part, of, limit.usual_share) >= level_per_window(false_alarm, of):
         return BrakeStep.NOTHING
     return BrakeStep.SLOW if part >= SLOW_TIMES * limit.at_least else BrakeStep.MARK

@@ -23,9 +23,8 @@ _PART: Final = (1 << 64) // BITS
 
 
 class Positions:
-    """The positions of numbers in bitmaps, by a key of 24 octets or more. They are made by multiplications with odd
-    secrets and a shift between them, so that consecutive numbers are spread like others (a sum alone would not do
-    that).
+    """The positions of numbers in bitmaps, by a key of 24 octets or more. Multiplications by odd secrets, with shifts
+    between them, spread consecutive numbers like others. A sum alone would not.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -50,7 +49,7 @@ def _estimate(ones: int) -> int:
     return round(-BITS * math.log1p(-min(ones, BITS - 1) / BITS))
 
 
-def distinct(bits: int) -> int:
+def distinct_count(bits: int) -> int:
     """Approximate number of different texts in this bitmap; at most 15,615, when it is full."""
     return _estimate(bits.bit_count())
 
@@ -67,7 +66,7 @@ class Halves:
     def total(self) -> int:
         return self.now + self.before
 
-    def turn(self, halves: int) -> None:
-        """Begin the current half anew after this many halves have passed."""
+    def advance(self, halves: int) -> None:
+        """Start a new current half after this many halves have passed."""
         self.before = self.now if halves == 1 else 0
         self.now = 0

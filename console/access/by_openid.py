@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from idtone.core.documents import read_text
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.logs import one_line
-from idtone.core.readable_text import readable
+from idtone.core.log_output import one_line
 from idtone.core.settings.console import ConsoleSettings
 from idtone.core.terminal.extras import install_command
+from idtone.core.text_cleaning import clean_text
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import read_text
 
 from ..page import Page, Visit
 from .begun_sign_ins import BegunSignIns
@@ -119,7 +119,7 @@ class ByOpenId:
             raise OpenIdError("the answer is of another provider")
         if not visit.query("code"):
             raise OpenIdError(
-                "the provider gave no code: {reason}", reason=one_line(readable(visit.query("error")))[:100]
+                "the provider gave no code: {reason}", reason=one_line(clean_text(visit.query("error")))[:100]
             )
         claims = await self._provider.claims(visit.query("code"), begun.verifier, self._public + BACK, begun.nonce)
         return _name_in(claims, self._claim)

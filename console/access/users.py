@@ -18,9 +18,9 @@ from typing import Annotated, Final
 import yaml
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from idtone.core.documents import Model, read_text, read_tree, validate
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, read_text, read_tree, validate
 from idtone.ledger.keys.private_files import make_parents, replace_private
 
 from ..cached_files import CachedFiles

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from idtone.core import logs
+from idtone.core import log_output
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def serve(config: Path | None) -> None:
     """Serve the console's pages until SIGTERM or SIGINT."""
     settings = load_settings(config)
-    logs.begin_logging(settings.log.format, settings.log.level)
+    log_output.begin_logging(settings.log.format, settings.log.level)
     sys.setswitchinterval(SWITCH_S)
     asyncio.run(_run(make_console(settings)))
 

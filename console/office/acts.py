@@ -10,7 +10,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting_person
-from idtone.core.terminal.prompts import entries_of, kept_line
+from idtone.core.terminal.prompts import checked_line, entries_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.suspension_edits import scope_text
@@ -41,7 +41,7 @@ def files_of(visit: Visit) -> OfficeFiles:
 
 def attributed(visit: Visit) -> Attribution:
     """The acting user, with the reason from the form. Raises UsageError."""
-    return Attribution(str(acting_person()), kept_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
+    return Attribution(str(acting_person()), checked_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
 
 async def do_act(

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, joined, template
 from idtone.office.authority.acceptances import AGREEMENT_WORDS, accept, acceptances, end_acceptance
@@ -90,7 +90,7 @@ async def end(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         member, _, agreement = visit.field("which").partition(" ")
-        why = kept_line(visit.field("why"), Message("Reason"))
+        why = checked_line(visit.field("why"), Message("Reason"))
         end_acceptance(
             workspace,
             member,

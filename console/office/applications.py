@@ -6,9 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
-from idtone.core.documents import read_text
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import Message, template
+from idtone.core.yaml_documents import read_text
 from idtone.office.authority import change_registry
 from idtone.office.authority.history import ReviewResult
 from idtone.office.authority.typed_dates import end, in_japan, moment

@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message, template
 from idtone.office.authority.key_holders import NAMED, KeySetState, key_holders, key_states, name_holder
 from idtone.office.desk.office_ledger import OfficeLedger
@@ -54,7 +54,7 @@ async def name(visit: Visit) -> web.StreamResponse:
     files, key_id = files_of(visit), visit.field("key")
 
     def act() -> None:
-        holder = kept_line(visit.field("holder"), Message("Holder"))
+        holder = checked_line(visit.field("holder"), Message("Holder"))
         with files.workspace.locked():
             in_force = [each.key_id for group in _states(files) for each in group.holders]
             name_holder(files.folder, key_id, holder, in_force)

@@ -9,7 +9,7 @@ import yaml
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message, template
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, parse_customer
 from idtone.office.authority.typed_dates import day, day_after, in_japan
@@ -86,7 +86,10 @@ async def add(visit: Visit) -> web.StreamResponse:
         since = day(given["since"], Message("First day")) if given.get("since") else in_japan(now).date()
         until = day_after(given["until"], Message("Last day"))
         key = RefusalKey.load(upload.file, lambda _: given["passphrase"])
-        case, why = kept_line(given["reference"], Message("Reference")), kept_line(given["why"], Message("Reason"))
+        case, why = (
+            checked_line(given["reference"], Message("Reference")),
+            checked_line(given["why"], Message("Reason")),
+        )
         Refusals(folder).refuse(key, _identity(given), case, since, until, why, now)
         return REFUSALS
 

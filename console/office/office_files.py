@@ -35,7 +35,7 @@ from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import Member, NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from idtone.registry.number_notation import read_span
 from idtone.registry.parsers import parse_never_originates, parse_suspensions
-from idtone.registry.summary import MemberReport, covered, member_report
+from idtone.registry.registry_report import MemberReport, member_report, number_count
 from idtone.registry.trust import tuf_roles
 
 from ..cached_files import CachedFiles
@@ -227,7 +227,7 @@ class OfficeFiles:
         self.association = document.registry.association
         members = {member.id: member for member in document.members}
         spans = {each.id: [*map(read_span, each.numbers)] for each in document.members}
-        return Registered(document, members, spans, {each.id: covered(each) for each in document.members})
+        return Registered(document, members, spans, {each.id: number_count(each) for each in document.members})
 
     def _read_lists(self) -> tuple[OperatorList, OperatorList]:
         published = self.workspace.repository.listed() if self.is_published() else None

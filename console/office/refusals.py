@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message, template
 from idtone.office.refused.change_refusals import Refusals
 from idtone.office.refused.refusal_basis import BASIS_WORDS, decided_basis
@@ -47,7 +47,7 @@ async def lift(visit: Visit) -> web.StreamResponse:
         found = next((each for each in one.store.refusals() if each.id == given), None)
         if found is None:
             raise UsageError("choose the refusal that ends")
-        one.lift(found.number, kept_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
+        one.lift(found.number, checked_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
     fields = {"refusal": FormField(template("Refusal"), any_text), **WHY}
     return await do_act(visit, act, refusals, PATH, fields)

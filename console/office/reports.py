@@ -9,7 +9,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.numbers import parse
-from idtone.core.terminal.prompts import any_number_of, kept_line
+from idtone.core.terminal.prompts import any_number_of, checked_line
 from idtone.core.translation import Message, template
 from idtone.member.reports.report import ReportedCall, ReportedService
 from idtone.office.authority.typed_dates import moment
@@ -89,7 +89,7 @@ def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
     Raises UsageError, LedgerError: then nothing is shown.
     """
     token = desk.key.token(any_number_of(number))
-    desk.searched(kept_line(purpose, Message("Purpose")))
+    desk.searched(checked_line(purpose, Message("Purpose")))
     return token
 
 
@@ -190,7 +190,7 @@ async def close(visit: Visit) -> web.StreamResponse:
     files, wanted = files_of(visit), visit.part("report")
 
     def act() -> None:
-        desk, why = files.reports(), kept_line(visit.field("why"), Message("Reason"))
+        desk, why = files.reports(), checked_line(visit.field("why"), Message("Reason"))
         if desk is None:
             raise UsageError("There is no such report.")
         desk.close(wanted, ReportResult(visit.field("result")), why, datetime.now(UTC))

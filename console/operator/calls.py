@@ -14,7 +14,7 @@ from aiohttp import web
 from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.decision_words import DIRECTIONS, REASONS
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.numbers import Number, NumberKind, parse
 from idtone.core.persons import console_person
 from idtone.core.terminal.spreadsheet_csv import csv_lines

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
 from idtone.ledger.commands.options import whole_id

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, LedgerError, UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template, translated

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from idtone.core.calls import Outcome
 from idtone.core.errors import IdtoneError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.translation import speak
 from idtone.ledger.evidence.tally import Part, Tally, columns
 from idtone.registry.model import day_begins

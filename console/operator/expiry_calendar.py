@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from idtone.core.decision import time_by
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.translation import template
 from idtone.registry.expiries import Expiry, ExpiryKind, expiries
 from idtone.registry.licence_lapses import LICENCE_SOON

@@ -20,7 +20,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.translation import template
 from idtone.registry.compiled_registry import licences
 from idtone.registry.model import Member, day_begins
-from idtone.registry.summary import NumberReport, chain_report, number_report
+from idtone.registry.registry_report import NumberReport, chain_report, number_report
 
 from ..access.rights import Right
 from ..decision_rules import AppliedRule, JudgedLicence, applied_rules, judged_licences
@@ -123,7 +123,7 @@ def _shown(read: ReadRegistry, policy: PolicySettings, visit: Visit) -> dict[str
     document, now = read.document, time_by(read.index, datetime.now(UTC))
     columns: dict[str, Callable[[Member], Any]] = {
         "member": lambda each: each.name.ja if visit.language == "ja" else each.name.en,
-        "numbers": lambda each: read.covered[each.id],
+        "numbers": lambda each: read.number_counts[each.id],
         "pledge": lambda each: each.pledge and each.pledge.until,
         "valid": lambda each: min((one.valid.until for one in each.licences), default=None),
     }
@@ -147,7 +147,7 @@ def member_rows(read: ReadRegistry, members: Iterable[Member], now: datetime) ->
             MemberRow(
                 member.id,
                 read.names[member.id],
-                read.covered[member.id],
+                read.number_counts[member.id],
                 day_begins(pledge.until) if pledge and pledge.until else None,
                 pledge is not None and pledge.in_force(now),
                 [(licence, judge(licence, min(licence.directions), now)) for licence in licences(member)],

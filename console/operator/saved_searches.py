@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message
 
 from ..access.rights import Right
@@ -49,7 +49,7 @@ def without_search(user: User, name: str) -> User:
 async def save(visit: Visit) -> web.StreamResponse:
     query = visit.field("query")
     return await _changed(
-        visit, query, lambda user: with_search(user, kept_line(visit.field("name"), Message("Name")), query)
+        visit, query, lambda user: with_search(user, checked_line(visit.field("name"), Message("Name")), query)
     )
 
 

@@ -21,7 +21,7 @@ from idtone.registry.model import SuspensionEntry, SuspensionKind
 from idtone.registry.suspended_numbers import scope_of
 from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension, SuspensionState
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
-from idtone.service.suspension_confirmations import Confirmed, confirmed
+from idtone.service.suspension_confirmations import ConfirmedSuspensions, read_confirmed
 
 from ..access.rights import Right
 from ..listing import Listing, listing, listing_of_cut
@@ -116,9 +116,9 @@ async def show(
     )
 
 
-def _on_disk(settings: Settings) -> tuple[Confirmed, tuple[list[OwnRow], str]]:
+def _on_disk(settings: Settings) -> tuple[ConfirmedSuspensions, tuple[list[OwnRow], str]]:
     """This node's confirmations, and its own suspensions as `_own` reads them. Raises LedgerError."""
-    return confirmed(path_of(settings.ledger.own())), _own(settings)
+    return read_confirmed(path_of(settings.ledger.own())), _own(settings)
 
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:
@@ -175,14 +175,14 @@ OWN_COLUMNS: Final[Mapping[str, Callable[[OwnRow], object]]] = {
 
 
 def _listed(
-    visit: Visit, entries: Iterable[SuspensionEntry], told: Confirmed, now: datetime, name: str
+    visit: Visit, entries: Iterable[SuspensionEntry], told: ConfirmedSuspensions, now: datetime, name: str
 ) -> Listing[SuspensionRow]:
     newest_first = sorted(entries, key=lambda entry: entry.since, reverse=True)
     found = listing(visit, newest_first, COLUMNS, name=name)
     return listing_of_cut(visit, rows(found.rows, told, now), found.total, found.asked, name)
 
 
-def rows(entries: Iterable[SuspensionEntry], told: Confirmed, now: datetime) -> list[SuspensionRow]:
+def rows(entries: Iterable[SuspensionEntry], told: ConfirmedSuspensions, now: datetime) -> list[SuspensionRow]:
     return [
         SuspensionRow(
             _scope(entry),
@@ -197,7 +197,7 @@ def rows(entries: Iterable[SuspensionEntry], told: Confirmed, now: datetime) -> 
     ]
 
 
-def _stages(entry: SuspensionEntry, told: Confirmed, now: datetime) -> tuple[Stage, ...]:
+def _stages(entry: SuspensionEntry, told: ConfirmedSuspensions, now: datetime) -> tuple[Stage, ...]:
     """The stages of a suspension. The file of confirmations has no time for each entry."""
     facts = StopFacts({StopState.PUBLISHED: None}, begins=entry.since, until=entry.until)
     found = stages(facts, now)

@@ -1,1 +1,1 @@
-"""Limits, guards of connections and deadlines that servers and clients over HTTP share."""
+"""Limits and deadlines of HTTP connections, for servers and clients."""

@@ -27,23 +27,23 @@ STREAMS_OF_USER: Final = 24
 FIRST_STREAMS: Final = 40
 """Further streams for users who have none yet."""
 AT_A_TIME_OF_ADDRESS: Final = STREAMS + FIRST_STREAMS + 56
-"""Maximum number of requests in progress from one address. An office may have one address, and all streams."""
+"""Maximum number of requests in progress from one address. All users of an office may share one address."""
 AT_A_TIME_OF_SESSION: Final = 64
 WITHOUT_SESSION: Final = 160
-"""Maximum number of requests in progress, of the 512 connections, from all visitors who are not signed in. The other
-connections are reserved for sessions.
+"""Maximum number of requests in progress from all visitors who are not signed in. The rest of the 512 connections is
+reserved for sessions.
 """
 WITHOUT_SESSION_OF_NETWORK: Final = 40
 MOST_KEPT: Final = 10_000
 
 
 class RequestLimits:
-    """Token buckets, and counts of the requests in progress. Used by the event loop alone."""
+    """Token buckets, and counts of the requests in progress. Use it only in the event loop."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
         self._buckets: dict[str, tuple[float, float]] = {}
-        """Key → requests that were left, and the time of that count."""
+        """Key → number of requests that were left, and the time of this count."""
         self._under_way: Counter[str] = Counter()
 
     def admits(self, key: str, rate: Rate) -> bool:

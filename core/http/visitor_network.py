@@ -1,17 +1,18 @@
-"""The network of one customer, as the unit of limits, because a customer with an IPv6 network has more addresses than
-can be counted.
+"""The network of a visitor, to which limits apply: a customer with an IPv6 network has too many addresses to count
+each.
 """
 
 import ipaddress
 from typing import Final
 
 CUSTOMER: Final = 56
-"""Prefix length in bits of the networks that providers give to customers. With /64 one customer would be 256 visitors.
+"""Prefix length in bits of the networks that providers give to customers. With /64, one customer would count as 256
+visitors.
 """
 
 
 def network_of(address: str) -> str:
-    """The IPv4 address itself, or the network of an IPv6 address. A text that is no address is returned unchanged."""
+    """The IPv4 address itself, or the network of an IPv6 address. Any other text is returned unchanged."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

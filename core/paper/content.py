@@ -33,7 +33,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """A document. `made` has a time zone. The heading of the first section is the heading of the whole."""
+    """A document. `made` has a time zone. The heading of the first section is the heading of the whole document."""
 
     title: str
     made: datetime

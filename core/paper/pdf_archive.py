@@ -1,4 +1,4 @@
-"""The parts that make a PDF one for archives (PDF/A-2a, ISO 19005-2): its colours and its metadata."""
+"""The parts that a PDF for archives needs (PDF/A-2a, ISO 19005-2): its colours and its metadata."""
 
 import struct
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _XMP: Final = """\
 
 
 class ArchivedFont(TTFont):  # type: ignore[misc]  # reportlab has no types
-    """An embedded font. A document writes it last, when all streams exist except those of the pages."""
+    """An embedded font. A document writes it last, when only the streams of the pages are still missing."""
 
     def addObjects(self, document: Any) -> None:
         super().addObjects(document)

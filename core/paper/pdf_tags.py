@@ -36,7 +36,7 @@ class Element:
 
 
 class TaggedParagraph(Paragraph):  # type: ignore[misc]  # reportlab has no types
-    """A paragraph whose parts belong to one element, also if they are on different pages. Its canvas must have the
+    """A paragraph. Its parts belong to one element, even if they are on different pages. Its canvas must have the
     method `mark`.
     """
 

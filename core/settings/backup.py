@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from ..documents import Model
 from ..translation import Message
+from ..yaml_documents import Model
 from .values import COMMA_LIST
 
 
@@ -36,7 +36,7 @@ class BackupSettings(Model):
     whole_every: Annotated[timedelta, Field(ge=timedelta(hours=1), le=timedelta(days=366))] = timedelta(days=7)
     """Interval of archives with the whole ledger. The others have only what is new since the previous one."""
     keep: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3660))] = timedelta(days=30)
-    """Time for which archives are kept that no later archive needs."""
+    """Time for which an archive is kept if no later one needs it."""
     result: Path = Path("/var/lib/idtone/backup.json")
     """The file with the last result."""
 

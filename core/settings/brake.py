@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..documents import Model
+from ..yaml_documents import Model
 from .values import COMMA_LIST
 
 LineName = Annotated[str, Field(min_length=1, max_length=200)]

@@ -11,9 +11,9 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from ..calls import Direction
-from ..documents import Model
 from ..numbers import Number, NumberKind, parse
 from ..translation import Message
+from ..yaml_documents import Model
 from .values import EndpointName
 
 _NOT_CALLED: Final = frozenset({NumberKind.EMERGENCY, NumberKind.MALFORMED, NumberKind.WITHHELD})
@@ -40,13 +40,13 @@ class Answered(StrEnum):
     """The answering side of the canary, whose recording is judged."""
 
     HERE = "here"
-    """This node answers: its recording has what arrived."""
+    """This node answers, and records what arrives."""
     ELSEWHERE = "elsewhere"
-    """Another node answers, and plays back what arrived there."""
+    """Another node answers, and plays back what arrives there."""
 
 
 class CanarySettings(Model):
-    """The call that `idtone canary` places: its forwarding number, trunk, called number and interval."""
+    """Settings of the call that `idtone canary` places: numbers, trunk, interval, and the expected sound."""
 
     forwarding_number: CanaryNumber | None = Field(default=None, repr=False)
     called_number: CanaryNumber | None = Field(default=None, repr=False)

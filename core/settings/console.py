@@ -3,9 +3,9 @@
 from enum import StrEnum
 from pathlib import Path
 
-from ..documents import Model
 from ..errors import DocumentError, Fault
 from ..translation import Message
+from ..yaml_documents import Model
 from .values import BrowserAddress, ConsoleAddress, IssuerUrl, PrometheusUrl, split_port
 
 

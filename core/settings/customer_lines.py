@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field
 
-from ..documents import Model, read_text
 from ..errors import DocumentError, Fault
 from ..translation import Message
+from ..yaml_documents import Model, read_text
 
 DATABASES = ("sqlite", "postgresql", "mysql")
 """URL schemes of databases; `mysql` also stands for MariaDB."""

@@ -5,9 +5,9 @@ import stat
 from pathlib import Path
 from typing import Annotated, Final
 
-from ..documents import Model
 from ..errors import DocumentError, Fault
 from ..translation import Message
+from ..yaml_documents import Model
 from .values import COMMA_LIST, EndpointName, VerifierLine
 
 FLEET_KEY_BYTES: Final = 32
@@ -15,7 +15,7 @@ _DIGITS: Final = 2 * FLEET_KEY_BYTES
 
 
 class FleetSettings(Model):
-    """The means to recognise calls between the nodes, and the place of the settings of all nodes."""
+    """The key and the trunks by which nodes recognise each other's calls, and the place of shared settings."""
 
     key_file: Path | None = None
     """The file with the key that all nodes share."""

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from ..calls import Direction, Party
 from ..decision import CALL_REJECTED, Chain, LedgerFull, Policy, Unlicensed, Unreadable
-from ..documents import Model
 from ..numbers import parse_pattern
+from ..yaml_documents import Model
 from .values import COMMA_LIST, EndpointName, NumberPattern, TrunkName
 
 
@@ -29,7 +29,9 @@ class CallerHears(StrEnum):
     """The way in which the caller hears a sound before the parties are connected."""
 
     EARLY_MEDIA = "early-media"
-    """Early media, like the ring-back tone: the caller's call is answered only when the parties are connected."""
+    """The caller hears early media, like the ring-back tone. The caller's call is answered only when the parties are
+    connected.
+    """
     ANSWERED = "answered"
     """The caller's call is answered first, for networks that block early media."""
 
@@ -84,7 +86,7 @@ class OwnSuspensions(StrEnum):
 class PolicySettings(Model):
     unlicensed: Unlicensed = Unlicensed.NOTICE
     fallback: Unlicensed = Unlicensed.NOTICE
-    """The treatment, by the hook alone, of a call without a verdict while the service is down."""
+    """The hook's treatment of a call while the service is down."""
     unreadable: Unreadable = Unreadable.REFUSE
     emergency_trunks: Annotated[tuple[TrunkName, ...], COMMA_LIST] = ()
     """PJSIP endpoints, resources of other technologies and contexts of Local channels that are trunks for emergency
@@ -101,9 +103,9 @@ class PolicySettings(Model):
     suspended_calls: SuspendedCalls = SuspendedCalls.HANG_UP
     own_suspensions: OwnSuspensions = OwnSuspensions.ONE_PERSON
     contract_end: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=30)
-    """Time from a stop by `idtone suspend` until the contract must be ended. The term is ours; no law sets it."""
+    """Time from a stop by `idtone suspend` until the contract must be ended. No law sets this term."""
     contractor_report: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=14)
-    """Time from such a stop until the contractor must be reported. This term is ours too."""
+    """Time from such a stop until the contractor must be reported. No law sets this term either."""
     refuse_cause: Annotated[int, Field(ge=1, le=127)] = CALL_REJECTED
     registry_stale: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     notify: NotifySettings = NotifySettings()
@@ -113,7 +115,7 @@ class PolicySettings(Model):
     diversion_trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
     """The PJSIP endpoints whose Diversion and History-Info headers are trusted."""
     identity_trunks: Annotated[tuple[EndpointName, ...], COMMA_LIST] = ()
-    """The PJSIP endpoints to which a forwarded call passes on the signed Identity header with which it came."""
+    """The PJSIP endpoints to which a forwarded call passes on its incoming signed Identity header."""
     unchecked_chain: Unlicensed = Unlicensed.NOTICE
     chain_check: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
     silent: Annotated[tuple[NumberPattern, ...], COMMA_LIST] = Field(default=(), repr=False)

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
 
-from ..documents import Model, read_text, read_tree, validate
 from ..errors import DocumentError, Fault
-from ..logs import LogFormat
+from ..log_output import LogFormat
 from ..translation import Message
+from ..yaml_documents import Model, read_text, read_tree, validate
 from .backup import BackupSettings
 from .brake import BrakeSettings
 from .canary import CanarySettings
@@ -55,8 +55,8 @@ if TYPE_CHECKING:  # imports cryptography, which a node with only settings of it
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
 PASSPHRASE: Final = "IDTONE_PASSPHRASE"  # noqa: S105  the name of a variable
-"""The environment variable with a passphrase, so that a command does not ask for it. On a command line it would be
-visible.
+"""The environment variable with a passphrase, so that a command does not ask for it. Other users could see it on a
+command line.
 """
 CONFIG: Final = "IDTONE_CONFIG"
 """The environment variable for the option --config."""
@@ -334,7 +334,7 @@ class Settings(Model):
         """The settings of the fleet that these override; None if there are none."""
         return self._shared
 
-    def over(self, shared: SharedSettings) -> Settings:
+    def overriding(self, shared: SharedSettings) -> Settings:
         """A copy of these settings that overrides the settings of the fleet."""
         over = self.model_copy()
         over._shared = shared
@@ -372,11 +372,11 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
     """
     settings, tree = _own_settings(path, environment)
     if settings.fleet.settings is not None:
-        from .shared_settings import laid_on_shared
+        from .shared_settings import merged_with_shared
 
-        settings = laid_on_shared(settings, tree)
+        settings = merged_with_shared(settings, tree)
     if settings.ledger.others and not settings.ledger.is_shared():
-        from .unused_key import refuse_unused
+        from .unused_setting import refuse_unused
 
         refuse_unused(("ledger", "others"), settings, path, environment)
     if "node" not in settings.model_fields_set and (node := node_of_ledger(settings.ledger)):
@@ -385,10 +385,9 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
 
 
 def node_of_ledger(ledger: LedgerSettings) -> str | None:
-    """The node's name in its ledger, by which its evidence is signed; None if there is no signed ledger that can be
-    read here.
+    """The node's name in its ledger, under which its evidence is signed; None if no signed ledger can be read here.
 
-    With it, a machine with a new host name continues its evidence under the old name.
+    So a machine with a new host name continues its evidence under the old name.
     """
     path = ledger.own().partition("sqlite:///")[2]
     if not path or not os.path.exists(path):
@@ -421,7 +420,7 @@ def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Se
     for above, its_name in files[1:]:
         laid = read_tree(above, its_name)
         validate(laid, above, its_name, Settings)
-        tree = laid_on(tree, laid or {})
+        tree = merged(tree, laid or {})
     if files[1:]:
         settings = validate(tree, text, name, Settings)
     overrides = _overrides(environment)
@@ -449,12 +448,12 @@ def settings_files(path: Path) -> list[Path]:
     return [path, *sorted(settings_folder(path).glob("*.yaml"))]
 
 
-def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of both trees. If both have a key, the value of `above` counts. A list counts as a whole."""
     laid = dict(below)
     for key, value in above.items():
         under = laid.get(key)
-        laid[key] = laid_on(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+        laid[key] = merged(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
     return laid
 
 
@@ -476,7 +475,7 @@ def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -
 
 
 def _overrides(environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """The values from the environment. Raises DocumentError for unknown variables with our prefix."""
+    """The values from the environment. Raises DocumentError for unknown variables with idtone's prefix."""
     names = {variable_name(location): location for location in locations()}
     ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name not in _NO_SETTINGS}
     if unknown := ours.keys() - names.keys():

@@ -20,11 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
-from ..documents import ValidationFault, read_text, read_tree, validate
 from ..errors import DocumentError, Fault, ProofError
 from ..signed_notes import NOTE_LIMIT, Note, Signer, VerifierKey
 from ..translation import Message
-from .settings import Settings, laid_on, locations
+from ..yaml_documents import ValidationFault, read_text, read_tree, validate
+from .settings import Settings, locations, merged
 
 FORMAT: Final = "idtone-fleet-settings/v1"
 SIGNED_BY: Final = "idtone-fleet"
@@ -50,7 +50,7 @@ NOT_SHOWN: Final = "(not shown)"
 
 @dataclass(frozen=True, slots=True)
 class SharedSettings:
-    """A verified file of settings of a fleet. `settings` are the defaults, overridden by the values of this file."""
+    """A fleet's settings from a verified file. `settings` are the defaults, overridden by the values of this file."""
 
     file: Path
     version: int
@@ -62,7 +62,7 @@ class SharedSettings:
 
 
 class FleetSettingsReport(TypedDict):
-    """A node's report about the fleet's settings. `overrides` are the keys that the node sets otherwise, such as
+    """A node's report about the fleet's settings. `overrides` are the settings in which the node differs, such as
     `policy.waiting: 100`.
     """
 
@@ -72,8 +72,8 @@ class FleetSettingsReport(TypedDict):
     overrides: list[str]
 
 
-def laid_on_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
-    """A node's own settings, laid over those of the fleet. `tree` has the keys that the node sets.
+def merged_with_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
+    """The settings of the fleet, overridden by a node's own settings. `tree` has the keys that the node sets.
 
     Raises DocumentError if the fleet's file cannot be used.
     """
@@ -86,7 +86,7 @@ def laid_on_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
     except ProofError as error:
         raise _of_trust(Message("cannot be used: {error}", error=error)) from error
     shared = read_shared(fleet.settings, key)
-    return Settings.model_validate(laid_on(shared.tree, tree)).over(shared)
+    return Settings.model_validate(merged(shared.tree, tree)).overriding(shared)
 
 
 def _of_trust(problem: str) -> DocumentError:

@@ -1,1 +1,1 @@
-"""The command line: options, tables, questions, errors of use."""
+"""The command line: options, tables, prompts, usage errors."""

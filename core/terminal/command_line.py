@@ -61,7 +61,9 @@ files.
 StdoutOption = Annotated[
     bool, typer.Option("--stdout", help="Write it to standard output, like -o -; a sudo rule can allow this alone.")
 ]
-"""An option without a value. sudo joins arguments by blanks, so a rule with `-o -` would also allow the file `- /x`."""
+"""An option without a value. sudo joins arguments with blanks, so a sudo rule with `-o -` would also allow the file `-
+/x`.
+"""
 
 
 def chosen_output(output: Path | None, to_stdout: bool) -> Path | None:
@@ -72,7 +74,7 @@ def chosen_output(output: Path | None, to_stdout: bool) -> Path | None:
 
 
 def refuse_terminal() -> None:
-    """Raises UsageError if standard output is a terminal, which cannot take a file."""
+    """Refuse to write a file to a terminal. Raises UsageError if standard output is one."""
     if sys.stdout.isatty():
         raise UsageError("the file would be written to this terminal; redirect it: … --stdout > FILE")
 
@@ -125,7 +127,7 @@ _PLAIN: Final[Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": Fals
 
 
 def group(summary: str, lone: bool = False, order: Sequence[str] = ()) -> typer.Typer:
-    """A command group. Without a command it shows its help, unless it is `lone`, a command by itself.
+    """A command group. Without a command it shows its help. A `lone` group is a command by itself, and runs instead.
 
     `order` names its commands in the order of the help; without it they appear in the order in which they were added.
     """
@@ -134,13 +136,13 @@ def group(summary: str, lone: bool = False, order: Sequence[str] = ()) -> typer.
 
 
 def runs_alone(context: typer.Context) -> bool:
-    """True if a lone group runs without one of its commands. Raises UsageError for an option before a command, which
-    would have no effect there.
+    """True if a lone group runs without one of its commands. Raises UsageError for an option before a command, where it
+    would have no effect.
     """
     if (command := context.invoked_subcommand) is None:
         return True
     for option in context.command.params:
-        if is_written(context, str(option.name)):
+        if is_on_command_line(context, str(option.name)):
             raise UsageError(
                 "{option} before {command!r} has no effect; write it at the end",
                 option=option.opts[-1],
@@ -149,7 +151,7 @@ def runs_alone(context: typer.Context) -> bool:
     return False
 
 
-def is_written(context: typer.Context, name: str) -> bool:
+def is_on_command_line(context: typer.Context, name: str) -> bool:
     """True if an option is on the command line. Otherwise its value is from the environment, or the default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
@@ -267,7 +269,7 @@ def print_json(value: Any, indent: int | None = 2) -> None:
 
 
 _UNFOLDED: Final = 2**20
-"""Columns of a screen that is wide enough for every line, so that rich folds none."""
+"""Columns of a screen that is wide enough for every line, so that rich folds no line."""
 
 
 def screen(highlight: bool = True) -> Console:
@@ -412,7 +414,7 @@ def counted(count: int, what: str) -> Message:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show on standard error, if that is a terminal, that work is in progress."""
+    """Show that work is in progress, on standard error if it is a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return

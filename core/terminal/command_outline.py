@@ -21,8 +21,8 @@ from idtone import __name__ as PACKAGE
 @cache
 def outline(module: str, function: str) -> Callable[..., Any]:
     """An outline of a module's function for help or completion: its name, parameters and docstring. It and the
-    functions that its parameters name import their module only when they are called. Without source, if there is only
-    bytecode, the function itself is returned.
+    functions that its parameters name import their module only when they are called. If there is only bytecode and no
+    source, the function itself is returned.
     """
     names = _Names(module)
     outlined: Callable[..., Any] = names[function] if names.statements else getattr(import_module(module), function)
@@ -97,8 +97,8 @@ def _statements(source: ast.Module) -> dict[str, ast.stmt]:
 
 
 def _imported(module: str, name: str) -> Any:
-    """The object that `from module import name` gives. Of our own modules, only those are imported that define a class
-    or function that a parameter needs.
+    """The object that `from module import name` gives. Our own modules are imported only if they define a class or
+    function that a parameter needs.
     """
     if module in sys.modules or module.partition(".")[0] != PACKAGE:
         imported = import_module(module)

@@ -1,4 +1,4 @@
-"""The extra of idtone that contains a missing library of a command or a setting."""
+"""Finds the extra of idtone that contains a missing library of a command or a setting."""
 
 import sys
 from collections.abc import Mapping

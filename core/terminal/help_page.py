@@ -1,5 +1,5 @@
-"""The help of a command as text for a terminal. It does without rich, whose import takes longer than the rest of a
-help.
+"""The help of a command as text for a terminal. It does not use rich, because importing rich takes longer than
+everything else in a help.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,10 +38,10 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def _pieces(word: str) -> Iterator[str]:
-    """Pieces that must stay whole on a line: a run of other writing, or a Japanese character with its brackets and
-    stops.
+    """Pieces that must stay whole on a line: a Japanese character with its brackets and full stops, or a run of other
+    characters.
 
-    This is no regular expression, because one with so many characters takes as long to compile as the rest of the help.
+    It does not use a regular expression: with so many characters, compiling one takes as long as the rest of the help.
     """
     if word.isascii():
         yield word

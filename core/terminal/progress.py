@@ -1,4 +1,4 @@
-"""Progress bars on standard error, if that is a terminal. Commands without them do not import rich."""
+"""Progress bars on standard error, if that is a terminal. Commands without progress bars do not import rich."""
 
 from __future__ import annotations
 

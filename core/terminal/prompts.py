@@ -10,19 +10,19 @@ from typing import Final
 
 import typer
 
-from ..documents import read_text
 from ..errors import NumberError, TrustError, UsageError
 from ..new_passphrases import suggested_passphrase
 from ..numbers import Number, ascii_form, holds_number, parse, parse_japanese
-from ..readable_text import readable, unreadable
 from ..settings.settings import PASSPHRASE
+from ..text_cleaning import clean_text, forbidden_character
 from ..translation import Message, translated
+from ..yaml_documents import read_text
 
 
-def kept_line(text: str, option: str) -> str:
-    """One readable line without a telephone number, fit to be kept for ever. Raises UsageError."""
-    text = readable(text).strip()
-    character = unreadable(text)
+def checked_line(text: str, option: str) -> str:
+    """The text as one readable line that may be kept for ever: without a telephone number. Raises UsageError."""
+    text = clean_text(text).strip()
+    character = forbidden_character(text)
     if character and "\n" not in text:
         raise UsageError(
             "{option} is not a readable text: it has the character {character}; leave it out",
@@ -36,7 +36,7 @@ def kept_line(text: str, option: str) -> str:
     return text
 
 
-def day_given(text: str, option: str) -> date:
+def parse_day(text: str, option: str) -> date:
     """The day of an option. Raises UsageError."""
     try:
         return date.fromisoformat(text)
@@ -46,7 +46,7 @@ def day_given(text: str, option: str) -> date:
         ) from error
 
 
-def number_asked() -> Number:
+def ask_number() -> Number:
     """A telephone number that the person types. It is not an argument, because the shell's history keeps a command line
     and other users see it.
 
@@ -55,7 +55,7 @@ def number_asked() -> Number:
     return number_of(ask_line("Number"))
 
 
-def entries_asked(file: Path | None) -> list[str]:
+def ask_entries(file: Path | None) -> list[str]:
     """Entries of `numbers`, separated by commas or line ends, from a file or typed by the person. Raises UsageError."""
     if file is not None:
         lines = read_text(file).splitlines()
@@ -81,8 +81,8 @@ def entries_of(lines: Iterable[str]) -> list[str]:
 
 
 def _entry(text: str) -> str:
-    """The entry with both ends of a range in full; other entries unchanged. Raises UsageError for numbers that only
-    spaces separate.
+    """The entry, with both ends written in full if it is a range. Raises UsageError for numbers with only spaces
+    between them.
     """
     if two := _TWO_CELLS.fullmatch(ascii_form(text)):
         return f"{two[1]}-{two[2]}"

@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) whose texts a spreadsheet does not take for formulas."""
+"""CSV (RFC 4180) in which spreadsheets find no formulas."""
 
 import csv
 import io

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..translation import Message
 
 
-def is_read(wait_s: float) -> bool:
+def reader_is_open(wait_s: float) -> bool:
     """Wait `wait_s`, or until the reader of standard output closes it. False if it is closed."""
     if isinstance(sys.stdout, _Output) and not sys.stdout.is_read:
         return False

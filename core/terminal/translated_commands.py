@@ -1,4 +1,4 @@
-"""Typer's commands and groups with our help and our usage errors, in the language of the environment."""
+"""Typer's commands and groups with idtone's help and usage errors, in the language of the environment."""
 
 import shutil
 import sys
@@ -34,7 +34,7 @@ class _UseError(_OwnError):  # type: ignore[misc]  # Typer exports no name of it
 
 @contextmanager
 def _own_errors() -> Iterator[None]:
-    """Turn usage errors into `_UseError`. A group without a command shows its help, which is an error of that group."""
+    """Turn usage errors into `_UseError`. A group without a command shows its help; Typer treats that as an error."""
     try:
         yield
     except _OwnError as error:

@@ -28,4 +28,6 @@ async def no_journal() -> None:
 def end(calls: CallControl, call_id: str, nonce: str) -> None:
     """Enter the journal line of a call that ended because the called party was busy."""
     at = NOW + timedelta(seconds=5)
-    calls.journal(journal_lines.read(f"ended,{call_id},{nonce},{at.timestamp():.6f},BUSY,17,licence-valid,BUSY,"))
+    calls.record_journal_line(
+        journal_lines.read(f"ended,{call_id},{nonce},{at.timestamp():.6f},BUSY,17,licence-valid,BUSY,")
+    )

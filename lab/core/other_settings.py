@@ -5,7 +5,7 @@ from pathlib import Path
 
 from idtone.core.calls import Direction
 from idtone.core.decision import Chain, LedgerFull, Unlicensed, Unreadable
-from idtone.core.logs import LogFormat
+from idtone.core.log_output import LogFormat
 from idtone.core.settings.brake import HighestStep
 from idtone.core.settings.canary import Answered
 from idtone.core.settings.console import SignInBy

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.office.desk.applicants.submission import Submission, handed_in
 from idtone.office.desk.applicants.submissions import Submissions
 

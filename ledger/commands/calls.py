@@ -17,7 +17,7 @@ from idtone.core.calls import Delivery, Outcome
 from idtone.core.errors import UsageError
 from idtone.core.numbers import Number, NumberKind, parse
 from idtone.core.terminal import command_line
-from idtone.core.terminal.standard_streams import is_read
+from idtone.core.terminal.standard_streams import reader_is_open
 from idtone.core.translation import Message, translated
 
 from ..disclosure.report_words import delivery_in_english
@@ -119,7 +119,7 @@ def list_calls(
     tell(shown)
     looked_s = time.monotonic()
     with suppress(KeyboardInterrupt):
-        while is_read(_FOLLOW_S):
+        while reader_is_open(_FOLLOW_S):
             if ledgers.is_shared and time.monotonic() - looked_s >= _NEW_NODES_S:
                 ledgers, looked_s = ledgers_now(config, ledger, node, keys or ()), time.monotonic()
             for each in ledgers.nodes:

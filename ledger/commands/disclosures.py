@@ -12,11 +12,11 @@ import typer
 
 from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.core.files import reading, replace_durably, writing
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import day_given
+from idtone.core.terminal.prompts import parse_day
 
 from ..disclosure.deliveries import disclosure_of_pack, record_delivery
 from ..disclosure.disclosure_index import COLUMNS, BasisFigures, disclosure_index, figures
@@ -106,7 +106,7 @@ def receipt(
     proof: dict[str, Scalar] = {}
     if scan:
         proof = {"scan": _sha256(scan)}
-    settings, day = load_settings(config), day_given(on, "--on")
+    settings, day = load_settings(config), parse_day(on, "--on")
     with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
         known = disclosures_in(reader.acts())
         export = disclosure_of_pack(file, known, own_key(settings.ledger, settings.node, reader.origin()))
@@ -142,7 +142,7 @@ def confirm(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record that the office has confirmed in writing what it demanded in an emergency."""
-    settings, day = load_settings(config), day_given(on, "--on")
+    settings, day = load_settings(config), parse_day(on, "--on")
     person, now = discloser(settings.ledger), datetime.now(UTC)
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = disclosures_in(reader.acts())

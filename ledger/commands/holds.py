@@ -11,7 +11,7 @@ from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import day_given, number_asked
+from idtone.core.terminal.prompts import ask_number, parse_day
 
 from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.legal_holds import (
@@ -68,7 +68,7 @@ def hold(
     """
     settings, ring = _opened(config)
     now, person = datetime.now(UTC), acting_person()
-    last = day_given(until, "--until") if until else None
+    last = parse_day(until, "--until") if until else None
     checked_until(basis, last, now)
     with LedgerReader.open(settings.ledger.own(), ring.days) as reader:
         if calls:
@@ -77,7 +77,7 @@ def hold(
                 raise UsageError("the ledger has no call {calls}", calls=", ".join(unknown[:5]))
         else:
             begin = parse_since(since, now) if since else None
-            found = [each.call_id for each in reader.find(number_asked(), begin)]
+            found = [each.call_id for each in reader.find(ask_number(), begin)]
         keys = {call: key for call in dict.fromkeys(found) if (key := reader.record_key(call)) is not None}
     if not keys:
         command_line.say("no such call has numbers that can still be opened")

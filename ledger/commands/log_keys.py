@@ -18,7 +18,7 @@ from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed, kept_line
+from idtone.core.terminal.prompts import checked_line, confirmed
 from idtone.core.translation import Message
 
 from ..disclosure.disclosure_request import DisclosureRules
@@ -71,7 +71,7 @@ def replace_key(
     the new tree names the old one. The old database is set aside beside the new one, and stays evidence. Give the new
     key to the association and to your witnesses. Exit 1: you answered no.
     """
-    settings, why = load_settings(config), kept_line(why, "--why")
+    settings, why = load_settings(config), checked_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     with _writing(settings) as (writer, ring):
         before, origin = ring.signer.key, ring.continued_trees.following()
@@ -115,7 +115,7 @@ def end(
     database, the keys and the backup as long as evidence may be demanded. If the key's token went away before it signed
     the end, run this again when it is back. Exit 1: you answered no.
     """
-    settings, why = load_settings(config), kept_line(why, "--why")
+    settings, why = load_settings(config), checked_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     with _writing(settings, follows=False) as (writer, ring):
         name = ring.signer.key.name
@@ -153,7 +153,7 @@ def give_up(
     (`ledger.exports`), another person has to confirm it with the same command. The service may run. Exit 1: you
     answered no.
     """
-    settings, why = load_settings(config), kept_line(why, "--why")
+    settings, why = load_settings(config), checked_line(why, "--why")
     need_keys(settings.ledger, settings.node)
     ring = KeyRing.of(settings.ledger, settings.node)
     following = _unsigned(ring, log)

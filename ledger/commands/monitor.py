@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from idtone.core import logs
+from idtone.core import log_output
 from idtone.core.errors import ProofError, UsageError
 from idtone.core.files import reading
 from idtone.core.settings.settings import load_settings
@@ -52,7 +52,7 @@ def monitor(
     with Monitor(followed).held() as held, _ended_by_signal(over):
         if not once:
             log = load_settings(config).log
-            logs.begin_logging(log.format, log.level)
+            log_output.begin_logging(log.format, log.level)
             logging.getLogger("urllib3").setLevel(logging.ERROR)  # a lasting failure becomes an alarm anyway
             held.run(over)
             return

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from idtone.core.errors import IdtoneError, ProofError, UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, LedgerSettings, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey

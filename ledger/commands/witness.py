@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from idtone.core import logs
+from idtone.core import log_output
 from idtone.core.errors import ProofError, UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Signer
@@ -36,7 +36,7 @@ def witness(
     """
     host, port = command_line.listen_address(listen)
     log = load_settings(config).log
-    logs.begin_logging(log.format, log.level)
+    log_output.begin_logging(log.format, log.level)
     known = read_logs(logs_file)
     with WitnessState.held(state) as held:
         try:

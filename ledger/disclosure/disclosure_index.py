@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 
 from ..evidence.steps import Step
 from .disclosure_request import DisclosureRequest, RequestState, requests

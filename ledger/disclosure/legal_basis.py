@@ -16,12 +16,12 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from idtone.core.documents import Model, load, parse
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.numbers import holds_number
-from idtone.core.readable_text import unreadable
+from idtone.core.text_cleaning import forbidden_character
 from idtone.core.translation import Message, template
+from idtone.core.yaml_documents import Model, load, parse
 
 from ..evidence.steps import Scalar
 
@@ -170,7 +170,7 @@ def fits(text: str) -> bool:
 
 def text_objection(name: str, text: str | None) -> Message | None:
     """The reason why a text must not be recorded for ever; None if it may be. `name` is its option."""
-    if text is not None and (character := unreadable(text)):
+    if text is not None and (character := forbidden_character(text)):
         return Message(
             "--{name} needs 1 to {limit} printable characters; {character} is not printable",
             name=name,

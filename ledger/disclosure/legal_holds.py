@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.persons import Person
 
 from ..evidence import steps

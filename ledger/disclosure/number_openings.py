@@ -6,7 +6,7 @@ from datetime import datetime
 
 from idtone.core.numbers import Number, holds_number
 from idtone.core.persons import Person
-from idtone.core.readable_text import unreadable
+from idtone.core.text_cleaning import forbidden_character
 from idtone.core.translation import Message
 
 from ..evidence.act_persons import person_of
@@ -17,7 +17,7 @@ from .legal_basis import TEXT_LIMIT, fits
 
 def purpose_objection(purpose: str) -> Message | None:
     """The reason not to record this purpose for ever; None if it may be recorded."""
-    if character := unreadable(purpose):
+    if character := forbidden_character(purpose):
         return Message(
             "The purpose needs 1 to {limit} printable characters; {character} is not printable.",
             limit=TEXT_LIMIT,

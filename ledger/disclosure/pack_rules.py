@@ -14,7 +14,7 @@ from cryptography.x509 import Certificate
 
 from idtone.core.calls import Trust
 from idtone.core.errors import ProofError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message
 

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from idtone.core.errors import UsageError
 from idtone.core.persons import Person
-from idtone.core.readable_text import unreadable
 from idtone.core.settings.settings import Settings
+from idtone.core.text_cleaning import forbidden_character
 
 from ..evidence import steps
 from ..evidence.call_record import Record
@@ -46,7 +46,7 @@ def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: 
 
 def refusal(settings: Settings, person: Person, request_id: str, why: str, now: datetime) -> Step:
     """The refusal of a request, not recorded yet. Raises UsageError if it is not allowed; also LedgerError."""
-    if character := unreadable(why):
+    if character := forbidden_character(why):
         raise UsageError(
             "--why needs a reason, in printable characters; {character} is not printable", character=character
         )

@@ -7,11 +7,11 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from idtone.core.documents import Model, ValidationFault, load
 from idtone.core.errors import ProofError
 from idtone.core.settings.values import RegistrySource, WitnessLine
 from idtone.core.signed_notes import Algorithm, VerifierKey
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, ValidationFault, load
 
 SIZE_LIMIT: Final = 2**20
 

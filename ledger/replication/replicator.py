@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Final
 
 from idtone.core.errors import LedgerError
-from idtone.core.logs import in_words, unexpected
+from idtone.core.log_output import in_words, unexpected
 from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import VerifierKey
 

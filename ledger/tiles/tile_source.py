@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from idtone.core.errors import LedgerError, ProofError, UsageError
-from idtone.core.http.https import https_pool
+from idtone.core.http.https_pool import https_pool
 from idtone.core.translation import Message
 
 from ..tree.tiles import BUNDLES, GZIP, expanded

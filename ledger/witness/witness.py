@@ -15,11 +15,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, Fault, LedgerError, ProofError
 from idtone.core.files import replace_durably, writing
 from idtone.core.signed_notes import Algorithm, Note, Signer, VerifierKey
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import read_text
 
 from ..keys.key_file import load_key
 from ..keys.private_files import PRIVATE_FILE, make_parents

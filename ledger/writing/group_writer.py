@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from idtone.core.errors import LedgerError
-from idtone.core.logs import call_extra
+from idtone.core.log_output import call_extra
 from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import Any, Final
 
-from idtone.core.documents import Location, ValidationFault
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Location, ValidationFault
 
 from .customer_form import ROOT, UNASKED, Application, CustomerForm, IdentityDocument, Subject, Verification
 from .form_rules import Demand, DocumentKind, FormRules, Method

@@ -11,10 +11,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from idtone.core.documents import Model
 from idtone.core.errors import NumberError
 from idtone.core.numbers import Number, NumberKind, ascii_form, parse_japanese
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model
 from idtone.registry.model import Day, Id, Moment, Sha256, Text
 
 from .corporate_number import is_corporate_number

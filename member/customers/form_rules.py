@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final, get_args
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from idtone.core.documents import Location, Model, ValidationFault, load, parse
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Location, Model, ValidationFault, load, parse
 from idtone.registry.model import Day, Id, Text
 
 from .customer_form import Application, AskedKind, CustomerKind, Party, Subject

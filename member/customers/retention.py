@@ -9,8 +9,8 @@ from typing import Final
 
 from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import IdtoneError
-from idtone.core.japan import JAPAN
-from idtone.core.logs import in_words
+from idtone.core.japan_time import JAPAN
+from idtone.core.log_output import in_words
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings
 from idtone.ledger.evidence import steps

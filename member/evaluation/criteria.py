@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from idtone.core.documents import Location, Model, ValidationFault, parse, read_text, validate
 from idtone.core.errors import ProofError
 from idtone.core.signed_notes import Algorithm, VerifierKey
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Location, Model, ValidationFault, parse, read_text, validate
 from idtone.registry.model import Id, Name
 
 from .measures import FORMULAS, Measure

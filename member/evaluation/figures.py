@@ -14,11 +14,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from idtone.core.documents import Model
 from idtone.core.errors import ProofError, TrustError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model
 from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.leaves import CLOSING
 from idtone.ledger.evidence.tally import Part, tally

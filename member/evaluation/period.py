@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Self
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.text import Text
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.matplotlib_pictures import LINES, new_figure, write_picture
 from idtone.core.translation import translated
 

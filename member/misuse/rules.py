@@ -12,17 +12,17 @@ from enum import StrEnum
 from typing import Final
 
 from idtone.core.calls import Direction, Outcome, Reason
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.misuse_limits import Limits, RuleLimits
 from idtone.core.numbers import NumberKind
 from idtone.core.tail_probabilities import (
     binomial_tail,
-    few_runs,
-    full_turns,
     least_binomial,
     least_poisson,
-    per_window,
+    level_per_window,
     poisson_tail,
+    round_robin_bound,
+    runs_test,
     usual,
 )
 from idtone.core.translation import Message, template
@@ -111,7 +111,7 @@ def many_called(subject: Subject, limits: Limits) -> Sign | None:
                 del inside[gone]
         if len(inside) > best.counted:
             best = Window(latest[0], place + 1, len(inside))
-    level = per_window(limits.false_alarm, len(calls))
+    level = level_per_window(limits.false_alarm, len(calls))
     chance = poisson_tail(best.counted, limit.usual_per_hour)
     if best.counted < limit.at_least or chance >= level:
         return None
@@ -180,7 +180,7 @@ def rotation(subject: Subject, limits: Limits) -> Sign | None:
     numbers = len(set(order))
     if len(calls) < limit.at_least or numbers < limit.numbers_at_least:
         return None
-    chance = 2 * min(few_runs(order), full_turns(order))
+    chance = 2 * min(runs_test(order), round_robin_bound(order))
     if chance >= limits.false_alarm:
         return None
     hours = [len({call.forwarding for call in each}) for each in split(subject.start_s, calls, _HOUR_S)]
@@ -225,7 +225,7 @@ def number_surge(subject: Subject, limits: Limits) -> Sign | None:
     """The sign that one hour has many more calls than the earlier hours of the same day."""
     limit = limits.number_surge
     hours = [len(each) for each in split(subject.start_s, subject.calls, _HOUR_S)]
-    level = per_window(limits.false_alarm, len(hours))
+    level = level_per_window(limits.false_alarm, len(hours))
     ordinary = [
         max(usual(hours[:place]), limit.usual_per_hour) if place >= limit.hours_at_least else None
         for place in range(len(hours))
@@ -359,7 +359,7 @@ def _too_many_of(
     fields: Mapping[str, float],
 ) -> Sign | None:
     """The window in which the count of `wanted` calls is the most improbable, if it is improbable enough for a sign."""
-    width_s, level = minutes * _MINUTE_S, per_window(false_alarm, len(calls))
+    width_s, level = minutes * _MINUTE_S, level_per_window(false_alarm, len(calls))
     if sum(wanted) < at_least:
         return None
     candidates = [each for each in windows(calls, wanted, width_s) if each.counted >= at_least]

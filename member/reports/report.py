@@ -6,10 +6,10 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from idtone.core.documents import Model, ValidationFault, parse
 from idtone.core.numbers import parse as parse_number
-from idtone.core.readable_text import readable, unreadable
+from idtone.core.text_cleaning import clean_text, forbidden_character
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, ValidationFault, parse
 from idtone.registry.model import Moment, Sha256, Text
 
 SIZE_LIMIT: Final = 64 * 1024
@@ -32,8 +32,8 @@ def _number(value: str) -> str:
 
 
 def _words(value: str) -> str:
-    text = "\n".join(line.rstrip() for line in readable(value).strip().split("\n"))
-    if character := unreadable(text.replace("\n", "")):
+    text = "\n".join(line.rstrip() for line in clean_text(value).strip().split("\n"))
+    if character := forbidden_character(text.replace("\n", "")):
         raise ValueError(
             Message("is not a readable text: it has the character {character}", character=character),
             Message("Write 1 to {limit} characters", limit=WORDS_LIMIT),

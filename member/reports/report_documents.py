@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from idtone.core.documents import Model
 from idtone.core.errors import TrustError
+from idtone.core.yaml_documents import Model
 from idtone.registry.model import Id, Moment, Sha256
 
 from .report import Report, ServiceReport

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 from pydantic import ConfigDict, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import template
 
 from ..desk.office_ledger import OfficeLedger
@@ -90,7 +90,11 @@ def accept(
         raise UsageError("the registry has no member {member!r}", member=member)
     begins = past_day(since, name("since"), now)
     made = Acceptance(
-        member, what, kept_line(version, name("version")), begins.isoformat(), kept_line(document, name("document"))
+        member,
+        what,
+        checked_line(version, name("version")),
+        begins.isoformat(),
+        checked_line(document, name("document")),
     )
     with workspace.locked():
         before = acceptances(workspace.folder)

@@ -14,8 +14,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from idtone.core.documents import Model, ValidationFault, load
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, ValidationFault, load
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 

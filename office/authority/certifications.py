@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
@@ -31,7 +31,7 @@ def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -
         text = given.get(key) or ""
         if not text and key.startswith("mark"):
             continue
-        fields[key] = _READ.get(key, kept_line)(text, name(key))
+        fields[key] = _READ.get(key, checked_line)(text, name(key))
     if ("mark" in fields) != ("mark_until" in fields):
         raise UsageError("{mark} and {end} go together", mark=name("mark"), end=name("mark_until"))
     return fields

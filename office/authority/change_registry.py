@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.core.documents import read_text
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import read_text
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.member_application import MemberApplication, parse_application

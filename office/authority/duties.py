@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import template
 
 from ..desk.office_ledger import OfficeLedger
@@ -90,7 +90,7 @@ def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str
         raise UsageError("choose what is due")
     if member:
         known_member(registry_of(workspace), member)
-    words, until = kept_line(what, name("what")), day(due, name("due")).isoformat()
+    words, until = checked_line(what, name("what")), day(due, name("due")).isoformat()
     with workspace.locked():
         before = duties(workspace.folder)
         ledger = OfficeLedger(workspace.folder)
@@ -107,7 +107,7 @@ def finish_duty(
 ) -> Duty:
     """Record the day, the person and the document by which an open duty was done. Raises IdtoneError."""
     at = past_day(done, name("done"), now)
-    who, proof = kept_line(done_by, name("by")), kept_line(document, name("document"))
+    who, proof = checked_line(done_by, name("by")), checked_line(document, name("document"))
     with workspace.locked():
         before = duties(workspace.folder)
         held = next((each for each in before if each.id == id_ and not each.done), None)
@@ -123,7 +123,7 @@ def withdraw_duty(workspace: Workspace, id_: str, why: str, name: Callable[[str]
     """Erase a duty that was entered by mistake, or that need not be kept any longer. The ledger keeps its number and
     the reason. Raises IdtoneError.
     """
-    reason = kept_line(why, name("why"))
+    reason = checked_line(why, name("why"))
     with workspace.locked():
         before = duties(workspace.folder)
         if id_ not in {each.id for each in before}:

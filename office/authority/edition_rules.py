@@ -18,7 +18,7 @@ from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from idtone.core.errors import TrustError
-from idtone.core.japan import end_words
+from idtone.core.japan_time import end_words
 from idtone.core.translation import Message, joined
 from idtone.member.customers.refused.refusal_list import RefusalList, differences
 from idtone.registry.file_kinds import KINDS, Kind
@@ -26,7 +26,7 @@ from idtone.registry.model import RegistryDocument
 from idtone.registry.named_logs import named_logs
 from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
-from idtone.registry.trust.roots import followed
+from idtone.registry.trust.roots import verified_successor
 
 from . import operator_list
 from .edition import Edition
@@ -60,7 +60,7 @@ def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
     root = trusted
     for later in edition.roots:
         if later.signed.version == root.signed.version + 1:
-            root = followed(root, later)
+            root = verified_successor(root, later)
     if root.signed_bytes != before["root"].signed_bytes:
         raise _unfit(Message("the package"), Message("does not come from the association whose root you have"))
     for name in tuf_roles.ROLES:

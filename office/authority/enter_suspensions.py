@@ -10,7 +10,7 @@ from datetime import datetime
 
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.registry.model import NeverOriginatesDocument, SuspensionKind, SuspensionsDocument
 from idtone.registry.trust import tuf_roles
 
@@ -47,9 +47,9 @@ class SuspensionTerms:
         name: Callable[[str], str],
     ) -> SuspensionTerms:
         """The terms from texts; `name` names a field in an error. Raises UsageError."""
-        reference = kept_line(reference, name("reference"))
+        reference = checked_line(reference, name("reference"))
         if authority is not None:
-            authority = kept_line(authority, name("authority"))
+            authority = checked_line(authority, name("authority"))
         asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
         if asked_at > now:
             raise UsageError("{option} is in the future; write when they asked", option=name("requested"))

@@ -17,10 +17,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from idtone.core.documents import Model
 from idtone.core.errors import TrustError
 from idtone.core.files import writing
 from idtone.core.translation import template
+from idtone.core.yaml_documents import Model
 from idtone.registry.model import Moment, Sha256, Text
 
 from . import shared_folder

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from idtone.core.japan import last_day
+from idtone.core.japan_time import last_day
 
 FOLDER: Final = "licensed"
 """The folder of the marks, beside the files of the evaluations."""

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from idtone.core.documents import Location
 from idtone.core.errors import UsageError
+from idtone.core.yaml_documents import Location
 from idtone.registry.model import LogEntry, RegistryDocument, WitnessEntry
 
 from .registry_edits import known_member

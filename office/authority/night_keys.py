@@ -16,7 +16,7 @@ from typing import Final
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
 from idtone.core.signing_keys import load_key, signer_in
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
@@ -36,7 +36,7 @@ class WrongPassphraseError(TrustError):
 
 def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) -> str:
     """Store a user's key, in place of an older one; returns its id. Raises IdtoneError unless it is a duty key."""
-    user = kept_line(user, Message("User"))
+    user = checked_line(user, Message("User"))
     key_id = str(load_key(key, passphrase).public_key.keyid)
     _check_duty(workspace, key_id)
     pem = key.read_bytes()

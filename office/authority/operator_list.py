@@ -13,7 +13,7 @@ from html import escape
 from typing import Any, Final
 
 from idtone.core.calls import Direction, LicenceStatus
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.translation import Message
 from idtone.registry.model import (
     EvaluationEntry,

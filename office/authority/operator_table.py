@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from idtone.core.japan import JAPAN, last_day
+from idtone.core.japan_time import JAPAN, last_day
 
 COLUMNS: Final = (
     "member", "name_ja", "name_en", "corporate_number", "notification", "web", "mail", "licence", "tone", "directions",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
@@ -27,9 +27,9 @@ def record_pledge(
     """Record the pledge in place of an older one; `name` names a field in an error. Raises IdtoneError."""
     signed_on = day(signed, name("signed"))
     fields: dict[str, str | date] = {
-        "document": kept_line(document, name("document")),
+        "document": checked_line(document, name("document")),
         "sha256": sha256,
-        "signatory": kept_line(signatory, name("signatory")),
+        "signatory": checked_line(signatory, name("signatory")),
         "until": day_after(until, name("until")),
     }
     if signed_on > in_japan(attribution.at).date():

@@ -10,12 +10,12 @@ from datetime import date, datetime
 from typing import Final
 
 from idtone.core.calls import LicenceStatus
-from idtone.core.documents import Location
 from idtone.core.errors import ProofError, UsageError
-from idtone.core.japan import end_words
+from idtone.core.japan_time import end_words
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.core.signed_notes import VerifierKey
+from idtone.core.yaml_documents import Location
 from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import Certification, EvaluationEntry, LicenceEntry, Member, Pledge, RegistryDocument
 from idtone.registry.number_notation import read_span, written

@@ -9,7 +9,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from idtone.core.errors import TrustError
 from idtone.registry.trust import tuf_roles
-from idtone.registry.trust.roots import followed, read_root
+from idtone.registry.trust.roots import read_root, verified_successor
 
 from .history import History, HistoryEntry
 from .signed_repository import SignedRepository
@@ -58,7 +58,7 @@ def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metad
     for root in repository.versions("root"):
         if kept and root.signed.version == kept.signed.version and root.signed_bytes != kept.signed_bytes:
             raise foreign
-        roots.append(followed(roots[-1], root) if roots else root)
+        roots.append(verified_successor(roots[-1], root) if roots else root)
     if kept and kept.signed.version not in {root.signed.version for root in roots}:
         raise foreign
     for targets in repository.versions("targets"):

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
-from idtone.core.documents import Model, ValidationFault, parse, validate
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, ValidationFault, parse, validate
 from idtone.member.misuse.rules import RULES
 from idtone.registry.model import RegistryDocument, StoppingCondition, Text
 from idtone.registry.trust import tuf_roles
@@ -48,7 +48,7 @@ def conditions_of(version: str, rows: Sequence[Mapping[str, Any]], name: str) ->
 
 def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: Attribution) -> HistoryEntry:
     """Enter these conditions in place of all older ones, under a new version. Raises IdtoneError."""
-    version = kept_line(conditions.stopping_version, Message("Version"))
+    version = checked_line(conditions.stopping_version, Message("Version"))
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
         if version == document.stopping_version or version in _versions_before(workspace):

@@ -8,7 +8,7 @@ from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.registry.model import RegistryDocument
 from idtone.registry.trust import tuf_roles
 
@@ -32,7 +32,7 @@ def enter_tone(
 
     `title_name` names the field of the title in an error.
     """
-    title = kept_line(title, title_name)
+    title = checked_line(title, title_name)
     _check(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
     master = master_of(workspace, tone)

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)

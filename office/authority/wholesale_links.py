@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.registry.model import RegistryDocument
 
 from .change_registry import Attribution, change_registry, suspensions_of
@@ -26,7 +26,7 @@ def link_check(checked: str, document: str, by: str, now: datetime, name: Callab
     checked_on = day(checked, name("checked"))
     if checked_on > in_japan(now).date():
         raise UsageError("{option} is in the future; write the day of the check", option=name("checked"))
-    return {"by": by, "day": checked_on, "document": kept_line(document, name("document"))}
+    return {"by": by, "day": checked_on, "document": checked_line(document, name("document"))}
 
 
 def add_link(

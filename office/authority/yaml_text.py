@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import yaml
 
-from idtone.core.documents import Location, field_name, read_tree
 from idtone.core.errors import DocumentError, UsageError
+from idtone.core.yaml_documents import Location, field_name, read_tree
 
 Tree = str | int | date | datetime | Mapping[str, "Tree"] | Sequence["Tree"]
 """A value that can be written into the file."""

@@ -13,7 +13,7 @@ from idtone.registry.commands.check_progress import checking
 
 from ..authority.acceptances import Agreement, accept, acceptances, end_acceptance
 from ..authority.workspace import Workspace
-from .options import FolderOption, WhyOption, kept_line
+from .options import FolderOption, WhyOption, checked_line
 
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
 AgreementArgument = Annotated[Agreement, typer.Argument(help="What it agrees to.")]
@@ -49,7 +49,7 @@ def end_agreement(
         member,
         agreement,
         through,
-        kept_line(why, "--why"),
+        checked_line(why, "--why"),
         datetime.now(UTC),
         lambda name: f"--{name}",
     )

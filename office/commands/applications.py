@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import read_text
 
 from ..authority import change_registry
 from ..authority.history import ApplicationStatus, ReviewResult

@@ -13,7 +13,7 @@ from ..authority.certifications import Certified, certification, certify_member
 from ..authority.certifications import certify_link as certify_reseller
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderOption, WhyOption, attributed, entries_asked
+from .options import FolderOption, WhyOption, ask_entries, attributed
 
 _Number = Annotated[str, typer.Option("--number", metavar="TEXT", help="The number of the certification (認定番号).")]
 _Until = Annotated[str, typer.Option(metavar="DAY", help="The last day on which it is in force.")]
@@ -64,7 +64,7 @@ def certify_link(
 ) -> None:
     """Record the certification (認定) of the reseller of a link, as its wholesaler has seen it."""
     attribution = attributed(why)
-    fields, entries = _fields(number, until, document, next_check, mark, mark_until), entries_asked(numbers)
+    fields, entries = _fields(number, until, document, next_check, mark, mark_until), ask_entries(numbers)
     print_change(certify_reseller(Workspace(folder), reseller, entries, fields, attribution), as_json)
 
 

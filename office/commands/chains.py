@@ -15,7 +15,7 @@ from ..authority.change_registry import Attribution
 from ..authority.wholesale_links import LinkCheck, link_check
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderOption, WhyOption, attributed, entries_asked
+from .options import FolderOption, WhyOption, ask_entries, attributed
 
 FromArgument = Annotated[str, typer.Argument(metavar="FROM", help="The id of the wholesaler, a member.")]
 ToArgument = Annotated[str, typer.Argument(metavar="TO", help="The id of the reseller, a member.")]
@@ -44,7 +44,7 @@ def add_link(
         raise UsageError("--checked and --document go together, and --by only with them")
     attribution = attributed(why)
     check = _check(checked, document, by or wholesaler, attribution) if checked and document else None
-    entries = entries_asked(numbers)
+    entries = ask_entries(numbers)
     print_change(
         wholesale_links.add_link(Workspace(folder), wholesaler, reseller, entries, check, attribution), as_json
     )
@@ -62,7 +62,7 @@ def check_link(
 ) -> None:
     """Record who checked the reseller of a link, when, and by which document."""
     attribution = attributed(why)
-    check, entries = _check(checked, document, by, attribution), entries_asked(numbers)
+    check, entries = _check(checked, document, by, attribution), ask_entries(numbers)
     print_change(wholesale_links.check_link(Workspace(folder), reseller, entries, check, attribution), as_json)
 
 
@@ -74,7 +74,7 @@ def remove_link(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Remove the last link of a wholesale chain: the reseller has given the numbers back."""
-    attribution, entries = attributed(why), entries_asked(numbers)
+    attribution, entries = attributed(why), ask_entries(numbers)
     print_change(wholesale_links.remove_link(Workspace(folder), reseller, entries, attribution), as_json)
 
 

@@ -7,9 +7,9 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
+from idtone.core.yaml_documents import read_text
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.stopping_conditions import STEPS
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.terminal import command_line
 from idtone.core.translation import translated
 from idtone.registry.commands.check_progress import checking

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import ask_line
 from idtone.core.translation import Message, is_japanese, translated

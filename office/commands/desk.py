@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from idtone.core import logs
+from idtone.core import log_output
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
@@ -54,7 +54,7 @@ def desk(
     """
     host, port = command_line.listen_address(listen)
     log = load_settings(config).log
-    logs.begin_logging(log.format, log.level)
+    log_output.begin_logging(log.format, log.level)
     rules = dict(RULES)
     if refusal_key is not None:
         key = RefusalKey.load(refusal_key, ask_passphrase)

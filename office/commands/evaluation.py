@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress, progress_bar
 from idtone.core.translation import translated
+from idtone.core.yaml_documents import read_text
 from idtone.member.evaluation.criteria import parse_criteria
 from idtone.member.evaluation.measures import NoValue
 

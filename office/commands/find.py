@@ -16,7 +16,7 @@ from idtone.registry.local_registry import from_folder
 from idtone.registry.model import Member, NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
 from idtone.registry.number_notation import read_span, written
-from idtone.registry.summary import member_lines, member_report, suspension_lines, suspension_reports
+from idtone.registry.registry_report import member_lines, member_report, suspension_lines, suspension_reports
 from idtone.registry.suspended_numbers import scope_of
 
 from ..authority.change_registry import registry_of
@@ -25,7 +25,7 @@ from ..authority.member_contacts import COLUMNS, contact_rows
 from ..authority.registry_edits import known_member
 from ..authority.workspace import Workspace
 from .never_originating import never_originating_line, never_originating_report
-from .options import FolderOption, number_asked
+from .options import FolderOption, ask_number
 
 
 def find(
@@ -50,7 +50,7 @@ def find(
         stopped = [entry for entry in seen.document.suspensions if entry.member in found]
         never = [entry for entry in seen.document.never_originates or () if text.casefold() in entry.holder.casefold()]
     else:
-        number = number_asked()
+        number = ask_number()
         with checking():
             holding = seen.index().holding(number, now)
         ids = holding.members if holding else ()

@@ -19,7 +19,7 @@ from ..authority.history import Action
 from ..authority.pledges import record_pledge
 from ..authority.workspace import Workspace
 from .history_entry import print_change
-from .options import FolderOption, WhyOption, attributed, end, entries_asked
+from .options import FolderOption, WhyOption, ask_entries, attributed, end
 
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
@@ -145,7 +145,7 @@ def assign_number(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Assign more numbers to a member. They are asked for, or read from a file: others can see a command line."""
-    entry = assign(Workspace(folder), member, entries_asked(numbers), attributed(why))
+    entry = assign(Workspace(folder), member, ask_entries(numbers), attributed(why))
     print_change(entry, as_json)
 
 
@@ -157,7 +157,7 @@ def release_number(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Take numbers back from a member, also from within a range; the rest of the range stays."""
-    print_change(release(Workspace(folder), member, entries_asked(numbers), attributed(why)), as_json)
+    print_change(release(Workspace(folder), member, ask_entries(numbers), attributed(why)), as_json)
 
 
 def add_node_key(

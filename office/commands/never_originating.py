@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from idtone.core.japan import end_words
+from idtone.core.japan_time import end_words
 from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.model import NeverOriginatesEntry

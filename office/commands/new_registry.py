@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.terminal import command_line
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles

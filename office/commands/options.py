@@ -14,9 +14,9 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 from idtone.core.persons import acting_person
 from idtone.core.terminal.prompts import any_number_of, ask_line, number_of
-from idtone.core.terminal.prompts import entries_asked as typed_entries
-from idtone.core.terminal.prompts import kept_line as kept_line
-from idtone.core.terminal.prompts import number_asked as number_asked
+from idtone.core.terminal.prompts import ask_entries as typed_entries
+from idtone.core.terminal.prompts import ask_number as ask_number
+from idtone.core.terminal.prompts import checked_line as checked_line
 from idtone.registry.number_notation import read_span
 
 from ..authority.change_registry import Attribution
@@ -32,11 +32,11 @@ WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one
 
 
 def attributed(why: str) -> Attribution:
-    """Attribution to the account that runs this command, with the reason. Raises UsageError as `kept_line` does."""
-    return Attribution(str(acting_person()), kept_line(why, "--why"), datetime.now(UTC))
+    """Attribution to the account that runs this command, with the reason. Raises UsageError as `checked_line` does."""
+    return Attribution(str(acting_person()), checked_line(why, "--why"), datetime.now(UTC))
 
 
-def entries_asked(file: Path | None) -> list[str]:
+def ask_entries(file: Path | None) -> list[str]:
     """Entries of numbers from a spreadsheet's table (`.csv`), from a text file, or typed. Raises UsageError."""
     if file is None or file.suffix.lower() != ".csv":
         return typed_entries(file)
@@ -46,7 +46,7 @@ def entries_asked(file: Path | None) -> list[str]:
 
 
 def any_number_asked() -> Number:
-    """The same as `number_asked`, also for a foreign number. Raises UsageError."""
+    """The same as `ask_number`, also for a foreign number. Raises UsageError."""
     return any_number_of(ask_line("Number"))
 
 

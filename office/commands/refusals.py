@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN, last_day
+from idtone.core.japan_time import JAPAN, last_day
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress_bar
 from idtone.core.terminal.prompts import ask_passphrase
@@ -20,7 +20,7 @@ from idtone.member.customers.commands.identity_input import IdentityArgument, id
 from ..refused.change_refusals import Refusals
 from ..refused.refusal_basis import Basis, check_decided, decide_basis
 from ..refused.refusal_key import RefusalKey
-from .options import FolderOption, WhyOption, end, kept_line, moment
+from .options import FolderOption, WhyOption, checked_line, end, moment
 
 KeyOption = Annotated[Path, typer.Option("--key", metavar="KEY", help="The key of the refusals.")]
 _REFERENCE: Final = re.compile(r"(?:X-)?([0-9]{1,9})", re.ASCII)
@@ -44,7 +44,11 @@ def refuse_customer(
     """
     now = datetime.now(UTC)
     begins = _day(since, "--since") if since else now.astimezone(JAPAN).date()
-    ends, reason, case = _day_after(until, "--until"), kept_line(why, "--why"), kept_line(reference, "--reference")
+    ends, reason, case = (
+        _day_after(until, "--until"),
+        checked_line(why, "--why"),
+        checked_line(reference, "--reference"),
+    )
     identity = identity_given(customer)
     loaded = RefusalKey.load(key, ask_passphrase)
     with command_line.working(Message("list of refusals")):
@@ -72,7 +76,7 @@ def lift_refusal(
     found = _REFERENCE.fullmatch(refusal)
     if found is None:
         raise UsageError("{refusal!r} is not the number of a refusal; write it like X-1", refusal=refusal)
-    reason = kept_line(why, "--why")
+    reason = checked_line(why, "--why")
     with command_line.working(Message("list of refusals")):
         lifted = Refusals(folder).lift(int(found[1]), reason, datetime.now(UTC))
     if as_json:
@@ -151,7 +155,7 @@ def refusal_key(
         one.check_key(old)
     made = RefusalKey.make(new, ask_passphrase(Message("for the new key {file}", file=new), twice=True)) if new else old
     assert made is not None
-    reason = kept_line(why, "--why")
+    reason = checked_line(why, "--why")
     with progress_bar(translated("tokens")) as counted:
         epoch = one.begin_epoch(old, made, reason, datetime.now(UTC), counted)
     if as_json:

@@ -23,7 +23,7 @@ from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
 from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
 from ..desk.reports.taken_report import TakenBy, take_report
 from ..desk.reports.traceback import ReportResult, Stage
-from .options import FolderOption, WhyOption, any_number_asked, end, in_japan, kept_line, moment
+from .options import FolderOption, WhyOption, any_number_asked, checked_line, end, in_japan, moment
 
 ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `report list` shows it.")]
 
@@ -109,7 +109,7 @@ def close_report(
     why: WhyOption,
 ) -> None:
     """Close a report with its result. A request that still waits for an answer is withdrawn."""
-    _reports(folder).close(report_id, result, kept_line(why, "--why"), datetime.now(UTC))
+    _reports(folder).close(report_id, result, checked_line(why, "--why"), datetime.now(UTC))
     command_line.say("{report_id} is closed: {result}", report_id=report_id, result=result.value)
 
 
@@ -193,7 +193,7 @@ def reveal_reporter(
 
     Only the report officer's key opens the name; the command asks for its passphrase.
     """
-    reason = kept_line(why, "--why")
+    reason = checked_line(why, "--why")
     desk = _reports(folder)
     desk.named(report_id)
     reporter = desk.reveal(report_id, load_officer_key(key, ask_passphrase(Message("of {path}", path=key))), reason)

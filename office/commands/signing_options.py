@@ -10,7 +10,7 @@ import typer
 from securesystemslib.signer import Signer
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.japan import end_words
+from idtone.core.japan_time import end_words
 from idtone.core.signing_keys import signer
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import ask_passphrase, confirmed

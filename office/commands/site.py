@@ -17,7 +17,7 @@ import typer
 
 from idtone.core.errors import LedgerError, TrustError, UsageError
 from idtone.core.files import reading
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.terminal import command_line
 from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message, translated

@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from idtone.core.http.connections import Connections
+from idtone.core.http.connection_limits import ConnectionLimits
 from idtone.core.http.request_limits import Rate, RequestLimits
 from idtone.core.http.visitor_network import network_of
 from idtone.core.log_throttle import LogThrottle
@@ -25,7 +25,7 @@ Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def guarding(
-    connections: Connections, hosts: Collection[str] | None, methods: Sequence[str] = ("GET", "POST")
+    connections: ConnectionLimits, hosts: Collection[str] | None, methods: Sequence[str] = ("GET", "POST")
 ) -> Middleware:
     """The guard as middleware. `hosts` are the names of this desk with their ports, in lower case. If they are None, it
     answers to any name.

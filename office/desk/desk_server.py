@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from idtone.core.errors import IdtoneError, TrustError
-from idtone.core.http.connections import IDLE_S, MOST, Connections
+from idtone.core.http.connection_limits import IDLE_S, MOST, ConnectionLimits
 from idtone.core.in_thread import in_thread
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_acts
@@ -56,7 +56,7 @@ async def attend(
 
     Raises OSError if the address cannot be used, and LedgerError.
     """
-    connections = Connections()
+    connections = ConnectionLimits()
     with desk.ledger.open() as (url, writer), bound_socket(host, port) as listening:
         port = listening.getsockname()[1]
         runner = web.AppRunner(application(desk, guarding(connections, _hosts(host, port, names))))

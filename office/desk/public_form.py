@@ -18,9 +18,9 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 from yaml import YAMLError
 
-from idtone.core.documents import read_text, read_tree
 from idtone.core.errors import IdtoneError
-from idtone.core.readable_text import readable
+from idtone.core.text_cleaning import clean_text
+from idtone.core.yaml_documents import read_text, read_tree
 from idtone.registry.trust import tuf_roles
 
 from ..authority.yaml_text import value_at
@@ -153,7 +153,7 @@ async def read_texts(request: web.Request, *names: str) -> tuple[str, ...]:
 
 
 def _text(octets: bytes) -> str:
-    return readable(octets.decode("utf-8", "replace")).strip()
+    return clean_text(octets.decode("utf-8", "replace")).strip()
 
 
 async def _held(part: BodyPartReader, limit: int) -> bytes:

@@ -15,7 +15,7 @@ from idtone.member.evaluation.period import Period
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.correspondence.suspension_confirmation import KIND as CONFIRMATION
 from idtone.registry.model import Member, RegistryDocument
-from idtone.registry.summary import member_report
+from idtone.registry.registry_report import member_report
 
 from ..authority.change_registry import registry_of, suspensions_of
 from ..authority.stopped_members import stopped_members

@@ -21,7 +21,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message, template
 from idtone.member.evaluation.measures import Share
 from idtone.member.evaluation.period import Period
@@ -201,14 +201,14 @@ def _contact_or_form(given: Mapping[str, str], now: datetime, name: Callable[[st
     return {
         "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
         "is_good": given["result"] == "good",
-        "what": kept_line(what, name("what")) if what else "",
+        "what": checked_line(what, name("what")) if what else "",
     }
 
 
 def _assessor(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
     return {
         "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
-        "what": kept_line(given.get("what", ""), name("what")),
+        "what": checked_line(given.get("what", ""), name("what")),
         "points": points(given.get("points", ""), name("points")),
     }
 
@@ -221,7 +221,7 @@ def _stop(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -
         raise UsageError("{option} is in the future; write it when it has come", option=name("stopped"))
     return {
         "day": in_japan(asked).date().isoformat(),
-        "what": kept_line(given.get("what", ""), name("what")),
+        "what": checked_line(given.get("what", ""), name("what")),
         "asked": asked.isoformat(),
         "stopped": stopped.isoformat(),
     }
@@ -242,7 +242,7 @@ def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callabl
     """Erase an observation that was entered by mistake. The ledger keeps its number and the reason. Raises IdtoneError,
     also if an entered evaluation has counted it.
     """
-    reason = kept_line(why, name("why"))
+    reason = checked_line(why, name("why"))
     with workspace.locked():
         before = observations(workspace.folder)
         held = next((each for each in before if each.id == id_), None)

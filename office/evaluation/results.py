@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.core.documents import read_text
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
+from idtone.core.yaml_documents import read_text
 from idtone.member.evaluation.criteria import Criteria, parse_criteria
 from idtone.member.evaluation.evaluation_verification import CRITERIA, FOLDER
 from idtone.member.evaluation.period import Period

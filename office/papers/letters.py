@@ -8,7 +8,7 @@ from typing import Final
 
 from idtone.core.calls import Direction, LicenceStatus
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN, last_day
+from idtone.core.japan_time import JAPAN, last_day
 from idtone.core.paper.content import Paper, Section
 from idtone.core.translation import template
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument, day_begins

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.paper.content import Paper
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message
 from idtone.registry.model import LicenceEntry, Member, RegistryDocument, SuspensionKind, day_begins
@@ -55,7 +55,7 @@ def table_csv(table: AccountTable) -> bytes:
 def sender(person: str, number: str) -> Sender:
     """The signer of a paper, and its number. Raises UsageError."""
     return Sender(
-        kept_line(person, Message("Signed for it by")), kept_line(number, Message("Number")) if number else ""
+        checked_line(person, Message("Signed for it by")), checked_line(number, Message("Number")) if number else ""
     )
 
 

@@ -12,10 +12,10 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from idtone.core.calls import LicenceStatus
-from idtone.core.japan import JAPAN, last_day
+from idtone.core.japan_time import JAPAN, last_day
 from idtone.core.paper.content import Paper, Section, Table
 from idtone.registry.model import Member, RegistryDocument, day_begins
-from idtone.registry.summary import covered
+from idtone.registry.registry_report import number_count
 
 from ..authority.history import Action, HistoryEntry, ReviewResult
 from ..authority.operator_list import licence_end
@@ -179,7 +179,7 @@ def _member(member: Member, now: datetime) -> Sequence[str]:
     pledge, certification = member.pledge, member.certification
     return (
         member.id, member.name.ja, member.corporate_number or "", member.notification or "",
-        " ".join(each.id for each in active), str(covered(member)),
+        " ".join(each.id for each in active), str(number_count(member)),
         last_day(pledge.until).isoformat() if pledge and pledge.until else "",
         last_day(certification.until).isoformat() if certification else "",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.paper.content import Paper, Section, Table
 
 _NOT_KNOWN: Final = "不明 / not known"

@@ -4,7 +4,7 @@ import base64
 from datetime import datetime, time
 
 from idtone.core.errors import TrustError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.member.customers.refused.oprf import VOPRF
 from idtone.member.customers.refused.refusal_check import KIND, elements_of
 from idtone.registry.correspondence.signed_document import SignedDocument

@@ -7,10 +7,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
-from idtone.core.documents import read_text
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import replace_durably, writing
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
+from idtone.core.yaml_documents import read_text
 from idtone.ledger.evidence.steps import Scalar
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
 from idtone.member.customers.refused.identity_keys import FILE as TABLE_FILE

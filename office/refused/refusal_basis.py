@@ -13,7 +13,7 @@ from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import template
 
 from ..authority import shared_folder
@@ -82,7 +82,7 @@ def decide_basis(
     at = day(decided, name("decided"))
     if at > in_japan(now).date():
         raise UsageError("{option} is in the future; write the day of the decision", option=name("decided"))
-    made = RefusalBasis(chosen, at.isoformat(), **{key: kept_line(fields.get(key, ""), name(key)) for key in FIELDS})
+    made = RefusalBasis(chosen, at.isoformat(), **{key: checked_line(fields.get(key, ""), name(key)) for key in FIELDS})
     with Workspace(folder).locked():
         OfficeLedger(folder).record(
             DECIDED, chosen, decided=made.decided, **{key: getattr(made, key) for key in FIELDS}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.new_passphrases import suggested_passphrase
 from idtone.core.translation import Message, is_japanese, translated
 from idtone.registry.trust import tuf_roles

@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.numbers import parse
 from idtone.member.evaluation.figures import KIND
 from idtone.registry.model import SuspensionsDocument

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from idtone.core.errors import TrustError
-from idtone.core.http.connections import MOST, Connections
+from idtone.core.http.connection_limits import MOST, ConnectionLimits
 from idtone.member.customers.refused.oprf import VOPRF, KeyPair
 from idtone.member.customers.refused.refusal_check import octets_of
 
@@ -134,7 +134,7 @@ async def serve(
     served: web.Application, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event
 ) -> None:
     """Serve until `over`; `ready` gets the port. Raises OSError if the address cannot be used."""
-    connections = Connections()
+    connections = ConnectionLimits()
     served.middlewares.append(guarding(connections, None, ("GET", "HEAD", "POST")))
     with bound_socket(host, port) as listening:
         runner = web.AppRunner(served, access_log=None)  # a log of requests would say who asked, and when

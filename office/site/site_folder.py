@@ -18,9 +18,9 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
-from idtone.core.documents import Model
 from idtone.core.errors import UsageError
 from idtone.core.files import make_public_folder, reading, replace_durably
+from idtone.core.yaml_documents import Model
 
 from .number_table import NumberTable, file_name
 from .site_pages import SiteFacts, badge_codes, pages, posters

@@ -20,7 +20,7 @@ from tuf.api.metadata import Metadata, Root
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, replace_durably
-from idtone.core.japan import end_words
+from idtone.core.japan_time import end_words
 from idtone.core.translation import Message
 
 from ..authority.edition import Edition, PackageFiles, read_published

@@ -11,7 +11,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any, Final
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.translation import speak, translated
 from idtone.registry.model import Name, StoppingCondition
 from idtone.registry.stopping_conditions import STEPS

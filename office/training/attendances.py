@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from idtone.core.errors import UsageError
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 
 from ..authority.acceptances import Agreement, accept, acceptances
 from ..authority.change_registry import registry_of
@@ -79,7 +79,7 @@ def record_attendance(
         )
     score = marked(course, answers)
     at = past_day(taken, name("day"), now)
-    who = kept_line(person, name("person"))
+    who = checked_line(person, name("person"))
     known_member(registry_of(workspace), member)
     with workspace.locked():
         before = attendances(workspace.folder)

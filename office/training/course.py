@@ -11,9 +11,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from idtone.core.documents import Model, ValidationFault, parse, read_text
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, ValidationFault, parse, read_text
 from idtone.registry.model import Id, Name
 
 FILE: Final = "training_course.yaml"

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.paper.content import Paper, Section
 from idtone.registry.model import RegistryDocument
 

@@ -64,7 +64,7 @@ def backup(
     you take away. Without the secret key no archive can be opened: keep two copies of it.
     """
     if new_key is not None:
-        if due or as_json or command_line.is_written(context, "config"):
+        if due or as_json or command_line.is_on_command_line(context, "config"):
             raise UsageError("--new-key makes no archive; it cannot go with --due, --config or --json")
         make_key(new_key)
         return

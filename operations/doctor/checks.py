@@ -37,7 +37,7 @@ from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.local_registry import read_local_registry
 from idtone.registry.suspensions.own_stops import NO_STOPS
 from idtone.registry.suspensions.suspension_file import StopsInUse, read_suspensions, suspensions_path
-from idtone.service import backup_result, canary_result, used_settings
+from idtone.service import backup_result, canary_result, used_fleet_settings
 
 from . import (
     asterisk_files,
@@ -342,7 +342,7 @@ def _registry(exam: Exam) -> Iterator[Finding]:
         yield chosen or registry_findings.sounds(document, exam.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    usable = fallback_text.Usable.by(policy, settings.lines.source is not None)
+    usable = fallback_text.UsableNumbers.by_policy(policy, settings.lines.source is not None)
     try:
         stops = StopsInUse(suspensions_path(settings)).index
     except (LedgerError, UsageError):
@@ -645,7 +645,7 @@ def _fleet_settings(exam: Exam) -> Iterator[Finding]:
     settings, used, trouble = exam.settings, None, ""
     if settings.shared:
         try:
-            used = used_settings.last_used(settings)
+            used = used_fleet_settings.last_used(settings)
         except LedgerError as error:
             trouble = str(error)
     yield settings_findings.shared(settings, used, trouble)

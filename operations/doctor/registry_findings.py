@@ -10,17 +10,17 @@ from typing import Final
 
 from idtone.core.calls import Reason, Trust
 from idtone.core.errors import DocumentError, TrustError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.licence_standing import judge
 from idtone.core.translation import Message, joined
 from idtone.registry.compiled_registry import licences
 from idtone.registry.expiries import CERTIFICATION_SOON, SIGNED_SOON, Expiry, ExpiryKind, certification_ends
 from idtone.registry.index import RegistryIndex
-from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, named, over_and_soon
+from idtone.registry.licence_lapses import LICENCE_SOON, LicenceLapse, lapse_words, over_and_soon
 from idtone.registry.model import RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
-from idtone.registry.summary import counts
+from idtone.registry.registry_report import counts
 from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile
 
@@ -295,7 +295,9 @@ def standing(document: RegistryDocument, now: datetime, own: Sequence[LicenceLap
     over, _ = over_and_soon(own, now)
     if over:
         lapsed = Message(
-            "{found}; no licence of this node covers its calls any more: {licences}", found=found, licences=named(over)
+            "{found}; no licence of this node covers its calls any more: {licences}",
+            found=found,
+            licences=lapse_words(over),
         )
         halted = joined(", ", dict.fromkeys(each.suspended for each in over if each.suspended))
         resume = Message("Ask the association to resume {licences}, which is suspended", licences=halted)

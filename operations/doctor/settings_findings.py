@@ -3,7 +3,7 @@
 from idtone.core.settings.settings import Settings
 from idtone.core.settings.shared_settings import differing
 from idtone.core.translation import Message
-from idtone.service.used_settings import UsedSettings, settings_objection
+from idtone.service.used_fleet_settings import UsedFleetSettings, settings_objection
 
 from .exam import AS_SERVICE
 from .findings import Finding, bad, good, unknown, warning
@@ -11,7 +11,7 @@ from .findings import Finding, bad, good, unknown, warning
 TOPIC = "fleet-settings"
 
 
-def shared(settings: Settings, used: UsedSettings | None, trouble: str = "") -> Finding:
+def shared(settings: Settings, used: UsedFleetSettings | None, trouble: str = "") -> Finding:
     """The finding on the fleet's settings. `used` is the edition that the service used last; `trouble` says why that is
     not known.
     """

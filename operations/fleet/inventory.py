@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from idtone.core.documents import Model, ValidationFault, load
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, ValidationFault, load
 
 Words = tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...]
 """A command, or its prefix: a list of words. No shell reads it here."""

@@ -94,7 +94,7 @@ def setup(
     """
     out = command_line.screen(highlight=False)
     if undo_all:
-        if given := ", ".join(f"--{name}" for name in _NOT_FOR_UNDO if command_line.is_written(context, name)):
+        if given := ", ".join(f"--{name}" for name in _NOT_FOR_UNDO if command_line.is_on_command_line(context, name)):
             raise UsageError(
                 "--undo does not go with {options}: it restores what the copies hold (--copies); leave out the rest",
                 options=given,

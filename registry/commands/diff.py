@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
+from idtone.core.yaml_documents import read_text
 
 from ..file_kinds import KINDS
 from ..trust import tuf_roles

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.japan import end_words
+from idtone.core.japan_time import end_words
 from idtone.core.terminal import command_line
 
 from ..trust.licensed_operators import read_site

@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import number_asked
+from idtone.core.terminal.prompts import ask_number
 from idtone.core.translation import Message, joined, translated
+from idtone.core.yaml_documents import read_text
 
 from ..local_registry import LocalRegistry, from_folder, read_local_registry
 from ..member_application import parse_application
 from ..model import RegistryDocument
 from ..number_notation import read_span
 from ..parsers import parse_never_originates, parse_suspensions
-from ..sources import parse_document, read_document
-from ..summary import (
+from ..registry_report import (
     NumberReport,
     counts,
     link_words,
@@ -38,6 +37,7 @@ from ..summary import (
     suspension_lines,
     suspension_reports,
 )
+from ..sources import parse_document, read_document
 from ..trust import tuf_roles
 from .check_progress import checking
 
@@ -93,7 +93,7 @@ class _Kind(Enum):
 
 
 def _kind(text: str) -> _Kind:
-    """The kind of a document, by its top-level keys; a registry if none of them is known."""
+    """The kind of a document, by its top-level keys; a registry if no key is known."""
     found = set(_TOP.findall(text))
     return next((kind for kind, keys in _KEYS.items() if keys & found), _Kind.REGISTRY)
 
@@ -153,7 +153,7 @@ def show(
             seen = from_folder(file) if file.is_dir() else LocalRegistry(str(file), read_document(file))
     document = seen.document
     if number:
-        asked = number_asked()
+        asked = ask_number()
         with checking():
             found = number_report(document, asked, now, load_settings(config).policy.chain_check)
         if as_json:

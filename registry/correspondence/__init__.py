@@ -1,1 +1,1 @@
-"""Signed documents between members and the association: confirmations, reports and their answers, figures."""
+"""Signed documents between members and the association: confirmations, reports with their answers, and figures."""

@@ -1,6 +1,6 @@
 """The document in which a node tells the association that its operator has suspended numbers itself. Pure.
 
-It names no telephone number: the association has the reference, by which the police know the request.
+It names no telephone number. The police know the request by the reference that it contains.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError
 
-from idtone.core.documents import Model
 from idtone.core.errors import TrustError
+from idtone.core.yaml_documents import Model
 
 from ..model import Moment, Text
 
@@ -20,8 +20,8 @@ KIND: Final = "own-suspension"
 
 class OwnSuspensionReport(Model):
     """The report on one suspension. `id` is the member's id for it; `numbers` is the count of its numbers. `in_force`
-    is when the node confirmed it, `over` when its calls pass again. A later report with the same id replaces an earlier
-    one.
+    is the time at which the node confirmed it, and `over` the time from which the calls pass again. A later report with
+    the same id replaces an earlier one.
     """
 
     id: Annotated[str, Field(pattern=r"^s-[0-9a-f]{8}$")]

@@ -5,8 +5,8 @@
 
     — m-0001/pbx-1 BASE64
 
-The second line is canonical JSON (RFC 8785). A node signs with the key of its ledger; the first line keeps a document
-apart from a checkpoint, which that key signs too. The registry names the keys of each member (`members[].keys`).
+The second line is canonical JSON (RFC 8785). A node signs with the key of its ledger, which also signs checkpoints; the
+first line tells a document from a checkpoint. The registry names the keys of each member (`members[].keys`).
 """
 
 import json
@@ -63,7 +63,7 @@ def sign_document(kind: str, member: str, content: Mapping[str, Any], signer: No
 
 
 def verified_document(octets: bytes, keys_of: Callable[[str], Iterable[VerifierKey]]) -> SignedDocument:
-    """The document, if a key of its member has signed it. `keys_of` gives the keys of a member's id.
+    """The document, if a key of its member has signed it. `keys_of` returns the keys of the member with an id.
 
     Raises TrustError.
     """

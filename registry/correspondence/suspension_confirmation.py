@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from idtone.core.documents import Model
 from idtone.core.errors import TrustError
+from idtone.core.yaml_documents import Model
 
 from ..model import Moment, Sha256, Text
 
@@ -21,7 +21,7 @@ STOPS_LIMIT: Final = 500
 
 class ConfirmedStop(Model):
     """A suspension that the node confirms. `calls_ended` counts the calls in progress that the node has ended because
-    of it and not reported in an earlier document.
+    of it, without those in an earlier document.
     """
 
     reference: Text
@@ -32,8 +32,8 @@ class SuspensionConfirmation(Model):
     """The confirmation of one edition. `sha256` and `issued` are those of the suspensions.yaml in use,
     `registry_version` is that of the registry at that time.
 
-    `in_use` is when the node took it into use. `stops` are the suspensions that the node confirms for the first time.
-    `lifts` are the references of suspensions that it confirmed earlier and that this file no longer has.
+    `in_use` is the time at which the node took it into use. `stops` are the suspensions that the node confirms for the
+    first time. `lifts` are the references of suspensions that it confirmed earlier and that this file no longer has.
     """
 
     sha256: Sha256

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from idtone.core.documents import ValidationFault
 from idtone.core.number_spans import NumberSpan, disjoint
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import ValidationFault
 
 from .lines_document import Entry, LinesDocument, Period, entry_of, number_fault
 

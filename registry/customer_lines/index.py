@@ -32,7 +32,7 @@ _NAMES_AT_ONCE: Final = 1000
 """Maximum number of names in one line of JSON, so that no single step of reading delays the event loop."""
 
 _WHOLE: Final = "."
-"""The end of a text that contains all numbers of its run."""
+"""The last character of a text that contains all numbers of its run."""
 _MOST_IN_TEXT: Final = 100
 """Maximum number of intervals that a text contains. For a longer run the arrays are faster."""
 
@@ -122,7 +122,7 @@ class LinesIndex:
     def __repr__(self) -> str:
         return f"<LinesIndex of {self.totals.numbers} numbers>"
 
-    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+    def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         """The reason why the call may not present its forwarding number, or None if it may; and the customer, or None
         if unknown.
 
@@ -142,7 +142,7 @@ class LinesIndex:
         return self._searched(_run(line), e164, now)
 
     def _searched(self, run: int, e164: str, now: datetime) -> tuple[Reason | None, str | None]:
-        """The same as `presenting`, by a search in the arrays."""
+        """The same as `presentation`, by a search in the arrays."""
         spans, number = self._lines, int(e164 or 0)
         start, end, _ = spans.runs[3 * run : 3 * run + 3]
         at = bisect_right(spans.firsts, number, start, end) - 1
@@ -153,7 +153,7 @@ class LinesIndex:
         return _NOT_ITS_OWN, self._customer_of_run(run, now)
 
     def customer_of(self, number: Number, now: datetime) -> str | None:
-        """The customer who has the number now; None if nobody has it."""
+        """The customer who has the number now; None if no customer has it."""
         e164 = number.e164
         if not e164:
             return None
@@ -299,7 +299,7 @@ class _Terms:
 
 
 def compile_lines(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
-    """The compiled table. `entries` must have passed `rules.entry_faults`."""
+    """The compiled table. `entries` must have passed `consistency.entry_faults`."""
     terms = _Terms(entries)
     of_line = _entries_of_lines(entries)
     runs: dict[tuple[int, ...], int] = {}
@@ -404,7 +404,7 @@ def _union(entries: Iterable[Entry]) -> Iterator[tuple[int, int]]:
 
 
 class NoLines:
-    """A replacement for a table that could never be read. With it, no outgoing call may present any number."""
+    """The table of lines before it could be read for the first time: no outgoing call may present a number."""
 
-    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+    def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         return _ALLOWED if call.direction is _INCOMING else (Reason.LINES_MISSING, None)

@@ -1,5 +1,5 @@
-"""Reads and compiles the table of lines in a separate process, so that neither a million rows nor a database that hangs
-delays a call.
+"""Reads and compiles the table of lines in a separate process, so that a million rows or a hanging database do not
+delay a call.
 
     python -m idtone.registry.customer_lines.line_compiler       the source as JSON on standard input
 

@@ -7,10 +7,10 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from idtone.core.documents import Model
 from idtone.core.errors import NumberError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model
 
 from ..model import Day, Id, Text, day_begins
 from ..number_notation import read_span
@@ -33,7 +33,7 @@ def name_of_line(value: str) -> str:
 
 
 def masked_name(name: str) -> str:
-    """The name of a line, which may be a telephone number, without most of its digits."""
+    """A line's name without most of its digits, because it may be a telephone number."""
     return _NUMBER.sub("…", name)
 
 

@@ -1,4 +1,6 @@
-"""Keeps the last good edition of the table of lines, also for the next start, when its source may be unreachable."""
+"""Keeps the last good edition of the table of lines, also for the next start, because its source may be unreachable
+then.
+"""
 
 import hashlib
 import logging
@@ -26,8 +28,8 @@ _NONE: Final = NoLines()
 
 
 class LinesSource:
-    """The table of lines in use. `current` is the edition that decisions use. `trouble` says why the newest edition is
-    not in use; it is empty if that is in use.
+    """The table of lines in use. `current` is the edition that decisions use. `trouble` is the reason why the newest
+    edition is not in use; empty if it is in use.
     """
 
     def __init__(self, settings: LinesSettings, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -52,10 +54,10 @@ class LinesSource:
         return self.current if isinstance(self.current, LinesIndex) else None
 
     def refresh(self) -> bool:
-        """Read the source if it is time, or if the file has changed; True if a new edition was taken.
+        """Read the source if it is time, or if the file has changed; True if a new edition is now in use.
 
-        Blocks, so call it from a worker thread. The first call takes the edition in the cache: at once for a database,
-        else if the file is the same or cannot be used.
+        Blocks, so call it from a worker thread. The first call takes the edition in the cache if the source is a
+        database, or if the file is unchanged or unusable.
         """
         with self._refreshing:
             if not self._begun:
@@ -132,7 +134,7 @@ class LinesSource:
 
     @property
     def _cache(self) -> Path:
-        """The cache file, named after the source and the query, so that it is never taken for another table."""
+        """The cache file. It is named after the source and the query, so that it is never used for another table."""
         name = hashlib.sha256(f"{self._source}\n{self._settings.query}".encode()).hexdigest()[:16]
         return self._settings.cache / f"{name}.lines"
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from idtone.core.documents import parse, read_text
 from idtone.core.errors import DocumentError, Fault
 from idtone.core.settings.customer_lines import LinesSettings
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import parse, read_text
 
 from . import rows
 from .consistency import document_faults
@@ -17,7 +17,7 @@ from .lines_document import Entry, LinesDocument, entries_of
 from .ready_queries import READY
 
 
-class Unread:
+class UnparsedTable:
     """The unparsed content of a source; `origin` is its digest."""
 
     def __init__(self, name: str, content: str | tuple[Sequence[str], Sequence[Sequence[Any]]]) -> None:
@@ -31,14 +31,14 @@ class Unread:
         return rows.entries_of(*self._content, self.name)
 
 
-def read(source: str, query: str | None, password: str | None) -> Unread:
+def read(source: str, query: str | None, password: str | None) -> UnparsedTable:
     """The content of a source. Raises DocumentError."""
     if "://" not in source:
-        return Unread(source, file_text(Path(source)))
-    return Unread(place_of(source), rows_of(source, password, READY.get(query or "", query or "")))
+        return UnparsedTable(source, file_text(Path(source)))
+    return UnparsedTable(place_of(source), rows_of(source, password, READY.get(query or "", query or "")))
 
 
-def read_as_set(settings: LinesSettings) -> Unread:
+def read_as_set(settings: LinesSettings) -> UnparsedTable:
     """The content of the source that the settings name. Raises DocumentError."""
     settings.check()
     if settings.source is None:
@@ -71,7 +71,7 @@ def digest_of_text(text: str) -> str:
 
 
 def _digest_of_rows(columns: Iterable[str], found: Iterable[Sequence[Any]]) -> str:
-    """The digest of the rows. It does not depend on their order, because a database promises none."""
+    """The digest of the rows, regardless of their order: a database guarantees no order."""
     digest = hashlib.sha256("\t".join(columns).encode())
     for line in sorted("\t".join(map(str, row)) for row in found):
         digest.update(line.encode())

@@ -12,7 +12,7 @@ from typing import Final
 
 
 def _plain(column: str) -> str:
-    """The SQL for the number in a column, without separators and in national form."""
+    """The SQL expression for the number in a column, without separators and in national form."""
     return f"REPLACE(REPLACE(REPLACE({column}, '-', ''), ' ', ''), '+81', '0')"
 
 

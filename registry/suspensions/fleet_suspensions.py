@@ -1,9 +1,9 @@
 """The exchange of suspensions in a fleet, so that all its nodes refuse a number. Decides what a node sends to the
 others and what it takes over. Pure.
 
-Each node sends all that it knows, so a node that was away learns everything from any other one. Acts are only ever
-added to a suspension (approved, lifted, a duty closed), so nodes agree in whatever order they hear of them. Only a node
-itself says when it began to refuse the calls.
+Each node sends all that it knows, so a node that was away learns everything from any other node. Acts (approved,
+lifted, a duty closed) are only added to a suspension, so nodes agree in whatever order they learn of them. Each node
+reports for itself when it began to refuse the calls.
 """
 
 import base64
@@ -52,7 +52,7 @@ class SuspensionSeal:
             return None
 
 
-def suspensions_to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
+def suspensions_to_send(held: OwnSuspensions, node: str) -> OwnSuspensions:
     """The suspensions that this node sends to the other nodes, the newest last: all that stop calls, and the latest of
     those that are over.
     """
@@ -72,7 +72,7 @@ def suspensions_to_tell(held: OwnSuspensions, node: str) -> OwnSuspensions:
 
 def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensions | None]) -> OwnSuspensions:
     """The node's own suspensions together with those of the other nodes. `others` has the report of each node, or None
-    if that does not count.
+    for a report that does not count.
     """
     by_id = {each.id: each for each in held.suspensions}
     for name, says in others.items():

@@ -13,7 +13,7 @@ from idtone.core.numbers import Number
 from .own_suspension import OwnSuspension
 
 ALWAYS_SINCE: Final = datetime.fromtimestamp(0, UTC)
-"""A stop does not depend on the clock: it counts until it is lifted or taken over, also if the clock is set back."""
+"""The beginning of every stop. A stop does not depend on the clock: it counts until it is lifted or taken over."""
 
 
 class OwnStopIndex:

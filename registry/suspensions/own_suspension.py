@@ -20,11 +20,11 @@ from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field
 
-from idtone.core.documents import Model
 from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import AccountKnownBy, Person
 from idtone.core.translation import Message, template
+from idtone.core.yaml_documents import Model
 
 from ..model import day_begins
 
@@ -40,7 +40,9 @@ class SuspensionState(StrEnum):
     """It is approved; no node has confirmed yet that it is in use."""
     IN_FORCE = "in-force"
     TAKEN_OVER = "taken-over"
-    """The association's own suspension of all its numbers is in force. From then on only that one counts."""
+    """The association's own suspension of all its numbers is in force. From then on, only the association's suspension
+    counts.
+    """
     LIFTED = "lifted"
     WITHDRAWN = "withdrawn"
     """It was asked for, and withdrawn before an approval."""
@@ -88,8 +90,8 @@ class Act(Model):
 
 
 class Duty(Model):
-    """A duty. `due` is a day in Japan, and counts to its end. `on` is the day on which the duty was done, and
-    `document` proves it.
+    """A duty. `due` is the last day (in Japan) for it. `on` is the day on which the duty was done, and `document`
+    proves it.
     """
 
     kind: DutyKind
@@ -121,12 +123,12 @@ Span = tuple[int, int]
 
 class OwnSuspension(Model):
     """A suspension by this node's operator. `numbers` are those of one act: one number, or all of a customer.
-    `requested` is when the police asked for it.
+    `requested` is the time of the police's request.
 
-    `in_force` and `over` are when this node began and ended to refuse the calls. `by_service` is True if the service
-    confirmed it; otherwise the command did, for the calls that the hook decides. `covered` are the numbers for which
-    the association's own suspension is in force. `home` is the node on which it was ordered, empty for this one.
-    `elsewhere` has the confirmations of the other nodes.
+    `in_force` and `over` are the times at which this node began and stopped refusing the calls. `by_service` is True if
+    the service confirmed it; otherwise the command did, for the calls that the hook decides. `covered` are the numbers
+    for which the association's own suspension is in force. `home` is the node on which it was ordered, empty for this
+    one. `elsewhere` has the confirmations of the other nodes.
     """
 
     id: str
@@ -201,7 +203,7 @@ class OwnSuspension(Model):
 
     @property
     def is_open(self) -> bool:
-        """True if there is something left to do, or if calls are refused."""
+        """True if something must still be done, or if calls are refused."""
         waits = self.stops or self.state is SuspensionState.ASKED or (self.lifted is not None and self.over is None)
         return waits or bool(self.open_duties())
 
@@ -266,7 +268,7 @@ def ordered(
 
 
 def approved(one: OwnSuspension, by: Act) -> OwnSuspension:
-    """The suspension after another person has approved it, or has approved its end if that was asked for. Raises
+    """The suspension after another person has approved it. If its end was asked for, the end is approved. Raises
     UsageError.
     """
     if one.state is SuspensionState.ASKED:
@@ -308,7 +310,9 @@ def put_to_use(
 
 
 def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) -> OwnSuspension:
-    """The suspension with the numbers that the association now suspends itself. They stay the association's."""
+    """The suspension after the association has suspended some of its numbers itself. This node does not stop those
+    numbers again.
+    """
     if not one.stops:
         return one
     own = [NumberSpan(*each) for each in one.numbers]

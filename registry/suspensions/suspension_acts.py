@@ -1,7 +1,7 @@
 """The acts about this node's own suspensions, as records in the ledger. Pure.
 
-Each is a `duty` about the id of the suspension. It names no telephone number. For a single number it has the number's
-token of the day, so a person with the key of that day can say whether the act is about a certain number.
+Each is a `duty` about the id of the suspension. It names no telephone number. If there are few numbers, it has each
+number's token of that day. With the key of the day, a person can check if the act is about a certain number.
 """
 
 from collections.abc import Iterator

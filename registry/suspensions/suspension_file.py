@@ -1,8 +1,8 @@
 """Keeps this node's own suspensions beside the ledger. Only the service's user can read them, because they contain
 telephone numbers.
 
-The commands and the service change the file under a lock. Each change is one step, so the file stays whole if a program
-dies meanwhile.
+The commands and the service change the file under a lock. Each change is one step, so the file stays whole even if a
+program dies during the change.
 """
 
 import fcntl
@@ -92,7 +92,7 @@ class StopsInUse:
     """The stops that decisions use. `index` is replaced only by an index with other stops."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file. Raises UsageError if it cannot be used: without it, stopped numbers would be connected."""
+        """Read the file. Raises UsageError if it cannot be used, because stopped numbers would be connected."""
         self.path = path
         self.index = NO_STOPS
         self._seen: tuple[int, ...] = ()

@@ -13,7 +13,7 @@ import urllib3
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
 
-from idtone.core.http.https import https_pool
+from idtone.core.http.https_pool import https_pool
 
 log = logging.getLogger(__name__)
 

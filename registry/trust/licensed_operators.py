@@ -1,4 +1,4 @@
-"""The public list of operators as it is read from the association's web site: the list, its page, and its proof.
+"""The public list of operators on the association's web site: the list, its page, and its proof.
 
 index.html            for people
 operators.json        for programs: the signed list without the members that have been stopped since it was signed
@@ -24,7 +24,7 @@ from idtone.core.errors import TrustError
 from idtone.core.files import reading
 
 from . import tuf_roles
-from .roots import followed, read_metadata, read_root
+from .roots import read_metadata, read_root, verified_successor
 
 PAGE: Final = "index.html"
 PROOF: Final = "proof"
@@ -79,5 +79,5 @@ def _octets(path: Path) -> bytes:
 def _latest(proof: Path, trusted: Metadata[Root]) -> Metadata[Root]:
     """The latest root. Each root is also signed by the keys of the root before it."""
     while (path := proof / f"{trusted.signed.version + 1}.root.json").exists():
-        trusted = followed(trusted, read_metadata(path, Root))
+        trusted = verified_successor(trusted, read_metadata(path, Root))
     return trusted

@@ -84,7 +84,7 @@ class Published:
             raise self._changed(file)
         return octets
 
-    def examine(self, file: str) -> int:
+    def checked_size(self, file: str) -> int:
         """The size of one of its files in octets, after a check of its digest. The file is never in memory as a whole.
         Raises TrustError as `octets` does.
         """
@@ -149,8 +149,8 @@ class PublicationClient:
         fetch: FetcherInterface | None = None,
         used_for: timedelta | None = None,
     ) -> None:
-        """`root` is the file with the association's root metadata; `cache` is a folder for this purpose alone.
-        `used_for` is how long evidence may show a registry after its last use; None: without limit.
+        """`root` is the file with the association's root metadata; `cache` is a folder for this purpose alone. Evidence
+        may show a registry until `used_for` after its last use; None means for ever.
         """
         self._root = root
         self.source = source
@@ -164,8 +164,8 @@ class PublicationClient:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the cache between `update` and `keep`. No other program fetches meanwhile, keeps an older generation
-        after a newer one, or removes files that are being read. Raises TrustError.
+        """Lock the cache between `update` and `keep`. So no other program can fetch during this time, keep an older
+        generation after a newer one, or remove files that are being read. Raises TrustError.
         """
         self._refuse_root()
         with contextlib.ExitStack() as locking:
@@ -175,7 +175,7 @@ class PublicationClient:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def kept(self) -> Published | None:
+    def last_good(self) -> Published | None:
         """The last good generation, however old; None if there is none yet.
 
         It was verified before it was kept, and only this program writes to the cache. Raises TrustError if it is
@@ -183,9 +183,9 @@ class PublicationClient:
         """
         return self._read_kept(lambda kept: kept)
 
-    def kept_stops(self) -> Published | None:
-        """The newer generation whose suspensions were in use beside the last good one; None if there is none. Raises as
-        `kept` does.
+    def last_good_stops(self) -> Published | None:
+        """The newer generation whose suspensions were in use beside the last good one; None if there is none. Raises
+        TrustError as `last_good` does.
         """
         return self._read_kept(lambda kept: kept.get(_STOPS_OF))
 
@@ -209,7 +209,7 @@ class PublicationClient:
                 "{cache}: the cached registry cannot be read; remove the folder to fetch it again", cache=self._cache
             ) from error
 
-    def usable(self) -> None:
+    def check_usable(self) -> None:
         """Check that this user can read and renew the cache; otherwise the service would have no registry. Raises
         TrustError.
 
@@ -276,9 +276,9 @@ class PublicationClient:
 
     def _files(self, updater: Updater) -> dict[str, TargetFile]:
         """The files that are published; optional files only if they exist. A file that was published before is
-        required: without a list that is suddenly missing, calls would pass that it stops.
+        required: if a list suddenly disappeared, calls that it stops would pass.
         """
-        kept = self.kept()
+        kept = self.last_good()
         needed = set(kept.sha256 if kept else ())
         return {
             file: self._signed(updater, file)
@@ -286,9 +286,9 @@ class PublicationClient:
             if file not in tuf_roles.OPTIONAL or file in needed or updater.get_targetinfo(file)
         }
 
-    def unchanged(self) -> bool:
-        """True if the source still has exactly the timestamp that the last `update` verified. Everything else is
-        unchanged too then. Raises TrustError if the timestamp cannot be read.
+    def is_unchanged(self) -> bool:
+        """True if the source still has exactly the timestamp that the last `update` verified. Then everything else is
+        unchanged too. Raises TrustError if the timestamp cannot be read.
 
         The file is read, because a mounted share may report an old modification time.
         """
@@ -302,7 +302,8 @@ class PublicationClient:
     def master(self, tone: str, folder: Path) -> Path:
         """Fetch the published master of a sound into `folder`.
 
-        Raises TrustError, also if no master is published because the association hands it out in another way.
+        Raises TrustError. It does so too if the association hands out the master in another way and does not publish
+        it.
         """
         with self._explained():
             updater = self._refreshed()
@@ -324,7 +325,7 @@ class PublicationClient:
     def refusals(self) -> bytes | None:
         """The published list of refused contractors, which stays in the cache; None if none is published.
 
-        Needs a cache other than the registry's, whose files `keep` clears away. Raises TrustError.
+        Needs a cache other than the registry's, because `keep` removes such files there. Raises TrustError.
         """
         with self._explained():
             updater = self._refreshed()
@@ -384,7 +385,7 @@ class PublicationClient:
         return target
 
     def _verified(self) -> dict[str, Any]:
-        """The content of each role's metadata, which was just verified."""
+        """The content of each role's metadata, after its verification."""
         roles = self._contents(_TOP)
         return roles | self._contents(
             name for name in tuf_roles.DELEGATED if name in roles["targets"].delegations.roles

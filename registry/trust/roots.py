@@ -27,7 +27,7 @@ def read_metadata(path: Path, kind: type[Any]) -> Metadata[Any]:
     return found
 
 
-def followed(root: Metadata[Root], later: Metadata[Root]) -> Metadata[Root]:
+def verified_successor(root: Metadata[Root], later: Metadata[Root]) -> Metadata[Root]:
     """The later root, after a check that the keys of both roots have signed it. Raises TrustError."""
     unfit = f"root {later.signed.version} was not signed by the keys of the root before it"
     if type(later.signed) is not Root or later.signed.version != root.signed.version + 1:

@@ -61,8 +61,8 @@ originate.
 """
 
 KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 4}
-"""The number of keys of each set in a new repository. Two of the duty keys sign every five days at the latest, because
-nodes warn two days before the end: if these were all, one officer who is ill at New Year would end all licences.
+"""The number of keys of each set in a new repository. Two duty keys sign every five days at the latest, because nodes
+warn two days before the end. With only two duty officers, one who is ill at New Year would let all licences expire.
 """
 THRESHOLD: Final = 2
 """Number of keys of a set that must sign."""
@@ -75,7 +75,7 @@ ROLES: Final = {
     "snapshot": Role(Keys.DUTY, timedelta(days=30)),
     "timestamp": Role(Keys.DUTY, timedelta(days=7)),
 }
-"""Roles that one stolen key cannot sign."""
+"""All roles. No role can be signed with one stolen key."""
 
 METADATA: Final = "metadata"
 TARGETS: Final = "targets"

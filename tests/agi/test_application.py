@@ -96,7 +96,7 @@ async def test_another_request_for_a_known_call_gets_no_verdict(application, cal
 
 
 async def test_the_verdict_comes_only_when_the_decision_survives_the_service(application, evidence):
-    """Once Asterisk has the verdict, it plays the sound and connects even if the service dies."""
+    """After the verdict, Asterisk plays the sound and connects even if the service dies."""
     evidence.stuck = True
     answering = asyncio.create_task(ask(application, "decide", *DECIDE))
     await asyncio.sleep(0.05)

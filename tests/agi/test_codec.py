@@ -76,7 +76,7 @@ RESPONSES = [
         b"HANGUP\n", b"agi_calleridname: x\n", b"0200 result=1\n", "٢٠٠ result=1\n".encode(), 20000 * b"2" + b"\n",
     )),
 ]  # fmt: skip
-"""Response that is read from a line, or the error."""
+"""The response that is read from each line, or the error."""
 
 
 @pytest.mark.parametrize(("line", "found"), RESPONSES, ids=lambda each: ascii(each)[:30])

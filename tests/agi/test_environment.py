@@ -37,7 +37,9 @@ def block_of(lines: list[bytes]) -> bytes:
 
 
 def test_a_call_as_asterisk_presents_it():
-    """A program gets the same without the network. Unused values may have any encoding; an argument must be UTF-8."""
+    """For plain AGI, the environment is the same without the network's fields. Unused values may have any encoding; an
+    argument must be UTF-8.
+    """
     request = read_request(presented("decide", ["c-1", "0312345678", "", "日本"]))
     assert request == AgiRequest("decide", ("c-1", "0312345678", "", "日本"), "1795597718.1")
     assert repr(request) == "AgiRequest(entry='decide', channel='1795597718.1')", "it shows no number"
@@ -73,7 +75,7 @@ def test_an_unknown_line_is_found_in_every_place():
 
 
 def test_no_value_forges_a_field_and_none_that_is_used_contains_a_control_character():
-    """The last argument is an exception: there the entry point checks the number of its arguments."""
+    """The last argument is an exception: for it, the entry point checks the number of arguments."""
     for key in KEYS:
         for injected in KEYS if key != KEYS[-1] else ():
             lines = fields(arguments=ARGUMENTS)

@@ -74,7 +74,7 @@ def value(text: str) -> bytes:
 
 
 async def test_request_and_answer(path):
-    """A variable holds one argument, or several; the environment's own arguments do not count."""
+    """A variable holds one or several arguments. The arguments in Asterisk's environment are not used."""
     asked = RecordingAnswer()
     instead = {
         'GET FULL VARIABLE "=${URIENCODE(${CALLED})}"': value(f"{CALLED} 日本\\"),

@@ -120,7 +120,7 @@ async def test_a_peer_that_leaves_is_logged_and_of_an_answer_that_cannot_be_set_
     ],
 )
 async def test_each_part_of_a_connection_has_limited_time(logged, limited, takes_s, silent, reason):
-    """The limit of this part alone is short, however slow the machine is."""
+    """Only the limit of this part is short, so a slow machine does not exceed the others."""
     answer, started_s = RecordingAnswer(takes_s=takes_s), time.monotonic()
     asterisk = await served(answer, limits=replace(PATIENT, **{limited: 0.3}), instead={silent: b""} if silent else {})
     assert 0.25 < time.monotonic() - started_s < 60

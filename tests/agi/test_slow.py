@@ -21,7 +21,7 @@ from lab.lab import until
 SLOW = 5000
 REQUESTS, REQUESTS_PER_S = 100, 40
 ROUNDS = 3
-"""Number of rounds. Other programs of the machine slow some of them down."""
+"""Number of rounds. Other programs of the machine slow some rounds down."""
 ALLOWED_P99_MS = 50
 
 

@@ -27,7 +27,7 @@ SUSPENDED = ("decide", CALL, NONCE, REQUESTED[0], "0312345677", *REQUESTED[2:], 
 VERDICT = f"v:{NONCE}:PLAY:licence-valid:::sample::22"
 
 WAITING = {"app_name": "Stasis", "app_data": ",".join(("idtone", *DECIDE))}
-"""Place in the dialplan of a channel that waits for a verdict."""
+"""The place in the dialplan at which a channel waits for a verdict."""
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def attending(application: AriApplication, asterisk: FakeAsterisk) -> Asyn
     """Context of the application's next connection, after the calls in progress have been compared with the
     channels.
     """
-    task = asyncio.create_task(application.attend(asterisk))
+    task = asyncio.create_task(application.handle_events(asterisk))
     try:
         await until(lambda: task.done() or asterisk.requests, "the comparison with the channels")
         yield task
@@ -196,7 +196,9 @@ async def test_no_number_is_logged(calls, asterisk, evidence, caplog):
 
 @pytest.mark.parametrize("arguments", [DECIDE, OWN], ids=["decide", "own"])
 async def test_channels_that_waited_for_a_connection_are_answered_once(calls, often, arguments):
-    """Its event comes too; a channel that a later comparison shows as waiting already has its answer."""
+    """A channel may also announce itself with its event. If a later comparison shows it as waiting, it already has its
+    answer.
+    """
     asterisk = FakeAsterisk({"continue": 409})  # this status leaves the channel where it is
     asterisk.channels = {
         CALLER: {"app_name": "Stasis", "app_data": ",".join(("idtone", *arguments))},
@@ -214,7 +216,7 @@ async def test_channels_that_waited_for_a_connection_are_answered_once(calls, of
 async def test_a_call_without_a_channel_is_interrupted_unless_the_journal_has_its_end(
     calls, asterisk, evidence, monkeypatch, in_the_journal
 ):
-    """Its last line may come shortly after the end of its channel, so the journal is read once more before."""
+    """The call's last line may come shortly after the end of its channel, so the journal is read once more first."""
     monkeypatch.setattr(module, "LAST_LINE_S", 0.05)
 
     async def read_journal() -> None:
@@ -257,7 +259,7 @@ async def test_a_call_continues_as_long_as_its_channel_exists(calls, asterisk, e
 
 
 async def test_a_call_that_is_decided_while_its_channel_is_looked_for_continues(calls, evidence, often):
-    """The answer of Asterisk about the channel can be older than the call."""
+    """Asterisk's answer about the channel can be older than the call."""
     looking, looked = asyncio.Event(), []
 
     class Old(FakeAsterisk):
@@ -279,7 +281,7 @@ async def test_a_call_that_is_decided_while_its_channel_is_looked_for_continues(
 
 
 async def test_a_comparison_asks_for_one_channel_after_the_other(calls, asterisk, monkeypatch):
-    """A verdict waits for one of these requests at most, however many calls are in progress."""
+    """A verdict waits for at most one of these requests, even with many calls in progress."""
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
     under_way, most = 0, 0
 
@@ -367,7 +369,7 @@ async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]
 
 
 async def test_many_calls_end_one_after_the_other(calls, asterisk, evidence, monkeypatch):
-    """New calls come between them. What a lost connection leaves, the next one ends."""
+    """New calls come between them. If the connection is lost, the next connection ends the remaining calls."""
     monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
     async with attended(calls, asterisk) as application:
         await stopped_calls(calls, asterisk)
@@ -398,7 +400,7 @@ async def test_a_connection_that_breaks_before_the_first_end_holds_no_later_one_
 
 @pytest.mark.parametrize("failure", [AriUnavailable("no answer in time"), AriRefused(500, "Oops", "DELETE")])
 async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidence, monkeypatch, failure):
-    """It is asked for again."""
+    """The service asks for this channel again later."""
     monkeypatch.setattr(module, "NEXT_END_S", 0.02)
     monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
 
@@ -429,7 +431,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
 
 
 async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evidence):
-    """A call that hung up while Asterisk was asked is not counted either."""
+    """The same holds for a call that hung up while Asterisk was being asked."""
     async with attended(calls, asterisk) as application:
         channels = await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
@@ -445,7 +447,7 @@ async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evi
 
 
 async def test_the_next_instance_ends_what_this_one_has_not_asked_for(calls, asterisk, evidence):
-    """After a hand-over nothing ends that this instance could not record."""
+    """After a hand-over, this instance ends no call, because it could not record the end."""
     async with attended(calls, asterisk) as application:
         await stopped_calls(calls, asterisk)
         ending = asyncio.create_task(application.end_all_suspended(5.0))
@@ -526,7 +528,7 @@ async def test_a_malformed_event_is_named(calls, asterisk, caplog):
 
 
 async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk, evidence, caplog):
-    """It ends also after a hand-over that failed."""
+    """The same happens after a failed hand-over."""
     application = AriApplication(calls, no_journal)
     async with attending(application, asterisk) as task:
         application.allow_takeover(True)
@@ -542,7 +544,7 @@ async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk,
 
 
 async def test_the_next_instance_takes_the_application_while_this_one_waits_for_answers(calls, asterisk, monkeypatch):
-    """It does not wait for ever."""
+    """The wait for answers has a limit."""
     application = AriApplication(calls, no_journal)
     async with attending(application, asterisk) as task:
         asterisk.answering.clear()
@@ -569,13 +571,13 @@ async def test_the_next_instance_takes_the_application_while_this_one_waits_for_
 
 
 async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, calls, asterisk, evidence):
-    """It ends such a call if its number is suspended, and enters its journal lines."""
+    """The next instance ends such a call if its number is suspended, and enters the call's journal lines."""
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         again = await broken(application, asterisk)
     after = MemoryEvidence()
     next_calls = call_control(sounds, after)
-    next_calls.recall(evidence.calls_in_progress())
+    next_calls.restore(evidence.calls_in_progress())
     next_calls.registry = suspending
     async with attended(next_calls, again) as application:
         await asyncio.sleep(0.02)
@@ -590,7 +592,7 @@ async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, cal
 
 
 async def test_channels_that_enter_while_the_service_leaves_are_released(calls, evidence, monkeypatch):
-    """One of them hung up, which does not delay the others."""
+    """One of the channels hung up; this does not delay the others."""
     monkeypatch.setattr(module, "LEAVES_WITHIN_S", 0.5)
     application, asterisk = AriApplication(calls, no_journal), FakeAsterisk({"1795.3/": 404})
     async with attending(application, asterisk):
@@ -599,7 +601,7 @@ async def test_channels_that_enter_while_the_service_leaves_are_released(calls, 
     asterisk.enter(CALLER, *DECIDE)
     asterisk.enter(CALLED, *OWN)
     asterisk.channels["1.1"] = {"app_name": "Stasis", "app_data": "another,decide,x"}
-    await application.depart(asterisk)
+    await application.leave(asterisk)
     assert asterisk.left
     assert (asterisk.resumed_at(CALLER), asterisk.resumed_at(CALLED)) == ("", "v:none")
     assert asterisk.resumed_at("1.1") is None
@@ -614,7 +616,7 @@ async def test_an_application_that_asterisk_gave_up_is_connected_again(calls, ca
     asterisk = Gone()
     with pytest.raises(AriUnavailable):
         async with asyncio.timeout(60):
-            await AriApplication(calls, no_journal).attend(asterisk)
+            await AriApplication(calls, no_journal).handle_events(asterisk)
     assert asterisk.left
     assert "connecting again" in caplog.text
 
@@ -627,6 +629,6 @@ async def test_leaving_an_asterisk_that_does_not_answer_is_not_an_error(calls, c
     monkeypatch.setattr(module, "LEAVES_WITHIN_S", 0.1)
     refusing, deaf = FakeAsterisk({"applications": 503}), Deaf()
     for asterisk in (refusing, deaf):
-        await AriApplication(calls, no_journal).depart(asterisk)
+        await AriApplication(calls, no_journal).leave(asterisk)
     assert caplog.text.count("calls may still wait for this service") == 2
     assert "Asterisk does not let it go" in caplog.text

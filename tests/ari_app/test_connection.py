@@ -36,7 +36,7 @@ from lab.site import BARE
 
 @asynccontextmanager
 async def listening(connection: AriConnection) -> AsyncIterator[list[events.Event]]:
-    """Context in which the events are read, as the application does: over the WebSocket no answer comes otherwise."""
+    """Context in which the events are read, as by the application. Without that, no answer comes over the WebSocket."""
     told: list[events.Event] = []
 
     async def listen() -> None:
@@ -118,7 +118,7 @@ async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
 
 @pytest.mark.parametrize("times", [1, 3])
 async def test_an_application_that_a_closing_connection_takes_away_is_taken_again(times):
-    """Asterisk 22.10.1 does so when the one connection closes while the other opens."""
+    """Asterisk 22.10.1 takes it away when one connection closes while another one opens."""
     refusals = iter([plainly(status=404, reason="Not Found")] * times)
 
     async def filtered(request: web.Request) -> web.StreamResponse:
@@ -209,7 +209,7 @@ async def test_a_server_that_does_not_say_whether_it_has_let_the_application_go(
 
 
 async def test_what_a_caller_can_lengthen_never_comes_over_the_websocket():
-    """Asterisk builds a message of the WebSocket on the stack of a thread, and dies of a long one."""
+    """Asterisk builds a WebSocket message on the stack of a thread, and a long message crashes it."""
     answers = {
         "/ari/applications/idtone": plainly(text=json.dumps({"channel_ids": ["1795.1"]})),
         "/ari/channels/1795.1": plainly(text=json.dumps({"id": "1795.1", "dialplan": {}, "x": "x" * 2**21})),
@@ -231,7 +231,7 @@ async def test_what_a_caller_can_lengthen_never_comes_over_the_websocket():
 
 @pytest.mark.parametrize("words", [plainly(), plainly(status=500)], ids=["nothing", "an error"])
 async def test_a_channel_that_asterisk_cannot_describe_exists(words):
-    """One octet that is not UTF-8 in what its caller wrote is enough."""
+    """It is enough that one octet of the caller's texts is not UTF-8."""
     async with HostileServer(obediently, {CHANNEL: words}).connected() as connection:
         assert await connection.channel("1795.1") == events.Channel("1795.1", None)
 

@@ -115,7 +115,7 @@ async def real(asterisk: Asterisk, transport: str) -> AsyncIterator[Peer]:
 
 @pytest.fixture(params=["fake", *transports()])
 async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    """A peer whose events are read, as the application does: over the WebSocket no answer comes otherwise."""
+    """A peer whose events are read, as by the application. Without that, no answer comes over the WebSocket."""
     making = faked() if request.param == "fake" else real(request.getfixturevalue("pbx"), request.param)
     async with making as peer:
         listening = asyncio.create_task(peer.listen())
@@ -172,7 +172,7 @@ async def test_a_channel_that_enters_comes_as_an_event_and_waits_until_it_hangs_
 
 
 async def test_after_leaving_no_event_comes_but_requests_still_work(peer):
-    """No channel waits for the application in the real Asterisk then."""
+    """In the real Asterisk, no channel waits for the application at that time."""
     assert not await let_go(peer)
     await peer.ari.leave()
     await until(lambda: let_go(peer), "Asterisk to notice")

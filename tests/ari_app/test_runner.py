@@ -35,7 +35,7 @@ class Attended:
     departed: list[Any] = field(default_factory=list)
     looked_for_suspended: int = 0
 
-    async def attend(self, ari: Any) -> None:
+    async def handle_events(self, ari: Any) -> None:
         self.attended.append(ari)
         ending = self.endings.pop(0) if self.endings else None
         if ending:
@@ -45,7 +45,7 @@ class Attended:
     def end_suspended(self) -> None:
         self.looked_for_suspended += 1
 
-    async def depart(self, ari: Any) -> None:
+    async def leave(self, ari: Any) -> None:
         self.departed.append(ari)
 
 
@@ -180,13 +180,13 @@ async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(c
 
 
 class Replaced(Attended):
-    """Loses its connection to another one so many times."""
+    """An application that loses its connection to another one a given number of times."""
 
     def __init__(self, times: int) -> None:
         super().__init__([])
         self.times = times
 
-    async def attend(self, ari: Any) -> None:
+    async def handle_events(self, ari: Any) -> None:
         self.attended.append(ari)
         if len(self.attended) > self.times:
             await asyncio.Event().wait()
@@ -235,7 +235,7 @@ async def test_while_asterisk_is_down_it_looks_for_suspended_calls_and_can_be_st
 
 
 async def test_a_channel_that_enters_while_the_service_stops_is_released():
-    """It gets no verdict, and Asterisk would let it wait."""
+    """The channel gets no verdict. Without the release, Asterisk would let it wait."""
 
     class Late(FakeAsterisk):
         version = transport = ""

@@ -17,7 +17,7 @@ def test_its_calls_get_these_answers():
     index, now = compile_lines(made), datetime.now(UTC)
     answers = {
         way: {
-            index.presenting(call, now)[0] for call in calls if way != "another's number" or _is_anothers(index, call)
+            index.presentation(call, now)[0] for call in calls if way != "another's number" or _is_anothers(index, call)
         }
         for way, calls in calls_of(made).items()
     }

@@ -73,12 +73,12 @@ def again(control: CallControl, evidence: MemoryEvidence, at: datetime = NOW, **
     """Call control after the service was killed and started again."""
     fields = {"now": lambda: at, "recorded": evidence.knows} | more
     later = made(dict(control.made), evidence, control.policy, **fields)
-    later.recall(evidence.calls_in_progress())
+    later.restore(evidence.calls_in_progress())
     return later
 
 
 def decide(control: CallControl, request: Request = REQUEST, interface: Interface = Interface.ARI) -> Call:
-    """Call of a request that gets a verdict."""
+    """Decide a request that gets a verdict. Returns the call."""
     call = control.decide(request, interface)
     assert call
     return call
@@ -91,7 +91,7 @@ def refuses(control: CallControl, *requests: Request) -> bool:
 
 def enter(control: CallControl, *lines: str) -> None:
     for line in lines:
-        control.journal(read(line))
+        control.record_journal_line(read(line))
 
 
 # -- one decision for one request -------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ OTHER_REQUESTS = [
 
 @pytest.mark.parametrize("first", [REQUEST, replace(REQUEST, number="0312345600", caller=CALLED)])
 def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, first):
-    """Another program requests a decision in advance; the call does not get it."""
+    """Another program requests a decision in advance. The call does not get that decision."""
     call = decide(control, first)
     decision = call.decision
     for other in OTHER_REQUESTS:
@@ -140,7 +140,7 @@ def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, fi
 
 @pytest.mark.parametrize("kind", [StepKind.ENDED, StepKind.INTERRUPTED])
 def test_an_ended_call_is_never_decided_again(control, evidence, kind):
-    """This holds also after a restart; a second call on its channel is decided."""
+    """The same holds after a restart. A second call on the same channel is decided."""
     call = decide(control)
     if kind is StepKind.ENDED:
         enter(control, hook_lines.ended(status="CANCEL"))
@@ -217,7 +217,7 @@ CALLER_ALONE = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset({
 
 @pytest.mark.parametrize("hears", CallerHears)
 def test_the_verdict_on_each_outcome_names_the_file_of_each_party(sounds, evidence, hears):
-    """Under the operator's own Dial() the called party alone hears a sound."""
+    """Under the operator's own Dial(), only the called party hears a sound."""
     first, own = "a" if hears is CallerHears.ANSWERED else "", replace(REQUEST, own_dial=True)
     refusing, reading = Policy(member=MEMBER, refuse_cause=38), Policy(member=MEMBER, unreadable=Unreadable.NOTICE)
     for number, (policy, request, text) in enumerate(
@@ -320,7 +320,7 @@ def test_a_call_that_comes_back_through_the_network_is_recognised_by_all_its_num
 
 
 def test_a_call_comes_back_once_and_within_seconds(sounds, evidence):
-    """A header names any call, at any time and as often as its sender likes."""
+    """A sender can name any call in a header, at any time and as often as it likes."""
     now = [NOW]
     control = made(sounds, evidence, now=lambda: now[0])
     decide(control)
@@ -358,7 +358,7 @@ def test_a_licensed_call_is_heard_and_connected(control, evidence, sounds):
 
 
 def test_an_answer_of_unknown_time_is_never_dated_before_the_decision(control):
-    """A machine under load sends the packets of 440 ms within 100."""
+    """A machine under load sends the packets of a 440 ms sound within 100 ms."""
     record = record_of(control, hook_lines.sounded(at=NOW + timedelta(milliseconds=100), sent=22), HEARD[1])
     assert record.steps[1] == steps.answered(CALL, NOW)
     assert (record.sent, record.anomalies) == (True, ())
@@ -560,7 +560,7 @@ def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(contr
 
 
 def test_calls_in_progress_are_restored(sounds, evidence):
-    """Calls of a version without nonces are not."""
+    """Calls from a version without nonces are not restored."""
     control = made(sounds, evidence, BOTH)
     call = decide(control)
     for other in (replace(EMERGENCY, nonce=OTHER_NONCE), INNER, replace(REQUEST, call_id=id_of(8), nonce="")):
@@ -583,7 +583,7 @@ def test_calls_in_progress_are_restored(sounds, evidence):
 
 
 def test_a_call_continues_after_a_restart(control, evidence):
-    """Its leg is heard if its sound has ended, before the restart too."""
+    """A new leg of the call gets a sound if the call's sound has ended, even before the restart."""
     decide(control)
     assert skip(again(control, MemoryEvidence(steps=list(evidence.steps))), INNER) is Skip.ANNOUNCED
     enter(control, HEARD[0])
@@ -619,7 +619,7 @@ def test_a_call_in_progress_is_interrupted_once_and_one_that_ended_never(control
 
 @pytest.mark.parametrize("number", [LICENSED, f"{LICENSED}x"])
 def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evidence, number):
-    """The settings can let it continue. After a restart, the next service ends it."""
+    """Settings can allow such a call to continue. After a restart, the next service ends the call."""
     control.policy = Policy(member=MEMBER, unreadable=Unreadable.NOTICE)
     other = decide(control, replace(REQUEST, call_id=id_of(7), number="0312345600"))
     emergency = decide(control, EMERGENCY)
@@ -669,7 +669,7 @@ def test_evidence_that_cannot_be_written_is_logged(control, evidence, caplog, er
 async def test_the_wait_for_evidence_is_limited(control, evidence):
     evidence.slow = True
     enter(control, FALLBACK[0])
-    written = control.journal(read(FALLBACK[1]))
+    written = control.record_journal_line(read(FALLBACK[1]))
     began_s = time.monotonic()
     await control.wait_for(written[-1], 0.05)
     assert time.monotonic() - began_s >= 0.05
@@ -733,8 +733,8 @@ def test_only_a_call_with_both_numbers_of_the_canary_is_marked(sounds, evidence)
 
 
 def test_which_calls_a_suspension_ends(sounds, evidence):
-    """It ends calls from its beginning on, and without a registry too; a call that the hook decided, but no emergency
-    call.
+    """A suspension ends calls from its beginning on, also without a registry. It ends calls that the hook decided, but
+    not emergency calls.
     """
     now = [ms(-2000)]
     control = made(sounds, evidence, registry=suspending, now=lambda: now[0])

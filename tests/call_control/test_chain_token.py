@@ -141,9 +141,9 @@ def test_a_token_makes_the_call_announced_and_the_record_names_the_other_call(co
 async def test_a_token_no_longer_counts_when_a_call_with_it_was_connected_and_has_ended(control, evidence):
     forks = [replace(REQUEST, call_id=id_of(number), chain_token=token()) for number in (1, 2, 3)]
     assert not verdict(control, forks[0]).files
-    control.journal(read(hook_lines.ended(id_of(1), status="BUSY")))
+    control.record_journal_line(read(hook_lines.ended(id_of(1), status="BUSY")))
     assert not verdict(control, forks[1]).files  # another leg of the same Dial()
-    control.journal(read(hook_lines.ended(id_of(2))))
+    control.record_journal_line(read(hook_lines.ended(id_of(2))))
     assert verdict(control, forks[2]).files
     assert control.fleet
     assert control.fleet.results == {TokenResult.ACCEPTED: 2, TokenResult.REPEATED: 1}
@@ -163,12 +163,12 @@ async def test_a_token_that_does_not_count_is_logged_without_a_number(control, c
 
 
 def test_a_call_that_comes_back_follows_the_call_itself(control):
-    """Here the end of its sound is known."""
+    """On this node, the end of that call's sound is known."""
     ours = RemoteCall("pbx-2", TO_B.call_id)
     first = verdict(control, TO_B)
     back = replace(REQUEST, number=CALLED, chain_token=token_text(NOW_S, ours, first.chain))
     assert not verdict(control, replace(back, call_id=id_of(2))).files
-    control.journal(read(hook_lines.sounded(TO_B.call_id, sent=22)))
+    control.record_journal_line(read(hook_lines.sounded(TO_B.call_id, sent=22)))
     assert verdict(control, replace(back, call_id=id_of(3))).files
 
 
@@ -200,7 +200,7 @@ def test_each_verdict_with_the_notice_has_room_for_a_token():
 def test_a_restarted_service_knows_where_a_call_came_from(control, sounds, evidence):
     verdict(control, replace(REQUEST, chain_token=token()))
     later = made(sounds, evidence)
-    later.recall(evidence.calls_in_progress())
+    later.restore(evidence.calls_in_progress())
     call = later.find(REQUEST.call_id)
     assert call
     assert (call.chained_from, call.announces) == (CALL, True)

@@ -1,4 +1,4 @@
-"""The fallback file: how it is written, when, and what is known of it."""
+"""The fallback file: its writing, its replacement, and the numbers that are read from it."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ from idtone import dialplan
 from idtone.call_control import fallback_keeper as module
 from idtone.call_control import fallback_text
 from idtone.call_control.fallback_keeper import FallbackKeeper, write_durably
-from idtone.call_control.fallback_text import Usable, remembered, text_for
+from idtone.call_control.fallback_text import UsableNumbers, read_remembered, text_for
 from idtone.core.calls import Suspension
 from idtone.core.decision import Policy, Unlicensed
 from idtone.core.errors import FallbackError
@@ -28,7 +28,7 @@ from lab.call_control.unix_users import (
     shared_folder,
 )
 
-OWN = Usable(all=False, member="m-0001")
+OWN = UsableNumbers(all=False, member="m-0001")
 OWN_PATTERNS = {"813123456xx"}
 
 
@@ -108,12 +108,12 @@ def test_each_registry_replaces_the_previous_one_and_is_written_once(fallback, p
     assert not fallback.update(registry())
     assert not fallback.update(None)
     assert written(path) == before
-    assert remembered(path.parent).suspended.keys() == {"81312345677"}
+    assert read_remembered(path.parent).suspended.keys() == {"81312345677"}
     latest = registry("")
-    assert not fallback.has(latest)
+    assert not fallback.has_suspensions_of(latest)
     assert fallback.update(latest)
-    assert fallback.has(latest)
-    assert remembered(path.parent).suspended == {}
+    assert fallback.has_suspensions_of(latest)
+    assert read_remembered(path.parent).suspended == {}
 
 
 DAMAGES = {
@@ -134,11 +134,11 @@ def test_the_file_on_the_disk_is_looked_at_and_mended(fallback, path, caplog, da
     now = registry()
     fallback.update(now)
     damage(path)
-    assert not fallback.has(now)
-    assert not fallback.is_of(now.origin)
+    assert not fallback.has_suspensions_of(now)
+    assert not fallback.is_made_of(now.origin)
     assert "Asterisk refuses every call" in fallback.trouble
     assert fallback.update(now)
-    assert (fallback.has(now), fallback.trouble) == (True, "")
+    assert (fallback.has_suspensions_of(now), fallback.trouble) == (True, "")
     assert path.read_text() == text_for(now, OWN).text
     assert f"{path} was removed or changed by another program, and is written again" in caplog.messages
 
@@ -150,7 +150,7 @@ def test_a_folder_with_files_is_an_error(fallback, path):
     (path / "mine").touch()
     with pytest.raises(FallbackError, match="Is a directory"):
         fallback.update(registry())
-    assert not fallback.has(None)
+    assert not fallback.has_suspensions_of(None)
 
 
 def test_what_another_program_wrote_of_the_same_registry_stays(fallback, path, tmp_path, caplog):
@@ -160,13 +160,13 @@ def test_what_another_program_wrote_of_the_same_registry_stays(fallback, path, t
     FallbackKeeper(tmp_path, OWN).update(now)
     before = written(path)
     assert not fallback.update(now)
-    assert fallback.has(now)
+    assert fallback.has_suspensions_of(now)
     assert written(path) == before
     assert not caplog.messages
 
 
 def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
-    """The file of the newer one is whole: the older one is put back in place of a damaged file alone."""
+    """The newer registry's file is whole. Only a damaged file is replaced with the older registry's."""
     older, newer = registry("", 7), registry(version=8)
     slow = FallbackKeeper(tmp_path, OWN, lambda: False)
     FallbackKeeper(tmp_path, OWN).update(newer)
@@ -179,7 +179,9 @@ def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
 
 
 def test_nobody_replaces_the_file_between_a_look_and_a_write(tmp_path, path, monkeypatch):
-    """A process that holds the lock for longer delays the file, not for ever: any of Asterisk's group can hold it."""
+    """Any member of Asterisk's group can hold the lock. A process that holds it for long delays the file, but not for
+    ever.
+    """
     older, newer = registry("", 7), registry(version=8)
     written = threading.Thread(target=FallbackKeeper(tmp_path, OWN).update, args=(newer,))
     looked = threading.Event()
@@ -212,7 +214,7 @@ def test_a_failed_write_is_tried_again_with_the_same_registry(tmp_path):
     (tmp_path / "sounds").mkdir()
     fallback.update(now)
     assert fallback.trouble == ""
-    assert remembered(tmp_path / "sounds").suspended.keys() == {"81312345677"}
+    assert read_remembered(tmp_path / "sounds").suspended.keys() == {"81312345677"}
 
 
 def test_the_trouble_is_over_when_the_folder_is_back_with_the_same_file(tmp_path):
@@ -224,7 +226,7 @@ def test_the_trouble_is_over_when_the_folder_is_back_with_the_same_file(tmp_path
         fallback.update(now)
     (tmp_path / "away").rename(tmp_path / "sounds")
     fallback.update(now)
-    assert (fallback.has(now), fallback.trouble) == (True, "")
+    assert (fallback.has_suspensions_of(now), fallback.trouble) == (True, "")
 
 
 def test_what_does_not_fit_of_the_numbers_that_never_originate_is_named(fallback, tmp_path, monkeypatch, caplog):
@@ -234,11 +236,11 @@ never_originates:
   - {number: "0335810110", holder: 見本警察署, since: 2026-03-01T00:00:00Z, reference: R}
 """
     fallback.update(registry("", 7, text))
-    never = remembered(tmp_path).never_originating
+    never = read_remembered(tmp_path).never_originating
     assert (set(never), fallback.trouble) == ({"8131234568x", "81335810110"}, "")
     monkeypatch.setattr(fallback_text, "NEVER_LIMIT", 1)
     fallback.update(registry("", 8, text))
-    assert list(remembered(tmp_path).never_originating) == ["8131234568x"]
+    assert list(read_remembered(tmp_path).never_originating) == ["8131234568x"]
     assert "Asterisk connects calls from those that are left out" in fallback.trouble
     assert fallback.trouble in caplog.text
 
@@ -247,10 +249,10 @@ def test_a_stock_that_needs_too_many_entries_is_left_out_and_named(fallback, tmp
     text = """{member: m-0001, since: 2026-03-01T00:00:00Z, reference: R},
               {numbers: 031234569*, since: 2026-03-01T00:00:00Z, reference: R}"""
     fallback.update(registry(text, 7))
-    assert (list(remembered(tmp_path).suspended), fallback.trouble) == (["813123456xx"], "")
+    assert (list(read_remembered(tmp_path).suspended), fallback.trouble) == (["813123456xx"], "")
     monkeypatch.setattr(fallback_text, "ENTRIES_LIMIT", 0)
     fallback.update(registry(text, 8))
-    assert list(remembered(tmp_path).suspended) == ["8131234569x"]
+    assert list(read_remembered(tmp_path).suspended) == ["8131234569x"]
     assert "Asterisk connects their calls" in fallback.trouble
     assert fallback.trouble in caplog.text
     monkeypatch.undo()
@@ -262,10 +264,10 @@ def test_own_numbers_that_need_too_many_entries_are_left_out_so_that_every_call_
     fallback, tmp_path, monkeypatch, caplog
 ):
     fallback.update(registry(version=7))
-    assert (remembered(tmp_path).own.keys(), fallback.trouble) == (OWN_PATTERNS, "")
+    assert (read_remembered(tmp_path).own.keys(), fallback.trouble) == (OWN_PATTERNS, "")
     monkeypatch.setattr(fallback_text, "ENTRIES_LIMIT", 0)
     fallback.update(registry("", 8))
-    assert remembered(tmp_path).own == {}
+    assert read_remembered(tmp_path).own == {}
     assert "refuses every call" in fallback.trouble
     assert fallback.trouble in caplog.text
 
@@ -286,12 +288,14 @@ NOTICE, REFUSE = Unlicensed.NOTICE, Unlicensed.REFUSE
 )
 def test_the_own_numbers_by_the_policy(tmp_path, policy, own):
     now = registry()
-    fallback = FallbackKeeper(tmp_path, Usable.by(policy, by_line=False))
+    fallback = FallbackKeeper(tmp_path, UsableNumbers.by_policy(policy, by_line=False))
     fallback.update(now)
-    found = remembered(tmp_path).own
+    found = read_remembered(tmp_path).own
     assert (found if found is None else found.keys()) == own
-    assert fallback.is_of(now.origin)
-    assert not FallbackKeeper(tmp_path, Usable(all=False, member="m-8")).is_of(now.origin), "the settings were changed"
+    assert fallback.is_made_of(now.origin)
+    assert not FallbackKeeper(tmp_path, UsableNumbers(all=False, member="m-8")).is_made_of(now.origin), (
+        "the settings were changed"
+    )
 
 
 # -- the operator's own suspensions -----------------------------------------------------------------------------------
@@ -315,20 +319,20 @@ def test_the_operators_own_suspensions_are_in_the_file_with_and_without_a_regist
     fallback.update(now)
     before = path.read_text()
     chosen[0] = stops
-    assert not fallback.has(now)
-    assert not fallback.is_of(now.origin)
+    assert not fallback.has_suspensions_of(now)
+    assert not fallback.is_made_of(now.origin)
     assert fallback.update(now)
-    assert (fallback.has(now), fallback.is_of(now.origin), fallback.trouble) == (True, True, "")
+    assert (fallback.has_suspensions_of(now), fallback.is_made_of(now.origin), fallback.trouble) == (True, True, "")
     stopped = {"81312345601", "81312345602"}
-    assert stopped <= remembered(tmp_path).suspended.keys()
+    assert stopped <= read_remembered(tmp_path).suspended.keys()
     assert not fallback.update(now), "they are there"
 
     write_durably(tmp_path, before)
     assert FallbackKeeper(tmp_path, OWN, stops=lambda: stops).update(None)
-    kept = remembered(tmp_path)
+    kept = read_remembered(tmp_path)
     assert stopped <= kept.suspended.keys()
     write_durably(tmp_path, before)
-    earlier = remembered(tmp_path)
+    earlier = read_remembered(tmp_path)
     assert {**kept.suspended, **earlier.suspended}.keys() == kept.suspended.keys(), "nothing is taken out"
     assert (kept.own, kept.never_originating) == (earlier.own, earlier.never_originating)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from idtone import dialplan
 from idtone.call_control.fallback_keeper import write_durably
-from idtone.call_control.fallback_text import End, end_of, remembered, render
+from idtone.call_control.fallback_text import End, end_of, read_remembered, render
 from idtone.core.calls import Period, Suspension
 from idtone.core.decision import never_originates
 from idtone.core.decision import suspended as stopped_at
@@ -108,10 +108,10 @@ def test_what_is_written_and_read_again_suspends_the_same_numbers_at_the_same_ti
     write_durably(tmp_path, text)
     moments = [other, *(at for _, each in placed for at in (each.since, each.until) if at)]
     for now in moments:
-        found = stopped_at([Number(NumberKind.FIXED, f"+{number}")], None, now, remembered(tmp_path))
+        found = stopped_at([Number(NumberKind.FIXED, f"+{number}")], None, now, read_remembered(tmp_path))
         expected = any(number in span and each.in_force(now) for span, each in placed)
         assert bool(found) == expected
-        assert remembered(tmp_path).may_use([Number(NumberKind.FIXED, f"+{number}")], now) == expected
+        assert read_remembered(tmp_path).may_use([Number(NumberKind.FIXED, f"+{number}")], now) == expected
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_what_is_written_and_read_again_suspends_the_same_numbers_at_the_same_ti
 def test_a_file_that_is_not_whole_is_an_error_with_its_remedy(tmp_path, text):
     (tmp_path / dialplan.FALLBACK_FILE).write_text(text)
     with pytest.raises(FallbackError, match="make the registry available"):
-        remembered(tmp_path)
+        read_remembered(tmp_path)
 
 
 def test_numbers_that_never_originate_are_in_sections_by_their_last_digits():
@@ -152,7 +152,7 @@ def test_what_never_originates_is_remembered_apart_from_suspensions(tmp_path, li
     )
     asked = [Number(NumberKind.FIXED, f"+{number}")]
     for now in [other, *(at for _, each in placed for at in (each.since, each.until) if at)]:
-        known = remembered(tmp_path)
+        known = read_remembered(tmp_path)
         assert never_originates(asked, None, now, known) == any(
             number in span and each.in_force(now) for span, each in placed
         )

@@ -1,4 +1,4 @@
-"""A process that keeps the journal's files open: it keeps no line on the disk, and costs no descriptor for long."""
+"""A process that keeps the journal's files open: no line stays on the disk, and descriptors are soon released."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from lab.call_control.unix_users import (
 from lab.nightly_tests import rest_at_night
 
 HOLDING = 'echo holds; while :; do exec {held}>>"$1" || :; sleep 0.05; done'
-"""Program of bash, as any user may run it, which opens the journal's file again and again and closes none."""
+"""A bash program that opens the journal's file again and again and never closes it. Any user could run it."""
 
 
 @contextmanager

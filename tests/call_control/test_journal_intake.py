@@ -62,7 +62,7 @@ class Service:
             now=lambda: self.now,
             recorded=self.evidence.knows,
         )
-        self.control.recall(self.evidence.calls_in_progress())
+        self.control.restore(self.evidence.calls_in_progress())
         self.entry = JournalIntake(self.control, self.times, self.refused.extend, self.evidence.restored)
 
     def again(self, gap_s: float = 1.0) -> None:
@@ -152,7 +152,7 @@ async def test_a_call_that_the_hook_decided(service, now_s, gap_s, at_s):
 
 @pytest.mark.parametrize("talked_s", [0, 31, 1800, 6 * 86_400])
 async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service, talked_s):
-    """Its line has the time of its request, long before the end of the call."""
+    """The line has the time of the request, long before the end of the call."""
     service.now = after(talked_s + 5)
     service.enter(*emergency(after(1), service.now, talked_s))
     assert service.kinds() == ["fallback", "connected", "ended"]
@@ -163,7 +163,7 @@ async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service, tal
 
 
 async def test_lines_that_are_read_again_after_a_kill_are_entered_once(service):
-    """Any number of steps may be on the disk already; those of calls that have ended are ignored without refusal."""
+    """Any number of steps may be on the disk already. Lines of ended calls are ignored, but not refused."""
     decides(service, id_of(2))
     service.now = after(9)
     service.enter(*heard(id_of(2)), *fallback())
@@ -211,7 +211,9 @@ async def test_rejected_calls_are_logged_once_for_all(service, caplog):
 
 
 async def test_a_line_without_the_nonce_of_the_call_changes_nothing(service, caplog):
-    """Another program tries to have a connected call recorded as refused; also after a restart of the service."""
+    """Another program tries to get a connected call recorded as refused. This fails after a restart of the service,
+    too.
+    """
     foreign = (
         hook_lines.ended(nonce=OTHER_NONCE, status="REFUSED", cause=21, reason="number-suspended", talked_ms=""),
         hook_lines.decided(
@@ -411,7 +413,9 @@ async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service):
 
 
 async def test_the_next_instance_enters_the_report_of_a_call_that_has_ended(service):
-    """It enters it once, however often it is read; none whose nonce differs, and none for a call of this instance."""
+    """The next instance enters the report once, even if it reads it again. It refuses a report with another nonce, or
+    for a call of its own.
+    """
     decides(service)
     service.enter(*heard())
     service.again(gap_s=0.05)
@@ -449,7 +453,7 @@ async def test_a_report_at_another_time_than_its_calls_confirms_nothing(service,
 
 
 async def test_a_report_that_was_read_before_confirms_nothing(service):
-    """All lines of that time were read before: another program writes this one."""
+    """All lines of that time were read before, so another program must have written this one."""
     decides(service)
     service.enter(*heard())
     service.now = after(3600)

@@ -44,7 +44,7 @@ def entered() -> Entered:
 
 @pytest.fixture
 def unpolled(monkeypatch) -> None:
-    """Set the poll so far apart that, without inotify, the next read would come after a minute."""
+    """Set a poll interval of a minute, so that only inotify can cause an earlier read."""
     monkeypatch.setattr(module, "POLL_S", 60.0)
 
 
@@ -137,7 +137,7 @@ def test_a_file_with_lines_is_replaced_by_an_empty_one(folder):
     for text in ("a\n", "b\n"):
         write(folder, text)
         folder.replace()
-    assert [path.read_text() for path in folder.taken()] == ["a\n", "b\n"]
+    assert [path.read_text() for path in folder.closed_files()] == ["a\n", "b\n"]
     assert folder.path.read_text() == ""
 
 
@@ -161,7 +161,7 @@ def test_a_replacement_that_failed_or_was_killed_half_way_is_completed(folder, m
     write(folder, "b\n")
     folder.make()
     folder.replace()
-    assert [path.read_text() for path in folder.taken()] == ["a\nb\n"]
+    assert [path.read_text() for path in folder.closed_files()] == ["a\nb\n"]
     assert [path.name for path in folder.directory.iterdir() if path.name.startswith(".")] == []
 
 
@@ -185,7 +185,7 @@ def test_instances_that_replace_it_at_once_lose_nothing(folder):
     over.set()
     for thread in threads:
         thread.join()
-    text = "".join(path.read_text() for path in (*folder.taken(), folder.path))
+    text = "".join(path.read_text() for path in (*folder.closed_files(), folder.path))
     assert text == "".join(names)
 
 
@@ -229,7 +229,7 @@ def test_if_the_kernel_cannot_say_a_file_is_quiet_after_some_time(folder):
 def test_refused_lines_are_kept_up_to_a_limit(folder, monkeypatch):
     monkeypatch.setattr(module, "MOST_REFUSED_BYTES", 100)
     for _ in range(50):
-        folder.refuse(["decided,0", "x"])
+        folder.keep_refused(["decided,0", "x"])
     refused = folder.directory / "refused"
     assert refused.read_text() == "decided,0\nx\n" * 9
     assert mode(refused) == 0o600
@@ -239,7 +239,7 @@ def test_refused_lines_are_kept_up_to_a_limit(folder, monkeypatch):
 
 
 async def test_existing_and_new_lines_are_read(folder, entered):
-    """Files that were taken before the one that the hook writes to."""
+    """Closed files come before the one that the hook writes to."""
     for text in ("a\n", "b\n"):
         write(folder, text)
         folder.replace()
@@ -456,7 +456,7 @@ async def test_a_large_file_is_replaced_at_once(folder, entered, monkeypatch):
 
 
 async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder, quickly):
-    """A last line without its end is entered before; the disk was full."""
+    """A last line without its end is entered too: the disk was full."""
     entered = Entered(on_disk=False)
     async with entered.following(folder):
         write(folder, "a\nb")
@@ -464,7 +464,7 @@ async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder, quickly):
         entered.late[0].set_result(None)
         await until(lambda: len(entered.late) == 2)
         await entered.looks()
-        assert [path.read_text() for path in folder.taken()] == ["a\nb"]
+        assert [path.read_text() for path in folder.closed_files()] == ["a\nb"]
         entered.late[1].set_result(None)
         await until(lambda: is_cleared(folder))
     assert entered.lines == ["a", "b"]
@@ -476,7 +476,7 @@ async def test_a_file_stays_while_a_full_disk_keeps_evidence_in_memory(folder, q
         write(folder, "a\n")
         await until(lambda: taken(folder))
         await entered.looks()
-        assert [path.read_text() for path in folder.taken()] == ["a\n"]
+        assert [path.read_text() for path in folder.closed_files()] == ["a\n"]
         entered.all_written = True
         await until(lambda: is_cleared(folder))
 
@@ -556,17 +556,17 @@ async def test_a_reader_takes_over_from_another_without_a_gap(folder, quickly):
 
 async def test_a_file_that_another_reader_removed_meanwhile_is_no_error(folder, entered, monkeypatch):
     write(folder, "a\n")
-    there = JournalFolder.taken
-    monkeypatch.setattr(JournalFolder, "taken", lambda self: [*there(self), self.directory / "taken-gone"])
+    there = JournalFolder.closed_files
+    monkeypatch.setattr(JournalFolder, "closed_files", lambda self: [*there(self), self.directory / "taken-gone"])
     async with entered.following(folder):
         assert entered.lines == ["a"]
 
 
 async def test_files_that_another_reader_replaces_meanwhile_are_read_in_order(folder, entered, quickly, monkeypatch):
-    listed = JournalFolder.taken
+    listed = JournalFolder.closed_files
     lines = ["a"]
 
-    def taken(self: JournalFolder) -> list[Path]:
+    def closed_files(self: JournalFolder) -> list[Path]:
         """List the files; then the other reader replaces the hook's file twice."""
         files = listed(self)
         for line in ("b", "c") if len(lines) < 3 else ():
@@ -576,7 +576,7 @@ async def test_files_that_another_reader_replaces_meanwhile_are_read_in_order(fo
         return files
 
     write(folder, "a\n")
-    monkeypatch.setattr(JournalFolder, "taken", taken)
+    monkeypatch.setattr(JournalFolder, "closed_files", closed_files)
     async with entered.following(folder):
         await until(lambda: is_cleared(folder))
     assert entered.lines == lines == ["a", "b", "c"]
@@ -610,7 +610,7 @@ def take_away(folder: JournalFolder, something_comes_in_the_way: bool) -> None:
 
 
 async def test_a_folder_that_cannot_be_used_is_logged_once_and_made_again(folder, entered, quickly, caplog):
-    """The fault comes at the start, while the journal is read, and after it was deleted."""
+    """The folder is unusable at the start, while the journal is read, and after the journal was deleted."""
     shutil.rmtree(folder.directory)
     folder.directory.write_text("in the way")
     async with following(entered.reader(folder)):
@@ -653,7 +653,7 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered,
 
 
 async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeypatch):
-    """A disk with errors: the first part was read, and the next one cannot be."""
+    """A disk with errors: the first part can be read, and the next part cannot."""
     lines = [f"{number:04}" for number in range(PART // 4)]  # more than one part
     write(folder, "".join(f"{line}\n" for line in lines))
     read = os.read
@@ -675,7 +675,7 @@ async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeyp
 
 
 async def test_the_time_is_saved_up_to_which_all_evidence_is_on_the_disk(folder, entered, quickly):
-    """After a kill they are read again. They would be refused if the saved time were later than theirs."""
+    """After a kill, later lines are read again. They would be refused if the saved time were later than their own."""
     assert folder.read_until() == 0
     began_s = time.time()
     async with entered.following(folder):

@@ -90,8 +90,8 @@ async def live(
 ) -> None:
     """Run a service that follows the journal until all lines are entered, or until it is killed."""
     control = CallControl(registry, Policy(member=MEMBER), sounds, evidence, sounds, recorded=evidence.knows)
-    control.recall(evidence.calls_in_progress())
-    entry = JournalIntake(control, evidence.times, folder.refuse, evidence.restored)
+    control.restore(evidence.calls_in_progress())
+    entry = JournalIntake(control, evidence.times, folder.keep_refused, evidence.restored)
     reader = JournalReader(folder, entry.enter, lambda: True, entry.set_gap_s)
 
     async def commit() -> None:

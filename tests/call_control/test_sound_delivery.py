@@ -1,4 +1,4 @@
-"""The facts that are known of a sound. The tables follow the table in `call_control/sound_delivery.py` row by row."""
+"""The delivery of a sound. The tables follow the table in `call_control/sound_delivery.py` row by row."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **
 
 
 def test_the_words_of_the_record_do_not_change():
-    """Ledgers hold them, and are searched for the first one."""
+    """Ledgers contain these words, and searches look for the first one."""
     assert [*KnownBy] == [SENT_BY, "time", "playback", "dial"]
     assert SENT_BY == "packets"
 

@@ -1,4 +1,4 @@
-"""The state of the file that Asterisk played, known from looking at it before and afterwards."""
+"""The content of the file that Asterisk played, by its state before and after the playback."""
 
 import os
 import shutil

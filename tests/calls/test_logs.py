@@ -33,8 +33,8 @@ TEXT = re.compile(r"[-0-9]{10} [:0-9]{8}\.[0-9]{3}[+-][0-9:]{5} (debug|info|warn
 WITH_SOCKET = """
 import sys
 from pathlib import Path
-from idtone.core import logs
-logs.JOURNALD = Path(sys.argv.pop(1))
+from idtone.core import log_output
+log_output.JOURNALD = Path(sys.argv.pop(1))
 from idtone.cli import main
 main()
 """

@@ -17,8 +17,8 @@ from idtone.console.access.cookies import KNOWN_BROWSER, SESSION
 from idtone.console.access.passwords import hashed
 from idtone.console.access.rights import Role
 from idtone.core.errors import DocumentError
-from idtone.core.http import connections as connections
-from idtone.core.http.connections import MOST, Connections
+from idtone.core.http import connection_limits
+from idtone.core.http.connection_limits import MOST, ConnectionLimits
 from idtone.core.http.request_limits import STREAMS_OF_SESSION, Rate, RequestLimits
 from lab.console.raw_requests import answered, get, host_of
 from lab.console.site import HASHED, PASSWORD, Site, running
@@ -230,7 +230,7 @@ SLOW = {
 @pytest.mark.parametrize("what", SLOW)
 async def test_a_slow_client_is_cut_off(site, what, monkeypatch):
     for name, value in (("HEAD_WITHIN_S", 1.0), ("IDLE_S", 1.0), ("BODY_EVERY_S", 1.0)):
-        monkeypatch.setattr(connections, name, value)
+        monkeypatch.setattr(connection_limits, name, value)
     reader, writer = await asyncio.open_connection(*host_of(site))
     host = site.address.removeprefix("http://").encode()
     writer.write(SLOW[what].replace(b"{host}", host))
@@ -246,7 +246,7 @@ async def test_a_slow_client_is_cut_off(site, what, monkeypatch):
 
 async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch):
     """A protocol that answers without end, to a client that does not read."""
-    monkeypatch.setattr(connections, "TAKES_WITHIN_S", 0.5)
+    monkeypatch.setattr(connection_limits, "TAKES_WITHIN_S", 0.5)
 
     class Endless(asyncio.Protocol):
         lost = False
@@ -263,7 +263,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch):
         made.append(Endless())
         return made[-1]
 
-    all_of_them = Connections()
+    all_of_them = ConnectionLimits()
     listening = await asyncio.get_running_loop().create_server(all_of_them.guarded(make), "127.0.0.1", 0)
     _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname(), limit=1000)
     await until(lambda: made and made[0].lost and not len(all_of_them), "the client to be cut off")

@@ -21,7 +21,7 @@ from idtone.console.operator.call_query import CallQuery
 from idtone.console.page import Visit
 from idtone.core.calls import Decision, Outcome, Party, Reason
 from idtone.core.errors import LedgerError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.numbers import parse
 from idtone.core.settings.settings import Settings
 from idtone.ledger.commands.proofs import prove

@@ -22,7 +22,7 @@ from idtone.console.public import packs
 from idtone.console.threads import Reads, Threads
 from idtone.console.turns import RequestingParty, party_of
 from idtone.core.errors import LedgerError
-from idtone.core.http import connections as http_connections
+from idtone.core.http import connection_limits
 from idtone.core.http.request_limits import STREAMS_OF_USER, WITHOUT_SESSION_OF_NETWORK
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from lab.console.held_reads import Held, held_pack, held_part, held_password, held_search
@@ -200,7 +200,7 @@ async def test_strangers_packs_delay_nothing_of_the_office_and_end_when_they_hav
 
 async def test_a_body_has_its_time_however_evenly_it_comes(public: Site, monkeypatch):
     for name, value in (("BODY_WITHIN_S", 0.3), ("BODY_EVERY_S", 0.1), ("BODY_AT_LEAST", 0)):
-        monkeypatch.setattr(http_connections, name, value)
+        monkeypatch.setattr(connection_limits, name, value)
     async with senders(public, begun(public, "/public/pack", "multipart/form-data; boundary=x", PART), 1) as (slow,):
         with suppress(ConnectionError):
             assert await asyncio.wait_for(slow.read(), 20) == b"", "it is cut"

@@ -30,7 +30,7 @@ from idtone.operations.doctor.findings import TOPICS, State, bad, good, warning
 from idtone.registry.expiries import ExpiryKind, expiries
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
-from idtone.service.suspension_confirmations import confirmed
+from idtone.service.suspension_confirmations import read_confirmed
 from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
 from idtone.tones.profile_library import load_library
 from lab.confirming_node import Node, with_stops
@@ -339,9 +339,9 @@ def test_bars_stand_on_each_other():
 def test_confirmed_suspensions_stand_out_from_the_others(tmp_path):
     node = Node(tmp_path)
     ledger = tmp_path / "ledger.sqlite3"
-    assert confirmed(ledger).at is None
+    assert read_confirmed(ledger).at is None
     node.confirming._keep(1, with_stops(1).signed, NOW)
-    told = confirmed(ledger)
+    told = read_confirmed(ledger)
     assert told.waiting == 1
     assert told.at is not None
     entries = with_stops(1, 2).signed.suspensions.suspensions

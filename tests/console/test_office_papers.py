@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN, last_day
+from idtone.core.japan_time import JAPAN, last_day
 from idtone.core.paper.content import Paper
 from idtone.office.authority.history import Action, HistoryEntry, ReviewResult
 from idtone.office.authority.workspace import Workspace

@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from idtone.call_control.fallback_text import remembered
+from idtone.call_control.fallback_text import read_remembered
 from idtone.console import number_search_limit
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Administered, change_users
@@ -55,7 +55,7 @@ def states(settings):
 
 
 def stopped(settings) -> bool:
-    found = remembered(settings.sounds.directory)
+    found = read_remembered(settings.sounds.directory)
     return found is not None and E164 in set(found.suspended)
 
 

@@ -80,14 +80,14 @@ def test_every_command_has_help(words):
 
 
 def test_the_program_of_a_node_is_small():
-    """The needs of an evidence officer, a fleet or an office are in programs of their own."""
+    """Evidence officers, fleets and offices have their own programs."""
     leaves = [words for words, command in SHOWN.items() if words[0] == "idtone" and not hasattr(command, "commands")]
     groups = [words for words, command in SHOWN.items() if getattr(command, "invoke_without_command", False)]
     assert len(leaves) + len(groups) <= 40
 
 
 def test_until_names_a_last_day_wherever_the_office_asks_for_one():
-    """A day too few, or too many, in an office of days."""
+    """An office counts in days, so one day too few or too many would matter."""
     said = {
         " ".join(words): parameter.help
         for words, command in SHOWN.items()

@@ -174,7 +174,7 @@ def test_a_table_and_standard_error_without_a_reader_change_nothing(unread):
 
 @rest_in_breadth(("before", "read", "code"), [("", False, 0), ("", True, 1), ("print('x', flush=True)", False, 0)])
 def test_a_closed_pipe_is_noticed_without_writing(unread, before, read, code):
-    body = f"{before}\n    command_line.sys.exit(standard_streams.is_read(0))"
+    body = f"{before}\n    command_line.sys.exit(standard_streams.reader_is_open(0))"
     assert program(body, **({} if read else {"stdout": unread})).returncode == code
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from idtone.core.persons import AccountKnownBy, Person, act_for, acting_person
+from idtone.core.persons import AccountKnownBy, Person, acting_person, set_console_user
 
 NOBODY = str(2**32 - 1)
 
@@ -35,11 +35,11 @@ def test_an_account_without_a_name_is_shown_by_its_number():
 
 
 async def test_the_console_acts_for_its_user_also_in_threads():
-    act_for("sato")
+    set_console_user("sato")
     person = await asyncio.to_thread(acting_person)
     assert person == Person(os.getuid(), "sato", AccountKnownBy.CONSOLE)
     assert str(person) == f"sato (uid {os.getuid()}, by console)"
-    act_for(None)
+    set_console_user(None)
     assert (await asyncio.to_thread(acting_person)).known_by is not AccountKnownBy.CONSOLE
 
 

@@ -16,7 +16,7 @@ from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again, pr
 
 @pytest.fixture
 def as_before() -> Iterator[None]:
-    """An interpreter as it starts: phones of other tests may have changed this one, because they run in it too."""
+    """An interpreter as it starts. Phones of other tests run in this process and may have changed it."""
     switch_s = sys.getswitchinterval()
     sys.setswitchinterval(0.005)
     yield

@@ -92,7 +92,7 @@ def test_the_files_of_the_folder_lie_on_the_file_in_their_order(tmp_path):
 
 
 def test_a_nodes_name_comes_from_its_ledger(tmp_path):
-    """The host may get another name, and the evidence is signed by the old one all the same."""
+    """Even if the host gets another name, the evidence is signed under the old name."""
     config, url = tmp_path / "idtone.yaml", f"sqlite:///{tmp_path}/l.sqlite3"
     config.write_text(f"ledger: {{url: '{url}', key_file: {tmp_path}/key}}\n")
     ledger = load_settings(config, {}).ledger
@@ -167,7 +167,7 @@ def test_a_fault_of_the_environment_names_the_variable(tmp_path):
 
 
 def test_other_servers_without_a_postgresql_of_its_own_are_refused_where_they_are_named(tmp_path):
-    """The fault appears only in all files and the environment together."""
+    """Only all files and the environment together show the fault."""
     path, above = tmp_path / "idtone.yaml", tmp_path / "idtone.d" / "fleet.yaml"
     above.parent.mkdir()
     named = "ledger:\n  others: [postgresql://idtone@db-2.example/idtone]\n"

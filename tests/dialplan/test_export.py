@@ -117,7 +117,7 @@ def test_an_older_export_is_replaced_and_only_the_owner_and_group_can_read_the_f
 
 
 def test_a_folder_that_cannot_be_used_is_one_clear_error(tmp_path):
-    """It makes no folder."""
+    """The export makes no folder."""
     (tmp_path / "file").write_text("in the way")
     for place, error, remedy in (
         ("etc/asterisk", "no such folder", "name the folder"),
@@ -369,8 +369,8 @@ class Patterns:
 
 
 def patterns_of(*trunks: str) -> Patterns:
-    asking = dialplan.Asking("ari", "", "", 1, "shed", emergency_trunks=trunks)
-    alone = dialplan.Alone("notice", CALL_REJECTED, "called", "called", answer_first=False)
+    asking = dialplan.RequestParameters("ari", "", "", 1, "shed", emergency_trunks=trunks)
+    alone = dialplan.FallbackParameters("notice", CALL_REJECTED, "called", "called", answer_first=False)
     return Patterns(dialplan.hook(Path("/sounds"), Path("/journal"), dialplan.Notice("", 1), asking, alone).text)
 
 
@@ -480,7 +480,7 @@ def test_the_words_for_a_withheld_number_and_the_digits_of_other_scripts_are_tho
         assert ANY.matches(re.escape("${IDTONE_TEXT})}?decided"), word), word
     for number in ("0312345678", "110", "x", "anonymous1", "pp"):
         assert not ANY.matches(re.escape("${IDTONE_TEXT})}?decided"), number), number
-    digits = re.compile(expressions.other_digits())
+    digits = re.compile(expressions.other_digits_pattern())
     assert not [code for code in range(expressions._SCRIPTS_END, sys.maxunicode + 1) if chr(code).isdigit()]
     for character in map(chr, range(0x80, 0x30000)):
         if character.isdecimal() and not 0xD800 <= ord(character) < 0xE000:

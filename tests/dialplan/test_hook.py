@@ -375,7 +375,9 @@ LATER = datetime(2120, 1, 1, tzinfo=UTC)
     ids=["own", "by a pattern", "ported to it", "ported to it later", "ported away", "a neighbour", "none", "any"],
 )
 def test_every_spelling_of_a_number_that_is_not_the_node_s_own_is_refused(hooked, context, own, of_own, of_others):
-    """Both directions: the hook does not look at it. The hook reads a number as above, whatever it compares it with."""
+    """The result is the same for both directions. The hook reads the number as above, for each list that it compares it
+    with.
+    """
     write_durably(hooked.asterisk.sounds, render([], own))
     try:
         found = dict(zip(FORMS[context], results(hooked.asterisk, context), strict=True))
@@ -390,7 +392,7 @@ def test_every_spelling_of_a_number_that_is_not_the_node_s_own_is_refused(hooked
 
 
 def test_a_fallback_file_without_the_own_numbers_refuses_every_call(hooked):
-    """An older version wrote such a file; and a file that is not complete says nothing of the own numbers."""
+    """An older version wrote such a file. An incomplete file has no information about the node's own numbers either."""
     whole = render([], [OWN_SPAN])
     for text, expected in (
         (whole.partition("[own]")[0] + whole[whole.index("[end]") :], "REFUSED number-unknown fallback"),
@@ -502,7 +504,7 @@ def test_a_line_that_a_hangup_left_is_written_whatever_the_channel_is_called(hoo
 
 
 def test_no_direction_and_no_foreign_extension_changes_a_verdict(hooked):
-    """Each is text from outside in a condition of the hook."""
+    """Both are texts from outside that the hook uses in a condition."""
     refused = "REFUSED number-suspended verdict"
     assert hooked.results("returns") == [
         refused if extension == REFUSAL else NOT_REFUSED for extension, _ in VERDICT_CALLS

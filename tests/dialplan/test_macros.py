@@ -5,7 +5,7 @@ from importlib import resources
 import pytest
 
 from idtone.dialplan import HOOK_FILE, Verdict
-from idtone.dialplan.macros import AROUND, TEXTS, VERDICT, expanded
+from idtone.dialplan.macros import AROUND, TEXTS, VERDICT, expand
 
 SOURCE = (resources.files("idtone.dialplan") / HOOK_FILE).read_text("utf-8")
 
@@ -25,12 +25,12 @@ SOURCE = (resources.files("idtone.dialplan") / HOOK_FILE).read_text("utf-8")
     ],
 )
 def test_what_a_macro_becomes(source, text):
-    assert expanded(source) == text
+    assert expand(source) == text
 
 
 def test_an_argument_ends():
     with pytest.raises(ValueError, match="no closing brace"):
-        expanded("@dial{${x}")
+        expand("@dial{${x}")
 
 
 def test_each_macro_is_used():

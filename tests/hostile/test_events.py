@@ -129,7 +129,7 @@ class Told:
 
     async def hear(self, told: Sequence[Any]) -> None:
         """Hear the conversation; then an honest call, which must be answered."""
-        attending = asyncio.create_task(self.application.attend(self.asterisk))
+        attending = asyncio.create_task(self.application.handle_events(self.asterisk))
         await settle()
         for message in told:
             event = events.read(json.dumps(message))

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from idtone.core.errors import LedgerError, UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import load_settings
 from idtone.ledger.commands import disclosures as commands

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from idtone.call_control.fallback_text import remembered
+from idtone.call_control.fallback_text import read_remembered
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.persons import Person
 from idtone.core.settings.settings import load_settings
@@ -54,7 +54,7 @@ def be(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
 
 
 def stopped(config: Path) -> set[str]:
-    return set(remembered(load_settings(config, {}).sounds.directory).suspended)
+    return set(read_remembered(load_settings(config, {}).sounds.directory).suspended)
 
 
 def acts(config: Path) -> list[object]:

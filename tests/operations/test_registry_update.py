@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from idtone.call_control.fallback_keeper import FallbackKeeper
-from idtone.call_control.fallback_text import End, Usable, end_of, remembered
+from idtone.call_control.fallback_text import End, UsableNumbers, end_of, read_remembered
 from idtone.core.errors import TrustError
 from idtone.dialplan import FALLBACK_FILE
 from idtone.registry.sources import SignedSource
@@ -66,7 +66,7 @@ def test_an_unsigned_registry(tmp_path, sounds):
     config = settings(tmp_path, sounds, registry, "unsigned")
     told = terminal.told("registry", "update", "-c", config)
     assert (told["trust"], told["version"], told["fallback"]) == ("unsigned", 42, "written")
-    assert STOPPED_NUMBER in remembered(sounds).suspended
+    assert STOPPED_NUMBER in read_remembered(sounds).suspended
     assert terminal.told("registry", "update", "-c", config)["fallback"] == "current"
     before = written(sounds)
     registry.write_text("registry: {")
@@ -90,7 +90,7 @@ def test_a_signed_registry(config, sounds, association):
     association.write(suspensions=STOPPED)
     association.publish()
     quietly(config)
-    assert remembered(sounds).suspended.keys() == {STOPPED_NUMBER}
+    assert read_remembered(sounds).suspended.keys() == {STOPPED_NUMBER}
 
 
 def test_nothing_is_read_or_written_while_nothing_has_changed(config, sounds, monkeypatch):
@@ -131,7 +131,7 @@ def test_a_file_that_is_lost_is_made_of_the_cache_while_the_source_is_unreachabl
     (sounds / FALLBACK_FILE).unlink()
     association.repository.rename(association.repository.with_name("away"))
     assert "cannot be read" in terminal.error("registry", "update", "--quiet", "-c", config)
-    assert remembered(sounds).suspended.keys() == {STOPPED_NUMBER, "81312345601"}
+    assert read_remembered(sounds).suspended.keys() == {STOPPED_NUMBER, "81312345601"}
     before = written(sounds)
     terminal.error("registry", "update", "--quiet", "-c", config)
     assert written(sounds) == before
@@ -202,7 +202,7 @@ def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config,
 
     def serve() -> None:
         source = SignedSource(PublicationClient(machine.trust, machine.source, machine.cache), 0.0)
-        fallback = FallbackKeeper(sounds, Usable(all=False, member=None), source.is_latest)
+        fallback = FallbackKeeper(sounds, UsableNumbers(all=False, member=None), source.is_latest)
         while not over.is_set():
             source.refresh()
             fallback.update(source.current)
@@ -235,7 +235,7 @@ def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config,
             association.write(suspensions=f"issued: 2026-11-02T00:00:00+09:00\nsuspensions:\n{entries}")
             association.publish()
             while known < count and not over.is_set():
-                found = len(remembered(sounds).suspended)
+                found = len(read_remembered(sounds).suspended)
                 assert found >= known
                 known = found
     finally:
@@ -251,12 +251,12 @@ def test_a_service_that_starts_finds_the_generation_that_another_program_has_jus
     machine = Machine(association, tmp_path)
     machine.take()
     repository = machine.repository()
-    kept = repository.kept()
+    kept = repository.last_good()
     association.write(suspensions=STOPPED)
     association.publish()
     machine.take()
     looks = iter([kept])
-    repository.kept = lambda: next(looks, None) or machine.repository().kept()
+    repository.last_good = lambda: next(looks, None) or machine.repository().last_good()
     with pytest.raises(TrustError):
         kept.read("suspensions.yaml")
     association.repository.rename(association.repository.with_name("away"))

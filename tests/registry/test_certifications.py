@@ -14,8 +14,8 @@ from idtone.registry.compiled_registry import compiled, unpack
 from idtone.registry.expiries import ExpiryKind, certification_ends, expiries
 from idtone.registry.expiry_warning import ExpiryWarning
 from idtone.registry.index import RegistryIndex
+from idtone.registry.registry_report import link_words, member_lines, member_report, number_report
 from idtone.registry.sources import parse_document
-from idtone.registry.summary import link_words, member_lines, member_report, number_report
 from lab.registry.compiled_file import octets_of
 from lab.registry.examples import GOOD, faults_of
 
@@ -62,7 +62,7 @@ def day(text: str) -> datetime:
     "form", [compiled, lambda document: unpack(octets_of(compiled(document)))], ids=["read", "packed"]
 )
 def test_a_lapse_gives_chain_unchecked(number, lapses, form):
-    """It is so from the first of the recorded ends on; a chain has those of all its members and links."""
+    """The reason counts from the earliest recorded end on. For a chain, the ends of all its members and links count."""
     index = RegistryIndex(DOCUMENT)
     index._compiled = form(DOCUMENT)
     call = ForwardedCall("c-1", Direction.INCOMING, number, WITHHELD, parse("09012345678"))

@@ -8,7 +8,7 @@ import pytest
 from idtone.core.calls import Direction, Licence, LicenceStatus
 from idtone.registry.expiry_warning import ExpiryWarning
 from idtone.registry.index import RegistryIndex
-from idtone.registry.licence_lapses import LicenceLapse, lapses, named, over_and_soon, remedies
+from idtone.registry.licence_lapses import LicenceLapse, lapse_words, lapses, over_and_soon, remedies
 from idtone.registry.sources import parse_document
 from lab.registry.examples import GOOD
 
@@ -87,7 +87,7 @@ def test_when_calls_are_without_a_licence(held, incoming, outgoing):
     ],
 )
 def test_what_has_lapsed_and_what_lapses_within_30_days(at, over, soon):
-    assert tuple(map(named, over_and_soon([LicenceLapse(Direction.INCOMING, day(at), "a")], NOW))) == (over, soon)
+    assert tuple(map(lapse_words, over_and_soon([LicenceLapse(Direction.INCOMING, day(at), "a")], NOW))) == (over, soon)
 
 
 def test_what_to_do_depends_on_whether_the_next_one_is_suspended():

@@ -141,12 +141,12 @@ def test_a_machine_without_a_list_says_so_and_stays_usable(association, machine,
     assert source.refresh()
     assert source.current.never_originates(BANK)
     assert "1 entries of numbers that never originate" in caplog.text
-    assert from_published("x", machine.repository().kept()).index().never_originates(BANK)
+    assert from_published("x", machine.repository().last_good()).index().never_originates(BANK)
     assert from_folder(association.folder).index().never_originates(BANK)
 
 
 def test_a_repository_that_has_not_the_role_is_usable(association, machine):
-    """Another program may have made it."""
+    """Another program may have made the repository."""
 
     def without(targets: dict) -> None:
         roles = targets["delegations"]["roles"]

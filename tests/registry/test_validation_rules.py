@@ -90,7 +90,7 @@ HOSTILE = {
     "huge id": spoiled("id: m-0001", "id: " + "m" * 300_000),
     "huge tone": spoiled("tone: sample", "tone: " + "s" * 300_000),
 }
-"""Texts that the reader of YAML lets through; the rest is in tests/core/test_documents.py."""
+"""Texts that the reader of YAML lets through; the rest is in tests/core/test_yaml_documents.py."""
 
 
 @pytest.mark.parametrize("name", HOSTILE)

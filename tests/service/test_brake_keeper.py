@@ -47,12 +47,12 @@ def heard(keeper: BrakeKeeper, node: str, state: Any) -> list[Hold]:
 
 def test_a_node_believes_what_the_fleets_key_has_made_for_that_node(made):
     listening = stopped(made["pbx-2"])
-    told = stopped(made["pbx-1"]).told()
+    told = stopped(made["pbx-1"]).stops_to_share()
     [hold] = heard(listening, "pbx-1", {"brake": told})
     assert (hold.label, hold.node, hold.call_id) == ("6001", "pbx-1", "")
     for node, state in (
         ("pbx-3", {"brake": told}),  # another node repeats it
-        ("stranger", {"brake": stopped(made["stranger"]).told()}),
+        ("stranger", {"brake": stopped(made["stranger"]).stops_to_share()}),
         ("pbx-1", {"brake": told and {**told, "told": told["told"].replace("6001", "6002")}}),
         *(("pbx-1", state) for state in (None, 5, {}, {"brake": None}, {"brake": 5})),
         ("pbx-1", {"brake": {"told": "", "mac": "é"}}),
@@ -100,4 +100,4 @@ def test_a_damaged_file_is_an_error_of_the_command_and_the_service_begins_withou
 def test_no_brake_where_the_operator_wants_none(made):
     off = load_settings(None, {"IDTONE_BRAKE_HIGHEST": "nothing"})
     assert brake_of(off) is None
-    assert new_brake().told() == {"stops": [], "released": {}}
+    assert new_brake().stops_to_share() == {"stops": [], "released": {}}

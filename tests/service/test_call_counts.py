@@ -62,11 +62,11 @@ def test_a_call_is_sent_if_all_parties_were_sent_their_sound(
 
 
 def test_a_call_that_another_instance_decided_counts_with_its_end() -> None:
-    """Its decision was counted there."""
+    """The other instance has counted its decision."""
     evidence, counts = MemoryEvidence(), CallCounts(MemoryEvidence())
     for step in (decided(Party.CALLED), ANSWERED, played(), REPORTED):
         evidence.append(step)
-    counts.recall(evidence.records())
+    counts.restore(evidence.records())
     for step in CONNECTED:
         counts.append(step)
     assert (counts.connected, counts.sent, counts.confirmed, counts.failed) == (1, 1, 1, 0)

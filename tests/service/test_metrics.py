@@ -1,4 +1,4 @@
-"""The metrics: their values, the things that they never tell, and the clients that may ask for them."""
+"""The metrics: their values, the data that they never contain, and the clients that may read them."""
 
 import asyncio
 import logging
@@ -77,7 +77,7 @@ def values(text: str) -> dict[tuple[str, ...], float]:
 
 
 def test_promtool_objects_to_nothing(text: str, observed: Observed) -> None:
-    """It objects neither to the metrics that have a value here nor to the others."""
+    """Both the metrics with a value here and the others are checked."""
     for metric in METRICS:
         if metric.read(observed) is None:
             head = f"# TYPE {metric.name} {metric.kind}\n"
@@ -253,7 +253,7 @@ def test_closing_frees_the_address_although_a_scraper_does_not_read(observed, ad
 
 @pytest.mark.usefixtures("listener")
 async def test_connections_are_few(address: tuple[str, int]) -> None:
-    """A client that opens connections and says nothing does not use up the open files, which evidence needs."""
+    """A client that opens connections and sends nothing does not use up the open files that evidence needs."""
     await asyncio.to_thread(get, address)
     opened = [await asyncio.open_connection(*address) for _ in range(4 * metrics_listener.MOST_CONNECTIONS)]
     ended = [asyncio.create_task(_ended(reader)) for reader, _ in opened]

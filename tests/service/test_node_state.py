@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from idtone.core.errors import AriUnavailable
 from idtone.ledger.replication.replica_connection import Exchange
 from idtone.operations.fleet.node_states import KNOWN_FORMAT, NodeState
-from idtone.service import loaded_hook, node_state
-from idtone.service.loaded_hook import LoadedHook
+from idtone.service import loaded_hook_check, node_state
+from idtone.service.loaded_hook_check import LoadedHookCheck
 from idtone.service.metrics import Observed
 from idtone.service.node_state import STATE, NodeStateReport
 from idtone.service.status_feed import snapshot
@@ -85,7 +85,7 @@ def test_the_rate_the_clock_and_rivals_come_with_the_reports(observed, monkeypat
 
 
 class Asterisk:
-    """A connection that answers this, or fails."""
+    """A connection that gives this answer, or fails."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -100,9 +100,9 @@ class Asterisk:
 
 
 async def test_the_loaded_hook_is_asked_for_on_each_connection_and_again(monkeypatch):
-    monkeypatch.setattr(loaded_hook, "LOOK_EVERY_S", 0.001)
-    monkeypatch.setattr(loaded_hook, "ASK_EVERY_S", 0.01)
-    hook, runner = LoadedHook("ab12"), SimpleNamespace(connection=None)
+    monkeypatch.setattr(loaded_hook_check, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(loaded_hook_check, "ASK_EVERY_S", 0.01)
+    hook, runner = LoadedHookCheck("ab12"), SimpleNamespace(connection=None)
     watching = asyncio.create_task(hook.watch(runner))
     try:
         for answer, digest, is_current in (
@@ -120,4 +120,4 @@ async def test_the_loaded_hook_is_asked_for_on_each_connection_and_again(monkeyp
         await until(lambda: hook.digest is None, "the end of the connection")
     finally:
         watching.cancel()
-    assert LoadedHook(None).is_current is None
+    assert LoadedHookCheck(None).is_current is None

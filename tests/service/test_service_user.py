@@ -46,7 +46,7 @@ def became(monkeypatch: pytest.MonkeyPatch, place: Path) -> list[str]:
 
 
 def test_missing_folders_are_the_services(place: Path, became: list[str]) -> None:
-    """They are so even before the service has run once, when nothing there names its user."""
+    """This holds even before the first start of the service, when no file shows its user."""
     cache = place / "lib" / "registry"
     act_as_service(place / "idtone.yaml", cache, place)
     assert became == [SERVICE.pw_name]

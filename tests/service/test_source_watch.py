@@ -52,8 +52,8 @@ async def test_a_registry_that_fails_is_logged_and_read_again(monkeypatch, caplo
 
 
 async def test_a_source_that_never_answers_is_logged_and_blocks_nothing(monkeypatch, caplog):
-    """The source is, for example, a hung network share: it blocks neither the event loop, in which calls are, nor the
-    watch's end.
+    """The source is, for example, a hung network share. The event loop, which serves calls, and the watch's end do not
+    wait for it.
     """
     monkeypatch.setattr(module, "POLL_S", 0.001)
     monkeypatch.setattr(module, "SILENT_S", 0.01)

@@ -1,4 +1,4 @@
-"""A node's confirmations of suspensions: each once, kept while the desk is down, and never in the way of a call."""
+"""A node's confirmations of suspensions: each is sent once, is kept while the desk is down, and delays no call."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ async def test_each_stop_is_confirmed_once_with_the_calls_that_it_has_ended(node
 
 
 async def test_what_one_instance_has_ended_the_next_one_confirms(node, tmp_path):
-    """A hand-over, and another one, between the ends and the confirmation; other references are not left."""
+    """Two hand-overs come between the ends and the confirmation. Other references are not handed on."""
     for more in (3, 4):
         node.registry, node.ended = None, Counter()
         node.start()
@@ -71,7 +71,9 @@ async def test_what_one_instance_has_ended_the_next_one_confirms(node, tmp_path)
 
 
 async def test_an_instance_that_hands_over_confirms_nothing(node, tmp_path):
-    """The next instance ends the other calls, and confirms those of both; also if one between them has no registry."""
+    """The next instance ends the other calls, and confirms the calls of both instances, even if an instance between
+    them has no registry.
+    """
     running = asyncio.create_task(node.confirming.run())
     node.hands_over, node.ending = True, {"R-1": 1}
     node.registry = with_stops(1)

@@ -52,17 +52,17 @@ def inbox(address: str) -> Iterator[Inbox]:
 
 def test_assignments_arrive_together_and_the_status_when_it_changes(address, inbox):
     manager = ServiceManager.of({"NOTIFY_SOCKET": address})
-    manager.tell("MAINPID=7", "READY=1")
+    manager.notify("MAINPID=7", "READY=1")
     for words in ("serving", "serving", "stopping"):
         manager.status(words)
     assert inbox.messages() == ["MAINPID=7\nREADY=1", "STATUS=serving", "STATUS=stopping"]
 
 
 def test_a_missing_manager_is_logged_and_has_no_other_effect(caplog):
-    ServiceManager.of({}).tell("READY=1")
+    ServiceManager.of({}).notify("READY=1")
     assert not caplog.messages, "without a manager nothing is sent"
     for gone in ("@idtone-nobody", "/nonexistent/notify"):
-        ServiceManager.of({"NOTIFY_SOCKET": gone}).tell("READY=1")
+        ServiceManager.of({"NOTIFY_SOCKET": gone}).notify("READY=1")
         assert gone in caplog.text
 
 
@@ -110,7 +110,7 @@ async def test_three_signs_of_life_in_the_watchdogs_time_come_from_the_event_loo
 
 
 def test_the_unit_file_gives_a_frozen_service_less_than_three_seconds():
-    """The remaining time is for the start of the next instance on a slow machine."""
+    """The rest of the time is for the start of the next instance on a slow machine."""
     unit = Unit()
     assert unit["Type"] == "notify"
     assert unit["Restart"] == "always"
@@ -124,7 +124,7 @@ def test_a_reload_has_the_time_that_the_sources_have_and_as_much_again():
 # A program of Python: dash loses a signal that comes while it starts another program.
 MAIN = """
 import os, signal, sys
-from idtone.service.reload_result import FAILED, HANDED_OVER, tell_reload
+from idtone.service.reload_result import FAILED, HANDED_OVER, write_reload_result
 def on_reload(*_):
     {does}
 signal.signal(signal.SIGHUP, on_reload)
@@ -132,7 +132,7 @@ print(flush=True)
 while True:
     signal.pause()
 """
-TELLS = "tell_reload({}, os.environ)"
+TELLS = "write_reload_result({}, os.environ)"
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ TELLS = "tell_reload({}, os.environ)"
     ],
 )
 def test_a_reload_succeeds_only_if_the_next_instance_has_taken_over(tmp_path, does, before, status):
-    """The command is the line of the unit file. `before` is what an earlier reload left. `status` None: it waits until
-    systemd's limit ends it.
+    """The command is the line of the unit file. `before` is the result that an earlier reload left. If `status` is
+    None, the command waits until systemd's limit ends it.
     """
     shell = shlex.split(Unit()["ExecReload"])
     environment = {"PATH": os.defpath, "RUNTIME_DIRECTORY": str(tmp_path)}

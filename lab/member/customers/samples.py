@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from idtone.core.documents import parse
 from idtone.core.errors import DocumentError
+from idtone.core.yaml_documents import parse
 from idtone.member.customers.completeness import faults
 from idtone.member.customers.customer_form import CustomerForm, CustomerKind, Subject
 from idtone.member.customers.field_labels import labels

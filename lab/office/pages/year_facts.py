@@ -5,7 +5,7 @@ import wave
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.signed_notes import Signer
 
 SCAN: Final = b"%PDF-1.7 a signed pledge, scanned"

@@ -11,12 +11,12 @@ import urllib3
 
 from idtone.core.calls import Direction, ForwardedCall, Outcome
 from idtone.core.decision import decide
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.numbers import parse
 from idtone.ledger.evidence import steps as evidence
 from idtone.ledger.store.sqlite import path_of
 from idtone.registry.local_registry import read_local_registry
-from idtone.service.suspension_confirmations import LOOK_EVERY_S, SuspensionConfirmations, confirmed
+from idtone.service.suspension_confirmations import LOOK_EVERY_S, SuspensionConfirmations, read_confirmed
 from lab.ledger.sample_evidence import SHA256
 
 from .flow_picture import Box, Rows, Tone
@@ -171,7 +171,7 @@ def confirm(year: OfficeYear, member: str) -> None:
     async def until_sent() -> None:
         running = asyncio.create_task(confirming.run())
         async with asyncio.timeout(30):
-            while confirmed(ledger).at is None or confirming.waiting:  # noqa: ASYNC110
+            while read_confirmed(ledger).at is None or confirming.waiting:  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_EVERY_S)
         running.cancel()
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.settings.settings import PASSPHRASE, Settings, load_settings
 from idtone.core.translation import is_japanese
 from idtone.ledger.keys.key_ring import KeyRing

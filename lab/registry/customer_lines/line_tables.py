@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from idtone.core.calls import Direction, ForwardedCall
-from idtone.core.documents import parse as parse_document
 from idtone.core.numbers import parse
+from idtone.core.yaml_documents import parse as parse_document
 from idtone.registry.customer_lines.consistency import document_faults
 from idtone.registry.customer_lines.index import LinesIndex, compile_lines
 from idtone.registry.customer_lines.lines_document import LinesDocument, entries_of

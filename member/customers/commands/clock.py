@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 
 
 def now() -> datetime:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line

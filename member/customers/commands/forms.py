@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.documents import parse, read_text
 from idtone.core.errors import DocumentError, UsageError
 from idtone.core.files import replace_durably, writing
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import translated
+from idtone.core.yaml_documents import parse, read_text
 
 from ..blank_form import blank_form
 from ..completeness import faults

@@ -7,9 +7,9 @@ from typing import Annotated, Final
 import typer
 import yaml
 
-from idtone.core.documents import read_text
 from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, translated
+from idtone.core.yaml_documents import read_text
 
 from ..refused.customer_identity import CustomerIdentity, IdentityKind, parse_customer
 

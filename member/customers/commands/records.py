@@ -12,15 +12,15 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.documents import parse, read_text
 from idtone.core.errors import CustomerError, UsageError
 from idtone.core.numbers import parse_japanese
 from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress
-from idtone.core.terminal.prompts import confirmed, entries_asked, kept_line, number_asked, number_of
+from idtone.core.terminal.prompts import ask_entries, ask_number, checked_line, confirmed, number_of
 from idtone.core.translation import Message, translated
+from idtone.core.yaml_documents import parse, read_text
 from idtone.ledger.commands.options import answerable, listed_time, local_time
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
@@ -114,7 +114,7 @@ def record(
     office = _Office.of(config)
     text = read_text(form)
     filled = parse(text, str(form), CustomerForm, lambda each: faults(each, office.rules, clock.today())).application
-    assigned = filled.numbers.assigned or tuple(number_of(entry).e164 for entry in entries_asked(numbers))
+    assigned = filled.numbers.assigned or tuple(number_of(entry).e164 for entry in ask_entries(numbers))
     if filled.numbers.count is not None and len(set(assigned)) != filled.numbers.count:
         raise UsageError(
             "the form asks for {asked} numbers, and {given} were assigned; correct one of the two",
@@ -224,7 +224,7 @@ def show(
     the form, once, with --request ID.
     """
     if request is None:
-        kept_line(why or "", "--why")
+        checked_line(why or "", "--why")
     elif id_ is not None or why is not None:
         raise UsageError("--request names the form and the reason; leave out ID and --why")
     office, now = _Office.of(config), clock.now()
@@ -261,7 +261,7 @@ def _requested(office: _Office, request: str) -> OpeningRequest:
 
 def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
     """The history of the record for a number that is asked for; of several, the one whose contract has not ended."""
-    number = number_asked().e164
+    number = ask_number().e164
     known = [each for each in office.histories().values() if each.forgotten is None]
     found = []
     with progress() as bar:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
-from idtone.core.documents import Model, ValidationFault, read_tree, validate
 from idtone.core.errors import TrustError
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, ValidationFault, read_tree, validate
 from idtone.registry.model import Day, Text
 
 from ..customer_form import ROOT as FORM

@@ -21,9 +21,9 @@ from typing import Annotated, Final
 import rfc8785
 from pydantic import AfterValidator, Field
 
-from idtone.core.documents import Model, parse
 from idtone.core.errors import TrustError
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, parse
 
 from .customer_identity import CustomerIdentity, IdentityKind, RepresentativeIdentity
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from idtone.core.errors import TrustError
-from idtone.core.japan import last_day
+from idtone.core.japan_time import last_day
 from idtone.core.terminal import command_line
 
 from ..evaluation_verification import verify_published

@@ -16,7 +16,7 @@ from idtone.core.persons import acting_person
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress_bar
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message, translated
 from idtone.ledger.commands.options import LedgerOption, NodeOption, ledgers_of, local_time, parse_since
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
@@ -212,7 +212,7 @@ def review(
     """
     settings = load_settings(config)
     need_keys(settings.ledger, settings.node)
-    why, person = kept_line(why, "--why"), acting_person()
+    why, person = checked_line(why, "--why"), acting_person()
     with LedgerReader.open(settings.ledger.own()) as reader:
         own = Ledgers([NodeLedger(settings.node, "", reader)], is_shared=False)
         finding = _one(finding_id, own, limits_file).finding

@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.errors import DocumentError, Fault, NumberError
 from idtone.core.numbers import Number, parse_japanese
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import read_text
 
 RulesOption = Annotated[
     Path | None,

@@ -10,12 +10,12 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.errors import UsageError
 from idtone.core.numbers import parse
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import read_text
 from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.sealing import derived
 from idtone.registry.correspondence import desk_client

@@ -1,7 +1,7 @@
 """The public form of an application over HTTP, if it is switched on (`applications` in authority.yaml).
 
 The report desk has the same guards: budgets an hour for everyone and for a network with a reserve for new ones, limits
-of sizes, and the time of a body (`core.http.connections`). In addition, only a few forms are read at a time.
+of sizes, and the time of a body (`core.http.connection_limits`). In addition, only a few forms are read at a time.
 """
 
 import hashlib

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Final
 from pydantic import Field, ValidationError
 
 from idtone.core.calls import Direction
-from idtone.core.documents import Model
 from idtone.core.errors import NumberError, UsageError
-from idtone.core.readable_text import unreadable
 from idtone.core.terminal.prompts import entries_of
+from idtone.core.text_cleaning import forbidden_character
 from idtone.core.translation import template
+from idtone.core.yaml_documents import Model
 from idtone.registry.model import Day, Id, Moment, Name, Sha256, Text
 from idtone.registry.number_notation import read_span
 
@@ -101,7 +101,7 @@ def handed_in(
     wrong = {
         name: FieldProblem("character", character)
         for name in FIELDS
-        if (character := unreadable(values.get(name, "").replace("\n", "")))
+        if (character := forbidden_character(values.get(name, "").replace("\n", "")))
     }
     of_sheet = list(sheet)
     if not all(map(_is_span, filter(None, of_sheet))):

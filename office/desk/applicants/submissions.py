@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
-from idtone.core.terminal.prompts import kept_line
+from idtone.core.terminal.prompts import checked_line
 from idtone.member.reports.report_documents import new_receipt, receipt_digest
 
 from ...authority import shared_folder
@@ -120,7 +120,7 @@ class Submissions:
         """Send the submission back for correction, or decline it, with a text for the applicant. `before` is the
         submission as shown.
         """
-        words = kept_line(note, label)
+        words = checked_line(note, label)
         with self.locked():
             update = {"state": state, "note": words, "changed": in_japan(datetime.now(UTC))}
             made = self._open(before).model_copy(update=update)

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from idtone.core.errors import IdtoneError
 from idtone.core.in_thread import in_thread
-from idtone.core.japan import JAPAN
-from idtone.core.readable_text import unreadable
+from idtone.core.japan_time import JAPAN
+from idtone.core.text_cleaning import forbidden_character
 from idtone.member.reports.report import Report, ServiceReport
 from idtone.member.reports.report_documents import KEYS_PATH, new_receipt, receipt_digest, sealed_report
 from idtone.member.reports.sealed_box import public_key
@@ -172,7 +172,7 @@ def _wrong_texts(values: Mapping[str, str]) -> dict[str, FieldProblem]:
     wrong = {
         name: FieldProblem("character", character)
         for name in FIELDS
-        if (character := unreadable(values.get(name, "").replace("\n", "")))
+        if (character := forbidden_character(values.get(name, "").replace("\n", "")))
     }
     given = [name for name in ("name", "contact") if values.get(name)]
     if len(given) == 1:

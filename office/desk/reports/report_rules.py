@@ -10,9 +10,9 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from idtone.core.documents import Model, ValidationFault, load
 from idtone.core.numbers import holds_number
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import Model, ValidationFault, load
 from idtone.registry.model import Text
 
 from ..public_form import association_of

@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from idtone.core.errors import UsageError
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.translation import Message, template
 from idtone.member.reports.report import Report, ServiceReport
 from idtone.member.reports.report_documents import is_receipt, new_receipt, sealed_report

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from idtone.core.documents import load, read_text
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.settings.shared_settings import FORMAT, SharedSettings, differing, read_shared
 from idtone.core.signed_notes import NOTE_LIMIT, VerifierKey
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
+from idtone.core.yaml_documents import load, read_text
 
 from ..node_states import Node, fleet_of
 from ..settings_difference import difference_rows

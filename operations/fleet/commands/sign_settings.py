@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from idtone.core.documents import read_text
 from idtone.core.errors import UsageError
 from idtone.core.files import replace_durably, writing
 from idtone.core.settings.shared_settings import (
@@ -24,6 +23,7 @@ from idtone.core.signing_keys import make_private, private
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import ask_passphrase
 from idtone.core.translation import Message
+from idtone.core.yaml_documents import read_text
 from idtone.ledger.store.postgresql import Server
 
 from ..settings_difference import difference_rows

@@ -14,20 +14,20 @@ from idtone.core.errors import DocumentError, UsageError
 from idtone.core.numbers import WITHHELD
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import number_asked
+from idtone.core.terminal.prompts import ask_number
 from idtone.core.translation import Message, translated
 
 from ...number_notation import masked
 from ..index import compile_lines
 from ..lines_document import ALWAYS, Entry, masked_name
-from ..read_line_table import Unread, read, read_as_set
+from ..read_line_table import UnparsedTable, read, read_as_set
 
 FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="A table of lines (default: lines.source of the settings).")
 ]
 
 
-def _unread(file: Path | None, config: Path | None) -> Unread:
+def _unread(file: Path | None, config: Path | None) -> UnparsedTable:
     return read(str(file), None, None) if file else read_as_set(load_settings(config).lines)
 
 
@@ -72,7 +72,7 @@ def show(
     if number and customer is not None:
         raise UsageError("CUSTOMER and --number cannot go together; choose one")
     unread = _unread(None, config)
-    wanted = int(number_asked().e164) if number else None
+    wanted = int(ask_number().e164) if number else None
     with _reading():
         found = [
             _report(entry)
@@ -121,12 +121,12 @@ def decide(
     if not endpoint and not account:
         raise UsageError("name the line by --endpoint or --account")
     unread = _unread(None, config)
-    number = number_asked()
+    number = ask_number()
     call = ForwardedCall("question", Direction.OUTGOING, number, WITHHELD, WITHHELD, endpoint=endpoint, account=account)
     with _reading():
         index = compile_lines(unread.entries())
     now = datetime.now(UTC)
-    reason, customer = index.presenting(call, now)
+    reason, customer = index.presentation(call, now)
     answer = {"allowed": reason is None, "reason": reason, "customer": customer, "number": str(number)}
     if as_json:
         command_line.print_json(answer)

@@ -1,4 +1,4 @@
-"""The rules of the brake: when it marks, slows and stops, what it leaves alone, and that nothing makes it grow."""
+"""The rules of the brake: the calls that it marks, slows, stops or ignores, and the limits of its memory."""
 
 import json
 import random
@@ -25,9 +25,9 @@ from idtone.call_control.brake.limits import (
 )
 from idtone.call_control.brake.shared_stops import Hold, releases_of_json
 from idtone.call_control.brake.subject import CALM_S
-from idtone.call_control.brake.windows import BITS, Positions, distinct
+from idtone.call_control.brake.windows import BITS, Positions, distinct_count
 from idtone.core.calls import Direction, Reason
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.core.misuse_limits import load_limits
 from lab.call_control.brake.brake_calls import (
     DAY_S,
@@ -98,10 +98,10 @@ def test_steps_come_in_their_order():
 @pytest.mark.parametrize(("count", "error"), [(50, 0.03), (200, 0.02), (3000, 0.03), (10_000, 0.08)])
 @rest_in_breadth("step", [1, 7, 100])
 def test_the_bitmap_counts_distinct_numbers_within_its_stated_error(count, error, step):
-    """The numbers are also numbers in a row, as a PBX has them; over some keys, each drawn from a seed."""
+    """Consecutive numbers, as a PBX has them, are counted too. Several keys are tried, each from a seed."""
     dice = random.Random(count * step)
     for _ in range(10):
-        found = distinct(Positions(dice.randbytes(24)).bits(number(n * step).e164 for n in range(count)))
+        found = distinct_count(Positions(dice.randbytes(24)).bits(number(n * step).e164 for n in range(count)))
         assert abs(found - count) <= 4.5 * error * count
 
 
@@ -170,7 +170,7 @@ def test_a_line_that_ordinarily_calls_much_may_go_on():
 
 
 def test_nobody_trains_a_line_above_its_ceiling():
-    """An attacker calls a little more each day, always below what would slow the line."""
+    """An attacker calls a little more each day, and always stays below the count that would slow the line."""
     brake, rate = new_brake(), 30
     for day in range(-60, 0):
         calls = [call(0, n) for n in range(rate)]
@@ -181,7 +181,7 @@ def test_nobody_trains_a_line_above_its_ceiling():
             rate = max(30, rate // 2)
         else:
             rate = min(4000, round(rate * 1.3))
-        brake.calm(NOON_S + day * DAY_S + CALM_S + 3600)
+        brake.lower_steps(NOON_S + day * DAY_S + CALM_S + 3600)
     assert passed(brake, [call(0, n) for n in range(5000)], every_s=0.001) <= LIMITS[LineKind.PBX][Signal.CALLS].ceiling
 
 
@@ -192,7 +192,7 @@ def test_the_narrowest_is_stopped_and_its_customer_goes_on():
     assert steps(brake)["endpoint 6001"] is BrakeStep.STOP
     assert steps(brake).get("customer customer-1", BrakeStep.NOTHING) < BrakeStep.STOP
     later = STOP_S + CALM_S + 60
-    brake.calm(later)
+    brake.lower_steps(later)
     assert passed(brake, [call(0, n, "6002", "customer-1") for n in range(50)], later) == 50
 
 
@@ -234,11 +234,11 @@ def test_a_stop_stays_until_it_is_released_and_the_other_steps_end_by_themselves
     for _ in offer(brake, (call(n, n, "6002") for n in range(140))):
         pass
     assert steps(brake)["endpoint 6002"] is BrakeStep.SLOW
-    brake.calm(STOP_S + CALM_S - 60)
+    brake.lower_steps(STOP_S + CALM_S - 60)
     assert steps(brake)["endpoint 6002"] is BrakeStep.SLOW
-    brake.calm(STOP_S + CALM_S)
+    brake.lower_steps(STOP_S + CALM_S)
     assert steps(brake) == {"endpoint 6001": BrakeStep.STOP}
-    brake.calm(STOP_S + 100 * DAY_S)
+    brake.lower_steps(STOP_S + 100 * DAY_S)
     assert passed(brake, [call(0)], STOP_S + 100 * DAY_S) == 0
     assert brake.release(hold.token, STOP_S)
     assert not brake.holds()
@@ -282,7 +282,7 @@ def test_shares_mark_and_slow_a_known_line_and_never_stop_it():
 
 
 def test_calls_that_fail_say_nothing_of_the_line():
-    """A carrier is down: each call fails at once."""
+    """While a carrier is down, each call fails at once."""
     brake = new_brake()
     ordinary_days(brake, 10)
     for n in range(500):
@@ -300,7 +300,9 @@ def test_a_clock_that_is_set_back_or_forward_stops_no_ordinary_line():
 
 
 def test_calls_of_the_hook_count_when_their_lines_are_read():
-    """A backlog of ten minutes counts by its own times, not as if all of it were now; a burst of it stops the line."""
+    """A backlog of ten minutes counts at the times of its calls, not at the time of reading. A burst in it stops the
+    line.
+    """
     slow, fast = new_brake(), new_brake()
     for n in range(600):
         slow.count_late(call(n % 300, n), True, NOON_S - 600 + n, NOON_S)
@@ -311,7 +313,7 @@ def test_calls_of_the_hook_count_when_their_lines_are_read():
 
 
 def test_a_call_before_its_release_does_not_stop_a_line_again():
-    """The service may hear of it afterwards: it was killed before it read the journal."""
+    """The service may read about the call after the release, if it was killed before it read the journal."""
     brake = new_brake()
     hold = stopped(brake, first_s=NOON_S)
     brake.release(hold.token, NOON_S + 600)
@@ -403,7 +405,7 @@ def test_no_number_is_in_what_is_kept():
     assert steps(brake) == {"endpoint": BrakeStep.STOP}
     for _ in offer(brake, (call(7, n, f"e{n}") for n in range(500))):
         pass
-    text = json.dumps([brake.state(), brake.lines(), brake.told()])
+    text = json.dumps([brake.state(), brake.lines(), brake.stops_to_share()])
     for secret in ("0312345678", "312345678", "+81", number(7).e164, number(7).e164[1:]):
         assert secret not in text
 
@@ -415,8 +417,10 @@ def test_two_nodes_come_to_the_same_end_in_whatever_order_they_hear_of_each_othe
     held = False
 
     def tell(source: int) -> None:
-        told = json.loads(json.dumps(nodes[source].told()))
-        nodes[1 - source].adopt(list(map(Hold.of_json, told["stops"])), releases_of_json(told["released"]), at_s)
+        told = json.loads(json.dumps(nodes[source].stops_to_share()))
+        nodes[1 - source].take_over_stops(
+            list(map(Hold.of_json, told["stops"])), releases_of_json(told["released"]), at_s
+        )
 
     for place, act in enumerate(acts):
         at_s += 3600
@@ -443,11 +447,11 @@ def test_a_node_obeys_a_stop_of_another_node_for_a_line_that_it_knows_and_for_on
     one, other = new_brake("pbx-1"), new_brake("pbx-2")
     assert passed(other, [call(0)], NOON_S) == 1
     holds = [stopped(one), stopped(one, "6002")]
-    other.adopt(holds, {}, STOP_S)
+    other.take_over_stops(holds, {}, STOP_S)
     assert passed(other, [call(0), call(0, 0, "6002"), call(0, 0, "6003")], STOP_S) == 1
     assert {hold.node for hold in other.holds()} == {"pbx-1"}
     marking = new_brake("pbx-3", highest=BrakeStep.MARK)
-    marking.adopt(holds, {}, STOP_S)
+    marking.take_over_stops(holds, {}, STOP_S)
     assert passed(marking, [call(0)], STOP_S) == 1, "its operator allows no stop"
 
 
@@ -482,7 +486,7 @@ def test_few_calls_of_the_case_of_2025_pass():
 
 
 def test_ordinary_days_of_200_customers_are_not_braked():
-    """`make bench-brake` does it for a year."""
+    """`make bench-brake` does the same for a year."""
     found = year(7, 1)
     assert found["calls"] > 10_000
     assert (found["refused"], found["stop"], found["slow"]) == (0, 0, 0)
@@ -498,13 +502,15 @@ def offices(brake: Brake, lines: int, days: int = 10, an_hour: int = 400) -> Non
 
 
 def busy(brake: Brake, lines: int, an_hour: int, first_s: float = NOON_S) -> list[Reason | None]:
-    """Let each of the first lines make an hour of calls side by side. Returns why each call was refused, or None."""
+    """Let the first lines make calls at the same time for an hour. Returns, for each call, the reason of its refusal or
+    None.
+    """
     calls = [call(line, hour, f"office-{line}") for hour in range(an_hour) for line in range(lines)]
     return [reason for reason, _ in offer(brake, calls, first_s, 3600 / len(calls))]
 
 
 def test_lines_that_all_call_six_times_as_much_are_marked_and_not_slowed_or_stopped():
-    """An earthquake; the least number of lines, and more."""
+    """An earthquake, with the minimum number of lines and with more."""
     for lines in (3, 9):
         brake = new_brake()
         offices(brake, lines)
@@ -515,7 +521,7 @@ def test_lines_that_all_call_six_times_as_much_are_marked_and_not_slowed_or_stop
 
 @rest_in_breadth(("lines", "of"), [(1, 3), (2, 3), (3, 13)])
 def test_few_lines_that_call_six_times_as_much_are_stopped(lines, of):
-    """Two make no surge, and three none among thirteen that call as they ordinarily do."""
+    """Two lines are too few for a surge, and so are three while thirteen others call as usual."""
     brake = new_brake()
     offices(brake, of)
     busy(brake, of, 20, NOON_S - 600)
@@ -540,7 +546,9 @@ def test_a_surge_ends_hours_after_the_last_marks():
     brake = new_brake()
     offices(brake, 4)
     busy(brake, 4, 6 * 400)
-    calm_s = next(at_s for at_s in range(0, 4 * 3600, 60) if not (brake.calm(NOON_S + 3600 + at_s), brake.holds())[1])
+    calm_s = next(
+        at_s for at_s in range(0, 4 * 3600, 60) if not (brake.lower_steps(NOON_S + 3600 + at_s), brake.holds())[1]
+    )
     assert brake.is_surge(NOON_S + 3600 + calm_s)
     assert not brake.is_surge(NOON_S + 3600 + calm_s + SURGE_S)
 

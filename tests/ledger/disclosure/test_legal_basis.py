@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.core.documents import parse
 from idtone.core.errors import DocumentError, UsageError
+from idtone.core.yaml_documents import parse
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules, objection, requests
 from idtone.ledger.disclosure.legal_basis import (
     BASIS_DETAILS,

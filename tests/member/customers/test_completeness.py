@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.core.documents import parse
 from idtone.core.errors import DocumentError
+from idtone.core.yaml_documents import parse
 from idtone.member.customers.blank_form import blank_form
 from idtone.member.customers.completeness import faults
 from idtone.member.customers.corporate_number import check_digit, is_corporate_number

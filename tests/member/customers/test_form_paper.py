@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pypdf
 import pytest
 
-from idtone.core.documents import parse
 from idtone.core.paper.content import Paper
 from idtone.core.paper.html import as_html
 from idtone.core.paper.pdf import as_pdf
+from idtone.core.yaml_documents import parse
 from idtone.member.customers.customer_form import Application, CustomerForm, CustomerKind
 from idtone.member.customers.field_labels import GROUPS, KINDS, labels
 from idtone.member.customers.form_paper import form_paper

@@ -8,11 +8,11 @@ import pytest
 
 from idtone.core.tail_probabilities import (
     binomial_tail,
-    few_runs,
-    full_turns,
     least_binomial,
     least_poisson,
     poisson_tail,
+    round_robin_bound,
+    runs_test,
     usual,
 )
 
@@ -54,13 +54,13 @@ def test_the_least_count_that_is_reported(level):
     ("AB", 1, 0.6),
 ])  # fmt: skip
 def test_orders(order, few, turns):
-    assert few_runs(order) <= few
-    assert full_turns(order) <= turns
-    assert (few_runs(order) > 0.05) == (few > 0.05)
-    assert (full_turns(order) > 0.05) == (turns > 0.05)
+    assert runs_test(order) <= few
+    assert round_robin_bound(order) <= turns
+    assert (runs_test(order) > 0.05) == (few > 0.05)
+    assert (round_robin_bound(order) > 0.05) == (turns > 0.05)
 
 
-@pytest.mark.parametrize("judge", [few_runs, full_turns])
+@pytest.mark.parametrize("judge", [runs_test, round_robin_bound])
 @pytest.mark.parametrize("calls", [[6] * 6, [20, 10, 5, 3, 2]], ids=str)
 def test_a_random_order_is_reported_as_rarely_as_is_said(judge, calls):
     dice, order = random.Random(1), [str(name) for name, count in enumerate(calls) for _ in range(count)]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from idtone.core.japan import JAPAN
+from idtone.core.japan_time import JAPAN
 from idtone.office.authority.change_registry import registry_of
 from idtone.office.authority.operator_list import octets
 from idtone.office.authority.workspace import Workspace

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idtone.core.documents import read_tree
 from idtone.core.errors import UsageError
+from idtone.core.yaml_documents import read_tree
 from idtone.office.authority import yaml_text
 from lab.registry.examples import GOOD
 

@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from idtone.core.errors import TrustError
-from idtone.core.http.connections import Connections
+from idtone.core.http.connection_limits import ConnectionLimits
 from idtone.core.signed_notes import Signer
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_acts
@@ -173,7 +173,7 @@ def test_a_copied_ledger_is_continued_and_its_acts_stay_readable(tmp_path):
 
 def test_half_requests_and_other_names_do_not_stop_the_desk(desk, monkeypatch):
     """Before, 1,100 half requests did, and it answered to any name."""
-    monkeypatch.setattr(desk_server, "Connections", lambda: Connections(20))
+    monkeypatch.setattr(desk_server, "ConnectionLimits", lambda: ConnectionLimits(20))
     with attended(desk) as address, ExitStack() as opened:
         host, port = urlsplit(address).hostname, urlsplit(address).port
         for _ in range(60):

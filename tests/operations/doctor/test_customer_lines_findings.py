@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from idtone.core.documents import parse
 from idtone.core.errors import DocumentError, Fault
+from idtone.core.yaml_documents import parse
 from idtone.operations.doctor import customer_lines_findings
 from idtone.operations.doctor.findings import State
 from idtone.registry.customer_lines.lines_document import LinesDocument, entries_of

@@ -17,8 +17,8 @@ from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, chec
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")
 NOTICE = dialplan.Notice("400/100,0/100", 400)
 JOURNAL = SOUNDS / "journal"
-ASKING = dialplan.Asking("ari", "agi://127.0.0.1:4573/", "", 20, "shed")
-ALONE = dialplan.Alone("notice", 21, "called", "called", answer_first=False)
+ASKING = dialplan.RequestParameters("ari", "agi://127.0.0.1:4573/", "", 20, "shed")
+ALONE = dialplan.FallbackParameters("notice", 21, "called", "called", answer_first=False)
 EXPECTED = dialplan.hook(SOUNDS, JOURNAL, NOTICE, ASKING, ALONE)
 OTHER = dialplan.hook(Path("/srv/sounds"), JOURNAL, NOTICE, ASKING, ALONE)
 RUNNING = frozenset(FIRST["res_ari"]) | {"res_ari", "res_ari_model"}

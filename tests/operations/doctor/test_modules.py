@@ -18,8 +18,8 @@ def exported(canary: dialplan.Canary | None) -> str:
         Path("/sounds"),
         Path("/journal"),
         dialplan.Notice("400/100,0/100", 400),
-        dialplan.Asking("ari", "agi://127.0.0.1:4573/", "", 20, "shed"),
-        dialplan.Alone("notice", 21, "called", "called", answer_first=False),
+        dialplan.RequestParameters("ari", "agi://127.0.0.1:4573/", "", 20, "shed"),
+        dialplan.FallbackParameters("notice", 21, "called", "called", answer_first=False),
         canary,
     ).text
 

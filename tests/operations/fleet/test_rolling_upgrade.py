@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.core.documents import parse
 from idtone.core.errors import UsageError
+from idtone.core.yaml_documents import parse
 from idtone.operations.fleet.inventory import APT, Inventory
 from idtone.operations.fleet.rolling_upgrade import Clock, NodeFaultError, RollingUpgrade
 from idtone.operations.fleet.upgrade_journal import UpgradeJournal, opened

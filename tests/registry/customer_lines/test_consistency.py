@@ -2,8 +2,8 @@
 
 import pytest
 
-from idtone.core.documents import parse
 from idtone.core.errors import DocumentError
+from idtone.core.yaml_documents import parse
 from idtone.registry.customer_lines.consistency import document_faults
 from idtone.registry.customer_lines.lines_document import LinesDocument
 from lab.registry.customer_lines.line_tables import GOOD

@@ -19,7 +19,7 @@ from lab.registry.customer_lines.line_tables import NOW, call
 
 def assert_calls(index: LinesIndex, calls: Sequence[tuple[str, str, str, bool]]) -> None:
     for endpoint, account, number, may in calls:
-        reason, _ = index.presenting(call(number, endpoint, account), NOW)
+        reason, _ = index.presentation(call(number, endpoint, account), NOW)
         assert (reason is None) is may, (endpoint, account, number, reason)
 
 
@@ -72,7 +72,7 @@ def test_the_tables_of_wazo(postgresql: PostgreSQL):
         postgresql.execute(WAZO, url.rpartition("/")[2])
         index = compile_lines(read(url, "wazo", postgresql.password).entries())
         assert_calls(index, WAZO_CALLS)
-        _, customer = index.presenting(call("0312345678", "ab12cd34"), NOW)
+        _, customer = index.presentation(call("0312345678", "ab12cd34"), NOW)
         assert customer == "f0000000-0000-4000-8000-000000000001"
 
 

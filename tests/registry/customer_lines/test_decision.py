@@ -28,7 +28,7 @@ class FakeLines:
     def __init__(self, reason: Reason | None) -> None:
         self.reason = reason
 
-    def presenting(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
+    def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         return (None if call.direction is Direction.INCOMING else self.reason), "c-7"
 
 
@@ -58,7 +58,7 @@ def test_a_number_that_is_not_the_lines_own_is_refused_whatever_its_licence(reas
     ],
 )
 def test_what_comes_before_the_table_and_what_it_does_not_concern(asked, registry, outcome, expected, reason):
-    """A number that cannot be read is no line's own, so `policy.unreadable: notice` does not help an outgoing call."""
+    """An unreadable number belongs to no line, so `policy.unreadable: notice` does not help an outgoing call."""
     decision = decide(asked, registry, LENIENT, NOW, lines=FakeLines(reason))
     assert (decision.outcome, decision.reason) == (outcome, expected)
     assert decision.customer == (None if outcome is Outcome.BYPASS else "c-7")

@@ -55,18 +55,18 @@ DAY_BEGINS = datetime(2026, 11, 9, 15, tzinfo=UTC)
 def test_a_line_presents_its_own_numbers_alone(number, endpoint, account, at, reason, customer):
     index = index_of(GOOD)
     for each in (index, LinesIndex.unpack(index.pack())):
-        assert each.presenting(call(number, endpoint, account), at) == (reason, customer)
+        assert each.presentation(call(number, endpoint, account), at) == (reason, customer)
 
 
 def test_an_incoming_call_comes_by_a_trunk_and_is_a_call_of_the_numbers_customer():
     index = index_of(GOOD)
     for number, customer in (("0312345678", "c-1"), ("0451234569", "c-4"), ("0221234567", None), ("0399999999", None)):
-        assert index.presenting(call(number, "trunk", "", Direction.INCOMING), NOW) == (None, customer)
+        assert index.presentation(call(number, "trunk", "", Direction.INCOMING), NOW) == (None, customer)
 
 
 def test_without_a_table_no_number_may_be_presented():
-    assert NoLines().presenting(call("0312345678", "6001"), NOW) == (Reason.LINES_MISSING, None)
-    assert NoLines().presenting(call("0312345678", "trunk", "", Direction.INCOMING), NOW) == (None, None)
+    assert NoLines().presentation(call("0312345678", "6001"), NOW) == (Reason.LINES_MISSING, None)
+    assert NoLines().presentation(call("0312345678", "trunk", "", Direction.INCOMING), NOW) == (None, None)
 
 
 def test_totals():
@@ -102,7 +102,7 @@ ENTRY = st.builds(
 
 
 def naive(entries: list[Entry], number: int, endpoint: str, account: str, at: int) -> tuple[Reason | None, str | None]:
-    """Answer that is found by reading every entry."""
+    """The answer, found by reading every entry."""
     of_line = [entry for entry in entries if endpoint in entry.endpoints]
     if not of_line:
         of_line = [entry for entry in entries if account in entry.accounts]
@@ -126,7 +126,7 @@ def test_the_index_answers_like_one_who_reads_every_entry(entries, number, endpo
     index = compile_lines(entries)
     asked = call(f"+{number}", endpoint, account)
     moment = datetime.fromtimestamp(at, UTC)
-    reason, customer = index.presenting(asked, moment)
+    reason, customer = index.presentation(asked, moment)
     expected, of_entry = naive(entries, number, endpoint, account, at)
     assert reason == expected
     if reason is None and of_entry:

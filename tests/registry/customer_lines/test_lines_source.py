@@ -46,7 +46,7 @@ def write(path: Path, text: str) -> None:
 
 
 def why(source: LinesSource) -> Reason | None:
-    return source.current.presenting(OWN, NOW)[0]
+    return source.current.presentation(OWN, NOW)[0]
 
 
 def test_until_a_table_was_read_no_number_may_be_presented(table):

@@ -1,4 +1,4 @@
-"""Own suspensions that a fleet's nodes tell each other, and their agreement."""
+"""Own suspensions that the nodes of a fleet send each other, and their agreement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from idtone.core.errors import UsageError
 from idtone.operations.doctor import suspension_finding
 from idtone.operations.doctor.findings import State
-from idtone.registry.suspensions.fleet_suspensions import TOLD_LIMIT, SuspensionSeal, suspensions_to_tell, taken_over
+from idtone.registry.suspensions.fleet_suspensions import TOLD_LIMIT, SuspensionSeal, suspensions_to_send, taken_over
 from idtone.registry.suspensions.own_suspension import (
     DutyKind,
     NodeConfirmation,
@@ -34,7 +34,7 @@ class Node:
 
     def hear(self, *others: Node) -> None:
         """Hear the others, and put new suspensions to use, as the service does."""
-        says = {each.name: suspensions_to_tell(each.held, each.name) for each in others}
+        says = {each.name: suspensions_to_send(each.held, each.name) for each in others}
         held = taken_over(self.held, self.name, says)
         used = [put_to_use(each, LATER, True, DUE) for each in held.suspensions]
         over = [each.model_copy(update={"over": LATER}) if each.lifted and not each.over else each for each in used]
@@ -106,7 +106,7 @@ def test_another_person_approves_on_another_node():
 
 
 def test_the_seal_shows_no_number_and_opens_for_that_node_and_key_alone():
-    seal, held = SuspensionSeal(b"1" * 32), suspensions_to_tell(OwnSuspensions(suspensions=(in_force(),)), "a")
+    seal, held = SuspensionSeal(b"1" * 32), suspensions_to_send(OwnSuspensions(suspensions=(in_force(),)), "a")
     text = seal.sealed("a", held)
     assert "12345678" not in text
     assert seal.opened("a", text) == held
@@ -127,7 +127,7 @@ def test_the_seal_shows_no_number_and_opens_for_that_node_and_key_alone():
 def test_what_stops_calls_is_told_before_what_is_over():
     over = tuple(lifted(in_force(), act()) for _ in range(500))
     many = stop().model_copy(update={"numbers": tuple((8130000_0000 + n, 8130000_0000 + n) for n in range(4000))})
-    told = suspensions_to_tell(OwnSuspensions(suspensions=(many, *over)), "a")
+    told = suspensions_to_send(OwnSuspensions(suspensions=(many, *over)), "a")
     assert many.numbers == told.suspensions[-1].numbers
     assert len(told.suspensions) > 50
     assert len(told.model_dump_json(exclude_defaults=True)) < TOLD_LIMIT + 100

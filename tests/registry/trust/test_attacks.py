@@ -1,6 +1,6 @@
-"""A table of the attacks that need some keys, from the TUF specification (section 1.5.2 and the client workflow, 5)
-and from tuf-conformance. Each is made against a member that has taken a good generation; the member must take nothing
-of it. Attacks without keys, and the replacement of stolen keys, are in `test_client`.
+"""A table of the attacks that need some keys, from the TUF specification (section 1.5.2 and the client workflow, 5) and
+from tuf-conformance. Each attack is made against a member that has taken a good generation; the member must take
+nothing from the attack. Attacks without keys, and the replacement of stolen keys, are in `test_publication_client`.
 """
 
 import json
@@ -188,12 +188,12 @@ def machine(made: Machine, tmp_path: Path) -> Machine:
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
 def test_it_is_refused(machine, attack):
-    kept = machine.repository().kept()
+    kept = machine.repository().last_good()
     assert kept
     attack(machine.association)
     with pytest.raises(TrustError, match=r"what the association signed|cannot be read|is not signed by its role"):
         machine.repository().update()
-    assert machine.repository().kept() == kept
+    assert machine.repository().last_good() == kept
     assert kept.read(tuf_roles.SUSPENSIONS_FILE) == STOPPED
     assert kept.read(tuf_roles.NEVER_ORIGINATES_FILE) == NEVER
 

@@ -31,7 +31,7 @@ def test_a_publication_is_taken(association, machine):
     assert published.read(STOPS) == SUSPENSIONS
     in_a_week = datetime.now(UTC) + tuf_roles.ROLES["timestamp"].lasts
     assert abs(published.expires - in_a_week) < timedelta(hours=12)  # it was begun for the first test of a run
-    assert machine.repository().kept() == published
+    assert machine.repository().last_good() == published
 
 
 @pytest.mark.parametrize("sets", [[Keys.DUTY], [Keys.DUTY, Keys.REGISTRY]])
@@ -45,10 +45,10 @@ def test_a_role_past_half_its_term_is_signed_again(association, sets):
 
 def refused(machine: Machine, why: str = ".") -> None:
     """Check that nothing is taken, and that the kept generation stays."""
-    kept = machine.repository().kept()
+    kept = machine.repository().last_good()
     with pytest.raises(TrustError, match=why):
         machine.repository().update()
-    assert machine.repository().kept() == kept
+    assert machine.repository().last_good() == kept
 
 
 def test_arbitrary_software_and_rollback(association, machine):
@@ -173,7 +173,7 @@ def test_a_member_trusts_only_its_own_root(association, machine, tmp_path):
 
 
 def test_the_kept_generation_outlives_the_source_and_is_checked(association, machine):
-    assert machine.repository().kept() is None
+    assert machine.repository().last_good() is None
     published = machine.take()
     published.path(STOPS).write_text(STOPPED)
     with pytest.raises(TrustError, match="was changed here"):
@@ -181,9 +181,9 @@ def test_the_kept_generation_outlives_the_source_and_is_checked(association, mac
     assert machine.take().read(STOPS) == SUSPENSIONS
     shutil.rmtree(association.repository)
     refused(machine, "cannot be read")
-    kept = machine.repository().kept()
+    kept = machine.repository().last_good()
     assert kept == published
     assert kept.read(REGISTRY) == (association.folder / REGISTRY).read_text()
     (machine.cache / "kept.json").write_text("{")
     with pytest.raises(TrustError, match="remove the folder"):
-        machine.repository().kept()
+        machine.repository().last_good()

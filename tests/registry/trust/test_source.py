@@ -193,8 +193,8 @@ def test_a_generation_that_could_not_be_read_or_kept_is_tried_again(trouble, mac
     with patch(trouble, side_effect=TrustError("the disk is full")):
         assert not source.refresh()
     assert "the disk is full" in errors(caplog)[0]
-    assert machine.repository().kept() is None
+    assert machine.repository().last_good() is None
     now_s[0] = WHOLE_S
     source.refresh()
     assert source.current
-    assert machine.repository().kept()
+    assert machine.repository().last_good()

@@ -1,4 +1,4 @@
-"""The usage of `idtone-agi` for people: its help, its errors, its page in the reference."""
+"""The help and the errors of `idtone-agi` for people. Its page in the reference is made from them."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Refuses a setting that another setting makes useless. Only all files and the environment together show that."""
+"""Refuses a setting that another setting makes useless. All files and the environment must be known for this."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..documents import ValidationFault, read_text, read_tree, validate
 from ..errors import DocumentError, Fault
 from ..translation import Message
+from ..yaml_documents import ValidationFault, read_text, read_tree, validate
 from .settings import DEFAULT_FILE, Settings, settings_files, variable_name
 
 PROBLEM = Message("has no effect: ledger.url names no PostgreSQL")

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from idtone.registry.index import RegistryIndex
+from idtone.registry.registry_report import counts, member_lines, member_report, registry_lines, registry_report
 from idtone.registry.sources import parse_document
-from idtone.registry.summary import counts, member_lines, member_report, registry_lines, registry_report
 from lab.registry.examples import GOOD, with_numbers
 
 DOCUMENT = parse_document(GOOD, "registry.yaml")

@@ -81,7 +81,7 @@ def validate(
     model: type[AnyModel],
     rules: Callable[[AnyModel], Iterable[ValidationFault]] = lambda _: (),
 ) -> AnyModel:
-    """The tree from `read_tree` as a `model`. `text` gives the lines and columns of the faults."""
+    """The tree from `read_tree` as a `model`. The lines and columns of faults are looked up in `text`."""
     try:
         result = model.model_validate({} if value is None else value)
     except ValidationError as error:
@@ -237,7 +237,7 @@ class _TreeReader:
 
     @property
     def hopeless(self) -> bool:
-        """True if the rest of the text would give no useful faults, so reading can stop."""
+        """True if reading can stop, because the rest of the text would give no useful faults."""
         return self._documents > 1 or len(self.faults) >= _FAULT_LIMIT
 
     def feed(self, event: yaml.Event) -> None:
@@ -277,7 +277,7 @@ class _TreeReader:
         return [] if found is None else found
 
     def _key_here(self) -> list[str]:
-        """The key of the next value in a list of one; empty in a sequence."""
+        """The key of the next value, as a list of one key. In a sequence, the list is empty."""
         pending = self._stack[-1][1][0] if self._stack else _OPEN
         return [pending] if isinstance(pending, str) else []
 
@@ -386,7 +386,7 @@ def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[in
 
 
 def _located(name: str, unplaced: ValidationFault, places: Mapping[Location, tuple[int, int]]) -> Fault:
-    """The fault at the unplaced's location, or at the nearest location above it that the file has."""
+    """The fault with the line and column of its location, or of the nearest location above it that the file has."""
     above = (unplaced.location[:length] for length in range(len(unplaced.location), -1, -1))
     line, column = next((places[location] for location in above if location in places), (1, 1))
     return Fault(name, line, column, field_name(unplaced.location), unplaced.problem, unplaced.remedy)

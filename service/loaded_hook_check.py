@@ -1,4 +1,4 @@
-"""The hook that Asterisk has loaded, compared from time to time with the one for this service's settings."""
+"""Checks from time to time that the hook that Asterisk has loaded is the one for this service's settings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from idtone.dialplan import HOOK_GLOBAL
 
 LOOK_EVERY_S: Final = 1.0
 ASK_EVERY_S: Final = 10.0
-"""Interval of asking in seconds. Status, alert and mail report a missing hook within two minutes."""
+"""Interval in seconds at which Asterisk is asked. Status, alert and mail report a missing hook within two minutes."""
 
 _log = logging.getLogger(__name__)
 
 
-class LoadedHook:
-    """The result of the comparison. Used by the event loop; its values can be read from any thread."""
+class LoadedHookCheck:
+    """The result of the check. The event loop uses it; any thread can read its values."""
 
     def __init__(self, expected: str | None) -> None:
         """`expected` is the digest of the hook for the settings; None if it is not known."""

@@ -16,7 +16,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.operations.doctor import settings_findings
 from idtone.operations.doctor.findings import State
 from idtone.service.status_client import ask
-from idtone.service.used_settings import UsedSettings, last_used, record, record_of, refuse_older
+from idtone.service.used_fleet_settings import UsedFleetSettings, last_used, record, record_of, refuse_older
 from lab.asterisk import IDTONE
 
 NOW = datetime(2026, 11, 28, 4, tzinfo=UTC)
@@ -24,7 +24,7 @@ SIGNER = Signer(SIGNED_BY, b"1" * 32)
 
 
 class Node:
-    """A node's settings, over the edition of the fleet's that is in its file."""
+    """A node's settings, which override an edition of the fleet's settings in a file."""
 
     def __init__(self, folder: Path) -> None:
         self.file, self.shared = folder / "idtone.yaml", folder / "fleet-settings.signed"
@@ -63,7 +63,7 @@ def test_an_older_edition_is_refused_and_the_same_or_a_newer_one_is_not(node):
     refuse_older(newer)
     record(newer)
     assert newer.shared
-    assert last_used(newer) == UsedSettings(8, newer.shared.sha256)
+    assert last_used(newer) == UsedFleetSettings(8, newer.shared.sha256)
     refuse_older(Settings())
 
 
@@ -84,15 +84,15 @@ def test_what_the_doctor_says(node):
     sha256 = settings.shared.sha256
     for used, trouble, state, found in (
         (
-            UsedSettings(7, sha256),
+            UsedFleetSettings(7, sha256),
             "",
             State.GOOD,
             "version 7; set otherwise here: ari.url, ledger.key_file, ledger.url",
         ),
-        (UsedSettings(6, "x"), "", State.WARNING, "has version 7, which the service does not use yet"),
+        (UsedFleetSettings(6, "x"), "", State.WARNING, "has version 7, which the service does not use yet"),
         (None, "", State.WARNING, "has version 7, which the service does not use yet"),
-        (UsedSettings(8, "x"), "", State.BAD, "the version is 7, and this node has used version 8"),
-        (UsedSettings(7, "x"), "", State.BAD, "has used another edition with this version"),
+        (UsedFleetSettings(8, "x"), "", State.BAD, "the version is 7, and this node has used version 8"),
+        (UsedFleetSettings(7, "x"), "", State.BAD, "has used another edition with this version"),
         (None, "cannot be read", State.UNKNOWN, "cannot be read"),
     ):
         finding = settings_findings.shared(settings, used, trouble)

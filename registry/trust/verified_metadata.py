@@ -1,6 +1,4 @@
-"""The metadata of a registry in evidence: the check of the association's signatures, and the digests that they name.
-Pure.
-"""
+"""Verifies the metadata of a registry in evidence: the association's signatures, and the signed digests. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -18,10 +16,10 @@ _ROOT: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class ShownMetadata:
-    """Verified metadata. `numbers` has the root of the entries of each file (`number_entries`), `sha256` its digest.
-    `expires` is the earliest expiry of the signatures. `root_is_known` is True if the root follows from a root that the
-    verifier has.
+class VerifiedMetadata:
+    """Verified metadata. For each file, `numbers` has the root of its entries (`number_entries`), and `sha256` its
+    digest. `expires` is the earliest expiry of the signatures. `root_is_known` is True if the root follows from a root
+    that the verifier has.
     """
 
     numbers: Mapping[str, str]
@@ -30,7 +28,7 @@ class ShownMetadata:
     root_is_known: bool
 
 
-def verified_metadata(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> ShownMetadata:
+def verified_metadata(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> VerifiedMetadata:
     """The verified content of the metadata (`root.json`, …). Expired signatures count, because the decision checks
     `expires`.
 
@@ -57,7 +55,7 @@ def verified_metadata(metadata: Mapping[str, bytes], trusted: Metadata[Root] | N
         digests[file] = target.hashes.get("sha256", "")
         if not _ROOT.fullmatch(numbers[file]):
             raise unfit(f"{role}.json")
-    return ShownMetadata(numbers, digests, min(one.signed.expires for one in found.values()), trusted is not None)
+    return VerifiedMetadata(numbers, digests, min(one.signed.expires for one in found.values()), trusted is not None)
 
 
 def _check_versions(found: Mapping[str, Metadata[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Connections over HTTPS that end at a deadline, through the proxy that the environment names."""
+"""HTTPS connections with a deadline, through the proxy that the environment names."""
 
 import ssl
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import urllib3
 
 
 def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urllib3.PoolManager:
-    """Connections for requests to `host`, which may be silent for `silence_s`.
+    """Connections for requests to `host`. The host may send nothing for at most `silence_s`.
 
     `left_s` returns the seconds that are left, and after the deadline raises the error that the caller wants. It does
     not cover the look-up of host names.
@@ -22,8 +22,8 @@ def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urll
 
 
 def _punctual(silence_s: float, left_s: Callable[[], float]) -> type[ssl.SSLSocket]:
-    """A socket class that stops at the deadline. urllib3's timeout starts again with each octet, so a slow server could
-    send one every few seconds for ever, in the header or in the body.
+    """A socket class that stops at the deadline. urllib3's timeout starts again with each octet, so a server could send
+    single octets for ever.
     """
 
     class Punctual(ssl.SSLSocket):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypedDict
 
 from idtone.core.calls import link_is_checked
-from idtone.core.japan import JAPAN, end_words, last_day
+from idtone.core.japan_time import JAPAN, end_words, last_day
 from idtone.core.licence_standing import judge
 from idtone.core.numbers import Number, parse_japanese
 from idtone.core.translation import Message, joined, template
@@ -29,7 +29,7 @@ class Counts(TypedDict):
 
 
 class CertificationReport(TypedDict):
-    """A certification in a report. `counts` is True if none of its ends has come."""
+    """A certification in a report. `counts` is True if all its ends are in the future."""
 
     number: str
     until: str
@@ -95,8 +95,8 @@ class ChainReport(TypedDict):
 
 
 class PortingReport(TypedDict):
-    """A porting in a report. `giver` holds the numbers before `at`, `taker` from `at` on; `done` is True if `at` is
-    past.
+    """A porting in a report. `giver` holds the numbers before `at`, and `taker` from `at` on. `done` is True if `at` is
+    in the past.
     """
 
     numbers: str
@@ -107,8 +107,8 @@ class PortingReport(TypedDict):
 
 
 class NumberReport(TypedDict):
-    """A number in a report. `member` is in charge of it, by way of `links`. `numbers` are those of its wholesale chain,
-    or None without a chain. `porting` is the number's porting, past or future.
+    """A number in a report. `member` is in charge of it, through the `links` of its wholesale chain. `numbers` are
+    those of its wholesale chain, or None without a chain. `porting` is the number's porting, past or future.
     """
 
     number: str
@@ -157,7 +157,7 @@ def counts(document: RegistryDocument) -> Counts:
     return Counts(
         members=len(document.members),
         licences=sum(len(member.licences) for member in document.members),
-        numbers=sum(map(covered, document.members)),
+        numbers=sum(map(number_count, document.members)),
         chains=len(document.chains),
         portings=len(document.portings),
         suspensions=len(document.suspensions),
@@ -183,7 +183,7 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
 
 
 def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = None) -> ChainReport:
-    """The report of one wholesale chain. `lasts` is how long a check stays valid (`policy.chain_check`)."""
+    """The report of one wholesale chain. A check stays valid for `lasts` (`policy.chain_check`)."""
     return ChainReport(
         numbers=masked(read_span(chain.numbers)),
         holder=chain.links[0].wholesaler,
@@ -272,7 +272,7 @@ def member_report(member: Member, now: datetime) -> MemberReport:
         pledge_signatory=pledge.signatory if pledge else None,
         pledge_in_force=pledge is not None and pledge.in_force(now),
         entries=len(member.numbers),
-        numbers=covered(member),
+        numbers=number_count(member),
         licences=[
             LicenceReport(
                 id=licence.id,
@@ -448,7 +448,7 @@ def _pledge(report: MemberReport) -> str:
     return joined("", (joined(", ", words), state))
 
 
-def covered(member: Member) -> int:
+def number_count(member: Member) -> int:
     """Number of numbers that the member holds. A number in two entries counts once."""
     total, reached = 0, 0
     for span in sorted(map(read_span, member.numbers), key=lambda span: span.first):

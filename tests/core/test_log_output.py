@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from idtone.core import logs
+from idtone.core import log_output
 from idtone.core.errors import LedgerError
-from idtone.core.logs import JournaldWriter, JsonFormatter, LogFormat, QueuedHandler, TextFormatter, call_extra
+from idtone.core.log_output import JournaldWriter, JsonFormatter, LogFormat, QueuedHandler, TextFormatter, call_extra
 from lab.journald import Journald
 
 LEVELS = [
@@ -42,14 +42,14 @@ def failed(error: Exception) -> logging.LogRecord:
 @pytest.mark.parametrize(("level", "name", "number"), LEVELS)
 def test_levels_have_syslogs_names_and_numbers(level: int, name: str, number: int) -> None:
     made = record(level=level)
-    assert TextFormatter(logs.TEXT).format(made).split(" ", 2)[2] == f"{name} it is so"
+    assert TextFormatter(log_output.TEXT).format(made).split(" ", 2)[2] == f"{name} it is so"
     fields = json.loads(JsonFormatter().format(made))
     assert (fields["level"], fields["priority"]) == (name, number)
 
 
 def test_a_text_in_the_message_is_no_line_of_its_own() -> None:
     forged = record("%s", "x\n2026-12-01 info administrator signed in\x1b[2J\u2028山田\u3000")
-    line = TextFormatter(logs.TEXT).format(forged).split(" ", 3)[3]
+    line = TextFormatter(log_output.TEXT).format(forged).split(" ", 3)[3]
     assert line == "x\\n2026-12-01 info administrator signed in\\x1b[2J\\u2028山田\u3000"
 
 
@@ -82,8 +82,8 @@ def test_json_holds_the_traceback_of_a_fault() -> None:
     ],
 )
 def test_only_a_fault_of_this_program_has_a_traceback(error: Exception, words: str, ours: bool) -> None:
-    assert logs.in_words(error) == words
-    assert (logs.unexpected(error) is error) is ours
+    assert log_output.in_words(error) == words
+    assert (log_output.unexpected(error) is error) is ours
 
 
 # -- journald -----------------------------------------------------------------------------------------------------
@@ -125,9 +125,9 @@ def test_without_journald_the_log_is_text_on_standard_error(tmp_path: Path) -> N
     program = f"""
 import logging, socket, time
 from pathlib import Path
-from idtone.core import logs
-logs.JOURNALD = Path("{tmp_path}/socket")
-logs.begin_logging(logs.LogFormat.JOURNALD, "info")
+from idtone.core import log_output
+log_output.JOURNALD = Path("{tmp_path}/socket")
+log_output.begin_logging(log_output.LogFormat.JOURNALD, "info")
 log = logging.getLogger("lab")
 writer, written = logging.root.handlers[0].writer, []
 write = writer.write
@@ -137,7 +137,7 @@ log.error("still away")
 while len(written) < 2:
     time.sleep(0.01)
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
-    journald.bind(str(logs.JOURNALD))
+    journald.bind(str(log_output.JOURNALD))
     log.info("it is back")
     assert b"MESSAGE=it is back\\n" in journald.recv(1000)
 log.info("away again")
@@ -158,7 +158,7 @@ def queued(journald: Journald, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     """A handler whose records the kernel holds back for journald, a few at a time, as it holds 10 where
     net.unix.max_dgram_qlen is 10.
     """
-    monkeypatch.setattr(logs, "BUFFER", 4096)
+    monkeypatch.setattr(log_output, "BUFFER", 4096)
     with closing(QueuedHandler(JournaldWriter(tmp_path / "socket"))) as made:
         yield made
 
@@ -171,12 +171,12 @@ def test_a_journald_that_is_slow_for_a_second_loses_no_line_and_holds_up_no_call
 
 
 def test_the_log_says_how_many_lines_are_lost_while_journald_hangs(journald, queued, monkeypatch):
-    monkeypatch.setattr(logs, "MOST_WAITING", 100)
+    monkeypatch.setattr(log_output, "MOST_WAITING", 100)
     sent = 1000
     for number in range(sent):
         queued.handle(record("%s", number))
     read = [journald.read()]
-    while read[-1]["LOGGER"] != "idtone.core.logs":
+    while read[-1]["LOGGER"] != "idtone.core.log_output":
         read.append(journald.read())
     *kept, lost = read
     assert [each["MESSAGE"] for each in kept] == [str(number) for number in range(len(kept))]
@@ -190,7 +190,7 @@ def test_the_log_says_how_many_lines_are_lost_while_journald_hangs(journald, que
         "MESSAGE": f"{sent - there} records of the log are lost: it was not read for too long",
         "PRIORITY": "4",
         "SYSLOG_IDENTIFIER": "idtone",
-        "LOGGER": "idtone.core.logs",
+        "LOGGER": "idtone.core.log_output",
     }
 
 
@@ -209,9 +209,9 @@ def test_the_end_of_the_program_waits_for_the_log_and_not_for_ever(journald, mon
     program = f"""
 import logging
 from pathlib import Path
-from idtone.core import logs
-logs.JOURNALD, logs.BUFFER, logs.CLOSE_WITHIN_S = Path("{tmp_path}/socket"), 4096, float(input())
-logs.begin_logging(logs.LogFormat.JOURNALD, "info")
+from idtone.core import log_output
+log_output.JOURNALD, log_output.BUFFER, log_output.CLOSE_WITHIN_S = Path("{tmp_path}/socket"), 4096, float(input())
+log_output.begin_logging(log_output.LogFormat.JOURNALD, "info")
 for number in range(200):
     logging.getLogger("lab").info("%s", number)
 print("ends", flush=True)
@@ -246,7 +246,7 @@ def test_what_is_too_large_for_journald_is_text(journald, writer, monkeypatch):
 @pytest.mark.parametrize("form", LogFormat)
 def test_the_chosen_form_begins(form: LogFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging, "root", root := logging.RootLogger(logging.WARNING))
-    logs.begin_logging(form, "error")
+    log_output.begin_logging(form, "error")
     (made,) = root.handlers
     with closing(made):
         assert root.level == logging.ERROR

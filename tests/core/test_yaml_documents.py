@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from idtone.core.documents import Model, ValidationFault, load, parse, read_text, read_tree
 from idtone.core.errors import DocumentError, Fault
+from idtone.core.yaml_documents import Model, ValidationFault, load, parse, read_text, read_tree
 
 
 class Leaf(Model):

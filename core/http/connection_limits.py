@@ -1,7 +1,7 @@
 """Limits on the connections of a server: their number, and the time that a slow client may take.
 
-aiohttp serves each connection by a separate protocol object. `Connections` makes these objects, and is placed between
-them and the transport.
+aiohttp serves each connection by a separate protocol object. `ConnectionLimits` stands between these objects and the
+transport.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _FULL: Final = (
 )
 
 
-class Connections:
-    """All connections of one server."""
+class ConnectionLimits:
+    """The limits on all connections of one server."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -44,9 +44,7 @@ class Connections:
         """Connections without a request; the first one has waited longest."""
 
     def guarded(self, make: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
-        """A factory of guarded protocols, one for each new connection, around the protocols that `make` gives
-        (aiohttp's).
-        """
+        """A factory that guards each new connection: it wraps the protocol that `make` (aiohttp) gives."""
         return lambda: _Connection(self, make())
 
     def __len__(self) -> int:
@@ -59,9 +57,7 @@ class Connections:
 
     @contextmanager
     def answering(self, request: web.Request) -> Iterator[None]:
-        """Mark the connection as busy with a request during the block, so that it is not cut while its client is
-        served.
-        """
+        """Mark the connection as busy during the block, so that it is not cut while its request is served."""
         connection = self._by_inner.get(request.protocol)
         if connection is None:  # its client has left
             yield
@@ -94,7 +90,7 @@ class Connections:
 class _Connection(asyncio.Protocol):
     """One connection. It passes everything on to `inner`, and enforces the time limits."""
 
-    def __init__(self, all_of_them: Connections, inner: asyncio.Protocol) -> None:
+    def __init__(self, all_of_them: ConnectionLimits, inner: asyncio.Protocol) -> None:
         self._all = all_of_them
         self.inner = inner
         self._transport: asyncio.Transport | None = None

@@ -2,7 +2,7 @@
 
 A thread writes the log, so that no call waits for a journald, a pipe or a terminal that is slow. Each record has a
 time, a level, a message and the name of its logger. A record about a call has its id and, where there is one, the
-reason code of its decision: `log.info(…, extra=about(call_id, reason))`.
+reason code of its decision: `log.info(…, extra=call_extra(call_id, reason))`.
 """
 
 import copy
@@ -25,7 +25,7 @@ JOURNALD: Final = Path("/run/systemd/journal/socket")
 MOST_WAITING: Final = 10_000
 """Maximum number of records that may wait to be written: one minute's records at 150 calls a second, some megabytes."""
 CLOSE_WITHIN_S: Final = 5.0
-"""Time that the end of the program waits for them, in seconds."""
+"""Time in seconds for which the program, at its end, waits until its records are written."""
 STANDARD_ERROR: Final = 2
 BUFFER: Final = 2**20
 """Send buffer for journald, in bytes; the kernel may allow less."""
@@ -40,7 +40,7 @@ _LEVELS: Final = (
     (logging.INFO, "info", 6),
     (logging.NOTSET, "debug", 7),
 )
-"""For each name and number of syslog (RFC 5424), the lowest level of Python."""
+"""The lowest Python level for each level of syslog (RFC 5424), with syslog's name and number."""
 
 
 class LogFormat(StrEnum):
@@ -55,7 +55,9 @@ def call_extra(call_id: str, reason: str | None = None) -> dict[str, str]:
 
 
 def unexpected(error: BaseException | None) -> BaseException | None:
-    """The error if it is a fault of this program, for a traceback; None if the operator or the machine caused it."""
+    """The error if it is a fault of this program, so that its traceback is logged; None if the operator or the machine
+    caused it.
+    """
     return None if isinstance(error, IdtoneError | OSError | None) else error
 
 
@@ -117,7 +119,7 @@ class JsonFormatter(logging.Formatter):
 
 class LogWriter(Protocol):
     def write(self, record: logging.LogRecord) -> None:
-        """Write the record, and return when that is done, however long it takes."""
+        """Write the record, and return when that is done, even if it takes long."""
 
     def close(self) -> None: ...
 
@@ -125,8 +127,8 @@ class LogWriter(Protocol):
 class QueuedHandler(logging.Handler):
     """Writes records in a separate thread.
 
-    While `MOST_WAITING` records wait, further ones are lost. Their number is logged when half of the waiting records
-    are written.
+    While `MOST_WAITING` records wait, further ones are lost. The number of lost records is logged after half of the
+    waiting ones are written.
     """
 
     def __init__(self, writer: LogWriter) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from idtone.core.japan import end_words
+from idtone.core.japan_time import end_words
 
 
 @pytest.mark.parametrize(

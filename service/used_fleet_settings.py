@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class UsedSettings:
+class UsedFleetSettings:
     """The edition of the fleet's settings that a node uses: its version, and the SHA-256 of its text."""
 
     version: int
@@ -35,14 +35,14 @@ def record_of(settings: Settings) -> Path:
     return ledger.with_name(f"{ledger.name}.settings")
 
 
-def last_used(settings: Settings) -> UsedSettings | None:
+def last_used(settings: Settings) -> UsedFleetSettings | None:
     """The edition that this node used last; None if it has never used settings of a fleet. Raises LedgerError if the
     file cannot be read.
     """
     path = record_of(settings)
     try:
         found = json.loads(path.read_bytes())
-        return UsedSettings(int(found["version"]), str(found["sha256"]))
+        return UsedFleetSettings(int(found["version"]), str(found["sha256"]))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -53,7 +53,7 @@ def last_used(settings: Settings) -> UsedSettings | None:
         ) from error
 
 
-def settings_objection(shared: SharedSettings, used: UsedSettings | None) -> Fault | None:
+def settings_objection(shared: SharedSettings, used: UsedFleetSettings | None) -> Fault | None:
     """The reason why this edition must not follow the last used one; None if it may. Pure."""
     if used is None or shared.version > used.version:
         return None
@@ -84,7 +84,7 @@ def record(settings: Settings) -> None:
     shared = settings.shared
     if shared is None:
         return
-    used = UsedSettings(shared.version, shared.sha256)
+    used = UsedFleetSettings(shared.version, shared.sha256)
     try:
         if last_used(settings) == used:
             return

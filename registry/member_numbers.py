@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, Self
 
-from idtone.core.documents import Location, ValidationFault
 from idtone.core.errors import NumberError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.translation import Message, capitalised
+from idtone.core.yaml_documents import Location, ValidationFault
 
 from .model import RegistryDocument
 from .number_notation import read_span
@@ -21,9 +21,9 @@ _POSITION_BITS: Final = 32
 _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 
-class HeldNumbers:
+class MemberNumbers:
     """All entries of members' numbers, each read once, in the order of the file. They are arrays, because a million
-    tuples take 100 MB. `members` and `entries` are the positions of an entry in the document.
+    tuples take 100 MB. `members` and `entries` give the place of each entry in the document.
     """
 
     def __init__(self) -> None:
@@ -57,13 +57,13 @@ class HeldNumbers:
         self.members.append(member)
         self.entries.append(entry)
 
-    def place(self, members: Sequence[int]) -> None:
+    def set_positions(self, members: Sequence[int]) -> None:
         """Set the positions of the members with entries, which were added as member 0, 1, 2 …"""
         if any(at != place for at, place in enumerate(members)):
             self.members = array("i", map(members.__getitem__, self.members))
 
     @cached_property
-    def places(self) -> Mapping[str, int]:
+    def positions(self) -> Mapping[str, int]:
         """The position of each member, valid after the last entry was added."""
         return {member: at for at, member in enumerate(self.ids)}
 
@@ -78,14 +78,14 @@ class HeldNumbers:
         for area in sorted(areas):
             yield from (key & _POSITION_MASK for key in sorted(areas.pop(area)))
 
-    def porting(self, members: Iterable[str], span: NumberSpan) -> None:
+    def add_porting(self, members: Iterable[str], span: NumberSpan) -> None:
         """Add a porting: both members hold its numbers, one after the other."""
         for member in members:
             self._ported.setdefault(member, []).append(span)
             self._joined.pop(member, None)
 
-    def by(self, member: str, span: NumberSpan) -> bool:
-        """True if the member holds all numbers of the span, though perhaps at different times."""
+    def is_held_by(self, member: str, span: NumberSpan) -> bool:
+        """True if the member holds all numbers of the span, even if at different times."""
         if member not in self._joined:
             self._joined[member] = self._joined_of(member)
         firsts, lasts = self._joined[member]
@@ -94,7 +94,7 @@ class HeldNumbers:
 
     def _joined_of(self, member: str) -> tuple[list[int], list[int]]:
         """The intervals of a member, ascending. Entries that touch or overlap are joined."""
-        at = self.places[member]
+        at = self.positions[member]
         begin, end = bisect_left(self.members, at), bisect_right(self.members, at)
         entries = [*zip(self.firsts[begin:end], self.lasts[begin:end], strict=True)]
         entries += ((span.first, span.last) for span in self._ported.get(member, ()))
