@@ -37,7 +37,7 @@ class Monitor:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @contextmanager
-    def held(self) -> Iterator[Monitor]:
+    def locked(self) -> Iterator[Monitor]:
         """The monitor of this folder; there is only one at a time. Raises UsageError if another monitor uses the
         folder, or if it cannot be used.
         """

@@ -42,7 +42,7 @@ class WitnessState:
 
     @classmethod
     @contextmanager
-    def held(cls, folder: Path) -> Iterator[WitnessState]:
+    def locked(cls, folder: Path) -> Iterator[WitnessState]:
         """The state in a folder, which belongs to one witness. Raises LedgerError if the folder cannot be used, or if
         another witness uses it.
         """

@@ -35,7 +35,7 @@ class MissingFile:
         """The content when the file was opened, or that of the last `say`."""
         return self._said
 
-    def say(self, owed: MissingSteps | None) -> None:
+    def write(self, owed: MissingSteps | None) -> None:
         """Write, durably, the steps that would be missing."""
         if owed != self._said:
             self._said = owed
