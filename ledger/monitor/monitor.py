@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Monitor:
-    """The monitor of a folder. Use `held`."""
+    """The monitor of a folder. Use `locked`."""
 
     logs: MonitoredLogs
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -36,8 +36,8 @@ def identity_of(descriptor: int) -> str:
 
 
 def record_identity(path: Path) -> None:
-    """Make this file the home of a ledger whose original is gone, while nothing writes to it. Raises OSError and
-    sqlite3.Error.
+    """Record this file as that of a ledger whose original is gone. Nothing may write to it meanwhile. Raises OSError,
+    and sqlite3.Error.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

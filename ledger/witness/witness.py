@@ -37,7 +37,7 @@ class WitnessState:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Use `held`."""
+        """Use `locked`."""
         self._folder = folder
 
     @classmethod

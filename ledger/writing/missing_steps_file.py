@@ -32,7 +32,7 @@ class MissingFile:
 
     @property
     def before(self) -> MissingSteps | None:
-        """The content when the file was opened, or that of the last `say`."""
+        """The content when the file was opened, or that of the last `write`."""
         return self._said
 
     def write(self, owed: MissingSteps | None) -> None:

@@ -66,7 +66,7 @@ def test_a_reserve_is_as_large_as_it_is_wanted_and_made_again_and_its_alarms_are
     caplog.clear()
     assert [reserve.release(-1) for _ in range(4)] == [True, True, True, False]
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
-    Reserve(file, 0).look()
+    Reserve(file, 0).refill()
     assert not kept.exists()
 
 
