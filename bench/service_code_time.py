@@ -29,7 +29,7 @@ from idtone.call_control.sound_files import SoundFiles
 from idtone.core.decision import Policy
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending_decisions import Pending
+from idtone.ledger.writing.pending_decisions import PendingDecisions
 from idtone.service.call_counts import CallCounts
 from idtone.tones.making.sounds import put_sounds
 from idtone.tones.profile_library import load_library
@@ -83,7 +83,7 @@ class ServiceCode:
     def __init__(self, folder: Path, resources: ExitStack) -> None:
         url, ring = f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder)
         self._writer = LedgerWriter.open(url, "pbx-1", ring)
-        pending = resources.enter_context(Pending.open(url, self._writer, ring.days))
+        pending = resources.enter_context(PendingDecisions.open(url, self._writer, ring.days))
         library = load_library(None)
         sounds = put_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
         held = registry()

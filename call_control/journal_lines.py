@@ -26,7 +26,7 @@ from idtone.core.calls import Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.core.errors import JournalError
 from idtone.core.numbers import parse, parse_or_none
 from idtone.dialplan import PACKET_MS, Played
-from idtone.ledger.evidence.steps import CallStatus, cause, kept_sip_call_id
+from idtone.ledger.evidence.steps import CallStatus, kept_sip_call_id, q850_cause
 
 LONGEST_LINE: Final = 4096
 """Maximum number of octets of a line. The hook's lines have at most three quarters of this, and each is written in one
@@ -316,7 +316,7 @@ def _ended(
         nonce,
         at,
         CallStatus(status),
-        cause(hangup_cause),
+        q850_cause(hangup_cause),
         Reason(reason) if reason else None,
         dial_status == "ANSWER",
         milliseconds if connected else None,

@@ -12,7 +12,7 @@ from idtone.core.signed_notes import VerifierKey
 from idtone.core.terminal.spreadsheet_csv import csv_lines
 from idtone.ledger.disclosure.disclosure_index import IndexEntry, disclosure_index, figures
 from idtone.ledger.disclosure.pack_file import read_zip
-from idtone.ledger.disclosure.pack_verification import PackVerdict, verified
+from idtone.ledger.disclosure.pack_verification import PackVerdict, verify_pack_files
 from idtone.ledger.evidence.leaves import ACT_ID
 from idtone.ledger.evidence.record_fields import fields_of
 from idtone.ledger.store.call_search import Place, search_calls
@@ -137,4 +137,4 @@ def verified_pack(file: Path, key: str, limit: int) -> PackVerdict:
         files = read_zip(file, limit)
     except IdtoneError as error:
         raise UsageError("this is no pack, or it is damaged") from error
-    return verified(files, log, now=datetime.now(UTC))
+    return verify_pack_files(files, log, now=datetime.now(UTC))

@@ -77,7 +77,7 @@ def _passed(progress: Progress, newest: int, steps: int) -> None:
 
 def _hash(reader: LedgerReader, place: int) -> str:
     """The hash of the step at this place; empty if there is no step."""
-    found = next(iter(reader.in_order(place - 1, place, frozenset(StepKind))), None)
+    found = next(iter(reader.steps_in_order(place - 1, place, frozenset(StepKind))), None)
     return hashlib.sha256(f"{found.call_id}\n{found.text}".encode()).hexdigest() if found else ""
 
 

@@ -25,7 +25,7 @@ from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings,
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message
-from idtone.ledger.store.file_identity import make_home
+from idtone.ledger.store.file_identity import record_identity
 from idtone.ledger.store.sqlite import path_of
 from idtone.service.service_user import UNIT
 
@@ -160,7 +160,7 @@ def _moved(one: _Move) -> Path:
         for path in _in(draft):
             path.rename(one.folder / path.name)
         draft.rmdir()
-        make_home(one.new)
+        record_identity(one.new)
         written.append(one.own_settings)
         one.own_settings.parent.mkdir(exist_ok=True)
         replace_durably(one.own_settings, _settings_text(one).encode())

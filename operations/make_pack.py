@@ -18,7 +18,7 @@ from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.legal_basis import (
     LegalBasis,
     basis_objection,
-    completed,
+    complete_basis,
     load_legal_bases,
     text_objection,
 )
@@ -93,7 +93,7 @@ def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, s
         _day("--valid-until", demand["valid_until"]),
         demand["why"],
     )
-    basis = completed(given, bases)
+    basis = complete_basis(given, bases)
     if objection := basis_objection(basis, sealed, bases, now):
         raise UsageError(objection)
     return basis
@@ -203,7 +203,7 @@ def make_pack(
         origin, stamps, stamped = signer.key.name, Stamps(settings.ledger.stamps()), dict[int, bytes]()
 
         def stamp_of(leaf: int) -> Stamp | None:
-            stamp = stamps.holding(origin, leaf)
+            stamp = stamps.covering(origin, leaf)
             if stamp:
                 stamped[stamp.size] = stamp.reply
             return stamp

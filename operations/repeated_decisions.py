@@ -10,7 +10,7 @@ from idtone.core.terminal import command_line
 from idtone.core.translation import translated
 from idtone.ledger.commands.options import parse_key
 from idtone.ledger.disclosure.pack_file import read_zip
-from idtone.ledger.disclosure.pack_verification import verified
+from idtone.ledger.disclosure.pack_verification import verify_pack_files
 from idtone.registry.commands.check_progress import checking
 
 from .registry_decision import cell
@@ -24,7 +24,7 @@ def repeat(pack: Path, root: Path | None, log_key: str | None, as_json: bool) ->
     """
     files = read_zip(pack)
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key else None
-    verdict = verified(files, log, now=datetime.now(UTC))
+    verdict = verify_pack_files(files, log, now=datetime.now(UTC))
     faults = [translated(fault) for fault in verdict.faults]
     trusted = None
     if root is not None:

@@ -40,7 +40,7 @@ from idtone.core.errors import AriError, AriRefused, DocumentError, LedgerError,
 from idtone.core.log_output import in_words, unexpected
 from idtone.core.settings.settings import Interface, Settings
 from idtone.core.translation import Message
-from idtone.ledger.disclosure.record_act import record_acts
+from idtone.ledger.disclosure.record_act import record_queued_acts
 from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -49,7 +49,7 @@ from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.clock_status import record_clock
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending_decisions import Pending
+from idtone.ledger.writing.pending_decisions import PendingDecisions
 from idtone.ledger.writing.retention import forget_in_time
 
 from . import hand_over, status_feed, used_fleet_settings
@@ -138,7 +138,7 @@ class Instance:
                 self._replicator.begin()
                 resources.push_async_callback(asyncio.to_thread, self._replicator.close)
             resources.callback(evidence.close)
-            pending = resources.enter_context(Pending.open(ledger.own(), evidence, self._loaded.key_ring.days))
+            pending = resources.enter_context(PendingDecisions.open(ledger.own(), evidence, self._loaded.key_ring.days))
             reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.key_ring.days))
             counts = CallCounts(pending)
             restored = RestoredCalls.of(reader, restored)
@@ -380,7 +380,7 @@ class Instance:
                 for each in self._forgetting_forms(evidence)
             ),
             asyncio.create_task(
-                record_acts(ledger.own(), self._obeying(evidence), self._loaded.disclosure_rules, key_ring),
+                record_queued_acts(ledger.own(), self._obeying(evidence), self._loaded.disclosure_rules, key_ring),
                 name="recording what commands do",
             ),
             *([asyncio.create_task(keeper.run(), name="keeping the brake's state")] if keeper else []),

@@ -96,9 +96,9 @@ STATE: Final = (
         "ledger.witness_troubles",
         "A list of the witnesses that do not cosign: name, trouble.",
         lambda it: [
-            {"name": each.key.name, "trouble": each.complaint}
+            {"name": each.key.name, "trouble": each.trouble}
             for each in it.observed.cosigning.witnesses
-            if each.complaint
+            if each.trouble
         ],
     ),
     StateField(

@@ -179,7 +179,7 @@ def _timestamp(observed: Observed) -> dict[str, Any] | None:
         "every_seconds": settings.every.total_seconds(),
         "at": timestamping.at.isoformat(timespec="seconds") if timestamping.at else None,
         "overdue": is_overdue(timestamping.at, settings.every, observed.calls.now()),
-        "trouble": timestamping.complaint,
+        "trouble": timestamping.trouble,
     }
 
 
@@ -415,7 +415,7 @@ FEED: Final = (
         "ledger.witnesses",
         "A list of the witnesses: name, how many leaves it cosigned last (0 if unknown), trouble.",
         lambda observed: [
-            {"name": each.key.name, "leaves": each.size, "trouble": each.complaint}
+            {"name": each.key.name, "leaves": each.size, "trouble": each.trouble}
             for each in observed.cosigning.witnesses
         ],
     ),

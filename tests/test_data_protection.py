@@ -78,7 +78,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "operations/fleet/commands/sign_settings.py": ("idtone-fleet sign -o",),
     "operations/fleet/upgrade_journal.py": ("idtone-fleet upgrade --journal",),
     "ledger/commands/disclosures.py": ("idtone-evidence disclosure deliver -o", "disclosure list --pdf"),
-    "ledger/commands/plot.py": ("idtone ledger stats --plot",),
+    "ledger/commands/tally_plot.py": ("idtone ledger stats --plot",),
     "ledger/disclosure/pack_file.py": ("idtone ledger export -o",),
     "ledger/disclosure/record_act.py": ("….acts",),
     "ledger/keys/checkpoint_file.py": ("….seen", "….cosigned"),
@@ -100,7 +100,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/writing/disk_reserve.py": ("….reserve",),
     "registry/customer_lines/databases.py": (),  # a database, which it only reads
     "registry/customer_lines/lines_source.py": ("lines.cache",),
-    "member/misuse/drawing.py": ("idtone-office misuse plot",),
+    "member/misuse/finding_plot.py": ("idtone-office misuse plot",),
     "operations/backup/archive.py": ("idtone restore --into",),
     "operations/backup/commands.py": ("idtone backup --new-key",),
     "operations/backup/ledger_packs.py": ("….restored-…",),

@@ -40,7 +40,7 @@ class ShownLedger:
     @contextmanager
     def held(self) -> Iterator[ShownLedger]:
         """The same ledger on one connection, for several short reads of one thread. Raises LedgerError."""
-        with self.reader.held() as reader:
+        with self.reader.on_one_connection() as reader:
             yield replace(self, reader=reader)
 
     def log(self) -> VerifierKey:

@@ -26,7 +26,7 @@ from ..evidence.call_record import Record, iso_ms
 from ..evidence.leaves import ACTS, CLOSING
 from ..evidence.record_fields import FIELDS, fields_of
 from ..evidence.steps import FIRST, NumberRole, Step, StepKind, kept_sip_call_id
-from ..evidence.tally import EACH, Part, columns, tally_alike
+from ..evidence.tally import EACH, Part, columns, tally_groups
 from ..replication.node_ledgers import without_keys
 from ..store.calls_to_count import calls_to_count
 from .options import (
@@ -41,7 +41,7 @@ from .options import (
     parse_until,
     whole_id,
 )
-from .plot import plot
+from .tally_plot import plot
 
 _COLUMNS: Final = ("time", "call", "direction", "number", "outcome", "reason", "sound", "status")
 _FOLLOW_S: Final = 0.5
@@ -124,7 +124,7 @@ def list_calls(
                 ledgers, looked_s = ledgers_now(config, ledger, node, keys or ()), time.monotonic()
             for each in ledgers.nodes:
                 name = each.node, each.origin
-                places[name], over = each.reader.over_since(places.get(name, 0))
+                places[name], over = each.reader.ended_since(places.get(name, 0))
                 fresh = [record for record in over if (record.node, record.call_id) not in known and wanted(record)]
                 fresh = [record for record in fresh if record.steps[0].kind is not StepKind.CLOCK]
                 if fresh:
@@ -251,7 +251,7 @@ def stats(
     apart = frozenset(by) if by else EACH
     ledgers = ledgers_of(config, ledger, node)
     calls = chain.from_iterable(calls_to_count(ledger.reader, start, end) for ledger in ledgers.nodes)
-    tallies = tally_alike(calls, lambda at: at.astimezone().date(), apart)
+    tallies = tally_groups(calls, lambda at: at.astimezone().date(), apart)
     if picture:
         plot(picture, tallies)
     if form is command_line.Form.JSON:
@@ -305,7 +305,7 @@ def show(
     """Show every step of one call. Exit 1: the ledger does not know it."""
     ledgers = ledgers_of(config, ledger, node, keys or ())
     call_id = whole_id([each.reader for each in ledgers.nodes], call_id)
-    holder = ledgers.with_call(call_id)
+    holder = ledgers.ledger_of_call(call_id)
     record = holder.reader.record(call_id) if holder else None
     if record is None:
         print(translated("the ledger holds no call {call_id}", call_id=call_id), file=sys.stderr)
@@ -352,7 +352,7 @@ def _line(record: Record) -> tuple[str, ...]:
         str(record.numbers.get(NumberRole.FORWARDING, "")),
         record.outcome or "",
         record.reason or "",
-        record.least or "-",
+        record.least_delivery or "-",
         # `show` lists the contradictions of a call.
         f"{status} !" if record.anomalies else status,
     )

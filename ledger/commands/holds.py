@@ -17,7 +17,7 @@ from ..disclosure.disclosure_request import DisclosureRules
 from ..disclosure.legal_holds import (
     HoldBasis,
     LegalHold,
-    checked_until,
+    check_until,
     held_calls,
     legal_holds,
     lifted_step,
@@ -28,7 +28,7 @@ from ..disclosure.record_act import record_act
 from ..evidence.steps import StepKind
 from ..keys.key_ring import KeyRing, need_keys
 from ..store.database import Database
-from ..store.given_up_acts import first_foreign
+from ..store.given_up_ends import first_foreign_step
 from ..store.ledger_reader import LedgerReader
 from .options import complete_call, local_time, parse_since, whole_id
 
@@ -69,7 +69,7 @@ def hold(
     settings, ring = _opened(config)
     now, person = datetime.now(UTC), acting_person()
     last = parse_day(until, "--until") if until else None
-    checked_until(basis, last, now)
+    check_until(basis, last, now)
     with LedgerReader.open(settings.ledger.own(), ring.days) as reader:
         if calls:
             found = [whole_id([reader], each) for each in calls]
@@ -183,7 +183,7 @@ def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
     to the destruction of a key then.
     """
     ledger = settings.ledger.own()
-    foreign = first_foreign(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continued_trees.origin))
+    foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continued_trees.origin))
     if foreign is not None:
         raise LedgerError(
             "step {step} of the ledger is gone, or the service did not write it so; no key is destroyed: "

@@ -29,7 +29,7 @@ from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..keys.continued_trees import Continued, NextKey
 from ..keys.key_ring import KeyRing, need_keys
 from ..keys.log_keys import FILE, LogKey, LogKeys
-from ..store.given_up_acts import end_given_up
+from ..store.given_up_ends import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
@@ -167,7 +167,7 @@ def give_up(
     end = origin, leaves, root
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = EndsGivenUp.of(reader.acts(KINDS))
-    first = known.waits_for((*end, signed))
+    first = known.awaiting_confirmation((*end, signed))
     confirms = first.act if first and person.is_another_than(first.by[0]) else None
     persons = 2 if settings.ledger.exports is Exports.TWO_PERSONS else 1
     if first and confirms and not as_json:
@@ -247,7 +247,7 @@ def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWr
     except LedgerInUseError as error:
         raise LedgerError("{error}: stop the service first (systemctl stop idtone)", error=error) from error
     try:
-        yield writer, ring.renewed()
+        yield writer, ring.reloaded()
     except OSError as error:
         raise LedgerError("{path}: {reason}", path=path, reason=error.strerror) from error
     finally:

@@ -49,7 +49,7 @@ def monitor(
     over = threading.Event()
     if as_json and not once:
         raise UsageError("--json prints what one look has found; add --once")
-    with Monitor(followed).held() as held, _ended_by_signal(over):
+    with Monitor(followed).locked() as held, _ended_by_signal(over):
         if not once:
             log = load_settings(config).log
             log_output.begin_logging(log.format, log.level)

@@ -196,7 +196,7 @@ def prove(
     settings = load_settings(config)
     ledgers = ledgers_of(config, ledger, node)
     call_id = whole_id([each.reader for each in ledgers.nodes], call_id)
-    holder = ledgers.with_call(call_id)
+    holder = ledgers.ledger_of_call(call_id)
     proven = []
     if holder:
         own = None if ledgers.is_shared else cosigned_note(settings.ledger, settings.node, holder.reader.origin())

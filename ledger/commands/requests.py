@@ -124,7 +124,7 @@ def _show(request: DisclosureRequest, records: list[Record], now: datetime) -> N
             record.call_id,
             *(str(record.numbers.get(role, "")) for role in NumberRole),
             record.outcome or "",
-            record.least or "-",
+            record.least_delivery or "-",
         )
         for record in records
     ]

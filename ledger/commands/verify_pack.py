@@ -19,7 +19,7 @@ from ..disclosure.legal_basis import basis_lines
 from ..disclosure.log_binding import LogBinding
 from ..disclosure.pack import ONE_PERSON, PackRecord
 from ..disclosure.pack_file import read_zip
-from ..disclosure.pack_verification import PackVerdict, verified
+from ..disclosure.pack_verification import PackVerdict, verify_pack_files
 from ..disclosure.report_files import report_faults
 from ..disclosure.report_words import delivery_in_english
 from ..evidence.format_rules import Breach, Rule, breach
@@ -86,7 +86,7 @@ def verify_pack(
     files = read_zip(pack)
     today = [read_metadata(registry)] if registry else []
     trusted = read_root(root) if root else None
-    verdict = verified(files, log, witnesses, datetime.now(UTC), stamp_roots, trusted, today)
+    verdict = verify_pack_files(files, log, witnesses, datetime.now(UTC), stamp_roots, trusted, today)
     if not verdict.faults:
         verdict.faults += report_faults(files, verdict)
     if tiles is not None and verdict.log and not verdict.faults:

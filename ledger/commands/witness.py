@@ -38,7 +38,7 @@ def witness(
     log = load_settings(config).log
     log_output.begin_logging(log.format, log.level)
     known = read_logs(logs_file)
-    with WitnessState.held(state) as held:
+    with WitnessState.locked(state) as held:
         try:
             signer = held.signer(name)
         except ProofError as error:

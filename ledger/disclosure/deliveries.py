@@ -14,7 +14,7 @@ from .disclosure_request import DisclosureRules
 from .disclosures import Disclosure, receipt_objection
 from .pack import digest
 from .pack_file import BYTES_LIMIT, read_zip
-from .pack_verification import verified
+from .pack_verification import verify_pack_files
 from .record_act import record_act
 
 
@@ -25,7 +25,7 @@ def disclosure_of_pack(
     it; also LedgerError.
     """
     files = read_zip(pack, limit)
-    if faults := verified(files, key, now=datetime.now(UTC)).faults:
+    if faults := verify_pack_files(files, key, now=datetime.now(UTC)).faults:
         raise UsageError("{pack}: {fault}; hand over the pack as it was made", pack=pack, fault=faults[0])
     found = next((each for each in known.values() if each.sha256 == digest(files)), None)
     if found is None:

@@ -122,7 +122,7 @@ class LegalBasis:
         given: dict[str, object] = {}
         for name in BASIS_DETAILS & details.keys():
             text = details[name]
-            if not isinstance(text, str) or not fits(text):
+            if not isinstance(text, str) or not can_be_recorded(text):
                 raise ValueError(f"{name} is no text")
             given[name] = _READ[name](text) if name in _READ else text
         found = cls(**given)  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ _READ: Final = {
 }
 
 
-def fits(text: str) -> bool:
+def can_be_recorded(text: str) -> bool:
     """True if a text has a length and characters that allow it to be recorded for ever."""
     return text.isprintable() and bool(text.strip()) and len(text) <= TEXT_LIMIT
 
@@ -177,7 +177,7 @@ def text_objection(name: str, text: str | None) -> Message | None:
             limit=TEXT_LIMIT,
             character=character,
         )
-    if text is not None and not fits(text):
+    if text is not None and not can_be_recorded(text):
         return Message("--{name} needs 1 to {limit} printable characters", name=name, limit=TEXT_LIMIT)
     if text is not None and holds_number(text):
         return Message(
@@ -188,7 +188,7 @@ def text_objection(name: str, text: str | None) -> Message | None:
     return None
 
 
-def completed(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
+def complete_basis(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
     """The basis with the parts that its rule adds: its name, and the day until which it must be confirmed. Raises
     UsageError.
     """
@@ -214,7 +214,7 @@ def basis_objection(basis: LegalBasis | None, sealed: bool, bases: LegalBases, n
     for name in _TEXTS:
         if why := text_objection(_option(name), getattr(basis, name)):
             return why
-    if rule is None or completed(basis, bases) != basis:
+    if rule is None or complete_basis(basis, bases) != basis:
         return Message("its legal basis {basis!r} is not as in ledger.legal_bases", basis=basis.basis)
     missing = [f"--{_option(fact)}" for fact in rule.needs if getattr(basis, fact) is None]
     if missing:

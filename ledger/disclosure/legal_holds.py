@@ -74,7 +74,7 @@ def new_hold_id() -> str:
     return f"h-{secrets.token_hex(4)}"
 
 
-def checked_until(basis: HoldBasis, until: date | None, now: datetime) -> None:
+def check_until(basis: HoldBasis, until: date | None, now: datetime) -> None:
     """Raise UsageError unless the basis allows `until` as the last day of a hold."""
     today = now.astimezone(JAPAN).date()
     if until is not None and until < today:

@@ -40,7 +40,7 @@ class Term:
     since: datetime
     until: datetime | None
 
-    def holds(self, at: datetime) -> bool:
+    def contains(self, at: datetime) -> bool:
         return self.since <= at and (self.until is None or at < self.until)
 
 
@@ -160,7 +160,7 @@ def log_binding(
 def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is_relied_on: bool) -> Iterator[Breach]:
     assert binding.logs
     owner, members = binding.owner, {each.member for each in binding.logs.owners}
-    licensed = {str(each.first.get("member")) for each in records if "licence" in each.first}
+    licensed = {str(each.first_decision.get("member")) for each in records if "licence" in each.first_decision}
     if owner is None and (is_relied_on or licensed & members):
         names = ", ".join(sorted(licensed)) or "—"
         other = Message("the registry names other logs than {log} for {members}", log=log.name, members=names)
@@ -205,7 +205,7 @@ def _ended(
         return
     for note, names in counted:
         size = Checkpoint.parse(note.text).size
-        is_stamped = size in stamps and binding.owner.term.holds(stamps[size])
+        is_stamped = size in stamps and binding.owner.term.contains(stamps[size])
         if not is_stamped and len(names) < max(1, binding.required):
             late = Message(
                 "the key of {log} is not believed from {until} on, and no other has seen the tree of {size} leaves "
@@ -231,7 +231,7 @@ def _counted(note: Note, logs: SignedLogs, owner: LogOwner | None) -> set[str]:
                 at = datetime.fromtimestamp(cosigned_at(line), UTC)
             except (OverflowError, ValueError, OSError):
                 continue
-            if witness.holds(at) and (owner is None or owner.term.holds(at)):
+            if witness.contains(at) and (owner is None or owner.term.contains(at)):
                 found.add(line.name)
     return found
 

@@ -12,7 +12,7 @@ from idtone.core.translation import Message
 from ..evidence.act_persons import person_of
 from ..evidence.steps import Step, StepKind, numbers_opened
 from ..keys.day_keys import DayKeys
-from .legal_basis import TEXT_LIMIT, fits
+from .legal_basis import TEXT_LIMIT, can_be_recorded
 
 
 def purpose_objection(purpose: str) -> Message | None:
@@ -23,7 +23,7 @@ def purpose_objection(purpose: str) -> Message | None:
             limit=TEXT_LIMIT,
             character=character,
         )
-    if not fits(purpose):
+    if not can_be_recorded(purpose):
         return Message("The purpose needs 1 to {limit} printable characters.", limit=TEXT_LIMIT)
     if holds_number(purpose):
         return Message(

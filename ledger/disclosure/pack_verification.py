@@ -86,7 +86,7 @@ class PackVerdict:
     """Reports in the pack that were not compared with the leaves, because the part `office` is not installed."""
 
 
-def verified(
+def verify_pack_files(
     files: Mapping[str, bytes],
     log: VerifierKey | None,
     witnesses: Sequence[VerifierKey] = (),
@@ -162,7 +162,7 @@ def verified(
         verdict.faults += faults
         verdict.faults += time_faults(exported, verdict.basis, verdict.request, now)
         verdict.faults += basis_faults(verdict.basis.details() if verdict.basis else {})
-        first = [each.record.first for each in verdict.told]
+        first = [each.record.first_decision for each in verdict.told]
         decided_by: set[tuple[Scalar, Scalar]] = {(e.get("registry_sha256"), e.get("registry_trust")) for e in first}
         decided_by.add((manifest.get("registry"), Trust.SIGNED))
         verdict.faults += (wrong_registries := list(registry_faults(files, decided_by)))

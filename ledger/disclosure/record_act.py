@@ -146,7 +146,9 @@ def _ask_the_service(url: str, step: Step) -> None:
         )
 
 
-async def record_acts(url: str, evidence: Evidence, rules: DisclosureRules, key_ring: KeyRing | None = None) -> None:
+async def record_queued_acts(
+    url: str, evidence: Evidence, rules: DisclosureRules, key_ring: KeyRing | None = None
+) -> None:
     """Record the acts that commands leave, until cancelled; this is the service's side. An act that gives up an end can
     only be judged with the key ring of the ledger's own log, and is refused without it.
     """

@@ -26,7 +26,7 @@ class CallFilter:
     def accepts(self, record: Record) -> bool:
         return (
             all(getattr(record, name) == value for name, value in self.decided.items())
-            and (self.delivery is None or record.least == self.delivery)
+            and (self.delivery is None or record.least_delivery == self.delivery)
             and (self.fallback is None or record.fallback is self.fallback)
             and (not self.odd or bool(record.anomalies))
         )

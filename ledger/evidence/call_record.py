@@ -97,14 +97,14 @@ class Record:
         return first
 
     @property
-    def least(self) -> str:
+    def least_delivery(self) -> str:
         """The least certain delivery of its sounds (`Delivery`); empty if no party was to hear a sound."""
         return max(self.delivery.values(), key=_DELIVERIES.index, default="")
 
     @property
     def sent(self) -> bool:
         """True if a party was to hear a sound, and each such sound was sent or is confirmed."""
-        return self.least in (Delivery.SENT, Delivery.CONFIRMED)
+        return self.least_delivery in (Delivery.SENT, Delivery.CONFIRMED)
 
     @property
     def connected(self) -> bool:
@@ -150,7 +150,7 @@ class Record:
         }
 
     @property
-    def first(self) -> Mapping[str, Scalar]:
+    def first_decision(self) -> Mapping[str, Scalar]:
         """The details of its first deciding step, as signed. A later decision may have taken effect."""
         return next((step.details for step in self.steps if step.kind in FIRST), {})
 

@@ -153,7 +153,7 @@ class EndsGivenUp:
     def of_log(self, origin: str) -> EndGivenUp | None:
         return next((each for each in self.counted if each.origin == origin), None)
 
-    def waits_for(self, end: tuple[str, int, str, int]) -> EndGivenUp | None:
+    def awaiting_confirmation(self, end: tuple[str, int, str, int]) -> EndGivenUp | None:
         """The act of a first person that gives up this end, and that another person has to confirm; None if there is
         none.
         """

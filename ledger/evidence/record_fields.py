@@ -25,7 +25,7 @@ def fields_of(record: Record) -> tuple[object, ...]:
         record.member,
         record.licence,
         record.profile,
-        record.least,
+        record.least_delivery,
         record.steps[0].kind if record.steps[0].kind in ACTS else record.status,
         record.hangup_cause,
         record.complete,

@@ -362,7 +362,7 @@ def suspended(
     return Step(call_id, StepKind.SUSPENDED, at, {**details, **(by.details() if by else {})})
 
 
-def cause(value: object) -> int | None:
+def q850_cause(value: object) -> int | None:
     """A Q.850 cause from Asterisk's value; None for 0, which means no cause, and for any other value."""
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() and 0 < int(text) <= 127 else None

@@ -71,7 +71,7 @@ class Tally:
         if record.profiles and record.connected:
             self.connected += times
             self.sent += times * record.sent
-            self.confirmed += times * (record.least == Delivery.CONFIRMED)
+            self.confirmed += times * (record.least_delivery == Delivery.CONFIRMED)
 
     def include(self, other: Tally) -> None:
         """Add the counts of another tally."""
@@ -102,10 +102,10 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
 
     Canary calls are left out.
     """
-    return tally_alike(((record.steps[0].at, record, 1) for record in records), day_of, by)
+    return tally_groups(((record.steps[0].at, record, 1) for record in records), day_of, by)
 
 
-def tally_alike(
+def tally_groups(
     calls: Iterable[tuple[datetime, Record, int]], day_of: Callable[[datetime], date], by: Collection[Part] = EACH
 ) -> list[Tally]:
     """The counts as from `tally`. Each call comes with the moment of its beginning and the number of calls like it."""

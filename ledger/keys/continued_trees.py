@@ -178,7 +178,7 @@ class ContinuedTrees:
         """Record that the end of the previous tree is signed now. Raises OSError."""
         self._replace(following, replace(following, checkpoint=str(end), unsigned=""))
 
-    def unsign(self, following: Continued, end: Checkpoint) -> None:
+    def record_unsigned_end(self, following: Continued, end: Checkpoint) -> None:
         """Record that the previous tree ends, unsigned, with `end`, whatever this file had. Raises OSError."""
         self._replace(following, replace(following, unsigned=end.text))
 
@@ -192,7 +192,7 @@ class ContinuedTrees:
         with self._changing:
             self._write([now if each == before else each for each in self._all])
 
-    def read_again(self) -> None:
+    def reload(self) -> None:
         """Read the file again for a new writer, because another process may have added to it. Raises LedgerError."""
         self._all = self._read()
 

@@ -38,7 +38,7 @@ class KeyRing:
         """The key for the MACs of the steps of the current tree."""
         return self.days.ledger_key.step_key(self.signer.key.name)
 
-    def go_on(
+    def for_next_tree(
         self, checkpoint: Note | None, ledger: Path, file: Path, key: NextKey | None = None, unsigned: str = ""
     ) -> KeyRing:
         """The key ring of the next tree, with its key if that is a new one. `checkpoint` is the last signed one.
@@ -48,9 +48,9 @@ class KeyRing:
         self.continued_trees.add(checkpoint, ledger, file, key=key, unsigned=unsigned)
         return replace(self, signer=self._signer(self.continued_trees.origin))
 
-    def renewed(self) -> KeyRing:
+    def reloaded(self) -> KeyRing:
         """The key ring with the tree that another process may have begun in the meantime. Raises LedgerError."""
-        self.continued_trees.read_again()
+        self.continued_trees.reload()
         return replace(self, signer=self._signer(self.continued_trees.origin))
 
     def signer_of(self, origin: str | None) -> NoteSigner:
@@ -62,9 +62,9 @@ class KeyRing:
     def _signer(self, origin: str) -> NoteSigner:
         return self.keys.signer(origin) if self.keys else self.signer.named(origin)
 
-    def asked_anew(self) -> KeyRing:
+    def with_new_attempts(self) -> KeyRing:
         """A key ring that tries the tokens of earlier trees again, including one that was away. Close it after use."""
-        return replace(self, keys=self.keys.asked_anew()) if self.keys else self
+        return replace(self, keys=self.keys.with_new_attempts()) if self.keys else self
 
     def close(self) -> None:
         """Release the tokens. The next signature opens them again."""

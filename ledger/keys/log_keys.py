@@ -99,7 +99,7 @@ class LogKeys:
         """The public half of a key in a token. Raises TokenAwayError."""
         return self._token(place).public()
 
-    def look_at_token(self, place: str) -> bytes:
+    def read_token_without_pin(self, place: str) -> bytes:
         """The public half as from `read_token`, but without the PIN, because a wrong PIN would count. Raises
         TokenAwayError.
         """
@@ -109,7 +109,7 @@ class LogKeys:
         finally:
             process.close()
 
-    def asked_anew(self) -> LogKeys:
+    def with_new_attempts(self) -> LogKeys:
         """The same keys with new attempts at tokens that were away. Close them after use."""
         return LogKeys(self._settings, self.continued_trees)
 

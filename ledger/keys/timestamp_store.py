@@ -72,7 +72,7 @@ class Stamps:
         replace_private(path.with_suffix(".tsr"), reply)
         replace_private(path.with_suffix(".checkpoint"), str(note).encode())
 
-    def holding(self, origin: str, leaf: int) -> Stamp | None:
+    def covering(self, origin: str, leaf: int) -> Stamp | None:
         """The earliest timestamp whose tree contains this leaf; None if there is none. Raises LedgerError."""
         size = next((size for size in self.sizes(origin) if size > leaf), None)
         if size is None:

@@ -24,7 +24,7 @@ from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import consistency_proof
 from ..tree.tiles import CHECKPOINT, WIDTH, Tile, TiledTree, tiles
 from .alarms import Alarm, AlarmKind, Coverage, cosignature_alarm, second, silence_alarm, withheld_alarm
-from .log_state import ALARMS_LIMIT, LogState, Pending
+from .log_state import ALARMS_LIMIT, LogState, PendingHead
 from .monitored_logs import MonitoredLog
 from .shown_heads import ShownHead, cosigners, shown_heads
 from .split_view import SplitView
@@ -86,7 +86,7 @@ class _Look:
                 self._seen.add(AlarmKind.TILE)
         self._look_at_times(cosigned, shown)
         self._known.looked = self._now
-        with self._state.step(self._known):
+        with self._state.transaction(self._known):
             self._state.raise_alarms(self._alarms, self._seen)
 
     def _alarm(self, kind: AlarmKind, text: str, proof: str | None = None) -> None:
@@ -229,7 +229,7 @@ class _Look:
                 self._known.pending[each.place] = pending
                 self._compare_later(later, pending.note, each.place)
             if each.note and not self._is_compared(each.note, each.place):
-                self._known.pending.setdefault(each.place, Pending(each.note, self._now))
+                self._known.pending.setdefault(each.place, PendingHead(each.note, self._now))
                 self._compare_later(later, each.note, each.place)
 
     def _is_compared(self, note: Note, place: str) -> bool:
@@ -267,7 +267,7 @@ class _Look:
             return
         waiting = tiles(0, known.size, self._known.checked)
         while some := list(islice(waiting, TILES_A_STEP)):
-            with self._state.step(self._known):
+            with self._state.transaction(self._known):
                 rules = LeafRules(
                     self._state.counts, True, self._state.requests, self._known.order, self._known.has_ended
                 )

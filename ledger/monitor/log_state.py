@@ -41,7 +41,7 @@ ALARMS_LIMIT: Final = 100
 
 
 @dataclass
-class Pending:
+class PendingHead:
     """A head that a witness or a copy has shown, and that the log has not reached since."""
 
     note: Note
@@ -70,7 +70,7 @@ class Known:
     gives_up: list[tuple[str, str, int, dict[str, Any]]] = field(default_factory=list)
     """Id, kind, time and details of the acts in which it gives up the ends of earlier logs, and continues one."""
     coverage: dict[str, Coverage] = field(default_factory=dict)
-    pending: dict[str, Pending] = field(default_factory=dict)
+    pending: dict[str, PendingHead] = field(default_factory=dict)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -122,7 +122,7 @@ class LogState:
             ) from error
 
     @contextmanager
-    def step(self, known: Known) -> Iterator[None]:
+    def transaction(self, known: Known) -> Iterator[None]:
         """Keep the changes of the block, with the final state of `known`, together or not at all."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
@@ -248,7 +248,7 @@ def _known(texts: dict[str, str]) -> Known:
         [(call_id, kind, at, details) for call_id, kind, at, details in values.get("gives_up", [])],
         {name: Coverage(size, waiting, _moment(at)) for name, (size, waiting, at) in values["coverage"].items()},
         {
-            name: Pending(Note.parse(note.encode()), datetime.fromisoformat(since))
+            name: PendingHead(Note.parse(note.encode()), datetime.fromisoformat(since))
             for name, (note, since) in values["pending"].items()
         },
     )

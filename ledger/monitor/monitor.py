@@ -31,13 +31,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Monitor:
-    """The monitor of a folder. Use `held`."""
+    """The monitor of a folder. Use `locked`."""
 
     logs: MonitoredLogs
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @contextmanager
-    def held(self) -> Iterator[Monitor]:
+    def locked(self) -> Iterator[Monitor]:
         """The monitor of this folder; there is only one at a time. Raises UsageError if another monitor uses the
         folder, or if it cannot be used.
         """

@@ -115,7 +115,7 @@ class Ledgers:
         def latest(record: Record) -> datetime:
             return max(step.at for step in record.steps if until is None or step.at < until)
 
-        each = (ledger.reader.each(call_id, since, until) for ledger in self.nodes)
+        each = (ledger.reader.each_record(call_id, since, until) for ledger in self.nodes)
         return newest(filter(keep, heapq.merge(*each, key=latest, reverse=True)), limit)
 
     def find(self, number: Number, start: datetime | None = None, end: datetime | None = None) -> list[Record]:
@@ -137,7 +137,7 @@ class Ledgers:
             (record for ledger in searched for record in find(ledger.reader)), key=lambda record: record.steps[0].at
         )
 
-    def with_call(self, call_id: str) -> NodeLedger | None:
+    def ledger_of_call(self, call_id: str) -> NodeLedger | None:
         """The ledger that knows the call; None if none does. Raises UsageError if several do."""
         knowing = [ledger for ledger in self.nodes if ledger.reader.knows(call_id)]
         if len(knowing) > 1:

@@ -64,7 +64,7 @@ def batch_after(ledger: Database, position: ReplicaPosition, key: StepKey | None
             return Batch((), (), (), (), _checkpoint(connection, position.leaves), position, 0)
         macs = StepMacs(connection, key)
         for *columns, leaf in rows if key else ():
-            if not macs.vouch_for(step := StoredStep._make(columns), leaf):
+            if not macs.confirms(step := StoredStep._make(columns), leaf):
                 raise _foreign(ledger, step)
         last, leaves = rows[-1][0], max((row[6] + 1 for row in rows if row[6] is not None), default=position.leaves)
         hashes = connection.execute(_HASHES, (stored_hashes(position.leaves), stored_hashes(leaves))).fetchall()

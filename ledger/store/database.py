@@ -119,7 +119,7 @@ class Database:
             yield connection
 
     @contextmanager
-    def held(self) -> Iterator[Self]:
+    def on_one_connection(self) -> Iterator[Self]:
         """The same database on one connection, for several short reads of one thread. SQLite reads the schema anew for
         each connection, which takes longer than such reads. Raises LedgerError for errors of the database.
         """

@@ -19,7 +19,7 @@ inode number of a removed one can be told from that.
 """
 
 
-def home_of(descriptor: int) -> str:
+def identity_of(descriptor: int) -> str:
     """An identity of an open file. Writing the file, or renaming it on its disk, does not change it. A copy of the file
     has another identity.
 
@@ -35,13 +35,13 @@ def home_of(descriptor: int) -> str:
     return f"{machine} {os.fstat(descriptor).st_ino} {generation[0] & 0xFFFFFFFF}"
 
 
-def make_home(path: Path) -> None:
-    """Make this file the home of a ledger whose original is gone, while nothing writes to it. Raises OSError and
-    sqlite3.Error.
+def record_identity(path: Path) -> None:
+    """Record this file as that of a ledger whose original is gone. Nothing may write to it meanwhile. Raises OSError,
+    and sqlite3.Error.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with closing(connect_for_writing(path)) as connection:
-            connection.execute(SET_META, (HOME, home_of(descriptor)))
+            connection.execute(SET_META, (HOME, identity_of(descriptor)))
     finally:
         os.close(descriptor)

@@ -86,9 +86,9 @@ class LedgerReader:
         return cls(Database.in_file(url), days)
 
     @contextmanager
-    def held(self) -> Iterator[Self]:
+    def on_one_connection(self) -> Iterator[Self]:
         """The same reader on one connection, for several short reads of one thread. Raises LedgerError."""
-        with self.database.held() as database:
+        with self.database.on_one_connection() as database:
             held = copy(self)
             held.database = database
             yield held
@@ -142,7 +142,7 @@ class LedgerReader:
         query = "SELECT DISTINCT call_id FROM steps WHERE call_id >= ? AND call_id <= ? ORDER BY call_id DESC LIMIT ?"
         return [call_id for (call_id,) in self._all(query, beginning, f"{beginning}\U0010ffff", limit)]
 
-    def over_since(self, place: int) -> tuple[int, list[Record]]:
+    def ended_since(self, place: int) -> tuple[int, list[Record]]:
         """The place to continue from; and the calls that ended after `place`, in order, each once.
 
         A place that the ledger has not reached belongs to a ledger that was set aside, so it counts as 0.
@@ -168,7 +168,7 @@ class LedgerReader:
         since = self.extent(at)
         return since.steps - since.recent if since else self.newest_place()
 
-    def in_order(self, after: int, until: int, kinds: frozenset[StepKind]) -> Iterator[StoredStep]:
+    def steps_in_order(self, after: int, until: int, kinds: frozenset[StepKind]) -> Iterator[StoredStep]:
         """The stored steps of these kinds, after the place `after` up to `until`, in the order of writing."""
         query = f"SELECT {STEP} FROM steps WHERE id > ? AND id <= ? AND kind IN ({literals(kinds)}) ORDER BY id LIMIT ?"  # noqa: S608
         while rows := self._all(query, after, until, PAGE_ROWS):
@@ -201,9 +201,9 @@ class LedgerReader:
 
         Only the `limit` newest, with the newest last.
         """
-        return newest(filter(keep, self.each(call_id, since, until)), limit)
+        return newest(filter(keep, self.each_record(call_id, since, until)), limit)
 
-    def each(
+    def each_record(
         self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Record]:
         """The calls as from `records`, one by one. The call with the latest step comes first. Records of the clock are
@@ -378,12 +378,12 @@ class LedgerReader:
         with self.database.reading() as connection:
             return facts(connection).get(CHECKPOINT)
 
-    def continues(self) -> Step | None:
+    def continuation(self) -> Step | None:
         """The ledger's first step, about the previous ledger; None if there was none. Raises LedgerError."""
         rows = self._all(f"SELECT {STEP} FROM steps WHERE id = 1 AND kind = ?", StepKind.CONTINUED.value)  # noqa: S608
         return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
 
-    def ending(self) -> Step | None:
+    def log_end(self) -> Step | None:
         """The end of the log; None if the log has not ended. Raises LedgerError."""
         rows = self._all(
             f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind = ? ORDER BY id LIMIT 1",  # noqa: S608

@@ -87,7 +87,7 @@ def _last_of_ours(connection: Connection, macs: StepMacs, signed: int | None) ->
     signed_at: int | None = None
     looked_at = 0
     for row in _backwards(connection):
-        if macs.vouch_for(row.step, row.leaf):
+        if macs.confirms(row.step, row.leaf):
             ours = row.step.id
             break
         looked_at += signed_at is not None

@@ -30,7 +30,7 @@ class StepMacs:
         begin = (number - self._first) * MAC_BYTES
         return self._macs[begin : begin + MAC_BYTES]
 
-    def vouch_for(self, step: StoredStep, leaf: int | None) -> bool:
+    def confirms(self, step: StoredStep, leaf: int | None) -> bool:
         """True if the service wrote this step, with this content, at this place."""
         held = self.of(step.id)
         if self._key is None or not held:

@@ -129,7 +129,7 @@ def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
     return _hashes(_subproof(old, 0, size, True), read) if old else []
 
 
-class Joined(NamedTuple):
+class PathLevel(NamedTuple):
     """One level of a path. The hash of the path so far and `sibling` make `hash`. `is_left` is True if the sibling is
     on the left.
     """
@@ -148,7 +148,7 @@ def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
     return path[-1].hash if path else leaf
 
 
-def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> list[Joined]:
+def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> list[PathLevel]:
     """The levels from the leaf with this hash to the root. The last one's hash is the root (RFC 9162, section 2.1.3.2).
 
     Raises ProofError if the proof has a wrong length for this leaf.
@@ -156,13 +156,13 @@ def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
     if not 0 <= index < size:
         raise ProofError("a tree of {size} leaves has no leaf {index}", size=size, index=index)
     number, last, reached = index, size - 1, leaf
-    path: list[Joined] = []
+    path: list[PathLevel] = []
     for sibling in proof:
         if last == 0:
             raise ProofError("the inclusion proof is too long")
         is_left = bool(number & 1) or number == last
         reached = node_hash(sibling, reached) if is_left else node_hash(reached, sibling)
-        path.append(Joined(sibling, is_left, reached))
+        path.append(PathLevel(sibling, is_left, reached))
         if is_left:
             while not number & 1 and number:
                 number >>= 1

@@ -9,7 +9,7 @@ from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 
 from ..store.proven_leaf import ProvenLeaf
 from ..tree.checkpoints import Checkpoint
-from ..tree.merkle import Joined, leaf_hash, path_by_inclusion
+from ..tree.merkle import PathLevel, leaf_hash, path_by_inclusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ProofCheck:
 
     index: int
     leaf: bytes
-    path: tuple[Joined, ...]
+    path: tuple[PathLevel, ...]
     checkpoint: Checkpoint | None
     witnesses: tuple[WitnessCheck, ...]
     fault: ProofError | None
@@ -39,7 +39,7 @@ class ProofCheck:
 
 def check_proof(proven: ProvenLeaf, log: VerifierKey, witnesses: Iterable[VerifierKey]) -> ProofCheck:
     proof, hashed = proven.proof, leaf_hash(proven.content)
-    path: list[Joined] = []
+    path: list[PathLevel] = []
     checkpoint = fault = None
     try:
         checkpoint = Checkpoint.parse(proof.checkpoint.text)

@@ -112,7 +112,7 @@ class Reconciliation:
         self._days.append(days)
         first = reader.place_before(self._counts.since - _DAY)
         last = reader.place_before(self._counts.until + _DAY)
-        for step in reader.in_order(first, last, KINDS):
+        for step in reader.steps_in_order(first, last, KINDS):
             if step.kind in FIRST:
                 self._begin(node, step)
             else:

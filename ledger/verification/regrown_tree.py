@@ -78,8 +78,8 @@ class RegrownTree:
         """Add the steps after `after` up to `until`. False if they need a closer look; nothing has changed then."""
         steps = rows.texts(after, until, self.node)
         closed: list[_Closed] = []
-        ordinary = self._group(after, steps, closed) and not rows.not_led_to(after, until)
-        if ordinary and len(steps) == until - after and self._hashed(rows, closed, rows.led_to(after, until)):
+        ordinary = self._group(after, steps, closed) and not rows.missing_from_indexes(after, until)
+        if ordinary and len(steps) == until - after and self._hashed(rows, closed, rows.index_counts(after, until)):
             return True
         self._ungroup(steps, closed)
         return False
@@ -127,7 +127,7 @@ class RegrownTree:
         for size, (number, index, call_id, texts, digits) in enumerate(closed, self.frontier.size):
             before = 0
             if digits is None or len(texts) == 1:
-                before = rows.counted(call_id, number) - len(texts)
+                before = rows.count_steps(call_id, number) - len(texts)
             if before + len(texts) >= LED_TO_LIMIT:
                 return False
             data = leaf(call_id, texts, before)

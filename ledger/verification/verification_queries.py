@@ -88,11 +88,11 @@ class LedgerRows:
         found = Extent._make(self._all(_EXTENT)[0])
         return found._replace(node_steps=None) if self._indexed else found
 
-    def strange(self) -> list[Message]:
+    def unexpected_entries(self) -> list[Message]:
         """Differences from the tables that idtone makes; empty in PostgreSQL."""
         return unexpected_entries(self._all(CATALOGUE)) if self._indexed else []
 
-    def below(self, limit: int) -> list[tuple[int, str]]:
+    def ids_below_one(self, limit: int) -> list[tuple[int, str]]:
         """(id, call_id) of the first steps with an id below 1, which idtone does not write."""
         return self._all("SELECT id, call_id FROM steps WHERE id < 1 ORDER BY id LIMIT ?", (limit,))
 
@@ -151,13 +151,13 @@ class LedgerRows:
         ends = (f',"kind":{quoted(kind)},"node":{quoted(node)}}}' for kind in StepKind)
         return self._all(self._texts, (node, *ends, after, until))
 
-    def led_to(self, after: int, until: int) -> list[tuple[int]] | None:
+    def index_counts(self, after: int, until: int) -> list[tuple[int]] | None:
         """For each step with a leaf, after `after` up to `until`: the number of steps of its call, up to itself, that
         the index finds; at most `LED_TO_LIMIT`. None in PostgreSQL, whose indexes are trusted.
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 
-    def not_led_to(self, after: int, until: int) -> list[tuple[int, str]]:
+    def missing_from_indexes(self, after: int, until: int) -> list[tuple[int, str]]:
         """(id, call_id) of the steps after `after` up to `until` to which one of the indexes does not lead; none in
         PostgreSQL.
         """
@@ -167,7 +167,7 @@ class LedgerRows:
         """`count` hashes from this place on; fewer if some are missing."""
         return self._all(_HASHES, (place, place + count))
 
-    def counted(self, call_id: str, until: int) -> int:
+    def count_steps(self, call_id: str, until: int) -> int:
         """Number of steps of the call, up to this one. It counts each step only once, if the queries come in order and
         for few calls.
         """
@@ -181,13 +181,13 @@ class LedgerRows:
         self._counted[call_id] = until, before + int(count)
         return before + int(count)
 
-    def of_call(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
+    def indexed_steps(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
         """(kind, leaf, is in the index of times) of each step of this call, up to `until`, that the index of calls
         finds.
         """
         return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, until))
 
-    def wrongly_open(self, limit: int) -> list[str]:
+    def wrongly_in_progress(self, limit: int) -> list[str]:
         """Calls that the table `in_progress` has although they are over or have no steps."""
         return [call_id for (call_id,) in self._all(_WRONGLY_OPEN, (limit,))]
 

@@ -16,7 +16,7 @@ from ..keys.continued_trees import Continued
 from ..keys.day_keys import DayKeys
 from ..keys.key_ring import continued_trees_of
 from ..keys.log_keys import LogKeys, same_key
-from ..store.given_up_acts import end_given_up
+from ..store.given_up_ends import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
 from ..tree.checkpoints import Checkpoint
@@ -53,7 +53,7 @@ def verification_report(
         is_latest=is_own and key.name == continued_trees_of(settings.ledger, settings.node).origin,
         progress=progress,
     )
-    continues, ending = reader.continues(), reader.ending()
+    continues, ending = reader.continuation(), reader.log_end()
     replaced = _replaced(settings, key) if is_own else None
     given_up = None
     if is_own:

@@ -154,17 +154,17 @@ class _Verification:
 
     def run(self) -> LedgerVerdict:
         verdict, grown = self._verdict, self._grown
-        for odd in self._rows.strange():
+        for odd in self._rows.unexpected_entries():
             verdict.fault(Message("{odd}: calls can be missing in what readers show", odd=odd))
         extent = self._rows.extent()
         last, count = extent.last, extent.hashes
         roots = self._signed(extent.checkpoint)
         grown.roots |= {signed.checkpoint.size: EMPTY_ROOT for signed in roots}
-        for number, call_id in self._rows.below(FAULTS_LIMIT):
+        for number, call_id in self._rows.ids_below_one(FAULTS_LIMIT):
             verdict.fault(_strange_step(call_id, number))
         self._read(last)
         self._look_at_open_calls(last)
-        for call_id in self._rows.wrongly_open(FAULTS_LIMIT):
+        for call_id in self._rows.wrongly_in_progress(FAULTS_LIMIT):
             if call_id not in self._named:
                 verdict.fault(_not_open(call_id))
         self._look_at_acts(last)
@@ -260,7 +260,7 @@ class _Verification:
             digits = grown.digits.pop(step.call_id, None)
             before = 0
             if digits is None or len(texts) == 1:
-                before = self._rows.counted(step.call_id, step.id) - len(texts)
+                before = self._rows.count_steps(step.call_id, step.id) - len(texts)
             content = leaf(step.call_id, texts, before)
             self._apply_rules(content, step, before)
             made += grown.grow(grown.frontier, [leaf_hash(content)])
@@ -268,7 +268,7 @@ class _Verification:
             found_by = grown.more_digits.pop(step.call_id, set()) | (digits or set())
             grown.entries.add(bytes.fromhex("".join(f"{each}{step.id:016x}" for each in found_by)))
             del grown.calls[step.call_id]
-        for number, call_id in self._rows.not_led_to(after - len(rows), after):
+        for number, call_id in self._rows.missing_from_indexes(after - len(rows), after):
             self._verdict.fault(
                 Message(
                     "call {call_id}: an index of the ledger does not lead to its step {number}",
@@ -335,7 +335,7 @@ class _Verification:
         for call_id, texts in self._grown.calls.items():
             if len(self._verdict.faults) >= FAULTS_LIMIT:
                 return
-            found = self._rows.of_call(call_id, last)
+            found = self._rows.indexed_steps(call_id, last)
             known = len(self._verdict.faults)
             over = max((number for number, (_, index, _) in enumerate(found, 1) if index is not None), default=0)
             before, after = ([kind for kind, *_ in part] for part in (found[:over], found[over:]))
@@ -380,7 +380,7 @@ class _Verification:
                 unsigned_leaf = Message("call {call_id}: its leaf {leaf} is not signed", call_id=call_id, leaf=index)
                 self._verdict.fault(unsigned_leaf)
             for step in self._rows.leaf_steps(call_id, number, index) if macs else ():
-                if macs and not macs.vouch_for(step, index if step.id == number else None):
+                if macs and not macs.confirms(step, index if step.id == number else None):
                     self._verdict.fault(_not_ours(call_id, step.id))
         if macs is None:
             return
@@ -388,10 +388,10 @@ class _Verification:
             if len(self._verdict.faults) >= FAULTS_LIMIT:
                 break
             for step in self._rows.open_steps(call_id, last):
-                if not macs.vouch_for(step, None):
+                if not macs.confirms(step, None):
                     self._verdict.fault(_not_ours(call_id, step.id))
         for *columns, index in self._rows.steps(last - 1, last, 1):
-            if columns[2] not in self._named and not macs.vouch_for(StoredStep._make(columns), index):
+            if columns[2] not in self._named and not macs.confirms(StoredStep._make(columns), index):
                 self._verdict.fault(_not_ours(columns[2], last))
 
     def _closing(self, signed: int, last: int, count: int) -> Iterator[tuple[int, str, int]]:

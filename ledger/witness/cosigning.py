@@ -49,7 +49,7 @@ class WitnessStatus:
     key: VerifierKey
     size: int = 0
     """The last size that it has cosigned; 0 if unknown."""
-    complaint: str = ""
+    trouble: str = ""
     """The last logged problem with it."""
 
 
@@ -131,14 +131,14 @@ class Cosigning:
         try:
             lines = await self._cosigned(session, witness, note, size)
         except (LedgerError, aiohttp.ClientError, TimeoutError) as error:
-            complaint = f"{witness.key.name}: {str(error) or 'it did not answer in time'}"
-            if complaint != witness.complaint:
-                witness.complaint = complaint
-                _log.error("no cosignature: %s", complaint)
+            trouble = f"{witness.key.name}: {str(error) or 'it did not answer in time'}"
+            if trouble != witness.trouble:
+                witness.trouble = trouble
+                _log.error("no cosignature: %s", trouble)
             return []
-        if witness.complaint or not witness.size:
+        if witness.trouble or not witness.size:
             _log.info("%s cosigns", witness.key.name)
-        witness.complaint, witness.size = "", size
+        witness.trouble, witness.size = "", size
         return lines
 
     async def _cosigned(

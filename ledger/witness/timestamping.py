@@ -43,7 +43,7 @@ class Timestamping:
         self._settings = settings
         self._stamps = stamps
         self._has_witnesses = False
-        self.complaint = ""
+        self.trouble = ""
         """The last logged problem; empty if the authority answers."""
         self.at: datetime | None = None
         """The time of the last timestamp of the newest head; None if there never was one."""
@@ -80,13 +80,13 @@ class Timestamping:
                 return True
             at = await self._stamp(session, note)
         except (LedgerError, OSError, aiohttp.ClientError, TimeoutError) as error:
-            complaint = str(error) or "it did not answer in time"
-            if complaint != self.complaint:
-                self.complaint = complaint
-                _log.error("no timestamp: %s: %s", self._settings.url, complaint)
+            trouble = str(error) or "it did not answer in time"
+            if trouble != self.trouble:
+                self.trouble = trouble
+                _log.error("no timestamp: %s: %s", self._settings.url, trouble)
             return False
         _log.info("the tree of %d leaves is stamped with %s", checkpoint.size, at)
-        self.complaint, self.at = "", datetime.now(UTC)
+        self.trouble, self.at = "", datetime.now(UTC)
         return True
 
     def _head(self) -> Note | None:

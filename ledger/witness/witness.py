@@ -37,12 +37,12 @@ class WitnessState:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Use `held`."""
+        """Use `locked`."""
         self._folder = folder
 
     @classmethod
     @contextmanager
-    def held(cls, folder: Path) -> Iterator[WitnessState]:
+    def locked(cls, folder: Path) -> Iterator[WitnessState]:
         """The state in a folder, which belongs to one witness. Raises LedgerError if the folder cannot be used, or if
         another witness uses it.
         """

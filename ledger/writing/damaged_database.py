@@ -26,20 +26,20 @@ from ..tree.checkpoints import Checkpoint, verified_checkpoint
 _log = logging.getLogger(__name__)
 
 
-def continued(begun: Continued) -> Step:
+def continuation(begun: Continued) -> Step:
     """The first step of the next database."""
     origin, size, root = begun.ended
     return steps.continued(new_act_id(), datetime.now(UTC), origin, size, root.hex(), Path(begun.file).name, begun.told)
 
 
-def emptied() -> sqlite3.DatabaseError:
+def empty_file_error() -> sqlite3.DatabaseError:
     """An error for an empty file. SQLite raises none, because it takes an empty file for a new database."""
     error = sqlite3.DatabaseError("the file is empty")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
 
 
-def latest(path: Path, key_ring: KeyRing, known: Note | None) -> Note | None:
+def latest_checkpoint(path: Path, key_ring: KeyRing, known: Note | None) -> Note | None:
     """The latest signed checkpoint of a ledger: from memory, from its damaged database, or from the file beside its
     key.
     """
@@ -64,7 +64,7 @@ def _kept(path: Path, key_ring: KeyRing) -> Iterator[Note | None]:
         yield None  # it is damaged, after all
 
 
-def unclosed_in(path: Path, key: StepKey) -> list[dict[str, Any]]:
+def calls_in_progress_in(path: Path, key: StepKey) -> list[dict[str, Any]]:
     """The rows of the calls in progress of an ended ledger, in order; empty if it cannot be read."""
     try:
         with closing(connect_for_reading(path)) as connection:
@@ -74,7 +74,7 @@ def unclosed_in(path: Path, key: StepKey) -> list[dict[str, Any]]:
             return [
                 {"node": s.node, "call_id": s.call_id, "kind": s.kind, "at": s.at, "details": s.details}
                 for s in kept
-                if macs.vouch_for(s, None)
+                if macs.confirms(s, None)
             ]
     except (sqlite3.Error, LedgerError, OSError) as error:
         _log.error("%s: its calls in progress cannot be read: %s", path, error)

@@ -92,7 +92,7 @@ class Reserve:
             size=self._size / _MB,
         )
 
-    def look(self) -> None:
+    def refill(self) -> None:
         """Fill the reserve as far as there is room, and log its state at most every ten minutes."""
         if not self._size:
             return
@@ -106,7 +106,7 @@ class Reserve:
                 return
         self._tell(room)
 
-    def give(self, database: int) -> bool:
+    def release(self, database: int) -> bool:
         """Give a piece back to the disk, most of it to the open file `database` alone; -1 if none is open.
 
         False if nothing is left.

@@ -15,7 +15,7 @@ from idtone.core.translation import Message
 
 from ..keys.continued_trees import Continued
 from ..keys.key_ring import KeyRing
-from ..store.given_up_acts import end_given_up
+from ..store.given_up_ends import end_given_up
 from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
 from ..tree.checkpoints import Checkpoint
@@ -35,7 +35,7 @@ def find_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
         with suppress(LedgerError, *_DAMAGED):
             end = _end_of(tree, ring, ledger)
             if end.text != tree.unsigned if tree.unsigned else end.size > tree.ended[1]:
-                ring.continued_trees.unsign(tree, end)
+                ring.continued_trees.record_unsigned_end(tree, end)
                 _log.error("%s: its end is not signed; the file beside the key did not say so", tree.after)
 
 
@@ -67,7 +67,7 @@ def signing_objection(following: Continued, ring: KeyRing, ledger: Path) -> Mess
     key is here, it is signed now. A key in a token is lost if its library says so; without the library that is unknown.
     Hold `continued_trees.ending`.
     """
-    with closing(ring.asked_anew()) as asked:
+    with closing(ring.with_new_attempts()) as asked:
         return _objection(following, asked, ledger)
 
 

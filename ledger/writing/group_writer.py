@@ -22,7 +22,7 @@ from ..keys.continued_trees import DAMAGED, ENDED, NextKey, move_aside, name_asi
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
 from ..store import sqlite
-from ..store.file_identity import home_of
+from ..store.file_identity import identity_of
 from ..store.schema import log_unexpected_entries, make_or_upgrade
 from ..store.sqlite import (
     Trouble,
@@ -36,7 +36,7 @@ from ..store.sqlite import (
     writing,
 )
 from ..store.step_rows import row_of
-from .damaged_database import continued, emptied, latest, unclosed_in
+from .damaged_database import calls_in_progress_in, continuation, empty_file_error, latest_checkpoint
 from .disk_reserve import Reserve
 from .earlier_log_ends import find_unsigned_ends, note_given_up_ends
 from .log_store import LogAppend, LogStore
@@ -104,7 +104,7 @@ class GroupWriter:
                 lock = lock_for_writing(path)
                 resources.callback(os.close, lock)
                 # Only while the lock is held: the previous writer may have set a database aside.
-                found = cls(path, node, key_ring.renewed(), Reserve(path, reserve_bytes), resources, follows)
+                found = cls(path, node, key_ring.reloaded(), Reserve(path, reserve_bytes), resources, follows)
                 found._lock = lock
                 resources.callback(found._let_go)
                 found._retrying(found._start)
@@ -244,7 +244,7 @@ class GroupWriter:
                 if self._connection is not None and self._connection.in_transaction:
                     self._let_go()  # it could not be rolled back
                 found = trouble(error, self._path)
-                if found is Trouble.FULL and self._reserve.give(self._descriptor):
+                if found is Trouble.FULL and self._reserve.release(self._descriptor):
                     continue
                 if found is Trouble.DAMAGED and (anew or code_of(error) not in PASSING) and self._may_set_aside():
                     damaged = error
@@ -258,7 +258,7 @@ class GroupWriter:
                     found = Trouble.BLOCKED
                 raise NotWrittenError(str(explain_error(error, self._path)), found) from error
             except OSError as error:
-                if error.errno not in NO_ROOM or not self._reserve.give(self._descriptor):
+                if error.errno not in NO_ROOM or not self._reserve.release(self._descriptor):
                     raise
             except Exception:
                 self._let_go()  # whatever state it is in
@@ -329,9 +329,11 @@ class GroupWriter:
             move_aside(self._path, Path(begun.file))
             if not self._unclosed and f".{ENDED}-" in Path(begun.file).name:
                 # The process that ended that log was killed before it wrote them into the next one.
-                self._unclosed = unclosed_in(Path(begun.file), self._key_ring.days.ledger_key.step_key(begun.after))
+                self._unclosed = calls_in_progress_in(
+                    Path(begun.file), self._key_ring.days.ledger_key.step_key(begun.after)
+                )
         elif self._is_ours() and self._path.exists() and self._path.stat().st_size == 0:
-            raise emptied()
+            raise empty_file_error()
         with ExitStack() as opened:
             connection = connect_for_writing(self._path, self._patience_s)
             # It is closed after the connection: closing any descriptor of a file ends the locks on it.
@@ -342,20 +344,20 @@ class GroupWriter:
                 make_or_upgrade(connection, str(self._path))
                 log_unexpected_entries(connection, str(self._path))
             with writing(connection):
-                tree = LogStore.open(connection, self._path, self._key_ring, self._node, home_of(descriptor))
+                tree = LogStore.open(connection, self._path, self._key_ring, self._node, identity_of(descriptor))
                 told = tree.append(connection, ()) if tree.has_set_aside else None
             if told:
                 tree.committed(told)
             if begun and not tree.size:
                 with writing(connection):
-                    appended = tree.append(connection, [self._row(continued(begun)), *self._unclosed])
+                    appended = tree.append(connection, [self._row(continuation(begun)), *self._unclosed])
                 tree.committed(appended)
             if begun:
                 continued_trees.finish(begun)
                 self._unclosed = []
             mark(self._lock, continued_trees.origin)
             if self._tree:
-                tree.go_on_from(self._tree)
+                tree.continue_from(self._tree)
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
         find_unsigned_ends(self._key_ring, self._path)
@@ -405,7 +407,7 @@ class GroupWriter:
         )
 
     def _latest(self) -> Note | None:
-        return latest(self._path, self._key_ring, self.stored_checkpoint)
+        return latest_checkpoint(self._path, self._key_ring, self.stored_checkpoint)
 
     def _begin_next(self, why: str, head: Note | None, key: NextKey | None = None, unsigned: str = "") -> Path:
         """Name the next tree, which the next `_start` begins, and return the future place of this database. The next
@@ -413,7 +415,7 @@ class GroupWriter:
         the calls in progress.
         """
         aside = name_aside(self._path, datetime.now(UTC), why)
-        self._key_ring = self._key_ring.go_on(head, self._path, aside, key, unsigned)
+        self._key_ring = self._key_ring.for_next_tree(head, self._path, aside, key, unsigned)
         if self._tree:
             self._unclosed = self._tree.unclosed()
         self._tree = self._doubtful = None

@@ -40,7 +40,7 @@ class Housekeeping:
     def _run(self) -> None:
         last = False
         while not last:
-            self._guarded(self._database.reserve.look)
+            self._guarded(self._database.reserve.refill)
             self._guarded(self._database.sign_ends)
             last = self._over.wait(LOOK_EVERY_S)
             self._guarded(self._remember)
@@ -59,6 +59,6 @@ class Housekeeping:
             self._seen.remember(checkpoint)
             self._remembered = checkpoint
         except OSError as error:
-            if error.errno in NO_ROOM and self._database.reserve.give(-1):
+            if error.errno in NO_ROOM and self._database.reserve.release(-1):
                 return  # next time there is room for it
             _log.error("%s: the latest checkpoint cannot be kept: %s", self._seen.path, error.strerror)

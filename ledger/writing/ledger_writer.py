@@ -296,10 +296,10 @@ class LedgerWriter:
                     lost = True
                     self._unwritten.done(len(kept))
                     self._unwritten.lose(kept)
-                    self._missing_file.say(self._unwritten.owed)
+                    self._missing_file.write(self._unwritten.owed)
             else:
                 self._unwritten.done(len(kept))
-                self._missing_file.say(self._unwritten.owed)
+                self._missing_file.write(self._unwritten.owed)
         if self._unwritten:
             return False
         self._trouble = None
@@ -331,7 +331,7 @@ class LedgerWriter:
             self._unwritten.lose(kept)
         else:
             self._unwritten.keep(kept)
-        self._missing_file.say(self._unwritten.owed)
+        self._missing_file.write(self._unwritten.owed)
         for step, future in group:
             late = step.kind not in KEEPERS_ACTS and not lost
             future.set_exception(LedgerBehindError(text) if late else LedgerError(text))

@@ -209,7 +209,7 @@ class LogStore:
         call = open_call(connection, call_id)
         if not self._is_known_key:
             return call
-        foreign = [step for step in call.steps if not macs.vouch_for(step, None)]
+        foreign = [step for step in call.steps if not macs.confirms(step, None)]
         if not foreign:
             return call
         aside.add(set_aside_steps(connection, foreign, _now()))
@@ -317,7 +317,7 @@ class LogStore:
         appended.sought += ((key, step.id) for key in keys)
         appended.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
 
-    def go_on_from(self, before: LogStore) -> None:
+    def continue_from(self, before: LogStore) -> None:
         """Take over the memory of the previous log store, from before the database was opened anew."""
         if before._next_id == self._next_id:
             self._open = before._open
@@ -407,7 +407,7 @@ def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, 
     grown = Frontier.read(signed, partial(read_hashes, connection))
     for number, call_id, leaf in connection.execute(query, (after or 0,)).fetchall():
         call = open_call(connection, call_id, number + 1, leaf)
-        if not all(macs.vouch_for(step, leaf if step.id == number else None) for step in call.steps):
+        if not all(macs.confirms(step, leaf if step.id == number else None) for step in call.steps):
             break
         grown.append(leaf_hash(leaf_closed_by(call.steps, call.before)))
     if (grown.size, grown.root()) != (frontier.size, frontier.root()):

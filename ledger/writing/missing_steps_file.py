@@ -32,10 +32,10 @@ class MissingFile:
 
     @property
     def before(self) -> MissingSteps | None:
-        """The content when the file was opened, or that of the last `say`."""
+        """The content when the file was opened, or that of the last `write`."""
         return self._said
 
-    def say(self, owed: MissingSteps | None) -> None:
+    def write(self, owed: MissingSteps | None) -> None:
         """Write, durably, the steps that would be missing."""
         if owed != self._said:
             self._said = owed

@@ -80,7 +80,7 @@ class _File:
         self.bytes, self._torn = 0, False
 
 
-class Pending:
+class PendingDecisions:
     """Evidence whose decisions survive the process. Thread-safe."""
 
     def __init__(self, evidence: PendingEvidence, days: DayKeys, files: Sequence[_File], resources: ExitStack) -> None:

@@ -113,7 +113,7 @@ def end_named(database: Path, key: StepKey) -> Checkpoint:
         if row is None:
             raise odd
         step = StoredStep._make(row[:-1])
-        if step.kind != StepKind.CONTINUED or row[-1] != 0 or not StepMacs(connection, key).vouch_for(step, 0):
+        if step.kind != StepKind.CONTINUED or row[-1] != 0 or not StepMacs(connection, key).confirms(step, 0):
             raise odd
     named = json.loads(step.details)
     return Checkpoint(named["origin"], named["leaves"], bytes.fromhex(named["root"]))

@@ -71,7 +71,7 @@ class Step(Model):
         assert found is not None
         return found
 
-    def holds(self, value: Decimal) -> bool:
+    def accepts(self, value: Decimal) -> bool:
         return value >= self.at_least if self.at_least is not None else value <= self.bound
 
 

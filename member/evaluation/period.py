@@ -44,7 +44,7 @@ class Period:
             yield day
             day = date(day.year + day.month // 12, day.month % 12 + 1, 1)
 
-    def holds(self, other: Period) -> bool:
+    def contains(self, other: Period) -> bool:
         return self.start <= other.start and other.until <= self.until
 
     def overlaps(self, other: Period) -> bool:

@@ -64,4 +64,4 @@ def score(criteria: CriteriaDocument, values: Mapping[Measure, Value]) -> Score:
 def _row(criterion: Criterion, value: Value) -> ScoreRow:
     if isinstance(value, NoValue):
         return ScoreRow(criterion, value, 0 if criterion.without == "zero" else None)
-    return ScoreRow(criterion, value, next((row.points for row in criterion.points if row.holds(value)), 0))
+    return ScoreRow(criterion, value, next((row.points for row in criterion.points if row.accepts(value)), 0))

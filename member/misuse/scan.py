@@ -66,7 +66,7 @@ class Scan:
         last = self._reader.newest_place()
         if until is not None:
             last = min(last, self._reader.place_before(datetime.combine(until, time(), UTC) + _UNTIL_OVER))
-        for count, step in enumerate(self._reader.in_order(after, last, OUTLINED), 1):
+        for count, step in enumerate(self._reader.steps_in_order(after, last, OUTLINED), 1):
             if count % _TELL_EVERY == 0:
                 progress(step.id - after, last - after)
             yield step

@@ -5,20 +5,24 @@ from datetime import datetime
 
 from idtone.ledger.evidence.call_record import Record
 
-from .report_documents import AnswerResult, Found
+from .report_documents import AnswerResult, MatchingCalls
 
 
-def matching_calls(records: Sequence[Record], at: datetime) -> Found:
+def matching_calls(records: Sequence[Record], at: datetime) -> MatchingCalls:
     """The number of matching calls, and the one nearest to `at`. Canary calls are left out."""
     records = [record for record in records if not record.canary]
     if not records:
-        return Found(calls=0)
+        return MatchingCalls(calls=0)
     nearest = min(records, key=lambda record: abs(record.steps[0].at - at))
-    return Found(
-        calls=len(records), call=nearest.call_id, outcome=nearest.outcome, reason=nearest.reason, delivery=nearest.least
+    return MatchingCalls(
+        calls=len(records),
+        call=nearest.call_id,
+        outcome=nearest.outcome,
+        reason=nearest.reason,
+        delivery=nearest.least_delivery,
     )
 
 
-def suggested_answer(facts: Found) -> AnswerResult:
+def suggested_answer(facts: MatchingCalls) -> AnswerResult:
     """The answer that fits the ledger. Only a person can know where a call came from."""
     return AnswerResult.CUSTOMER_HELD if facts.calls else AnswerResult.NOT_OURS

@@ -92,7 +92,7 @@ class Requests(Model):
     waiting: int
 
 
-class Found(Model):
+class MatchingCalls(Model):
     """The call in the member's ledger: the number of matching calls, and the nearest of them."""
 
     calls: Annotated[int, Field(ge=0)]
@@ -112,7 +112,7 @@ class Answer(Model):
     result: AnswerResult
     upstream: Id | None = None
     pack: Sha256 | None = None
-    found: Found
+    found: MatchingCalls
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -19,7 +19,7 @@ from idtone.core.errors import IdtoneError, TrustError
 from idtone.core.http.connection_limits import IDLE_S, MOST, ConnectionLimits
 from idtone.core.in_thread import in_thread
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
-from idtone.ledger.disclosure.record_act import record_acts
+from idtone.ledger.disclosure.record_act import record_queued_acts
 from idtone.registry.correspondence.desk_client import PATH
 
 from .applicants.application_routes import add_application_routes
@@ -63,7 +63,7 @@ async def attend(
         await runner.setup()
         # Commands that run at the same time leave their acts in a folder.
         background = [
-            asyncio.create_task(record_acts(url, writer, DisclosureRules())),
+            asyncio.create_task(record_queued_acts(url, writer, DisclosureRules())),
             asyncio.create_task(forget_in_time(desk)),
             asyncio.create_task(erase_in_time(desk)),
         ]

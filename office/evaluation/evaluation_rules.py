@@ -103,7 +103,7 @@ def _tiles(figures: Iterable[NodeFigures], period: Period, criteria: Criteria) -
     Only those count whose head enough of the named witnesses have cosigned since the end of their part: the list of
     witnesses may have changed since the desk accepted them.
     """
-    last = {each.span: each for each in figures if period.holds(each.span) and _is_cosigned(each, criteria)}
+    last = {each.span: each for each in figures if period.contains(each.span) and _is_cosigned(each, criteria)}
     parts = [last[span] for span in sorted(last)]
     reached = period.start
     for each in parts:

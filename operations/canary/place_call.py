@@ -140,7 +140,7 @@ class _Search:
         """The present record; None if there is none yet."""
         with suppress(LedgerError), LedgerReader.open(self._url) as reader:
             newest = reader.newest_place()
-            for step in reader.in_order(self._place, newest, FIRST):
+            for step in reader.steps_in_order(self._place, newest, FIRST):
                 if json.loads(step.details).get(CANARY):
                     self._call_id = step.call_id
             self._place = newest

@@ -594,7 +594,7 @@ def _token(exam: Exam) -> Finding:
             return good("ledger-token", Message("not used: the key of the log is in a file"))
         for place, origin in places.items():
             known = keys.verifier(origin).public if keys.is_here(origin) else None
-            if keys.look_at_token(place) != known and known:
+            if keys.read_token_without_pin(place) != known and known:
                 other = Message("{place}: the key in the token is another one than that of the log", place=place)
                 return ledger_findings.token(place, other)
     except LedgerError as error:

@@ -25,7 +25,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, Signer, VerifierKey
 from idtone.core.translation import Message, speak
 from idtone.ledger.disclosure.pack_file import read_zip
-from idtone.ledger.disclosure.pack_verification import verified
+from idtone.ledger.disclosure.pack_verification import verify_pack_files
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.tally import Part, tally
@@ -189,7 +189,7 @@ def test_what_was_counted_before_and_what_has_changed_since_is_what_all_counts(s
         enter(settings, *told[first : first + 13])
         counts = counted(settings, counts)
         with LedgerReader.open(settings.ledger.own()) as reader:
-            everything = tally(reader.each(), lambda at: at.astimezone().date())
+            everything = tally(reader.each_record(), lambda at: at.astimezone().date())
         assert sorted(counts.tallies.values(), key=str) == sorted(everything, key=str)
         assert sum(counts.hours.values()) == sum(counts.reasons.values()) == sum(each.calls for each in everything)
     whole = counted(settings)
@@ -310,7 +310,7 @@ async def test_an_export_by_two_persons_and_its_delivery(node, settings, tmp_pat
     (tmp_path / "pack.zip").write_bytes(octets)
     files = read_zip(tmp_path / "pack.zip")
     key = VerifierKey.parse((await alice.get("/evidence/key")).text)
-    verdict = verified(files, key)
+    verdict = verify_pack_files(files, key)
     assert (verdict.faults, verdict.policy) == ([], "two-persons")
     by = [verdict.request.by, verdict.request.approval.by]
     assert [person.name for person in by] == [name_of(*INVESTIGATOR), name_of(*APPROVER)]

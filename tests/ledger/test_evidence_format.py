@@ -25,7 +25,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.signed_notes import Signer
 from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
-from idtone.ledger.disclosure.pack_verification import verified
+from idtone.ledger.disclosure.pack_verification import verify_pack_files
 from lab.ledger.disclosure.packs import CLAIMS, DAMAGES, HIDINGS, SIGNER, Files, pack_of, resealed
 from lab.ledger.example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
 from lab.ledger.sample_evidence import LOG
@@ -93,7 +93,7 @@ def test_the_keys_of_the_example_open_its_numbers(values):
 
 
 def test_the_example_is_good_by_both():
-    verdict = verified(read_zip(PACK), LOG, [WITNESS.cosigner])
+    verdict = verify_pack_files(read_zip(PACK), LOG, [WITNESS.cosigner])
     assert (verdict.faults, verdict.cosigners) == ([], (WITNESS.cosigner,))
     assert verdict.request
     program = [sys.executable, "-I", VERIFIER, PACK, "--log-key", str(LOG), "--witness-key", str(WITNESS.cosigner)]
@@ -107,7 +107,7 @@ def test_the_example_is_good_by_both():
 
 
 def test_a_pack_of_the_first_format_is_still_good_by_both_and_says_that_it_names_no_basis():
-    verdict = verified(read_zip(FIRST_FORMAT), LOG, [WITNESS.cosigner])
+    verdict = verify_pack_files(read_zip(FIRST_FORMAT), LOG, [WITNESS.cosigner])
     assert (verdict.faults, verdict.basis) == ([], None)
     assert verdict.request
     assert run(FIRST_FORMAT, "--log-key", LOG, "--witness-key", WITNESS.cosigner).code == 0
@@ -154,14 +154,14 @@ def test_a_real_pack_is_good_and_of_a_sealed_one_no_number_is_told(files, eviden
 def test_whatever_is_changed_is_told(files, rejected, damage):
     name, change = DAMAGES[damage]
     change(files)
-    assert verified(files, LOG).faults
+    assert verify_pack_files(files, LOG).faults
     assert name in rejected(files)
 
 
 @pytest.mark.parametrize(("change", "fault"), CLAIMS)
 def test_a_manifest_that_says_what_its_leaves_do_not_is_told(files, rejected, change, fault):
     pack = resealed(files, change)
-    assert any(fault in each for each in verified(pack, LOG).faults), verified(pack, LOG).faults
+    assert any(fault in each for each in verify_pack_files(pack, LOG).faults), verify_pack_files(pack, LOG).faults
     assert rejected(pack)
 
 
@@ -171,7 +171,7 @@ def test_a_manifest_that_says_what_its_leaves_do_not_is_told(files, rejected, ch
 )  # fmt: skip
 def test_what_would_not_be_one_printable_line_is_refused(files, rejected, key, text):
     pack = resealed(files, lambda manifest: manifest.update({key: text}))
-    verdict = verified(pack, LOG)
+    verdict = verify_pack_files(pack, LOG)
     assert (verdict.case, verdict.exported)[key == "exported"] == ""
     [fault] = verdict.faults
     assert f"the manifest's {key} is not printable" in fault
@@ -182,7 +182,7 @@ def test_what_would_not_be_one_printable_line_is_refused(files, rejected, key, t
 def test_a_seal_or_a_log_by_another_key_is_told(files, rejected):
     other = Signer(LOG.name, bytes(32))
     pack = resealed(files, signer=other)
-    assert "the seal is not by pbx-1/idtone with this key" in verified(pack, LOG).faults
+    assert "the seal is not by pbx-1/idtone with this key" in verify_pack_files(pack, LOG).faults
     assert "manifest.note" in rejected(pack)
     assert rejected(files, other.key).count("not a proof of this leaf by this log") == 4
 
@@ -196,7 +196,7 @@ def test_a_witness_that_has_not_cosigned_is_told(tmp_path):
     pack[name] = pack[name][: pack[name].index("\n— witness".encode()) + 1]
     digest = hashlib.sha256(pack[name]).hexdigest()
     pack = resealed(pack, lambda manifest: manifest["files"].update({name: digest}))
-    assert not verified(pack, LOG).faults
+    assert not verify_pack_files(pack, LOG).faults
     write_zip(tmp_path / "x", pack)
     assert run(tmp_path / "x", "--log-key", LOG).code == 0
     assert run(tmp_path / "x", "--log-key", LOG, "--witness-key", WITNESS.cosigner).code == 1
@@ -205,14 +205,14 @@ def test_a_witness_that_has_not_cosigned_is_told(tmp_path):
 def test_an_approval_that_is_none_is_told(rejected):
     for change, _ in TAMPERINGS:
         pack = resealed(read_zip(PACK), change)
-        if verified(pack, LOG).faults:
+        if verify_pack_files(pack, LOG).faults:
             assert rejected(pack)
 
 
 def test_a_basis_that_the_second_person_was_not_shown_is_told(rejected):
     """The digest that was approved is that of the pack, but the request says something else."""
     pack, _ = made(replace(BASIS, court="another court"))
-    assert verified(pack, LOG).faults == ["what was approved is another legal basis than this"]
+    assert verify_pack_files(pack, LOG).faults == ["what was approved is another legal basis than this"]
     assert "of another legal basis" in rejected(pack)
 
 
@@ -222,7 +222,7 @@ def test_what_two_persons_have_not_seen_or_two_programs_could_read_in_two_ways_i
     """
     digest = hashlib.sha256(b"x").hexdigest()
     more = resealed({**files, "numbers.txt": b"x"}, lambda manifest: manifest["files"].update({"numbers.txt": digest}))
-    assert verified(more, LOG).faults == ["numbers.txt belongs to no record of the pack"]
+    assert verify_pack_files(more, LOG).faults == ["numbers.txt belongs to no record of the pack"]
 
     def twice(manifest: dict) -> None:
         manifest["records"].insert(1, {**manifest["records"][1], "leaves": [1]})
@@ -231,7 +231,7 @@ def test_what_two_persons_have_not_seen_or_two_programs_could_read_in_two_ways_i
     pack = read_zip(PACK)
     pack[MANIFEST] = b'{"acts":[],' + pack[MANIFEST][1:]
     pack[SEAL] = seal(pack, json.loads(pack[MANIFEST])["case"], SIGNER)
-    assert verified(pack, LOG).faults == ["the manifest is missing or cannot be read (ValueError)"]
+    assert verify_pack_files(pack, LOG).faults == ["the manifest is missing or cannot be read (ValueError)"]
     assert rejected(pack) == "manifest.json: of another form, empty, or with a call twice\n"
 
 
@@ -247,7 +247,7 @@ def test_every_changed_octet_is_told(files, verifier):
     for _ in range(100):
         name = dice.choice(sorted(files))
         pack = {**files, name: flipped(dice, files[name])}
-        assert verified(pack, LOG).faults, name
+        assert verify_pack_files(pack, LOG).faults, name
         assert verifier.Pack(pack, key, []).faults, name
 
 

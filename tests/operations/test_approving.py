@@ -26,9 +26,9 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.legal_basis import BASIS_DETAILS
 from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip
-from idtone.ledger.disclosure.pack_verification import verified
+from idtone.ledger.disclosure.pack_verification import verify_pack_files
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
-from idtone.ledger.disclosure.record_act import record_acts
+from idtone.ledger.disclosure.record_act import record_queued_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.keys.key_ring import KeyRing
@@ -211,7 +211,9 @@ async def test_the_service_refuses_what_other_settings_allow(office, tmp_path):
     alone.write_text(office.config.read_text().replace("two-persons", "one-person"))
     longer.write_text(office.config.read_text().replace("PT1H", "P365D"))
     with LedgerWriter.open(office.settings.url, "pbx-1", office.key_ring) as writer:
-        recording = asyncio.create_task(record_acts(office.settings.url, writer, DisclosureRules.of(office.settings)))
+        recording = asyncio.create_task(
+            record_queued_acts(office.settings.url, writer, DisclosureRules.of(office.settings))
+        )
         office.be(BOB)
         for own, arguments in (
             (alone, ["export", "--case", "R-7", *WARRANT, "-o", office.pack, "c-1"]),
@@ -289,7 +291,7 @@ def test_a_pack_with_a_false_approval_is_a_fault(office):
     log = VerifierKey.parse(office.export(request)["log_key"])
     files = read_zip(office.pack)
     for change, fault in TAMPERINGS:
-        faults = verified(resealed(office, files, change), log).faults
+        faults = verify_pack_files(resealed(office, files, change), log).faults
         assert any(fault in each for each in faults) if fault else not faults, (fault, faults)
     with LedgerReader.open(office.settings.url, office.key_ring.days) as reader:
         details = json.dumps([dict(step.details) for step in reader.acts()])
@@ -325,9 +327,9 @@ def test_numbers_that_are_open_against_the_request_are_a_fault(office):
     office.approve(request)
     made = office.export(request)
     files, log = read_zip(office.pack), VerifierKey.parse(made["log_key"])
-    assert verified(files, log).faults == []
+    assert verify_pack_files(files, log).faults == []
     with LedgerReader.open(office.settings.url, office.key_ring.days) as reader:
         key = reader.record_key("c-1")
     assert key
     opened = resealed(office, files, lambda manifest: manifest["records"][0].update(key=base64.b64encode(key).decode()))
-    assert verified(opened, log).faults == ["the numbers are opened, and that was not approved"]
+    assert verify_pack_files(opened, log).faults == ["the numbers are opened, and that was not approved"]

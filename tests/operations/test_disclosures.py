@@ -25,7 +25,7 @@ from idtone.core.settings.settings import load_settings
 from idtone.ledger.commands import disclosures as commands
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
-from idtone.ledger.disclosure.record_act import record_act, record_acts
+from idtone.ledger.disclosure.record_act import record_act, record_queued_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -259,7 +259,7 @@ async def test_the_running_service_judges_receipts_and_bases_by_its_own_rules(of
     bases.write_text("bases: {any: {ja: 何でも, en: anything, needs: [], numbers: opened}}")
     own.write_text(office.config.read_text().replace("ledger: {", f"ledger: {{legal_bases: {bases}, "))
     with LedgerWriter.open(settings.url, "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
-        recording = asyncio.create_task(record_acts(settings.url, writer, DisclosureRules.of(settings)))
+        recording = asyncio.create_task(record_queued_acts(settings.url, writer, DisclosureRules.of(settings)))
         arguments = ("export", "--case", "R-8", "--basis", "any", "-o", tmp_path / "x.zip", "c-1", "-c", own)
         with pytest.raises(LedgerError, match="the service refuses to record this"):
             await asyncio.to_thread(run, *arguments)

@@ -112,15 +112,15 @@ def stamped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stamped]:
 def test_a_head_is_stamped_once(stamped):
     asked = stamped.authority.asked
     assert stamped.stamps.sizes("pbx-1/idtone") == [2]
-    assert stamped.stamps.holding("pbx-1/idtone", 2) is None
-    stamp = stamped.stamps.holding("pbx-1/idtone", 1)
+    assert stamped.stamps.covering("pbx-1/idtone", 2) is None
+    stamp = stamped.stamps.covering("pbx-1/idtone", 1)
     assert stamp
     assert 500 < len(stamp.reply) < 5000
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stamps, "sizes", lambda self, origin: [3])
         good, asking = stamped.asked()
     assert good, "this head has its timestamp"
-    assert (asking.complaint, asking.at is None) == ("", False)
+    assert (asking.trouble, asking.at is None) == ("", False)
     assert stamped.authority.asked == asked
 
 
@@ -205,5 +205,5 @@ def test_what_is_no_timestamp_is_not_kept(stamped, caplog, broken, told):
     finally:
         stamped.authority.broken = None
     assert told in caplog.text
-    assert (good, told in asking.complaint, asking.at) == (False, True, None)
+    assert (good, told in asking.trouble, asking.at) == (False, True, None)
     assert len(stamped.stamps.sizes("pbx-1/idtone")) == 1

@@ -13,7 +13,7 @@ from idtone.core.settings.settings import Interface, Settings, load_settings
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending_decisions import Pending
+from idtone.ledger.writing.pending_decisions import PendingDecisions
 from idtone.service.assembly import assemble, journal_of, load
 from idtone.service.call_counts import CallCounts
 from idtone.service.ledger_disk_space import LedgerDiskSpace
@@ -43,7 +43,7 @@ def observed(settings: Settings) -> Iterator[Observed]:
     loaded, url = load(settings), settings.ledger.own()
     with ExitStack() as opened:
         evidence = opened.enter_context(LedgerWriter.open(url, "lab", loaded.key_ring))
-        counts = CallCounts(opened.enter_context(Pending.open(url, evidence, loaded.key_ring.days)))
+        counts = CallCounts(opened.enter_context(PendingDecisions.open(url, evidence, loaded.key_ring.days)))
         reader = opened.enter_context(LedgerReader.open(url))
         calls, fallback, _ = assemble(settings, loaded, counts, reader)
         journal = JournalReader(journal_of(settings), lambda _: (), lambda: True, lambda _: None)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 
-from idtone.ledger.disclosure.legal_basis import LegalBasis, completed, load_legal_bases
+from idtone.ledger.disclosure.legal_basis import LegalBasis, complete_basis, load_legal_bases
 from lab.ledger.sample_evidence import NOW
 
 BASES = load_legal_bases(None)
@@ -24,4 +24,4 @@ ALL = LegalBasis(
 
 
 def given(basis: str, **changes: object) -> LegalBasis:
-    return completed(replace(ALL, basis=basis, **changes), BASES)  # type: ignore[arg-type]
+    return complete_basis(replace(ALL, basis=basis, **changes), BASES)  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ def witnessing(folder: Path, clock_s: Callable[[], float]) -> Iterator[str]:
         bound.append(port)
         is_bound.set()
 
-    with WitnessState.held(folder) as state:
+    with WitnessState.locked(folder) as state:
         signer = state.signer(NAME)
         witness = Witness(state, signer, {LOG.name: [LOG]}, clock_s)
         thread = threading.Thread(target=loop.run_until_complete, args=(attend(witness, "127.0.0.1", 0, ready, over),))
@@ -112,6 +112,6 @@ class World:
         def clock() -> datetime:
             return at(ms)
 
-        with Monitor(self.logs(), clock).held() as held:
+        with Monitor(self.logs(), clock).locked() as held:
             (report,) = held.look(is_over)
         return report

@@ -17,7 +17,7 @@ from tuf.api.metadata import Metadata, Root
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import VerifierKey
 from idtone.ledger.disclosure.pack_file import read_zip
-from idtone.ledger.disclosure.pack_verification import verified
+from idtone.ledger.disclosure.pack_verification import verify_pack_files
 from idtone.ledger.evidence.format_rules import Rule, RuleError
 from idtone.ledger.evidence.leaf_rules import LeafRules
 from lab.node_js import find_or_get_node
@@ -56,7 +56,7 @@ def _by_idtone(vector: Vector, known: Mapping[str, Any]) -> Rules:
     root, today = association_of(vector)
     trusted: Metadata[Root] | None = Metadata[Root].from_bytes(root) if root else None
     now = datetime.fromisoformat(vector.get("now", known["now"]))
-    verdict = verified(files, log, witnesses, now, (), trusted, [today] if today else [])
+    verdict = verify_pack_files(files, log, witnesses, now, (), trusted, [today] if today else [])
     missing = [Rule.COSIGNATURE] if len(verdict.cosigners) < len(witnesses) else []
     return frozenset([*(fault.rule for fault in verdict.faults), *missing])
 

@@ -19,7 +19,7 @@ NAME = "witness.example/1"
 async def running_witness(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]:
     """Context with a witness for one log; yields its entry for `ledger.witnesses`."""
     over, bound = asyncio.Event(), asyncio.get_running_loop().create_future()
-    with WitnessState.held(folder / "witness") as state:
+    with WitnessState.locked(folder / "witness") as state:
         signer = state.signer(NAME)
         witness = Witness(state, signer, {key.name: [key]})
         task = asyncio.create_task(attend(witness, "127.0.0.1", 0, bound.set_result, over))

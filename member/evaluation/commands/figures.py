@@ -117,7 +117,7 @@ def _cosigned(head: Note) -> Iterator[datetime]:
 
 
 def _counted(reader: LedgerReader, period: Period, head: Note) -> Figures:
-    began, continues = reader.first_at(), reader.continues()
+    began, continues = reader.first_at(), reader.continuation()
     with progress() as bar:
         task = bar.add_task("counting", total=period.days)
 
@@ -128,7 +128,7 @@ def _counted(reader: LedgerReader, period: Period, head: Note) -> Figures:
                     bar.update(task, completed=(period.ends - record.steps[0].at).days)
                 yield record
 
-        months = counted_months(shown(reader.each(since=period.begins, until=period.ends)), period)
+        months = counted_months(shown(reader.each_record(since=period.begins, until=period.ends)), period)
     gaps = [MissingSteps.parse(step.details) for step in reader.acts(frozenset({StepKind.GAP}))]
     return Figures(
         period=Days.model_validate({"from": period.start, "until": period.until}),

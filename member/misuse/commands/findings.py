@@ -28,8 +28,8 @@ from idtone.ledger.keys.key_ring import KeyRing, need_keys
 from idtone.ledger.replication.node_ledgers import Ledgers, NodeLedger
 from idtone.ledger.store.ledger_reader import LedgerReader
 
-from ..drawing import draw, heading, lines
 from ..finding_conditions import conditions_for
+from ..finding_plot import draw, heading, lines
 from ..findings import REVIEWED, Finding, FindingState, ReviewResult, parse_finding_id
 from ..rules import Grouping
 from ..scan import Scan

@@ -26,7 +26,7 @@ from idtone.registry.correspondence.signed_document import sign_document
 from ..matching_calls import matching_calls, suggested_answer
 from ..report_acts import record_report_act, recorded_report_acts
 from ..report_desk_client import open_requests, request_named
-from ..report_documents import ANSWER, Answer, AnswerResult, Found, Request, time_span
+from ..report_documents import ANSWER, Answer, AnswerResult, MatchingCalls, Request, time_span
 from .reports import SENT
 
 ANSWERED: Final = "report-answer-signed"
@@ -126,7 +126,7 @@ def list_own(config: command_line.ConfigOption = None, as_json: command_line.Jso
 
 
 def _answer(
-    request: Request, facts: Found, result: AnswerResult | None, upstream: str | None, pack: Path | None
+    request: Request, facts: MatchingCalls, result: AnswerResult | None, upstream: str | None, pack: Path | None
 ) -> Answer:
     """The answer of the options, or otherwise of the ledger. Raises UsageError if they contradict each other."""
     implied = AnswerResult.UPSTREAM if upstream else AnswerResult.CUSTOMER_HELD if pack else None

@@ -22,7 +22,7 @@ from idtone.core.settings.settings import LedgerSettings, load_settings
 from idtone.core.signed_notes import Note, VerifierKey
 from idtone.ledger.commands import options
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
-from idtone.ledger.disclosure.record_act import record_act, record_acts
+from idtone.ledger.disclosure.record_act import record_act, record_queued_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys import hardware_token_signer
 from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
@@ -397,7 +397,7 @@ def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path
         assert re.search("20.* end-given-up .*alice.*burnt", told_by)
     # What its key has not signed is in no pack.
     with opened(f"sqlite:///{aside}") as reader:
-        unsigned = reader.ending()
+        unsigned = reader.log_end()
     with pytest.raises(LedgerError, match=f"leaf 2 of call {unsigned.call_id} is not signed"):
         ledger_commands.run("export", unsigned.call_id, "-o", pack, *case, "--ledger", f"sqlite:///{aside}")
 
@@ -528,7 +528,7 @@ async def test_a_running_service_holds_the_act_against_its_own_logs(lost, monkey
     as_person(monkeypatch, ALICE)
     url, ring = lost.settings.own(), lost.ring()
     with LedgerWriter.open(url, "pbx-1", ring) as writer:
-        recording = asyncio.create_task(record_acts(url, writer, DisclosureRules(), ring if has_logs else None))
+        recording = asyncio.create_task(record_queued_acts(url, writer, DisclosureRules(), ring if has_logs else None))
         with nullcontext() if has_logs else pytest.raises(LedgerError, match="the service refuses"):
             await asyncio.to_thread(lost.run, "log give-up", "--why", "burnt", "--yes")
         recording.cancel()

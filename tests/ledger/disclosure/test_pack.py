@@ -11,22 +11,22 @@ from hypothesis import strategies as st
 from idtone.core.errors import LedgerError
 from idtone.ledger.disclosure.pack import MANIFEST, REPORT, read_record
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
-from idtone.ledger.disclosure.pack_verification import verified
+from idtone.ledger.disclosure.pack_verification import verify_pack_files
 from idtone.ledger.evidence.steps import NumberRole
 from lab.ledger.disclosure.packs import NAMES, SIGNER, pack_of
 from lab.ledger.sample_evidence import CALLED, FORWARDING, LOG, forwarded
 
 
 def test_a_pack_is_verified_by_itself_and_tells_its_records(files):
-    verdict = verified(files, LOG)
-    assert verdict.faults == verified(files, None).faults == []
+    verdict = verify_pack_files(files, LOG)
+    assert verdict.faults == verify_pack_files(files, None).faults == []
     assert (verdict.case, verdict.log_is_known, verdict.leaves) == ("R-7 <&>", True, 25)
-    assert not verified(files, None).log_is_known
+    assert not verify_pack_files(files, None).log_is_known
     assert [each.record.call_id for each in verdict.told] == NAMES
     assert [each.record.sent for each in verdict.told] == [True, False, False, False]
     assert [len(each.leaves) for each in verdict.told] == [1, 2, 1, 1]
     assert verdict.told[0].numbers[NumberRole.CALLED] == forwarded().called
-    for key in (verified(files, LOG, [LOG]), verified(files, SIGNER.cosigner)):
+    for key in (verify_pack_files(files, LOG, [LOG]), verify_pack_files(files, SIGNER.cosigner)):
         assert "is of another kind" in key.faults[0]
 
 
@@ -41,8 +41,8 @@ def test_with_the_key_of_one_record_no_other_is_opened(files):
 
 def test_a_sealed_pack_holds_no_number(evidence_folder):
     pack = pack_of(evidence_folder, sealed=True)
-    assert verified(pack, LOG).faults == []
-    assert not any(each.numbers for each in verified(pack, LOG).told)
+    assert verify_pack_files(pack, LOG).faults == []
+    assert not any(each.numbers for each in verify_pack_files(pack, LOG).told)
     for number in (FORWARDING, CALLED):
         assert not any(number[1:].encode() in content for content in pack.values())
     assert "封緘".encode() in pack[REPORT]
@@ -66,7 +66,7 @@ def test_the_report_has_both_languages_and_nothing_that_a_browser_would_fetch_or
 
 
 def test_what_is_nested_too_deep_is_told():
-    faults = verified({MANIFEST: b"[" * 200_000}, LOG).faults
+    faults = verify_pack_files({MANIFEST: b"[" * 200_000}, LOG).faults
     assert faults == ["the manifest is missing or cannot be read (RecursionError)"]
     with pytest.raises(LedgerError, match="a leaf of call c-1 cannot be read"):
         read_record("c-1", {0: b"[" * 200_000}, None)

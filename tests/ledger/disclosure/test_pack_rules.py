@@ -15,7 +15,7 @@ from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, RequestAnswer
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.pack_rules import PackedLeaf, basis_faults, leaf_faults, time_faults
-from idtone.ledger.disclosure.pack_verification import verified
+from idtone.ledger.disclosure.pack_verification import verify_pack_files
 from idtone.ledger.disclosure.report_files import remade_report, report_faults, report_files
 from idtone.ledger.evidence.leaves import leaf, step_text
 from idtone.ledger.store.step_rows import microseconds
@@ -162,14 +162,14 @@ def with_files(files: Files, other: Files) -> Files:
 
 
 def test_reports_that_say_what_the_leaves_do_not_are_told(told_pack):
-    good = with_files(told_pack, report_files(remade_report(told_pack, verified(told_pack, LOG))))
-    verdict = verified(good, LOG)
+    good = with_files(told_pack, report_files(remade_report(told_pack, verify_pack_files(told_pack, LOG))))
+    verdict = verify_pack_files(good, LOG)
     assert verdict.faults == []
     assert list(report_faults(good, verdict)) == []
     another = resealed(told_pack, lambda manifest: manifest.update(case="R-8"))
-    for path, octets in report_files(remade_report(another, verified(another, LOG))).items():
+    for path, octets in report_files(remade_report(another, verify_pack_files(another, LOG))).items():
         false = with_files(good, {path: octets})
-        verdict = verified(false, LOG)
+        verdict = verify_pack_files(false, LOG)
         assert verdict.faults == []
         [fault] = report_faults(false, verdict)
         assert fault.startswith(f"{path} does not say what the leaves say")
@@ -177,15 +177,15 @@ def test_reports_that_say_what_the_leaves_do_not_are_told(told_pack):
 
 def test_a_node_alone_verifies_a_pack_but_for_its_paper(told_pack, monkeypatch):
     """ReportLab is missing, which the part `office` brings."""
-    good = with_files(told_pack, report_files(remade_report(told_pack, verified(told_pack, LOG))))
+    good = with_files(told_pack, report_files(remade_report(told_pack, verify_pack_files(told_pack, LOG))))
     monkeypatch.delitem(sys.modules, "idtone.core.paper.pdf")
     monkeypatch.setitem(sys.modules, "reportlab", None)
     monkeypatch.setitem(sys.modules, "reportlab.lib.colors", None)
-    verdict = verified(good, LOG)
+    verdict = verify_pack_files(good, LOG)
     assert list(report_faults(good, verdict)) == []
     assert verdict.not_compared == ("report.pdf",)
     false = with_files(good, {"report.html": b"x"})
-    assert [fault.partition(" ")[0] for fault in report_faults(false, verified(false, LOG))] == ["report.html"]
+    assert [fault.partition(" ")[0] for fault in report_faults(false, verify_pack_files(false, LOG))] == ["report.html"]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_node_alone_verifies_a_pack_but_for_its_paper(told_pack, monkeypatch):
 )
 def test_a_profile_of_another_sound_is_told(told_pack, profile):
     false = with_files(told_pack, {"profiles/sample.json": profile})
-    assert list(report_faults(false, verified(false, LOG))) == [
+    assert list(report_faults(false, verify_pack_files(false, LOG))) == [
         "profiles/sample.json is not the profile of a sound that was played"
     ]
 

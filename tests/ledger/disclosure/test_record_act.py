@@ -13,7 +13,7 @@ import pytest
 from idtone.core.errors import LedgerError
 from idtone.ledger.disclosure import record_act as record_act_module
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
-from idtone.ledger.disclosure.record_act import record_act, record_acts
+from idtone.ledger.disclosure.record_act import record_act, record_queued_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import OF_THE_LEDGER, LedgerReader
@@ -43,7 +43,7 @@ def record_all(url: str, writer: LedgerWriter) -> None:
 @asynccontextmanager
 async def recording(url: str, rules: DisclosureRules = ALONE) -> AsyncIterator[None]:
     with writer_of(url) as writer:
-        task = asyncio.create_task(record_acts(url, writer, rules))
+        task = asyncio.create_task(record_queued_acts(url, writer, rules))
         yield
         task.cancel()
         await asyncio.wait({task})

@@ -152,7 +152,7 @@ def reported(confirmed: bool, lost: int = 0) -> Step:
 )  # fmt: skip
 def test_what_is_known_of_a_sound(decision, sounds, delivery, known_by):
     record = record_of_steps("pbx-1", [decision, ANSWERED, *sounds])
-    assert (record.delivery, record.least, record.known_by) == ({"called": delivery}, delivery, known_by)
+    assert (record.delivery, record.least_delivery, record.known_by) == ({"called": delivery}, delivery, known_by)
     assert record.sent is (delivery in ("sent", "confirmed"))
     assert (record.to_json()["delivery"], record.to_json()["sent"]) == (record.delivery, record.sent)
 
@@ -171,12 +171,12 @@ def test_what_is_known_of_a_sound(decision, sounds, delivery, known_by):
 )  # fmt: skip
 def test_of_two_sounds_the_least_that_is_known_counts(sounds, delivery, least):
     record = record_of_steps("pbx-1", [decided(BOTH), ANSWERED, *sounds])
-    assert (tuple(record.delivery.values()), record.least) == (delivery, least)
+    assert (tuple(record.delivery.values()), record.least_delivery) == (delivery, least)
 
 
 def test_without_a_sound_nothing_is_known_of_one():
     record = record_of_steps("pbx-1", [decided(REFUSE), ENDED])
-    assert (record.delivery, record.least, record.sent) == ({}, "", False)
+    assert (record.delivery, record.least_delivery, record.sent) == ({}, "", False)
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
@@ -184,7 +184,7 @@ def test_a_phone_may_report_when_the_call_has_ended(confirmed):
     record = record_of_steps(
         "pbx-1", [decided(PLAY), ANSWERED, *played(known_by="packets"), CONNECTED, ENDED, reported(confirmed)]
     )
-    assert (record.least, record.anomalies) == ("confirmed" if confirmed else "sent", ())
+    assert (record.least_delivery, record.anomalies) == ("confirmed" if confirmed else "sent", ())
 
 
 @pytest.mark.parametrize("known_by", [None, 7, True])

@@ -28,7 +28,7 @@ def test_one_person_gives_it_up_where_one_is_enough():
 def test_two_persons_give_it_up_together():
     first = act(1, persons=2)
     found = EndsGivenUp.of([first])
-    assert (found.counted, found.waits_for((*END, 2)).act) == ([], "act-1")
+    assert (found.counted, found.awaiting_confirmation((*END, 2)).act) == ([], "act-1")
     found.add(act(2, BOB, 2, "act-1"))
     assert (found.waiting, [each.names for each in found.counted]) == ({}, ["alice, bob"])
 

@@ -203,7 +203,7 @@ def test_the_next_log_names_the_end_that_is_signed_when_the_token_is_back(stub, 
         assert writer.unsigned_ends == 1
         assert f"the end of the log {LOG.name} is NOT signed" in writer.words
         with LedgerReader.open(stub.url) as reader:
-            told = reader.continues().details
+            told = reader.continuation().details
         assert (told["origin"], told["leaves"], told["root"]) == (LOG.name, 2, tree.ended[2].hex())
         assert any("is not signed" in fault for fault in faults(url_of(ended)))
         stub.does("good")
@@ -430,4 +430,4 @@ def test_the_token_is_looked_at_without_its_pin(softhsm, tmp_path):
     settings = in_token(tmp_path / "ledger", softhsm, pin="1234")
     keys = LogKeys(settings, continued_trees_of(settings.url))
     # A wrong PIN would count each time.
-    assert len({keys.look_at_token(PLACE) for _ in range(2)}) == 1
+    assert len({keys.read_token_without_pin(PLACE) for _ in range(2)}) == 1

@@ -408,7 +408,10 @@ def test_the_command_looks_once_and_its_exit_code_says_whether_there_is_an_alarm
     state.write_bytes(b"x" * 5000)
     (report,) = told("monitor", path, "--once")
     assert "if the file is damaged, remove it" in report["trouble"]
-    with Monitor(read_monitored(path)).held(), pytest.raises(UsageError, match="another monitor keeps its state here"):
+    with (
+        Monitor(read_monitored(path)).locked(),
+        pytest.raises(UsageError, match="another monitor keeps its state here"),
+    ):
         run("monitor", path, "--once")
     with pytest.raises(UsageError, match="add --once"):
         run("monitor", path, "--json")

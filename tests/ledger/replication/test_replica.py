@@ -192,7 +192,7 @@ def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node):
     node.replicate()
     connection = node.connection()
     spool = node.settings.spool
-    node.key_ring().go_on(None, spool, spool.with_name("ledger.aside"))
+    node.key_ring().for_next_tree(None, spool, spool.with_name("ledger.aside"))
     for each in (connection, node.connection()):
         with pytest.raises(LedgerError, match="another one is about to begin; that one is replicated next"):
             each.replicate()

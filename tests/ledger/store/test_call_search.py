@@ -44,7 +44,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> LedgerReader:
 @pytest.fixture(scope="module")
 def records(reader: LedgerReader) -> list[Record]:
     """All calls, the newest first, with which the search is compared."""
-    calls = [record for record in reader.each() if not record.call_id.startswith("act-")]
+    calls = [record for record in reader.each_record() if not record.call_id.startswith("act-")]
     ids = {row[0]: row[1] for row in reader._all("SELECT call_id, min(id) FROM steps GROUP BY call_id")}
     return sorted(calls, key=lambda record: (record.steps[0].at, ids[record.call_id]), reverse=True)
 

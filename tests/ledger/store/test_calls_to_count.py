@@ -11,7 +11,7 @@ from idtone.core.calls import Party
 from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CANARY, Step
-from idtone.ledger.evidence.tally import tally, tally_alike
+from idtone.ledger.evidence.tally import tally, tally_groups
 from idtone.ledger.store import calls_to_count as module
 from idtone.ledger.store.calls_to_count import calls_to_count
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -60,18 +60,18 @@ def test_the_counts_are_those_of_each_record(reader, page, start, end, monkeypat
     since, until = (None if ms is None else at(ms) for ms in (start, end))
     records = [
         record
-        for record in reader.each()
+        for record in reader.each_record()
         if (since is None or record.steps[0].at >= since) and (until is None or record.steps[0].at < until)
     ]
-    assert tally_alike(calls_to_count(reader, since, until), day_of) == tally(records, day_of)
+    assert tally_groups(calls_to_count(reader, since, until), day_of) == tally(records, day_of)
 
 
 def test_calls_are_counted_as_they_were_at_a_step(reader):
-    everything = sorted(reader.each(), key=lambda record: record.steps[0].at)
+    everything = sorted(reader.each_record(), key=lambda record: record.steps[0].at)
     newest = reader.newest_place()
     for last in (*range(0, newest, 9), newest):
         then = [now for _, now in reader.changed_records(0, last)]
-        assert tally_alike(calls_to_count(reader, last=last), day_of) == tally(then, day_of)
+        assert tally_groups(calls_to_count(reader, last=last), day_of) == tally(then, day_of)
     assert len(then) == len(everything)
 
 

@@ -83,19 +83,19 @@ def test_since_keeps_whole_calls_that_went_on_then(reader):
 def test_steps_are_read_in_the_order_of_writing(reader, page_rows, monkeypatch):
     monkeypatch.setattr("idtone.ledger.store.ledger_reader.PAGE_ROWS", page_rows)
     last, kinds = reader.newest_place(), frozenset({StepKind.DECIDED, StepKind.ENDED})
-    told = list(reader.in_order(0, last, kinds))
+    told = list(reader.steps_in_order(0, last, kinds))
     assert {step.kind for step in told} == kinds
     assert [step.id for step in told] == sorted(step.id for step in told)
     assert len(told) == 20
     after = reader.place_before(at(5 * 60_000 - 6))
-    assert next(reader.in_order(after, last, kinds)).call_id == "c-5"
-    assert list(reader.in_order(after, after, kinds)) == []
+    assert next(reader.steps_in_order(after, last, kinds)).call_id == "c-5"
+    assert list(reader.steps_in_order(after, after, kinds)) == []
     assert reader.place_before(NOW + timedelta(days=1)) == last
 
 
 def test_tokens_of_numbers_are_those_of_the_day(reader):
     (token,) = reader.tokens([parse(FORWARDING)], "2026-11-01")
-    assert f'"forwarding_token":"{token}"' in next(reader.in_order(0, 1, frozenset({StepKind.DECIDED}))).details
+    assert f'"forwarding_token":"{token}"' in next(reader.steps_in_order(0, 1, frozenset({StepKind.DECIDED}))).details
     assert reader.tokens([parse(FORWARDING)], "2026-11-02") == frozenset()
 
 

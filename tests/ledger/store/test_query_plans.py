@@ -50,7 +50,7 @@ def test_no_statement_reads_all_steps_or_all_calls(url, told):
         write(url, [decided(PLAY, "new", 2)])
         reader.open_calls(earlier)
         list(reader.changed_records(place, reader.newest_place()))
-        reader.over_since(place)
+        reader.ended_since(place)
         reader.extent(NOW - timedelta(days=1))
         reader.records(limit=5)
         reader.find(parse(FORWARDING), limit=5)

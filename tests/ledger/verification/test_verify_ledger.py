@@ -175,11 +175,11 @@ def test_a_step_that_was_moved_far_away_is_told_and_soon(filled, file, which, pl
 def test_the_steps_of_few_calls_are_remembered(filled, monkeypatch):
     monkeypatch.setattr(verification_queries, "COUNTED_LIMIT", 3)
     with LedgerReader.open(filled) as reader, LedgerRows.reading(reader.database) as rows:
-        records = list(reader.each())
+        records = list(reader.each_record())
         assert len(records) > 20
         last = reader.newest_place()
         for record in records * 2:
-            assert rows.counted(record.call_id, last) == len(record.steps)
+            assert rows.count_steps(record.call_id, last) == len(record.steps)
         assert len(rows._counted) == 3
 
 
@@ -317,7 +317,7 @@ def test_where_an_index_leads_astray_is_no_record_and_nothing_is_left_out_of_a_l
         ):
             reader.record(other)
     with LedgerReader.open(filled) as reader, pytest.raises(LedgerError, match=f"an index does not lead .*{HIDDEN}"):
-        list(reader.each())
+        list(reader.each_record())
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ async def test_sigsums_witness_cosigns_our_log_as_it_grows_and_after_a_restart(t
                 async with aiohttp.ClientSession() as session:
                     cosigning = Cosigning(writer, ring, [witness], 60)
                     await cosigning.ask(session)
-                    assert not cosigning.witnesses[0].complaint
+                    assert not cosigning.witnesses[0].trouble
             note = cosigned_note(settings, "pbx-1", None)
             assert note
             assert note.signed_by([key]) == (key,)

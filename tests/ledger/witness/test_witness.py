@@ -247,9 +247,9 @@ async def test_a_witness_whose_state_is_damaged_cosigns_nothing(url, tmp_path, c
 
 def test_only_one_witness_has_a_state(tmp_path):
     with (
-        WitnessState.held(tmp_path),
+        WitnessState.locked(tmp_path),
         pytest.raises(LedgerError, match="another witness has its state here"),
-        WitnessState.held(tmp_path),
+        WitnessState.locked(tmp_path),
     ):
         pass
 

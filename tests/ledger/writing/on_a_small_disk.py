@@ -164,18 +164,18 @@ def test_the_reserve_is_made_again_when_there_is_room(file, mounted, caplog):
     caplog.set_level(logging.INFO)
     neighbour, reserve = mounted(10), Reserve(file, 4 * PIECE)
     file.touch()
-    reserve.look()
+    reserve.refill()
     assert reserve.left == 4 * PIECE
     neighbour.fill()
-    reserve.look()
+    reserve.refill()
     assert reserve.words == "the ledger's disk is low, 4 of 4 MB in reserve"
-    assert reserve.give(os.open(file, os.O_RDWR))
+    assert reserve.release(os.open(file, os.O_RDWR))
     for _ in range(2):  # what was given back is not taken away
         assert reserve.left == 3 * PIECE
-        reserve.look()
+        reserve.refill()
     assert "drawn" in reserve.words
     neighbour.make_room()
-    reserve.look()
+    reserve.refill()
     assert (reserve.left, reserve.words) == (4 * PIECE, "")
     assert "there is room for evidence again" in caplog.text
 
@@ -191,4 +191,4 @@ def test_a_ledger_that_is_damaged_is_set_aside_on_a_full_disk(url, file, mounted
         assert 0 < writer._database.reserve.left < 8 * PIECE
     assert "it is set aside as" in caplog.text
     with LedgerReader.open(url) as reader:
-        assert reader.continues().details["leaves"] == 1
+        assert reader.continuation().details["leaves"] == 1

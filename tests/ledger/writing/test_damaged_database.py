@@ -81,7 +81,7 @@ def is_good(url: str) -> bool:
 def continues(url: str) -> dict[str, object]:
     """Statement of the ledger about the one before it."""
     with LedgerReader.open(url) as reader:
-        return dict(reader.continues().details)
+        return dict(reader.continuation().details)
 
 
 def aside_of(file: Path) -> Path:

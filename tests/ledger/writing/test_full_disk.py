@@ -51,31 +51,31 @@ def test_a_reserve_is_as_large_as_it_is_wanted_and_made_again_and_its_alarms_are
     kept = reserve_file(file)
     for pieces, found in ((2, 2), (1, 1), (None, 1), (3, 3)):
         reserve = Reserve(file, pieces and pieces * PIECE)
-        reserve.look()
+        reserve.refill()
         assert kept.stat().st_size == found * PIECE
     for spoilt in (kept.unlink, lambda: os.truncate(kept, PIECE), lambda: kept.write_bytes(b"")):
         spoilt()  # somebody has made room
-        reserve.look()
+        reserve.refill()
         assert reserve.left == 3 * PIECE == kept.stat().st_size <= 512 * kept.stat().st_blocks
     kept.unlink()
     kept.touch()
     os.truncate(kept, 3 * PIECE)  # as long, and nothing is in it
     assert Reserve(file, 3 * PIECE).left == 0
-    reserve.look()
+    reserve.refill()
     assert 512 * kept.stat().st_blocks >= 3 * PIECE
     caplog.clear()
-    assert [reserve.give(-1) for _ in range(4)] == [True, True, True, False]
+    assert [reserve.release(-1) for _ in range(4)] == [True, True, True, False]
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
-    Reserve(file, 0).look()
+    Reserve(file, 0).refill()
     assert not kept.exists()
 
 
 def test_what_is_given_back_is_given_though_nobody_can_claim_it(file, caplog):
     file.parent.mkdir()
     reserve = Reserve(file, 3 * PIECE)
-    reserve.look()
+    reserve.refill()
     file.with_name(f"{file.name}-journal").mkdir()
-    assert reserve.give(-1)
+    assert reserve.release(-1)
     assert reserve.left == 2 * PIECE
     assert "any program can take what is given back" in caplog.text
 

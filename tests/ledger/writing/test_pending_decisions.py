@@ -14,7 +14,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.ledger.writing.pending_decisions import ENOUGH_BYTES, Pending
+from idtone.ledger.writing.pending_decisions import ENOUGH_BYTES, PendingDecisions
 from lab.ledger.sample_evidence import CALLER, FORWARDING, at, days_of, decided, put
 from lab.ledger.sample_ledger import records_of, writer_of
 
@@ -58,11 +58,11 @@ def files(file: Path, writer: LedgerWriter) -> tuple[Path, Path]:
     return first, first.with_name(f"{first.name}-2")
 
 
-def pending_in(url: str, ledger: Slow | LedgerWriter) -> Pending:
-    return Pending.open(url, ledger, days_of(url))
+def pending_in(url: str, ledger: Slow | LedgerWriter) -> PendingDecisions:
+    return PendingDecisions.open(url, ledger, days_of(url))
 
 
-def append(pending: Pending, *calls: str) -> list[Future[None]]:
+def append(pending: PendingDecisions, *calls: str) -> list[Future[None]]:
     return [pending.append(decided(call_id=call)) for call in calls]
 
 

@@ -21,7 +21,7 @@ from idtone.core.errors import TrustError
 from idtone.core.http.connection_limits import ConnectionLimits
 from idtone.core.signed_notes import Signer
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
-from idtone.ledger.disclosure.record_act import record_acts
+from idtone.ledger.disclosure.record_act import record_queued_acts
 from idtone.ledger.keys.private_files import replace_private
 from idtone.office.desk import desk_server
 from idtone.office.desk.desk import Accepted, Desk
@@ -122,7 +122,7 @@ async def test_an_act_beside_the_desk_is_recorded_while_documents_wait_for_it(de
 
     loop, has_turn = asyncio.get_running_loop(), asyncio.Event()
     with desk.ledger.open() as (url, writer), ThreadPoolExecutor(1) as console:
-        recording = asyncio.create_task(record_acts(url, writer, DisclosureRules()))
+        recording = asyncio.create_task(record_queued_acts(url, writer, DisclosureRules()))
         async with TestClient(TestServer(application(desk, counting))) as member:
             acting = loop.run_in_executor(console, act)
             await has_turn.wait()

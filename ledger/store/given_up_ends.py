@@ -29,11 +29,11 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
     with database.reading() as connection:
         macs = StepMacs(connection, key)
         rows = connection.execute(_ACTS, (ACT_ID, AFTER_ACTS)).fetchall()
-        ours = [row[:-1] for row in rows if macs.vouch_for(StoredStep._make(row[:-1]), row[-1])]
+        ours = [row[:-1] for row in rows if macs.confirms(StoredStep._make(row[:-1]), row[-1])]
     return EndsGivenUp.of(step_of(StoredStep._make(row), lambda day: None) for row in ours)
 
 
-def first_foreign(database: Database, key: StepKey) -> int | None:
+def first_foreign_step(database: Database, key: StepKey) -> int | None:
     """The first step that is missing, was changed, or was written by anyone but the service; None if there is none.
     Raises LedgerError.
 
@@ -52,7 +52,7 @@ def first_foreign(database: Database, key: StepKey) -> int | None:
 
 def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
     try:
-        return macs.vouch_for(step, leaf)
+        return macs.confirms(step, leaf)
     except (TypeError, ValueError, AttributeError, OverflowError):  # a cell may contain anything
         return False
 
