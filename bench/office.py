@@ -27,6 +27,7 @@ from idtone.core.terminal import command_line
 from idtone.office.authority.history import Action, HistoryEntry, ReviewResult
 from idtone.office.training.course import course_of, sheet_of
 from lab.asterisk import IDTONE
+from lab.office.applicant import hand_in
 from lab.programs import program_of
 
 from .bench_output import Found
@@ -52,6 +53,11 @@ application:
   licences: [{tone: sample, directions: [incoming, outgoing]}]
   numbers: ["0501%07d"]
 """
+SUBMISSION: Final = {
+    "name_ja": "申込電話株式会社", "name_en": "Applicant Telecom", "person": "総務部", "contact": "info@example.jp",
+    "signed": "2026-01-04", "signatory": "代表取締役", "tone": "sample", "incoming": "yes", "numbers": "05019999998",
+}  # fmt: skip
+PDF: Final = b"%PDF-1.7 a signed pledge"
 PARSE: Final = """\
 import pathlib, sys
 from idtone.core.yaml_documents import read_text, read_tree
@@ -178,6 +184,9 @@ def commands(office: Office) -> Iterator[Command]:
     yield of_office("application accept", office.beside("one.yaml"))
     yield of_office("application review", "A-one", "--result", "passed", *WHY)
     yield of_office("application grant", "A-one", "--until", "2036-01-01")
+    identified = ("--document", "登記事項証明書", "--checked", "2026-11-19", "--by", "Suzuki")
+    receipt = hand_in(folder, SUBMISSION, PDF).id
+    yield of_office("application take", receipt, "--member", "m-902", *identified, "--pledge-until", "2036-11-18")
     yield of_office("licence renew", "L-00001", "--until", "2036-05-01", *WHY)
     yield of_office("licence suspend", "L-00001", *WHY)
     yield of_office("licence resume", "L-00001", *WHY)
@@ -240,6 +249,7 @@ def commands(office: Office) -> Iterator[Command]:
     of_holder = ("--holder", "X", "--reference", "N-1", "--requested", "2026-11-02T09:00:00+09:00")
     yield of_office("never-originating add", *of_holder, typed=f"{part}\n{part}\n")
     yield of_office("never-originating remove", *WHY, typed=f"{part}\n{part}\n")
+    yield of_office("evaluation observe", "contact", "m-00001", "--day", "2026-11-02", "--result", "good")
     ended = ("--since", "2025-01-01", "--until", "2025-12-31")
     yield of_office("evaluation run", *ended)
     yield of_office("evaluation list")

@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
 
 from idtone.console import long_reads
 from idtone.console.access.passwords import is_password
@@ -70,10 +71,12 @@ def held_pack(file: Path, key: str, limit: int) -> None:
 
 
 def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
-    """A search that looks at only a few steps."""
-    call_search.FIRST_STEPS = call_search.MOST_STEPS = 4  # type: ignore[misc]
-    long_reads.SEARCH_S = 0.0  # type: ignore[misc]
-    return long_reads.searched(settings, query, limit, opens, language)
+    """A search that looks at only a few steps. It restores the limits: its process also serves later tests."""
+    with (
+        patch.multiple(call_search, FIRST_STEPS=4, MOST_STEPS=4),
+        patch.object(long_reads, "SEARCH_S", 0.0),
+    ):
+        return long_reads.searched(settings, query, limit, opens, language)
 
 
 def held_password(entered: str, expected: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from idtone.core.calls import Direction
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import entries_of
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.member_application import MemberApplication, parse_application
 
 from ..desk.applicants.submission import Submission
@@ -77,7 +78,9 @@ def receive_typed(
     `submission` is the applicant's, as the person has read it: it gives the pledge if there is no other one, and
     becomes received.
     """
-    known = next((each for each in registry_of(workspace).members if each.id == fields.get("member")), None)
+    with checking():
+        registry = registry_of(workspace)
+    known = next((each for each in registry.members if each.id == fields.get("member")), None)
     if known is not None:  # a member that asks for more keeps its name
         fields = {**fields, "name_ja": known.name.ja, "name_en": known.name.en}
     file = f"{fields.get('id', '')}.yaml"

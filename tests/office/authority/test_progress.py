@@ -27,6 +27,8 @@ WITHOUT_REGISTRY = {
     "paper certificate", "refusal decide-basis", "refusal add", "refusal lift", "refusal list", "refusal new-key",
     "course show", "course print", "course take", "course list", "course forget",
     "duty list", "duty finish", "duty withdraw", "publication sign-page", "site serve",
+    "application decline", "application handed-in", "application send-back",
+    "evaluation enter-criteria", "evaluation forget", "evaluation observations", "evaluation withdraw",
 }  # fmt: skip
 """Commands that read no registry or show no progress. `publication new-registry` writes a registry without members.
 `history note` is covered by `publication publish --why`, which does the same. Commands that run until they are
