@@ -167,7 +167,7 @@ def real(calls: int = 2000, rate: float = 30.0) -> dict[str, Any]:
 
 
 def _upper(count: int) -> float:
-    """The upper bound of 95 % for the mean of a Poisson distribution of which `count` was seen (none: 3.0)."""
+    """Upper 95 % bound of a Poisson distribution's mean, after `count` events were seen (0 events: 3.0)."""
     low, high = float(count), count + 10.0 * (count + 1) ** 0.5
     for _ in range(60):
         middle = (low + high) / 2

@@ -259,7 +259,7 @@ class Memory:
 
 
 def _with_real_hashes(path: Path) -> None:
-    """Replace the users' password hashes by the product's, so that a sign-in takes as long as in use."""
+    """Replace the users' password hashes with the product's. A sign-in then takes as long as in production."""
     users, made = yaml.safe_load(path.read_text("utf-8")), hashed(PASSWORD)
     for each in users["users"]:
         each["password"] = made

@@ -1,4 +1,4 @@
-"""A large registry in which each member has a range, a prefix and single numbers, and suspensions for it."""
+"""A large registry, and suspensions for it. Each member has a range, a prefix and single numbers."""
 
 import random
 from datetime import datetime

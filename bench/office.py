@@ -153,7 +153,7 @@ Command = tuple[str, Sequence[object], str]
 
 
 def commands(office: Office) -> Iterator[Command]:
-    """The commands, in an order in which each is possible."""
+    """The commands, ordered so that each can run after those before it."""
     folder, registry, numbers = office.folder, office.registry, office.beside("numbers.txt")
     node = Signer("m-00001/pbx-1", b"n" * 32).key
     held, free = office.number(2, 1), "05030000000"

@@ -327,7 +327,7 @@ class Asterisk:
         self.kill()
 
     def in_path(self, folder: Path) -> str:
-        """A PATH in which this Asterisk is the program `asterisk`, by a file in `folder`."""
+        """A value for PATH that makes `asterisk` start this Asterisk. Writes the script `asterisk` into `folder`."""
         program = folder / "asterisk"
         program.write_text(f'#!/bin/sh\nexec {shlex.join(self.installation.command)} "$@"\n')
         program.chmod(0o755)

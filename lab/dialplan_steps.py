@@ -32,7 +32,7 @@ class HookCall:
 
 
 def _text(text: str) -> str:
-    """The text as a dialplan expression, as if it came from outside in a variable."""
+    """A dialplan expression that yields the text. Asterisk treats its result like a variable's value."""
     return f"${{URIDECODE({quote(text, safe='')})}}" if text else ""
 
 

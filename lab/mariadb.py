@@ -1,5 +1,5 @@
 """Runs a real MariaDB for the tests: Debian's, unpacked in the user's cache. It listens on the loopback address, on a
-free port, and runs as long as the test that uses it.
+free port, and stops with the test that uses it.
 """
 
 import os

@@ -2,7 +2,7 @@
 
     python -m lab.postgresql     prints the folder of its programs
 
-It listens on the loopback address, on a free port, and runs as long as the test that uses it.
+It listens on the loopback address, on a free port, and stops with the test that uses it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def end_in_order() -> None:
-    """Make SIGTERM end this process by an exception, so that it stops what it started."""
+    """Make SIGTERM raise SystemExit in this process, so that its clean-up code runs."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 

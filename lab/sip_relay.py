@@ -62,8 +62,8 @@ class _Relay(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def relay(asterisk: Address, phones: list[Address], tls: Path | None) -> AsyncIterator[None]:
-    """Context in which the relay runs; `tls` is a file with a key and its certificate, for both ends, which nobody
-    checks here.
+    """Context in which the relay runs. `tls` is a file with the key and certificate for both ends. The relay does not
+    check certificates.
     """
     client = server = None
     if tls:

@@ -47,7 +47,7 @@ class Outcome:
 
     @property
     def verdict_s(self) -> float | None:
-        """Seconds from the INVITE to the ringing, which comes after the verdict; None without ringing."""
+        """Seconds from the INVITE to the ringing, as the ringing follows the verdict; None if it did not ring."""
         return None if self.rung_s is None else self.rung_s - self.sent_s
 
 

@@ -22,7 +22,7 @@ class Srtp:
         self._their_key = ""
 
     def accept(self, key: str) -> None:
-        """Take the key from the other side's description. An empty key, or the same one, changes nothing."""
+        """Decrypt with this key, from the other side's SDP. An empty or unchanged key has no effect."""
         if key and key != self._their_key:
             self._their_key = key
             self._theirs = Session(Policy(base64.b64decode(key), Policy.SSRC_ANY_INBOUND))

@@ -21,7 +21,7 @@ async def attended(call: Call, consulted: Call) -> Response:
 
 
 def replaces(dialog: Dialog) -> str:
-    """The dialog in the form by which its other end identifies it (RFC 3891, 3)."""
+    """The dialog's Replaces value, with the tags as the other end sees them (RFC 3891, 3)."""
     return f"{dialog.call_id};to-tag={dialog.remote.tag};from-tag={dialog.local.tag}"
 
 

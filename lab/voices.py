@@ -17,7 +17,7 @@ _BAND_HZ: Final = (300, 3400)
 
 
 def voice(seed: int) -> Samples:
-    """The voice with this number: flat spectrum within the band and random phases, so that it loops without a break."""
+    """The voice with this number: flat spectrum within the band, random phases. It loops without a break."""
     frequencies_hz = np.fft.rfftfreq(PERIOD, 1 / SAMPLE_RATE_HZ)
     inside = (frequencies_hz >= _BAND_HZ[0]) & (frequencies_hz <= _BAND_HZ[1])
     phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(frequencies_hz))

@@ -58,8 +58,8 @@ class Pace:
 
 
 def in_turns(bed: Bench, pace: Pace, ways: Iterable[Way], rate: float, rounds: int, to_come: int) -> dict[Way, Run]:
-    """One run for each way, from `rounds` rounds in which the ways take turns. `to_come` runs share the
-    remaining time.
+    """One run for each way, merged from `rounds` rounds. The ways take turns in each round. `to_come` is the number
+    of runs that share the remaining time.
     """
     runs: dict[Way, list[Run]] = {way: [] for way in ways}
     for turn, way in enumerate([*runs] * rounds):

@@ -26,11 +26,11 @@ class Table:
         return self.runs.get((way, rate))
 
     def native(self) -> Run:
-        """The native run at its lowest rate, with which all others are compared."""
+        """The native run at its lowest rate. All other runs are compared with it."""
         return next(run for rate in self.rates if (run := self.get(Way.NATIVE, rate)))
 
     def clean_rate(self, way: Way) -> float:
-        """The highest rate at which the way and all lower rates are clean; 0 if there is none."""
+        """Highest rate up to which the way's runs are all clean; 0 if its first run is not clean."""
         highest = 0.0
         for rate in self.rates:
             run = self.get(way, rate)

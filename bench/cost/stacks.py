@@ -1,7 +1,7 @@
-"""A program's processor time by sampled call stacks: its parts, and a flame graph. Pure.
+"""A program's processor time from sampled call stacks: the share of each part, and a flame graph. Pure.
 
-A stack is a tuple of functions from the thread's first one to the one that was running; each is `function` or, of the
-kernel, `function_[k]`.
+A stack is a tuple of function names, from the thread's first function to the running one. A kernel function's name
+ends in `_[k]`.
 """
 
 import re

@@ -159,9 +159,7 @@ def _kill_service(fleet: Fleet) -> None:
 
 
 def _restart(node: Callable[[Fleet], Node]) -> Callable[[Fleet], None]:
-    """A function that kills all processes of a frozen node, so that it places none of the calls that wait in its
-    sockets.
-    """
+    """A function that kills all processes of a frozen node. The calls that wait in its sockets are then not placed."""
 
     def restart(fleet: Fleet) -> None:
         frozen = node(fleet)

@@ -20,7 +20,7 @@ FORKED: Final = ("is not the beginning of", "steps of this node, and")
 
 
 class Restored:
-    """A drill in which a node's service begins with a backup of its ledger; its last signed head is on another disk."""
+    """A drill: a node's service starts with a backup of its ledger. Its last signed head is on another disk."""
 
     def __init__(self, folder: Path, place: int) -> None:
         self._folder, self._place = folder, place
@@ -65,7 +65,7 @@ class Restored:
 
 
 class Cloned:
-    """A drill in which a copy of a node, with its name, keys and ledger, takes calls beside it."""
+    """A drill: a copy of a node, with the same name, keys and ledger, takes calls beside the original."""
 
     def __init__(self, folder: Path, place: int, asterisk: AsteriskInstallation) -> None:
         self._folder, self._place, self._asterisk = folder, place, asterisk

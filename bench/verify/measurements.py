@@ -157,7 +157,7 @@ _KINDS: Final[dict[str, Callable[[Job, str, Tally], str]]] = {
 
 
 def steady(profile: Profile) -> bool:
-    """True if the profile consists only of sines, for which the bound holds."""
+    """True if the profile consists only of steady sines. The bound holds only for those."""
     return not any(segment.modulation or segment.sweep for segment in profile.segments)
 
 

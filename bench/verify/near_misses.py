@@ -1,4 +1,4 @@
-"""Sounds that are nearly a profile, and the signals of the network: the verifier may accept none of them."""
+"""Sounds that are almost a profile, and network signals. The verifier must reject all of them."""
 
 import zlib
 from collections.abc import Callable, Iterator

@@ -100,7 +100,7 @@ def _write_past_calls(pbx: Path) -> None:
 
 @contextmanager
 def _year(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Context in which a process makes the association's folder, beside the other starts."""
+    """Context in which a process makes the association's folder while other parts of the demo start."""
     command = [sys.executable, "-m", "lab.office.year", folder]
     with (
         folder.with_suffix(".log").open("wb") as log,

@@ -111,7 +111,7 @@ class Invite:
 
 
 def mark(number: int) -> bytes:
-    """The mark of an INVITE in the branch, the tag and the Call-ID, by which its answers are found."""
+    """The mark in an INVITE's branch, tag and Call-ID. It identifies the answers to this INVITE."""
     return b"hx%dy" % number
 
 

@@ -135,7 +135,7 @@ def key_ring_of(url: str) -> KeyRing:
 
 
 def put(writer: LedgerWriter, *told: Step, within_s: float = 60) -> None:
-    """Write steps as if a call waited for each, one a transaction. Raises LedgerError, TimeoutError."""
+    """Write each step at once, in a transaction of its own. Raises LedgerError, TimeoutError."""
     for step in told:
         written = writer.append(step)
         writer.hurry()

@@ -1,4 +1,4 @@
-"""For each failure of a node: how `idtone status`, an alert and a mail report it, within two minutes.
+"""The failures of a node, and how `idtone status`, an alert and a mail report each within two minutes.
 
 `first_month.py` causes each of them and measures. `when-something-fails.md` has the same table for operators.
 """

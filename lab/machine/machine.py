@@ -129,7 +129,7 @@ class Machine:
 
     @property
     def leader(self) -> int:
-        """The pid of its systemd on this machine; 0 if there is none."""
+        """The pid that its systemd has on this machine; 0 if systemd does not run."""
         assert self._started
         children = Path(f"/proc/{self._started.pid}/task/{self._started.pid}/children").read_text().split()
         return int(children[0]) if children else 0

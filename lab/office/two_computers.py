@@ -77,7 +77,7 @@ class TwoComputers:
 
     @property
     def own(self) -> Path:
-        """The folder in which the holders keep their keys, and the root."""
+        """The folder with the holders' keys and the root."""
         return self.holder / "idtone-keys"
 
     @property

@@ -22,8 +22,8 @@ NPM: Final = {"jssip": "3.13.8", "tuf-js": "5.0.1", "esbuild": "0.28.2"}
 
 
 def python_with(*names: str) -> Path:
-    """The path of a Python with these packages: Debian's 3.11, for which each has a binary. Raises
-    PackagesUnavailable.
+    """The path of a Python with these packages. It is Debian's 3.11, because each package has a binary for that.
+    Raises PackagesUnavailable.
     """
     wanted = [f"{name}=={PYTHON[name]}" for name in names]
     debian = tree("python3.11", "python3-pip-whl", "libstdc++6", suites=("bookworm",))

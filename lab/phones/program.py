@@ -47,9 +47,7 @@ def _udp(port: int) -> int | None:
 
 
 async def written(path: Path, within_s: float = 3.0) -> bool:
-    """True once a WAV file is complete: the size in its header is the file's. False if there is none within the
-    time.
-    """
+    """True once the WAV file has the size that its header states; False if it does not within `within_s`."""
     for _ in range(round(within_s / LOOKS_EVERY_S)):
         if _is_whole(path):
             return True

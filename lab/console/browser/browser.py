@@ -74,7 +74,7 @@ class Browser:
     driver: Chrome
 
     def keep(self, address: str, cookies: Mapping[str, str]) -> None:
-        """Forget all cookies, and keep these for the address, as if it had set them."""
+        """Delete all cookies, then set these for the address."""
         self._do("Network.clearBrowserCookies")
         for name, value in cookies.items():
             self._do(

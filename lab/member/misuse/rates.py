@@ -43,7 +43,7 @@ SCENES: Final[dict[str, Days]] = {
 
 
 def found(scene: str, seeds: range) -> Counter[str]:
-    """Rule → number of seeds for which it has a finding on the last day."""
+    """Rule → number of seeds with a finding of this rule on the last day."""
     limits, counts = load_limits(None), Counter[str]()
     for seed in seeds:
         judge, last = Judge("pbx-1", limits, {}), set[str]()

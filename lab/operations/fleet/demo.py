@@ -131,7 +131,7 @@ class Keys:
 
 
 def picture(seen: Seen, said: str, keys: str) -> RenderableType:
-    """Each part as a box, in the order in which a call passes them."""
+    """The parts as boxes, in the order that a call passes through them."""
     return Group(
         _calls(seen.calls),
         Columns([_proxy(each) for each in seen.proxies], width=WIDE),

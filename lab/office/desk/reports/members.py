@@ -41,9 +41,7 @@ SERVICE = "うその電話サービス"
 
 
 def authority(folder: Path) -> Path:
-    """An authority with three members, of which the third holds no number; the report officer's key is beside the
-    folder.
-    """
+    """The folder of an authority with three members. The report officer's key is beside the folder."""
     folder.mkdir()
     text = GOOD.partition("suspensions:")[0]
     text += '  - id: m-0003\n    name: {ja: 三番電話, en: Third Telecom}\n    numbers: ["0312340003"]\n'
