@@ -91,7 +91,7 @@ def suspend(
 
 
 def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
-    """The message that the suspension waits for approval, or is in force. It names at most five of `spans`, masked."""
+    """The message about a suspension: it waits for approval or is in force. At most five `spans` are named, masked."""
     which = ", ".join(map(masked, spans[:5])) + (", …" if len(spans) > 5 else "")
     if one.in_force is None:
         return Message(

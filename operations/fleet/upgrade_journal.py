@@ -36,7 +36,7 @@ class UpgradeJournal:
 
     @property
     def goes_on(self) -> bool:
-        """True if an earlier run has stopped before its end."""
+        """True if an earlier run stopped before its end."""
         return bool(self.entries)
 
     @property
@@ -51,7 +51,7 @@ class UpgradeJournal:
 
     @property
     def installed(self) -> str | None:
-        """The version that the finished nodes have got; None before the first."""
+        """The version installed on the finished nodes; None if no node is finished."""
         done = self.done
         return next((entry["version"] for entry in self.entries if "version" in entry and entry["node"] in done), None)
 

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 class Leg:
     """The sound that one party sent. `samples` has one channel; 1.0 is full scale (32 768 in 16 bits).
 
-    `lost` are the spans of samples (first, end) that are known to be missing; they are zero in `samples`. `name`
-    distinguishes the legs of a recording: "left", "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"; it contains no telephone
-    number.
+    `lost` lists the spans (first, end) of missing samples, which are zero in `samples`. `name` distinguishes the legs
+    of a recording: "left", "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)". It contains no telephone number.
     """
 
     name: str
