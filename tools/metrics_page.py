@@ -40,7 +40,7 @@ JAPANESE: Final = {
     "idtone_calls_ended_total": "終わった通話(IDTONE_STATUS 別)。終わり方が分からないものは INTERRUPTED",
     "idtone_calls_in_progress": "判定から終わりまでの間にある通話",
     "idtone_calls_with_sound_total": (
-        "終わった通話のうち、接続され、音を聞かせるはずだったもの。前のプロセスが判定した通話は除きます"
+        "終わった通話のうち、接続され、かつ音を聞かせると判定されていた通話。前のプロセスが判定した通話は除きます"
     ),
     "idtone_calls_sent_total": "idtone_calls_with_sound_total のうち、すべての音の全パケットを送信した通話",
     "idtone_calls_confirmed_total": "idtone_calls_sent_total のうち、すべての音が電話機自身の報告で確認された通話",

@@ -68,10 +68,10 @@ JAPANESE: Final = {
         "`answered`(応答)、`connected`(接続)、`suspended`(番号が停止されたため Asterisk が終了させる通話)"
     ),
     "calls.decided": "判定した通話(フックが単独で判定したものを含む)",
-    "calls.decisions": "その結果別・理由別の件数。結果、理由、件数のリスト",
+    "calls.decisions": "判定した通話の、結果別・理由別の件数。結果、理由、件数のリスト",
     "calls.ended": "終わった通話(IDTONE_STATUS 別)",
     "calls.suspended": "番号が停止されたため、サービスが終了させた通話(停止の文書番号別)",
-    "calls.with_sound": "終わった通話のうち、接続され、音を聞かせるはずだったもの",
+    "calls.with_sound": "終わった通話のうち、接続され、かつ音を聞かせると判定されていた通話",
     "calls.sent": "そのうち、すべての音が送信済みの通話",
     "calls.confirmed": "`sent` のうち、すべての音が電話機自身の報告で確認された通話",
     "calls.sent_ratio": "`with_sound` のうち `sent` の割合。そのような通話がなければ null",
