@@ -9,8 +9,8 @@ from lab.lab import Placed
 from lab.rtp import Packet
 
 SOONEST_MS, LATEST_MS = -40, 1500
-"""Limits of the sound's beginning after the answer. Other tests use the machine at the same time: Asterisk's threads wait
-for a processor, and send the next frames faster. `test_load.py` measures the beginning on an idle machine.
+"""Limits of the sound's beginning after the answer. Other tests use the machine at the same time: Asterisk's
+threads wait for a processor, and send the next frames faster. `test_load.py` measures the beginning on an idle machine.
 """
 SHORTEST_MS = 400
 """Shorter than any sound of the lab: a voice before this time means that no complete sound came before it."""

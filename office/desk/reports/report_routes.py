@@ -150,7 +150,8 @@ def _report(values: Mapping[str, str], now: datetime) -> Report:
     except ValueError:
         at = None
     if at is None or at > now:
-        wrong.setdefault("date", FieldProblem("at"))
+        for name in [name for name in ("date", "time") if not values.get(name)] or ["date"]:
+            wrong.setdefault(name, FieldProblem("at"))
     content = {
         "number": values.get("number", ""),
         "at": (at or now).isoformat(),
