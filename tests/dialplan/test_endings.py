@@ -4,7 +4,7 @@ import ast
 from collections import Counter
 from itertools import product
 
-from idtone.ledger.evidence.steps import CallStatus, cause
+from idtone.ledger.evidence.steps import CallStatus, q850_cause
 from lab.endings import IMPOSSIBLE, TABLE, Event, Step, cells
 from lab.repository import ROOT, parsed
 from tools.endings_page import PAGE, PAGE_JA, page
@@ -28,7 +28,7 @@ def test_no_cell_is_in_the_table_twice():
 
 def test_the_table_uses_the_words_of_the_ledger():
     assert {status for row in TABLE for status in row.status} <= set(CallStatus)
-    assert all(cause(number) == number for row in TABLE for number in row.cause)
+    assert all(q850_cause(number) == number for row in TABLE for number in row.cause)
 
 
 def test_every_row_has_its_proofs_and_each_is_a_test():
