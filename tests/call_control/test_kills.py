@@ -190,5 +190,7 @@ def test_a_service_that_is_killed_at_any_line_of_its_program(tmp_path, sounds, q
             run(tmp_path / str(number), sounds, kill)
         except AssertionError as error:
             raise AssertionError(f"killed at {kill.place}, the {kill.time}. time: {error}") from error
-    assert sum(kill.done for kill in kills) >= 0.9 * len(kills)
+        if not kill.done and kill.time > 1:  # the reader polled less often than in the first run
+            kills.append(Kill(kill.place))
+    assert len({kill.place for kill in kills if kill.done}) >= 0.9 * len(places)
     gc.collect()  # files that the killed services left open

@@ -95,7 +95,7 @@ def continued(node: BackedNode) -> tuple[str, int]:
     node.sign("c-new")
     assert node.faults() == []
     with LedgerReader.open(node.settings.ledger.own()) as reader:
-        leaf = reader.continues()
+        leaf = reader.continuation()
     assert leaf is not None
     return leaf.details["origin"], leaf.details["leaves"]
 

@@ -103,7 +103,7 @@ def test_how_old_the_last_timestamp_is(observed, ago_s, trouble, overdue, row):
     ledger = observed.settings.ledger.model_copy(update={"timestamp": timestamp})
     observed.settings = observed.settings.model_copy(update={"ledger": ledger})
     at = None if ago_s is None else datetime.now(UTC) - timedelta(seconds=ago_s)
-    observed.timestamping = SimpleNamespace(at=at, complaint=trouble)
+    observed.timestamping = SimpleNamespace(at=at, trouble=trouble)
     found = snapshot(observed)
     assert found["ledger"]["timestamp"]["overdue"] == overdue
     (shown,) = (str(state) for name, state in rows(found) if name == "timestamp")
