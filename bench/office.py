@@ -27,7 +27,7 @@ from idtone.core.terminal import command_line
 from idtone.office.authority.history import Action, HistoryEntry, ReviewResult
 from idtone.office.training.course import course_of, sheet_of
 from lab.asterisk import IDTONE
-from lab.office.applicant import hand_in
+from lab.office import applicant
 from lab.programs import program_of
 
 from .bench_output import Found
@@ -53,11 +53,6 @@ application:
   licences: [{tone: sample, directions: [incoming, outgoing]}]
   numbers: ["0501%07d"]
 """
-SUBMISSION: Final = {
-    "name_ja": "申込電話株式会社", "name_en": "Applicant Telecom", "person": "総務部", "contact": "info@example.jp",
-    "signed": "2026-01-04", "signatory": "代表取締役", "tone": "sample", "incoming": "yes", "numbers": "05019999998",
-}  # fmt: skip
-PDF: Final = b"%PDF-1.7 a signed pledge"
 PARSE: Final = """\
 import pathlib, sys
 from idtone.core.yaml_documents import read_text, read_tree
@@ -185,7 +180,7 @@ def commands(office: Office) -> Iterator[Command]:
     yield of_office("application review", "A-one", "--result", "passed", *WHY)
     yield of_office("application grant", "A-one", "--until", "2036-01-01")
     identified = ("--document", "登記事項証明書", "--checked", "2026-11-19", "--by", "Suzuki")
-    receipt = hand_in(folder, SUBMISSION, PDF).id
+    receipt = applicant.hand_in(folder, {**applicant.ENTRIES, "numbers": "05019999998"}, applicant.PLEDGE).id
     yield of_office("application take", receipt, "--member", "m-902", *identified, "--pledge-until", "2036-11-18")
     yield of_office("licence renew", "L-00001", "--until", "2036-05-01", *WHY)
     yield of_office("licence suspend", "L-00001", *WHY)

@@ -4,10 +4,19 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from idtone.core.japan_time import JAPAN
 from idtone.office.desk.applicants.submission import Submission, handed_in
 from idtone.office.desk.applicants.submissions import Submissions
+
+ENTRIES: Final = {
+    "name_ja": "新規見本電話株式会社", "name_en": "New Sample Telecom", "person": "総務部 見本",
+    "contact": "info@example.jp", "signed": "2026-01-04", "signatory": "代表取締役", "tone": "sample",
+    "incoming": "yes",
+}  # fmt: skip
+"""An applicant's entries in the public form."""
+PLEDGE: Final = b"%PDF-1.7 a signed pledge"
 
 
 def hand_in(office: Path, fields: Mapping[str, str], pdf: bytes) -> Submission:

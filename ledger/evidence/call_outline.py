@@ -1,7 +1,7 @@
 """The outline of a call for the search for misuse, from its steps in the order of writing. Pure. Canary calls are left
 out.
 
-An outline takes a tenth of the time of a record (`call_record.fold`), and its fields have the same values.
+An outline takes a tenth of the time of a record (`call_record.record_of_steps`), and its fields have the same values.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Steps of evidence: an append-only list. Pure.
 
 An interface records each event that it sees as a step, with the constructor of that name, and nothing more.
-`call_record.fold` interprets the steps of a call.
+`call_record.record_of_steps` interprets the steps of a call.
 """
 
 import json

@@ -3,7 +3,7 @@ number.
 
 For each step the database reads only the details on which counting depends (`evidence.tally.COUNTED_BY`). So a call
 takes some eight microseconds, and no number is opened. The calls follow from the same rules as everywhere
-(`call_record.fold`).
+(`call_record.record_of_steps`).
 """
 
 import json

@@ -71,7 +71,7 @@ def step_of(
             elif SEALED_KEY in details and (own := held(row.call_id)):
                 numbers = open_with(own, row.call_id, details)
         except LedgerError:
-            shown[SEALED] = UNOPENED  # the rest is evidence all the same, and `fold` names this
+            shown[SEALED] = UNOPENED  # the rest is evidence all the same, and `record_of_steps` names this
         return Step(row.call_id, StepKind(row.kind), moment(row.at), shown, numbers)
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise LedgerError(

@@ -14,7 +14,7 @@ from idtone.registry.local_registry import from_folder
 from lab.ledger.sample_evidence import NOW as CALLED_AT
 from lab.ledger.sample_evidence import heard_call
 
-from ..applicant import hand_in
+from ..applicant import ENTRIES, PLEDGE, hand_in
 from ..refused.samples import DECISION
 from .calls_and_reports import forwarded_call
 from .flow_picture import Box, Rows, Tone
@@ -22,12 +22,6 @@ from .office_year import CONFIG, NAMES, REPORTED, RESELLER, WHOLESALER, OfficeYe
 
 APPLIED: Final = {WHOLESALER: ['"0362345678"', '"0362345700-0362345799"'], RESELLER: ['"0462345600-0462345699"']}
 """Member → the numbers that it applies for."""
-ONLINE: Final = {
-    "name_ja": "新規見本電話株式会社", "name_en": "New Sample Telecom", "person": "総務部 見本",
-    "contact": "info@example.jp", "signed": "2026-01-04", "signatory": "代表取締役", "tone": "sample",
-    "incoming": "yes",
-}  # fmt: skip
-"""An applicant's entries in the public form."""
 CALLS: Final = {WHOLESALER: 150, RESELLER: 20}
 """Calls in the year before; the criteria demand 100 for a ratio."""
 
@@ -75,7 +69,7 @@ def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     year.publish("registry", "duty")
     for member in (WHOLESALER, RESELLER):
         make_node(year, member)
-    hand_in(year.office, ONLINE, b"%PDF-1.7 a signed pledge")
+    hand_in(year.office, ENTRIES, PLEDGE)
     states = {each["id"]: each["status"] for each in year.told("application", "list", "--folder", year.office, "--all")}
     tones = {"granted": Tone.GOOD, "refused": Tone.BAD}
     again = spoken("again", "再申請")
