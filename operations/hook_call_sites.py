@@ -12,8 +12,8 @@ from idtone.core.errors import ChangeError
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE
 
 from .asterisk_console import AsteriskConsole
-from .doctor.asterisk_files import Line
-from .doctor.ignored_gosub_results import without_comments
+from .doctor.asterisk_config_files import Line
+from .doctor.unsupported_hook_uses import without_comments
 
 _CALL: Final = re.compile(rf"(?<![\w-])(?:{FORWARD_CONTEXT}|{CALLED_CONTEXT})(?![\w-])")
 _PATTERNS: Final = ("*.conf", "*.ael", "*.lua")

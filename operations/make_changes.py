@@ -42,7 +42,7 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PriorState:
     """The state before a change. `content` is None for a folder or a new file, `rights` for anything new."""
 
     content: bytes | None
@@ -65,7 +65,7 @@ class Changer:
 
     def make(self, group: Sequence[Change]) -> None:
         """Make all changes of a group, or none. Raises ChangeError."""
-        made: list[tuple[Change, Held | None]] = []
+        made: list[tuple[Change, PriorState | None]] = []
         known = len(self._entries)
         path: object = ""
         try:
@@ -73,12 +73,12 @@ class Changer:
                 if isinstance(change, AsteriskChange) and change.once and self._is_so(change):
                     continue
                 if isinstance(change, AsteriskChange | ProgramChange):
-                    self._note({"back": back_of(change)})
+                    self._note({"back": reverting_command(change)})
                     made.append((change, None))
                     self._run(change)
                 else:
                     path = change.path
-                    before = held(change.path)
+                    before = prior_state(change.path)
                     self._keep(change, before)
                     made.append((change, before))
                     _apply(change, before)
@@ -106,7 +106,7 @@ class Changer:
     def _is_so(self, change: AsteriskChange) -> bool:
         return re.search(change.wanted, self._console.run(change.proof)) is not None
 
-    def _keep(self, change: FileChange | FolderChange | RightsChange, before: Held) -> None:
+    def _keep(self, change: FileChange | FolderChange | RightsChange, before: PriorState) -> None:
         """Copy a file that will be changed, and record the data that the copy cannot hold. Raises ChangeError."""
         entry: Entry = {"path": str(change.path), "rights": before.rights}
         if isinstance(change, FileChange):
@@ -114,7 +114,7 @@ class Changer:
             if before.content is not None:
                 entry["copy"] = f"{len(self._entries):02}-{change.path.name}"
                 self._write(self.folder / entry["copy"], before.content)
-                entry["added"] = added(before.content, change.after).decode("latin-1")
+                entry["added"] = inserted_text(before.content, change.after).decode("latin-1")
         self._note(entry)
 
     def _note(self, entry: Entry) -> None:
@@ -147,7 +147,7 @@ class Changer:
                 (self.folder / RECORD).unlink(missing_ok=True)
                 self.folder.rmdir()
 
-    def _put_back(self, made: Sequence[tuple[Change, Held | None]]) -> list[str]:
+    def _put_back(self, made: Sequence[tuple[Change, PriorState | None]]) -> list[str]:
         """Revert changes: files first, because Asterisk's commands read them. Returns those that could not be
         reverted.
         """
@@ -161,16 +161,16 @@ class Changer:
         for change, _ in reversed(made):
             if isinstance(change, AsteriskChange | ProgramChange):
                 with suppress(ChangeError):  # a program that does not answer did nothing either
-                    take_back(back_of(change), self._console)
+                    run_reverting_command(reverting_command(change), self._console)
         return left
 
 
-def back_of(change: AsteriskChange | ProgramChange) -> list[str]:
+def reverting_command(change: AsteriskChange | ProgramChange) -> list[str]:
     """The command that reverts a change, in the record's form."""
     return ["asterisk", "-rx", change.back] if isinstance(change, AsteriskChange) else list(change.back)
 
 
-def take_back(command: Sequence[str], console: AsteriskConsole) -> None:
+def run_reverting_command(command: Sequence[str], console: AsteriskConsole) -> None:
     """Run a command from `back_of`. Raises ChangeError."""
     if command[:2] == ["asterisk", "-rx"]:
         console.run(command[2])
@@ -199,7 +199,7 @@ def run_program(command: Sequence[str]) -> None:
         raise ChangeError("{command} failed: {error}", command=shlex.join(command), error=said[0])
 
 
-def added(before: bytes, after: bytes) -> bytes:
+def inserted_text(before: bytes, after: bytes) -> bytes:
     """The text that was inserted at one place; empty if there are other changes too."""
     start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(before))
     end = len(before) - start
@@ -249,20 +249,20 @@ def is_done(change: Change) -> bool:
     if not isinstance(change, RightsChange):
         return False
     wanted = (change.mode, _user(change.user), _group(change.group))
-    present = held(change.path).rights
+    present = prior_state(change.path).rights
     return present is not None and all(new in (None, -1, old) for new, old in zip(wanted, present, strict=True))
 
 
-def held(path: Path) -> Held:
+def prior_state(path: Path) -> PriorState:
     try:
         status = path.lstat()
     except FileNotFoundError:
-        return Held(None, None)
+        return PriorState(None, None)
     content = path.read_bytes() if stat.S_ISREG(status.st_mode) else None
-    return Held(content, (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
+    return PriorState(content, (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
 
 
-def _apply(change: FileChange | FolderChange | RightsChange, before: Held) -> None:
+def _apply(change: FileChange | FolderChange | RightsChange, before: PriorState) -> None:
     """Make one change. Raises ChangeError, OSError."""
     try:
         user, group = _user(change.user), _group(change.group)
@@ -297,7 +297,7 @@ def _set_rights(path: Path, mode: int | None, user: int, group: int) -> None:
         os.close(descriptor)
 
 
-def restore(path: Path, before: Held) -> None:
+def restore(path: Path, before: PriorState) -> None:
     """Restore a file or folder to its earlier state. Raises OSError."""
     if before.rights is None:
         with suppress(FileNotFoundError):

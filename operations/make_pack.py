@@ -38,7 +38,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.tones.profile_library import Library, load_library
 
-from .registry_excerpts import shown_registries
+from .registry_excerpts import registry_excerpts
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def make_pack(
     ]
     profiles = _profiles(summaries, load_library(settings.sounds.profiles))
     policy = settings.policy.policy(settings.association.member)
-    registries, last, missing = shown_registries(summaries, UsedRegistries(settings.registry.cache / FOLDER), policy)
+    registries, last, missing = registry_excerpts(summaries, UsedRegistries(settings.registry.cache / FOLDER), policy)
     for error in missing:
         print(translated("the pack lacks a registry: {error}", error=error), file=sys.stderr)
     shown = {f"registry/{sha256}.json": content for sha256, content in registries.items()}

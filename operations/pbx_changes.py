@@ -15,7 +15,7 @@ from idtone.dialplan import HOOK_FILE, HOOK_GLOBAL, HOOK_MODE
 
 from .asterisk_console import AsteriskConsole
 from .custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, CustomFile, custom_file_for
-from .doctor import asterisk_files, asterisk_findings, modules, observe_machine
+from .doctor import asterisk_config_files, asterisk_findings, modules, observe_machine
 from .planned_changes import (
     HOOK_RELOAD,
     AsteriskChange,
@@ -40,7 +40,7 @@ def hook_changes(folder: Path, ours: bytes) -> list[Change]:
     changes: list[Change] = []
     if before != ours:
         changes.append(FileChange(path, before, ours, HOOK_MODE, *owners(folder)))
-    including = observe_machine.including(folder)
+    including = observe_machine.files_including_hook(folder)
     if including is None:
         raise ChangeError("{folder} cannot be read here", folder=folder)
     if not including:
@@ -59,11 +59,11 @@ def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
     running, installed = console.running(), console.settings().get("Module directory")
     if installed is None:
         return []
-    lines, trouble = asterisk_files.text(folder / "modules.conf")
+    lines, trouble = asterisk_config_files.text(folder / "modules.conf")
     if trouble:
         raise ChangeError("{path}: {trouble}", path=folder / "modules.conf", trouble=trouble)
     options = _module_options(lines or "")
-    order = modules.in_order(sorted(modules.used(wanted, running) - running), running)
+    order = modules.loading_order(sorted(modules.used(wanted, running) - running), running)
     chosen = [name for name in order if Path(installed, f"{name}.so").is_file() and ("noload", name) not in options]
     changes: list[Change] = [module_load(name) for name in chosen]
     missing = [f"load = {name}.so" for name in chosen if ("load", name) not in options]
@@ -120,12 +120,12 @@ def _ari_reload(folder: Path, user: str) -> Sequence[Change]:
     running = AsteriskConsole(folder).running()
     if "res_ari" in running:
         return [AsteriskChange("module reload res_ari.so", "ari show users", user, "module reload res_ari.so")]
-    return [module_load(name) for name in modules.in_order(("res_ari",), running) if name not in running]
+    return [module_load(name) for name in modules.loading_order(("res_ari",), running) if name not in running]
 
 
 def options(folder: Path, name: str, section: str) -> dict[str, str]:
     """The options of a section, from the file and all included ones. Raises ChangeError if they cannot be read."""
-    text, trouble = asterisk_files.text(folder / name)
+    text, trouble = asterisk_config_files.text(folder / name)
     if trouble:
         raise ChangeError("{path}: {trouble}", path=folder / name, trouble=trouble)
     return asterisk_findings.sections(text or "").get(section, {})
@@ -139,7 +139,7 @@ def owners(folder: Path) -> tuple[str | None, str]:
 
 
 def _place(folder: Path, purpose: str) -> CustomFile:
-    return custom_file_for(purpose, observe_machine.read(folder / purpose.partition(" ")[0])[0] or "")
+    return custom_file_for(purpose, observe_machine.read_text(folder / purpose.partition(" ")[0])[0] or "")
 
 
 def _with_lines(folder: Path, purpose: str, section: str, lines: Sequence[str]) -> FileChange:

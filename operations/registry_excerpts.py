@@ -49,7 +49,7 @@ NOT_BY_REGISTRY: Final = frozenset(
 # -- what a pack shows ------------------------------------------------------------------------------------------------
 
 
-def shown_registries(
+def registry_excerpts(
     told: Iterable[PackRecord], used: UsedRegistries, policy: Policy
 ) -> tuple[dict[str, bytes], str | None, list[TrustError]]:
     """The excerpts of the registries by which these calls were decided, for their numbers, by digest; the digest of the
@@ -168,7 +168,7 @@ def _policy(shown: Mapping[str, Any]) -> Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class RepeatedDecision:
     """A repeated decision. `decision` is None if it could not be repeated; `why` says why, or why it may differ from
     the recorded one. `signed`: the association has signed the excerpt. `root_is_known`: its root is the given one.
     """
@@ -194,7 +194,7 @@ class Repeated:
         return self.is_same or (bool(self.why) and self.record.reason in NOT_BY_REGISTRY)
 
 
-def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] | None) -> Repeated:
+def repeat_decision(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] | None) -> RepeatedDecision:
     """The repeated decision on a call of a pack, by its registry's entries for the call's numbers. `root` is the
     association's, from another source than the pack; None if there is none. Raises TrustError if the pack contradicts
     itself.
@@ -202,15 +202,15 @@ def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] 
     record = told.record
     if record.reason in NOT_BY_REGISTRY or record.registry_sha256 is None:
         words = Message("the registry alone does not decide: {reason}", reason=record.reason)
-        return Repeated(record, why=words)
+        return RepeatedDecision(record, why=words)
     name = f"registry/{record.registry_sha256}.json"
     if name not in files:
-        return Repeated(
+        return RepeatedDecision(
             record, why=Message("the pack does not show the registry {sha256}", sha256=record.registry_sha256)
         )
     forwarding = told.numbers.get(NumberRole.FORWARDING)
     if forwarding is None or forwarding.kind is NumberKind.MALFORMED:
-        return Repeated(record, why=Message("the number stays sealed, or is no number"))
+        return RepeatedDecision(record, why=Message("the number stays sealed, or is no number"))
     try:
         shown = json.loads(files[name])
         registry, signed, is_known = _registry(shown, record, root)
@@ -227,7 +227,7 @@ def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] 
         told.numbers.get(NumberRole.CALLED, WITHHELD),
     )
     decision = decide(call, registry, policy, time_by(registry, record.steps[0].at))
-    return Repeated(record, decision, "", signed, is_known)
+    return RepeatedDecision(record, decision, "", signed, is_known)
 
 
 def _registry(

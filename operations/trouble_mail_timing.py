@@ -20,7 +20,7 @@ OVER_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class ToldTroubles:
+class MailedTroubles:
     """The times at which earlier runs observed each trouble, by its id, in seconds since the machine started."""
 
     first_s: dict[str, float] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class ToldTroubles:
     """Id → last observation of a trouble that a mail named; if it comes back, it counts once it is due again."""
 
     @classmethod
-    def of(cls, kept: bytes) -> ToldTroubles:
+    def of(cls, kept: bytes) -> MailedTroubles:
         """The troubles that `to_json` has written; empty for any other content, so that trouble is reported again."""
         try:
             found = json.loads(kept)
@@ -43,10 +43,10 @@ class ToldTroubles:
     def to_json(self) -> bytes:
         return json.dumps({"first_s": self.first_s, "last_s": self.last_s}).encode()
 
-    def after(self, present: Iterable[Trouble], now_s: float) -> News:
+    def after(self, present: Iterable[Trouble], now_s: float) -> TroubleChanges:
         """The news of this run. After a start of the machine, whose clock starts at zero, nothing counts as seen."""
         before = (
-            self if all(at_s <= now_s for at_s in (*self.first_s.values(), *self.last_s.values())) else ToldTroubles()
+            self if all(at_s <= now_s for at_s in (*self.first_s.values(), *self.last_s.values())) else MailedTroubles()
         )
         here = {each.id: each for each in present}
         first_s = {name: before.first_s.get(name, now_s) for name in here}
@@ -61,12 +61,12 @@ class ToldTroubles:
         last_s |= {name: now_s for name in here if name in known or name in due}
         soon = {each.id for each in here.values() if each.is_warning}
         is_over = bool(before.last_s.keys() - last_s.keys()) and {*last_s, *here} <= soon
-        return News(ToldTroubles(first_s, last_s), bool(begun), is_over)
+        return TroubleChanges(MailedTroubles(first_s, last_s), bool(begun), is_over)
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    told: ToldTroubles
+class TroubleChanges:
+    told: MailedTroubles
     has_begun: bool
     is_over: bool
     """True if all is well again; warnings of coming trouble may remain."""

@@ -18,7 +18,7 @@ from idtone.core.translation import Message
 from idtone.dialplan import HOOK_FILE
 
 from .asterisk_console import AsteriskConsole
-from .make_changes import RECORD, Entry, Held, digest, held, restore, take_back
+from .make_changes import RECORD, Entry, PriorState, digest, prior_state, restore, run_reverting_command
 
 UNDONE: Final = "undone.json"
 """The record of a run that was undone."""
@@ -79,13 +79,13 @@ def undo(folder: Path, console: AsteriskConsole) -> Undone:
     for entry in reversed(entries):
         if "back" in entry:
             with suppress(ChangeError):  # a program that does not answer reads its files at its next start
-                take_back(entry["back"], console)
+                run_reverting_command(entry["back"], console)
     (folder / RECORD).replace(folder / UNDONE)
     return done
 
 
 def _undo(folder: Path, number: int, path: Path, entry: Entry, done: Undone) -> None:
-    present = held(path)
+    present = prior_state(path)
     if present.rights is None:
         return
     rights = tuple(entry["rights"]) if entry["rights"] else None
@@ -93,7 +93,7 @@ def _undo(folder: Path, number: int, path: Path, entry: Entry, done: Undone) -> 
         if rights is None and any(path.iterdir()):
             done.left[str(path)] = Message("it has files")
         else:
-            restore(path, Held(None, rights))
+            restore(path, PriorState(None, rights))
             done.restored.append(str(path))
         return
     if present.content is None:
@@ -103,7 +103,7 @@ def _undo(folder: Path, number: int, path: Path, entry: Entry, done: Undone) -> 
     if present.content == before:
         return
     if digest(present.content) == entry["after"]:
-        restore(path, Held(before, rights))
+        restore(path, PriorState(before, rights))
     else:
         replace_durably(folder / f"{number:02}-{path.name}.undone", present.content, 0o600)
         added = entry.get("added", "").encode("latin-1")

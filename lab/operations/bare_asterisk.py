@@ -119,7 +119,9 @@ NEW = ("--yes", "--registry", str(LAB_REGISTRY), "--trust", "unsigned", "--membe
 
 
 @contextmanager
-def bare(installation: AsteriskInstallation, scratch: Path, files: Mapping[str, str] | None = None) -> Iterator[Pbx]:
+def bare_asterisk(
+    installation: AsteriskInstallation, scratch: Path, files: Mapping[str, str] | None = None
+) -> Iterator[Pbx]:
     """Context with a bare PBX, whose Asterisk is the program `asterisk` in PATH."""
     with pytest.MonkeyPatch.context() as patch, BareAsterisk(installation, scratch, files or {}, site=BARE) as asterisk:
         patch.setenv("PATH", asterisk.in_path(scratch))

@@ -79,7 +79,7 @@ def ledgers_of(settings: Settings) -> list[LedgerPlace]:
     return found
 
 
-def kept_files(settings: Settings) -> dict[str, Path]:
+def existing_files(settings: Settings) -> dict[str, Path]:
     """Role → path of the existing files and folders that the settings name."""
     found = {}
     for key in KEPT:
@@ -89,10 +89,10 @@ def kept_files(settings: Settings) -> dict[str, Path]:
     return found
 
 
-def places(settings: Settings, config: Path | None) -> dict[str, Path]:
+def paths_by_role(settings: Settings, config: Path | None) -> dict[str, Path]:
     """Role → path of all parts of a backup, except the databases of ledgers."""
     file = (config or DEFAULT_FILE).absolute()
-    found = {SETTINGS: file, FOLDER: settings_folder(file)} | kept_files(settings)
+    found = {SETTINGS: file, FOLDER: settings_folder(file)} | existing_files(settings)
     for ledger in ledgers_of(settings):
         found |= ledger.files()
     return found

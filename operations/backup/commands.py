@@ -27,7 +27,7 @@ from idtone.service.service_user import act_as_service
 from .archive import Identity, identities_of
 from .archive_folder import chain_of
 from .make_backup import make
-from .restore import Restored, adopt, restore_here, restore_into, scratch
+from .restore import Restored, continue_copied_ledger, restore_here, restore_into, scratch
 from .unpack import Unpacked, unpack
 
 IdentityOption = Annotated[
@@ -230,7 +230,7 @@ def restore(
         drill(source, identity, node, config, as_json)
         return
     if here:
-        made = adopt(load_settings(config), config, ask=not offline)
+        made = continue_copied_ledger(load_settings(config), config, ask=not offline)
         _show_restored(made, [], as_json)
         return
     if source is None:

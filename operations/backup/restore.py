@@ -325,7 +325,7 @@ def _move(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def adopt(settings: Settings, config: Path | None, ask: bool) -> Restored:
+def continue_copied_ledger(settings: Settings, config: Path | None, ask: bool) -> Restored:
     """Set aside a ledger that was copied here without `idtone restore`, and name the one that continues it.
 
     Raises LedgerInUseError while the service runs, BackupError if there is no ledger.

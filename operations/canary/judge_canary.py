@@ -22,7 +22,7 @@ _EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedCall:
     """A placed canary call: its time, its duration, the movement of the clock meanwhile, and its record, if the
     evidence has one.
     """
@@ -34,7 +34,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class ReceivedRecording:
     """The recording at the answering leg: the verifier's report, and True in `silent` if it holds only silence.
     `level_dbm0` is the level of the sound itself.
     """
@@ -44,7 +44,7 @@ class Arrived:
     level_dbm0: float
 
 
-def judge(placed: Placed, expect: str, verify: Callable[[str], Arrived | None]) -> CanaryResult:
+def judge(placed: PlacedCall, expect: str, verify: Callable[[str], ReceivedRecording | None]) -> CanaryResult:
     """The result of a canary call. `expect` is `licensed` or `notice`. `verify` compares the recording with a profile;
     None if the answering leg was not reached. Of several faults, the first in the order of the call counts.
     """
@@ -81,7 +81,7 @@ def _ending(record: Record) -> str:
 
 
 def _result(
-    placed: Placed,
+    placed: PlacedCall,
     fault: CanaryFault | None,
     detail: str = "",
     report: Report | None = None,

@@ -28,7 +28,7 @@ from idtone.tones.recordings.read_recording import read
 from idtone.tones.verification.verify import Verifier
 
 from ..originate_call import place_channel
-from .judge_canary import Arrived, Placed
+from .judge_canary import PlacedCall, ReceivedRecording
 
 POLL_S: Final = 0.2
 AFTERWARDS_S: Final = 8.0
@@ -45,7 +45,7 @@ _CALL_FILE_MODE: Final = 0o640
 Waiting = Callable[[], None]
 
 
-def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -> Placed:
+def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -> PlacedCall:
     """Place the call, and wait until its record is complete. Raises UsageError, AriError, DocumentError,
     LedgerError.
     """
@@ -67,7 +67,7 @@ def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -
         if record and record.complete:
             break
     lasted_s = time.monotonic() - began_s
-    return Placed(at, lasted_s, (datetime.now(UTC) - at).total_seconds() - lasted_s, record)
+    return PlacedCall(at, lasted_s, (datetime.now(UTC) - at).total_seconds() - lasted_s, record)
 
 
 def _variables(canary: CanarySettings) -> dict[str, str]:
@@ -155,7 +155,7 @@ def _recording(settings: Settings, name: str) -> Path:
     return settings.canary_directory() / f"{name}.sln"
 
 
-def arrived_recording(settings: Settings, profile: Profile) -> Arrived | None:
+def received_recording(settings: Settings, profile: Profile) -> ReceivedRecording | None:
     """The recording at the answering leg, judged by the verifier; None if there is no recording, because the leg was
     not reached.
     """
@@ -167,7 +167,7 @@ def arrived_recording(settings: Settings, profile: Profile) -> Arrived | None:
     except (RecordingError, OSError, ValueError):
         return None
     silent = not np.any(np.abs(leg.samples) > _NOISE)
-    return Arrived(Verifier(profile).verify_leg(_with_silence(leg)), silent, profile.level_dbm0)
+    return ReceivedRecording(Verifier(profile).verify_leg(_with_silence(leg)), silent, profile.level_dbm0)
 
 
 def _settle(path: Path) -> None:

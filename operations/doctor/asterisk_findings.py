@@ -38,7 +38,7 @@ _RELOAD_ARI: Final = "asterisk -rx 'module reload res_ari.so'"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class AsteriskObservation:
     """An observation of Asterisk over ARI."""
 
     version: str
@@ -85,13 +85,13 @@ def unreachable(error: AriError, ari: AriSettings) -> Finding:
     }
     return bad(
         "ari",
-        Message("{error} at {address}", error=error, address=shown(ari)),
+        Message("{error} at {address}", error=error, address=url_without_password(ari)),
         remedies.get(error.status, Message("Wait until `asterisk -rx 'core waitfullybooted'` ends")),
     )
 
 
 def _not_there(ari: AriSettings) -> str:
-    address = shown(ari)
+    address = url_without_password(ari)
     if not address.endswith("/ari"):
         return Message(
             "In idtone.yaml: `ari: {{url: '{address}/ari'}}`: the address of ARI ends with /ari", address=address
@@ -99,30 +99,30 @@ def _not_there(ari: AriSettings) -> str:
     return Message(
         "In ari.conf, [general]: `enabled = yes`; {commands}; if http.conf has a `prefix`, write "
         "it before /ari in ari.url, which is {address}",
-        commands=modules.load(modules.in_order(("res_ari_asterisk",))),
+        commands=modules.load_commands(modules.loading_order(("res_ari_asterisk",))),
         address=address,
     )
 
 
-def shown(ari: AriSettings) -> str:
+def url_without_password(ari: AriSettings) -> str:
     """`ari.url` without a user name and password."""
     parts = urlsplit(ari.url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def reachable(seen: Seen, ari: AriSettings) -> Finding:
+def reachable(seen: AsteriskObservation, ari: AriSettings) -> Finding:
     return good(
         "ari",
         Message(
             "{address} answers to the user {user}: Asterisk {version}",
-            address=shown(ari),
+            address=url_without_password(ari),
             user=ari.user,
             version=seen.version,
         ),
     )
 
 
-def rights(seen: Seen, ari: AriSettings) -> Finding:
+def rights(seen: AsteriskObservation, ari: AriSettings) -> Finding:
     if seen.write_status in (401, 403):
         return bad(
             "ari-rights",
@@ -265,7 +265,7 @@ def _source(ari: AriSettings) -> str:
 
 
 def exposure(
-    ari: AriSettings, seen: Seen, listening: Collection[Address] | None, user: Mapping[str, str] | None
+    ari: AriSettings, seen: AsteriskObservation, listening: Collection[Address] | None, user: Mapping[str, str] | None
 ) -> Finding:
     """The finding on ARI's exposure. `listening` are the addresses on which the port of ari.url is open here; `user` is
     the section of the user in ari.conf, None if it could not be read.
@@ -344,7 +344,7 @@ def live_dangerously(text: str | None, path: Path) -> Finding:
     )
 
 
-def clock(seen: Seen) -> Finding:
+def clock(seen: AsteriskObservation) -> Finding:
     difference_s = abs(seen.ahead_s)
     found = Message("they differ by {difference_s:.0f} s", difference_s=difference_s)
     remedy = Message("Synchronise both machines: timedatectl set-ntp true")

@@ -30,7 +30,7 @@ ENDS: Final[Mapping[int, date]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class Vulnerability:
     """One advisory. `fixed` has the first fixed version of each branch. Later branches were never affected; other
     branches have no fix.
     """
@@ -49,44 +49,44 @@ class Hole:
         return older and (not self.over_websocket or version.takes_requests_over_websocket)
 
 
-HOLES: Final = (
-    Hole(
+VULNERABILITIES: Final = (
+    Vulnerability(
         "GHSA-c4cg-9275-6w44 (CVE-2024-42365)",
         Message("an AMI user with write=originate can run programs"),
         ((20, 9, 2), (21, 4, 2)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-v428-g3cw-7hv9 (CVE-2024-42491)",
         Message("a SIP request crashes Asterisk if it uses res_resolver_unbound"),
         ((20, 9, 3), (21, 4, 3)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-33x6-fj46-6rfh (CVE-2024-53566)",
         Message("AMI ListCategories reads files outside of the configuration"),
         ((20, 11, 1), (21, 6, 1), (22, 1, 1)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-v6hp-wh3r-cwxh",
         Message("the HTTP server's /httpstatus page runs injected scripts"),
         ((20, 18, 2), (21, 12, 1), (22, 8, 2), (23, 2, 2)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-wcvv-g26m-wx5c",
         Message("over the WebSocket, a read-only ARI user can write and load modules"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
         over_websocket=True,
     ),
-    Hole(
+    Vulnerability(
         "GHSA-vrfp-mg3q-3959",
         Message("an ARI user can write files in spite of live_dangerously = no"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-3rhj-hhw7-m6fw",
         Message("a request to AMI over HTTP crashes Asterisk"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-589g-qgf8-m6mx",
         Message("a SIP NOTIFY from anyone disables PJSIP"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
@@ -144,7 +144,7 @@ def judge(text: str, today: date, interface: Interface = Interface.ARI) -> Findi
     else:
         faults += [
             Message("{advisory}: {what}", advisory=hole.advisory, what=hole.what)
-            for hole in HOLES
+            for hole in VULNERABILITIES
             if hole.open_in(version)
         ]
     if not faults:

@@ -67,7 +67,7 @@ def readable(totals: Totals) -> Finding:
     return good("lines", found)
 
 
-def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
+def number_holders(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
     """The finding on the holder of the numbers: this `member` (its id) should hold them. A thousand numbers of each
     entry are checked.
     """
@@ -92,7 +92,7 @@ def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, 
     return good(topic, Message("{member} holds all of them", member=member))
 
 
-def left(text: str | None, trouble: str, path: Path) -> Finding:
+def fallback_table(text: str | None, trouble: str, path: Path) -> Finding:
     """The finding on the table for fallback in Asterisk. `text` is the file's, None if there is none, or if `trouble`
     says why it cannot be read.
     """

@@ -17,7 +17,7 @@ def _export(folder: Path, config: Path | None) -> str:
     return f"idtone dialplan export{option} {quote(str(folder))} && asterisk -rx 'dialplan reload'"
 
 
-def loaded(
+def loaded_hook(
     ours: Hook,
     digest: str,
     sounds: str,
@@ -76,7 +76,7 @@ def loaded(
     return good(topic, Message("it is of this version, with these settings ({digest})", digest=digest))
 
 
-def file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:
+def hook_file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:
     """The finding on the hook's file. `text` is its content, None if it could not be read; `trouble` says why, empty if
     it does not exist.
     """
@@ -102,7 +102,7 @@ def file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | 
     return bad(topic, Message("{path} is of another version or has other settings", path=path), remedy)
 
 
-def include(including: Collection[Path] | None, folder: Path, is_loaded: bool) -> Finding:
+def hook_include(including: Collection[Path] | None, folder: Path, is_loaded: bool) -> Finding:
     """The finding on the #include of the hook. `including` are the files in `folder` that include it; None if they
     could not be read.
     """

@@ -36,14 +36,14 @@ FULL_INODES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class FreeSpace:
     """Free space of a file system; `inodes` is None if it does not count them."""
 
     free_bytes: int
     inodes: int | None
 
 
-def opened(path: Path, exists: bool, writable: bool, error: LedgerError | None) -> Finding:
+def ledger_access(path: Path, exists: bool, writable: bool, error: LedgerError | None) -> Finding:
     """The finding on access to the ledger. `writable`: this user may write to the file, or to the nearest folder above
     a missing file.
     """
@@ -89,7 +89,7 @@ def token(place: str, trouble: str) -> Finding:
     )
 
 
-def ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "") -> Finding:
+def earlier_log_ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "") -> Finding:
     """The finding on the ends of earlier logs. `waiting`: log that waits for the signature of its end → place of its
     key; `given_up`: logs whose end was given up. `trouble` says why that cannot be known.
     """
@@ -113,7 +113,7 @@ def ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "")
     return good(topic, Message("no earlier log waits for the signature of its end"))
 
 
-def room(room: Room, growth: Growth | None) -> Finding:
+def free_space(room: FreeSpace, growth: Growth | None) -> Finding:
     """The finding on the free space. `growth` is None while the rate is not known."""
     topic = "ledger-room"
     remedy = Message("Free space on the ledger's disk, or move the ledger: sudo idtone-evidence log move DIR")
@@ -175,7 +175,7 @@ def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -
             return bad(topic, found, remedy)
 
 
-def aside(earlier: Sequence[Path]) -> Finding:
+def ledgers_set_aside(earlier: Sequence[Path]) -> Finding:
     """The finding on ledgers that were set aside. `earlier` are those before the present one that are still here. One
     that was restored, or ended with its key, stays in its place: commands and backups find it there.
     """
@@ -194,7 +194,7 @@ def aside(earlier: Sequence[Path]) -> Finding:
     )
 
 
-def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:
+def key_file(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:
     """The finding on the key file. `status` is its mode and size, None if it does not exist or cannot be read.
     `trouble` is the reason why it cannot.
     """
@@ -231,7 +231,7 @@ def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists:
     return good(topic, Message("{path}, mode {mode:04o}", path=path, mode=mode))
 
 
-def signed(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> Finding:
+def signature(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> Finding:
     """The finding on the ledger's signature. `leaves` is the number of signed leaves; None if the signature is wrong:
     `trouble` says how, and `remedy` is the remedy if it is known.
 
@@ -256,7 +256,7 @@ def signed(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> 
     )
 
 
-def stamped(
+def timestamps(
     url: str | None, newest: tuple[int, datetime] | None, leaves: int, every: timedelta, now: datetime
 ) -> Finding:
     """The finding on the timestamps. `url` is the authority's address, `newest` the largest tree with a timestamp, and
@@ -276,7 +276,7 @@ def stamped(
     return warning(topic, found, remedy) if size < leaves and is_overdue(at, every, now) else good(topic, found)
 
 
-def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
+def replica(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
     """The finding on the replica. `copy` is None if PostgreSQL has no replica of this node, or does not answer;
     `trouble` says why.
     """
@@ -330,7 +330,7 @@ def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) ->
     return good(topic, found)
 
 
-def others(servers: Sequence[str], silent: Sequence[LedgerError]) -> Finding:
+def other_servers(servers: Sequence[str], silent: Sequence[LedgerError]) -> Finding:
     """The finding on the other servers. `silent` has an error for each one that cannot be read."""
     topic = "ledger-others"
     names = ", ".join(servers)
@@ -375,7 +375,7 @@ def retention(kept: timedelta | None) -> Finding:
     return good(topic, Message("numbers can be opened for {days} days", days=kept.days))
 
 
-def holds(due: Sequence[str], standing: int) -> Finding:
+def legal_holds(due: Sequence[str], standing: int) -> Finding:
     """The finding on legal holds. `due` are the ids of those that someone has to decide about."""
     topic = "ledger-holds"
     if due:

@@ -15,7 +15,7 @@ EARLIEST: Final = datetime(2026, 11, 1, tzinfo=UTC)
 """A clock with an earlier date is wrong: this version was made later."""
 
 
-def name(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
+def name_look_up(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
     """The finding on one look-up. `took_s` is at least the deadline if it did not end."""
     remedy = (
         Message("In /etc/hosts: `127.0.0.1 {host}`", host=host)
@@ -36,7 +36,7 @@ def name(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
     return good(topic, found)
 
 
-def synchronised(state: bool | None) -> Finding:
+def clock_synchronisation(state: bool | None) -> Finding:
     """The finding on the clock. `state` is the kernel's answer, None if it could not be asked."""
     topic, remedy = "clock-synchronised", Message("timedatectl set-ntp true; or install and start chrony")
     if state is None:
@@ -48,7 +48,7 @@ def synchronised(state: bool | None) -> Finding:
     return good(topic, Message("the kernel's clock is synchronised"))
 
 
-def date(now: datetime) -> Finding:
+def clock_date(now: datetime) -> Finding:
     if now < EARLIEST:
         return bad(
             "clock-date",

@@ -129,7 +129,7 @@ _NESTED: Final = re.compile(r"(?:[?:]|TryExec\()([A-Z]\w+)\(")
 _FUNCTION: Final = re.compile(r"(?:\$\{|Set\()([A-Z][A-Z_]+)\(")
 
 
-def needed(hook: str) -> tuple[str, ...]:
+def needed_modules(hook: str) -> tuple[str, ...]:
     """The modules for this text of the hook and for the service. Raises KeyError for a name that is in no table."""
     code = "\n".join(line for line in hook.splitlines() if not line.startswith(";"))
     nested = set(_NESTED.findall(code))
@@ -155,7 +155,7 @@ def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
     return bad("asterisk-modules", Message("not running: {names}", names=", ".join(missing)), remedy(missing, running))
 
 
-def in_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str, ...]:
+def loading_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str, ...]:
     """The modules in loading order: each after the missing ones that it needs."""
     order: dict[str, None] = {}
 
@@ -170,16 +170,16 @@ def in_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str,
     return tuple(order)
 
 
-def load(modules: Iterable[str]) -> str:
+def load_commands(modules: Iterable[str]) -> str:
     return "; ".join(f"asterisk -rx 'module load {name}'" for name in modules)
 
 
 def remedy(missing: Iterable[str], running: Collection[str] = ()) -> str:
     """The commands that load the modules now, and the lines for each start."""
-    modules = in_order(missing, running)
+    modules = loading_order(missing, running)
     lines = ", ".join(f"`load = {name}.so`" for name in modules)
     return Message(
         "{commands}; and if modules.conf has autoload = no or a noload for one, write {lines} there",
-        commands=load(modules),
+        commands=load_commands(modules),
         lines=lines,
     )

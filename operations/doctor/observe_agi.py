@@ -39,7 +39,7 @@ _HUNG_UP: Final = b"511 Command Not Permitted on a dead channel or intercept rou
 """The answer of a channel that has hung up, an ordinary end for the listener."""
 
 
-def trouble(address: Path | tuple[str, int]) -> str:
+def listener_trouble(address: Path | tuple[str, int]) -> str:
     """The reason why the listener does not answer; empty if it does."""
     target = str(address) if isinstance(address, Path) else address
     family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET

@@ -100,7 +100,7 @@ def trusted(trust: Trust, source: str) -> Finding:
     )
 
 
-def kept(
+def verified_copy(
     folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselves: int, service: int | None = None
 ) -> Finding:
     """The finding on the verified copy. `held` are its folder and its content; empty if it does not exist yet. `above`
@@ -184,11 +184,11 @@ def _can_reach(path: Path, folders: Mapping[Path, int]) -> int:
     return reaching
 
 
-def not_kept() -> Finding:
+def no_verified_copy() -> Finding:
     return good("registry-cache", Message("not used: the registry is unsigned"))
 
 
-def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
+def registry_age(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
     """The finding on the registry's age. `grace` is `policy.registry_stale`."""
     topic, expires = "registry-fresh", index.expires
     signed = index.trust is Trust.SIGNED
@@ -283,7 +283,7 @@ def node_member(member: str | None, index: RegistryIndex) -> Finding:
 _RENEW: Final = Message("Ask the association to renew them")
 
 
-def standing(document: RegistryDocument, now: datetime, own: Sequence[LicenceLapse] = ()) -> Finding:
+def licence_states(document: RegistryDocument, now: datetime, own: Sequence[LicenceLapse] = ()) -> Finding:
     """The finding on the licences. `own` are the lapses of the node's member."""
     topic = "registry-licences"
     held = [licence for member in document.members for licence in licences(member)]

@@ -42,7 +42,7 @@ class Rights:
         return who.user == 0 or bool(self.mode >> shift & right)
 
 
-def files(
+def sound_files(
     wanted: Mapping[Path, bytes],
     there: Mapping[Path, bytes | None],
     serving: bool,
@@ -95,7 +95,7 @@ def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
     return folder.group if folder and folder.group in asterisk.groups else asterisk.group
 
 
-def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights], group: str) -> Finding:
+def sound_access(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights], group: str) -> Finding:
     """The finding on Asterisk's access to the sounds. `who` is Asterisk, None if its process was not found; `group` is
     its group. `folders` lead to the files.
     """
@@ -143,7 +143,7 @@ def _with_folders(
     return (*(RightsChange(rights.path, rights.mode | 0o2050, None, group) for rights in closed), *changes)
 
 
-def writable(
+def journal_access(
     who: Identity | None,
     folders: Sequence[Rights],
     path: Path,
@@ -209,7 +209,7 @@ the folder's group.
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class PutTrial:
     """A folder in which the service puts files, and the result of a trial to do so.
 
     `above` are the existing folders that lead to it; `held` is the folder itself, None if it does not exist. `error` is
@@ -223,8 +223,8 @@ class Trial:
     why: str = ""
 
 
-def puttable(
-    topic: str, trial: Trial, who: Identity | None, owner: str, mode: int, group: int | None = None
+def put_access(
+    topic: str, trial: PutTrial, who: Identity | None, owner: str, mode: int, group: int | None = None
 ) -> Finding:
     """The finding on the service's right to put files into a folder. `who` is the service, `owner` is USER:GROUP for
     `chown`: its user and Asterisk's group. `mode` is the folder's mode in the remedy. For the journal, `group` is the
@@ -292,7 +292,7 @@ def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> 
     return ""
 
 
-def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
+def fallback_file(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
     """The finding on fallback.conf. `wanted` is the content by the registry, None if there is no registry; `text` is
     the present content.
 

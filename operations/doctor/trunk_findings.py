@@ -10,7 +10,7 @@ from typing import Final
 from idtone.core.translation import Message, joined
 from idtone.dialplan import CALLED_CONTEXT, HOOK_FILE
 
-from .asterisk_files import Line
+from .asterisk_config_files import Line
 from .findings import Finding, good, unknown, warning
 
 MOST_NAMED: Final = 5
@@ -112,7 +112,7 @@ def codecs(
     )
 
 
-def presented(
+def presented_numbers(
     found: Mapping[str, Mapping[str, str]] | None, dialplan: Sequence[Line], trouble: str, path: Path
 ) -> Finding:
     """The finding on presented numbers. `found` is None if the file could not be read; `dialplan` are the lines of

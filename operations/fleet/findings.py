@@ -98,7 +98,7 @@ def _of(node: Node, compared: _Compared) -> Iterator[NodeFinding]:
             yield NodeFinding(node.name, rule.name, found, rule.remedy)
 
 
-def local(at: datetime | None) -> str:
+def local_time(at: datetime | None) -> str:
     """The moment in the time zone of this machine."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "–"
 
@@ -163,10 +163,10 @@ def _registry(state: NodeState, compared: _Compared) -> str:
     return Message(
         "its registry is version {version}, issued {issued}; {other} has version {newest}, issued {newest_issued}",
         version=state.registry.version,
-        issued=local(state.registry.issued),
+        issued=local_time(state.registry.issued),
         other=node.name,
         newest=other.registry.version,
-        newest_issued=local(other.registry.issued),
+        newest_issued=local_time(other.registry.issued),
     )
 
 
@@ -174,7 +174,7 @@ def _expired(state: NodeState, compared: _Compared) -> str:
     expires = state.registry.expires
     if expires is None or expires > compared.now:
         return ""
-    return Message("its registry has expired at {expires}", expires=local(expires))
+    return Message("its registry has expired at {expires}", expires=local_time(expires))
 
 
 def _trust(state: NodeState, compared: _Compared) -> str:
@@ -255,13 +255,13 @@ _ABSENCES: Final = (
     _Absence(
         "silent",
         Condition.SILENT,
-        lambda node: Message("it has not reported since {heard}", heard=local(node.heard)),
+        lambda node: Message("it has not reported since {heard}", heard=local_time(node.heard)),
         Message("See that the node runs and reaches PostgreSQL: systemctl status idtone"),
     ),
     _Absence(
         "stopped",
         Condition.STOPPED,
-        lambda node: Message("its service was stopped; it reported last at {heard}", heard=local(node.heard)),
+        lambda node: Message("its service was stopped; it reported last at {heard}", heard=local_time(node.heard)),
         Message("Start it: systemctl start idtone. If the node is gone for good, drop its schema in PostgreSQL"),
     ),
     _Absence(
@@ -279,7 +279,7 @@ _ABSENCES: Final = (
     _Absence(
         "no-state",
         Condition.STATELESS,
-        lambda node: Message("it reports no state; PostgreSQL heard it last at {heard}", heard=local(node.heard)),
+        lambda node: Message("it reports no state; PostgreSQL heard it last at {heard}", heard=local_time(node.heard)),
         Message("Upgrade its idtone, and start its service"),
     ),
 )

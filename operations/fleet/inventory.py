@@ -52,7 +52,7 @@ class NodeEntry(Model):
 
     def command(self, words: Sequence[str]) -> tuple[str, ...]:
         """The words of a command on this node."""
-        return behind(self.run, words)
+        return with_prefix(self.run, words)
 
 
 class Inventory(Model):
@@ -62,7 +62,7 @@ class Inventory(Model):
     dispatchers: tuple[DispatcherEntry, ...] = ()
 
 
-def behind(prefix: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
+def with_prefix(prefix: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
     """The words of a command after a prefix; quoted if the prefix begins with ssh, because a shell reads them on the
     other machine.
     """

@@ -16,17 +16,17 @@ _FIELD: Final = re.compile(r"\b(ID|URI|FLAGS)\b\"?\s*:\s*\"?([^\s\",}]+)")
 """A field in the output of kamcmd, and in the JSON of kamctl and kamcli."""
 
 
-def taking_out(group: int, address: str) -> Sequence[str]:
+def take_out_procedure(group: int, address: str) -> Sequence[str]:
     """The remote procedure that takes a destination out: then it gets no new calls."""
     return ("dispatcher.set_state", _OUT, str(group), address)
 
 
-def putting_back(group: int, address: str) -> Sequence[str]:
+def put_back_procedure(group: int, address: str) -> Sequence[str]:
     """The remote procedure that puts a destination back."""
     return ("dispatcher.set_state", _BACK, str(group), address)
 
 
-def states(output: str, group: int) -> dict[str, str]:
+def destination_flags(output: str, group: int) -> dict[str, str]:
     """Address → flags of each destination of a set, for example AP; empty if the set does not exist."""
     found: dict[str, str] = {}
     in_group, address = False, ""
@@ -50,6 +50,6 @@ def is_in(flags: str) -> bool:
     return flags.startswith((_ACTIVE, _TRYING))
 
 
-def others_in(found: Mapping[str, str], address: str) -> bool:
+def has_other_active(found: Mapping[str, str], address: str) -> bool:
     """True if another destination gets calls while this one is out."""
     return any(is_in(flags) for other, flags in found.items() if other != address)

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from idtone.core.errors import UsageError
 from idtone.core.files import writing
 
-from .upgrade_rules import Before, Step
+from .upgrade_rules import StateBefore, Step
 
 Entry = dict[str, Any]
 
@@ -35,7 +35,7 @@ class UpgradeJournal:
         self.entries = last_run(entries)
 
     @property
-    def goes_on(self) -> bool:
+    def is_interrupted(self) -> bool:
         """True if an earlier run stopped before its end."""
         return bool(self.entries)
 
@@ -55,10 +55,10 @@ class UpgradeJournal:
         done = self.done
         return next((entry["version"] for entry in self.entries if "version" in entry and entry["node"] in done), None)
 
-    def before(self, node: str) -> Before | None:
+    def before(self, node: str) -> StateBefore | None:
         """The state of the node before this run; None if it was not recorded."""
         found = (entry["before"] for entry in self.entries if entry.get("node") == node and "before" in entry)
-        return next(map(Before.from_json, found), None)
+        return next(map(StateBefore.from_json, found), None)
 
     def begin(self, nodes: Sequence[str], afresh: bool = False) -> None:
         """Begin a run with these nodes, or continue the one that stopped."""
@@ -84,7 +84,7 @@ class UpgradeJournal:
 
 
 @contextmanager
-def opened(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
+def open_journal(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
     """Context with the journal in this file, which is created if it is missing, for one run at a time. Raises
     UsageError.
     """
@@ -110,7 +110,7 @@ def _entries(octets: bytes, path: Path) -> Iterator[Entry]:
         try:
             entry = dict(json.loads(line))
             if "before" in entry:
-                Before.from_json(entry["before"])
+                StateBefore.from_json(entry["before"])
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(
                 "{path}:{line}: is not a line of a journal of upgrades; name another --journal, or remove it",

@@ -25,16 +25,16 @@ from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
 from ..change_report import Attempt, show_attempts, show_plan
+from ..doctor.check_inputs import USUAL_FOLDER, CheckInputs
 from ..doctor.checks import CHECKS
 from ..doctor.commands import show, waiting
-from ..doctor.exam import USUAL_FOLDER, Exam
 from ..doctor.findings import Finding, State
 from ..doctor.run_checks import run
 from ..hook_call_sites import hook_calls
 from ..make_changes import USUAL_COPIES, Changer
 from ..originate_call import shown_progress
 from ..undo_changes import Undone, removed_hook, runs, undo
-from .plan_setup import Plan, Wishes, is_new, plan
+from .plan_setup import Plan, SetupOptions, is_new, plan
 from .trial_call import TrialCall, place
 
 COMMAND: Final = "setup"
@@ -106,7 +106,7 @@ def setup(
     path = config or DEFAULT_FILE
     if member is None and not (yes or as_json) and is_new(path) and sys.stdin.isatty():
         member = typer.prompt(translated(_MEMBER), default="", show_default=False, err=True).strip() or None
-    wishes = Wishes(path, asterisk_etc, user, registry, trust, member)
+    wishes = SetupOptions(path, asterisk_etc, user, registry, trust, member)
     found = plan(wishes)
     attempts = [Attempt(group) for group in found.groups]
     if not as_json:
@@ -153,13 +153,13 @@ def _number() -> str:
     return str(text.strip())
 
 
-def _examined(settings: Settings, wishes: Wishes) -> list[Finding]:
+def _examined(settings: Settings, wishes: SetupOptions) -> list[Finding]:
     """The doctor's findings, repeated while the newly started service still connects to Asterisk."""
     end_s = time.monotonic() + _CONNECTS_WITHIN_S
     with waiting() as progress:
         while True:
-            exam = Exam(settings, wishes.config, wishes.folder, os.environ, lambda: datetime.now(UTC))
-            findings = run(exam, CHECKS, waiting=progress)
+            inputs = CheckInputs(settings, wishes.config, wishes.folder, os.environ, lambda: datetime.now(UTC))
+            findings = run(inputs, CHECKS, waiting=progress)
             states = {finding.topic: finding.state for finding in findings}
             connects = states.get("service") is State.GOOD and states.get("service-application") is State.BAD
             if not connects or time.monotonic() >= end_s:

@@ -25,9 +25,9 @@ from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
 from ..custom_config_files import ARI_USERS, DIALPLAN, custom_file_for
-from ..doctor import asterisk_findings, modules, observe_machine, open_files
+from ..doctor import asterisk_findings, modules, observe_machine, open_file_limit
 from ..doctor.asterisk_version import unsupported
-from ..doctor.exam import UNIT
+from ..doctor.check_inputs import UNIT
 from ..doctor.findings import TOPICS
 from ..doctor.shared_file_findings import SOUNDS_MODE
 from ..make_changes import obstacle
@@ -75,7 +75,7 @@ _BYTES: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SetupOptions:
     """The operator's choices. `registry`, `trust` and `member` are for new settings; None keeps their defaults."""
 
     config: Path
@@ -111,7 +111,7 @@ class Plan:
                 self.groups.append(Group((topic,), title, tuple(changes)))
 
 
-def plan(wishes: Wishes) -> Plan:
+def plan(wishes: SetupOptions) -> Plan:
     """The plan. Raises UsageError if Asterisk does not run here or is too old, or if the user does not exist;
     DocumentError for faulty settings.
     """
@@ -149,7 +149,7 @@ def plan(wishes: Wishes) -> Plan:
         found.add("ari", Message("ARI and its user"), lambda: ari_changes(folder, settings.ari.user, secret, group))
     with_secret = settings.model_copy(update={"ari": settings.ari.model_copy(update={"password": secret})})
     hook = hook_for(with_secret, load_library(settings.sounds.profiles)).text
-    wanted = {*modules.needed(hook), modules.CDR, *modules.DIALPLAN_VIEW}
+    wanted = {*modules.needed_modules(hook), modules.CDR, *modules.DIALPLAN_VIEW}
     found.add("modules", Message("Asterisk's modules"), lambda: module_changes(folder, wanted))
     found.add("open-files", TOPICS["open-files"].looked_at, lambda: _open_files(said, folder))
     sounds = settings.sounds.directory
@@ -164,7 +164,7 @@ def plan(wishes: Wishes) -> Plan:
     return found
 
 
-def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
+def _settings(wishes: SetupOptions) -> tuple[str | None, Settings]:
     """The text of a new file of settings in the folder idtone.d, None if settings exist; and the settings.
 
     Raises DocumentError.
@@ -273,7 +273,7 @@ def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
     return user.get("password", ""), ""
 
 
-def _own_files(wishes: Wishes, new: str | None, settings: Settings, secret: str) -> list[Change]:
+def _own_files(wishes: SetupOptions, new: str | None, settings: Settings, secret: str) -> list[Change]:
     """The changes for settings and password, and their folders."""
     changes: list[Change] = []
     config = wishes.config.absolute()
@@ -321,22 +321,26 @@ def _is_loaded(folder: Path, ours: bytes) -> bool:
 
 def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
     """The changes for a higher limit in Asterisk's unit and in the running Asterisk, if the present one is too low."""
-    process = observe_machine.process_in(Path(said["PID file"])) if "PID file" in said else None
+    process = observe_machine.pid_in(Path(said["PID file"])) if "PID file" in said else None
     limits, groups = (
-        "" if process is None else observe_machine.about_process(process, what) for what in ("limits", "cgroup")
+        "" if process is None else observe_machine.process_file(process, what) for what in ("limits", "cgroup")
     )
-    limit, wanted = open_files.limit_of(limits), open_files.planned_calls(_text(folder / "asterisk.conf"))
-    if limit is None or open_files.calls_for(limit) >= wanted:
+    limit, wanted = open_file_limit.limit_of(limits), open_file_limit.planned_calls(_text(folder / "asterisk.conf"))
+    if limit is None or open_file_limit.calls_within(limit) >= wanted:
         return []
-    unit = open_files.unit_of(groups) if SYSTEMD.is_dir() else None
+    unit = open_file_limit.unit_of(groups) if SYSTEMD.is_dir() else None
     if unit is None:
         raise ChangeError(
             "{limit} open files carry {carried} calls, {wanted} are wanted: raise it where you start Asterisk",
             limit=limit,
-            carried=open_files.calls_for(limit),
+            carried=open_file_limit.calls_within(limit),
             wanted=wanted,
         )
-    path, text, files = open_files.drop_in(unit, UNITS), open_files.setting(wanted), open_files.limit_for(wanted)
+    path, text, files = (
+        open_file_limit.drop_in_path(unit, UNITS),
+        open_file_limit.drop_in_text(wanted),
+        open_file_limit.recommended_limit(wanted),
+    )
     changes: list[Change] = []
     if not path.parent.exists():
         changes.append(FolderChange(path.parent, 0o755, *_ROOT))
@@ -349,7 +353,7 @@ def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
     return [*changes, ProgramChange(("prlimit", f"--pid={process}", f"--nofile={files}:{files}"), ())]
 
 
-def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> list[Change]:
+def _service(found: Plan, wishes: SetupOptions, settings: Settings, group: str) -> list[Change]:
     """The changes for the units; and their start, if the settings can be used: the service's unit starts the timer."""
     beside = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
     program = shutil.which("idtone") or shutil.which("idtone", path=beside)
@@ -397,9 +401,9 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
 
 def _group(said: dict[str, str], folder: Path) -> str:
     """Asterisk's group: that of its process, otherwise that of its configuration folder."""
-    who = observe_machine.process_of(Path(said["PID file"])) if "PID file" in said else None
+    who = observe_machine.identity_by_pid_file(Path(said["PID file"])) if "PID file" in said else None
     return observe_machine.group_name(who.group if who else observe_machine.rights(folder).group)
 
 
 def _text(path: Path) -> str:
-    return observe_machine.read(path)[0] or ""
+    return observe_machine.read_text(path)[0] or ""

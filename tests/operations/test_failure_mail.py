@@ -12,7 +12,7 @@ import pytest
 
 from idtone.core.settings.settings import MAIL_TO
 from idtone.operations import failure_mail
-from idtone.operations.trouble_mail_timing import ToldTroubles
+from idtone.operations.trouble_mail_timing import MailedTroubles
 from idtone.service.troubles import NO_REGISTRY, Trouble
 from lab.repository import ROOT
 from lab.terminal import Terminal
@@ -117,9 +117,9 @@ def test_a_look_imports_neither_calls_nor_sounds() -> None:
     ],
 )
 def test_trouble_is_told_once(runs: list[tuple[float, list[Trouble]]], mails_at_s: list[float]) -> None:
-    told, mailed = ToldTroubles(), []
+    told, mailed = MailedTroubles(), []
     for now_s, present in runs:
-        news = ToldTroubles.of(told.to_json()).after(present, now_s)
+        news = MailedTroubles.of(told.to_json()).after(present, now_s)
         told = news.told
         if news.is_worth_a_mail:
             mailed.append(now_s)
@@ -136,7 +136,7 @@ def test_the_mail_about_trouble_is_in_both_languages() -> None:
     assert "期限" in soon["Subject"]
     assert "- a licence" in soon.get_content()
     assert "復旧" in failure_mail.trouble_mail([SOON], "pbx-1", "root", NOW, is_over=True)["Subject"]
-    assert ToldTroubles.of(b"[]") == ToldTroubles.of(b'{"first_s": 3}') == ToldTroubles()
+    assert MailedTroubles.of(b"[]") == MailedTroubles.of(b'{"first_s": 3}') == MailedTroubles()
 
 
 def test_what_cannot_be_mailed_is_mailed_the_next_time(

@@ -12,7 +12,7 @@ import pytest
 
 from idtone.core.errors import ChangeError
 from idtone.operations.asterisk_console import AsteriskConsole
-from idtone.operations.make_changes import RECORD, Changer, added, obstacle
+from idtone.operations.make_changes import RECORD, Changer, inserted_text, obstacle
 from idtone.operations.planned_changes import (
     HOOK_RELOAD,
     MARK,
@@ -117,10 +117,10 @@ def test_equal_options_come_after_the_others():
 
 def test_what_was_added():
     before, after = b"[a]\n[b]\n", b"[a]\nx = 1\n[b]\n"
-    assert after.replace(added(before, after), b"") == before
-    assert added(before, before + b"x") == b"x"
-    assert added(b"", b"x") == b"x"
-    assert added(b"[a]\n[b]\n", b"[c]\n[b]\n") == b""
+    assert after.replace(inserted_text(before, after), b"") == before
+    assert inserted_text(before, before + b"x") == b"x"
+    assert inserted_text(b"", b"x") == b"x"
+    assert inserted_text(b"[a]\n[b]\n", b"[c]\n[b]\n") == b""
 
 
 def test_a_module_that_is_not_running_is_not_running():

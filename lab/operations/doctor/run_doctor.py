@@ -73,7 +73,7 @@ def modules_conf(*names: str) -> dict[str, str]:
 
 
 @contextmanager
-def edited(path: Path, change: Callable[[str], str] | None) -> Iterator[None]:
+def edited_file(path: Path, change: Callable[[str], str] | None) -> Iterator[None]:
     """Context in which a file is changed or removed; afterwards it is restored with its time and mode."""
     kept = path.with_name(f"{path.name}.kept")
     shutil.copy2(path, kept)

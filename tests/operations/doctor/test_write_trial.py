@@ -15,8 +15,8 @@ from idtone.call_control.journal_reader import FILE_MODE, FOLDER_MODE
 from idtone.dialplan import JOURNAL_FILE
 from idtone.operations.doctor import observe_machine, shared_file_findings
 from idtone.operations.doctor.findings import Finding, State
-from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, Trial
-from idtone.operations.doctor.shared_files import FALLBACK_MODE
+from idtone.operations.doctor.shared_file_checks import FALLBACK_MODE
+from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, PutTrial
 from idtone.operations.doctor.write_trial import NotTriedError, Place, trial
 from lab.forked_idtone import Forked
 from lab.nightly_tests import rest_at_night
@@ -111,9 +111,9 @@ def test_a_process_that_has_gone_and_a_user_that_no_process_can_become(beside):
 def look(folder: Path, beside: Path, topic: str, mode: int, file_mode: int, group: int | None) -> Finding:
     held = observe_machine.rights(folder) if folder.exists() else None
     error = trial(Place(folder, file_mode, beside), SERVICE) if held else None
-    above = [observe_machine.rights(one) for one in observe_machine.leading_to(folder)]
-    return shared_file_findings.puttable(
-        topic, Trial(folder, above, held, error), SERVICE, f"{SERVICE.user}:{ASTERISK}", mode, group
+    above = [observe_machine.rights(one) for one in observe_machine.folders_above(folder)]
+    return shared_file_findings.put_access(
+        topic, PutTrial(folder, above, held, error), SERVICE, f"{SERVICE.user}:{ASTERISK}", mode, group
     )
 
 
@@ -197,10 +197,10 @@ def test_the_remedies_for_asterisk_do_not_lock_out_the_service(beside):
     def asterisks() -> list[Finding]:
         folders = [observe_machine.rights(folder) for folder in reversed(path.parents)]
         return [
-            shared_file_findings.readable(
+            shared_file_findings.sound_access(
                 READER, folders[:-1], [observe_machine.rights(beside / "fallback.conf")], str(ASTERISK)
             ),
-            shared_file_findings.writable(
+            shared_file_findings.journal_access(
                 READER, folders, path, observe_machine.rights(path), 0, str(ASTERISK), beside
             ),
         ]

@@ -10,7 +10,7 @@ from idtone.operations.fleet.findings import _ABSENCES, _RULES, findings
 from idtone.operations.fleet.node_rows import COLUMNS, row_of, total_row
 from idtone.operations.fleet.node_states import Condition, Fleet, fleet_of, totals
 from idtone.operations.fleet.registry_spread import Wanted, spread
-from lab.operations.fleet.states import GOOD, NOW, fleet, report, state
+from lab.operations.fleet.example_states import GOOD, NOW, fleet, report, state
 
 NEWER = {"registry__issued": "2026-11-01T17:00:00+09:00", "registry__suspensions_sha256": "6f" * 32}
 SHARED = {"version": 3, "sha256": "aa", "overrides": ["agi.listen"]}

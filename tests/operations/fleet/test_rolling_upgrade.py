@@ -12,8 +12,8 @@ from idtone.core.errors import UsageError
 from idtone.core.yaml_documents import parse
 from idtone.operations.fleet.inventory import APT, Inventory
 from idtone.operations.fleet.rolling_upgrade import Clock, NodeFaultError, RollingUpgrade
-from idtone.operations.fleet.upgrade_journal import UpgradeJournal, opened
-from idtone.operations.fleet.upgrade_plan import planned
+from idtone.operations.fleet.upgrade_journal import UpgradeJournal, open_journal
+from idtone.operations.fleet.upgrade_plan import plan_steps
 from idtone.operations.fleet.upgrade_rules import Step
 from lab.operations.fleet.fake_fleet import INVENTORY, FakeFleet, FakeNode, address
 
@@ -47,7 +47,7 @@ class Operator:
         """Run the upgrade. Returns the fault at which it stops, or nothing."""
         chosen = [node for node in self.inventory.nodes if not only or node.node in only]
         clock = Clock(lambda: self.fleet.now_s, self.fleet.sleep)
-        with opened(self.journal, lambda: NOW) as kept:
+        with open_journal(self.journal, lambda: NOW) as kept:
             kept.begin([node.node for node in chosen], afresh)
             rolling = RollingUpgrade(self.inventory, self.fleet, kept, self.progress, until_empty, 60, clock)
             try:
@@ -91,7 +91,7 @@ def test_one_node_after_the_other_and_never_two_at_once(operator, fleet):
     plan = {
         words
         for node in operator.inventory.nodes
-        for step in planned(operator.inventory, node)
+        for step in plan_steps(operator.inventory, node)
         for words in step.commands
     }
     assert set(fleet.ran) <= plan, "the plan shows every command"
@@ -225,14 +225,14 @@ def test_calls_past_the_dispatchers_and_a_fleet_without_dispatchers(fleet, tmp_p
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[UpgradeJournal]:
-    with opened(tmp_path / "journal", lambda: NOW) as kept:
+    with open_journal(tmp_path / "journal", lambda: NOW) as kept:
         yield kept
 
 
 def test_two_upgrades_at_once_are_refused(journal, tmp_path):
     with (
         pytest.raises(UsageError, match="another upgrade of this fleet runs"),
-        opened(tmp_path / "journal", lambda: NOW),
+        open_journal(tmp_path / "journal", lambda: NOW),
     ):
         pass
 

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from idtone.core.errors import UsageError
 from idtone.fleet_cli import app
+from idtone.operations.fleet.command_runner import SubprocessRunner
 from idtone.operations.fleet.commands import upgrade as command
 from idtone.operations.fleet.inventory import APT
-from idtone.operations.fleet.runner import SubprocessRunner
 from lab.operations.fleet.fake_fleet import INVENTORY, FakeFleet, FakeNode, address
 
 

@@ -21,13 +21,13 @@ SECRET = pyrage.x25519.Identity.generate()
 
 
 @dataclass
-class BackedNode:
+class BackedUpNode:
     """A node in a separate folder: its settings, its ledger, and the folder of its archives."""
 
     folder: Path
 
     @classmethod
-    def made(cls, folder: Path, **others: Any) -> BackedNode:
+    def made(cls, folder: Path, **others: Any) -> BackedUpNode:
         folder.mkdir()
         content = {
             "node": "pbx-1",

@@ -20,7 +20,7 @@ from idtone.tones.profile_library import Library, load_library
 
 from ..asterisk_console import AsteriskConsole
 from . import observe_asterisk, observe_machine
-from .asterisk_findings import Seen
+from .asterisk_findings import AsteriskObservation
 from .shared_file_findings import Identity
 
 USUAL_FOLDER: Final = Path("/etc/asterisk")
@@ -32,7 +32,7 @@ _LOCK: Final = ".lock"
 
 
 @dataclass
-class Exam:
+class CheckInputs:
     """One run of the doctor. Asterisk is observed once; the checks that need it wait for the observation."""
 
     settings: Settings
@@ -42,12 +42,12 @@ class Exam:
     """Asterisk's configuration folder, if the user named one."""
     environment: Mapping[str, str]
     now: Callable[[], datetime]
-    _seen: Future[Seen] = field(default_factory=Future)
+    _seen: Future[AsteriskObservation] = field(default_factory=Future)
 
-    def look(self, secret: str) -> Seen:
+    def look(self, secret: str) -> AsteriskObservation:
         """Observe Asterisk for all checks. Raises AriError."""
         try:
-            seen = observe_asterisk.look(self.settings.ari, secret)
+            seen = observe_asterisk.observe(self.settings.ari, secret)
         except BaseException as error:
             self._seen.set_exception(error)
             raise
@@ -59,7 +59,7 @@ class Exam:
         self._seen.set_exception(error)
 
     @property
-    def seen(self) -> Seen | None:
+    def seen(self) -> AsteriskObservation | None:
         """The observation of Asterisk; None if it failed. Waits for it."""
         try:
             return self._seen.result()
@@ -88,7 +88,7 @@ class Exam:
     def running(self) -> bool | None:
         """True if a service holds the ledger's lock; None if that is not known."""
         lock = self._lock()
-        return observe_machine.held_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
+        return observe_machine.is_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
 
     def service_user(self) -> tuple[Identity | None, int | None]:
         """The service's user, and its process if it runs.
@@ -97,7 +97,7 @@ class Exam:
         """
         lock = self._lock()
         process = observe_machine.holder(lock) if lock else None
-        who = observe_machine.identity(process) if process else None
+        who = observe_machine.process_identity(process) if process else None
         if who:
             return who, process
         if unit := observe_machine.unit_account(UNIT, SYSTEMD_S):
@@ -108,7 +108,7 @@ class Exam:
         folder = observe_machine.mode_and_owner(lock.parent)
         if folder and folder[1] != 0:  # root's folder does not name the service's user
             owners.append(folder[1])
-        return observe_machine.account(owners[0]) if owners else None, None
+        return observe_machine.account_identity(owners[0]) if owners else None, None
 
     def _lock(self) -> Path | None:
         """The file that the service locks while it runs; None if the ledger is not a file."""
@@ -123,7 +123,7 @@ class Exam:
         seen = self.seen
         if seen is None or not seen.nearby or not seen.variables["ASTRUNDIR"]:
             return None
-        return observe_machine.process_of(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+        return observe_machine.identity_by_pid_file(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
 
     @property
     def own_folder(self) -> Path | None:
@@ -152,5 +152,5 @@ class Exam:
         if folder is None:
             return None
         if seen and seen.variables["ASTRUNDIR"]:
-            return observe_machine.process_in(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+            return observe_machine.pid_in(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
         return AsteriskConsole(folder).process()

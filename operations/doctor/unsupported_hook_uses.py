@@ -17,7 +17,7 @@ from typing import Final
 from idtone.core.translation import Message, joined
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE
 
-from .asterisk_files import Line
+from .asterisk_config_files import Line
 from .findings import Finding, bad, good, unknown, warning
 
 MOST_NAMED: Final = 5
@@ -37,7 +37,7 @@ _FIRST_GOSUB: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class UnsupportedUse:
     """One place that ignores the result of `idtone-called`."""
 
     line: Line
@@ -47,29 +47,29 @@ class Use:
         return Message("{path}, line {number}: {what}", path=self.line.path, number=self.line.number, what=self.what)
 
 
-def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[Use]:
+def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[UnsupportedUse]:
     """The places in extensions.conf, queues.conf and followme.conf, each with the files that it includes."""
     dialplan = _operators(dialplan)
     leading = {CALLED_CONTEXT, *_leading_contexts(dialplan, CALLED_CONTEXT)}
     holding = dict(_variables_with(dialplan, leading))
-    found: list[Use] = []
+    found: list[UnsupportedUse] = []
     for line in dialplan:
         ignored = [*_ignored_in(line.text, leading), *_ignored_behind(line.text, holding, leading)]
-        found += [Use(line, what) for what in dict.fromkeys(ignored)]
+        found += [UnsupportedUse(line, what) for what in dict.fromkeys(ignored)]
     for line in without_comments(queues):
         option = _VALUE.match(line.text)
         if option and option[1].lower() == _QUEUE_GOSUB and _context(option[2]) in leading:
-            found.append(Use(line, Message("{option} of a queue", option=_QUEUE_GOSUB)))
-    found += [Use(line, "FollowMe()") for line in without_comments(followme) if CALLED_CONTEXT in line.text]
+            found.append(UnsupportedUse(line, Message("{option} of a queue", option=_QUEUE_GOSUB)))
+    found += [UnsupportedUse(line, "FollowMe()") for line in without_comments(followme) if CALLED_CONTEXT in line.text]
     return found
 
 
-def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[Use]:
+def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[UnsupportedUse]:
     """The places that lead a call through a Local channel to `idtone-forward`, in the same files."""
     dialplan = _operators(dialplan)
     forwarding = set(_leading_contexts(dialplan, FORWARD_CONTEXT))
     found = [
-        Use(line, Message("@{context}", context=context))
+        UnsupportedUse(line, Message("@{context}", context=context))
         for line in (*dialplan, *without_comments(queues))
         for context in dict.fromkeys(_LOCAL.findall(line.text))
         if context in forwarding
@@ -77,11 +77,13 @@ def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Seq
     for line in without_comments(followme):
         option = _VALUE.match(line.text)
         if option and option[1].lower() == "context" and _context(option[2]) in forwarding:
-            found.append(Use(line, "FollowMe()"))
+            found.append(UnsupportedUse(line, "FollowMe()"))
     return found
 
 
-def judge(found: Collection[Use] | None, callers: Collection[Use], trouble: str, folder: Path) -> Finding:
+def judge(
+    found: Collection[UnsupportedUse] | None, callers: Collection[UnsupportedUse], trouble: str, folder: Path
+) -> Finding:
     """The finding on the hook's uses. `found` is None if the files could not be read; `trouble` says why. `callers` are
     the places after which a caller should hear the sound.
     """
@@ -102,7 +104,7 @@ def judge(found: Collection[Use] | None, callers: Collection[Use], trouble: str,
     return good(topic, Message("Asterisk reads the result of every {context}", context=CALLED_CONTEXT))
 
 
-def _named(found: Collection[Use]) -> str:
+def _named(found: Collection[UnsupportedUse]) -> str:
     named = list(map(str, list(found)[:MOST_NAMED]))
     if len(found) > MOST_NAMED:
         named.append(Message("and {count} more", count=len(found) - MOST_NAMED))

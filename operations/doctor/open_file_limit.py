@@ -45,27 +45,27 @@ def planned_calls(asterisk_conf: str) -> int:
     return int(value) if value.isdecimal() and 0 < int(value) < 10**6 else CALLS
 
 
-def calls_for(limit: int) -> int:
+def calls_within(limit: int) -> int:
     """Number of calls in progress for a limit of open files."""
     return max(0, limit - WITHOUT_CALLS) // A_CALL
 
 
-def files_for(calls: int) -> int:
+def needed_limit(calls: int) -> int:
     """The limit of open files for a number of calls."""
     return WITHOUT_CALLS + A_CALL * calls
 
 
-def limit_for(calls: int) -> int:
+def recommended_limit(calls: int) -> int:
     """The limit to set for at least this number of calls."""
-    return max(LIMIT, files_for(calls))
+    return max(LIMIT, needed_limit(calls))
 
 
-def setting(calls: int) -> str:
+def drop_in_text(calls: int) -> str:
     """The lines for the unit's drop-in."""
-    return f"[Service]\nLimitNOFILE={limit_for(calls)}\n"
+    return f"[Service]\nLimitNOFILE={recommended_limit(calls)}\n"
 
 
-def drop_in(unit: str, units: Path) -> Path:
+def drop_in_path(unit: str, units: Path) -> Path:
     """The path of the unit's drop-in file."""
     return units / f"{unit}.d" / DROP_IN
 
@@ -79,12 +79,12 @@ def judge(limit: int | None, calls: int, unit: str | None) -> Finding:
         return unknown(
             topic,
             Message("Asterisk's process was not found"),
-            Message("grep 'open files' /proc/$(pidof asterisk)/limits: {files} or more", files=files_for(calls)),
+            Message("grep 'open files' /proc/$(pidof asterisk)/limits: {files} or more", files=needed_limit(calls)),
         )
-    carried = calls_for(limit)
+    carried = calls_within(limit)
     if carried >= calls:
         return good(topic, Message("{limit} open files carry {carried} calls", limit=limit, carried=carried))
-    lines = setting(calls).split()
+    lines = drop_in_text(calls).split()
     return warning(
         topic,
         Message(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from idtone.dialplan import LINES_FILE
-from idtone.operations.doctor.shared_files import WRITABLE
+from idtone.operations.doctor.shared_file_checks import WRITABLE
 from lab.asterisk import IDTONE, Asterisk
 from lab.bootstrap import AsteriskInstallation
 from lab.operations.doctor.run_doctor import examine, run
