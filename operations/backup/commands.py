@@ -162,7 +162,7 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
 
 
 def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
-    """Record the backup for the metrics and the doctor of this node, if this node makes the backups."""
+    """Record a changed result for the metrics and the doctor, if this node makes backups."""
     path = settings.backup.result
     last = backup_result.read(path) if settings.backup.wanted else None
     if last and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
@@ -292,7 +292,9 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
 
 
 def _identities(path: Path | None) -> list[Identity]:
-    """The secret keys in a file; empty without a file, for decrypted archives. Raises UsageError, BackupError."""
+    """The secret keys in a file. Empty without a file: then the archives must be decrypted already. Raises UsageError,
+    BackupError.
+    """
     if path is None:
         return []
     try:

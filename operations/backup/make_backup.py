@@ -32,7 +32,7 @@ from .backup_contents import LedgerPlace, files_in, ledgers_of, paths_by_role
 from .ledger_packs import NOTHING, LedgerEnd, continues, packs
 
 ENDS: Final = "ledgers.json"
-"""The member with the ends of each ledger's packs."""
+"""The member with the end of each ledger's packs."""
 _MODE: Final = 0o600
 _SQLITE: Final = b"SQLite format 3\0"
 
@@ -84,7 +84,7 @@ def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
 
 
 class _Ledger:
-    """A tree of a ledger, and its file."""
+    """One tree of a ledger, with its file."""
 
     def __init__(self, place: LedgerPlace, tree: str, path: Path) -> None:
         self.place, self.tree, self.path = place, tree, path
@@ -149,8 +149,8 @@ def _ledgers_now(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _add_ledger(writer: ArchiveWriter, number: int, ledger: _Ledger, reached: Any) -> LedgerEnd:
-    """Add the packs of a ledger; returns their end. Raises LedgerError if the present ledger cannot be read. If one
-    that was set aside is damaged, print a warning.
+    """Add the packs of a ledger; returns their end. Raises LedgerError if the present ledger cannot be read. Only warn
+    if a ledger that was set aside is damaged.
     """
     ended: list[LedgerEnd] = []
     start = reached.get(ledger.tree, NOTHING)

@@ -1,4 +1,4 @@
-"""Asterisk's answers over ARI, and its configuration files → findings. Pure."""
+"""Findings from Asterisk's answers over ARI and from its configuration files. Pure."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -22,8 +22,8 @@ VARIABLES: Final = ("ASTETCDIR", "ASTRUNDIR", "IDTONE_HOOK", "IDTONE_SOUNDS")
 """Global variables for Asterisk's folders and for the hook."""
 
 FAR_S: Final = 2.0
-"""A larger difference between the clocks changes the order of events. A smaller one may come from the delay of the
-answer.
+"""Difference between the clocks, in seconds, that changes the order of events. A smaller one may come from the delay of
+the answer.
 """
 IMPOSSIBLE_S: Final = 60.0
 
@@ -47,7 +47,7 @@ class AsteriskObservation:
     modules: frozenset[str]
     """The running modules, without `.so`."""
     write_status: int
-    """HTTP status of a request that needs the right to write and changes nothing."""
+    """HTTP status of a request that changes nothing but needs the right to write."""
     contexts: frozenset[str] | None
     """The contexts of the hook in the dialplan; None if Asterisk cannot report them."""
     application: bool
@@ -55,7 +55,7 @@ class AsteriskObservation:
     """Asterisk's clock minus ours, with an error of up to half a second."""
     variables: Mapping[str, str]
     endpoints: Mapping[str, int] | None = None
-    """The PJSIP endpoints with the number of channels that each has; None if Asterisk cannot say it."""
+    """PJSIP endpoint → its number of channels; None if Asterisk cannot report it."""
 
 
 def unreachable(error: AriError, ari: AriSettings) -> Finding:
@@ -133,8 +133,8 @@ def rights(seen: AsteriskObservation, ari: AriSettings) -> Finding:
 
 
 def origins(text: str | None, path: Path) -> Finding:
-    """The finding on the allowed origins. `text` is the text of ari.conf, None if it could not be read. No request
-    tests the origins, because Asterisk logs each origin that it refuses.
+    """The finding on the allowed origins. `text` is that of ari.conf, None if it could not be read. No request tests
+    the origins, because Asterisk would log each refused origin.
     """
     topic = "ari-origins"
     look = Message(
@@ -196,8 +196,8 @@ def _includes_others(text: str) -> bool:
 def password(
     secret: str, ari: AriSettings, from_environment: bool, file: tuple[int, int, int] | None, with_hook: bool = False
 ) -> Finding:
-    """The finding on ARI's password. `file` is mode, owner and our own user id for `ari.password_file`, None if the
-    password is not from there. `with_hook`: the hook's secret is derived from the password.
+    """The finding on ARI's password. `file` has the mode and the owner of `ari.password_file`, and our own user id;
+    None if the password comes from elsewhere. `with_hook`: the hook's secret is derived from the password.
     """
     topic = "ari-password"
     if secret.lower() in SAMPLES or secret == ari.user:
@@ -267,8 +267,8 @@ def _source(ari: AriSettings) -> str:
 def exposure(
     ari: AriSettings, seen: AsteriskObservation, listening: Collection[Address] | None, user: Mapping[str, str] | None
 ) -> Finding:
-    """The finding on ARI's exposure. `listening` are the addresses on which the port of ari.url is open here; `user` is
-    the section of the user in ari.conf, None if it could not be read.
+    """The finding on ARI's exposure. `listening` are the addresses here on which the port of ari.url is open. `user` is
+    the user's section in ari.conf, None if it could not be read.
     """
     topic = "ari-exposure"
     parts = urlsplit(ari.url)
@@ -358,7 +358,7 @@ def clock(seen: AsteriskObservation) -> Finding:
 def sections(text: str) -> dict[str, dict[str, str]]:
     """The sections and options of a file in Asterisk's configuration syntax.
 
-    `[name](template)` gets the template's options. Of equal keys the last one counts. Includes are not followed.
+    `[name](template)` gets the template's options. The last of several equal keys counts. Includes are not followed.
     """
     found: dict[str, dict[str, str]] = {}
     current: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Data that the checks share: the settings, one observation of Asterisk, the profiles. I/O."""
+"""The data that all checks share: the settings, one observation of Asterisk, the profiles. I/O."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -33,7 +33,9 @@ _LOCK: Final = ".lock"
 
 @dataclass
 class CheckInputs:
-    """One run of the doctor. Asterisk is observed once; the checks that need it wait for the observation."""
+    """The inputs of one run of the doctor. Asterisk is observed once, and the checks that need the observation wait for
+    it.
+    """
 
     settings: Settings
     config: Path | None
@@ -86,14 +88,14 @@ class CheckInputs:
         return hook_for(self.settings, self.library)
 
     def running(self) -> bool | None:
-        """True if a service holds the ledger's lock; None if that is not known."""
+        """True if a service runs and holds the ledger's lock; None if that is not known."""
         lock = self._lock()
         return observe_machine.is_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
 
     def service_user(self) -> tuple[Identity | None, int | None]:
-        """The service's user, and its process if it runs.
+        """The service's user, and the service's pid if it runs.
 
-        Otherwise the user of its unit, or the owner of the ledger's lock, of the ledger or of its folder.
+        If it does not run: the user of its unit, or the owner of the ledger's lock, of the ledger or of its folder.
         """
         lock = self._lock()
         process = observe_machine.holder(lock) if lock else None
@@ -127,7 +129,9 @@ class CheckInputs:
 
     @property
     def own_folder(self) -> Path | None:
-        """The configuration folder of the Asterisk on this machine; None for a copy of it, or another machine's."""
+        """The configuration folder in use by the Asterisk on this machine; None for a copy, or for another machine's
+        folder.
+        """
         folder, seen = self.folder, self.seen
         if folder is None:
             return None
@@ -140,7 +144,7 @@ class CheckInputs:
         return folder if is_own else None
 
     def asterisk_version(self) -> str | None:
-        """Asterisk's version: over ARI, otherwise from its console, or from the installed program; None if all fail."""
+        """Asterisk's version, from ARI, the console or the installed program, in this order; None if all fail."""
         if self.seen:
             return self.seen.version
         folder = self.own_folder

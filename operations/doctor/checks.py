@@ -1,4 +1,4 @@
-"""The checks: each makes observations and judges them. I/O through `observe_machine`, `check_inputs` and the rooms."""
+"""The checks. Each one observes something and judges it. I/O through `observe_machine`, `check_inputs` and the rooms."""
 
 import os
 import socket
@@ -146,7 +146,7 @@ def _asterisk_answers(inputs: CheckInputs) -> Iterator[Finding]:
 
 
 def _own_hook(inputs: CheckInputs) -> tuple[Hook | None, tuple[str, str]]:
-    """The hook that would be exported now; or None, with the reason and the remedy."""
+    """The hook that `idtone dialplan export` would write now; or None, with the reason and the remedy."""
     try:
         inputs.library  # noqa: B018  raises DocumentError for other reasons than `hook`
     except DocumentError:

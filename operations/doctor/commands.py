@@ -32,7 +32,7 @@ from .fixes import plan
 from .run_checks import run
 
 PATIENCE_S: Final = 1.0
-"""Time after which unfinished checks are shown."""
+"""Seconds after which unfinished checks are shown."""
 
 _STYLES: Final = {State.GOOD: "green", State.WARNING: "yellow", State.BAD: "bold red", State.UNKNOWN: "cyan"}
 _WORDS: Final = {
@@ -127,10 +127,10 @@ def show(
     shown: Collection[str] | None = None,
     left: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Print a table of the findings, then the remedies, and the count of all findings.
+    """Print a table of the findings, then the remedies, then the number of findings in each state.
 
-    A remedy is never wrapped, so that it can be copied. A good finding is only in the table if its topic is in `shown`;
-    None shows all. `left`: topic → reason why `--fix` does not correct it.
+    A remedy is never wrapped, so that it can be copied. The table has a good finding only if `shown` has its topic, or
+    is None. `left`: topic → reason why `--fix` does not correct it.
     """
     # The screen of a pipe (ssh, mail, less) has no width, and people copy the remedies below.
     table = Table(*map(translated, _COLUMNS), box=None, width=min(out.width, _WIDTH) if not out.is_terminal else None)

@@ -1,8 +1,7 @@
-"""The corrections of `idtone doctor --fix` for each topic, and the ones that it leaves to the operator, with the
-reason.
+"""The corrections of `idtone doctor --fix` by topic, and the reasons why it leaves others to the operator.
 
-A correction loses nothing, shows no secret and affects no call. A table decides; the functions read the present files
-and make changes from them. I/O, read only.
+A correction loses nothing, shows no secret and affects no call. A table has the correction of each topic. Its functions
+read the present files and plan changes. I/O, read only.
 """
 
 import os
@@ -42,7 +41,7 @@ def _nothing(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
 
 
 def _own(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
-    """Rights of files and folders, if these belong to idtone alone."""
+    """Changes of access rights, if they concern only idtone's own files and folders."""
     own = _own_names(inputs)
     for change in finding.changes:
         if isinstance(change, RightsChange) and change.path.is_dir():
@@ -55,14 +54,16 @@ def _own(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
 
 
 def _own_names(inputs: CheckInputs) -> Callable[[str], bool]:
-    """A test for names that idtone gives to files or folders beside the sounds or the journal."""
+    """A function that is True for names that idtone gives to its files and folders beside the sounds and the journal."""
     fixed = {FALLBACK_FILE, LINES_FILE, JOURNAL_FILE, REFUSED, inputs.settings.journal_directory().name}
     profiles = set(inputs.library)
     return lambda name: name in fixed or name.startswith((".", TAKEN)) or Path(name).stem in profiles
 
 
 def _private(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
-    """Rights of a secret, if the service's user owns it. Another owner's file may need to be readable for the group."""
+    """Changes of a secret's access rights, if the service's user owns the file. Another owner's file may have to stay
+    readable for the group.
+    """
     who, _ = inputs.service_user()
     for change in finding.changes:
         held = observe_machine.mode_and_owner(change.path) if isinstance(change, RightsChange) else None
@@ -200,8 +201,8 @@ FIXES: Final[Mapping[str, Fix]] = {
 
 
 def plan(inputs: CheckInputs, findings: Iterable[Finding]) -> tuple[list[Group], dict[str, str]]:
-    """The groups of changes for bad findings and warnings; and for each of them without a group, its topic and the
-    reason. For an Asterisk that idtone refuses there is no change.
+    """The groups of changes for bad findings and warnings; and topic → reason for the findings that are left. An
+    Asterisk that idtone refuses gets no changes.
     """
     groups: dict[tuple[Change, ...], list[str]] = {}
     left: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A check that Asterisk has loaded the hook that this version exports with these settings. Pure."""
+"""Findings on the hook: Asterisk should have loaded the one that this version exports with these settings. Pure."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -28,7 +28,7 @@ def loaded_hook(
     config: Path | None,
 ) -> Finding:
     """The finding on the loaded hook. `digest` and `sounds` are its variables, both empty if none is loaded. They
-    survive a reload that removes the hook, so `contexts` has the hook's contexts in the dialplan; None if Asterisk
+    survive a reload that removes the hook. So `contexts` has the hook's contexts in the dialplan, None if Asterisk
     cannot report them. `running` are Asterisk's running modules.
     """
     topic = "hook-loaded"
