@@ -1,4 +1,4 @@
-"""`idtone-failed`: a mail that a unit of systemd has failed or trouble has begun, by the machine's own sendmail."""
+"""`idtone-failed`: mails, by the machine's own sendmail, that a systemd unit has failed or that trouble has begun."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def main() -> None:
 
 
 def mail_trouble_changes(config: Path | None, to: str) -> None:
-    """Mail the troubles that have begun or ended since the last run. They are remembered only after the mail was handed
-    over.
+    """Mail the troubles that have begun or ended since the last run. The record of the run is written only after
+    sendmail has taken the mail.
     """
     kept = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/idtone-trouble"), "told.json")
     now_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # no jump of the clock
@@ -78,7 +78,7 @@ def mail_trouble_changes(config: Path | None, to: str) -> None:
 
 
 def trouble_mail(present: Sequence[Trouble], node: str, to: str, now: datetime, is_over: bool = False) -> EmailMessage:
-    """The mail about trouble, in both languages. Pure."""
+    """The mail about trouble, in English and Japanese. Pure."""
     wrong, soon = ([each for each in present if each.is_warning is expected] for expected in (False, True))
     if wrong:
         subject = "異常が発生しています / trouble"
@@ -113,7 +113,7 @@ def new_mail(to: str, subject: str, now: datetime) -> EmailMessage:
 
 
 def failed_unit_mail(unit: str, node: str, to: str, state: str, said: str, now: datetime) -> EmailMessage:
-    """The mail about a failed unit, in both languages: the language of its reader is not known. Pure."""
+    """The mail about a failed unit, in English and Japanese: the reader's language is not known. Pure."""
     made = new_mail(to, f"[idtone] {node}: {unit} が異常終了しました / has failed", now)
     made.set_content(
         f"{node} の {unit} が異常終了しました。`idtone status` と `idtone doctor` で状態を確認してください。\n"

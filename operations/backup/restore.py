@@ -125,7 +125,7 @@ def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
 
 @contextmanager
 def _locked(target: Target, unpacked: Unpacked) -> Iterator[None]:
-    """Context that holds the ledgers' locks, so that no service and no command writes to them. Raises LedgerInUseError."""
+    """Context that holds the ledgers' locks: no service and no command writes to them. Raises LedgerInUseError."""
     held = []
     try:
         for role in {tree.role for tree in unpacked.trees}:

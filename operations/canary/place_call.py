@@ -36,7 +36,7 @@ AFTERWARDS_S: Final = 8.0
 _QUIET_S: Final = 0.3
 """Silence added at both ends of the recording: a telephone is silent before the first and after the last packet."""
 _NOISE: Final = 16 / 32768
-"""Samples below this count as silence: A-law and µ-law have no exact zero."""
+"""Samples below this count as silence: the smallest values of A-law are not zero."""
 _SETTLES: Final = 20
 _CALL_FILE_MODE: Final = 0o640
 

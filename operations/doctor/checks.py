@@ -1,4 +1,4 @@
-"""The checks. Each one observes something and judges it. I/O through `observe_machine`, `check_inputs` and the rooms."""
+"""The checks. Each observes something and judges it. I/O through `observe_machine`, `check_inputs` and the rooms."""
 
 import os
 import socket

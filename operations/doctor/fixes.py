@@ -54,7 +54,7 @@ def _own(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
 
 
 def _own_names(inputs: CheckInputs) -> Callable[[str], bool]:
-    """A function that is True for names that idtone gives to its files and folders beside the sounds and the journal."""
+    """A function that is True for names of idtone's own files and folders beside the sounds and the journal."""
     fixed = {FALLBACK_FILE, LINES_FILE, JOURNAL_FILE, REFUSED, inputs.settings.journal_directory().name}
     profiles = set(inputs.library)
     return lambda name: name in fixed or name.startswith((".", TAKEN)) or Path(name).stem in profiles

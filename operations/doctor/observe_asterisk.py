@@ -1,4 +1,4 @@
-"""Observation of Asterisk over ARI: a few requests over HTTP that change nothing. I/O.
+"""Observes Asterisk over ARI, with a few HTTP requests that change nothing. I/O.
 
 A WebSocket like the service's would take the application over from the service.
 """
@@ -22,7 +22,7 @@ from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT
 from .asterisk_findings import VARIABLES, AsteriskObservation, url_without_password
 
 TIMEOUT_S: Final = 2.0
-"""Limit for each step of a request: a hung Asterisk accepts connections, but does not answer."""
+"""Seconds for each step of a request. A hung Asterisk accepts connections but does not answer."""
 _CONTEXTS: Final = (CALLED_CONTEXT, FORWARD_CONTEXT)
 _NO_EXTENSION: Final = "INVALID"
 
@@ -71,8 +71,8 @@ def variable(ari: AriSettings, secret: str, name: str) -> str:
 
 
 def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
-    """The hook's contexts that have the extension `s`: a Local channel to a missing extension has the state INVALID.
-    None if the module for device states is missing.
+    """The hook's contexts in the dialplan; None if the module for device states is missing. A context counts if it has
+    the extension `s`: the state of a Local channel to a missing extension is INVALID.
     """
     found = set()
     for context in _CONTEXTS:
@@ -85,7 +85,7 @@ def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
 
 
 def _endpoints(ari: AriSettings, secret: str) -> dict[str, int] | None:
-    """The PJSIP endpoints with the number of channels that each has; None without the module that tells them."""
+    """PJSIP endpoint → its number of channels; None without the module that reports them."""
     answer = request(ari, secret, "GET", "endpoints/PJSIP")
     if answer.status != http.HTTPStatus.OK:
         return None

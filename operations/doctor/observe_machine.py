@@ -1,6 +1,4 @@
-"""Observation of this machine: files, open ports, processes, names, the clock. I/O; it changes nothing, and takes no
-lock.
-"""
+"""Observes this machine: files, open ports, processes, names, the clock. I/O; it changes nothing and takes no lock."""
 
 import contextlib
 import grp
@@ -31,7 +29,9 @@ _CONF_LIMIT: Final = 500
 
 
 def read_text(path: Path) -> tuple[str | None, str]:
-    """The text of a file; or None and the reason, empty if the file does not exist."""
+    """The text of a file, and an empty reason. If it cannot be read: None and the reason, which is empty for a missing
+    file.
+    """
     try:
         return path.read_text("utf-8", "surrogateescape"), ""
     except FileNotFoundError:
@@ -79,8 +79,8 @@ def content(path: Path) -> bytes | None:
 
 
 def files_including_hook(folder: Path) -> list[Path] | None:
-    """The files in Asterisk's folder, and in the folders directly in it, that include the hook; None if no readable
-    file does and others cannot be read.
+    """The files that include the hook, in Asterisk's folder and in the folders directly in it. None if none of the
+    readable files does, and others cannot be read.
     """
     wanted = re.compile(rf'^\s*#(?:try)?include\s+["<]?(?:\S*/)?{re.escape(HOOK_FILE)}[">]?\s*(?:;.*)?$', re.MULTILINE)
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
@@ -135,7 +135,7 @@ def size(path: Path) -> int | None:
 
 
 def is_wal(path: Path) -> bool:
-    """True if the header of an SQLite file says that it is in WAL mode (sqlite.org/fileformat.html)."""
+    """True if an SQLite file is in WAL mode by its header (sqlite.org/fileformat.html)."""
     try:
         with path.open("rb") as file:
             return file.read(20)[18:20] == b"\x02\x02"
@@ -167,19 +167,19 @@ def _listening(table: str, port: int) -> Iterator[Address]:
 
 
 def identity_by_pid_file(pid_file: Path) -> Identity | None:
-    """The identity of the process in a pid file; None if there is no such process."""
+    """User and groups of the process whose pid is in the file; None without such a process."""
     process = pid_in(pid_file)
     return None if process is None else process_identity(process)
 
 
 def pid_in(pid_file: Path) -> int | None:
-    """The number in a pid file; None if there is no such file."""
+    """The pid in a pid file; None if the file does not exist."""
     text, _ = read_text(pid_file)
     return int(text) if text is not None and text.strip().isdecimal() else None
 
 
 def process_file(process: int, what: str) -> str:
-    """The text of one of a process's files in /proc; empty if it cannot be read."""
+    """The text of /proc/PID/`what`; empty if it cannot be read."""
     return read_text(_PROC / str(process) / what)[0] or ""
 
 
@@ -209,7 +209,7 @@ def account_identity(user: str | int, group: str = "", more: Collection[str] = (
 
 
 def user_name(user: int) -> str:
-    """The user for `chown`: its name, or its number if it has no name."""
+    """The user as an argument of `chown`: the name, or the number if it has no name."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:
@@ -217,7 +217,7 @@ def user_name(user: int) -> str:
 
 
 def group_name(group: int) -> str:
-    """The group for `chgrp`: its name, or its number if it has no name."""
+    """The group as an argument of `chgrp`: the name, or the number if it has no name."""
     try:
         return grp.getgrgid(group).gr_name
     except KeyError:
@@ -225,9 +225,9 @@ def group_name(group: int) -> str:
 
 
 def is_open(path: Path) -> bool | None:
-    """True if a process has this file open; None if none was found, but a process of `serve` could not be read.
+    """True if a process has this file open. None if no process was found, but one of `idtone serve` could not be read.
 
-    Trying the lock itself could break a service that starts at the same moment.
+    Taking the lock for a trial could stop a service that starts at the same moment.
     """
     try:
         process, hidden = _holder(path)
@@ -247,8 +247,8 @@ def holder(path: Path) -> int | None:
 
 
 def _holder(path: Path) -> tuple[int | None, bool]:
-    """The pid of a process that has the file open; and True if a process of `serve` could not be read. Raises
-    OSError.
+    """The pid of a process that has the file open, or None; and True if a process of `idtone serve` could not be read.
+    Raises OSError.
     """
     wanted = path.stat()
     hidden = False
@@ -276,7 +276,7 @@ def is_address(host: str) -> bool:
 
 
 def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
-    """Duration of a name's look-up, at most `deadline_s`, and True if it succeeded."""
+    """The seconds that the look-up of a name took, at most `deadline_s`; and True if it succeeded."""
     resolved = threading.Event()
     ended = threading.Event()
 

@@ -19,7 +19,7 @@ DEADLINE_S: Final = 8.0
 POLL_S: Final = 0.1
 
 _Result = tuple[Check, Finding | None]
-"""One finding of a check, or None at its end."""
+"""A check with one of its findings, or with None at its end."""
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
 ) -> list[Finding]:
     """One finding for each topic of `checks`, in the order of `TOPICS`. `waiting` gets the unfinished topics.
 
-    The threads of hanging checks run until the process ends.
+    The threads of checks that hang run on until the process ends.
     """
     results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
     for check in checks:

@@ -1,4 +1,4 @@
-"""The settings of the fleet and the edition that this node uses; the trunks of emergency calls. Pure."""
+"""Findings on the fleet's settings and on the trunks for emergency calls. Pure."""
 
 from idtone.core.settings.settings import Settings
 from idtone.core.settings.shared_settings import differing
@@ -12,7 +12,7 @@ TOPIC = "fleet-settings"
 
 
 def fleet_settings(settings: Settings, used: UsedFleetSettings | None, trouble: str = "") -> Finding:
-    """The finding on the fleet's settings. `used` is the edition that the service used last; `trouble` says why that is
+    """The finding on the fleet's settings. `used` is the edition that the service used last. `trouble` says why it is
     not known.
     """
     edition = settings.shared

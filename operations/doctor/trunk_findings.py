@@ -1,5 +1,5 @@
-"""Asterisk's PJSIP endpoints and the operator's own Dial() → findings on the sound and the number at a called party.
-Pure.
+"""Findings on the sound and the number that a called party gets, from Asterisk's PJSIP endpoints and the operator's own
+Dial(). Pure.
 """
 
 import re
@@ -49,8 +49,8 @@ TRANSCODERS: Final[Mapping[str, frozenset[str]]] = {
         "amrwb": "codec_amr",
     }.items()
 }
-"""Codec → the modules that can code it; one of them is enough. The sounds exist as G.711, GSM and linear PCM, so these
-need none.
+"""Codec → the modules that can encode it; one of them is enough. G.711, GSM and linear PCM need none, because the
+sounds exist in these formats.
 """
 
 
@@ -142,7 +142,7 @@ def presented_numbers(
 
 
 def _without_number(lines: Sequence[Line]) -> Iterator[str]:
-    """The places of an outgoing Dial() with `idtone-called` in an extension that has not set the number before."""
+    """The places where an extension runs an outgoing Dial() with `idtone-called`, but has not set the number before."""
     sets = False
     for line in lines:
         if line.path.name == HOOK_FILE:

@@ -1,11 +1,11 @@
-"""A search for places in the operator's configuration where the hook cannot work as promised. Pure.
+"""Finds the places in the operator's configuration where the hook cannot work as documented. Pure.
 
 Dial() reads GOSUB_RESULT after the Gosub() of its option U(), so `idtone-called` can refuse a call there. Queue() runs
-a Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Of several U(),
-Dial() runs only the last, also if a variable holds the first.
+a Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Dial() runs only
+the last of several U(), even if a variable holds the first.
 
-A sound for the caller is cut at a Local channel that leads to `idtone-forward`, unless the dialling side of that
-channel passes early media on.
+A Local channel that leads to `idtone-forward` cuts a sound for the caller, unless its dialling side passes early media
+on.
 """
 
 import re
@@ -38,7 +38,7 @@ _FIRST_GOSUB: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class UnsupportedUse:
-    """One place that ignores the result of `idtone-called`."""
+    """One place in the configuration where the hook cannot work."""
 
     line: Line
     what: str
@@ -48,7 +48,9 @@ class UnsupportedUse:
 
 
 def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[UnsupportedUse]:
-    """The places in extensions.conf, queues.conf and followme.conf, each with the files that it includes."""
+    """The places that ignore the result of `idtone-called`, in the lines of extensions.conf, queues.conf and
+    followme.conf with their included files.
+    """
     dialplan = _operators(dialplan)
     leading = {CALLED_CONTEXT, *_leading_contexts(dialplan, CALLED_CONTEXT)}
     holding = dict(_variables_with(dialplan, leading))
@@ -85,7 +87,7 @@ def judge(
     found: Collection[UnsupportedUse] | None, callers: Collection[UnsupportedUse], trouble: str, folder: Path
 ) -> Finding:
     """The finding on the hook's uses. `found` is None if the files could not be read; `trouble` says why. `callers` are
-    the places after which a caller should hear the sound.
+    the places that would cut a sound for the caller.
     """
     topic = "hook-use"
     if found is None:
@@ -163,7 +165,7 @@ def _leading_contexts(lines: Sequence[Line], hook: str) -> Iterator[str]:
 
 
 def _variables_with(lines: Sequence[Line], leading: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Variables that get a U() leading to `idtone-called`, each with that U()."""
+    """Variables whose value has a U() that leads to `idtone-called`, each with that U()."""
     for line in lines:
         for name, inner, gosubs in _groups(line.text):
             if name in _ASSIGN and gosubs and _context(gosubs[-1]) in leading:
@@ -172,7 +174,7 @@ def _variables_with(lines: Sequence[Line], leading: Collection[str]) -> Iterator
 
 
 def _ignored_behind(text: str, holding: Mapping[str, str], leading: Collection[str]) -> Iterator[str]:
-    """The same as `_ignored_in`, for the text with these variables replaced by their values."""
+    """The result of `_ignored_in` for the text, after these variables are replaced by their values."""
     for variable, value in holding.items():
         if f"${{{variable}}}" in text and list(_ignored_in(text.replace(f"${{{variable}}}", value), leading)):
             yield Message("another U() after {variable}", variable=f"${{{variable}}}")

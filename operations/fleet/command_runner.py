@@ -1,4 +1,4 @@
-"""Runs commands, on this machine or, with a prefix such as ssh, on others. I/O."""
+"""Runs commands on this machine, or on others with a prefix such as ssh. I/O."""
 
 import os
 import signal
@@ -18,10 +18,10 @@ class CommandResult:
 
 
 class CommandRunner(Protocol):
-    """The way in which the upgrade runs commands."""
+    """Interface through which the upgrade runs commands."""
 
     def run(self, command: Sequence[str], within_s: float) -> CommandResult:
-        """Run the words of a command, without a shell and without input, and wait for its end. It raises nothing."""
+        """Run a command without a shell and without input, and wait for its end. No failure raises an error."""
 
 
 class SubprocessRunner:

@@ -14,13 +14,13 @@ from idtone.core.translation import Message, joined
 from .node_states import Condition, Fleet, Node, NodeState, SharedSettings
 
 CLOCK_S: Final = 0.5
-"""A larger difference from PostgreSQL's clock changes the order of events of several nodes."""
+"""Difference from PostgreSQL's clock, in seconds, that changes the order of events of several nodes."""
 SPREADING: Final = timedelta(seconds=3)
-"""Time within which a new registry, after the first node has taken it, may not be everywhere."""
+"""Time that a new registry may take from the first node to all others."""
 RIVALS: Final = 3
-"""Number of another service's reports that is a fault. A hand-over between two instances can be the cause of fewer."""
+"""Number of reports by another service that is a fault. A hand-over between two instances can cause fewer."""
 ENOUGH_DAYS: Final = 30
-"""The same limit as in `idtone doctor`."""
+"""Days before the registry expires from which it is reported; `idtone doctor` has the same limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _Compared:
-    """The values with which each node is compared, looked up once."""
+    """The values with which each node is compared. They are determined once."""
 
     now: datetime
     ledgers: Counter[str]
@@ -108,9 +108,7 @@ def _rivals(state: NodeState, _: _Compared) -> str:
 
 
 def clock_ahead_s(state: NodeState) -> float:
-    """Seconds by which PostgreSQL's clock is ahead of the node's: 0 if that is possible, otherwise the least possible
-    difference.
-    """
+    """Least possible seconds by which PostgreSQL's clock is ahead of the node's; 0 if the clocks may be equal."""
     clock = state.clock
     if clock is None or clock.least_seconds <= 0 <= clock.most_seconds:
         return 0.0

@@ -1,4 +1,5 @@
-"""Kamailio's dispatcher: taking a destination out and putting it back, and the output of `dispatcher.list`. Pure.
+"""Kamailio's dispatcher: the procedures that take a destination out and put it back, and the output of
+`dispatcher.list`. Pure.
 
 A destination is taken out as disabled (`dx`). Inactive would not be enough: Kamailio probes inactive destinations with
 OPTIONS (ds_probing_mode 1) and activates them when they answer, but it does not probe disabled ones.
@@ -17,7 +18,7 @@ _FIELD: Final = re.compile(r"\b(ID|URI|FLAGS)\b\"?\s*:\s*\"?([^\s\",}]+)")
 
 
 def take_out_procedure(group: int, address: str) -> Sequence[str]:
-    """The remote procedure that takes a destination out: then it gets no new calls."""
+    """The remote procedure that takes a destination out, so that it gets no new calls."""
     return ("dispatcher.set_state", _OUT, str(group), address)
 
 
@@ -51,5 +52,5 @@ def is_in(flags: str) -> bool:
 
 
 def has_other_active(found: Mapping[str, str], address: str) -> bool:
-    """True if another destination gets calls while this one is out."""
+    """True if a destination other than `address` gets calls."""
     return any(is_in(flags) for other, flags in found.items() if other != address)

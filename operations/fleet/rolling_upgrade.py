@@ -1,4 +1,4 @@
-"""Upgrade of a fleet's nodes one after the other, up to the first fault. I/O through `CommandRunner`."""
+"""Upgrades the nodes of a fleet one after the other, up to the first fault. I/O through `CommandRunner`."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,12 +32,12 @@ RELOAD_S: Final = 160.0
 """Limit of the reload: longer than systemd waits for the next instance (`TimeoutStartSec` of the unit)."""
 LOOK_EVERY_S: Final = 1.0
 QUIET_S: Final = 3.0
-"""A node without a new call for this long gets no more calls."""
+"""Seconds without a new call after which a node counts as out of the dispatchers."""
 HAND_OVER_S: Final = 60.0
 CHECK_S: Final = 30.0
-"""Seconds after the start of the new instance in which a finding may be worse than before."""
+"""Seconds after the start of the new instance during which its findings may be worse than before."""
 _LINES: Final = 10
-"""Number of a failed command's last lines that are shown."""
+"""Number of last lines that are shown of a failed command's output."""
 
 
 class NodeFaultError(IdtoneError):
@@ -63,7 +63,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The clock of an upgrade, for waiting."""
+    """A clock, and a sleep, for the waiting of an upgrade."""
 
     monotonic_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -102,7 +102,7 @@ class _NodeUpgrade:
     _installed: str = ""
 
     def run(self) -> None:
-        """Upgrade the node. Raises NodeFaultError, which the journal has then."""
+        """Upgrade the node. Raises NodeFaultError after it has recorded the fault in the journal."""
         try:
             before = self.upgrade.journal.before(self.node.node) or self._look()
             self._look_at_dispatchers()
@@ -165,7 +165,7 @@ class _NodeUpgrade:
     # -- the steps --------------------------------------------------------------------------------------------------
 
     def _look_at_dispatchers(self) -> None:
-        """Checks that the node can be taken out, before anything is changed. Raises NodeFaultError."""
+        """Check that the node can be taken out, before anything is changed. Raises NodeFaultError."""
         for dispatcher, address in self._destinations():
             found = self._states(dispatcher)
             if address not in found:
@@ -209,7 +209,9 @@ class _NodeUpgrade:
         return kamailio_dispatcher.destination_flags(ran.output, dispatcher.group)
 
     def _call(self, dispatcher: DispatcherEntry, procedure: Sequence[str]) -> CommandResult:
-        """Call a remote procedure. A refusal shows only in the states: kamcmd exits with 0 in that case too."""
+        """Call a remote procedure. Only the dispatcher's states show a refusal, because kamcmd exits with 0 after one
+        too.
+        """
         ran = self.upgrade.runner.run(with_prefix(dispatcher.run, procedure), COMMAND_S)
         if ran.status != 0:
             raise _failed(Message("the dispatcher {name} does not answer", name=dispatcher.name), ran)

@@ -1,5 +1,5 @@
-"""The journal of rolling upgrades: the finished steps of each node, so that a second run continues where the first
-stopped.
+"""The journal of rolling upgrades. It has the finished steps of each node, so that the next run continues where the
+last one stopped.
 
     {"at": …, "run": "begin", "nodes": […]}
     {"at": …, "node": "pbx-1", "step": "look", "before": {…}}
@@ -28,7 +28,7 @@ Entry = dict[str, Any]
 
 
 class UpgradeJournal:
-    """The last run in the file. Get it from `opened`."""
+    """The last run in the file. Get it from `open_journal`."""
 
     def __init__(self, file: BinaryIO, entries: Sequence[Entry], now: Callable[[], datetime]) -> None:
         self._file, self._now = file, now
@@ -41,12 +41,12 @@ class UpgradeJournal:
 
     @property
     def nodes(self) -> set[str]:
-        """The names of all nodes that the entries of this run list."""
+        """The names of all nodes that this run should upgrade."""
         return {name for entry in self.entries for name in entry.get("nodes", ())}
 
     @property
     def done(self) -> set[str]:
-        """The nodes that are upgraded and back in the dispatchers."""
+        """The names of the nodes that are upgraded and back in the dispatchers."""
         return {entry["node"] for entry in self.entries if entry.get("step") == Step.PUT_BACK and "fault" not in entry}
 
     @property
@@ -85,8 +85,8 @@ class UpgradeJournal:
 
 @contextmanager
 def open_journal(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
-    """Context with the journal in this file, which is created if it is missing, for one run at a time. Raises
-    UsageError.
+    """Context with the journal in this file, which it creates if it is missing. Raises UsageError while another run has
+    it.
     """
     try:
         file = path.open("a+b")

@@ -11,7 +11,7 @@ from .upgrade_rules import Step
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step for a node, and the commands that it may run."""
+    """One step for a node, with the commands that the step may run."""
 
     node: str
     step: Step
@@ -56,7 +56,7 @@ def plan_steps(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
 
 
 def put_back_commands(inventory: Inventory, node: NodeEntry) -> list[tuple[str, ...]]:
-    """The commands by which a person puts a node back."""
+    """The commands with which a person can put a node back into the dispatchers."""
     return [
         with_prefix(dispatcher.run, kamailio_dispatcher.put_back_procedure(dispatcher.group, node.address or ""))
         for dispatcher in inventory.dispatchers

@@ -47,7 +47,7 @@ HOOK_FILE, HOOK_LOADED = "hook-file", "hook-loaded"
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """The part of `idtone status --json` that an upgrade needs."""
+    """The values of `idtone status --json` that an upgrade needs."""
 
     running: bool
     version: str = ""
@@ -61,7 +61,7 @@ class NodeStatus:
     settings: int | None = None
     """The version of the fleet's settings."""
     troubles: tuple[str, ...] = ()
-    """The parts in trouble, among fallback, ledger and replication."""
+    """The parts in trouble: fallback, ledger, replication."""
 
     @classmethod
     def read(cls, text: str) -> Self | None:
@@ -111,7 +111,7 @@ def read_findings(text: str) -> dict[str, DoctorFinding] | None:
 
 @dataclass(frozen=True, slots=True)
 class StateBefore:
-    """A node before its upgrade, in the form of the journal."""
+    """The state of a node before its upgrade, as the journal stores it."""
 
     version: str
     registry: int
@@ -151,7 +151,7 @@ def reasons_not_to_upgrade(status: NodeStatus) -> Iterator[str]:
 
 
 def is_handed_over(before_pid: int, status: NodeStatus, installed: str) -> bool:
-    """True if the service now is another instance, of the installed version."""
+    """True if another instance serves now, and has the installed version."""
     return status.running and status.pid != before_pid and status.version == installed and status.ari
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FleetReading:
-    """One look at the fleet. `fleet` is None while PostgreSQL cannot be read; `trouble` says why."""
+    """One reading of the fleet's state. `fleet` is None while PostgreSQL cannot be read; `trouble` says why."""
 
     fleet: Fleet | None
     trouble: str = ""
@@ -59,7 +59,7 @@ def read_fleet(reader: NodeReportsReader, is_patient: bool) -> FleetReading:
 
 
 def as_object(seen: FleetReading) -> dict[str, Any]:
-    """The status for programs; a node's `state` is as reported."""
+    """The status as JSON. Each node's `state` is as the node has reported it."""
     fleet = seen.fleet
     if fleet is None:
         return {"trouble": seen.trouble}

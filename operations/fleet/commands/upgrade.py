@@ -189,7 +189,7 @@ def _show_earlier(kept: UpgradeJournal, path: Path, afresh: bool) -> None:
 
 
 class _Shown:
-    """The progress on a terminal: a line for each finished step, and the present one below."""
+    """Shows the progress on a terminal: a line for each finished step, and the present step below."""
 
     def __init__(self, out: Console) -> None:
         self._out = out
