@@ -1,4 +1,4 @@
-"""Makes changes on the PBX, stores copies of the old content, and puts it back if a change fails. I/O.
+"""Makes changes on the PBX, keeps copies of the old content, and restores it if a change fails. I/O.
 
 The copies of one run are in one folder, not beside their files: an `#include` with a pattern must not find them.
 `record.json` there has what a copy cannot hold: new files, owners and modes.
@@ -29,10 +29,10 @@ from .asterisk_console import AsteriskConsole
 from .planned_changes import AsteriskChange, Change, FileChange, FolderChange, ProgramChange, RightsChange
 
 PROGRAM_S: Final = 90.0
-"""Limit of a program: systemd gives the service a minute to start."""
+"""Seconds within which a program must end. systemd gives the service a minute to start."""
 USUAL_COPIES: Final = Path("/var/backups/idtone")
-"""Folder of the copies. It belongs to root: in the service's own folder the service could exchange a copy before root
-puts it back.
+"""Usual folder of the copies. It belongs to root: in a folder of its own, the service could exchange a copy before root
+restores it.
 """
 RECORD: Final = "record.json"
 Entry = dict[str, Any]
@@ -107,7 +107,7 @@ class Changer:
         return re.search(change.wanted, self._console.run(change.proof)) is not None
 
     def _keep(self, change: FileChange | FolderChange | RightsChange, before: PriorState) -> None:
-        """Copy a file that will be changed, and record the data that the copy cannot hold. Raises ChangeError."""
+        """Copy a file before its change, and record what the copy cannot hold. Raises ChangeError."""
         entry: Entry = {"path": str(change.path), "rights": before.rights}
         if isinstance(change, FileChange):
             entry["after"] = digest(change.after)
@@ -135,7 +135,7 @@ class Changer:
             ) from error
 
     def _forget(self, known: int) -> None:
-        """Remove the copies and entries of a group that was put back."""
+        """Remove the copies and entries after the first `known` entries: their group was reverted."""
         for entry in self._entries[known:]:
             if "copy" in entry:
                 (self.folder / entry["copy"]).unlink(missing_ok=True)
@@ -200,7 +200,7 @@ def run_program(command: Sequence[str]) -> None:
 
 
 def inserted_text(before: bytes, after: bytes) -> bytes:
-    """The text that was inserted at one place; empty if there are other changes too."""
+    """The bytes that were inserted at one place; empty if the content differs in any other way."""
     start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(before))
     end = len(before) - start
     return after[start : len(after) - end] if after.endswith(before[start:]) else b""
@@ -221,9 +221,9 @@ def _with_left(reason: str, left: Sequence[str]) -> str:
 
 
 def obstacle(change: Change) -> str:
-    """The reason why this change needs a person's check first; empty if it does not. Raises OSError.
+    """The reason why a person has to check this change first; empty without one. Raises OSError.
 
-    A link could lead root to another file. A new file would lose an access control list.
+    A link could lead root to another file. A file that is replaced would lose its access control list.
     """
     if isinstance(change, AsteriskChange | ProgramChange):
         return ""
@@ -313,7 +313,7 @@ def restore(path: Path, before: PriorState) -> None:
 
 
 def _user(name: str | None) -> int:
-    """The user's id; -1 for None. Raises LookupError with the user."""
+    """The user's id; -1 for None. Raises LookupError that names the user."""
     if name is None or name.isdecimal():
         return int(name or -1)
     try:
@@ -323,7 +323,7 @@ def _user(name: str | None) -> int:
 
 
 def _group(name: str | None) -> int:
-    """The group's id; -1 for None. Raises LookupError with the group."""
+    """The group's id; -1 for None. Raises LookupError that names the group."""
     if name is None or name.isdecimal():
         return int(name or -1)
     try:

@@ -1,4 +1,6 @@
-"""`idtone registry decide`: the decision for a call by a registry, or the repeated decisions of an evidence pack."""
+"""`idtone registry decide`: shows the decision for a call by a registry, or repeats the decisions in an
+evidence pack.
+"""
 
 from __future__ import annotations
 

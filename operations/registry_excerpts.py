@@ -52,10 +52,10 @@ NOT_BY_REGISTRY: Final = frozenset(
 def registry_excerpts(
     told: Iterable[PackRecord], used: UsedRegistries, policy: Policy
 ) -> tuple[dict[str, bytes], str | None, list[TrustError]]:
-    """The excerpts of the registries by which these calls were decided, for their numbers, by digest; the digest of the
-    last one, which tells whose log it is, if it is signed; and the errors of missing ones.
+    """Excerpts, by digest, of the registries that decided these calls; the digest of the last signed one, which shows
+    whose log it is; and the errors of missing registries. An excerpt has the entries for the calls' numbers.
 
-    `policy` is the member's present one. For calls whose numbers stay sealed only the metadata are included.
+    `policy` is the member's present one. An excerpt for calls with sealed numbers has only the metadata.
     """
     found: dict[str, bytes] = {}
     missing: list[TrustError] = []
@@ -128,7 +128,7 @@ def _proven(entries: NumberEntries, numbers: Iterable[int]) -> list[dict[str, An
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
-    """The policy as JSON, without the called numbers that hear nothing: these decide only about skipping a sound."""
+    """The policy as JSON, without the called numbers that get no sound: they only let a sound be skipped."""
     check = policy.chain_check
     return {
         "member": policy.member,
@@ -169,8 +169,9 @@ def _policy(shown: Mapping[str, Any]) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedDecision:
-    """A repeated decision. `decision` is None if it could not be repeated; `why` says why, or why it may differ from
-    the recorded one. `signed`: the association has signed the excerpt. `root_is_known`: its root is the given one.
+    """A repeated decision. `decision` is None if it could not be repeated. `why` gives the reason for that, or for a
+    difference from the recorded one. `signed`: the association has signed the excerpt. `root_is_known`: the signature
+    is by the given root.
     """
 
     record: Record
@@ -190,14 +191,15 @@ class RepeatedDecision:
 
     @property
     def is_good(self) -> bool:
-        """False if the decision differs from the recorded one, or could have been repeated and was not."""
+        """True if the decision is the recorded one. Also true with a `why`, if the recorded reason does not depend on
+        the registry alone.
+        """
         return self.is_same or (bool(self.why) and self.record.reason in NOT_BY_REGISTRY)
 
 
 def repeat_decision(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] | None) -> RepeatedDecision:
-    """The repeated decision on a call of a pack, by its registry's entries for the call's numbers. `root` is the
-    association's, from another source than the pack; None if there is none. Raises TrustError if the pack contradicts
-    itself.
+    """The repeated decision on a call of a pack, by the excerpt of its registry. `root` is the association's root from
+    a source other than the pack, or None. Raises TrustError if the pack contradicts itself.
     """
     record = told.record
     if record.reason in NOT_BY_REGISTRY or record.registry_sha256 is None:

@@ -1,4 +1,4 @@
-"""`idtone registry decide --pack`: the decisions on the calls of a pack, repeated with the registries in it."""
+"""`idtone registry decide --pack`: repeats the decisions on the calls of a pack with the registries in the pack."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,9 @@ from .registry_excerpts import RepeatedDecision, repeat_decision
 
 
 def repeat_decisions(pack: Path, root: Path | None, log_key: str | None, as_json: bool) -> None:
-    """Decide the calls of a pack again, and print whether the decisions are the recorded ones.
+    """Decide the calls of a pack again, and print for each call if the decision is the recorded one.
 
-    Exit 1: one that the registry made differs, or cannot be repeated.
+    Exit 1: a decision by the registry differs, or cannot be repeated.
     """
     files = read_zip(pack)
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key else None
@@ -64,7 +64,7 @@ def _again(one: RepeatedDecision) -> dict[str, Any]:
 
 
 def _decided(made: Any) -> dict[str, Any]:
-    """The facts that are compared, of a record or of a decision."""
+    """The facts of a record or of a decision that are compared."""
     names = ("outcome", "reason", "member", "wholesale_chain", "licence")
     return {name: getattr(made, name) for name in names}
 

@@ -91,7 +91,7 @@ def suspend(
 
 
 def outcome_message(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
-    """The message about a suspension: it waits for approval or is in force. At most five `spans` are named, masked."""
+    """A message that the suspension waits for approval or is in force. It names at most five of the `spans`, masked."""
     which = ", ".join(map(masked, spans[:5])) + (", …" if len(spans) > 5 else "")
     if one.in_force is None:
         return Message(
@@ -164,7 +164,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
 
 
 def spans_of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
-    """The numbers of a customer in the present table of lines. Raises UsageError."""
+    """The spans of a customer's numbers in the present table of lines. Raises UsageError."""
     if settings.lines.source is None:
         raise UsageError(
             "the numbers of a customer come from the table of lines; set lines.source, or give the numbers"

@@ -1,5 +1,5 @@
-"""This node's own suspensions: `idtone suspensions`, and the commands of `idtone-evidence` for the duties and papers of
-suspensions.
+"""This node's own suspensions: `idtone suspensions`, and the commands of `idtone-evidence` for their duties
+and papers.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ _ANEW: Final = Message("if another user may have written there, remove the copy;
 
 
 def _can_reach(path: Path, folders: Mapping[Path, int]) -> int:
-    """The write bits (of group and others) with which these users can reach a file through its folders."""
+    """The write bits of group and others, without those of users who cannot reach the file through its folders."""
     reaching = _OTHERS_WRITE
     for folder in path.parents:
         reaching &= folders.get(folder, 0o777) << 1

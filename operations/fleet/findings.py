@@ -20,7 +20,7 @@ SPREADING: Final = timedelta(seconds=3)
 RIVALS: Final = 3
 """Number of reports by another service that is a fault. A hand-over between two instances can cause fewer."""
 ENOUGH_DAYS: Final = 30
-"""Days before the registry expires from which it is reported; `idtone doctor` has the same limit."""
+"""Days of evidence for which a node's disk should have room; `idtone doctor` has the same limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,8 +85,8 @@ class UpgradeJournal:
 
 @contextmanager
 def open_journal(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
-    """Context with the journal in this file, which it creates if it is missing. Raises UsageError while another run has
-    it.
+    """Context with the journal in this file, which it creates if it is missing. Raises UsageError if it cannot be used,
+    or while another run has it.
     """
     try:
         file = path.open("a+b")

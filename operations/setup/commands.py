@@ -44,7 +44,7 @@ _CONNECTS_WITHIN_S: Final = 15.0
 _QUESTION: Final = Message("Make these changes?")
 _MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
 _NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "call")
-"""Options that do not go with --undo, by the names of their parameters."""
+"""Names of the parameters whose options cannot be used with --undo."""
 
 
 def setup(
@@ -144,7 +144,9 @@ def setup(
 
 
 def _number() -> str:
-    """The forwarding number of the call. Raises UsageError: Asterisk would read other texts as further arguments."""
+    """The forwarding number of the call, from the terminal or standard input. Raises UsageError for any other text,
+    because Asterisk could read it as further arguments.
+    """
     is_asked = sys.stdin.isatty()
     text = typer.prompt(translated("forwarding number"), err=True) if is_asked else sys.stdin.readline()
     number = parse(text.strip())
@@ -199,9 +201,7 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
 
 
 def _refuse_used_hook(folder: Path) -> None:
-    """Check that the dialplan does not call the hook. Raises UsageError if it does: without the hook, these calls would
-    fail.
-    """
+    """Check that the dialplan does not call the hook: without the hook, its calls would fail. Raises UsageError."""
     if calls := hook_calls(folder, AsteriskConsole(folder)):
         shown = [*calls[:_MOST_SHOWN], *(["…"] if len(calls) > _MOST_SHOWN else [])]
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The parts that a PBX lacks for idtone, as groups of changes. I/O, read only."""
+"""The changes that make a PBX ready for idtone, in groups. I/O, read only."""
 
 import json
 import os
@@ -48,24 +48,24 @@ UNIT_FILE: Final = Path("/etc/systemd/system/idtone.service")
 PACKAGED_UNIT_FILE: Final = Path("/usr/lib/systemd/system/idtone.service")
 REGISTRY_UNIT: Final = "idtone-registry.service"
 TIMER: Final = "idtone-registry.timer"
-"""The units beside the service's: they bring new suspensions to Asterisk while the service is down."""
+"""Timer whose unit brings new suspensions to Asterisk while the service is down."""
 CANARY_UNIT: Final = "idtone-canary.service"
 CANARY_TIMER: Final = "idtone-canary.timer"
-"""The units that place canary calls. The operator starts the timer, if the settings name a canary."""
+"""Timer whose unit places canary calls. The operator starts it, if the settings name a canary."""
 RETENTION: Final = "P184D"
-"""Retention of numbers in new settings: six months of any length. The ministry's guideline wants call history kept as
-long as needed, usually six months and at most about a year, and the police ask for three to six months. A case that
-needs longer gets a hold (`idtone-evidence hold place`).
+"""Retention of numbers in new settings: the longest six months. The ministry's guideline allows call history as long as
+it is needed, usually six months and at most about a year. The police ask for three to six months. A case that needs
+longer gets a hold (`idtone-evidence hold place`).
 """
 BACKUP_UNIT: Final = "idtone-backup.service"
 BACKUP_TIMER: Final = "idtone-backup.timer"
-"""The units that make backups. The operator starts the timer, if the settings name recipients."""
+"""Timer whose unit makes backups. The operator starts it, if the settings name recipients."""
 DOCTOR_UNIT: Final = "idtone-doctor.service"
 DOCTOR_TIMER: Final = "idtone-doctor.timer"
 TROUBLE_UNIT: Final = "idtone-trouble.service"
 TROUBLE_TIMER: Final = "idtone-trouble.timer"
 FAILED_UNIT: Final = "idtone-failed@.service"
-"""The unit of the daily check, and of the mails if it or the service fails, or trouble begins. The service's unit
+"""Units of the daily check, of the check for trouble, and of the mails about failures and trouble. The service's unit
 starts both timers.
 """
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
@@ -76,7 +76,7 @@ _BYTES: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
-    """The operator's choices. `registry`, `trust` and `member` are for new settings; None keeps their defaults."""
+    """The operator's choices. `registry`, `trust` and `member` are only for new settings; None takes the default."""
 
     config: Path
     folder: Path
@@ -88,7 +88,7 @@ class SetupOptions:
 
 @dataclass
 class Plan:
-    """The present state, the changes, and the rest for the operator: topic → reason."""
+    """The state of the PBX, the changes, and the topics that are left to the operator, with the reasons."""
 
     distribution: str
     version: str
@@ -97,7 +97,7 @@ class Plan:
     left: dict[str, str] = field(default_factory=dict)
 
     def add(self, topic: str, title: str, look: Callable[[], list[Change]]) -> None:
-        """Add the changes of one topic, if there are any and no obstacle."""
+        """Add the changes of one topic. If an obstacle prevents them, leave the topic to the operator."""
         try:
             changes = look()
             if why := next(filter(None, map(obstacle, changes)), ""):
@@ -112,8 +112,8 @@ class Plan:
 
 
 def plan(wishes: SetupOptions) -> Plan:
-    """The plan. Raises UsageError if Asterisk does not run here or is too old, or if the user does not exist;
-    DocumentError for faulty settings.
+    """The plan for these options. Raises DocumentError for faulty settings. Raises UsageError if Asterisk does not run
+    here or is too old, or if the user does not exist.
     """
     folder, console = wishes.folder, AsteriskConsole(wishes.folder)
     try:
@@ -230,8 +230,8 @@ _HEAD: Final = """\
 
 
 def is_new(config: Path) -> bool:
-    """True if there are no settings yet, or only the package's unfilled ones. After a removal, idtone.d may still hold
-    files with other settings than setup's.
+    """True if there are no settings yet, or only the package's, not filled in. After a removal, idtone.d may still have
+    files that setup did not write.
     """
     filled = any(
         re.search(r"^(registry|association)\s*:", _text(each), re.MULTILINE) for each in settings_files(config)[1:]
@@ -255,8 +255,8 @@ def _ari_url(http: dict[str, str]) -> str:
 
 
 def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
-    """The ARI user's password: that of ari.conf, otherwise that of idtone, or a new one; and the reason if it cannot be
-    used.
+    """The ARI user's password, from ari.conf, else from idtone's settings, else a new one; and the reason why it cannot
+    be used, usually empty.
     """
     ari = settings.ari
     user = options(folder, "ari.conf", ari.user)
@@ -274,7 +274,7 @@ def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
 
 
 def _own_files(wishes: SetupOptions, new: str | None, settings: Settings, secret: str) -> list[Change]:
-    """The changes for settings and password, and their folders."""
+    """The changes for the files of settings and password, and for their folders."""
     changes: list[Change] = []
     config = wishes.config.absolute()
     own = own_file(config)
@@ -354,7 +354,9 @@ def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
 
 
 def _service(found: Plan, wishes: SetupOptions, settings: Settings, group: str) -> list[Change]:
-    """The changes for the units; and their start, if the settings can be used: the service's unit starts the timer."""
+    """The changes for the units. They are also started if the settings can be used; the service's unit starts the
+    timer.
+    """
     beside = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
     program = shutil.which("idtone") or shutil.which("idtone", path=beside)
     if program is None:
