@@ -1,6 +1,8 @@
-"""setup and doctor on a real Asterisk that is too old: `make test-asterisk SUITE=bullseye` (16.28), or another build.
+"""Test of setup and doctor on a real Asterisk that is too old: `make test-asterisk SUITE=bullseye` (16.28), or another
+build.
 
-Not a part of `make test`: tests/operations/setup/test_old_asterisk.py tests the same with a script.
+`make test` leaves it out: tests/operations/setup/test_old_asterisk.py tests the same with a script in place of
+Asterisk.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""`idtone restore` asks a real witness and a real replica what was signed last."""
+"""`idtone restore` asks a real witness and a real replica for the last signed head."""
 
 import asyncio
 import shutil
@@ -71,7 +71,7 @@ async def cosign(node: BackedUpNode) -> None:
 
 
 def sign(node: BackedUpNode, *newest: str, after: int = 0) -> None:
-    """Sign one more call for each of them, which is the last one that it knows."""
+    """Sign one more call for each source of heads: the call is the last one that the source knows."""
     number = count(after + 1)
     for name in newest:
         node.sign(f"c-{next(number)}")
@@ -84,14 +84,16 @@ def sign(node: BackedUpNode, *newest: str, after: int = 0) -> None:
 
 
 def restored(node: BackedUpNode, *options: object) -> tuple[BackedUpNode, dict[str, Any]]:
-    """Node restored on another machine, with the command's report: of the old one, nothing is left but the archives."""
+    """The node, restored on another machine, and the command's report. Only the archives of the old machine
+    are left.
+    """
     away = node.folder.rename(node.folder.with_name("away"))
     words = ["restore", away / "backups", "-i", away / "secret", "--into", node.folder, *options]
     return BackedUpNode(node.folder), terminal.told(*words)
 
 
 def continued(node: BackedUpNode) -> tuple[str, int]:
-    """Tree and head that the first leaf of the present ledger names."""
+    """Name and size of the old tree, as the first leaf of the present ledger gives them."""
     node.sign("c-new")
     assert node.faults() == []
     with LedgerReader.open(node.settings.ledger.own()) as reader:
@@ -130,7 +132,7 @@ def test_a_ledger_that_was_copied_by_other_means_asks_too(known: BackedUpNode) -
 
 @pytest.fixture
 def mute() -> Iterator[int]:
-    """Port of a listener that takes connections and says nothing."""
+    """Port of a listener that accepts connections but does not answer."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening.getsockname()[1]
 
@@ -147,7 +149,7 @@ def mute() -> Iterator[int]:
 def test_who_does_not_answer_is_named_and_nothing_is_lost(
     known: BackedUpNode, tmp_path: Path, mute: int, away: str, trouble: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other one is asked all the same, and what the archives have is restored."""
+    """The other source is asked too, and the content of the archives is restored."""
     if away == "witness mute":
         monkeypatch.setattr(known_heads, "ANSWER_WITHIN_S", 0.5)
     ledger, lost, other = known.settings.ledger, NAME, REPLICA

@@ -1,4 +1,4 @@
-"""A fake fleet. It answers like kamcmd, idtone and systemctl, and fails on demand.
+"""A fake fleet. It answers commands like kamcmd, idtone and systemctl do, and fails on demand.
 
 `tests/calls/test_fleet_upgrade.py` runs the same commands on a real Kamailio, Asterisk and service.
 """
@@ -84,13 +84,15 @@ class FakeNode:
 
 
 class FakeFleet:
-    """Two dispatchers before the nodes, as a `CommandRunner` and a clock. `ran` has all commands, with prefixes."""
+    """Nodes behind two dispatchers. The class is both a `CommandRunner` and a clock. `ran` has all commands, with
+    prefixes.
+    """
 
     def __init__(self, *nodes: FakeNode) -> None:
         self.nodes = {node.name: node for node in nodes}
         self.flags = {name: {address(node.name): "AP" for node in nodes} for name in ("sip-1", "sip-2")}
         self.deaf: set[str] = set()
-        """Dispatchers that refuse to change a state; kamcmd exits with 0 in that case too."""
+        """Dispatchers that refuse to change a state. kamcmd exits with 0 even then."""
         self.ran: list[tuple[str, ...]] = []
         self.now_s = 0.0
         self.each_second: Callable[[], None] = lambda: None

@@ -1,4 +1,4 @@
-"""The result of a canary call, for each way in which it can end."""
+"""The result of a canary call, for each of its possible ends."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

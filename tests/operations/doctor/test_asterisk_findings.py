@@ -1,4 +1,4 @@
-"""Findings that are made from observations of Asterisk."""
+"""Findings from observations of Asterisk."""
 
 from dataclasses import replace
 from ipaddress import ip_address

@@ -1,4 +1,4 @@
-"""Finding on the value of this node's backups."""
+"""Finding on this node's backups."""
 
 from datetime import UTC, datetime, timedelta
 

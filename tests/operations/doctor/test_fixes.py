@@ -1,4 +1,4 @@
-"""`idtone doctor --fix` on a real PBX: faults are made, --fix corrects them, and the doctor looks again."""
+"""`idtone doctor --fix` on a real PBX: each test makes faults, --fix corrects them, and the doctor checks again."""
 
 import json
 import os
@@ -159,7 +159,7 @@ def test_a_copy_of_the_configuration_is_not_changed(pbx, tmp_path):
 
 
 def test_an_asterisk_that_does_not_reload_leaves_everything_as_it_was(pbx, program):
-    """The real Asterisk does not fail to reload on demand: the program in PATH does."""
+    """The program in PATH fails to reload, because the real Asterisk does not do so on demand."""
     real = program.read_text()
     program.write_text(real.replace("exec ", 'case "$*" in *"dialplan reload") echo Failed.; exit 1;; esac\nexec '))
     path = pbx.asterisk.etc / "idtone.conf"
@@ -183,7 +183,7 @@ def planned(service: Service, *findings: Finding) -> tuple[list[Group], dict[str
 
 
 def test_a_folder_with_other_files_keeps_its_rights(pbx):
-    """The settings may name a folder that others use too."""
+    """The settings may name a folder that other programs use too."""
     sounds = pbx.asterisk.sounds
     change = RightsChange(sounds, 0o2751)
     finding = findings.bad("sounds-writable", "closed", str(change), change)
@@ -200,7 +200,7 @@ def test_a_folder_with_other_files_keeps_its_rights(pbx):
 
 
 def test_a_password_file_of_another_user_keeps_its_rights(pbx):
-    """The service may read it by its group."""
+    """The service may be able to read the file through its group."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file to another user")
     password = pbx.asterisk.scratch / "ari.password"

@@ -1,4 +1,4 @@
-"""Findings that are made from observations of the ledger."""
+"""Findings from observations of the ledger."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -28,11 +28,11 @@ HOOK = exported(dialplan.Canary(Path("/sounds/canary"), 3))
 
 
 NAMED_BY_IF = {"CHANNEL", "CONNECTEDLINE", "PJSIP_HEADER", "REDIRECTING"}
-"""Functions that are read only if the name is the result of IF()."""
+"""Functions that follow a `?` or `:` in the hook, as results of IF(). They are not applications."""
 
 
 def used() -> tuple[set[str], set[str]]:
-    """Every application and function of the hook, found in another way than in the product."""
+    """The applications and functions of the hook, found by a search that differs from the product's."""
     applications, functions = set(), set()
     for line in HOOK.splitlines():
         found = re.match(r"(?:exten = [^,]+,1| same = n(?:\([^)]*\))?),(.*)", line)

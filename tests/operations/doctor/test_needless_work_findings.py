@@ -1,4 +1,4 @@
-"""The doctor's findings on work that Asterisk does for each call without need."""
+"""The doctor's findings on unnecessary work of Asterisk for each call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of the AGI listener, which leaves no trace, with the service's own server and both kinds of address."""
+"""The check of the AGI listener, with the service's own server and both kinds of address. It leaves no trace."""
 
 import asyncio
 import logging

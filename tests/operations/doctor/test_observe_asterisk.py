@@ -1,4 +1,4 @@
-"""Observing Asterisk, with a web server that gives answers which a real Asterisk does not give on demand."""
+"""Observations of a web server in place of Asterisk: a real Asterisk does not give these answers on demand."""
 
 import json
 import threading

@@ -1,6 +1,6 @@
-"""`idtone doctor` on a real PBX: first correct, then with one real fault after the other.
+"""`idtone doctor` on a real PBX: first without a fault, then with one real fault after the other.
 
-Each test names the findings that differ from those of the correct PBX; no others may.
+Each test names the findings that differ from those of the correct PBX. No other finding may differ.
 """
 
 import json
@@ -68,7 +68,7 @@ def recovered(service: Service, intact: Findings, within_s: float = 60) -> None:
 
 @contextmanager
 def reloaded(service: Service, command: str) -> Iterator[None]:
-    """Context at whose end Asterisk is reloaded, when its files are as before."""
+    """Context for a change of Asterisk's files. It reloads Asterisk at its end, after the files are restored."""
     try:
         yield
     finally:
@@ -170,7 +170,7 @@ def test_each_faulty_file_has_its_finding(pbx, intact, faults):
     ],
 )
 def test_the_suspended_numbers_while_the_service_cannot_write_them(pbx, intact, change, text):
-    """A service that runs writes the file again within a second."""
+    """A running service would write the file again within a second."""
     pbx.process.send_signal(signal.SIGSTOP)
     try:
         with edited_file(pbx.asterisk.sounds / "fallback.conf", change):
@@ -327,7 +327,7 @@ def test_the_cdr_engine_is_disabled_and_the_remedy_enables_it(pbx, intact):
 
 @pytest.mark.nightly
 def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, pbx, intact):
-    """It has none of the hook's modules, but has ARI; the remedy loads them in an order that works."""
+    """This Asterisk has ARI but none of the hook's modules. The remedy loads them in an order that works."""
     asked = loading_order(("res_ari_asterisk", *DIALPLAN_VIEW))
     unwanted = {*loading_order(needed_modules(pbx.asterisk.etc.joinpath("idtone.conf").read_text())), CDR} - {*asked}
     files = modules_conf(*(name for name in MODULES if name not in unwanted), *asked) | {
@@ -368,7 +368,7 @@ def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, p
 
 
 def test_the_version_and_the_limit_are_seen_without_ari(pbx, intact, tmp_path, monkeypatch):
-    """ARI does not answer. Then Asterisk does not run either, and the program says its version."""
+    """First ARI does not answer. Then Asterisk does not run either, and its program gives the version."""
     monkeypatch.setenv("PATH", pbx.asterisk.in_path(tmp_path))
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_URL="http://localhost:1/ari")
     seen = {"asterisk-version", "open-files"}
@@ -416,7 +416,7 @@ def test_an_older_hook_is_loaded_and_the_remedy_corrects_it(pbx, intact):
 
 
 def test_a_hook_that_a_reload_removed(pbx, intact):
-    """Its variables survive the reload."""
+    """The variables of the hook survive the reload."""
     path, without = pbx.asterisk.etc / "extensions.conf", instead("#include idtone.conf", "")
     with reloaded(pbx, "dialplan reload"), edited_file(path, without):
         pbx.asterisk.command("dialplan reload")
@@ -470,7 +470,7 @@ def test_a_file_that_is_not_a_ledger(pbx, intact, tmp_path):
 
 
 def test_a_ledger_that_was_restored_from_an_older_copy(pbx, intact):
-    """The last signed tree is not a prefix of this one."""
+    """The last signed tree is larger than the tree in this ledger."""
     key = Signer("lab/idtone", (pbx.ledger.with_name("ledger.key.sign")).read_bytes())
     text = Checkpoint("lab/idtone", 10**6, bytes(32)).text
     seen = pbx.ledger.with_name("ledger.key.other")
@@ -482,7 +482,7 @@ def test_a_ledger_that_was_restored_from_an_older_copy(pbx, intact):
 
 @pytest.mark.breadth
 def test_a_full_disk(pbx, intact, tmp_path):
-    """A small file system that other processes do not see."""
+    """The disk is a small file system that other processes do not see."""
     private = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-rm")
     mount = ("sh", "-c", f'mount -t tmpfs -o size=2m none {tmp_path} && exec "$@"', "sh")
     if subprocess.run([*private, *mount, "true"], capture_output=True, check=False).returncode:

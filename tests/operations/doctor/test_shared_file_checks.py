@@ -1,4 +1,4 @@
-"""The doctor's findings on imported sounds on a node without the libraries that make sounds."""
+"""The doctor's findings on imported sounds, for a node without the libraries that make sounds."""
 
 import sys
 from datetime import UTC, datetime

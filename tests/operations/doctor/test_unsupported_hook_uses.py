@@ -1,4 +1,4 @@
-"""Places where Asterisk ignores the result of `idtone-called`."""
+"""Places in the dialplan where the hook cannot work."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The trial to put a file somewhere as the service does; and the remedies, run as they are printed."""
+"""The trial to put a file where the service does, and the remedies, run as printed."""
 
 import errno
 import os
@@ -65,7 +65,7 @@ def test_a_trial_creates_a_file(beside):
 
 
 def test_a_folder_that_is_read_only_only_for_the_service(beside):
-    """systemd makes the folder so if ReadWritePaths does not name it."""
+    """systemd makes a folder read-only for the service if ReadWritePaths does not name it."""
     own(beside, SERVICE.user, SERVICE.group, 0o755)
     commands = (
         f"mount --bind {beside} {beside} && mount -o remount,bind,ro {beside} && exec setpriv --reuid={SERVICE.user}"
@@ -118,7 +118,7 @@ def look(folder: Path, beside: Path, topic: str, mode: int, file_mode: int, grou
 
 
 def both(beside: Path) -> list[Finding]:
-    """Findings on whether the service can put files beside the sounds, and in the journal."""
+    """The two findings on the service's right to put files: beside the sounds, and in the journal's folder."""
     first = look(beside, beside, "sounds-writable", SOUNDS_MODE, FALLBACK_MODE, None)
     group = ASTERISK if first.state is State.BAD else beside.stat().st_gid
     return [first, look(beside / "journal", beside, "journal-writable", JOURNAL_MODE, FILE_MODE, group)]
@@ -155,7 +155,7 @@ def as_the_service(beside: Path, code: str) -> None:
     ],
 )
 def test_the_service_works_after_the_remedies(beside, sounds, journal):
-    """After them the service can write suspensions for Asterisk and replace the journal."""
+    """After the remedies the service can write suspensions for Asterisk and replace the journal."""
     if journal:
         (beside / "journal").mkdir()
         own(beside / "journal", *journal)

@@ -30,7 +30,7 @@ CASES = {
     "replication": state(replication__trouble="no"),
     "witnesses": state(ledger__witness_troubles=[{"name": "w", "trouble": "no"}]),
 }
-"""Faults of one node of two; nothing is wrong with the other one."""
+"""Name of a fault → state of a node that has it. A second node has none."""
 
 
 def test_each_rule_has_a_case():

@@ -1,4 +1,4 @@
-"""The inventory of a fleet, and the runner of commands."""
+"""The inventory of a fleet, and the command runner."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ from lab.operations.fleet.fake_fleet import INVENTORY
 
 
 def test_the_words_of_a_command_reach_the_other_machine_as_they_are():
-    """ssh joins its words for a shell over there, so each is quoted; nothing else does that."""
+    """ssh joins its words for a shell on the other machine, so each word is quoted. Other prefixes do not join them."""
     words = ("asterisk", "-rx", "dialplan reload")
     assert with_prefix((), words) == words
     assert with_prefix(("sudo",), words) == ("sudo", *words)

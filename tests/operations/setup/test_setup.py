@@ -41,7 +41,7 @@ def shared(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def pbx(shared: Pbx) -> Iterator[Pbx]:
-    """A PBX that several tests use. Afterwards it has its files again, and none of idtone's."""
+    """A PBX that several tests share. After each test it has its own files again, and none of idtone's."""
     before = shared.files()
     yield shared
     shared.undo()
@@ -102,7 +102,7 @@ def test_from_a_bare_asterisk_to_a_call_that_is_heard_and_back(installation, tmp
 
 @pytest.mark.nightly
 def test_the_ten_usual_mistakes(installation, tmp_path):
-    """Each leaves calls without their sound. setup and doctor --fix correct all."""
+    """Each mistake leaves calls without their sound. setup and doctor --fix correct all of them."""
     files = {
         "ari.conf": "[general]\nenabled = no\n[idtone]\ntype = user\npassword = the-right-password-1234\n",  # 1
         "http.conf": "[general]\nenabled = no\nbindaddr = 0.0.0.0\nbindport = {port}\n",  # 2 disabled, and 3 open
@@ -144,7 +144,7 @@ FREEPBX = ALL_MODULES | {
     "extensions.conf": "#include extensions_custom.conf\n[from-internal]\nexten = _X.,1,Hangup()\n",
     "extensions_custom.conf": "[from-internal-custom]\n",
 }
-"""Files as FreePBX writes them, without its generated files."""
+"""Files as in FreePBX, without the ones that it generates."""
 
 
 def test_freepbx_keeps_its_files(installation, tmp_path):
@@ -232,7 +232,7 @@ def test_a_hook_that_the_dialplan_calls_is_not_undone(pbx: Pbx, file: str, line:
 
 
 def test_the_limit_of_open_files_is_raised_and_undo_takes_it_back(pbx, tmp_path, monkeypatch):
-    """systemd does not run in the lab: programs in PATH note what they are asked."""
+    """systemd does not run in the lab. Programs in PATH take its place and record their arguments."""
     process, units, asked = pbx.asterisk.process.pid, tmp_path / "units", tmp_path / "asked"
     pbx.setup(*NEW)
     before = resource.prlimit(process, resource.RLIMIT_NOFILE)
@@ -269,7 +269,7 @@ def test_the_limit_of_open_files_is_raised_and_undo_takes_it_back(pbx, tmp_path,
 
 
 def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch):
-    """systemd does not run in the lab: a program in PATH notes what it is asked, and fails once."""
+    """systemd does not run in the lab. A program in PATH takes its place, records its arguments, and fails once."""
     names = ("etc/idtone.service", "asked", "packaged/idtone.service", "enabled.service")
     unit, asked, packaged, enabled = (tmp_path / name for name in names)
     for folder in (unit.parent, packaged.parent):
@@ -343,7 +343,7 @@ def test_without_asterisk(tmp_path):
 
 
 def test_a_record_that_others_can_write_is_not_followed(installation, tmp_path):
-    """It says what root writes where."""
+    """A record tells root which files to write, and with what content."""
     record = tmp_path / "copies" / "20260101T000000Z" / RECORD
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"command": "setup", "entries": []}))
@@ -353,7 +353,7 @@ def test_a_record_that_others_can_write_is_not_followed(installation, tmp_path):
 
 
 def test_settings_that_a_removal_left_are_kept_under_those_of_setup(tmp_path: Path) -> None:
-    """The operator's files say where the ledger is; the evidence there has the node's name."""
+    """The operator's remaining files name the ledger, and its evidence has the node's name."""
     config, ledger = tmp_path / "idtone.yaml", tmp_path / "ledger.sqlite3"
     folder = own_file(config).parent
     folder.mkdir()
