@@ -166,12 +166,12 @@ class Changer:
 
 
 def reverting_command(change: AsteriskChange | ProgramChange) -> list[str]:
-    """The command that reverts a change, in the record's form."""
+    """The command that reverts a change, as the record stores it."""
     return ["asterisk", "-rx", change.back] if isinstance(change, AsteriskChange) else list(change.back)
 
 
 def run_reverting_command(command: Sequence[str], console: AsteriskConsole) -> None:
-    """Run a command from `back_of`. Raises ChangeError."""
+    """Run a command that `reverting_command` has recorded. Raises ChangeError."""
     if command[:2] == ["asterisk", "-rx"]:
         console.run(command[2])
     elif command:
