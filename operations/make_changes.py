@@ -36,8 +36,9 @@ restores it.
 """
 RECORD: Final = "record.json"
 Entry = dict[str, Any]
-"""An entry of the record: `path`, `rights` before (None for a new one), `copy` of the content before, `after`: digest,
-`added`: the added lines, each byte a character; or `back`: a command.
+"""An entry of the record. For a file or folder: `path`; the earlier `rights`, None for a new one; the file with a
+`copy` of the earlier content; `after`, the digest of the new content; `added`, the added lines in Latin-1. For a
+command: `back`, the command that reverts it.
 """
 
 
