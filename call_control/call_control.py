@@ -4,8 +4,6 @@ The interfaces pass on the hook's requests, and the journal's reader passes on i
 ARI or AGI.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import Counter

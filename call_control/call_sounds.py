@@ -1,7 +1,5 @@
 """The sounds of a call: the files that its verdict names, and the evidence of their playback."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

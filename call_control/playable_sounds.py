@@ -3,8 +3,6 @@
 So a call whose licensed sound does not match gets the notice, as if the sound were missing.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping

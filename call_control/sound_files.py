@@ -6,8 +6,6 @@ the right content, and the same change time before and after a playback, it is w
 takes one `lstat()`; only a changed one is read.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import stat

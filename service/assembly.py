@@ -1,7 +1,5 @@
 """Loads and assembles the parts of an instance according to the settings, before it begins to serve."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
