@@ -295,7 +295,7 @@ detector: $(DEV)
 	@$(VENV)/bin/python -m tools.detector_package
 
 signer: $(DEV)
-	@$(VENV)/bin/python -m tools.signer $(FOR) $(PYTHON_VERSION)
+	@$(VENV)/bin/python -m tools.signer_executable $(FOR) $(PYTHON_VERSION)
 
 deb: $(DEV)
 	@$(VENV)/bin/python -m tools.deb $(RELEASES)

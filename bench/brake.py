@@ -4,8 +4,8 @@
 
 The decision is measured without and with the brake in one process, in turns, with a million invented subjects. The case
 of November 2025 is replayed to its last call, the frauds of `misuse` as they are, and a year of 200 customers
-(`lab/member/misuse/year.py`) in which nothing is named to the brake. The limits were chosen before; the seeds from
-`MEASURED_FROM` on had no part in that.
+(`lab/member/misuse/brake_traffic.py`) in which nothing is named to the brake. The limits were chosen before; the seeds
+from `MEASURED_FROM` on had no part in that.
 """
 
 import random
@@ -30,8 +30,8 @@ from idtone.core.numbers import WITHHELD, Number, NumberKind
 from lab.asterisk import Asterisk
 from lab.bootstrap import find_or_get
 from lab.core.fake_registry import HELD, NOW, FakeRegistry
+from lab.member.misuse.brake_traffic import CASE_CALLS, CUSTOMERS, DAY_S, Attempt, CaseOf2025, Customers, attempts_of
 from lab.member.misuse.traffic import FRAUDS, MEASURED_FROM, Dice
-from lab.member.misuse.year import CASE_CALLS, CUSTOMERS, DAY_S, Attempt, CaseOf2025, Customers, attempts_of
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.sipp import Load, called

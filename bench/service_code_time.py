@@ -31,7 +31,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import PendingDecisions
 from idtone.service.call_counts import CallCounts
-from idtone.tones.making.sounds import put_sounds
+from idtone.tones.making.sound_files import put_sounds
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
 from lab.call_control import hook_lines

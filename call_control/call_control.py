@@ -38,7 +38,7 @@ from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import CallStatus, Step
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 
 from . import journal_lines
 from .call import Call

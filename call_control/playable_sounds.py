@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from idtone.registry.index import RegistryIndex
-from idtone.tones.making.sounds import Sound
-from idtone.tones.playable_profile import play_objection
+from idtone.tones.making.sound_files import Sound
 from idtone.tones.profile import Profile
+from idtone.tones.registered_profile_check import play_objection
 
 log = logging.getLogger(__name__)
 

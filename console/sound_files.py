@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from idtone.core.errors import RecordingError, ToneError
 from idtone.core.translation import Message, template
 from idtone.registry.sources import identity
-from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile, sha256_of
+from idtone.tones.registered_profile_check import play_objection
 
 if TYPE_CHECKING:
     from idtone.tones.measuring.inspection import MeasuredBurst
@@ -99,7 +99,7 @@ def sound_state(
 
 
 def formats() -> Sequence[str]:
-    from idtone.tones.making.sounds import PBX_FORMATS
+    from idtone.tones.making.sound_files import PBX_FORMATS
 
     return PBX_FORMATS
 
@@ -122,7 +122,7 @@ def file_state(directory: Path, profile: Profile, name: str) -> FileState:
 def _digest_of(profile: Profile, name: str) -> str:
     """Expected digest of the sound's file. Making the file takes longer than a page may."""
     from idtone.tones.making.encoders import encode
-    from idtone.tones.making.sounds import named_format
+    from idtone.tones.making.sound_files import named_format
 
     return hashlib.sha256(encode(profile, named_format(name))).hexdigest()
 

@@ -38,7 +38,7 @@ from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.tones.making.formats import SoundFormat
-from idtone.tones.making.sounds import Sound, put_sounds
+from idtone.tones.making.sound_files import Sound, put_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
 from idtone.tones.sound_contents import SoundContents

@@ -30,7 +30,7 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import read_local_registry
 from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
-from idtone.tones.making.sounds import PBX_FORMATS, named_format
+from idtone.tones.making.sound_files import PBX_FORMATS, named_format
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
 

@@ -18,7 +18,7 @@ from hypothesis.internal.conjecture import providers
 
 from idtone.core import translation
 from idtone.ledger.store.postgresql import Server
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk

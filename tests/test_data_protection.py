@@ -130,7 +130,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "core/matplotlib_pictures.py": (),  # what the modules that draw ask for
     "registry/suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),
     "tones/master_import.py": ("sounds.profiles", "idtone tone"),
-    "tones/making/sounds.py": ("sounds.directory",),
+    "tones/making/sound_files.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),
     "tones/verification/verify_folder.py": ("idtone tone verify --csv",),
 }

@@ -13,7 +13,7 @@ import numpy as np
 from idtone.core.errors import RecordingError
 from idtone.core.translation import Message
 from idtone.tones.making.formats import FORMATS
-from idtone.tones.making.sounds import PBX_FORMATS, combined_digest
+from idtone.tones.making.sound_files import PBX_FORMATS, combined_digest
 from idtone.tones.recordings.audio_files import read_file
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -292,7 +292,7 @@ def detector() -> Detector | None:
     """The detector for the site's page; None without numpy, which writes the profiles."""
     if find_spec("numpy") is None:
         return None
-    from idtone.tones.detector.detector_script import detector_script
+    from idtone.tones.detector.detector_bundle import detector_script
     from idtone.tones.detector.profile_json import profile_json
     from idtone.tones.profile_library import load_library
 

@@ -10,7 +10,7 @@ import pytest
 
 from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import ToneVerdict
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
 from lab import key_presses, voices
 from lab.asterisk import Asterisk
 from lab.call import Call

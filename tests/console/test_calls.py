@@ -33,7 +33,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
 from lab.console.held_reads import impatient_search
 from lab.console.site import Answer, Site, Visitor

@@ -31,7 +31,7 @@ from idtone.registry.expiries import ExpiryKind, expiries
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
 from idtone.service.suspension_confirmations import read_confirmed
-from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
+from idtone.tones.making.sound_files import PBX_FORMATS, ensure_sounds
 from idtone.tones.profile_library import load_library
 from lab.confirming_node import Node, with_stops
 from lab.console.site import Site, Visitor, running

@@ -20,7 +20,7 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.connection import connect
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.core.errors import AriError, AriUnavailable
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.ari_app.memory_call_control import call_control, no_journal
 from lab.call_control.memory_evidence import MemoryEvidence
 from lab.hostile.hostile_server import (

@@ -6,9 +6,9 @@ import pytest
 from idtone.core.errors import ToneError, UsageError
 from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
-from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
+from idtone.tones.making.sound_files import PBX_FORMATS, ensure_sounds
+from lab.tones.error_text import refusal
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
 
 A = make(tone(600, on_ms=100, off_ms=11), id="a")
 B = make(tone(700, on_ms=100), id="b")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, build_profile
-from idtone.tones.recordings.leg import Leg
+from idtone.tones.recordings.recorded_leg import Leg
 
 from .profiles import make, tone
 

@@ -9,7 +9,7 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.measuring.inspection import inspect
 from idtone.tones.showing.marks import MARKS, Mark, marks_of_inspection, marks_of_profile, top_hz_of
 from idtone.tones.showing.spectrogram import spectrogram
-from idtone.tones.showing.terminal import draw_samples
+from idtone.tones.showing.terminal_picture import draw_samples
 from lab.tones.profiles import make, tone
 
 PROFILE = make(tone(1000, on_ms=300, off_ms=200), tone(3000, on_ms=300, off_ms=200))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from idtone.core.errors import RecordingError, ToneError
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
+from lab.tones.error_text import refusal
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
-from lab.tones.verification.made_legs import NOTICE, RATE_HZ, SAMPLE, leg, noise_for, without
+from lab.tones.verification.synthetic_legs import NOTICE, RATE_HZ, SAMPLE, leg, noise_for, without
 
 PULSES = make(tone(400, on_ms=100, off_ms=100), repeat=2)
 STAIRS = make(tone(600, on_ms=300, off_ms=60, sweep={"to_hz": [1200], "steps": 3}), tone(1200, on_ms=150))

@@ -1,6 +1,6 @@
 import pytest
 
-from idtone.tones.playable_profile import play_objection
+from idtone.tones.registered_profile_check import play_objection
 from lab.tones.profiles import make, recording, tone
 
 RIGHT, WRONG = "a" * 64, "b" * 64

@@ -10,12 +10,12 @@ from idtone.tones.recordings import ffmpeg_decoding
 from idtone.tones.recordings.audio_files import read_file
 from idtone.tones.recordings.captures import read_capture
 from idtone.tones.recordings.read_recording import read
-from lab.tones.recordings import wire
+from lab.tones.recordings import capture_files
 
 LONGEST_S = 30.0
-TALK = wire.on_wire(wire.talk(bytes(3200), sequence=0xFFFC, timestamp=0xFFFFFF00))
-CAPTURES = [wire.pcap(TALK), wire.pcap(TALK, order=">"), wire.pcapng(TALK)]
-FILES = [wire.audio(*each) for each in wire.CONTAINERS]
+TALK = capture_files.on_wire(capture_files.talk(bytes(3200), sequence=0xFFFC, timestamp=0xFFFFFF00))
+CAPTURES = [capture_files.pcap(TALK), capture_files.pcap(TALK, order=">"), capture_files.pcapng(TALK)]
+FILES = [capture_files.audio(*each) for each in capture_files.CONTAINERS]
 
 
 @st.composite
@@ -34,17 +34,20 @@ def damaged(draw, wholes):
 def lawless(draw):
     """Strategy of the packets of a sender that follows RFC 3550 for a while, and then does not."""
     sequence, timestamp, at_ns = draw(st.integers(0, 0xFFFF)), draw(st.integers(0, 0xFFFFFFFF)), 10**12
-    packets = wire.talk(
-        bytes(1600), sequence=sequence - 10, timestamp=timestamp - 1600, from_ns=at_ns - 10 * wire.FRAME_NS
+    packets = capture_files.talk(
+        bytes(1600),
+        sequence=sequence - 10,
+        timestamp=timestamp - 1600,
+        from_ns=at_ns - 10 * capture_files.FRAME_NS,
     )
     for _ in range(draw(st.integers(0, 25))):
         payload = draw(st.sampled_from([bytes(160), b"", b"\x80", bytes(4), bytes(170)]))
         payload_type = draw(st.sampled_from([0, 0, 0, 0, 8, 9, 13, 18, 101, 111]))
-        packets.append((at_ns, wire.rtp(sequence, timestamp, payload, payload_type=payload_type)))
+        packets.append((at_ns, capture_files.rtp(sequence, timestamp, payload, payload_type=payload_type)))
         sequence += draw(st.sampled_from([1, 1, 1, 1, 0, -1, 2, -3, 500]) | st.integers(0, 0xFFFF))
         timestamp += draw(st.sampled_from([160, 160, 160, 0, -160, 320]) | st.integers(0, 0xFFFFFFFF))
         at_ns += draw(st.sampled_from([20, 20, 20, 0, -20, 40, 10_000]) | st.integers(0, 10_000_000)) * 1_000_000
-    return wire.pcap(wire.on_wire((max(at_ns, 0), packet) for at_ns, packet in packets))
+    return capture_files.pcap(capture_files.on_wire((max(at_ns, 0), packet) for at_ns, packet in packets))
 
 
 def check(reader, path, content):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .edges import Edge, falling_edge, gain, mirror, rising_edge, shape, sharpen
-from .spans import Span
+from .sound_spans import Span
 from .spectral_lines import Lines, find_glides, find_lines, picked, refine
 
 Floats = NDArray[Any]

@@ -11,15 +11,15 @@ import soxr
 
 from idtone.tones.verification import report as reports
 from idtone.tones.verification.fit import Fitted, Fitter
-from idtone.tones.verification.parts import stands_alone
+from idtone.tones.verification.part_measurements import stands_alone
 from idtone.tones.verification.report import CheckOutcome
 from idtone.tones.verification.sound_plan import plan_of
-from idtone.tones.verification.verify import Verifier, heard_of, verdict_of, verdict_of_damaged
+from idtone.tones.verification.verifier import Verifier, heard_of, verdict_of, verdict_of_damaged
 from lab import voices
 from lab.codecs import CODECS, G722
 from lab.g711 import PCMA, PCMU, encode
 from lab.tones.profiles import make, tone
-from lab.tones.verification.made_legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
+from lab.tones.verification.synthetic_legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
 
 START_MS = 700
 """Time in ms at which `leg` has the sound."""

@@ -1,6 +1,6 @@
 """Builds `idtone-sign` as one file for holders' own computers: `make signer`. It contains all libraries except Python.
 
-python -m tools.signer [PLATFORM [PYTHON]] dist/idtone-sign.pyz, or dist/idtone-sign-PLATFORM-pyPYTHON.pyz
+python -m tools.signer_executable [PLATFORM [PYTHON]] dist/idtone-sign.pyz, or dist/idtone-sign-PLATFORM-pyPYTHON.pyz
 
 PLATFORM is a tag of wheels, as win_amd64; PYTHON a version, as 3.12. Each library has the digest of requirements.lock.
 """

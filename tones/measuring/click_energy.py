@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..making.oscillation import raised_cosine
-from .bursts import BurstMeasurement
+from .burst_measurement import BurstMeasurement
 from .spectral_lines import Lines
 
 BAND_HZ: Final = 200.0

@@ -1,6 +1,6 @@
 """The rules' detection rates for generated fraud, and their false reports for ordinary offices, with confidence.
 
-python -m lab.member.misuse.rates [--days N] writes the table of docs/explanation/misuse-rates.md
+python -m lab.member.misuse.detection_rates [--days N] writes the table of docs/explanation/misuse-rates.md
 """
 
 import argparse

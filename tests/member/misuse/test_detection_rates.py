@@ -3,7 +3,7 @@
 import pytest
 
 from idtone.core.tail_probabilities import binomial_tail
-from lab.member.misuse.rates import DAYS, NAMES, SCENES, found, in_page, interval
+from lab.member.misuse.detection_rates import DAYS, NAMES, SCENES, found, in_page, interval
 from lab.member.misuse.traffic import FRAUDS, MEASURED_FROM, OFFICES
 
 OTHERS = range(MEASURED_FROM + 10_000, MEASURED_FROM + 10_006)

@@ -19,12 +19,12 @@ from idtone.core.errors import RecordingError
 
 from ..making.waveform import waveform
 from ..profile import Profile
-from ..recordings.leg import Leg
+from ..recordings.recorded_leg import Leg
 from ..recordings.resampling import at_rate
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
+from .part_measurements import blast, stands_alone, tails
 from .part_tests import ALONE, CODEC_MS, TESTS, Case, heard_burst, level_dbm0, remnants
-from .parts import blast, stands_alone, tails
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
 from .screening import HOP, RATE_HZ, Reals, Screen
 from .sound_plan import plan_of

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idtone.tones.recordings.streams import CODECS, Packet, Stream, decode, lay, parse
-from lab.tones.recordings import wire
+from idtone.tones.recordings.rtp_stream import CODECS, Packet, Stream, decode, lay, parse
+from lab.tones.recordings import capture_files
 
 FRAMES = 40
-OCTETS = bytes(random.Random(5).randrange(256) for _ in range(FRAMES * wire.FRAME))
-TALK = wire.talk(OCTETS)
+OCTETS = bytes(random.Random(5).randrange(256) for _ in range(FRAMES * capture_files.FRAME))
+TALK = capture_files.talk(OCTETS)
 
 
 def stream_of(packets):
@@ -41,16 +41,16 @@ def check_whole(timed):
 
 
 def test_what_is_a_packet_of_rtp():
-    data = wire.rtp(7, 9, b"sound", payload_type=8, contributors=3, extension=bytes(8), padding=4)
+    data = capture_files.rtp(7, 9, b"sound", payload_type=8, contributors=3, extension=bytes(8), padding=4)
     assert parse(data, 5) == Packet(7, 9, 0xC0FFEE, 8, b"sound", 5)
     for data in (
         b"",
         bytes(12),
-        wire.rtp(1, 1, b"")[:11],
-        wire.rtp(1, 1, b"", payload_type=72),
-        wire.rtp(1, 1, b"", contributors=2)[:16],
-        wire.rtp(1, 1, b"", extension=bytes(8))[:18],
-        b"\xa0" + wire.rtp(1, 1, b"\xff")[1:],
+        capture_files.rtp(1, 1, b"")[:11],
+        capture_files.rtp(1, 1, b"", payload_type=72),
+        capture_files.rtp(1, 1, b"", contributors=2)[:16],
+        capture_files.rtp(1, 1, b"", extension=bytes(8))[:18],
+        b"\xa0" + capture_files.rtp(1, 1, b"\xff")[1:],
     ):
         assert parse(data, None) is None, data
 
@@ -58,17 +58,17 @@ def test_what_is_a_packet_of_rtp():
 @given(st.permutations(range(FRAMES)), st.sets(st.integers(0, FRAMES - 1)))
 def test_order_and_duplicates_change_nothing(order, copies):
     # The first packet sets the place of a stream, so any order of the others is within the limits of RFC 3550.
-    check_whole([(wire.START_NS, TALK[number][1]) for number in (*order, *copies)])
+    check_whole([(capture_files.START_NS, TALK[number][1]) for number in (*order, *copies)])
 
 
 @given(st.sets(st.integers(1, FRAMES - 2), max_size=30), st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF))
 def test_every_missing_packet_is_lost_and_nothing_else(gone, sequence, timestamp):
-    talk = wire.talk(OCTETS, sequence=sequence, timestamp=timestamp)
+    talk = capture_files.talk(OCTETS, sequence=sequence, timestamp=timestamp)
     line = line_of([each for number, each in enumerate(talk) if number not in gone])
-    lost = np.zeros(FRAMES * wire.FRAME, bool)
+    lost = np.zeros(FRAMES * capture_files.FRAME, bool)
     for start, end in line.lost:
         lost[start:end] = True
-    assert np.array_equal(lost, np.repeat([number in gone for number in range(FRAMES)], wire.FRAME))
+    assert np.array_equal(lost, np.repeat([number in gone for number in range(FRAMES)], capture_files.FRAME))
     heard, said = (np.frombuffer(octets, np.uint8) for octets in (octets_of(line), OCTETS))
     assert np.array_equal(heard[~lost], said[~lost])
 
@@ -97,20 +97,20 @@ def test_unsent_silence_is_not_a_loss():
 
 
 def test_counters_that_wrap_jump_or_start_again_stay_in_the_stream():
-    check_whole(wire.talk(OCTETS, sequence=0xFFF0, timestamp=0xFFFFFFFF - 1000))
+    check_whole(capture_files.talk(OCTETS, sequence=0xFFF0, timestamp=0xFFFFFFFF - 1000))
     at_ns, data = TALK[20]
     # The capture's clock contradicts this timestamp.
     check_whole([*TALK[:20], (at_ns, data[:4] + (123_456_789).to_bytes(4, "big") + data[8:]), *TALK[21:]])
-    half, from_ns = len(OCTETS) // 2, wire.START_NS + FRAMES // 2 * wire.FRAME_NS
+    half, from_ns = len(OCTETS) // 2, capture_files.START_NS + FRAMES // 2 * capture_files.FRAME_NS
     for timestamp in (0, 0x7FFFFFFF, 0xFFFFFFF0):
-        again = wire.talk(OCTETS[half:], sequence=40_000, timestamp=timestamp, from_ns=from_ns)
+        again = capture_files.talk(OCTETS[half:], sequence=40_000, timestamp=timestamp, from_ns=from_ns)
         check_whole(TALK[: FRAMES // 2] + again)
-    stray = (TALK[5][0], wire.rtp(30_000, 1, b"\x00" * 160))
+    stray = (TALK[5][0], capture_files.rtp(30_000, 1, b"\x00" * 160))
     check_whole([*TALK[:5], stray, *TALK[5:]])
 
 
 def test_a_lost_minute_is_a_loss_not_a_restart():
-    talk = wire.talk(bytes(10_000 * 160))
+    talk = capture_files.talk(bytes(10_000 * 160))
     line = line_of(talk[:100] + talk[5000:])
     assert (line.lost, line.ticks) == ([(16_000, 800_000)], 10_000 * 160)
 
@@ -121,7 +121,10 @@ def test_comfort_noise_and_telephone_events_are_silence():
     for number, payload_type, payload in events:
         # All packets of an event have the timestamp of its start.
         timestamp = 50_000 + min(number, 20) * 160
-        timed[number] = (timed[number][0], wire.rtp(1000 + number, timestamp, payload, payload_type=payload_type))
+        timed[number] = (
+            timed[number][0],
+            capture_files.rtp(1000 + number, timestamp, payload, payload_type=payload_type),
+        )
     line = line_of(timed)
     assert (line.lost, line.ticks) == ([], len(OCTETS))
     assert [start for start, _ in line.runs] == [0, 11 * 160, 22 * 160]
@@ -140,7 +143,7 @@ def test_encrypted_packets_do_not_fit_their_time_and_other_protocols_are_not_pla
 
 def test_g722_is_decoded_at_16_khz_and_recovers_after_a_hole():
     tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(FRAMES * 320) / 16_000)).astype(np.int16)
-    talk = wire.talk(bytes(G722.G722(16_000, 64_000).encode(tone)), payload_type=9)
+    talk = capture_files.talk(bytes(G722.G722(16_000, 64_000).encode(tone)), payload_type=9)
     line = line_of(talk[:10] + talk[12:], 9)
     whole, holed = (decode(each, CODECS[9]) for each in (line_of(talk, 9), line))
     assert len(whole) == len(holed) == len(tone)

@@ -1,7 +1,7 @@
 """Moves libraries and programs from the environment of the package `idtone` into those of the packages that contain
 them.
 
-python tools/separate_libraries.py STAGES by the environment's Python, which has all libraries, pip and idtone
+python tools/deb_libraries.py STAGES by the environment's Python, which has all libraries, pip and idtone
 
 STAGES/PACKAGE has the files of a Debian package; debian/rules has installed all of them for the package `idtone`.
 """
