@@ -301,7 +301,7 @@ deb: $(DEV)
 	@$(VENV)/bin/python -m tools.deb $(RELEASES)
 
 test-packages: $(DEV) lab
-	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest -v tests/packages/environment.py \
+	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest -v tests/packages/virtual_environment.py \
 		tests/packages/wheel.py tests/packages/installation.py tests/packages/office_first_day.py tests/packages/first_month.py \
 		tests/packages/second_node.py $(ARGS)
 

@@ -37,11 +37,11 @@ class DoctorRun:
 
 def examine(settings: Settings, waiting: Callable[[Collection[str]], None]) -> Sequence[Finding]:
     """The findings of all checks of `idtone doctor`. They take seconds."""
+    from idtone.operations.doctor.check_inputs import CheckInputs
     from idtone.operations.doctor.checks import CHECKS  # here, because the checks load much that no page needs
-    from idtone.operations.doctor.exam import Exam
     from idtone.operations.doctor.run_checks import run
 
-    return run(Exam(settings, None, None, os.environ, lambda: datetime.now(UTC)), CHECKS, waiting=waiting)
+    return run(CheckInputs(settings, None, None, os.environ, lambda: datetime.now(UTC)), CHECKS, waiting=waiting)
 
 
 class DoctorRuns:

@@ -20,7 +20,7 @@ from idtone.office.authority.stopped_number_holders import names
 from idtone.office.authority.typed_dates import day
 from idtone.operations.own_suspensions import SuspensionActs
 from idtone.operations.signed_suspension_paper import signed_paper
-from idtone.operations.suspend_command import not_recorded, of_customer
+from idtone.operations.suspend_command import not_recorded, spans_of_customer
 from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import read_span
@@ -139,7 +139,7 @@ def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
     if bool(entered) == bool(customer):
         raise UsageError("give a number, range or prefix, or a customer")
     if customer:
-        return of_customer(customer, settings)
+        return spans_of_customer(customer, settings)
     try:
         return [read_span(entered)]
     except NumberError as error:

@@ -12,7 +12,7 @@ from lab.console.site import events, running
 from lab.ledger.replication.nodes import made_nodes
 from lab.ledger.replication.nodes import nodes as replicated
 from lab.ledger.sample_evidence import heard_call
-from lab.operations.fleet.states import state
+from lab.operations.fleet.example_states import state
 
 __all__ = ["made_nodes", "replicated"]
 

@@ -12,7 +12,7 @@ from lab.console.site import in_a_thread, name_of
 from lab.ledger.replication.nodes import made_nodes
 from lab.ledger.replication.nodes import nodes as replicated
 from lab.nightly_tests import rest_at_night
-from lab.operations.fleet.states import state
+from lab.operations.fleet.example_states import state
 from tools.messages import catalogue_text
 
 __all__ = ["made_nodes", "replicated"]

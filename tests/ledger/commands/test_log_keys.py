@@ -32,8 +32,8 @@ from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.writing import earlier_log_ends, housekeeping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
+from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.checks import CHECKS, LEDGER
-from idtone.operations.doctor.exam import Exam
 from lab import token
 from lab.ledger.commands.run_ledger import run, told
 from lab.ledger.example_pack import WITNESS
@@ -241,9 +241,9 @@ def with_token(tmp_path: Path) -> Iterator[Node]:
 
 def found_by_doctor(node: Node) -> dict[str, tuple[str, str]]:
     """State and finding of each topic of the ledger."""
-    exam = Exam(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
+    inputs = CheckInputs(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
     [check] = (check for check in CHECKS if check.topics == LEDGER)
-    return {each.topic: (each.state.value, str(each.found)) for each in check.look(exam)}
+    return {each.topic: (each.state.value, str(each.found)) for each in check.look(inputs)}
 
 
 def _goes_away(node: Node, *words: str) -> None:

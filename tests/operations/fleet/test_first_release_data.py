@@ -1,6 +1,7 @@
-"""Data that the first release wrote, and every later one reads, while nodes of a fleet have two versions.
+"""Data of the first release. Later releases must read them, because nodes of a fleet can have different versions for a
+time.
 
-`first_release` has recordings: after that release, never change a file there.
+The folder `first_release` has these recordings. Never change a file there.
 """
 
 import asyncio
@@ -55,7 +56,7 @@ def test_the_lines_of_its_journal():
 
 
 async def test_its_hand_over():
-    """The next instance is of another release, and both sides read the packets of the other."""
+    """The two instances are of different releases, and each reads the packets of the other."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         peer, packets = Peer(ours), text("hand-over").splitlines()

@@ -1,5 +1,5 @@
-"""setup and doctor refuse an Asterisk that is too old, before they change anything. A script stands for it here; `make
-test-asterisk SUITE=bullseye` runs lab/operations/old_asterisk.py on a real one.
+"""setup and doctor refuse an Asterisk that is too old, before they change anything. Here a script takes its place;
+`make test-asterisk SUITE=bullseye` runs lab/operations/old_asterisk.py on a real one.
 """
 
 import json
@@ -31,7 +31,7 @@ def etc(tmp_path: Path) -> Path:
 
 
 def asterisk(folder: Path, version: str, runs: bool) -> None:
-    """Write a program that notes each command except the questions for its version."""
+    """Write a program in place of Asterisk. It records each command, except the questions for its version."""
     program = folder / "asterisk"
     answer = f"echo '  Version:   {version}'" if runs else "exit 1"
     program.write_text(

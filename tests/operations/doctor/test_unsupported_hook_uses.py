@@ -1,13 +1,13 @@
-"""Places where Asterisk ignores the result of `idtone-called`."""
+"""Places in the dialplan where the hook cannot work."""
 
 from pathlib import Path
 
 import pytest
 
-from idtone.operations.doctor import ignored_gosub_results
-from idtone.operations.doctor.asterisk_files import Line
+from idtone.operations.doctor import unsupported_hook_uses
+from idtone.operations.doctor.asterisk_config_files import Line
 from idtone.operations.doctor.findings import State
-from idtone.operations.doctor.ignored_gosub_results import MOST_NAMED, behind_local, uses
+from idtone.operations.doctor.unsupported_hook_uses import MOST_NAMED, behind_local, uses
 
 ETC = Path("/etc/asterisk")
 MINE = "[mine]\nexten = s,1,Gosub(idtone-called,s,1(${ARG1}))\n same = n,Return()\n"
@@ -106,14 +106,14 @@ def test_the_gosub_of_a_queues_members():
 
 def test_the_finding():
     use = uses(lines("extensions.conf", "exten = 1,1,Queue(a,,,,,,idtone-called)\n" * (MOST_NAMED + 2)), [], [])
-    finding = ignored_gosub_results.judge(use, (), "", ETC)
+    finding = unsupported_hook_uses.judge(use, (), "", ETC)
     assert finding.state is State.BAD
     assert "line 1: the Gosub() of Queue(); " in finding.found
     assert finding.found.endswith("; and 2 more")
     assert "Local/NUMBER@idtone-members/n" in finding.remedy
     assert "Gosub(idtone-forward,s,1(" in finding.remedy
-    assert ignored_gosub_results.judge([], (), "", ETC).state is State.GOOD
-    assert ignored_gosub_results.judge(None, (), "Permission denied", ETC).state is State.UNKNOWN
+    assert unsupported_hook_uses.judge([], (), "", ETC).state is State.GOOD
+    assert unsupported_hook_uses.judge(None, (), "Permission denied", ETC).state is State.UNKNOWN
 
 
 MEMBERS = "[members]\nexten = _0X.,1,Gosub(idtone-forward,s,1(PJSIP/${EXTEN}@trunk,0312345678))\n"
@@ -140,7 +140,7 @@ def test_a_caller_behind_a_local_channel(extensions, queues, followme, place):
 
 def test_the_finding_about_callers():
     places = behind_local(lines("extensions.conf", MEMBERS + "exten = 1,1,Dial(Local/1@members)"), [], [])
-    finding = ignored_gosub_results.judge([], places, "", ETC)
+    finding = unsupported_hook_uses.judge([], places, "", ETC)
     assert finding.state is State.WARNING
     assert finding.found.endswith(": /etc/asterisk/extensions.conf, line 3: @members")
     assert "Set policy.notify to `called`" in finding.remedy

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from idtone.operations.doctor import asterisk_files
-from idtone.operations.doctor.asterisk_files import Line, lines_of
+from idtone.operations.doctor import asterisk_config_files
+from idtone.operations.doctor.asterisk_config_files import Line, lines_of
 
 
 def test_where_each_line_is_from(tmp_path):
@@ -21,7 +21,7 @@ def test_where_each_line_is_from(tmp_path):
         ],
         "",
     )
-    assert asterisk_files.text(path) == ("[a]\none\ndeep\nexten = 1,1,NoOp()", "")
+    assert asterisk_config_files.text(path) == ("[a]\none\ndeep\nexten = 1,1,NoOp()", "")
 
 
 def test_how_an_include_names_files(tmp_path):
@@ -31,16 +31,16 @@ def test_how_an_include_names_files(tmp_path):
     unfollowed = ("#include nothing.conf", "#include folder", "#exec /bin/true", ";#include more.conf")
     for line, text in [*((f"#include {name}\n", "more") for name in names), *zip(unfollowed, unfollowed, strict=True)]:
         (tmp_path / "a.conf").write_text(line)
-        assert asterisk_files.text(tmp_path / "a.conf") == (text, ""), line
+        assert asterisk_config_files.text(tmp_path / "a.conf") == (text, ""), line
 
 
 def test_files_that_include_each_other_end(tmp_path):
     (tmp_path / "a.conf").write_text("a\n#include b.conf\n")
     (tmp_path / "b.conf").write_text("b\n#include a.conf\n#include a.conf\n")
-    text, trouble = asterisk_files.text(tmp_path / "a.conf")
+    text, trouble = asterisk_config_files.text(tmp_path / "a.conf")
     assert text
     assert trouble == ""
-    assert text.count("a\n") <= asterisk_files.MOST_FILES
+    assert text.count("a\n") <= asterisk_config_files.MOST_FILES
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
@@ -52,11 +52,11 @@ def test_all_files_of_a_kind(tmp_path):
     (tmp_path / "queues.conf").write_text("one")
     (tmp_path / "queues_more.conf").write_text("two")
     (tmp_path / "other.conf").write_text("three")
-    assert asterisk_files.files_like(tmp_path, "queues*.conf") == (
+    assert asterisk_config_files.files_like(tmp_path, "queues*.conf") == (
         [Line(tmp_path / "queues.conf", 1, "one"), Line(tmp_path / "queues_more.conf", 1, "two")],
         "",
     )
-    assert asterisk_files.files_like(tmp_path, "followme*.conf") == ([], "")
+    assert asterisk_config_files.files_like(tmp_path, "followme*.conf") == ([], "")
     (tmp_path / "queues_folder.conf").mkdir()
-    assert asterisk_files.files_like(tmp_path, "queues*.conf") == (None, "queues_folder.conf: Is a directory")
-    assert asterisk_files.files_like(Path("/nowhere"), "*.conf") == ([], "")
+    assert asterisk_config_files.files_like(tmp_path, "queues*.conf") == (None, "queues_folder.conf: Is a directory")
+    assert asterisk_config_files.files_like(Path("/nowhere"), "*.conf") == ([], "")

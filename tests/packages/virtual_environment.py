@@ -1,4 +1,4 @@
-"""A virtual environment with pip without the machine's `ensurepip`: `make test-packages`."""
+"""A virtual environment with pip, made without the machine's `ensurepip`: `make test-packages`."""
 
 import shutil
 import subprocess

@@ -1,13 +1,13 @@
-"""The doctor's findings on imported sounds on a node without the libraries that make sounds."""
+"""The doctor's findings on imported sounds, for a node without the libraries that make sounds."""
 
 import sys
 from datetime import UTC, datetime
 
 from idtone.core.errors import DocumentError
 from idtone.core.settings.settings import Settings
-from idtone.operations.doctor.exam import Exam
+from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.findings import Finding, State
-from idtone.operations.doctor.shared_files import sounds_check
+from idtone.operations.doctor.shared_file_checks import sounds_check
 from idtone.tones.making.sound_files import PBX_FORMATS, put_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
@@ -29,9 +29,9 @@ def test_imported_sounds_are_compared_with_the_list_or_cannot_be_made(tmp_path, 
     )
 
     def examine() -> list[Finding]:
-        exam = Exam(settings, None, None, {}, lambda: datetime.now(UTC))
-        exam.not_looked(DocumentError([]))
-        return list(sounds_check(exam))
+        inputs = CheckInputs(settings, None, None, {}, lambda: datetime.now(UTC))
+        inputs.not_looked(DocumentError([]))
+        return list(sounds_check(inputs))
 
     sounds, _ = examine()
     assert sounds.found == "15 files, all as their profiles say"

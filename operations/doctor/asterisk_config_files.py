@@ -9,7 +9,7 @@ from typing import Final
 
 MOST_FILES: Final = 500
 DEEPEST: Final = 10
-"""Depth of includes beyond which Asterisk does not follow them."""
+"""Greatest depth of includes that Asterisk follows."""
 _INCLUDE: Final = re.compile(r'\s*#(?:try)?include\s+(?:"([^"]+)"|<([^>]+)>|([^\s;]+))\s*(?:;.*)?$')
 
 
@@ -23,9 +23,10 @@ class Line:
 
 
 def lines_of(path: Path) -> tuple[list[Line] | None, str]:
-    """The lines of a file; or None, and the reason if it cannot be read, empty if it does not exist.
+    """The lines of a file. None if it cannot be read, with the reason; the reason is empty if the file does not exist.
 
-    The lines of an included file replace the #include. An #include that cannot be read, and every #exec, stays.
+    The lines of an included file replace the #include. An #include of an unreadable file stays, and so does every
+    #exec.
     """
     try:
         content = _read(path)
@@ -37,7 +38,7 @@ def lines_of(path: Path) -> tuple[list[Line] | None, str]:
 
 
 def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
-    """The same as `lines_of`, for all files directly in the folder that match the pattern."""
+    """The lines of all files directly in the folder that match the pattern, as from `lines_of`."""
     found: list[Line] = []
     try:
         paths = sorted(folder.glob(pattern))
@@ -52,7 +53,7 @@ def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
 
 
 def text(path: Path) -> tuple[str | None, str]:
-    """The same as `lines_of`, as one text."""
+    """The lines of a file as one text, as from `lines_of`."""
     lines, trouble = lines_of(path)
     return None if lines is None else "\n".join(line.text for line in lines), trouble
 
@@ -62,8 +63,8 @@ def _read(path: Path) -> str:
 
 
 def _expanded(path: Path, content: str, folder: Path, left: list[int], depth: int) -> Iterator[Line]:
-    """The lines of a file and of the files that it includes. `folder` is Asterisk's: names in an #include are relative
-    to it. `left`: the number of files that may still be read.
+    """The lines of a file and of the files that it includes. Names in an #include are relative to `folder`, Asterisk's.
+    `left` is the number of files that may still be read.
     """
     for number, line in enumerate(content.splitlines(), 1):
         included = _INCLUDE.match(line)
@@ -76,7 +77,9 @@ def _expanded(path: Path, content: str, folder: Path, left: list[int], depth: in
 
 
 def _included(folder: Path, name: str, left: list[int]) -> list[tuple[Path, str]] | None:
-    """The files that an #include names, also as a pattern; None if one of them cannot be read."""
+    """The paths and texts of the files that an #include names; `name` may be a pattern. None if one of them cannot be
+    read.
+    """
     paths = [Path(found) for found in sorted(glob.glob(str(folder / name)))]
     left[0] -= len(paths)
     if not paths or left[0] < 0:

@@ -16,7 +16,7 @@ from idtone.tones.profile_library import SHIPPED
 from idtone.tones.sound_contents import SoundContents, encoder_here
 
 from . import observe_machine, shared_file_findings, write_trial
-from .exam import AS_SERVICE, BAD_PROFILES, UNIT, Exam
+from .check_inputs import AS_SERVICE, BAD_PROFILES, UNIT, CheckInputs
 from .findings import Finding, State, bad, unknown
 
 SOUNDS: Final = ("sounds", "sounds-readable")
@@ -27,16 +27,16 @@ NOT_MADE: Final = (
 WRITABLE: Final = ("sounds-writable", "journal-writable")
 
 
-def sounds_check(exam: Exam) -> Iterator[Finding]:
-    directory = exam.settings.sounds.directory
+def sounds_check(inputs: CheckInputs) -> Iterator[Finding]:
+    directory = inputs.settings.sounds.directory
     try:
-        profiles = exam.library.for_calls()
+        profiles = inputs.library.for_calls()
     except DocumentError as error:
         yield bad("sounds", str(error.faults[0]), BAD_PROFILES[1])
         yield unknown("sounds-readable", *BAD_PROFILES)
         return
     made_anew = encoder_here()
-    content = made_anew or SoundContents(directory, exam.library).content
+    content = made_anew or SoundContents(directory, inputs.library).content
     try:
         wanted = {
             directory / f"{profile.id}{made.extension}": content(profile, made)
@@ -54,39 +54,39 @@ def sounds_check(exam: Exam) -> Iterator[Finding]:
         yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
     further = sorted(set(beside(directory, {profile.id for profile in profiles})) - set(wanted))
-    by_list = made_anew is None and any(exam.library.source(profile.id) != SHIPPED for profile in profiles)
-    yield shared_file_findings.files(wanted, there, bool(exam.running()), further, by_list=by_list)
-    who = exam.asterisk_process()
+    by_list = made_anew is None and any(inputs.library.source(profile.id) != SHIPPED for profile in profiles)
+    yield shared_file_findings.sound_files(wanted, there, bool(inputs.running()), further, by_list=by_list)
+    who = inputs.asterisk_process()
     try:
         folders = [observe_machine.rights(folder) for folder in (*reversed(directory.absolute().parents), directory)]
         files = [path for path, held in there.items() if held is not None]
-        if observe_machine.there(directory / FALLBACK_FILE):
+        if observe_machine.exists(directory / FALLBACK_FILE):
             files.append(directory / FALLBACK_FILE)
         held = [observe_machine.rights(path) for path in files]
     except OSError as error:
         yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
-    yield shared_file_findings.readable(who, folders, held, _group(who, folders[-1]))
+    yield shared_file_findings.sound_access(who, folders, held, _group(who, folders[-1]))
 
 
-def journal_check(exam: Exam) -> Iterator[Finding]:
-    path = exam.settings.journal_directory().absolute() / JOURNAL_FILE
-    beside = exam.settings.sounds.directory.absolute()
+def journal_check(inputs: CheckInputs) -> Iterator[Finding]:
+    path = inputs.settings.journal_directory().absolute() / JOURNAL_FILE
+    beside = inputs.settings.sounds.directory.absolute()
     try:
-        held = observe_machine.rights(path) if observe_machine.there(path) else None
+        held = observe_machine.rights(path) if observe_machine.exists(path) else None
         folders = [observe_machine.rights(folder) for folder in reversed(path.parents)] if held else []
-        own = observe_machine.rights(beside) if observe_machine.there(beside) else None
+        own = observe_machine.rights(beside) if observe_machine.exists(beside) else None
         left = len(list(path.parent.glob(f"{TAKEN}*")))
     except OSError as error:
         yield unknown("journal", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
-    who = exam.asterisk_process()
-    yield shared_file_findings.writable(who, folders, path, held, left, _group(who, own), beside)
+    who = inputs.asterisk_process()
+    yield shared_file_findings.journal_access(who, folders, path, held, left, _group(who, own), beside)
 
 
-def writable_check(exam: Exam) -> Iterator[Finding]:
-    beside, journal = exam.settings.sounds.directory.absolute(), exam.settings.journal_directory().absolute()
-    who, process = exam.service_user()
+def writable_check(inputs: CheckInputs) -> Iterator[Finding]:
+    beside, journal = inputs.settings.sounds.directory.absolute(), inputs.settings.journal_directory().absolute()
+    who, process = inputs.service_user()
     try:
         ours, theirs = [
             _tried(write_trial.Place(folder, mode, beside), who, process)
@@ -96,9 +96,9 @@ def writable_check(exam: Exam) -> Iterator[Finding]:
         for topic in WRITABLE:
             yield unknown(topic, f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
-    reader, own = exam.asterisk_process(), ours.held
+    reader, own = inputs.asterisk_process(), ours.held
     owner = f"{observe_machine.user_name(who.user) if who else UNIT}:{_group(reader, own)}"
-    finding = shared_file_findings.puttable(WRITABLE[0], ours, who, owner, shared_file_findings.SOUNDS_MODE)
+    finding = shared_file_findings.put_access(WRITABLE[0], ours, who, owner, shared_file_findings.SOUNDS_MODE)
     yield finding
     # The group of the sounds' folder, now or after the remedy.
     group = shared_file_findings.group_for(reader, own) if finding.state is State.BAD else own.group if own else None
@@ -106,22 +106,22 @@ def writable_check(exam: Exam) -> Iterator[Finding]:
     if who and own and theirs.held and finding.changes:
         opened = shared_file_findings.Rights(beside, shared_file_findings.SOUNDS_MODE, who.user, group or own.group)
         theirs = replace(theirs, above=[opened if each.path == beside else each for each in theirs.above])
-    yield shared_file_findings.puttable(WRITABLE[1], theirs, who, owner, shared_file_findings.JOURNAL_MODE, group)
+    yield shared_file_findings.put_access(WRITABLE[1], theirs, who, owner, shared_file_findings.JOURNAL_MODE, group)
 
 
 def _tried(
     place: write_trial.Place, who: shared_file_findings.Identity | None, process: int | None
-) -> shared_file_findings.Trial:
+) -> shared_file_findings.PutTrial:
     """The trial to put a file into a folder. Raises OSError if the folder cannot be read."""
-    held = observe_machine.rights(place.folder) if observe_machine.there(place.folder) else None
-    above = [observe_machine.rights(folder) for folder in observe_machine.leading_to(place.folder)]
+    held = observe_machine.rights(place.folder) if observe_machine.exists(place.folder) else None
+    above = [observe_machine.rights(folder) for folder in observe_machine.folders_above(place.folder)]
     error, why = None, ""
     if who and held:
         try:
             error = write_trial.trial(place, who, process)
         except write_trial.NotTriedError as not_tried:
             why = str(not_tried)
-    return shared_file_findings.Trial(place.folder, above, held, error, why)
+    return shared_file_findings.PutTrial(place.folder, above, held, error, why)
 
 
 def _group(reader: shared_file_findings.Identity | None, folder: shared_file_findings.Rights | None) -> str:

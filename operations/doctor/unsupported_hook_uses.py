@@ -1,11 +1,11 @@
-"""A search for places in the operator's configuration where the hook cannot work as promised. Pure.
+"""Finds the places in the operator's configuration where the hook cannot work as documented. Pure.
 
 Dial() reads GOSUB_RESULT after the Gosub() of its option U(), so `idtone-called` can refuse a call there. Queue() runs
-a Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Of several U(),
-Dial() runs only the last, also if a variable holds the first.
+a Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Dial() runs only
+the last of several U(), even if a variable holds the first.
 
-A sound for the caller is cut at a Local channel that leads to `idtone-forward`, unless the dialling side of that
-channel passes early media on.
+A Local channel that leads to `idtone-forward` cuts a sound for the caller, unless its dialling side passes early media
+on.
 """
 
 import re
@@ -17,7 +17,7 @@ from typing import Final
 from idtone.core.translation import Message, joined
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE
 
-from .asterisk_files import Line
+from .asterisk_config_files import Line
 from .findings import Finding, bad, good, unknown, warning
 
 MOST_NAMED: Final = 5
@@ -37,8 +37,8 @@ _FIRST_GOSUB: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """One place that ignores the result of `idtone-called`."""
+class UnsupportedUse:
+    """One place in the configuration where the hook cannot work."""
 
     line: Line
     what: str
@@ -47,29 +47,31 @@ class Use:
         return Message("{path}, line {number}: {what}", path=self.line.path, number=self.line.number, what=self.what)
 
 
-def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[Use]:
-    """The places in extensions.conf, queues.conf and followme.conf, each with the files that it includes."""
+def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[UnsupportedUse]:
+    """The places that ignore the result of `idtone-called`, in the lines of extensions.conf, queues.conf and
+    followme.conf with their included files.
+    """
     dialplan = _operators(dialplan)
     leading = {CALLED_CONTEXT, *_leading_contexts(dialplan, CALLED_CONTEXT)}
     holding = dict(_variables_with(dialplan, leading))
-    found: list[Use] = []
+    found: list[UnsupportedUse] = []
     for line in dialplan:
         ignored = [*_ignored_in(line.text, leading), *_ignored_behind(line.text, holding, leading)]
-        found += [Use(line, what) for what in dict.fromkeys(ignored)]
+        found += [UnsupportedUse(line, what) for what in dict.fromkeys(ignored)]
     for line in without_comments(queues):
         option = _VALUE.match(line.text)
         if option and option[1].lower() == _QUEUE_GOSUB and _context(option[2]) in leading:
-            found.append(Use(line, Message("{option} of a queue", option=_QUEUE_GOSUB)))
-    found += [Use(line, "FollowMe()") for line in without_comments(followme) if CALLED_CONTEXT in line.text]
+            found.append(UnsupportedUse(line, Message("{option} of a queue", option=_QUEUE_GOSUB)))
+    found += [UnsupportedUse(line, "FollowMe()") for line in without_comments(followme) if CALLED_CONTEXT in line.text]
     return found
 
 
-def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[Use]:
+def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[UnsupportedUse]:
     """The places that lead a call through a Local channel to `idtone-forward`, in the same files."""
     dialplan = _operators(dialplan)
     forwarding = set(_leading_contexts(dialplan, FORWARD_CONTEXT))
     found = [
-        Use(line, Message("@{context}", context=context))
+        UnsupportedUse(line, Message("@{context}", context=context))
         for line in (*dialplan, *without_comments(queues))
         for context in dict.fromkeys(_LOCAL.findall(line.text))
         if context in forwarding
@@ -77,13 +79,15 @@ def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Seq
     for line in without_comments(followme):
         option = _VALUE.match(line.text)
         if option and option[1].lower() == "context" and _context(option[2]) in forwarding:
-            found.append(Use(line, "FollowMe()"))
+            found.append(UnsupportedUse(line, "FollowMe()"))
     return found
 
 
-def judge(found: Collection[Use] | None, callers: Collection[Use], trouble: str, folder: Path) -> Finding:
+def judge(
+    found: Collection[UnsupportedUse] | None, callers: Collection[UnsupportedUse], trouble: str, folder: Path
+) -> Finding:
     """The finding on the hook's uses. `found` is None if the files could not be read; `trouble` says why. `callers` are
-    the places after which a caller should hear the sound.
+    the places that would cut a sound for the caller.
     """
     topic = "hook-use"
     if found is None:
@@ -102,7 +106,7 @@ def judge(found: Collection[Use] | None, callers: Collection[Use], trouble: str,
     return good(topic, Message("Asterisk reads the result of every {context}", context=CALLED_CONTEXT))
 
 
-def _named(found: Collection[Use]) -> str:
+def _named(found: Collection[UnsupportedUse]) -> str:
     named = list(map(str, list(found)[:MOST_NAMED]))
     if len(found) > MOST_NAMED:
         named.append(Message("and {count} more", count=len(found) - MOST_NAMED))
@@ -161,7 +165,7 @@ def _leading_contexts(lines: Sequence[Line], hook: str) -> Iterator[str]:
 
 
 def _variables_with(lines: Sequence[Line], leading: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Variables that get a U() leading to `idtone-called`, each with that U()."""
+    """Variables whose value has a U() that leads to `idtone-called`, each with that U()."""
     for line in lines:
         for name, inner, gosubs in _groups(line.text):
             if name in _ASSIGN and gosubs and _context(gosubs[-1]) in leading:
@@ -170,7 +174,7 @@ def _variables_with(lines: Sequence[Line], leading: Collection[str]) -> Iterator
 
 
 def _ignored_behind(text: str, holding: Mapping[str, str], leading: Collection[str]) -> Iterator[str]:
-    """The same as `_ignored_in`, for the text with these variables replaced by their values."""
+    """The result of `_ignored_in` for the text, after these variables are replaced by their values."""
     for variable, value in holding.items():
         if f"${{{variable}}}" in text and list(_ignored_in(text.replace(f"${{{variable}}}", value), leading)):
             yield Message("another U() after {variable}", variable=f"${{{variable}}}")

@@ -13,7 +13,7 @@ from lab.change_library import change_library
 
 
 def test_a_service_that_still_connects_is_looked_at_again(monkeypatch):
-    """It tells systemd that it is ready before Asterisk has answered."""
+    """The service tells systemd that it is ready before Asterisk has answered it."""
     looks = [False, False, True]
 
     def run(*_: Any, **__: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The doctor's findings on work that Asterisk does for each call without need."""
+"""The doctor's findings on unnecessary work of Asterisk for each call."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from idtone.operations.doctor import needless_load
+from idtone.operations.doctor import needless_work_findings
 from idtone.operations.doctor.findings import Finding, State
-from idtone.operations.doctor.needless_load import MANY_CHANNELS, channels_per_endpoint
+from idtone.operations.doctor.needless_work_findings import MANY_CHANNELS, channels_per_endpoint
 
 
 def cel(text: str | None, trouble: str = "", running: frozenset[str] = frozenset()) -> Finding:
-    return needless_load.cel(running, text, trouble, Path("/etc/asterisk/cel.conf"))
+    return needless_work_findings.cel(running, text, trouble, Path("/etc/asterisk/cel.conf"))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""`idtone doctor` on a service whose user is not in the group by which Asterisk reads. The findings are true, and the
-remedies work as they are printed.
+"""`idtone doctor` on a service whose user is not in Asterisk's group. The findings are true, and the printed remedies
+work.
 """
 
 import grp
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from idtone.dialplan import LINES_FILE
-from idtone.operations.doctor.shared_files import WRITABLE
+from idtone.operations.doctor.shared_file_checks import WRITABLE
 from lab.asterisk import IDTONE, Asterisk
 from lab.bootstrap import AsteriskInstallation
 from lab.operations.doctor.run_doctor import examine, run
@@ -24,12 +24,12 @@ from lab.service import Service
 from lab.site import BARE
 
 USER = pwd.getpwnam("daemon")
-"""A user without rights that exists on each machine. The lab's Asterisk runs as root."""
+"""A user who exists on each machine and has no rights. The lab's Asterisk runs as root."""
 ROOT_GROUP = grp.getgrgid(0).gr_name
 
 
 class OtherUsersService(Service):
-    """The service, as `USER`."""
+    """A service that runs as `USER`."""
 
     def _launch(self, *options: str) -> None:
         os.chown(self.asterisk.scratch / "ari.password", USER.pw_uid, USER.pw_gid)
@@ -50,7 +50,7 @@ def become() -> list[str]:
 
 @pytest.fixture
 def service(installation: AsteriskInstallation) -> Iterator[Service]:
-    """A service that was never started, with a running Asterisk. The service's user owns the service's files."""
+    """A running Asterisk, and a service that was never started. The service's user owns the service's files."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     if subprocess.run([*become(), IDTONE, "--version"], cwd="/", check=False, capture_output=True).returncode:
@@ -83,7 +83,7 @@ def until(condition: Callable[[], Any], within_s: float = 60) -> None:
 
 
 def suspend(service: Service, number: str) -> Callable[[], bool]:
-    """Suspend another number, and return a function that says whether Asterisk knows it."""
+    """Suspend another number. Returns a function that is True once Asterisk knows the suspension."""
     text = service.registry.read_text()
     assert f'"{number}"' not in text
     service.registry.write_text(

@@ -1,4 +1,4 @@
-"""Findings on work that Asterisk does for each call although nobody may need it. Pure.
+"""Findings on work that Asterisk does for each call and that may be unnecessary. Pure.
 
 The figures were measured: docs/explanation/cost.md, "What an operator can do".
 """

@@ -1,4 +1,4 @@
-"""A node with a ledger, for tests of backups."""
+"""A node with a ledger and a folder of archives, for tests of backups."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SECRET = pyrage.x25519.Identity.generate()
 
 
 @dataclass
-class BackedNode:
+class BackedUpNode:
     """A node in a separate folder: its settings, its ledger, and the folder of its archives."""
 
     folder: Path
 
     @classmethod
-    def made(cls, folder: Path, **others: Any) -> BackedNode:
+    def made(cls, folder: Path, **others: Any) -> BackedUpNode:
         folder.mkdir()
         content = {
             "node": "pbx-1",
@@ -71,7 +71,7 @@ class BackedNode:
         return LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node))
 
     def sign(self, *calls: str) -> tuple[str, int] | None:
-        """Write calls; returns the name and the size of the signed tree, None if nothing is signed."""
+        """Write calls. Returns the name and the size of the signed tree, or None if nothing is signed."""
         with self.writer() as writer:
             for number, call in enumerate(calls):
                 put(writer, *heard_call(call, number * 1000))
@@ -79,7 +79,7 @@ class BackedNode:
         return (note.text.split("\n")[0], int(note.text.split("\n")[1])) if note else None
 
     def next_tree(self) -> str:
-        """The name under which a newly started service would sign."""
+        """The name of the tree that a newly started service would sign."""
         settings = self.settings
         return continued_trees_of(settings.ledger, settings.node).origin
 

@@ -1,4 +1,4 @@
-"""Data that the checks share: the settings, one observation of Asterisk, the profiles. I/O."""
+"""The data that all checks share: the settings, one observation of Asterisk, the profiles. I/O."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -20,7 +20,7 @@ from idtone.tones.profile_library import Library, load_library
 
 from ..asterisk_console import AsteriskConsole
 from . import observe_asterisk, observe_machine
-from .asterisk_findings import Seen
+from .asterisk_findings import AsteriskObservation
 from .shared_file_findings import Identity
 
 USUAL_FOLDER: Final = Path("/etc/asterisk")
@@ -32,8 +32,10 @@ _LOCK: Final = ".lock"
 
 
 @dataclass
-class Exam:
-    """One run of the doctor. Asterisk is observed once; the checks that need it wait for the observation."""
+class CheckInputs:
+    """The inputs of one run of the doctor. Asterisk is observed once, and the checks that need the observation wait for
+    it.
+    """
 
     settings: Settings
     config: Path | None
@@ -42,12 +44,12 @@ class Exam:
     """Asterisk's configuration folder, if the user named one."""
     environment: Mapping[str, str]
     now: Callable[[], datetime]
-    _seen: Future[Seen] = field(default_factory=Future)
+    _seen: Future[AsteriskObservation] = field(default_factory=Future)
 
-    def look(self, secret: str) -> Seen:
+    def look(self, secret: str) -> AsteriskObservation:
         """Observe Asterisk for all checks. Raises AriError."""
         try:
-            seen = observe_asterisk.look(self.settings.ari, secret)
+            seen = observe_asterisk.observe(self.settings.ari, secret)
         except BaseException as error:
             self._seen.set_exception(error)
             raise
@@ -59,7 +61,7 @@ class Exam:
         self._seen.set_exception(error)
 
     @property
-    def seen(self) -> Seen | None:
+    def seen(self) -> AsteriskObservation | None:
         """The observation of Asterisk; None if it failed. Waits for it."""
         try:
             return self._seen.result()
@@ -86,18 +88,18 @@ class Exam:
         return hook_for(self.settings, self.library)
 
     def running(self) -> bool | None:
-        """True if a service holds the ledger's lock; None if that is not known."""
+        """True if a service runs and holds the ledger's lock; None if that is not known."""
         lock = self._lock()
-        return observe_machine.held_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
+        return observe_machine.is_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
 
     def service_user(self) -> tuple[Identity | None, int | None]:
-        """The service's user, and its process if it runs.
+        """The service's user, and the service's pid if it runs.
 
-        Otherwise the user of its unit, or the owner of the ledger's lock, of the ledger or of its folder.
+        If it does not run: the user of its unit, or the owner of the ledger's lock, of the ledger or of its folder.
         """
         lock = self._lock()
         process = observe_machine.holder(lock) if lock else None
-        who = observe_machine.identity(process) if process else None
+        who = observe_machine.process_identity(process) if process else None
         if who:
             return who, process
         if unit := observe_machine.unit_account(UNIT, SYSTEMD_S):
@@ -108,7 +110,7 @@ class Exam:
         folder = observe_machine.mode_and_owner(lock.parent)
         if folder and folder[1] != 0:  # root's folder does not name the service's user
             owners.append(folder[1])
-        return observe_machine.account(owners[0]) if owners else None, None
+        return observe_machine.account_identity(owners[0]) if owners else None, None
 
     def _lock(self) -> Path | None:
         """The file that the service locks while it runs; None if the ledger is not a file."""
@@ -123,11 +125,13 @@ class Exam:
         seen = self.seen
         if seen is None or not seen.nearby or not seen.variables["ASTRUNDIR"]:
             return None
-        return observe_machine.process_of(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+        return observe_machine.identity_by_pid_file(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
 
     @property
     def own_folder(self) -> Path | None:
-        """The configuration folder of the Asterisk on this machine; None for a copy of it, or another machine's."""
+        """The configuration folder in use by the Asterisk on this machine; None for a copy, or for another machine's
+        folder.
+        """
         folder, seen = self.folder, self.seen
         if folder is None:
             return None
@@ -140,7 +144,7 @@ class Exam:
         return folder if is_own else None
 
     def asterisk_version(self) -> str | None:
-        """Asterisk's version: over ARI, otherwise from its console, or from the installed program; None if all fail."""
+        """Asterisk's version, from ARI, the console or the installed program, in this order; None if all fail."""
         if self.seen:
             return self.seen.version
         folder = self.own_folder
@@ -152,5 +156,5 @@ class Exam:
         if folder is None:
             return None
         if seen and seen.variables["ASTRUNDIR"]:
-            return observe_machine.process_in(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+            return observe_machine.pid_in(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
         return AsteriskConsole(folder).process()
