@@ -10,7 +10,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.terminal.prompts import checked_line
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, joined, template
-from idtone.office.authority.acceptances import AGREEMENT_WORDS, accept, acceptances, end_acceptance
+from idtone.office.authority.agreements import AGREEMENT_WORDS, accept, acceptances, end_acceptance
 from idtone.office.authority.typed_dates import day, in_japan
 
 from ..access.rights import Right

@@ -12,7 +12,7 @@ from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import registry_of
 from idtone.office.authority.typed_dates import day, in_japan
-from idtone.office.papers.office_papers import sender
+from idtone.office.papers.workspace_papers import sender
 from idtone.office.training.attendances import attendance_of, attendances, record_attendance
 from idtone.office.training.course import Course, course_of
 from idtone.office.training.course_papers import attendance_paper, course_paper

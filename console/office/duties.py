@@ -8,7 +8,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
-from idtone.office.authority.duties import (
+from idtone.office.authority.compliance_duties import (
     DUTY_WORDS,
     Duty,
     duties,

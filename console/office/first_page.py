@@ -10,7 +10,7 @@ from aiohttp import web
 
 from idtone.core.calls import LicenceStatus
 from idtone.core.translation import Message, template
-from idtone.office.authority.duties import duties, is_overdue, is_soon
+from idtone.office.authority.compliance_duties import duties, is_overdue, is_soon
 from idtone.office.authority.history import ApplicationStatus
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.applicants.submission import SubmissionState

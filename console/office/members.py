@@ -14,13 +14,13 @@ from idtone.core.signed_notes import VerifierKey
 from idtone.core.terminal.prompts import entries_of, number_of
 from idtone.core.translation import Message, template
 from idtone.office.authority import registry_edits
-from idtone.office.authority.acceptances import AGREEMENT_WORDS, Acceptance, acceptances
+from idtone.office.authority.agreements import AGREEMENT_WORDS, Acceptance, acceptances
+from idtone.office.authority.area_code_counts import area_of, by_area, whole
 from idtone.office.authority.certifications import certification, certify_member
 from idtone.office.authority.change_registry import Attribution, assign, change_registry, describe, release
-from idtone.office.authority.edition_numbers import area_of, by_area, whole
 from idtone.office.authority.history import Action
 from idtone.office.authority.pledge_store import kept_pledge
-from idtone.office.authority.pledges import record_pledge
+from idtone.office.authority.record_pledge import record_pledge
 from idtone.office.authority.typed_dates import day, end
 from idtone.office.authority.workspace import Workspace
 from idtone.office.papers.letters import SOON

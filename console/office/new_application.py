@@ -9,7 +9,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
 from idtone.office.authority.pledge_store import LIMIT, keeping_pledge, kept_pledge
-from idtone.office.authority.pledges import record_pledge
+from idtone.office.authority.record_pledge import record_pledge
 from idtone.office.authority.typed_application import CHECKS, next_id, receive_typed
 from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.desk.applicants.submission import Submission, values_of

@@ -12,8 +12,8 @@ from idtone.core.paper.content import Paper
 from idtone.core.translation import Message, template
 from idtone.office.authority.typed_dates import day, in_japan
 from idtone.office.papers.letters import LETTER_WORDS, Letter, Sender
-from idtone.office.papers.office_papers import account_of, letter_paper, licence_paper, sender, table_csv
 from idtone.office.papers.period_account import PeriodAccount, account_paper, fiscal_year
+from idtone.office.papers.workspace_papers import account_of, letter_paper, licence_paper, sender, table_csv
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, at_its_field, errors_of, one_of

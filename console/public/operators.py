@@ -10,7 +10,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.terminal.spreadsheet_csv import csv_lines
 from idtone.core.translation import Message
-from idtone.office.authority.operator_table import table_of
+from idtone.office.authority.operator_list_table import table_of
 from idtone.registry.stopping_conditions import STEPS
 
 from ..office.office_files import OfficeFiles

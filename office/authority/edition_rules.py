@@ -29,8 +29,8 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import verified_successor
 
 from . import operator_list
+from .area_code_counts import area_words, whole
 from .edition import Edition
-from .edition_numbers import area_words, whole
 from .stopped_members import not_listed
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")

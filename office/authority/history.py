@@ -24,7 +24,7 @@ from idtone.core.yaml_documents import Model
 from idtone.registry.model import Moment, Sha256, Text
 
 from . import shared_folder
-from .history_words import Words, kept
+from .history_messages import Words, kept
 
 
 class Action(StrEnum):

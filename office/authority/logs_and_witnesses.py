@@ -10,7 +10,7 @@ from datetime import datetime
 
 from idtone.registry.trust import tuf_roles
 
-from . import log_edits
+from . import log_and_witness_edits
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
 from .typed_dates import end, in_japan, moment
@@ -35,7 +35,7 @@ def enter_log_key(
         Action.ADD_LOG_KEY,
         member,
         attribution,
-        lambda text, document: log_edits.log_key_added(
+        lambda text, document: log_and_witness_edits.log_key_added(
             text, document, member, key.strip(), begins, corporate_number or None
         ),
     )
@@ -49,7 +49,7 @@ def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribu
         Action.END_LOG_KEY,
         key.partition("+")[0],
         attribution,
-        lambda text, document: log_edits.log_key_ended(text, document, key.strip(), over),
+        lambda text, document: log_and_witness_edits.log_key_ended(text, document, key.strip(), over),
     )
 
 
@@ -63,7 +63,7 @@ def enter_witness(
         Action.ADD_WITNESS,
         key.partition("+")[0],
         attribution,
-        lambda text, document: log_edits.witness_added(text, document, key.strip(), begins),
+        lambda text, document: log_and_witness_edits.witness_added(text, document, key.strip(), begins),
     )
 
 
@@ -75,7 +75,7 @@ def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribu
         Action.END_WITNESS,
         key.partition("+")[0],
         attribution,
-        lambda text, document: log_edits.witness_ended(text, document, key.strip(), over),
+        lambda text, document: log_and_witness_edits.witness_ended(text, document, key.strip(), over),
     )
 
 
@@ -86,7 +86,7 @@ def demand_cosignatures(workspace: Workspace, number: int, attribution: Attribut
         Action.DEMAND_COSIGNATURES,
         tuf_roles.REGISTRY_FILE,
         attribution,
-        lambda text, document: log_edits.cosignatures_set(text, document, number),
+        lambda text, document: log_and_witness_edits.cosignatures_set(text, document, number),
     )
 
 

@@ -12,7 +12,7 @@ from idtone.member.misuse.rules import RULES
 from idtone.registry.model import RegistryDocument, StoppingCondition, Text
 from idtone.registry.trust import tuf_roles
 
-from .acceptances import Agreement, acceptances
+from .agreements import Agreement, acceptances
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
 from .workspace import Workspace

@@ -36,10 +36,10 @@ from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 
 from . import draft_metadata, operator_list, pending_rotations, shared_folder, undo_copies
+from .area_code_counts import area_words, whole
 from .authority_settings import FILE, AuthoritySettings, read_authority_settings
 from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
-from .edition_numbers import area_words, whole
 from .edition_rules import examine
 from .folder_lock import lock_folder
 from .history import History, HistoryEntry, read_history

@@ -73,15 +73,15 @@ COMMANDS: Final = {
         "Record a member's entry in the public list: corporate number, notification, web and mail address.",
     ),
     "member find": (
-        "idtone.office.commands.find:find",
+        "idtone.office.commands.find_member:find",
         "Find members by a part of their names or ids, or by a number, and show their suspensions.",
     ),
     "member numbers": (
-        "idtone.office.commands.find:numbers",
+        "idtone.office.commands.find_member:numbers",
         "List the numbers of a member in full, with their area codes.",
     ),
     "member contacts": (
-        "idtone.office.commands.find:contacts",
+        "idtone.office.commands.find_member:contacts",
         "List the contacts of members: corporate number, notification, web and mail address.",
     ),
     "member agree": (
@@ -153,11 +153,11 @@ COMMANDS: Final = {
         "Remove the last link of a wholesale chain: the reseller has given the numbers back.",
     ),
     "condition list": (
-        "idtone.office.commands.conditions:list_conditions",
+        "idtone.office.commands.stopping_conditions:list_conditions",
         "List the stopping conditions: which finding of `misuse` leads to what, within how many days.",
     ),
     "condition enter": (
-        "idtone.office.commands.conditions:enter",
+        "idtone.office.commands.stopping_conditions:enter",
         "Enter stopping conditions in place of the older ones. Each finding of `misuse` has one.",
     ),
     "course show": (
@@ -249,7 +249,7 @@ COMMANDS: Final = {
         "End the suspension of a number, a range or a member. Two people enter which, and both sign it.",
     ),
     "suspension in-force": (
-        "idtone.office.commands.confirmations:confirmations",
+        "idtone.office.commands.suspension_confirmations:confirmations",
         "Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.",
     ),
     "never-originating add": (

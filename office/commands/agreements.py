@@ -11,7 +11,7 @@ import typer
 from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
 
-from ..authority.acceptances import Agreement, accept, acceptances, end_acceptance
+from ..authority.agreements import Agreement, accept, acceptances, end_acceptance
 from ..authority.workspace import Workspace
 from .options import FolderOption, WhyOption, checked_line
 

@@ -15,7 +15,7 @@ from idtone.core.yaml_documents import read_text
 from ..authority import change_registry
 from ..authority.history import ApplicationStatus, ReviewResult
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .options import FolderOption, WhyOption, attributed, end, in_japan, moment
 
 ApplicationArgument = Annotated[str, typer.Argument(metavar="APPLICATION", help="The application's id.")]

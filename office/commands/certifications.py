@@ -12,7 +12,7 @@ from idtone.core.terminal import command_line
 from ..authority.certifications import Certified, certification, certify_member
 from ..authority.certifications import certify_link as certify_reseller
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .options import FolderOption, WhyOption, ask_entries, attributed
 
 _Number = Annotated[str, typer.Option("--number", metavar="TEXT", help="The number of the certification (認定番号).")]

@@ -14,7 +14,7 @@ from ..authority import wholesale_links
 from ..authority.change_registry import Attribution
 from ..authority.wholesale_links import LinkCheck, link_check
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .options import FolderOption, WhyOption, ask_entries, attributed
 
 FromArgument = Annotated[str, typer.Argument(metavar="FROM", help="The id of the wholesaler, a member.")]

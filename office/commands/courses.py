@@ -19,7 +19,7 @@ from idtone.registry.model import Name
 
 from ..authority.change_registry import registry_of
 from ..authority.workspace import Workspace
-from ..papers.office_papers import sender
+from ..papers.workspace_papers import sender
 from ..training.attendances import attendance_of, attendances, forget_attendees, record_attendance
 from ..training.course import Course, Words, answers_of, course_of, marked, sheet_of
 from ..training.course_papers import attendance_paper, course_paper

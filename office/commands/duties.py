@@ -11,7 +11,15 @@ import typer
 from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
 
-from ..authority.duties import DutyKind, duties, enter_duty, finish_duty, is_overdue, open_first, withdraw_duty
+from ..authority.compliance_duties import (
+    DutyKind,
+    duties,
+    enter_duty,
+    finish_duty,
+    is_overdue,
+    open_first,
+    withdraw_duty,
+)
 from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
 from .options import FolderOption

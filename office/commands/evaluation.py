@@ -24,8 +24,8 @@ from ..evaluation.evaluation_rules import Evaluation, lines
 from ..evaluation.plot import plot
 from ..evaluation.results import enter as enter_results
 from ..evaluation.results import kept_results
-from .history_entry import as_plain
-from .history_entry import lines as history_lines
+from .history_output import as_plain
+from .history_output import lines as history_lines
 from .options import FolderOption, WhyOption, attributed
 
 

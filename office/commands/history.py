@@ -16,7 +16,7 @@ from idtone.registry.trust import tuf_roles
 from ..authority.change_registry import record_edits
 from ..authority.signed_history import HistorySignature, history_with_signatures
 from ..authority.workspace import Workspace
-from .history_entry import as_plain, lines
+from .history_output import as_plain, lines
 from .options import FolderOption, WhyOption, attributed
 
 

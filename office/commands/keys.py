@@ -29,8 +29,8 @@ from ..authority.change_registry import Attribution, record_edits
 from ..authority.edition import Edition
 from ..authority.edition_rules import describe
 from ..authority.edits_by_hand import record_edits_by_hand
+from ..authority.forbidden_key_places import check_place
 from ..authority.history import Action, HistoryEntry
-from ..authority.key_places import check_place
 from ..authority.night_keys import keep_night_key, night_key_path
 from ..authority.workspace import Workspace
 from .options import FolderOption, WhyOption, attributed

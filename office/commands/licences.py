@@ -16,9 +16,9 @@ from idtone.registry.trust import tuf_roles
 from ..authority import registry_edits
 from ..authority.change_registry import assign, change_registry, describe, release
 from ..authority.history import Action
-from ..authority.pledges import record_pledge
+from ..authority.record_pledge import record_pledge
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .options import FolderOption, WhyOption, ask_entries, attributed, end
 
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]

@@ -14,7 +14,7 @@ from idtone.core.terminal import command_line
 
 from ..authority import logs_and_witnesses
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .licences import MemberArgument
 from .options import FolderOption, WhyOption, attributed
 

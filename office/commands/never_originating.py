@@ -23,7 +23,7 @@ from ..authority.enter_suspensions import SuspensionTerms
 from ..authority.enter_suspensions import enter_never_originating as enter
 from ..authority.enter_suspensions import remove_never_originating as remove
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .options import FolderOption, WhyOption, attributed, range_asked_of_two
 
 

@@ -25,7 +25,7 @@ from ..authority.registry_edits import known_member
 from ..authority.stopped_number_holders import holders_of, refuse_unheld, words
 from ..authority.suspension_edits import lifted, still_stopped
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .options import (
     FolderOption,
     WhyOption,

@@ -17,8 +17,8 @@ from idtone.registry.commands.check_progress import checking
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..papers.letters import Letter
-from ..papers.office_papers import account_of, letter_paper, licence_paper, sender, table_csv
 from ..papers.period_account import account_paper, fiscal_year
+from ..papers.workspace_papers import account_of, letter_paper, licence_paper, sender, table_csv
 from .options import FolderOption, day
 
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]

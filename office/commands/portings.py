@@ -11,7 +11,7 @@ from idtone.core.terminal import command_line
 
 from ..authority import number_portings
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .options import FolderOption, WhyOption, ask_entries, attributed, moment
 
 NumbersOption = Annotated[

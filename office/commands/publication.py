@@ -25,13 +25,13 @@ from ..authority.edition import assembled, read_edition
 from ..authority.edition_rules import describe, examine, examine_issued, examine_list
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.licence_mark import mark_files
-from ..authority.operator_list_site import write_site
 from ..authority.undo import undo
 from ..authority.workspace import Workspace
+from ..authority.write_operator_list import write_site
 from ..evaluation.results import published_files
 from ..refused.change_refusals import Refusals
 from ..signing.signing_summary import words_for_holder
-from .history_entry import print_change
+from .history_output import print_change
 from .options import FolderOption, WhyOption, attributed
 from .signing_options import KeyOption, print_missing, print_report, sign_shown, signers, state, write_package
 

@@ -18,7 +18,7 @@ from idtone.core.translation import Message, translated
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 
-from ..authority import key_places
+from ..authority import forbidden_key_places
 from ..authority.edition import Edition
 from ..authority.edition_rules import describe, examine, examine_issued
 from ..authority.workspace import Workspace
@@ -37,7 +37,7 @@ def signers(keys: list[str]) -> list[Signer]:
 
 
 def warn_of_places(keys: Iterable[str | Path]) -> None:
-    for each in key_places.warnings(keys):
+    for each in forbidden_key_places.warnings(keys):
         print(translated(each), file=sys.stderr)
 
 

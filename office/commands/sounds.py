@@ -13,7 +13,7 @@ from idtone.core.terminal import command_line
 
 from ..authority.tone_masters import LIMIT, enter_tone
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .options import FolderOption, WhyOption, attributed
 
 

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import checked_line
 
-from ..authority.acceptances import Agreement, accept, acceptances
+from ..authority.agreements import Agreement, accept, acceptances
 from ..authority.change_registry import registry_of
 from ..authority.json_lists import Day, read_list, write_list
 from ..authority.registry_edits import known_member

@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 
 from idtone.core.errors import DocumentError, TrustError, UsageError
-from idtone.office.authority.duties import Duty, DutyKind, duties, is_overdue, is_soon, open_first
+from idtone.office.authority.compliance_duties import Duty, DutyKind, duties, is_overdue, is_soon, open_first
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.training.course import FILE, answers_of, course_of, marked

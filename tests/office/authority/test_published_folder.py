@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from idtone.core.signing_keys import signer
-from idtone.office.authority.operator_list_site import write_site
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
+from idtone.office.authority.write_operator_list import write_site
 from lab.office.authority.office import PHRASE, STOP, TWICE
 
 DAY = "2027-01-10T09:00:00+09:00"

@@ -19,8 +19,8 @@ from idtone.registry.number_notation import read_span, written
 from idtone.registry.registry_report import member_lines, member_report, suspension_lines, suspension_reports
 from idtone.registry.suspended_numbers import scope_of
 
+from ..authority.area_code_counts import area_of, by_area, whole
 from ..authority.change_registry import registry_of
-from ..authority.edition_numbers import area_of, by_area, whole
 from ..authority.member_contacts import COLUMNS, contact_rows
 from ..authority.registry_edits import known_member
 from ..authority.workspace import Workspace

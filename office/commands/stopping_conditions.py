@@ -16,7 +16,7 @@ from idtone.registry.stopping_conditions import STEPS
 from ..authority.change_registry import registry_of
 from ..authority.stopping_conditions import enter_conditions, read_conditions, sample_conditions
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .options import FolderOption, WhyOption, attributed
 
 _COLUMNS: Final = ("id", "finding", "leads_to", "within_days", "ja", "en")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.office.authority.key_places import check_place, warnings
+from idtone.office.authority.forbidden_key_places import check_place, warnings
 
 NOBODY = 65534
 
