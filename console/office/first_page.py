@@ -10,7 +10,7 @@ from aiohttp import web
 
 from idtone.core.calls import LicenceStatus
 from idtone.core.translation import Message, template
-from idtone.office.authority.compliance_duties import duties, is_overdue, is_soon
+from idtone.office.authority.compliance_duties import is_due_soon, is_overdue, read_duties
 from idtone.office.authority.history import ApplicationStatus
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.applicants.submission import SubmissionState
@@ -102,11 +102,13 @@ def _terms(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
 
 
 def _duties(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
-    found, today, path = duties(files.folder), in_japan(now).date(), "/office/duties"
+    found, today, path = read_duties(files.folder), in_japan(now).date(), "/office/duties"
     yield from _some(
         sum(is_overdue(each, today) for each in found), Message("Duties that are overdue"), path, is_late=True
     )
-    yield from _some(sum(is_soon(each, today) for each in found), Message("Duties that are due within 14 days"), path)
+    yield from _some(
+        sum(is_due_soon(each, today) for each in found), Message("Duties that are due within 14 days"), path
+    )
 
 
 def _certifications(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:

@@ -15,11 +15,11 @@ from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.persons import acting_person
 from idtone.core.terminal.prompts import number_of
 from idtone.core.translation import Message, template
-from idtone.office.authority.edition_rules import describe, examine
+from idtone.office.authority.edition_rules import check_edition, describe_edition
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
-from idtone.office.authority.night_keys import WrongPassphraseError, digest, has_night_key, sign_at_night
-from idtone.office.authority.stopped_number_holders import names as held
+from idtone.office.authority.night_keys import WrongPassphraseError, edition_digest, has_night_key, sign_at_night
+from idtone.office.authority.stopped_number_holders import holder_names as held
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from idtone.registry.model import SuspensionEntry
@@ -86,8 +86,10 @@ def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
         if edition is None:
             return None
         files.duty_package.check_current(edition, now)
-        examine(edition, now)
-        return _Waiting(digest(edition), list(describe(edition, is_whole=True)), list(edition.missing()))
+        check_edition(edition, now)
+        return _Waiting(
+            edition_digest(edition), list(describe_edition(edition, is_whole=True)), list(edition.missing())
+        )
     except IdtoneError as error:
         return _Waiting("", [], [], error)
 

@@ -14,7 +14,12 @@ from idtone.member.evaluation.criteria import Criteria
 from idtone.member.evaluation.evaluation_verification import FOLDER as EVALUATION
 from idtone.member.evaluation.result import Result
 from idtone.office.authority import operator_list
-from idtone.office.authority.change_registry import applications, never_originates_of, registry_of, suspensions_of
+from idtone.office.authority.change_registry import (
+    accepted_applications,
+    never_originates_of,
+    registry_of,
+    suspensions_of,
+)
 from idtone.office.authority.history import ApplicationStatus, HistoryEntry
 from idtone.office.authority.prepared_package import PackageState, PreparedPackage
 from idtone.office.authority.signed_history import HistorySignature, history_with_signatures
@@ -106,7 +111,7 @@ class OfficeFiles:
         self._suspensions = CachedFiles(lambda: [suspensions], lambda: suspensions_of(self.workspace))
         self._never_originates = CachedFiles(lambda: [never, history], lambda: never_originates_of(self.workspace))
         self._applications = CachedFiles(
-            lambda: [self.folder / APPLICATIONS, history], lambda: applications(self.workspace)
+            lambda: [self.folder / APPLICATIONS, history], lambda: accepted_applications(self.workspace)
         )
         self._submissions = CachedFiles(
             lambda: sorted((self.folder / SUBMISSIONS).glob("W-*.json")), lambda: Submissions(self.folder).all()
@@ -231,7 +236,7 @@ class OfficeFiles:
 
     def _read_lists(self) -> tuple[OperatorList, OperatorList]:
         published = self.workspace.repository.listed() if self.is_published() else None
-        coming = operator_list.octets(self.registered().document, self.suspensions())
+        coming = operator_list.operator_list_json(self.registered().document, self.suspensions())
         return _by_member(coming), {} if published is None else _by_member(published)
 
     def _read_signed_until(self) -> datetime | None:

@@ -13,9 +13,9 @@ from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import change_registry, record_edits
 from idtone.office.authority.history import Action, HistoryEntry
 from idtone.office.authority.prepared_package import LIMIT, PreparedPackage, take_copy
-from idtone.office.authority.registry_edits import prolonged
-from idtone.office.authority.typed_dates import end
-from idtone.office.authority.undo import undo, undoable
+from idtone.office.authority.registry_edits import set_registry_end
+from idtone.office.authority.typed_dates import parse_end
+from idtone.office.authority.undo import last_undoable_change, undo_last_change
 from idtone.registry.trust import tuf_roles
 
 from ..access.rights import Right
@@ -78,7 +78,7 @@ async def publication(
 
 def _undoable(files: OfficeFiles) -> HistoryEntry | None:
     try:
-        return undoable(files.workspace)
+        return last_undoable_change(files.workspace)
     except TrustError:  # the page of the history says what is wrong
         return None
 
@@ -86,7 +86,9 @@ def _undoable(files: OfficeFiles) -> HistoryEntry | None:
 async def take_back(visit: Visit) -> web.StreamResponse:
     """Take back the last unpublished change of the registry, if it is the one that the page has shown."""
     workspace = files_of(visit).workspace
-    return await do_act(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY)
+    return await do_act(
+        visit, lambda: undo_last_change(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY
+    )
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
@@ -107,16 +109,16 @@ async def prolong(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act() -> None:
-        until = end(visit.field("until"), Message("Valid until"))
+        until = parse_end(visit.field("until"), Message("Valid until"))
         change_registry(
             files.workspace,
             Action.PROLONG,
             tuf_roles.REGISTRY_FILE,
             attributed(visit),
-            lambda text, _: prolonged(text, until),
+            lambda text, _: set_registry_end(text, until),
         )
 
-    fields = {"until": FormField(template("Valid until"), end), **WHY}
+    fields = {"until": FormField(template("Valid until"), parse_end), **WHY}
     return await do_act(visit, act, publication, PATH, fields)
 
 

@@ -14,9 +14,9 @@ from idtone.core.persons import acting_person
 from idtone.core.translation import template
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
-from idtone.office.authority.stopped_number_holders import names as held
+from idtone.office.authority.stopped_number_holders import holder_names as held
 from idtone.office.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
-from idtone.office.authority.typed_dates import end
+from idtone.office.authority.typed_dates import parse_end
 from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.model import NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
@@ -48,7 +48,7 @@ TERMS: Final[Fields] = {
     "requested": FormField(template("Requested at"), japanese_moment),
     "authority": FormField(template("Authority that requests it"), is_required=False),
     "since": FormField(template("Start"), japanese_moment, is_required=False),
-    "until": FormField(template("Last day"), end, is_required=False),
+    "until": FormField(template("Last day"), parse_end, is_required=False),
     **WHY,
 }
 _ENTERED: Final[Fields] = {

@@ -21,7 +21,7 @@ from idtone.core.translation import template
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
 from .json_lists import Day, DayOrNone, read_list, write_list
-from .typed_dates import past_day
+from .typed_dates import parse_past_day
 from .workspace import Workspace
 
 FILE: Final = "acceptances.json"
@@ -65,12 +65,12 @@ class Acceptance:
 _LIST: Final = TypeAdapter(list[Acceptance])
 
 
-def acceptances(folder: Path) -> list[Acceptance]:
+def read_acceptances(folder: Path) -> list[Acceptance]:
     """The acceptances in the order of writing. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
-def accept(
+def accept_agreement(
     workspace: Workspace,
     member: str,
     agreement: str,
@@ -88,7 +88,7 @@ def accept(
     what = _agreement(agreement)
     if member not in {each.id for each in registry_of(workspace).members}:
         raise UsageError("the registry has no member {member!r}", member=member)
-    begins = past_day(since, name("since"), now)
+    begins = parse_past_day(since, name("since"), now)
     made = Acceptance(
         member,
         what,
@@ -97,7 +97,7 @@ def accept(
         checked_line(document, name("document")),
     )
     with workspace.locked():
-        before = acceptances(workspace.folder)
+        before = read_acceptances(workspace.folder)
         held = next((each for each in before if _is_same(each, member, what)), None)
         if held and held.version == made.version:
             raise UsageError("{member} has agreed to version {version} already", member=member, version=made.version)
@@ -116,9 +116,9 @@ def end_acceptance(
     workspace: Workspace, member: str, agreement: str, through: str, why: str, now: datetime, name: Callable[[str], str]
 ) -> Acceptance:
     """Record that an agreement ends with the day `through`. Raises IdtoneError."""
-    what, last = _agreement(agreement), past_day(through, name("through"), now)
+    what, last = _agreement(agreement), parse_past_day(through, name("through"), now)
     with workspace.locked():
-        before = acceptances(workspace.folder)
+        before = read_acceptances(workspace.folder)
         held = next((each for each in before if _is_same(each, member, what)), None)
         if held is None:
             raise UsageError("{member} has no such agreement in force", member=member)

@@ -9,16 +9,16 @@ from idtone.core.terminal.prompts import checked_line
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .registry_edits import certified, link_certified
-from .typed_dates import day, day_after
+from .registry_edits import set_certification, set_link_certification
+from .typed_dates import parse_day, parse_day_after
 from .workspace import Workspace
 
 Certified = Mapping[str, str | date]
 """The fields of `certification` in the registry."""
 _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
-    "until": day_after,
-    "next_check": day,
-    "mark_until": day_after,
+    "until": parse_day_after,
+    "next_check": parse_day,
+    "mark_until": parse_day_after,
 }
 
 
@@ -40,7 +40,11 @@ def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -
 def certify_member(workspace: Workspace, member: str, fields: Certified, attribution: Attribution) -> HistoryEntry:
     """Record the certification of a member, in place of an older one."""
     return change_registry(
-        workspace, Action.CERTIFY, member, attribution, lambda text, registry: certified(text, registry, member, fields)
+        workspace,
+        Action.CERTIFY,
+        member,
+        attribution,
+        lambda text, registry: set_certification(text, registry, member, fields),
     )
 
 
@@ -55,5 +59,5 @@ def certify_link(
         Action.CERTIFY_LINK,
         reseller,
         attribution,
-        lambda text, registry: link_certified(text, registry, entries[0], reseller, fields),
+        lambda text, registry: set_link_certification(text, registry, entries[0], reseller, fields),
     )

@@ -19,12 +19,12 @@ from idtone.registry.parsers import parse_never_originates, parse_registry, pars
 from idtone.registry.trust import tuf_roles
 
 from . import registry_edits, shared_folder, undo_copies
-from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
+from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, application_status
 from .never_originates_edits import FIRST
 from .suspension_edits import refuse_suspended
 from .typed_dates import in_japan
 from .workspace import APPLICATIONS, Workspace
-from .yaml_text import YamlText, value_at
+from .yaml_text import YamlText, read_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def change_registry(
     def edited(text: YamlText, old: RegistryDocument) -> None:
         edit(text, old)
         published = _published_version(workspace) or 0
-        registry_edits.stamped(text, max(old.registry.version, published + 1), in_japan(attribution.at))
+        registry_edits.set_version(text, max(old.registry.version, published + 1), in_japan(attribution.at))
 
     return _change(workspace, tuf_roles.REGISTRY, action, subject, attribution, edited, more, before_writing)
 
@@ -143,20 +143,20 @@ def _published_version(workspace: Workspace) -> int | None:
     published = workspace.repository.octets(tuf_roles.REGISTRY)
     if published is None:
         return None
-    return int(value_at(_text(published, tuf_roles.REGISTRY_FILE), ("registry", "version")))
+    return int(read_value(_text(published, tuf_roles.REGISTRY_FILE), ("registry", "version")))
 
 
 # -- applications -----------------------------------------------------------------------------------------------------
 
 
-def apply(
+def accept_application(
     workspace: Workspace, text: str, name: str, attribution: Attribution
 ) -> tuple[MemberApplication, HistoryEntry]:
     """Accept a member's application, the text of the file `name`, if it has no fault and can be granted."""
     application = parse_application(text, name)
     with workspace.locked(), checking():
         history = workspace.history(tuf_roles.REGISTRY)
-        if status_of(history.of(application.id), None) is ApplicationStatus.GRANTED:
+        if application_status(history.of(application.id), None) is ApplicationStatus.GRANTED:
             raise UsageError(
                 "{path}: application {id} was granted already; give this one another id", path=name, id=application.id
             )
@@ -172,7 +172,7 @@ def apply(
         kind, name = KINDS[tuf_roles.REGISTRY], str(workspace.folder / tuf_roles.REGISTRY_FILE)
         trial = YamlText(registry, name)
         document = kind.unchecked(trial.tree, registry, name)
-        registry_edits.granted(trial, document, application, attribution.at, attribution.at + timedelta(days=1))
+        registry_edits.insert_granted(trial, document, application, attribution.at, attribution.at + timedelta(days=1))
         kind.checked(trial.tree, trial.done(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
         entry = attribution.entry(Action.APPLY, application.id, application=_sha256(octets))
         try:
@@ -185,7 +185,9 @@ def apply(
     return application, entry
 
 
-def review(workspace: Workspace, application: str, result: ReviewResult, attribution: Attribution) -> HistoryEntry:
+def review_application(
+    workspace: Workspace, application: str, result: ReviewResult, attribution: Attribution
+) -> HistoryEntry:
     """Record the result of an application's examination."""
     with workspace.locked():
         _, sha256 = _application(workspace, application)
@@ -194,7 +196,7 @@ def review(workspace: Workspace, application: str, result: ReviewResult, attribu
     return entry
 
 
-def grant(
+def grant_application(
     workspace: Workspace, application: str, start: datetime, until: datetime, attribution: Attribution
 ) -> HistoryEntry:
     """Grant the content of an application. Raises UsageError if it has not passed its review."""
@@ -203,33 +205,35 @@ def grant(
     def edit(text: YamlText, document: RegistryDocument) -> None:
         asked, now = _application(workspace, application)
         entries = workspace.history(tuf_roles.REGISTRY).of(application)
-        status = status_of(entries, now if now == sha256 else None)
+        status = application_status(entries, now if now == sha256 else None)
         if status is not ApplicationStatus.PASSED:
             raise UsageError("application {application} {why}", application=application, why=_NOT_GRANTED[status])
         refuse_suspended(suspensions_of(workspace), asked.member.id, asked.numbers, attribution.at)
-        registry_edits.granted(text, document, asked, start, until)
+        registry_edits.insert_granted(text, document, asked, start, until)
 
     return change_registry(workspace, Action.GRANT, application, attribution, edit, application=sha256)
 
 
-def assign(workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
+def assign_numbers(workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
     """Assign numbers to a member. Raises UsageError if a suspension forbids it."""
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
         refuse_suspended(suspensions_of(workspace), member, entries, attribution.at)
-        registry_edits.assigned(text, document, member, entries)
+        registry_edits.insert_numbers(text, document, member, entries)
 
     return change_registry(workspace, Action.ASSIGN_NUMBER, member, attribution, edit)
 
 
-def release(workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
+def release_numbers(
+    workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution
+) -> HistoryEntry:
     """Take numbers back from a member; the rest of a range stays."""
     return change_registry(
         workspace,
         Action.RELEASE_NUMBER,
         member,
         attribution,
-        lambda text, document: registry_edits.released(text, document, member, entries),
+        lambda text, document: registry_edits.delete_numbers(text, document, member, entries),
     )
 
 
@@ -237,7 +241,9 @@ PARTICULARS: Final = ("corporate_number", "notification", "web", "mail")
 """The fields of a member in the public list besides its name and licences."""
 
 
-def describe(workspace: Workspace, member: str, fields: Mapping[str, str], attribution: Attribution) -> HistoryEntry:
+def record_particulars(
+    workspace: Workspace, member: str, fields: Mapping[str, str], attribution: Attribution
+) -> HistoryEntry:
     """Record these particulars in place of the older ones; missing or empty fields stay."""
     given = {name: fields.get(name, "").strip() for name in PARTICULARS}
     return change_registry(
@@ -245,7 +251,7 @@ def describe(workspace: Workspace, member: str, fields: Mapping[str, str], attri
         Action.DESCRIBE,
         member,
         attribution,
-        lambda text, document: registry_edits.described(text, document, member, given),
+        lambda text, document: registry_edits.set_particulars(text, document, member, given),
     )
 
 
@@ -277,12 +283,12 @@ _NOT_GRANTED: Final = {
 }
 
 
-def applications(workspace: Workspace) -> list[tuple[MemberApplication, ApplicationStatus]]:
+def accepted_applications(workspace: Workspace) -> list[tuple[MemberApplication, ApplicationStatus]]:
     """All accepted applications with their status, by the day on which they were received."""
     history = workspace.history(tuf_roles.REGISTRY)
     found = [_application(workspace, path.stem) for path in (workspace.folder / APPLICATIONS).glob("*.yaml")]
     found.sort(key=lambda each: (each[0].received, each[0].id))
-    return [(asked, status_of(history.of(asked.id), sha256)) for asked, sha256 in found]
+    return [(asked, application_status(history.of(asked.id), sha256)) for asked, sha256 in found]
 
 
 def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, str]:
@@ -319,7 +325,7 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
     entry = entry.model_copy(update={"before": _sha256(before or None), "after": _sha256(octets)})
     with writing(path, TrustError):
         if role == tuf_roles.REGISTRY:
-            undo_copies.keep(workspace.folder, before)
+            undo_copies.store_copy(workspace.folder, before)
         if before:
             shared_folder.rewrite(path, octets)
         else:

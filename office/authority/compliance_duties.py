@@ -24,8 +24,8 @@ from idtone.core.translation import template
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
 from .json_lists import Day, DayOrNone, read_list, write_list
-from .registry_edits import known_member
-from .typed_dates import day, past_day
+from .registry_edits import check_member
+from .typed_dates import parse_day, parse_past_day
 from .workspace import Workspace
 
 FILE: Final = "duties.json"
@@ -78,7 +78,7 @@ class Duty:
 _LIST: Final = TypeAdapter(list[Duty])
 
 
-def duties(folder: Path) -> list[Duty]:
+def read_duties(folder: Path) -> list[Duty]:
     """The duties in the order of writing. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
@@ -89,10 +89,10 @@ def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str
     if chosen is None:
         raise UsageError("choose what is due")
     if member:
-        known_member(registry_of(workspace), member)
-    words, until = checked_line(what, name("what")), day(due, name("due")).isoformat()
+        check_member(registry_of(workspace), member)
+    words, until = checked_line(what, name("what")), parse_day(due, name("due")).isoformat()
     with workspace.locked():
-        before = duties(workspace.folder)
+        before = read_duties(workspace.folder)
         ledger = OfficeLedger(workspace.folder)
         used = {each.id for each in before} | {act.subject for act in ledger.acts() if act.act == WITHDRAWN}
         id_ = f"D-{max((int(each[2:]) for each in used), default=0) + 1:04}"
@@ -106,10 +106,10 @@ def finish_duty(
     workspace: Workspace, id_: str, done: str, done_by: str, document: str, now: datetime, name: Callable[[str], str]
 ) -> Duty:
     """Record the day, the person and the document by which an open duty was done. Raises IdtoneError."""
-    at = past_day(done, name("done"), now)
+    at = parse_past_day(done, name("done"), now)
     who, proof = checked_line(done_by, name("by")), checked_line(document, name("document"))
     with workspace.locked():
-        before = duties(workspace.folder)
+        before = read_duties(workspace.folder)
         held = next((each for each in before if each.id == id_ and not each.done), None)
         if held is None:
             raise UsageError("there is no open duty {id!r}", id=id_)
@@ -125,7 +125,7 @@ def withdraw_duty(workspace: Workspace, id_: str, why: str, name: Callable[[str]
     """
     reason = checked_line(why, name("why"))
     with workspace.locked():
-        before = duties(workspace.folder)
+        before = read_duties(workspace.folder)
         if id_ not in {each.id for each in before}:
             raise UsageError("there is no duty {id!r}", id=id_)
         OfficeLedger(workspace.folder).record(WITHDRAWN, id_, why=reason)
@@ -136,12 +136,12 @@ def is_overdue(duty: Duty, today: date) -> bool:
     return not duty.done and duty.due_day < today
 
 
-def is_soon(duty: Duty, today: date) -> bool:
+def is_due_soon(duty: Duty, today: date) -> bool:
     """True if the duty is due within `SOON`, and not overdue."""
     return not duty.done and today <= duty.due_day <= today + SOON
 
 
-def open_first(found: Sequence[Duty]) -> list[Duty]:
+def sort_open_first(found: Sequence[Duty]) -> list[Duty]:
     """The open duties by their day, then the finished ones, the latest first."""
     done = sorted((each for each in found if each.done), key=lambda each: each.done, reverse=True)
     return [*sorted((each for each in found if not each.done), key=lambda each: each.due), *done]

@@ -269,7 +269,7 @@ def _metadata(files: PackageFiles, part: str) -> dict[str, Metadata[Any]]:
     found = files.below(f"{part}/{tuf_roles.METADATA}")
     names = {name: f"{name}.json" for name in tuf_roles.ROLES}
     return {
-        name: _parsed(files, f"{part}/{tuf_roles.METADATA}/{file}", found[file], kind_of(name))
+        name: _parsed(files, f"{part}/{tuf_roles.METADATA}/{file}", found[file], metadata_type(name))
         for name, file in names.items()
         if file in found
     }
@@ -291,12 +291,12 @@ def _targets(files: PackageFiles, part: str) -> dict[str, bytes]:
     return files.below(f"{part}/{tuf_roles.TARGETS}")
 
 
-def kind_of(role: str) -> type[Root | Snapshot | Targets | Timestamp]:
+def metadata_type(role: str) -> type[Root | Snapshot | Targets | Timestamp]:
     """The kind of metadata that a role has."""
     return _KINDS.get(role, Targets)
 
 
-def assembled(editions: Mapping[Path, Edition]) -> Edition:
+def assemble_edition(editions: Mapping[Path, Edition]) -> Edition:
     """One edition with the signatures of all copies. Raises TrustError if the copies differ."""
     (_, whole), *others = editions.items()
     for folder, copy in others:

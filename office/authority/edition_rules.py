@@ -2,7 +2,7 @@
 
 A package may come from anyone. Its drafts could contain more than the files beside them: keys under the ids of other
 keys, a role that may sign more than its file, a version without a successor, hidden targets. So only one form of each
-draft is permitted, and `describe` names every change.
+draft is permitted, and `describe_edition` names every change.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import verified_successor
 
 from . import operator_list
-from .area_code_counts import area_words, whole
+from .area_code_counts import describe_changed_numbers, whole_span
 from .edition import Edition
-from .stopped_members import not_listed
+from .stopped_members import unlisted_members
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _SPECIFICATION: Final = re.compile(r"1\.0\.\d{1,2}")
@@ -52,7 +52,7 @@ def _unfit(name: str, what: str) -> TrustError:
 # -- the published part ----------------------------------------------------------------------------------------------
 
 
-def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
+def verify_published_part(edition: Edition, trusted: Metadata[Root]) -> None:
     """Verify the part `before` with a root that the holder keeps. Raises TrustError."""
     before = edition.before
     if set(before) != set(tuf_roles.ROLES):
@@ -88,14 +88,14 @@ def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
 # -- the drafts ------------------------------------------------------------------------------------------------------
 
 
-def examine(edition: Edition, now: datetime) -> None:
+def check_edition(edition: Edition, now: datetime) -> None:
     """Check the drafts against every rule. Raises TrustError or DocumentError for the first breach."""
-    whole = {**edition.before, **edition.metadata}
-    if set(whole) != set(tuf_roles.ROLES) or not edition.metadata:
+    every = {**edition.before, **edition.metadata}
+    if set(every) != set(tuf_roles.ROLES) or not edition.metadata:
         raise _unfit(Message("the package"), Message("lacks some of the roles"))
     for name, draft in edition.metadata.items():
         _examine_draft(name, draft, edition.before.get(name), now)
-    _examine_keys(whole["root"].signed, whole["targets"].signed)
+    _examine_keys(every["root"].signed, every["targets"].signed)
     named: set[str] = set()
     for name in tuf_roles.DELEGATED:
         if name in edition.metadata:
@@ -104,11 +104,11 @@ def examine(edition: Edition, now: datetime) -> None:
     if extra := edition.targets.keys() - named:
         raise _unfit(min(extra), Message("is in the package, but no metadata name it"))
     others = ("targets", *tuf_roles.DELEGATED)
-    seen = {file: (meta.version, meta.length, meta.hashes) for file, meta in whole["snapshot"].signed.meta.items()}
-    if seen != {f"{name}.json": (whole[name].signed.version, None, None) for name in others}:
+    seen = {file: (meta.version, meta.length, meta.hashes) for file, meta in every["snapshot"].signed.meta.items()}
+    if seen != {f"{name}.json": (every[name].signed.version, None, None) for name in others}:
         raise _unfit("snapshot", Message("names versions that do not belong together"))
-    meta = whole["timestamp"].signed.snapshot_meta
-    if (meta.version, meta.length, meta.hashes) != (whole["snapshot"].signed.version, None, None):
+    meta = every["timestamp"].signed.snapshot_meta
+    if (meta.version, meta.length, meta.hashes) != (every["snapshot"].signed.version, None, None):
         raise _unfit("timestamp", Message("names another snapshot"))
 
 
@@ -221,10 +221,10 @@ def _anchor(custom: Mapping[str, Any]) -> dict[str, Any]:
 def _has_its_list(edition: Edition, document: RegistryDocument) -> bool:
     """True if operators.json follows from the registry and the suspensions, whether in the package or published."""
     suspensions = _suspensions(edition.files, edition.targets)
-    return edition.targets.get(tuf_roles.OPERATORS_FILE) == operator_list.octets(document, suspensions)
+    return edition.targets.get(tuf_roles.OPERATORS_FILE) == operator_list.operator_list_json(document, suspensions)
 
 
-def examine_list(edition: Edition) -> None:
+def check_operator_list(edition: Edition) -> None:
     """Examine the public list of an edition that was valid when it was made: suspensions published since may leave out
     other members. Raises TrustError.
     """
@@ -244,7 +244,7 @@ def _suspensions(*files: Mapping[str, bytes]) -> Any:
     return None if octets is None else KINDS[tuf_roles.SUSPENSIONS].parse(octets.decode("utf-8-sig", "replace"), file)
 
 
-def examine_issued(edition: Edition, now: datetime) -> None:
+def check_issued(edition: Edition, now: datetime) -> None:
     """Check the date `issued`, which members take as a lower bound of the present time: a mistyped year would expire
     all licences at once. Raises TrustError.
     """
@@ -274,8 +274,8 @@ def _text(edition: Edition, file: str) -> str:
 # -- in words ---------------------------------------------------------------------------------------------------------
 
 
-def describe(edition: Edition, is_whole: bool = False) -> Iterator[str]:
-    """Every change of an edition in words. Call `examine` first. With `is_whole`, numbers are complete and have their
+def describe_edition(edition: Edition, is_whole: bool = False) -> Iterator[str]:
+    """Every change of an edition in words. Call `check_edition` first. With `is_whole`, numbers are complete and have their
     area codes, for a holder who signs it.
     """
     for name in _changed_files(edition):
@@ -320,16 +320,16 @@ def _file_words(edition: Edition, name: str, is_whole: bool) -> Iterator[str]:
             )
             yield Message("{file}: {words}", file=file, words=joined("; ", both))
     if is_whole:
-        yield from area_words(old, new)
-        yield from kind.differences(old, new, whole)
+        yield from describe_changed_numbers(old, new)
+        yield from kind.differences(old, new, whole_span)
     else:
         yield from kind.differences(old, new)
     if name == tuf_roles.REGISTRY:
         stopped = (
-            not_listed(new, _suspensions(edition.files)),
-            not_listed(new, _suspensions(edition.files, edition.targets)),
+            unlisted_members(new, _suspensions(edition.files)),
+            unlisted_members(new, _suspensions(edition.files, edition.targets)),
         )
-        for said in operator_list.list_words(new, *stopped):
+        for said in operator_list.describe_list_changes(new, *stopped):
             yield Message("{file}: {words}", file=tuf_roles.OPERATORS_FILE, words=said)
     if name == tuf_roles.SUSPENSIONS and not _is_same_list(edition):
         for words in differences(_refusals(edition.files), _refusals(edition.targets)):

@@ -16,9 +16,9 @@ from idtone.registry.trust import tuf_roles
 
 from .change_registry import Attribution, change_never_originates, change_suspensions
 from .history import Action, HistoryEntry
-from .never_originates_edits import NeverOriginatesRequest, entered, removed
-from .suspension_edits import Request, suspended
-from .typed_dates import end, in_japan, moment
+from .never_originates_edits import NeverOriginatesRequest, delete_span, insert_span
+from .suspension_edits import NewSuspension, insert_suspension
+from .typed_dates import in_japan, parse_end, parse_moment
 from .workspace import Workspace
 from .yaml_text import YamlText
 
@@ -50,10 +50,13 @@ class SuspensionTerms:
         reference = checked_line(reference, name("reference"))
         if authority is not None:
             authority = checked_line(authority, name("authority"))
-        asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
+        asked_at, begins = (
+            parse_moment(requested, name("requested")),
+            parse_moment(since, name("since")) if since else now,
+        )
         if asked_at > now:
             raise UsageError("{option} is in the future; write when they asked", option=name("requested"))
-        ends = end(until, name("until")) if until else None
+        ends = parse_end(until, name("until")) if until else None
         if ends is not None and ends <= max(begins, now):
             raise UsageError(
                 "{option} is over, or not after the start of the suspension; write a later time", option=name("until")
@@ -74,10 +77,10 @@ def suspend(
     written. If this raises IdtoneError, nothing has changed.
     """
     kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
-    request = Request(scope, terms.reference, terms.since, terms.until, terms.authority, kind)
+    request = NewSuspension(scope, terms.reference, terms.since, terms.until, terms.authority, kind)
 
     def edit(text: YamlText, document: SuspensionsDocument) -> None:
-        suspended(text, document, request, in_japan(attribution.at))
+        insert_suspension(text, document, request, in_japan(attribution.at))
         record()
 
     return change_suspensions(
@@ -105,7 +108,7 @@ def enter_never_originating(
     request = NeverOriginatesRequest(span, terms.authority, terms.reference, terms.since, terms.until)
 
     def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
-        entered(text, document, request, in_japan(attribution.at))
+        insert_span(text, document, request, in_japan(attribution.at))
         record()
 
     return change_never_originates(
@@ -129,7 +132,7 @@ def remove_never_originating(
     """Remove an entry of numbers that never originate; errors as in `suspend`."""
 
     def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
-        removed(text, document, span, in_japan(attribution.at))
+        delete_span(text, document, span, in_japan(attribution.at))
         record()
 
     return change_never_originates(

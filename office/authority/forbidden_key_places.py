@@ -11,7 +11,7 @@ from ..site.site_package import is_site_package
 from .edition import is_edition_package
 
 
-def check_place(folder: Path) -> None:
+def check_key_place(folder: Path) -> None:
     """Check the folder of a new private key. Raises UsageError if the folder is in a package, or holds one."""
     own = folder.resolve()
     package = _package_of((own, *own.parents, *_folders(own)))
@@ -24,7 +24,7 @@ def check_place(folder: Path) -> None:
         )
 
 
-def warnings(keys: Iterable[str | Path]) -> Iterator[Message]:
+def place_warnings(keys: Iterable[str | Path]) -> Iterator[Message]:
     """A warning for each key on a stick or in a folder that also holds a package."""
     for key in keys:
         own = Path(key).resolve().parent

@@ -24,7 +24,7 @@ from idtone.core.yaml_documents import Model
 from idtone.registry.model import Moment, Sha256, Text
 
 from . import shared_folder
-from .history_messages import Words, kept
+from .history_messages import Words, message_to_json
 
 
 class Action(StrEnum):
@@ -113,7 +113,7 @@ class HistoryEntry(Model):
 
     def to_json(self) -> dict[str, Any]:
         """The entry in the file's form; `what` can be shown in each language."""
-        return self.model_dump(mode="json", exclude_none=True) | {"what": [kept(each) for each in self.what]}
+        return self.model_dump(mode="json", exclude_none=True) | {"what": [message_to_json(each) for each in self.what]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def read_history(path: Path) -> History:
     return History(path, octets, tuple(entries))
 
 
-def status_of(entries: Iterable[HistoryEntry], sha256: str | None) -> ApplicationStatus:
+def application_status(entries: Iterable[HistoryEntry], sha256: str | None) -> ApplicationStatus:
     """The status of an application, by its entries; `sha256` is the application's present digest."""
     found, is_granted = ApplicationStatus.RECEIVED, False
     for entry in entries:

@@ -12,20 +12,23 @@ from pydantic import PlainSerializer, PlainValidator
 from idtone.core.translation import Message
 
 
-def kept(words: Any) -> Any:
+def message_to_json(words: Any) -> Any:
     """The words as JSON. Numbers stay numbers, because a template may write them with separators."""
     if isinstance(words, Message):
-        return {"text": words.template, "fields": {name: kept(value) for name, value in words.fields.items()}}
+        return {
+            "text": words.template,
+            "fields": {name: message_to_json(value) for name, value in words.fields.items()},
+        }
     return words if isinstance(words, int) else str(words)
 
 
-def restored(value: Any) -> str:
-    """The words from the form of `kept`. Raises ValueError."""
+def message_from_json(value: Any) -> str:
+    """The words from the form of `message_to_json`. Raises ValueError."""
     if isinstance(value, str):
         return value
     match value:
         case {"text": str(text), "fields": dict(given), **more} if not more:
-            fields = {name: each if isinstance(each, int) else restored(each) for name, each in given.items()}
+            fields = {name: each if isinstance(each, int) else message_from_json(each) for name, each in given.items()}
         case _:
             raise ValueError("neither a text nor a template with its fields")
     for _, name, form, _ in Formatter().parse(text):
@@ -34,5 +37,5 @@ def restored(value: Any) -> str:
     return Message(text, **fields)
 
 
-Words = Annotated[str, PlainValidator(restored), PlainSerializer(str.__str__, return_type=str)]
-"""A field of a model for words. The model's JSON has the English text; `kept` is for the file."""
+Words = Annotated[str, PlainValidator(message_from_json), PlainSerializer(str.__str__, return_type=str)]
+"""A field of a model for words. The model's JSON has the English text; `message_to_json` is for the file."""

@@ -12,14 +12,14 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
 
 from . import shared_folder
-from .typed_dates import day
+from .typed_dates import parse_day
 
 Entry = TypeVar("Entry")
 
 
 def _day(text: str) -> str:
     try:
-        return day(text, "").isoformat()
+        return parse_day(text, "").isoformat()
     except UsageError as error:
         raise ValueError(text) from error
 

@@ -13,7 +13,7 @@ from idtone.registry.trust import tuf_roles
 from . import log_and_witness_edits
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .typed_dates import end, in_japan, moment
+from .typed_dates import in_japan, parse_end, parse_moment
 from .workspace import Workspace
 
 FieldName = Callable[[str], str]
@@ -35,7 +35,7 @@ def enter_log_key(
         Action.ADD_LOG_KEY,
         member,
         attribution,
-        lambda text, document: log_and_witness_edits.log_key_added(
+        lambda text, document: log_and_witness_edits.insert_log_key(
             text, document, member, key.strip(), begins, corporate_number or None
         ),
     )
@@ -43,13 +43,13 @@ def enter_log_key(
 
 def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
     """End the key of a member's log: later signatures do not count."""
-    over = end(until, name("until"))
+    over = parse_end(until, name("until"))
     return change_registry(
         workspace,
         Action.END_LOG_KEY,
         key.partition("+")[0],
         attribution,
-        lambda text, document: log_and_witness_edits.log_key_ended(text, document, key.strip(), over),
+        lambda text, document: log_and_witness_edits.set_log_key_end(text, document, key.strip(), over),
     )
 
 
@@ -63,19 +63,19 @@ def enter_witness(
         Action.ADD_WITNESS,
         key.partition("+")[0],
         attribution,
-        lambda text, document: log_and_witness_edits.witness_added(text, document, key.strip(), begins),
+        lambda text, document: log_and_witness_edits.insert_witness(text, document, key.strip(), begins),
     )
 
 
 def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
     """End a witness: later cosignatures do not count."""
-    over = end(until, name("until"))
+    over = parse_end(until, name("until"))
     return change_registry(
         workspace,
         Action.END_WITNESS,
         key.partition("+")[0],
         attribution,
-        lambda text, document: log_and_witness_edits.witness_ended(text, document, key.strip(), over),
+        lambda text, document: log_and_witness_edits.set_witness_end(text, document, key.strip(), over),
     )
 
 
@@ -86,9 +86,9 @@ def demand_cosignatures(workspace: Workspace, number: int, attribution: Attribut
         Action.DEMAND_COSIGNATURES,
         tuf_roles.REGISTRY_FILE,
         attribution,
-        lambda text, document: log_and_witness_edits.cosignatures_set(text, document, number),
+        lambda text, document: log_and_witness_edits.set_cosignatures(text, document, number),
     )
 
 
 def _begins(since: str, attribution: Attribution, name: FieldName) -> datetime:
-    return moment(since, name("since")) if since else in_japan(attribution.at)
+    return parse_moment(since, name("since")) if since else in_japan(attribution.at)

@@ -36,7 +36,7 @@ class NeverOriginatesRequest:
     why: str | None = None
 
 
-def entered(
+def insert_span(
     text: YamlText, document: NeverOriginatesDocument, request: NeverOriginatesRequest, issued: datetime
 ) -> None:
     """Enter numbers that never originate. An entry of the same numbers that has ended is replaced."""
@@ -57,7 +57,7 @@ def entered(
     text.replace(("issued",), issued)
 
 
-def removed(text: YamlText, document: NeverOriginatesDocument, span: NumberSpan, issued: datetime) -> None:
+def delete_span(text: YamlText, document: NeverOriginatesDocument, span: NumberSpan, issued: datetime) -> None:
     """Remove an entry: the numbers may originate calls again."""
     at = _entry(document, span)
     if at is None:

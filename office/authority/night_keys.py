@@ -60,7 +60,7 @@ def night_key_path(folder: Path, user: str) -> Path:
     return folder / FOLDER / f"{hashlib.sha256(user.encode()).hexdigest()}.pem"
 
 
-def digest(edition: Edition) -> str:
+def edition_digest(edition: Edition) -> str:
     """The digest of all content that a signature would cover."""
     whole = hashlib.sha256()
     for name in sorted(edition.metadata):
@@ -82,7 +82,7 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
         edition = package.edition()
         if edition is None:
             raise UsageError("no package waits for signatures; prepare one")
-        if digest(edition) != shown:
+        if edition_digest(edition) != shown:
             raise UsageError("what waits has changed since you read it; read it again")
         with reading(path, TrustError):
             pem = path.read_bytes()

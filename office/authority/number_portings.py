@@ -10,7 +10,7 @@ from idtone.registry.model import RegistryDocument
 
 from .change_registry import Attribution, change_registry, suspensions_of
 from .history import Action, HistoryEntry
-from .registry_edits import ported, porting_removed
+from .registry_edits import delete_porting, insert_porting
 from .suspension_edits import refuse_suspended
 from .workspace import Workspace
 from .yaml_text import YamlText
@@ -24,7 +24,7 @@ def port_number(
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:
         refuse_suspended(suspensions_of(workspace), taker, entries, attribution.at)
-        ported(text, registry, entry, giver, taker, at)
+        insert_porting(text, registry, entry, giver, taker, at)
 
     return change_registry(workspace, Action.PORT_NUMBER, taker, attribution, edit)
 
@@ -37,7 +37,7 @@ def remove_porting(workspace: Workspace, entries: Sequence[str], attribution: At
         Action.REMOVE_PORTING,
         "portings",
         attribution,
-        lambda text, registry: porting_removed(text, registry, entry, attribution.at),
+        lambda text, registry: delete_porting(text, registry, entry, attribution.at),
     )
 
 

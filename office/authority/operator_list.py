@@ -25,8 +25,8 @@ from idtone.registry.model import (
 )
 
 from .licence_mark import FOLDER as MARKS
-from .licence_mark import with_mark
-from .stopped_members import not_listed
+from .licence_mark import add_mark_digest
+from .stopped_members import unlisted_members
 
 _DIRECTIONS: Final = {
     Direction.INCOMING: ("着信転送", "incoming"),
@@ -34,7 +34,7 @@ _DIRECTIONS: Final = {
 }
 
 
-def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) -> bytes:
+def operator_list_json(document: RegistryDocument, suspensions: SuspensionsDocument | None) -> bytes:
     """The list as JSON: each member with a pledge in force, and a licence that is active and had not expired when the
     registry was issued. A licence ends at the latest with the pledge, and when the member's certification lapses.
     Members whose numbers are all suspended are left out.
@@ -42,7 +42,7 @@ def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) 
     header = document.registry
     titles = {tone.id: tone.title for tone in document.tones}
     evaluations = {entry.member: entry for entry in document.evaluations if entry.valid.until > header.issued}
-    operators, stopped = [], not_listed(document, suspensions)
+    operators, stopped = [], unlisted_members(document, suspensions)
     for member in document.members:
         licences = [
             _licence(licence, titles[licence.tone], licence_end(licence, member))
@@ -62,7 +62,7 @@ def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) 
             if member.id in evaluations:
                 operator["evaluation"] = _evaluation(evaluations[member.id])
             else:
-                operator = with_mark(operator, header.association)
+                operator = add_mark_digest(operator, header.association)
             operators.append(operator)
     content: dict[str, Any] = {
         "association": header.association,
@@ -83,14 +83,16 @@ def _json(content: dict[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def members_of(listed: bytes) -> frozenset[str]:
+def listed_members(listed: bytes) -> frozenset[str]:
     """The ids of the members in a list."""
     return frozenset(each["member"] for each in json.loads(listed)["operators"])
 
 
-def list_words(document: RegistryDocument, before: Collection[str], now: Collection[str]) -> Iterator[Message]:
+def describe_list_changes(
+    document: RegistryDocument, before: Collection[str], now: Collection[str]
+) -> Iterator[Message]:
     """The changes of the list because other members are stopped `now` than `before`."""
-    for member in sorted(members_of(octets(document, None))):
+    for member in sorted(listed_members(operator_list_json(document, None))):
         if member in now and member not in before:
             yield Message("{member} leaves the public list: all its numbers are suspended", member=member)
         elif member in before and member not in now:
@@ -141,7 +143,7 @@ def without_stopped(listed: bytes, stopped: Collection[str]) -> bytes:
     return listed if left == content["operators"] else _json(content | {"operators": left})
 
 
-def page(listed: bytes) -> bytes:
+def operator_list_page(listed: bytes) -> bytes:
     """The list as one HTML page in Japanese and English, which loads nothing else."""
     content = json.loads(listed)
     rows = "\n".join(

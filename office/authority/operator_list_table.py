@@ -13,8 +13,8 @@ COLUMNS: Final = (
 """`valid_through` is the last day, in Japan. `mark`: `evaluated`, or `licensed` without an evaluation."""
 
 
-def table_of(operators: Iterable[Mapping[str, Any]]) -> list[Sequence[str]]:
-    """The heading and the rows, from the operators of `operator_list.octets`."""
+def operator_rows(operators: Iterable[Mapping[str, Any]]) -> list[Sequence[str]]:
+    """The heading and the rows, from the operators of `operator_list_json`."""
     return [COLUMNS, *(row for each in operators for row in _rows(each))]
 
 

@@ -33,7 +33,7 @@ _STAYS: Final = template("the same key {key}")
 _ENDS: Final = template("no longer the key {key}")
 
 
-def words_of(before: Collection[str], after: Sequence[str]) -> tuple[Message, ...]:
+def describe_rotation(before: Collection[str], after: Sequence[str]) -> tuple[Message, ...]:
     """The words of a rotation's line, from the ids of the keys before and after it."""
     return (
         *(Message(_STAYS if keyid in before else _NEW, key=keyid) for keyid in after),
@@ -47,19 +47,19 @@ def keys_in_force(workspace: Workspace, keys: Keys) -> set[str]:
     return set(draft_metadata.role_of(signs, workspace.repository.roles()).keyids)
 
 
-def history_of(keys: Keys) -> str:
+def history_role_of(keys: Keys) -> str:
     """The role whose history records the rotations of a set."""
     return tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
 
 
-def keep_rotation(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
+def store_rotation(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
     """Store the line of a rotation until it or another one of the set is published. Raises TrustError."""
     waiting = _read(workspace)
     others = [each for each in waiting.get(keys.value, ()) if _after(each) != _after(entry)]
     _write(workspace, {**waiting, keys.value: [*others, entry]})
 
 
-def record_published(workspace: Workspace, now: datetime) -> None:
+def record_published_rotations(workspace: Workspace, now: datetime) -> None:
     """Record the rotations whose keys are in force now. Raises TrustError."""
     waiting = _read(workspace)
     if not waiting:
@@ -69,7 +69,7 @@ def record_published(workspace: Workspace, now: datetime) -> None:
         now_in_force = keys_in_force(workspace, Keys(name))
         published = next((each for each in entries if _after(each) == now_in_force), None)
         if published:
-            workspace.record(history_of(Keys(name)), published.model_copy(update={"at": now}))
+            workspace.record(history_role_of(Keys(name)), published.model_copy(update={"at": now}))
         else:
             left[name] = entries
     if left != waiting:

@@ -25,7 +25,7 @@ def check_pdf(octets: bytes) -> None:
         raise UsageError("the pledge is not a PDF file; scan it as PDF")
 
 
-def keep_pledge(folder: Path, octets: bytes) -> str:
+def store_pledge(folder: Path, octets: bytes) -> str:
     """Store a file; returns its SHA-256. Raises UsageError if it is not a PDF, TrustError if it cannot be written."""
     check_pdf(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
@@ -36,13 +36,13 @@ def keep_pledge(folder: Path, octets: bytes) -> str:
 
 
 @contextmanager
-def keeping_pledge(folder: Path, octets: bytes) -> Iterator[str]:
+def pledge_stored_for(folder: Path, octets: bytes) -> Iterator[str]:
     """Context with the SHA-256 of a file that is stored for an act; if the act fails, a newly stored file is removed.
 
-    Use it inside the office's lock. Raises the errors of `keep_pledge`.
+    Use it inside the office's lock. Raises the errors of `store_pledge`.
     """
-    was_there = kept_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
-    sha256 = keep_pledge(folder, octets)
+    was_there = read_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
+    sha256 = store_pledge(folder, octets)
     try:
         yield sha256
     except BaseException:
@@ -51,7 +51,7 @@ def keeping_pledge(folder: Path, octets: bytes) -> Iterator[str]:
         raise
 
 
-def kept_pledge(folder: Path, sha256: str) -> bytes | None:
+def read_pledge(folder: Path, sha256: str) -> bytes | None:
     """The file of a pledge; None if it is not stored here."""
     path = folder / FOLDER / f"{sha256}.pdf"
     return path.read_bytes() if _SHA256.fullmatch(sha256) and path.is_file() else None

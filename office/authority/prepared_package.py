@@ -21,10 +21,10 @@ from idtone.registry.trust import tuf_roles
 from ..desk.office_ledger import OfficeLedger
 from ..refused.change_refusals import Refusals
 from ..signing.package_zip import LIMIT as LIMIT
-from ..signing.package_zip import top, unpack
+from ..signing.package_zip import package_folder, unpack
 from . import draft_metadata
-from .edition import Edition, assembled, read_edition
-from .edition_rules import describe, examine, examine_issued, examine_list
+from .edition import Edition, assemble_edition, read_edition
+from .edition_rules import check_edition, check_issued, check_operator_list, describe_edition
 from .edits_by_hand import record_edits_by_hand
 from .workspace import Workspace
 
@@ -70,8 +70,8 @@ class PreparedPackage:
         record_edits_by_hand(self._workspace, None, roles)
         Refusals(self._workspace.folder).drop_ended(now)
         edition, _ = self._workspace.next(now, present)
-        examine(edition, now)
-        examine_issued(edition, now)
+        check_edition(edition, now)
+        check_issued(edition, now)
         with self._workspace.locked():
             self._check_unsigned()
             self._record(PREPARED, edition)
@@ -89,7 +89,7 @@ class PreparedPackage:
         edition = self.edition()
         if edition is None:
             return None
-        return PackageState(list(describe(edition)), edition.holders(), list(edition.missing()))
+        return PackageState(list(describe_edition(edition)), edition.holders(), list(edition.missing()))
 
     def zipped(self, now: datetime) -> bytes:
         """The package as a ZIP for a holder: unpacked, it is the folder for `idtone-office publication sign`. Raises
@@ -117,7 +117,7 @@ class PreparedPackage:
             prepared = read_edition(self.folder)
             self.check_current(prepared, now)
             before = prepared.holders()
-            whole = assembled({self.folder: prepared, Path(FOLDER): _without_outdated(holder, prepared)})
+            whole = assemble_edition({self.folder: prepared, Path(FOLDER): _without_outdated(holder, prepared)})
             if whole.holders() == before:
                 raise UsageError("this copy has no signature that was not here already; sign it first")
             self._record(SIGNED, whole)
@@ -145,8 +145,8 @@ class PreparedPackage:
             edition = read_edition(self._present())
             edition.check_complete()
             latest = self._workspace.latest(edition, now)
-            examine_list(latest.unpublished())
-            examine_issued(latest, now)
+            check_operator_list(latest.unpublished())
+            check_issued(latest, now)
             latest.check_complete()
             self._record(PUBLISHED, latest)
             roles = self._workspace.put(latest, now)
@@ -168,7 +168,7 @@ class PreparedPackage:
                 return
             if all(latest.metadata[name].signed_bytes == each.signed_bytes for name, each in edition.metadata.items()):
                 return
-            examine_list(latest.unpublished())
+            check_operator_list(latest.unpublished())
             shutil.rmtree(self.folder, ignore_errors=True)
             latest.write(self.folder)
 
@@ -203,7 +203,7 @@ def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) 
         waiting = [each for each in packages if each.folder.is_dir()]
         if waiting:
             unpack(signed, copy, _COPY)
-        holder = read_edition(top(copy), _COPY) if waiting else None
+        holder = read_edition(package_folder(copy), _COPY) if waiting else None
     if holder is None:
         raise UsageError("no package waits for signatures; prepare one")
     fitting = [each for each in waiting if _is_copy(holder, each)]

@@ -25,18 +25,18 @@ from .yaml_text import Tree, YamlText
 _NUMBERED: Final = re.compile(r"L-(\d{1,9})")
 
 
-def stamped(text: YamlText, version: int, issued: datetime) -> None:
+def set_version(text: YamlText, version: int, issued: datetime) -> None:
     """Give the registry its new version and date."""
     text.replace(("registry", "version"), version)
     text.replace(("registry", "issued"), issued)
 
 
-def prolonged(text: YamlText, until: datetime) -> None:
+def set_registry_end(text: YamlText, until: datetime) -> None:
     """Set the expiry of the registry."""
     text.replace(("registry", "expires"), until)
 
 
-def granted(
+def insert_granted(
     text: YamlText, document: RegistryDocument, application: MemberApplication, start: datetime, until: datetime
 ) -> None:
     """Add the licences and numbers of an application, and the member if it is new."""
@@ -81,7 +81,7 @@ def granted(
     text.append((*here, "numbers"), numbers)
 
 
-def pledged(
+def insert_pledge(
     text: YamlText, document: RegistryDocument, member: str, signed: date, fields: Mapping[str, str | date]
 ) -> None:
     """Record a member's signed pledge, in place of an older one. `fields` are all its other fields."""
@@ -116,7 +116,7 @@ def _as_tree(pledge: Pledge) -> dict[str, str | date]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def described(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str]) -> None:
+def set_particulars(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str]) -> None:
     """Record the member's fields of the public list: `corporate_number`, `notification`, `web`, `mail`. Empty ones stay
     as they are.
     """
@@ -139,13 +139,15 @@ def _record(text: YamlText, here: Location, key: str, old: str | None, new: str)
         text.replace((*here, key), new)
 
 
-def certified(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str | date]) -> None:
+def set_certification(
+    text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str | date]
+) -> None:
     """Record the certification of a member, in place of an older one."""
     at, known = _member(document, member)
     _with_certification(text, ("members", at), known.certification, fields)
 
 
-def link_certified(
+def set_link_certification(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, fields: Mapping[str, str | date]
 ) -> None:
     """Record the certification of the reseller of a link, in place of an older one."""
@@ -168,7 +170,7 @@ def _with_certification(
             text.replace((*here, "certification", key), value)
 
 
-def link_added(
+def insert_link(
     text: YamlText,
     document: RegistryDocument,
     entry: str,
@@ -191,7 +193,7 @@ def link_added(
     text.append(("chains", at, "links"), [link])
 
 
-def link_checked(
+def set_link_check(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, checked: Mapping[str, str | date]
 ) -> None:
     """Record the check of a reseller, in place of an older one."""
@@ -204,7 +206,7 @@ def link_checked(
         text.replace((*here, "checked", key), value)
 
 
-def link_removed(text: YamlText, document: RegistryDocument, entry: str, reseller: str) -> None:
+def delete_link(text: YamlText, document: RegistryDocument, entry: str, reseller: str) -> None:
     """Take the numbers back from the last reseller of a chain. If it is the only one, remove the chain."""
     at, n = _link(document, entry, reseller)
     links = document.chains[at].links
@@ -213,16 +215,18 @@ def link_removed(text: YamlText, document: RegistryDocument, entry: str, reselle
     text.remove(("chains", at, "links", n) if n else ("chains", at))
 
 
-def ported(text: YamlText, document: RegistryDocument, entry: str, giver: str, taker: str, at: datetime) -> None:
+def insert_porting(
+    text: YamlText, document: RegistryDocument, entry: str, giver: str, taker: str, at: datetime
+) -> None:
     """Hand the numbers of an entry over to another member at a moment."""
     read_span(entry)
     for member in (giver, taker):
-        known_member(document, member)
+        check_member(document, member)
     porting: Tree = {"numbers": entry, "from": giver, "to": taker, "at": at}
     text.append(("portings",), [porting])
 
 
-def porting_removed(text: YamlText, document: RegistryDocument, entry: str, now: datetime) -> None:
+def delete_porting(text: YamlText, document: RegistryDocument, entry: str, now: datetime) -> None:
     """Remove the porting of exactly these numbers. They become numbers of the member that holds them now."""
     wanted = read_span(entry)
     at = next((p for p, each in enumerate(document.portings) if read_span(each.numbers) == wanted), None)
@@ -232,12 +236,12 @@ def porting_removed(text: YamlText, document: RegistryDocument, entry: str, now:
     holder, other = (porting.giver, porting.taker) if now < porting.at else (porting.taker, porting.giver)
     _, held = _member(document, holder)
     if not _covers(map(read_span, held.numbers), wanted):
-        released(text, document, other, [entry])
-        assigned(text, document, holder, [written(wanted)])
+        delete_numbers(text, document, other, [entry])
+        insert_numbers(text, document, holder, [written(wanted)])
     text.remove(("portings", at))
 
 
-def renewed(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:
+def set_licence_end(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:
     """Extend a licence that was not revoked."""
     location, entry = _licence(document, licence)
     if entry.status is LicenceStatus.REVOKED:
@@ -259,7 +263,7 @@ _FROM: Final = {
 """Status → the statuses that may precede it. Revoked is final."""
 
 
-def with_status(text: YamlText, document: RegistryDocument, licence: str, status: LicenceStatus) -> None:
+def set_licence_status(text: YamlText, document: RegistryDocument, licence: str, status: LicenceStatus) -> None:
     """Suspend, resume or revoke a licence."""
     location, entry = _licence(document, licence)
     if entry.status not in _FROM[status]:
@@ -272,7 +276,7 @@ def with_status(text: YamlText, document: RegistryDocument, licence: str, status
     text.replace((*location, "status"), status.value)
 
 
-def assigned(text: YamlText, document: RegistryDocument, member: str, entries: Sequence[str]) -> None:
+def insert_numbers(text: YamlText, document: RegistryDocument, member: str, entries: Sequence[str]) -> None:
     """Add numbers, ranges or prefixes to a member."""
     at, _ = _member(document, member)
     for entry in entries:
@@ -280,7 +284,7 @@ def assigned(text: YamlText, document: RegistryDocument, member: str, entries: S
     text.append(("members", at, "numbers"), list(entries))
 
 
-def node_key_added(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
+def insert_node_key(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
     """Add the key by which a member's node signs documents, as `idtone-office document key` prints it."""
     at, held = _member(document, member)
     try:
@@ -297,7 +301,7 @@ def node_key_added(text: YamlText, document: RegistryDocument, member: str, key:
     text.append(("members", at, "keys"), [key])
 
 
-def node_key_removed(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
+def delete_node_key(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
     """Remove the key of a node: from then on the desk refuses documents that it signs."""
     at, held = _member(document, member)
     if key not in held.keys:
@@ -305,7 +309,7 @@ def node_key_removed(text: YamlText, document: RegistryDocument, member: str, ke
     text.remove(("members", at, "keys", held.keys.index(key)))
 
 
-def released(text: YamlText, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:
+def delete_numbers(text: YamlText, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:
     """Remove numbers from a member. The rest of a divided range stays, as one or two ranges."""
     at, held = _member(document, member)
     location: Location = ("members", at, "numbers")
@@ -324,7 +328,7 @@ def released(text: YamlText, document: RegistryDocument, member: str, entries: I
     text.append(location, more)
 
 
-def evaluated(text: YamlText, entries: Iterable[EvaluationEntry]) -> None:
+def set_evaluations(text: YamlText, entries: Iterable[EvaluationEntry]) -> None:
     """Give the registry these evaluations in place of the older ones."""
     text.rewrite("evaluations", [_evaluation(entry) for entry in entries])
 
@@ -378,7 +382,7 @@ def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, i
     raise UsageError("the chain of these numbers has no link to {reseller!r}", reseller=reseller)
 
 
-def known_member(document: RegistryDocument, member: str) -> str:
+def check_member(document: RegistryDocument, member: str) -> str:
     """The id of a member in the registry. Raises UsageError if the registry has no such member."""
     return _member(document, member)[1].id
 

@@ -17,7 +17,7 @@ def stopped_members(members: Iterable[Member], suspensions: SuspensionsDocument,
     return frozenset(member.id for member in members if member.id in scopes or (spans and _is_covered(member, spans)))
 
 
-def not_listed(registry: RegistryDocument, suspensions: SuspensionsDocument | None) -> frozenset[str]:
+def unlisted_members(registry: RegistryDocument, suspensions: SuspensionsDocument | None) -> frozenset[str]:
     """The members that the public list leaves out: those that were stopped when the later of the two documents was
     issued, so that every signer computes the same list.
     """

@@ -57,16 +57,16 @@ def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: da
             parts = (_common(read_span(each), scope) for each in member.numbers)
             if count := sum(parts):
                 held[member.id] = count
-    names = {member.id: member.name.ja for member in registry.members}
-    return [Holder(member, names[member], count) for member, count in held.items() if member in names]
+    named = {member.id: member.name.ja for member in registry.members}
+    return [Holder(member, named[member], count) for member, count in held.items() if member in named]
 
 
-def words(holders: Sequence[Holder] | None) -> Message:
+def describe_holders(holders: Sequence[Holder] | None) -> Message:
     """The holders as a separate line for the officers."""
-    return names(holders) if holders == [] else Message("holder: {holders}", holders=names(holders))
+    return holder_names(holders) if holders == [] else Message("holder: {holders}", holders=holder_names(holders))
 
 
-def names(holders: Sequence[Holder] | None) -> Message:
+def holder_names(holders: Sequence[Holder] | None) -> Message:
     """The holders' names for the officers, beside a label."""
     if holders is None:
         return Message("not known, because no registry can be read")

@@ -12,7 +12,7 @@ from idtone.member.misuse.rules import RULES
 from idtone.registry.model import RegistryDocument, StoppingCondition, Text
 from idtone.registry.trust import tuf_roles
 
-from .agreements import Agreement, acceptances
+from .agreements import Agreement, read_acceptances
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
 from .workspace import Workspace
@@ -73,7 +73,7 @@ def _versions_before(workspace: Workspace) -> set[str]:
         for each in workspace.history(tuf_roles.REGISTRY).entries
         if each.action is Action.STOPPING_CONDITIONS
     }
-    agreed = acceptances(workspace.folder)
+    agreed = read_acceptances(workspace.folder)
     return entered | {each.version for each in agreed if each.agreement is Agreement.STOPPING_CONDITIONS}
 
 

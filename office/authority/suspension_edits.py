@@ -17,7 +17,7 @@ from .yaml_text import Tree, YamlText
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class NewSuspension:
     """A request of the police, or of another authority: `scope` is the span of numbers, or the member by its id."""
 
     scope: NumberSpan | str
@@ -28,7 +28,7 @@ class Request:
     kind: SuspensionKind = SuspensionKind.STOP
 
 
-def suspended(text: YamlText, document: SuspensionsDocument, request: Request, issued: datetime) -> None:
+def insert_suspension(text: YamlText, document: SuspensionsDocument, request: NewSuspension, issued: datetime) -> None:
     """Suspend at the request of the police (番号停止). An ended suspension of the same scope is replaced."""
     at = _suspension(document, request.scope, request.kind)
     if at is not None:
@@ -56,7 +56,7 @@ def suspended(text: YamlText, document: SuspensionsDocument, request: Request, i
     text.replace(("issued",), issued)
 
 
-def lifted(
+def delete_suspension(
     text: YamlText,
     document: SuspensionsDocument,
     scope: NumberSpan | str,
@@ -115,7 +115,7 @@ def _not_suspended(scope: NumberSpan | str) -> UsageError:
     )
 
 
-def still_stopped(
+def remaining_suspensions(
     document: SuspensionsDocument, scope: NumberSpan | str, members: Collection[str], now: datetime
 ) -> list[str]:
     """The references of stops of a range or a member that still cover a part of the lifted scope."""

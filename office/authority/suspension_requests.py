@@ -28,9 +28,9 @@ from . import shared_folder
 from .change_registry import Attribution, change_suspensions, registry_of
 from .enter_suspensions import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .history import Action, HistoryEntry
-from .registry_edits import known_member
+from .registry_edits import check_member
 from .stopped_number_holders import Holder, holders_of, refuse_unheld
-from .suspension_edits import lifted
+from .suspension_edits import delete_suspension
 from .typed_dates import in_japan
 from .workspace import Workspace
 from .yaml_text import YamlText
@@ -199,7 +199,7 @@ class SuspensionRequests:
         kind = SuspensionKind.NO_NEW_NUMBERS if is_of_new_numbers else SuspensionKind.STOP
 
         def lift(text: YamlText, document: SuspensionsDocument) -> None:
-            lifted(text, document, scope, in_japan(attribution.at), kind)
+            delete_suspension(text, document, scope, in_japan(attribution.at), kind)
             record()
 
         if request.terms is None:
@@ -213,7 +213,7 @@ class SuspensionRequests:
         """The scope of an action. Raises UsageError if the entry is not valid for it."""
         entered = entered.strip()
         if action in (Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.ALLOW_NEW_NUMBERS):
-            return known_member(registry_of(self._workspace), entered)
+            return check_member(registry_of(self._workspace), entered)
         try:
             span = read_span(entered)
         except NumberError as error:

@@ -18,8 +18,8 @@ from ..desk.applicants.submission import Submission
 from ..desk.applicants.submissions import Submissions
 from . import change_registry
 from .change_registry import Attribution, registry_of
-from .pledge_store import keeping_pledge
-from .typed_dates import day, day_after, in_japan
+from .pledge_store import pledge_stored_for
+from .typed_dates import in_japan, parse_day, parse_day_after
 from .workspace import Workspace
 
 CHECKS: Final = ("1", "2", "3")
@@ -34,15 +34,15 @@ def application_text(fields: Mapping[str, str], sha256: str | None, name: Callab
     def said(field: str) -> str:
         return fields.get(field, "").strip()
 
-    pledge: dict[str, Any] = {"signed": day(said("signed"), name("signed")).isoformat()}
+    pledge: dict[str, Any] = {"signed": parse_day(said("signed"), name("signed")).isoformat()}
     pledge |= {key: said(key) for key in ("document", "signatory") if said(key)}
     if said("until"):
-        pledge["until"] = day_after(said("until"), name("until")).isoformat()
+        pledge["until"] = parse_day_after(said("until"), name("until")).isoformat()
     if sha256 is not None:
         pledge["sha256"] = sha256
     application: dict[str, Any] = {
         "id": said("id"),
-        "received": day(said("received"), name("received")).isoformat(),
+        "received": parse_day(said("received"), name("received")).isoformat(),
         "member": {"id": said("member"), "name": {"ja": said("name_ja"), "en": said("name_en")}},
         "identity": [_check(number, said, name) for number in CHECKS if said(f"identity_{number}")],
         "pledge": pledge,
@@ -60,7 +60,7 @@ def application_text(fields: Mapping[str, str], sha256: str | None, name: Callab
 
 
 def _check(number: str, said: Callable[[str], str], name: Callable[[str], str]) -> dict[str, str]:
-    checked = day(said(f"checked_{number}"), name(f"checked_{number}"))
+    checked = parse_day(said(f"checked_{number}"), name(f"checked_{number}"))
     return {"document": said(f"identity_{number}"), "checked": checked.isoformat(), "by": said(f"by_{number}")}
 
 
@@ -93,13 +93,13 @@ def receive_typed(
         if submission is not None:
             handed.refuse_changed(submission)
             pledge = pledge or handed.pdf(submission)
-        given = {each.id for each, _ in change_registry.applications(workspace)}
+        given = {each.id for each, _ in change_registry.accepted_applications(workspace)}
         if asked.id in given:  # another form was open with the same proposal
             free = next_id(given, in_japan(attribution.at).date())
             raise UsageError("there is an application {id} already; {free} is free", id=asked.id, free=free)
-        with keeping_pledge(workspace.folder, pledge) if pledge else nullcontext() as sha256:
+        with pledge_stored_for(workspace.folder, pledge) if pledge else nullcontext() as sha256:
             text = application_text(fields, sha256, name)
-            made, _ = change_registry.apply(workspace, text, file, attribution)
+            made, _ = change_registry.accept_application(workspace, text, file, attribution)
         if submission is not None:
             handed.receive(submission, made.id)
     return made

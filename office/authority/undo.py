@@ -17,20 +17,20 @@ from .change_registry import Attribution
 from .history import Action, HistoryEntry
 from .prepared_package import PreparedPackage
 from .tone_masters import master_of
-from .undo_copies import kept
+from .undo_copies import copy_path
 from .workspace import Workspace
 
 
-def undoable(workspace: Workspace) -> HistoryEntry | None:
+def last_undoable_change(workspace: Workspace) -> HistoryEntry | None:
     """The change that `undo` takes back; None if all changes are published or taken back, or if the file was edited by
     hand. Raises TrustError.
     """
     now = hashlib.sha256(workspace.octets(tuf_roles.REGISTRY_FILE)).hexdigest()
     last = _last(workspace.unpublished(tuf_roles.REGISTRY), now)
-    return last if last and last.before and kept(workspace.folder, last.before).exists() else None
+    return last if last and last.before and copy_path(workspace.folder, last.before).exists() else None
 
 
-def undo(workspace: Workspace, attribution: Attribution, shown: str | None = None) -> HistoryEntry:
+def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str | None = None) -> HistoryEntry:
     """Give the registry the content from before the last change. Raises IdtoneError, and then nothing has changed.
 
     `shown` is the file's digest after the change that the person has read: then only that change is taken back.
@@ -41,15 +41,15 @@ def undo(workspace: Workspace, attribution: Attribution, shown: str | None = Non
         waiting = PreparedPackage(workspace).edition()
         if waiting is not None and tuf_roles.REGISTRY in waiting.metadata:
             raise UsageError("the change is in a package that waits for signatures; discard the package first")
-        last = undoable(workspace)
+        last = last_undoable_change(workspace)
         if last is None or last.before is None:
             raise UsageError("no change waits for its publication that could be taken back")
         if shown is not None and shown != last.after:
             raise UsageError("the last change is another one since you read the page; read it again")
         kind, path, copy = KINDS[tuf_roles.REGISTRY], workspace.folder / tuf_roles.REGISTRY_FILE, last.before
-        present, before = path.read_bytes(), kept(workspace.folder, copy).read_bytes()
+        present, before = path.read_bytes(), copy_path(workspace.folder, copy).read_bytes()
         if hashlib.sha256(before).hexdigest() != copy:
-            raise TrustError("{path}: is damaged; restore it", path=kept(workspace.folder, copy))
+            raise TrustError("{path}: is damaged; restore it", path=copy_path(workspace.folder, copy))
         old, new = (kind.parse(octets.decode("utf-8-sig"), str(path)) for octets in (present, before))
         entry = attribution.entry(
             Action.UNDO,

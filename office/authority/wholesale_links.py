@@ -11,9 +11,9 @@ from idtone.registry.model import RegistryDocument
 
 from .change_registry import Attribution, change_registry, suspensions_of
 from .history import Action, HistoryEntry
-from .registry_edits import link_added, link_checked, link_removed
+from .registry_edits import delete_link, insert_link, set_link_check
 from .suspension_edits import refuse_suspended
-from .typed_dates import day, in_japan
+from .typed_dates import in_japan, parse_day
 from .workspace import Workspace
 from .yaml_text import YamlText
 
@@ -23,7 +23,7 @@ LinkCheck = Mapping[str, str | date]
 
 def link_check(checked: str, document: str, by: str, now: datetime, name: Callable[[str], str]) -> LinkCheck:
     """The check from its texts; `name` names a field in an error."""
-    checked_on = day(checked, name("checked"))
+    checked_on = parse_day(checked, name("checked"))
     if checked_on > in_japan(now).date():
         raise UsageError("{option} is in the future; write the day of the check", option=name("checked"))
     return {"by": by, "day": checked_on, "document": checked_line(document, name("document"))}
@@ -42,7 +42,7 @@ def add_link(
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:
         refuse_suspended(suspensions_of(workspace), reseller, entries, attribution.at)
-        link_added(text, registry, entry, wholesaler, reseller, check)
+        insert_link(text, registry, entry, wholesaler, reseller, check)
 
     return change_registry(workspace, Action.ADD_LINK, reseller, attribution, edit)
 
@@ -57,7 +57,7 @@ def check_link(
         Action.CHECK_LINK,
         reseller,
         attribution,
-        lambda text, registry: link_checked(text, registry, entry, reseller, check),
+        lambda text, registry: set_link_check(text, registry, entry, reseller, check),
     )
 
 
@@ -69,7 +69,7 @@ def remove_link(workspace: Workspace, reseller: str, entries: Sequence[str], att
         Action.REMOVE_LINK,
         reseller,
         attribution,
-        lambda text, registry: link_removed(text, registry, entry, reseller),
+        lambda text, registry: delete_link(text, registry, entry, reseller),
     )
 
 

@@ -36,16 +36,16 @@ from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 
 from . import draft_metadata, operator_list, pending_rotations, shared_folder, undo_copies
-from .area_code_counts import area_words, whole
+from .area_code_counts import describe_changed_numbers, whole_span
 from .authority_settings import FILE, AuthoritySettings, read_authority_settings
 from .draft_metadata import ALWAYS, Drafts, KeySets
 from .edition import Edition
-from .edition_rules import examine
+from .edition_rules import check_edition
 from .folder_lock import lock_folder
 from .history import History, HistoryEntry, read_history
 from .published_folder import is_newest, publish_to
 from .signed_repository import SignedRepository
-from .stopped_members import not_listed, stopped_members
+from .stopped_members import stopped_members, unlisted_members
 
 REPOSITORY: Final = "repository"
 APPLICATIONS: Final = "applications"
@@ -161,7 +161,7 @@ class Workspace:
         return found
 
     def differences(self, is_whole: bool = False) -> Iterator[str]:
-        """The differences between the files and the published ones; `is_whole` as in `edition_rules.describe`. A file
+        """The differences between the files and the published ones; `is_whole` as in `describe_edition`. A file
         with faults is left out: `next` reports its faults.
         """
         for role, file in self.files().items():
@@ -175,7 +175,9 @@ class Workspace:
                 continue
             old = kind.emptied(new) if published is None else self._check(role, published)
             found = (
-                [*area_words(old, new), *kind.differences(old, new, whole)] if is_whole else kind.differences(old, new)
+                [*describe_changed_numbers(old, new), *kind.differences(old, new, whole_span)]
+                if is_whole
+                else kind.differences(old, new)
             )
             for words in found:
                 yield Message("{file}: {words}", file=file, words=words)
@@ -289,14 +291,14 @@ class Workspace:
         gets its line now.
         """
         edition.check_complete()
-        examine(edition.unpublished(), now)
+        check_edition(edition.unpublished(), now)
         for role, entries in lines.items():
             for entry in entries:
                 self.record(role, entry)
         published = self.repository.write(edition)
-        pending_rotations.record_published(self, now)
+        pending_rotations.record_published_rotations(self, now)
         needed = {entry.before for entry in self.unpublished(tuf_roles.REGISTRY) if entry.before}
-        undo_copies.drop_others(self.folder, needed)
+        undo_copies.delete_other_copies(self.folder, needed)
         try:
             self.copy_published()
         except IdtoneError as error:  # members have the edition all the same; commands and pages show `is_copied`
@@ -363,7 +365,7 @@ class Workspace:
             kept: dict[str, TargetFile] = {}
             checked = self._check(name, octets)
             if isinstance(checked, RegistryDocument):
-                content[tuf_roles.OPERATORS_FILE] = operator_list.octets(
+                content[tuf_roles.OPERATORS_FILE] = operator_list.operator_list_json(
                     checked, self._suspensions(tuf_roles.SUSPENSIONS in names)
                 )
                 masters, kept = self._masters(checked, drafts[name].signed.targets)
@@ -406,9 +408,11 @@ class Workspace:
         octets = self.repository.octets(tuf_roles.REGISTRY)
         if octets is not None:
             document = KINDS[tuf_roles.REGISTRY].parse(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
-            could = operator_list.members_of(operator_list.octets(document, None))
-            before = could - operator_list.members_of(self.repository.listed())
-            yield from operator_list.list_words(document, before, not_listed(document, self._suspensions(is_new)))
+            could = operator_list.listed_members(operator_list.operator_list_json(document, None))
+            before = could - operator_list.listed_members(self.repository.listed())
+            yield from operator_list.describe_list_changes(
+                document, before, unlisted_members(document, self._suspensions(is_new))
+            )
 
     def _masters(
         self, document: RegistryDocument, published: Mapping[str, TargetFile]

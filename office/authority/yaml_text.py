@@ -67,7 +67,7 @@ class YamlText:
         self.tree = read_tree(text, name)
 
     def replace(self, location: Location, value: str | int | date | datetime) -> None:
-        self.text = replaced(self.text, location, value)
+        self.text = replace_value(self.text, location, value)
         self._at(location[:-1])[location[-1]] = _plain(value)
 
     def append(self, location: Location, items: Sequence[Tree]) -> None:
@@ -78,14 +78,14 @@ class YamlText:
         if not items:
             return
         self.text = (
-            appended(self.text, location, items) if key in holder else added(self.text, tuple(above), key, items)
+            append_items(self.text, location, items) if key in holder else add_key(self.text, tuple(above), key, items)
         )
         holder[key] = [*(holder.get(key) or ()), *map(_plain, items)]
 
     def rewrite(self, key: str, items: Sequence[Tree]) -> None:
         """Give the list `key` these items in place of the present ones, whose comments go too."""
         if self.tree.get(key):
-            self.text = emptied(self.text, (key,))
+            self.text = empty_list(self.text, (key,))
             self.tree[key] = []
         self.append((key,), items)
 
@@ -95,12 +95,12 @@ class YamlText:
     def remove_items(self, location: Location, positions: Iterable[int | str]) -> None:
         """Remove items of a list."""
         gone = sorted(set(positions), reverse=True)
-        self.text = removed(self.text, location, gone)
+        self.text = remove_items(self.text, location, gone)
         for at in gone:
             del self._at(location)[at]
 
     def add(self, location: Location, key: str, value: Tree) -> None:
-        self.text = added(self.text, location, key, value)
+        self.text = add_key(self.text, location, key, value)
         self._at(location)[key] = _plain(value)
 
     def done(self) -> str:
@@ -128,19 +128,19 @@ def _plain(tree: Tree) -> Any:
     return str(tree) if isinstance(tree, str | int) else list(map(_plain, tree))
 
 
-def value_at(text: str, location: Location) -> str:
+def read_value(text: str, location: Location) -> str:
     """The text of a scalar; the rest of the file is not read. Raises UsageError if the place does not exist."""
     place = _find(text, location)
     return str(yaml.load(text[place.start : place.end], Loader=yaml.BaseLoader))  # noqa: S506  only strings
 
 
-def replaced(text: str, location: Location, value: str | int | date | datetime) -> str:
+def replace_value(text: str, location: Location, value: str | int | date | datetime) -> str:
     """The text with another value for a scalar."""
     place = _find(text, location)
     return text[: place.start] + place.gap + _scalar(value) + text[place.end :]
 
 
-def appended(text: str, location: Location, items: Sequence[Tree]) -> str:
+def append_items(text: str, location: Location, items: Sequence[Tree]) -> str:
     """The text with more items at the end of a list, in the style of the list; an empty list becomes a block."""
     place = _find(text, location)
     if place.flow and place.children:
@@ -150,19 +150,19 @@ def appended(text: str, location: Location, items: Sequence[Tree]) -> str:
     if place.key is None or place.within_flow or text.count("\n", place.key.start, place.start):
         return _inserted(text, place.end - 1, ", ".join(map(_flow, items)))
     # `key: []` or `key:` alone, which mean the same
-    emptied = text[: place.key.end] + ":" + text[place.end :]
+    without = text[: place.key.end] + ":" + text[place.end :]
     column = place.key.column + _STEP
-    return _below(emptied, place.key.end + 1, column, _items(items, column))
+    return _below(without, place.key.end + 1, column, _items(items, column))
 
 
-def emptied(text: str, location: Location) -> str:
+def empty_list(text: str, location: Location) -> str:
     """The text with an empty list instead of a list."""
     place = _find(text, location)
     assert place.key is not None, "a list of the file follows its key"
     return text[: place.key.end] + ": []" + text[place.end :]
 
 
-def removed(text: str, location: Location, positions: Sequence[int | str]) -> str:
+def remove_items(text: str, location: Location, positions: Sequence[int | str]) -> str:
     """The text without some items of a list. Comments above the items stay."""
     if not positions:
         return text
@@ -190,7 +190,7 @@ def _without(text: str, parent: _Place, at: int) -> str:
     return _inserted(without, text.index(":", parent.key.end) + 1, " []")
 
 
-def added(text: str, location: Location, key: str, value: Tree) -> str:
+def add_key(text: str, location: Location, key: str, value: Tree) -> str:
     """The text with one more key at the end of a mapping."""
     place = _find(text, location)
     if place.flow:

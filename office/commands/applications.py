@@ -16,7 +16,7 @@ from ..authority import change_registry
 from ..authority.history import ApplicationStatus, ReviewResult
 from ..authority.workspace import Workspace
 from .history_output import print_change
-from .options import FolderOption, WhyOption, attributed, end, in_japan, moment
+from .options import FolderOption, WhyOption, attribution_for, in_japan, parse_end, parse_moment
 
 ApplicationArgument = Annotated[str, typer.Argument(metavar="APPLICATION", help="The application's id.")]
 
@@ -28,7 +28,9 @@ def apply(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Accept a member's application: check it against the registry, and keep it unchanged."""
-    kept, entry = change_registry.apply(Workspace(folder), read_text(application), str(application), attributed(why))
+    kept, entry = change_registry.accept_application(
+        Workspace(folder), read_text(application), str(application), attribution_for(why)
+    )
     name = kept.member.name
     accepted = Message("application {id} of {ja} / {en} is accepted", id=kept.id, ja=name.ja, en=name.en)
     print_change(entry, as_json, accepted)
@@ -42,7 +44,7 @@ def review(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record the examination of an application and its result."""
-    entry = change_registry.review(Workspace(folder), application, result, attributed(why))
+    entry = change_registry.review_application(Workspace(folder), application, result, attribution_for(why))
     told = (
         Message("application {id} has passed its review", id=application)
         if result is ReviewResult.PASSED
@@ -66,7 +68,7 @@ def applications(
             "name_en": asked.member.name.en,
             "status": status,
         }
-        for asked, status in change_registry.applications(Workspace(folder))
+        for asked, status in change_registry.accepted_applications(Workspace(folder))
         if everything or status not in (ApplicationStatus.GRANTED, ApplicationStatus.REFUSED)
     ]
     if as_json:
@@ -102,6 +104,9 @@ def grant(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Grant what an application asks for: enter the member, the licences and the numbers."""
-    begins = moment(since, "--since") if since else in_japan(datetime.now(UTC))
-    ends = end(until, "--until")
-    print_change(change_registry.grant(Workspace(folder), application, begins, ends, attributed(why)), as_json)
+    begins = parse_moment(since, "--since") if since else in_japan(datetime.now(UTC))
+    ends = parse_end(until, "--until")
+    print_change(
+        change_registry.grant_application(Workspace(folder), application, begins, ends, attribution_for(why)),
+        as_json,
+    )

@@ -13,7 +13,7 @@ from ..authority.certifications import Certified, certification, certify_member
 from ..authority.certifications import certify_link as certify_reseller
 from ..authority.workspace import Workspace
 from .history_output import print_change
-from .options import FolderOption, WhyOption, ask_entries, attributed
+from .options import FolderOption, WhyOption, ask_number_entries, attribution_for
 
 _Number = Annotated[str, typer.Option("--number", metavar="TEXT", help="The number of the certification (認定番号).")]
 _Until = Annotated[str, typer.Option(metavar="DAY", help="The last day on which it is in force.")]
@@ -41,7 +41,7 @@ def certify(
     `history note`.
     """
     fields = _fields(number, until, document, next_check, mark, mark_until)
-    print_change(certify_member(Workspace(folder), member, fields, attributed(why)), as_json)
+    print_change(certify_member(Workspace(folder), member, fields, attribution_for(why)), as_json)
 
 
 def certify_link(
@@ -63,8 +63,8 @@ def certify_link(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record the certification (認定) of the reseller of a link, as its wholesaler has seen it."""
-    attribution = attributed(why)
-    fields, entries = _fields(number, until, document, next_check, mark, mark_until), ask_entries(numbers)
+    attribution = attribution_for(why)
+    fields, entries = _fields(number, until, document, next_check, mark, mark_until), ask_number_entries(numbers)
     print_change(certify_reseller(Workspace(folder), reseller, entries, fields, attribution), as_json)
 
 

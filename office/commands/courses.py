@@ -19,12 +19,12 @@ from idtone.registry.model import Name
 
 from ..authority.change_registry import registry_of
 from ..authority.workspace import Workspace
-from ..papers.workspace_papers import sender
+from ..papers.workspace_papers import office_sender
 from ..training.attendances import attendance_of, attendances, forget_attendees, record_attendance
 from ..training.course import Course, Words, answers_of, course_of, marked, sheet_of
 from ..training.course_papers import attendance_paper, course_paper
 from .options import FolderOption
-from .papers import NumberOption, OutputOption, PersonOption, pdf_of, write
+from .papers import NumberOption, OutputOption, PersonOption, render_pdf, write_paper
 
 OwnOption = Annotated[
     Path | None,
@@ -56,7 +56,7 @@ def show_course(own: OwnOption = None, as_json: command_line.JsonOption = False)
 
 def print_course(output: OutputOption, own: OwnOption = None) -> None:
     """Print the course with its test, which is filled in by hand: a PDF in Japanese and English."""
-    write(output, pdf_of(course_paper(_own_course(own), datetime.now(UTC))))
+    write_paper(output, render_pdf(course_paper(_own_course(own), datetime.now(UTC))))
     print(output)
 
 
@@ -131,9 +131,9 @@ def certificate(
     """Print the certificate of attendance (受講証明書) of a test that was passed."""
     with checking():
         document = registry_of(Workspace(folder))
-        found, by = attendance_of(folder, test), sender(person, number)
+        found, by = attendance_of(folder, test), office_sender(person, number)
         made = attendance_paper(document, found, course_of(folder), by, datetime.now(UTC))
-    write(output, pdf_of(made))
+    write_paper(output, render_pdf(made))
     print(output)
 
 

@@ -13,11 +13,11 @@ from idtone.registry.commands.check_progress import checking
 
 from ..authority.compliance_duties import (
     DutyKind,
-    duties,
     enter_duty,
     finish_duty,
     is_overdue,
-    open_first,
+    read_duties,
+    sort_open_first,
     withdraw_duty,
 )
 from ..authority.typed_dates import in_japan
@@ -57,7 +57,7 @@ def list_duties(
     """List the open duties, the earliest day first. Exit 1: one is overdue."""
     form = command_line.form(as_json, as_csv, as_tsv)
     today = in_japan(datetime.now(UTC)).date()
-    found = [each for each in open_first(duties(folder)) if all_ or not each.done]
+    found = [each for each in sort_open_first(read_duties(folder)) if all_ or not each.done]
     rows = [asdict(each) for each in found]
     if form is command_line.Form.JSON:
         command_line.print_json(

@@ -24,9 +24,9 @@ from ..evaluation.evaluation_rules import Evaluation, lines
 from ..evaluation.plot import plot
 from ..evaluation.results import enter as enter_results
 from ..evaluation.results import kept_results
-from .history_output import as_plain
-from .history_output import lines as history_lines
-from .options import FolderOption, WhyOption, attributed
+from .history_output import entry_lines as history_lines
+from .history_output import entry_to_json
+from .options import FolderOption, WhyOption, attribution_for
 
 
 def evaluate(
@@ -53,7 +53,7 @@ def evaluate(
     if is_entered != (why is not None) or (is_entered and member):
         raise UsageError("--enter takes --why, and evaluates all members")
     period = period_over(since, until, now, lambda field: f"--{field}")
-    attribution = attributed(why) if why is not None else None
+    attribution = attribution_for(why) if why is not None else None
     registry, criteria = read_folder(workspace)
     with progress_bar(translated("evaluating")) as evaluated:
         found = evaluate_members(
@@ -71,7 +71,7 @@ def evaluate(
             {
                 "criteria": {"version": criteria.terms.version, "sha256": criteria.sha256},
                 "members": [_plain(each) for each in found.evaluations],
-                "history": as_plain(entry) if entry else None,
+                "history": entry_to_json(entry) if entry else None,
             }
         )
         return
@@ -171,7 +171,7 @@ def enter(
     Without FILE it begins with the criteria in the folder, or with idtone's sample if there are none. Until a witness
     is named, the desk accepts no figures.
     """
-    workspace, attribution = Workspace(folder), attributed(why)
+    workspace, attribution = Workspace(folder), attribution_for(why)
     if file is not None:
         begun = parse_criteria(read_text(file), str(file))
     else:

@@ -19,10 +19,10 @@ from idtone.registry.number_notation import read_span, written
 from idtone.registry.registry_report import member_lines, member_report, suspension_lines, suspension_reports
 from idtone.registry.suspended_numbers import scope_of
 
-from ..authority.area_code_counts import area_of, by_area, whole
+from ..authority.area_code_counts import area_code_of, counts_by_area_code, whole_span
 from ..authority.change_registry import registry_of
 from ..authority.member_contacts import COLUMNS, contact_rows
-from ..authority.registry_edits import known_member
+from ..authority.registry_edits import check_member
 from ..authority.workspace import Workspace
 from .never_originating import never_originating_line, never_originating_report
 from .options import FolderOption, ask_number
@@ -86,19 +86,19 @@ def numbers(
     """
     with checking():
         seen = registry_of(Workspace(folder))
-    held = next(each for each in seen.members if each.id == known_member(seen, member))
+    held = next(each for each in seen.members if each.id == check_member(seen, member))
     spans = [*map(read_span, held.numbers)]
     if as_json:
         command_line.print_json(
             {
                 "member": member,
-                "numbers": [{"entry": written(each), "area": area_of(each), "count": len(each)} for each in spans],
-                "areas": by_area(spans),
+                "numbers": [{"entry": written(each), "area": area_code_of(each), "count": len(each)} for each in spans],
+                "areas": counts_by_area_code(spans),
             }
         )
         return
-    command_line.Rows(("numbers", "area")).print((translated(whole(each)), area_of(each)) for each in spans)
-    command_line.say("by area code: {areas}", areas=by_area(spans) or "–")
+    command_line.Rows(("numbers", "area")).print((translated(whole_span(each)), area_code_of(each)) for each in spans)
+    command_line.say("by area code: {areas}", areas=counts_by_area_code(spans) or "–")
 
 
 def contacts(

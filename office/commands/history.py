@@ -16,8 +16,8 @@ from idtone.registry.trust import tuf_roles
 from ..authority.change_registry import record_edits
 from ..authority.signed_history import HistorySignature, history_with_signatures
 from ..authority.workspace import Workspace
-from .history_output import as_plain, lines
-from .options import FolderOption, WhyOption, attributed
+from .history_output import entry_lines, entry_to_json
+from .options import FolderOption, WhyOption, attribution_for
 
 
 def history(
@@ -36,10 +36,10 @@ def history(
     with checking():
         entries = history_with_signatures(Workspace(folder), trust)
     if as_json:
-        command_line.print_json([{**as_plain(entry), "signed": _as_plain(signed)} for entry, signed in entries])
+        command_line.print_json([{**entry_to_json(entry), "signed": _as_plain(signed)} for entry, signed in entries])
         return
     for entry, signed in entries:
-        print(*map(translated, lines(entry)), f"  {translated(_words(signed))}", sep="\n")
+        print(*map(translated, entry_lines(entry)), f"  {translated(_words(signed))}", sep="\n")
 
 
 def _as_plain(signed: HistorySignature | None) -> dict[str, object] | None:
@@ -62,11 +62,11 @@ def _words(signed: HistorySignature | None) -> str:
 def note(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Record in the history what was edited by hand in the two files."""
     workspace = Workspace(folder)
-    entries = record_edits(workspace, attributed(why), workspace.unrecorded())
+    entries = record_edits(workspace, attribution_for(why), workspace.unrecorded())
     if not entries:
         raise UsageError("{folder}: nothing was edited by hand", folder=folder)
     if as_json:
-        command_line.print_json([as_plain(entry) for entry in entries])
+        command_line.print_json([entry_to_json(entry) for entry in entries])
         return
     for entry in entries:
-        print(*lines(entry), sep="\n")
+        print(*entry_lines(entry), sep="\n")

@@ -9,12 +9,12 @@ from ..authority.history import HistoryEntry
 from .options import in_japan
 
 
-def as_plain(entry: HistoryEntry) -> dict[str, Any]:
+def entry_to_json(entry: HistoryEntry) -> dict[str, Any]:
     """The entry for JSON."""
     return entry.model_dump(mode="json", exclude_none=True)
 
 
-def lines(entry: HistoryEntry) -> list[str]:
+def entry_lines(entry: HistoryEntry) -> list[str]:
     """The entry for people: one line, then one for each difference."""
     result = f": {entry.result}" if entry.result else ""
     asked = (
@@ -40,8 +40,8 @@ def lines(entry: HistoryEntry) -> list[str]:
 def print_change(entry: HistoryEntry, as_json: bool, *before: str, **more: object) -> None:
     """Print a command's change; `before` are lines for people that come first, `more` is for JSON."""
     if as_json:
-        command_line.print_json({**as_plain(entry), **more})
+        command_line.print_json({**entry_to_json(entry), **more})
         return
-    print(*map(translated, (*before, *lines(entry))), sep="\n")
+    print(*map(translated, (*before, *entry_lines(entry))), sep="\n")
     if entry.what:
         command_line.say("publish it, so that members get it")

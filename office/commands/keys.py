@@ -27,14 +27,14 @@ from idtone.registry.trust.tuf_roles import Keys
 from ..authority import pending_rotations
 from ..authority.change_registry import Attribution, record_edits
 from ..authority.edition import Edition
-from ..authority.edition_rules import describe
+from ..authority.edition_rules import describe_edition
 from ..authority.edits_by_hand import record_edits_by_hand
-from ..authority.forbidden_key_places import check_place
+from ..authority.forbidden_key_places import check_key_place
 from ..authority.history import Action, HistoryEntry
 from ..authority.night_keys import keep_night_key, night_key_path
 from ..authority.workspace import Workspace
-from .options import FolderOption, WhyOption, attributed
-from .signing_options import KeyOption, print_report, signers, state, warn_of_places, write_package
+from .options import FolderOption, WhyOption, attribution_for
+from .signing_options import KeyOption, open_signers, print_report, published_state, warn_of_key_places, write_package
 
 KeysOption = Annotated[
     Path | None, typer.Option("--keys", metavar="FOLDER", help="Make the keys there, outside the authority's folder.")
@@ -68,8 +68,8 @@ def key(
         write_public(public, made)
     else:
         public = public or public_beside(Path(file))
-        check_place(Path(file).parent)
-        warn_of_places([file])
+        check_key_place(Path(file).parent)
+        warn_of_key_places([file])
         _make_folder(Path(file).parent)
         made = make_key(
             Path(file), ask_passphrase(Message("for the new key {file}", file=file), twice=True), public
@@ -109,10 +109,10 @@ def init(
     workspace.repository.check_new()
     with checking():
         workspace.check()
-    attribution, now = attributed(why), datetime.now(UTC)
+    attribution, now = attribution_for(why), datetime.now(UTC)
     if public and not key and package is None:
         raise UsageError("with --public, name the --package for the holders, or each --key that signs now")
-    given = signers(key)
+    given = open_signers(key)
     halves, made = _new_sets(workspace, keys, public, tuple(Keys))
     for kind in Keys:
         _check_count(workspace, kind, len(halves.get(kind, ())))
@@ -147,12 +147,12 @@ def rotate(
     set. This needs two root keys, and two keys of every other set whose signatures depend on them. With --package, they
     sign one after another.
     """
-    workspace, now, attribution = Workspace(folder), datetime.now(UTC), attributed(why)
+    workspace, now, attribution = Workspace(folder), datetime.now(UTC), attribution_for(why)
     if public and sets:
         raise UsageError("--public names the sets itself; name a SET with --keys alone")
     if keys and not sets:
         raise UsageError("with --keys, name each SET to replace: {names}", names=", ".join(Keys))
-    given = signers(key)
+    given = open_signers(key)
     record_edits_by_hand(workspace, None, tuf_roles.DELEGATED)
     halves, made = _new_sets(workspace, keys, public, sets)
     with workspace.locked(), checking():
@@ -160,18 +160,18 @@ def rotate(
             entries = {kind: _rotation(workspace, kind, halves[kind], attribution) for kind in halves}
             lines: dict[str, list[HistoryEntry]] = {}
             for kind, entry in entries.items() if package is None else ():
-                lines.setdefault(pending_rotations.history_of(kind), []).append(entry)
+                lines.setdefault(pending_rotations.history_role_of(kind), []).append(entry)
             edition = workspace.rotated(halves, now, lines)
             _sign(edition, (*given, *made), package)
         signed = workspace.put(edition, now, lines) if package is None else []
         if package is not None:
             write_package(edition, package, now, as_json)
             for kind, entry in entries.items():
-                pending_rotations.keep_rotation(workspace, kind, entry)
+                pending_rotations.store_rotation(workspace, kind, entry)
     if package is None:
         with checking():
-            words = list(describe(edition))
-        print_report({"signed": signed, "left": [], "words": words, **state(workspace, now)}, as_json)
+            words = list(describe_edition(edition))
+        print_report({"signed": signed, "left": [], "words": words, **published_state(workspace, now)}, as_json)
 
 
 def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> None:
@@ -209,7 +209,7 @@ def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: 
     before, after = pending_rotations.keys_in_force(workspace, kind), [half.keyid for half in halves]
     if before == {*after}:
         raise UsageError("the set {kind} has these keys already", kind=kind)
-    return attribution.entry(Action.ROTATE, str(kind), what=pending_rotations.words_of(before, after))
+    return attribution.entry(Action.ROTATE, str(kind), what=pending_rotations.describe_rotation(before, after))
 
 
 def _new_sets(
@@ -241,8 +241,8 @@ def _new_sets(
 def _made_here(workspace: Workspace, keys: Path, sets: Sequence[Keys]) -> dict[Keys, list[Signer]]:
     if keys.resolve() == workspace.folder.resolve() or workspace.folder.resolve() in keys.resolve().parents:
         raise UsageError("{keys}: is in the authority's folder, which others can read; name another folder", keys=keys)
-    check_place(keys)
-    warn_of_places(_files(workspace, keys, sets[0])[:1])
+    check_key_place(keys)
+    warn_of_key_places(_files(workspace, keys, sets[0])[:1])
     secret = ask_passphrase(Message("for the new keys"), twice=True)
     _make_folder(keys)
     return {kind: [make_key(path, secret) for path in _files(workspace, keys, kind)] for kind in sets}
@@ -269,7 +269,7 @@ def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:
 def _print_root(workspace: Workspace, as_json: bool) -> None:
     root = workspace.repository.folder / tuf_roles.METADATA / "1.root.json"
     sha256 = hashlib.sha256(root.read_bytes()).hexdigest()
-    print_report({**state(workspace, datetime.now(UTC)), "root": str(root), "root_sha256": sha256}, as_json)
+    print_report({**published_state(workspace, datetime.now(UTC)), "root": str(root), "root_sha256": sha256}, as_json)
 
 
 def keep_for_night(
@@ -282,7 +282,7 @@ def keep_for_night(
     Use this only if the association has decided so. Only the officer knows the passphrase, and types it at each
     signature. To end this, delete the file that the command names.
     """
-    warn_of_places([key])
+    warn_of_key_places([key])
     key_id = keep_night_key(Workspace(folder), user, key, ask_passphrase(Message("of {file}", file=key)))
     told = Message(
         "{user} can sign stops at night with the key {key}; to end this, delete {path}",

@@ -14,12 +14,12 @@ from idtone.core.terminal import command_line
 from idtone.registry.trust import tuf_roles
 
 from ..authority import registry_edits
-from ..authority.change_registry import assign, change_registry, describe, release
+from ..authority.change_registry import assign_numbers, change_registry, record_particulars, release_numbers
 from ..authority.history import Action
 from ..authority.record_pledge import record_pledge
 from ..authority.workspace import Workspace
 from .history_output import print_change
-from .options import FolderOption, WhyOption, ask_entries, attributed, end
+from .options import FolderOption, WhyOption, ask_number_entries, attribution_for, parse_end
 
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
@@ -50,13 +50,13 @@ def renew(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Extend a licence."""
-    ends = end(until, "--until")
+    ends = parse_end(until, "--until")
     entry = change_registry(
         Workspace(folder),
         Action.RENEW,
         licence,
-        attributed(why),
-        lambda text, document: registry_edits.renewed(text, document, licence, ends),
+        attribution_for(why),
+        lambda text, document: registry_edits.set_licence_end(text, document, licence, ends),
     )
     print_change(entry, as_json)
 
@@ -87,8 +87,8 @@ def _set_status(folder: Path, licence: str, action: Action, status: LicenceStatu
         Workspace(folder),
         action,
         licence,
-        attributed(why),
-        lambda text, document: registry_edits.with_status(text, document, licence, status),
+        attribution_for(why),
+        lambda text, document: registry_edits.set_licence_status(text, document, licence, status),
     )
     print_change(entry, as_json)
 
@@ -113,7 +113,7 @@ def pledge(
         signatory,
         signed,
         until,
-        attributed(why),
+        attribution_for(why),
         lambda field: f"--{field}",
     )
     print_change(entry, as_json)
@@ -134,7 +134,7 @@ def describe_member(
     Facts that you do not give stay as they were recorded.
     """
     fields = {"corporate_number": corporate_number, "notification": notification, "web": web, "mail": mail}
-    print_change(describe(Workspace(folder), member, fields, attributed(why)), as_json)
+    print_change(record_particulars(Workspace(folder), member, fields, attribution_for(why)), as_json)
 
 
 def assign_number(
@@ -145,7 +145,7 @@ def assign_number(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Assign more numbers to a member. They are asked for, or read from a file: others can see a command line."""
-    entry = assign(Workspace(folder), member, ask_entries(numbers), attributed(why))
+    entry = assign_numbers(Workspace(folder), member, ask_number_entries(numbers), attribution_for(why))
     print_change(entry, as_json)
 
 
@@ -157,7 +157,7 @@ def release_number(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Take numbers back from a member, also from within a range; the rest of the range stays."""
-    print_change(release(Workspace(folder), member, ask_entries(numbers), attributed(why)), as_json)
+    print_change(release_numbers(Workspace(folder), member, ask_number_entries(numbers), attribution_for(why)), as_json)
 
 
 def add_node_key(
@@ -172,8 +172,8 @@ def add_node_key(
         Workspace(folder),
         Action.ADD_NODE_KEY,
         member,
-        attributed(why),
-        lambda text, document: registry_edits.node_key_added(text, document, member, key.strip()),
+        attribution_for(why),
+        lambda text, document: registry_edits.insert_node_key(text, document, member, key.strip()),
     )
     print_change(entry, as_json)
 
@@ -190,20 +190,20 @@ def remove_node_key(
         Workspace(folder),
         Action.REMOVE_NODE_KEY,
         member,
-        attributed(why),
-        lambda text, document: registry_edits.node_key_removed(text, document, member, key.strip()),
+        attribution_for(why),
+        lambda text, document: registry_edits.delete_node_key(text, document, member, key.strip()),
     )
     print_change(entry, as_json)
 
 
 def prolong(folder: FolderOption, until: UntilOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Extend the registry itself (`expires`); licences keep their own terms."""
-    ends = end(until, "--until")
+    ends = parse_end(until, "--until")
     entry = change_registry(
         Workspace(folder),
         Action.PROLONG,
         tuf_roles.REGISTRY_FILE,
-        attributed(why),
-        lambda text, _: registry_edits.prolonged(text, ends),
+        attribution_for(why),
+        lambda text, _: registry_edits.set_registry_end(text, ends),
     )
     print_change(entry, as_json)

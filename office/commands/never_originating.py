@@ -24,7 +24,7 @@ from ..authority.enter_suspensions import enter_never_originating as enter
 from ..authority.enter_suspensions import remove_never_originating as remove
 from ..authority.workspace import Workspace
 from .history_output import print_change
-from .options import FolderOption, WhyOption, attributed, range_asked_of_two
+from .options import FolderOption, WhyOption, ask_range_of_two, attribution_for
 
 
 def add_never_originating(
@@ -40,7 +40,7 @@ def add_never_originating(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Enter a number, range or prefix that never originates calls. Two people enter it, and both sign it."""
-    attribution = attributed(why)
+    attribution = attribution_for(why)
     terms = SuspensionTerms.given(
         reference,
         requested,
@@ -50,13 +50,13 @@ def add_never_originating(
         attribution.at,
         lambda field: "--holder" if field == "authority" else f"--{field}",
     )
-    print_change(enter(Workspace(folder), range_asked_of_two(), terms, attribution), as_json)
+    print_change(enter(Workspace(folder), ask_range_of_two(), terms, attribution), as_json)
 
 
 def remove_never_originating(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Remove an entry of numbers that never originate. Two people enter which, and both sign it."""
-    attribution = attributed(why)
-    print_change(remove(Workspace(folder), range_asked_of_two(), attribution), as_json)
+    attribution = attribution_for(why)
+    print_change(remove(Workspace(folder), ask_range_of_two(), attribution), as_json)
 
 
 def never_originating(folder: FolderOption, as_json: command_line.JsonOption = False) -> None:

@@ -21,20 +21,20 @@ from idtone.registry.trust import tuf_roles
 from ..authority.change_registry import change_suspensions, registry_of, suspensions_of
 from ..authority.enter_suspensions import SuspensionTerms, suspend
 from ..authority.history import Action
-from ..authority.registry_edits import known_member
-from ..authority.stopped_number_holders import holders_of, refuse_unheld, words
-from ..authority.suspension_edits import lifted, still_stopped
+from ..authority.registry_edits import check_member
+from ..authority.stopped_number_holders import describe_holders, holders_of, refuse_unheld
+from ..authority.suspension_edits import delete_suspension, remaining_suspensions
 from ..authority.workspace import Workspace
 from .history_output import print_change
 from .options import (
     FolderOption,
     WhyOption,
-    attributed,
+    ask_member_of_two,
+    ask_number_of_two,
+    ask_range_of_two,
+    ask_suspended_of_two,
+    attribution_for,
     in_japan,
-    member_asked_of_two,
-    number_asked_of_two,
-    range_asked_of_two,
-    suspended_asked_of_two,
 )
 
 _POLICE = "requested by the police"
@@ -68,7 +68,7 @@ def suspend_number(
     """
 
     def asked() -> NumberSpan:
-        number = int(number_asked_of_two().e164)
+        number = int(ask_number_of_two().e164)
         return NumberSpan(number, number)
 
     _suspend(
@@ -98,7 +98,7 @@ def suspend_range(
 ) -> None:
     """Stop a range or a prefix of numbers (番号停止). Two people enter it, and both sign it."""
     _suspend(
-        folder, Action.SUSPEND_RANGE, range_asked_of_two, reference, requested, since, until, authority, why, as_json
+        folder, Action.SUSPEND_RANGE, ask_range_of_two, reference, requested, since, until, authority, why, as_json
     )
 
 
@@ -115,7 +115,7 @@ def suspend_member(
     """Stop all numbers of a member, including those that it gets later. Two people enter its id, and both sign it."""
 
     def asked() -> str:
-        return _known(folder, member_asked_of_two())
+        return _known(folder, ask_member_of_two())
 
     _suspend(folder, Action.SUSPEND_MEMBER, asked, reference, requested, since, until, authority, why, as_json)
 
@@ -144,18 +144,18 @@ def lift(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption 
 
     A number, or a part of a suspended range, is cut out of the range. The command names what still stops it.
     """
-    attribution, workspace = attributed(why), Workspace(folder)
-    scope = suspended_asked_of_two()
+    attribution, workspace = attribution_for(why), Workspace(folder)
+    scope = ask_suspended_of_two()
     entry = change_suspensions(
         workspace,
         Action.LIFT,
         tuf_roles.SUSPENSIONS_FILE,
         attribution,
-        lambda text, document: lifted(text, document, scope, in_japan(attribution.at)),
+        lambda text, document: delete_suspension(text, document, scope, in_japan(attribution.at)),
     )
     holders = holders_of(workspace, scope, attribution.at) or []
     members = {each.member for each in holders}
-    still = still_stopped(suspensions_of(workspace), scope, members, attribution.at)
+    still = remaining_suspensions(suspensions_of(workspace), scope, members, attribution.at)
     noted = [Message("STILL SUSPENDED by reference {reference}", reference=each) for each in still]
     print_change(entry, as_json, *noted, still_suspended=still)
 
@@ -164,20 +164,22 @@ def allow_new_numbers(
     folder: FolderOption, member: _MemberArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Let a member get numbers again. Two people sign it."""
-    attribution = attributed(why)
+    attribution = attribution_for(why)
     entry = change_suspensions(
         Workspace(folder),
         Action.ALLOW_NEW_NUMBERS,
         member,
         attribution,
-        lambda text, document: lifted(text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS),
+        lambda text, document: delete_suspension(
+            text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS
+        ),
     )
     print_change(entry, as_json)
 
 
 def _known(folder: Path, member: str) -> str:
     with checking():
-        return known_member(registry_of(Workspace(folder)), member)
+        return check_member(registry_of(Workspace(folder)), member)
 
 
 def _suspend(
@@ -193,7 +195,7 @@ def _suspend(
     as_json: bool,
     needs_holder: bool = False,
 ) -> None:
-    attribution = attributed(why)
+    attribution = attribution_for(why)
     terms = SuspensionTerms.given(
         reference, requested, since, until, authority, attribution.at, lambda field: f"--{field}"
     )
@@ -203,4 +205,4 @@ def _suspend(
         refuse_unheld(holders)
     entry = suspend(workspace, action, scope, terms, attribution)
     plain = None if holders is None else [asdict(each) for each in holders]
-    print_change(entry, as_json, words(holders), holders=plain)
+    print_change(entry, as_json, describe_holders(holders), holders=plain)

@@ -20,7 +20,7 @@ VARIABLE: Final = "IDTONE_CONSOLE_OFFICE"
 """The environment variable that overrides `console.office`, here and in the console."""
 
 
-def folder_of_settings() -> Path:
+def folder_from_settings() -> Path:
     """The folder in the office's settings: those of IDTONE_CONFIG, else those of the package.
 
     Raises UsageError if they name none, DocumentError if they have faults.
@@ -89,7 +89,7 @@ def _option(checked: Callable[[Path], Path]) -> Any:
         "--folder",
         metavar="FOLDER",
         envvar=VARIABLE,
-        default_factory=folder_of_settings,
+        default_factory=folder_from_settings,
         callback=checked,
         readable=False,  # Typer would refuse it first, without the line that works
         show_default=False,

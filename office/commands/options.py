@@ -21,22 +21,22 @@ from idtone.registry.number_notation import read_span
 
 from ..authority.change_registry import Attribution
 from ..authority.number_sheet import sheet_entries
-from ..authority.typed_dates import day as day
-from ..authority.typed_dates import end as end
 from ..authority.typed_dates import in_japan as in_japan
-from ..authority.typed_dates import moment as moment
+from ..authority.typed_dates import parse_day as parse_day
+from ..authority.typed_dates import parse_end as parse_end
+from ..authority.typed_dates import parse_moment as parse_moment
 from .office_folder import AnyFolderOption as AnyFolderOption
 from .office_folder import FolderOption as FolderOption
 
 WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line, for the history.")]
 
 
-def attributed(why: str) -> Attribution:
+def attribution_for(why: str) -> Attribution:
     """Attribution to the account that runs this command, with the reason. Raises UsageError as `checked_line` does."""
     return Attribution(str(acting_person()), checked_line(why, "--why"), datetime.now(UTC))
 
 
-def ask_entries(file: Path | None) -> list[str]:
+def ask_number_entries(file: Path | None) -> list[str]:
     """Entries of numbers from a spreadsheet's table (`.csv`), from a text file, or typed. Raises UsageError."""
     if file is None or file.suffix.lower() != ".csv":
         return typed_entries(file)
@@ -45,12 +45,12 @@ def ask_entries(file: Path | None) -> list[str]:
     return sheet_entries(octets, file.name)
 
 
-def any_number_asked() -> Number:
+def ask_any_number() -> Number:
     """The same as `ask_number`, also for a foreign number. Raises UsageError."""
     return any_number_of(ask_line("Number"))
 
 
-def number_asked_of_two() -> Number:
+def ask_number_of_two() -> Number:
     """The same number, typed by two people without an echo. Raises UsageError."""
     first = number_of(ask_line("Number", hidden=True))
     if number_of(ask_line("Number again, entered by the second person", hidden=True)) != first:
@@ -58,7 +58,7 @@ def number_asked_of_two() -> Number:
     return first
 
 
-def range_asked_of_two() -> NumberSpan:
+def ask_range_of_two() -> NumberSpan:
     """The same range or prefix, typed by two people without an echo. Raises UsageError."""
     first = _span(ask_line("Range or prefix", hidden=True))
     if _span(ask_line("Range or prefix again, entered by the second person", hidden=True)) != first:
@@ -66,7 +66,7 @@ def range_asked_of_two() -> NumberSpan:
     return first
 
 
-def member_asked_of_two() -> str:
+def ask_member_of_two() -> str:
     """The id of the same member, typed by two people. Raises UsageError."""
     first = ask_line("Member")
     if ask_line("Member again, entered by the second person") != first:
@@ -74,7 +74,7 @@ def member_asked_of_two() -> str:
     return first
 
 
-def suspended_asked_of_two() -> NumberSpan | str:
+def ask_suspended_of_two() -> NumberSpan | str:
     """The same number, range, prefix or member, typed by two people without an echo. Raises UsageError."""
     first = _scope(ask_line("Number, range, prefix or member", hidden=True))
     if _scope(ask_line("The same again, entered by the second person", hidden=True)) != first:

@@ -12,7 +12,7 @@ from idtone.core.terminal import command_line
 from ..authority import number_portings
 from ..authority.workspace import Workspace
 from .history_output import print_change
-from .options import FolderOption, WhyOption, ask_entries, attributed, moment
+from .options import FolderOption, WhyOption, ask_number_entries, attribution_for, parse_moment
 
 NumbersOption = Annotated[
     Path | None,
@@ -35,8 +35,8 @@ def port_number(
 
     Until then FROM holds them. The numbers are asked for, or read from a file.
     """
-    attribution, since = attributed(why), moment(at, "--at")
-    entries = ask_entries(numbers)
+    attribution, since = attribution_for(why), parse_moment(at, "--at")
+    entries = ask_number_entries(numbers)
     print_change(number_portings.port_number(Workspace(folder), giver, taker, entries, since, attribution), as_json)
 
 
@@ -47,5 +47,5 @@ def remove_porting(
 
     Before its moment, it does not take place; after it, it is complete.
     """
-    attribution, entries = attributed(why), ask_entries(numbers)
+    attribution, entries = attribution_for(why), ask_number_entries(numbers)
     print_change(number_portings.remove_porting(Workspace(folder), entries, attribution), as_json)

@@ -21,19 +21,27 @@ from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
 
-from ..authority.edition import assembled, read_edition
-from ..authority.edition_rules import describe, examine, examine_issued, examine_list
+from ..authority.edition import assemble_edition, read_edition
+from ..authority.edition_rules import check_edition, check_issued, check_operator_list, describe_edition
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.licence_mark import mark_files
-from ..authority.undo import undo
+from ..authority.undo import undo_last_change
 from ..authority.workspace import Workspace
-from ..authority.write_operator_list import write_site
+from ..authority.write_operator_list import write_operator_list
 from ..evaluation.results import published_files
 from ..refused.change_refusals import Refusals
-from ..signing.signing_summary import words_for_holder
+from ..signing.signing_summary import summarize_package
 from .history_output import print_change
-from .options import FolderOption, WhyOption, attributed
-from .signing_options import KeyOption, print_missing, print_report, sign_shown, signers, state, write_package
+from .options import FolderOption, WhyOption, attribution_for
+from .signing_options import (
+    KeyOption,
+    open_signers,
+    print_missing,
+    print_report,
+    published_state,
+    sign_shown,
+    write_package,
+)
 
 PackageArgument = Annotated[
     Path, typer.Argument(metavar="PACKAGE", help="The folder that `publication prepare` has written.")
@@ -73,18 +81,18 @@ def publish(
         with checking():
             shown = list(_to_be_signed(workspace, package, now))
         print(*map(translated, shown), sep="\n", end="\n" * bool(shown), file=sys.stderr)
-    given = signers(key)
+    given = open_signers(key)
     if package is None:
-        record_edits_by_hand(workspace, None if why is None else attributed(why), workspace.present(given))
+        record_edits_by_hand(workspace, None if why is None else attribution_for(why), workspace.present(given))
     with workspace.locked(), checking():
         if package is None:
             edition, left = workspace.next(now, [each.public_key.keyid for each in given])
         else:
             edition = workspace.latest(read_edition(package), now)
-        examine_issued(edition, now)
+        check_issued(edition, now)
         signed = workspace.put_signed(edition, given, now)
-        words = list(describe(edition))
-    print_report({"signed": signed, "left": left, "words": words, **state(workspace, now)}, as_json)
+        words = list(describe_edition(edition))
+    print_report({"signed": signed, "left": left, "words": words, **published_state(workspace, now)}, as_json)
     if not workspace.is_copied():
         with checking():
             workspace.copy_published()
@@ -95,7 +103,7 @@ def publish(
             files = published_files(workspace, content["operators"]) | mark_files(content)
             with progress() as bar:
                 written = bar.track(files.items(), description="writing")
-                write_site(site, listed, workspace.repository.proof(), written, workspace.stopped(now))
+                write_operator_list(site, listed, workspace.repository.proof(), written, workspace.stopped(now))
         except (UsageError, TrustError) as error:
             raise UsageError("the registry was published, but not the public list: {error}", error=error) from error
 
@@ -122,9 +130,9 @@ def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> 
     if package is None:
         return workspace.differences(is_whole=True)
     edition = workspace.latest(read_edition(package), now).unpublished()
-    examine_list(edition)
-    examine(edition, now)
-    return describe(edition, is_whole=True)
+    check_operator_list(edition)
+    check_edition(edition, now)
+    return describe_edition(edition, is_whole=True)
 
 
 def prepare(
@@ -141,7 +149,7 @@ def prepare(
     the end.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
-    record_edits_by_hand(workspace, None if why is None else attributed(why), tuf_roles.DELEGATED)
+    record_edits_by_hand(workspace, None if why is None else attribution_for(why), tuf_roles.DELEGATED)
     _drop_ended(folder, now)
     with checking():
         edition, _ = workspace.next(now)
@@ -177,7 +185,7 @@ def sign(
         raise UsageError("{package}: {remedy}", package=package, remedy=remedy)
     now = datetime.now(UTC)
     with checking():
-        shown = words_for_holder(edition, None if trust is None else read_root(trust), now)
+        shown = summarize_package(edition, None if trust is None else read_root(trust), now)
     sign_shown(package, edition, shown, key, yes, as_json)
 
 
@@ -187,7 +195,7 @@ def assemble(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing."""
-    whole = assembled({folder: read_edition(folder) for folder in (package, *copies)})
+    whole = assemble_edition({folder: read_edition(folder) for folder in (package, *copies)})
     whole.write_signatures(package)
     missing = list(whole.missing())
     if as_json:
@@ -204,4 +212,4 @@ def undo_last(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOp
     The history keeps both the change and its withdrawal. Run it again to take back the change before that.
     To end a suspension, two people use `suspension lift` instead.
     """
-    print_change(undo(Workspace(folder), attributed(why)), as_json)
+    print_change(undo_last_change(Workspace(folder), attribution_for(why)), as_json)

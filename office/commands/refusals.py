@@ -18,9 +18,9 @@ from idtone.core.translation import Message, translated
 from idtone.member.customers.commands.identity_input import IdentityArgument, identity_given
 
 from ..refused.change_refusals import Refusals
-from ..refused.refusal_basis import Basis, check_decided, decide_basis
+from ..refused.refusal_basis import Basis, check_basis_decided, record_basis
 from ..refused.refusal_key import RefusalKey
-from .options import FolderOption, WhyOption, checked_line, end, moment
+from .options import FolderOption, WhyOption, checked_line, parse_end, parse_moment
 
 KeyOption = Annotated[Path, typer.Option("--key", metavar="KEY", help="The key of the refusals.")]
 _REFERENCE: Final = re.compile(r"(?:X-)?([0-9]{1,9})", re.ASCII)
@@ -119,7 +119,7 @@ def decide(
     A lawyer has to check it: docs/how-to/refused-customers.md.
     """
     fields = {"purpose": purpose, "responsible": responsible, "minutes": minutes, "opinion": opinion}
-    made = decide_basis(folder, basis, decided, fields, datetime.now(UTC), lambda name: f"--{name}")
+    made = record_basis(folder, basis, decided, fields, datetime.now(UTC), lambda name: f"--{name}")
     if as_json:
         command_line.print_json({"basis": made.basis, "decided": made.decided})
     else:
@@ -149,7 +149,7 @@ def refusal_key(
     if key is None and one.store.epoch() is not None:
         raise UsageError("name the present key with --key: it opens the identities")
     if key is None:
-        check_decided(folder)
+        check_basis_decided(folder)
     old = RefusalKey.load(key, ask_passphrase) if key else None
     if old is not None:
         one.check_key(old)
@@ -165,8 +165,8 @@ def refusal_key(
 
 
 def _day(text: str, option: str) -> date:
-    return moment(text, option).astimezone(JAPAN).date()
+    return parse_moment(text, option).astimezone(JAPAN).date()
 
 
 def _day_after(text: str, option: str) -> date:
-    return end(text, option).astimezone(JAPAN).date()
+    return parse_end(text, option).astimezone(JAPAN).date()

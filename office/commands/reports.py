@@ -23,7 +23,7 @@ from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
 from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
 from ..desk.reports.taken_report import TakenBy, take_report
 from ..desk.reports.traceback import ReportResult, Stage
-from .options import FolderOption, WhyOption, any_number_asked, checked_line, end, in_japan, moment
+from .options import FolderOption, WhyOption, ask_any_number, checked_line, in_japan, parse_end, parse_moment
 
 ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `report list` shows it.")]
 
@@ -45,7 +45,7 @@ def reports(
 ) -> None:
     """List reports (申告), the newest last: the holder of the number or the service, who has to act, and the result."""
     desk = _reports(folder)
-    token = desk.key.token(any_number_asked()) if by_number else None
+    token = desk.key.token(ask_any_number()) if by_number else None
     with progress() as bar:
         listed = bar.track(desk.store.listed(stage, token, limit), description=translated("opening"))
         found = [_facts(desk, each) for each in listed]
@@ -156,8 +156,8 @@ def report_stats(
     """
     now = datetime.now(UTC)
     desk = _reports(folder)
-    start = moment(since, "--since") if since else now - COUNTED_FOR
-    ends = end(until, "--until") if until else now + timedelta(seconds=1)
+    start = parse_moment(since, "--since") if since else now - COUNTED_FOR
+    ends = parse_end(until, "--until") if until else now + timedelta(seconds=1)
     least = desk.rules.statistics.least
     shown = desk.statistics(by, start, ends)
     if as_json:
@@ -178,7 +178,7 @@ def forget_reports(
 
     With `retention` in reports.yaml, the running desk does the same by itself.
     """
-    count = _reports(folder).forget(moment(before, "--before"))
+    count = _reports(folder).forget(parse_moment(before, "--before"))
     command_line.say("{count} reports are forgotten", count=count)
 
 

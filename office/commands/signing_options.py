@@ -20,7 +20,7 @@ from idtone.registry.trust import tuf_roles
 
 from ..authority import forbidden_key_places
 from ..authority.edition import Edition
-from ..authority.edition_rules import describe, examine, examine_issued
+from ..authority.edition_rules import check_edition, check_issued, describe_edition
 from ..authority.workspace import Workspace
 
 KeyOption = Annotated[
@@ -28,25 +28,25 @@ KeyOption = Annotated[
 ]
 
 
-def signers(keys: list[str]) -> list[Signer]:
+def open_signers(keys: list[str]) -> list[Signer]:
     """The opened keys, after asking for their passphrases. Warns of keys that lie beside packages. Raises
     TrustError.
     """
-    warn_of_places(keys)
+    warn_of_key_places(keys)
     return [signer(key, ask_passphrase) for key in keys]
 
 
-def warn_of_places(keys: Iterable[str | Path]) -> None:
-    for each in forbidden_key_places.warnings(keys):
+def warn_of_key_places(keys: Iterable[str | Path]) -> None:
+    for each in forbidden_key_places.place_warnings(keys):
         print(translated(each), file=sys.stderr)
 
 
 def write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
     """Write an edition for its holders, with its present signatures, and show its changes."""
     with checking():
-        examine(edition, now)
-        examine_issued(edition, now)
-        shown, missing = list(describe(edition)), list(edition.missing())
+        check_edition(edition, now)
+        check_issued(edition, now)
+        shown, missing = list(describe_edition(edition)), list(edition.missing())
         edition.write(package)
     if as_json:
         command_line.print_json({"package": str(package), "words": shown, "missing": missing})
@@ -70,7 +70,7 @@ def sign_shown(
     print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not confirmed(Message("Sign this?")):
         raise UsageError("nothing was signed")
-    signed = {name: signable.sign(each) for name, each in zip(key, signers(key), strict=True)}
+    signed = {name: signable.sign(each) for name, each in zip(key, open_signers(key), strict=True)}
     for name, roles in signed.items():
         if not roles:
             raise TrustError("{name}: nothing in {package} takes the signature of this key", name=name, package=package)
@@ -88,7 +88,7 @@ def print_missing(missing: list[Message]) -> None:
     print(*map(translated, missing or [Message("all signatures are there")]), sep="\n")
 
 
-def state(workspace: Workspace, now: datetime) -> dict[str, Any]:
+def published_state(workspace: Workspace, now: datetime) -> dict[str, Any]:
     """The published state, for `print_report`."""
     roles = {
         name: {"version": version, "until": until.isoformat(), "due": due}

@@ -31,7 +31,7 @@ from ..authority.signed_history import history_with_signatures
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..desk.reports.report_rules import read_rules, responsible_body
-from ..signing.package_zip import package_in
+from ..signing.package_zip import read_package_zip
 from ..site import number_service
 from ..site.month_facts import figures_of_month, newest
 from ..site.number_answers import answers, changes_at, licensed_holders
@@ -54,7 +54,7 @@ from ..site.site_pages import SiteFacts
 from ..site.site_sounds import given_sound, shipped_sounds
 from ..training.course import course_of
 from .options import AnyFolderOption, FolderOption
-from .signing_options import KeyOption, print_missing, sign_shown, signers
+from .signing_options import KeyOption, open_signers, print_missing, sign_shown
 
 MonthOption = Annotated[
     str | None,
@@ -107,7 +107,7 @@ def site(
         responsible = responsible_body(folder, read_rules(folder))
     if package is None:
         content, files = _stated(workspace, terms, published, month, now)
-        signed = signed_statement(content, signers(key), published.root)
+        signed = signed_statement(content, open_signers(key), published.root)
     else:
         given = read_site_package(package)
         check_published(given, published, now)
@@ -256,7 +256,7 @@ def _copy(path: Path) -> SitePackage:
     if path.is_dir():
         return read_site_package(path)
     with reading(path, UsageError):
-        found = package_in(path.read_bytes(), path)
+        found = read_package_zip(path.read_bytes(), path)
     if not isinstance(found, SitePackage):
         raise UsageError("{file}: is not a package of the public site", file=path)
     return found

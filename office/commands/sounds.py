@@ -14,7 +14,7 @@ from idtone.core.terminal import command_line
 from ..authority.tone_masters import LIMIT, enter_tone
 from ..authority.workspace import Workspace
 from .history_output import print_change
-from .options import FolderOption, WhyOption, attributed
+from .options import FolderOption, WhyOption, attribution_for
 
 
 def add_sound(
@@ -30,4 +30,4 @@ def add_sound(
         octets = file.read(LIMIT + 1)
     if len(octets) > LIMIT:
         raise UsageError("the file is larger than {limit:,} MB", limit=LIMIT // 1_000_000)
-    print_change(enter_tone(Workspace(folder), sound, title, octets, attributed(why), "--title"), as_json)
+    print_change(enter_tone(Workspace(folder), sound, title, octets, attribution_for(why), "--title"), as_json)

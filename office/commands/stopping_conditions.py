@@ -17,7 +17,7 @@ from ..authority.change_registry import registry_of
 from ..authority.stopping_conditions import enter_conditions, read_conditions, sample_conditions
 from ..authority.workspace import Workspace
 from .history_output import print_change
-from .options import FolderOption, WhyOption, attributed
+from .options import FolderOption, WhyOption, attribution_for
 
 _COLUMNS: Final = ("id", "finding", "leads_to", "within_days", "ja", "en")
 
@@ -64,6 +64,6 @@ def enter(
     Without FILE it enters idtone's sample, which a lawyer has to check. The holders of the registry's keys sign them
     with the next edition; then the public list, the public site and the members' nodes show them.
     """
-    attribution = attributed(why)
+    attribution = attribution_for(why)
     conditions = sample_conditions() if file is None else read_conditions(read_text(file), str(file))
     print_change(enter_conditions(Workspace(folder), conditions, attribution), as_json)

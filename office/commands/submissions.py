@@ -9,13 +9,13 @@ import typer
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
 
-from ..authority.change_registry import applications
+from ..authority.change_registry import accepted_applications
 from ..authority.typed_application import next_id, receive_typed
 from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
 from ..desk.applicants.submission import SubmissionState, values_of
 from ..desk.applicants.submissions import Submissions
-from .options import FolderOption, WhyOption, attributed
+from .options import FolderOption, WhyOption, attribution_for
 
 SubmissionArgument = Annotated[
     str, typer.Argument(metavar="RECEIPT", help="The receipt number, as `application handed-in` shows it.")
@@ -61,10 +61,10 @@ def take(
 
     All other fields, and the PDF of the pledge, are as the applicant sent them. Compare them with the documents first.
     """
-    workspace, attribution = Workspace(folder), attributed(why)
+    workspace, attribution = Workspace(folder), attribution_for(why)
     found, today = Submissions(folder).named(receipt), in_japan(attribution.at).date()
     fields = {
-        **values_of(found.handed), "id": next_id([each.id for each, _ in applications(workspace)], today),
+        **values_of(found.handed), "id": next_id([each.id for each, _ in accepted_applications(workspace)], today),
         "received": in_japan(found.changed).date().isoformat(), "member": member, "identity_1": document,
         "checked_1": checked, "by_1": by, "until": pledge_until,
     }  # fmt: skip

@@ -85,7 +85,7 @@ class PeriodAccount:
         return next((each for each in self.tables if each.name == name), None)
 
 
-def fiscal_year(year: int) -> tuple[date, date]:
+def fiscal_year_days(year: int) -> tuple[date, date]:
     """The first and the last day of a fiscal year (年度), which begins in April."""
     return date(year, 4, 1), date(year + 1, 3, 31)
 

@@ -27,7 +27,7 @@ from .letters import Letter, Sender, certificate, letter
 from .period_account import TOTAL, AccountTable, PeriodAccount, period_account
 
 
-def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
+def account_from_desk(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
     """The account of a period. Raises IdtoneError; UsageError for a period that has not begun."""
     if since > through or since > in_japan(now).date():
         raise UsageError("the period has not begun, or ends before it begins")
@@ -52,7 +52,7 @@ def table_csv(table: AccountTable) -> bytes:
     return ("\ufeff" + csv_text(table.columns, table.rows)).encode()
 
 
-def sender(person: str, number: str) -> Sender:
+def office_sender(person: str, number: str) -> Sender:
     """The signer of a paper, and its number. Raises UsageError."""
     return Sender(
         checked_line(person, Message("Signed for it by")), checked_line(number, Message("Number")) if number else ""

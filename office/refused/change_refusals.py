@@ -20,7 +20,7 @@ from idtone.registry.trust import tuf_roles
 
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
-from .refusal_basis import check_decided
+from .refusal_basis import check_basis_decided
 from .refusal_key import RefusalKey
 from .refusal_store import Epoch, Refusal, RefusalStore, Sealed
 
@@ -52,7 +52,7 @@ class Refusals:
         """The current epoch, if this is its key. Raises TrustError for another key, UsageError if there is no decision
         on the legal basis, because each use of the key adds persons or answers members.
         """
-        check_decided(self.folder)
+        check_basis_decided(self.folder)
         epoch = self.epoch()
         if key.pair(epoch.number).public != epoch.public:
             raise TrustError("this is not the key of the refusals")
@@ -79,7 +79,7 @@ class Refusals:
             )
         with self._workspace.locked():
             epoch = self.check_key(key)
-            if table_of(self.folder) != epoch.table:
+            if read_identity_table(self.folder) != epoch.table:
                 raise UsageError("{file} has changed; run `idtone-office refusal new-key` first", file=TABLE_FILE)
             details = {"request": reference, "since": since.isoformat(), "until": until.isoformat(), "why": why}
             refusal = self.store.add(
@@ -121,9 +121,9 @@ class Refusals:
                 raise UsageError("name the present key with --key: it opens the identities")
             if before is not None and old is not None:
                 self.check_key(old)
-            check_decided(self.folder)
+            check_basis_decided(self.folder)
             number = before.number + 1 if before else 1
-            epoch = Epoch(number, new.pair(number).public, table_of(self.folder))
+            epoch = Epoch(number, new.pair(number).public, read_identity_table(self.folder))
             opener = old or new
             self.store.begin_epoch(
                 epoch,
@@ -156,7 +156,7 @@ class Refusals:
         self._ledger.record(act, subject, **details)
 
 
-def table_of(folder: Path) -> IdentityTable:
+def read_identity_table(folder: Path) -> IdentityTable:
     """The association's own table in its folder, or the table of this version of idtone if there is none. Raises
     DocumentError.
     """

@@ -17,7 +17,7 @@ from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import template
 
 from ..authority import shared_folder
-from ..authority.typed_dates import day, in_japan
+from ..authority.typed_dates import in_japan, parse_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 
@@ -55,7 +55,7 @@ class RefusalBasis:
     opinion: str
 
 
-def decided_basis(folder: Path) -> RefusalBasis | None:
+def read_basis(folder: Path) -> RefusalBasis | None:
     """The decided basis; None if there is no decision. Raises TrustError if the file is damaged."""
     path = folder / FILE
     try:
@@ -69,7 +69,7 @@ def decided_basis(folder: Path) -> RefusalBasis | None:
         raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 
 
-def decide_basis(
+def record_basis(
     folder: Path, basis: str, decided: str, fields: Mapping[str, str], now: datetime, name: Callable[[str], str]
 ) -> RefusalBasis:
     """Record the decision in place of an older one; the ledger keeps all. `name` names a field in an error.
@@ -79,7 +79,7 @@ def decide_basis(
     chosen = next((each for each in Basis if each == basis), None)
     if chosen is None:
         raise UsageError("choose the legal basis")
-    at = day(decided, name("decided"))
+    at = parse_day(decided, name("decided"))
     if at > in_japan(now).date():
         raise UsageError("{option} is in the future; write the day of the decision", option=name("decided"))
     made = RefusalBasis(chosen, at.isoformat(), **{key: checked_line(fields.get(key, ""), name(key)) for key in FIELDS})
@@ -92,9 +92,9 @@ def decide_basis(
     return made
 
 
-def check_decided(folder: Path) -> None:
+def check_basis_decided(folder: Path) -> None:
     """Check that there is a decision. Raises UsageError if not."""
-    if decided_basis(folder) is None:
+    if read_basis(folder) is None:
         raise UsageError(
             "the association has not decided on which legal basis members learn of refused contractors; record the "
             "decision with `idtone-office refusal decide-basis`, or on the page of refused contractors"

@@ -18,8 +18,8 @@ from idtone.core.translation import Message
 from ..authority.edition import Edition
 from ..site.site_package import SitePackage, site_words
 from .holders_root import KeptRoot
-from .package_zip import package_in, with_signatures
-from .signing_summary import words_for_holder
+from .package_zip import add_signatures, read_package_zip
+from .signing_summary import summarize_package
 
 KEY_LIMIT: Final = 64 * 1024
 """Most bytes of a key's file."""
@@ -49,7 +49,7 @@ class SignedPackage:
 
 
 @dataclass(frozen=True)
-class MadeKey:
+class NewKey:
     """A new key: encrypted, with its public half and its id."""
 
     name: str
@@ -66,12 +66,12 @@ class Holder:
         self.root, self.key = root, key
         self.opened: OpenedPackage | None = None
         self.signed: SignedPackage | None = None
-        self.made: MadeKey | None = None
+        self.made: NewKey | None = None
 
     def open(self, name: str, octets: bytes, is_first: bool, now: datetime) -> None:
         """Verify a package and open it. Raises IdtoneError, and then no package is open."""
         self.close()
-        package = package_in(octets, Path(name))
+        package = read_package_zip(octets, Path(name))
         if is_first and (isinstance(package, SitePackage) or package.before):
             raise UsageError("this is not the association's first edition; take the tick away")
         words = self._words(package, is_first, now)
@@ -81,7 +81,7 @@ class Holder:
         """The changes in words. Raises IdtoneError if the package breaks a rule."""
         kept = None if is_first else self.root.read()
         if not isinstance(package, SitePackage):
-            return words_for_holder(package, kept, now)
+            return summarize_package(package, kept, now)
         if kept is None:
             raise UsageError("the package changes what is published; give the root that you keep")
         return site_words(package, kept, now)
@@ -105,11 +105,11 @@ class Holder:
             raise UsageError("choose the file of your key")
         holder = signer_in(pem, name, passphrase) if pem else signer(token or self.key, lambda _: passphrase)
         # This package is a copy of its own: a signature that fails half-way leaves nothing.
-        package = package_in(self.opened.octets, Path(self.opened.name))
+        package = read_package_zip(self.opened.octets, Path(self.opened.name))
         roles = package.sign(holder)
         if not roles:
             raise TrustError("nothing in {package} takes the signature of this key", package=self.opened.name)
-        octets = with_signatures(self.opened.octets, package)
+        octets = add_signatures(self.opened.octets, package)
         key_id = holder.public_key.keyid
         name = f"{Path(self.opened.name).stem or 'package'}-{key_id[:8]}.zip"
         self.signed = SignedPackage(name, octets, key_id, roles, list(package.missing()))
@@ -128,4 +128,4 @@ class Holder:
         check_passphrase(passphrase, [name])
         key, pem = new_key(passphrase)
         half = SSlibKey.from_crypto(key.public_key())
-        self.made = MadeKey(name, pem, public_pem(half), half.keyid)
+        self.made = NewKey(name, pem, public_pem(half), half.keyid)

@@ -18,18 +18,18 @@ _MOST_FILES: Final = 10_000
 _PARTS: Final = ("before", "after", "roots", FOLDER)
 
 
-def package_in(octets: bytes, name: Path) -> Edition | SitePackage:
+def read_package_zip(octets: bytes, name: Path) -> Edition | SitePackage:
     """The package in a ZIP. Raises UsageError if it is not a ZIP of a package, TrustError if the package is damaged.
     `name` is the name of the ZIP.
     """
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         folder = Path(scratch) / "package"
         unpack(io.BytesIO(octets), folder, name)
-        package = top(folder)
+        package = package_folder(folder)
         return read_site_package(package, name) if is_site_package(package) else read_edition(package, name)
 
 
-def with_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
+def add_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
     """The same ZIP with the package's new signatures."""
     made = io.BytesIO()
     signed: dict[tuple[str, ...], bytes]
@@ -70,7 +70,7 @@ def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
         raise unfit from error
 
 
-def top(folder: Path) -> Path:
+def package_folder(folder: Path) -> Path:
     """The folder of the package, also if it was zipped with its folder."""
     inside = list(folder.iterdir()) if folder.is_dir() else []
     return inside[0] if len(inside) == 1 and inside[0].name not in _PARTS else folder

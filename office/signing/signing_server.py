@@ -18,7 +18,7 @@ from idtone.core.translation import JAPANESE, speak
 from .address_guard import HOST, OwnAddress
 from .holder import KEY_LIMIT, Holder
 from .package_zip import LIMIT
-from .signing_page import POLICY, ended_page, page
+from .signing_page import POLICY, ended_page, holder_page
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -33,7 +33,7 @@ _FIELD_LIMIT: Final = 4096
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentForm:
     """The content of a form: the files with their names, and the other fields."""
 
     files: Mapping[str, tuple[str, bytes]]
@@ -46,7 +46,7 @@ class Sent:
         return self.fields.get(name, "")
 
 
-Act = Callable[[Sent], None]
+Act = Callable[[SentForm], None]
 
 
 class SigningServer:
@@ -98,7 +98,7 @@ class SigningServer:
         return made
 
     async def _show(self, _: web.Request) -> web.Response:
-        return _html(page(self._holder))
+        return _html(holder_page(self._holder))
 
     def _acting(self, act: Act, home: str) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
@@ -107,30 +107,30 @@ class SigningServer:
                 async with self._turn:
                     await asyncio.to_thread(act, sent)
             except IdtoneError as error:
-                return _html(page(self._holder, str(error)), HTTPStatus.BAD_REQUEST)
+                return _html(holder_page(self._holder, str(error)), HTTPStatus.BAD_REQUEST)
             return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": home})
 
         return handler
 
-    def _root(self, sent: Sent) -> None:
+    def _root(self, sent: SentForm) -> None:
         self._holder.root.keep(sent.file("root")[1])
 
-    def _open(self, sent: Sent) -> None:
+    def _open(self, sent: SentForm) -> None:
         name, octets = sent.file("package")
         self._holder.open(name or "package.zip", octets, bool(sent.field("first")), datetime.now(UTC))
 
-    def _sign(self, sent: Sent) -> None:
+    def _sign(self, sent: SentForm) -> None:
         name, pem = sent.file("key")
         token, passphrase = sent.field("token").strip(), sent.field("passphrase")
         self._holder.sign(sent.field("shown"), pem, name, token, passphrase, datetime.now(UTC))
 
-    def _make(self, sent: Sent) -> None:
+    def _make(self, sent: SentForm) -> None:
         self._holder.make_key(sent.field("name").strip(), sent.field("passphrase"), sent.field("again"))
 
-    def _forget(self, _: Sent) -> None:
+    def _forget(self, _: SentForm) -> None:
         self._holder.forget_key()
 
-    def _close(self, _: Sent) -> None:
+    def _close(self, _: SentForm) -> None:
         self._holder.close()
 
     async def _download(self, request: web.Request) -> web.Response:
@@ -159,7 +159,7 @@ def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     return web.Response(text=text, status=status, content_type="text/html")
 
 
-async def _received(request: web.Request) -> Sent:
+async def _received(request: web.Request) -> SentForm:
     """The form in a request. Raises UsageError if it is not a form of the page, or too large."""
     files: dict[str, tuple[str, bytes]] = {}
     fields: dict[str, str] = {}
@@ -180,4 +180,4 @@ async def _received(request: web.Request) -> Sent:
                 files[part.name] = name, bytes(octets)
     except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's, for a body unlike its declaration
         raise UsageError("this is not the form of this page") from error
-    return Sent(files, fields)
+    return SentForm(files, fields)

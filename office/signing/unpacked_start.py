@@ -19,13 +19,13 @@ BUILT_FOR = "built-for.json"
 START = "idtone.office.signing.sign_command"
 
 
-def cache() -> Path:
+def cache_folder() -> Path:
     """The user's cache folder of this program."""
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "idtone-sign")
 
 
-def unpacked(archive: Path, within: Path) -> Path:
+def unpack_libraries(archive: Path, within: Path) -> Path:
     """The folder of the libraries. Raises SystemExit if the archive was built for another Python."""
     with zipfile.ZipFile(archive) as opened:
         wanted = json.loads(opened.read(BUILT_FOR))["python"]
@@ -47,5 +47,5 @@ def unpacked(archive: Path, within: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(unpacked(Path(sys.argv[0]), cache())))
+    sys.path.insert(0, str(unpack_libraries(Path(sys.argv[0]), cache_folder())))
     import_module(START).main()

@@ -24,7 +24,7 @@ from idtone.core.japan_time import end_words
 from idtone.core.translation import Message
 
 from ..authority.edition import Edition, PackageFiles, read_published
-from ..authority.edition_rules import examine_before
+from ..authority.edition_rules import verify_published_part
 from ..authority.shared_folder import make_folder
 from ..authority.signed_repository import SignedRepository
 from .number_answers import answers, changes_at, licensed_holders
@@ -172,7 +172,7 @@ def site_words(
     Without `numbers_seed`, the office's secret key of the numbers, the tables cannot be compared with the registry, and
     the words say so. Raises TrustError or DocumentError if the package breaks a rule.
     """
-    examine_before(package.published, kept)
+    verify_published_part(package.published, kept)
     published = _published(package)
     try:
         told = package.statement.content

@@ -17,7 +17,7 @@ from idtone.registry.parsers import parse_registry
 from idtone.registry.trust import tuf_roles
 
 from ...authority.workspace import Workspace
-from ...authority.yaml_text import value_at
+from ...authority.yaml_text import read_value
 
 _INSTANT: Final = timedelta.resolution
 
@@ -106,7 +106,7 @@ def _issued(workspace: Workspace, sha256: str) -> datetime:
     checked before its publication.
     """
     text = workspace.repository.edition(tuf_roles.REGISTRY, sha256).decode("utf-8-sig", "replace")
-    return datetime.fromisoformat(value_at(text, ("registry", "issued")))
+    return datetime.fromisoformat(read_value(text, ("registry", "issued")))
 
 
 @lru_cache(maxsize=4)

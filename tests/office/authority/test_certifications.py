@@ -7,7 +7,7 @@ import pytest
 
 from idtone.core.japan_time import JAPAN
 from idtone.office.authority.change_registry import registry_of
-from idtone.office.authority.operator_list import octets
+from idtone.office.authority.operator_list import operator_list_json
 from idtone.office.authority.workspace import Workspace
 from lab.office.authority.office import WHY
 
@@ -65,7 +65,7 @@ def test_the_public_list_leaves_a_member_out_whose_certification_has_lapsed(offi
     def until(issued: datetime) -> list[str]:
         """Time until which the list of that moment says that m-0001 is licensed."""
         header = document.registry.model_copy(update={"issued": issued})
-        listed = json.loads(octets(document.model_copy(update={"registry": header}), None))
+        listed = json.loads(operator_list_json(document.model_copy(update={"registry": header}), None))
         return [each["licences"][0]["valid_until"] for each in listed["operators"] if each["member"] == "m-0001"]
 
     check = datetime(2027, 3, 1, tzinfo=JAPAN)

@@ -10,7 +10,7 @@ import pytest
 from idtone.core.signing_keys import signer
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
-from idtone.office.authority.write_operator_list import write_site
+from idtone.office.authority.write_operator_list import write_operator_list
 from lab.office.authority.office import PHRASE, STOP, TWICE
 
 DAY = "2027-01-10T09:00:00+09:00"
@@ -105,7 +105,7 @@ def test_the_public_list_is_readable_whatever_the_umask_is_and_has_only_the_mark
     try:
         for names in (("m-0001.svg", "licensed/m-0002.svg", "criteria.yaml"), ("licensed/m-0003.svg",)):
             files = [(name, b"x") for name in names]
-            write_site(tmp_path / "new/site", json.dumps(listed).encode(), {"1.root.json": b"{}"}, files, ())
+            write_operator_list(tmp_path / "new/site", json.dumps(listed).encode(), {"1.root.json": b"{}"}, files, ())
     finally:
         os.umask(before)
     modes = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "new").rglob("*")}

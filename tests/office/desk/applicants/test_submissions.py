@@ -28,7 +28,7 @@ def test_the_applicant_cannot_change_what_the_office_is_receiving(office: Office
     again.
     """
     made, kept, refused = hand_in(office.folder, FIELDS, PDF), Submissions(office.folder), list[Exception]()
-    apply: Callable[..., object] = change_registry.apply
+    apply: Callable[..., object] = change_registry.accept_application
     monkeypatch.setattr(submissions, "TURN_WITHIN_S", 0.1)
 
     def corrected() -> None:
