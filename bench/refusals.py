@@ -50,7 +50,7 @@ SINCE, UNTIL = date(2026, 1, 1), date(2096, 1, 1)
 def measured(tokens: int, checks: int) -> dict[str, Any]:
     """Milliseconds of processor time, medians; every second customer is refused, and must be found."""
     chance = random.Random(7)
-    table, pair = default_table(), KEY.pair(1)
+    table, pair = default_table(), KEY.key_pair(1)
     customers = [usual(generated(chance)) for _ in range(checks)]
     rows = [RefusedToken(chance.randbytes(16), SINCE, UNTIL, number) for number in range(tokens)]
     for number, customer in enumerate(customers[::2]):

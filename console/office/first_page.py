@@ -62,7 +62,9 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
         (status[ApplicationStatus.PASSED], Message("Applications to be granted")),
     ):
         yield from _some(count, what, "/office/applications")
-    yield from _some(len(files.requests.waiting()), Message("Suspensions to be approved"), "/office/suspensions")
+    yield from _some(
+        len(files.requests.waiting_requests()), Message("Suspensions to be approved"), "/office/suspensions"
+    )
     missing = {(each.member, each.node) for each in files.confirmations() if each.is_missing}
     yield from _some(len(missing), Message("Nodes that have not confirmed all suspensions"), "/office/suspensions")
     desk = files.reports()
@@ -77,7 +79,7 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
     yield from _some(unchecked, Message("Wholesale chains with a reseller to be checked"), "/office/chains?unchecked=1")
     yield from _some(len(files.differences()), Message("Changes to be published"), "/office/publication")
     if files.is_published():
-        due = [until for _, _, until, is_due in files.workspace.state(now) if is_due]
+        due = [until for _, _, until, is_due in files.workspace.role_states(now) if is_due]
         path = "/office/publication"
         yield from _some(len(due), Message("Signatures to be renewed"), path, is_late=any(each <= now for each in due))
 

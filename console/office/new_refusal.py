@@ -90,7 +90,7 @@ async def add(visit: Visit) -> web.StreamResponse:
             checked_line(given["reference"], Message("Reference")),
             checked_line(given["why"], Message("Reason")),
         )
-        Refusals(folder).refuse(key, _identity(given), case, since, until, why, now)
+        Refusals(folder).enter(key, _identity(given), case, since, until, why, now)
         return REFUSALS
 
     needs = Message("choose the file of the key of the refusals")

@@ -59,7 +59,7 @@ async def night(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
     files, me, now = files_of(visit), acting_person(), datetime.now(UTC)
-    requests = await visit.in_thread(files.requests.waiting)
+    requests = await visit.in_thread(files.requests.waiting_requests)
     try:
         is_kept = await visit.in_thread(has_night_key, files.folder, me.name)
     except TrustError as error:  # the stop can be entered all the same, and signed elsewhere
@@ -71,7 +71,7 @@ async def night(
         problem=problem,
         held=held,
         is_kept=is_kept,
-        is_copied=await visit.in_thread(files.workspace.is_copied),
+        is_copied=await visit.in_thread(files.workspace.is_copy_current),
         requests=[(each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER],
         package=await visit.in_thread(_waiting, files, now),
         is_unprepared=await visit.in_thread(_is_unprepared, files),
@@ -96,8 +96,8 @@ def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
 
 def _is_unprepared(files: OfficeFiles) -> bool:
     """True if approved suspensions are neither published nor in the package."""
-    octets = files.workspace.octets(tuf_roles.SUSPENSIONS_FILE)
-    if hashlib.sha256(octets).hexdigest() == files.workspace.repository.sha256(tuf_roles.SUSPENSIONS):
+    octets = files.workspace.file_octets(tuf_roles.SUSPENSIONS_FILE)
+    if hashlib.sha256(octets).hexdigest() == files.workspace.repository.file_sha256(tuf_roles.SUSPENSIONS):
         return False
     try:
         edition = files.duty_package.edition()
@@ -117,7 +117,7 @@ async def request(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         attribution = attributed(visit)
-        terms = SuspensionTerms.given(
+        terms = SuspensionTerms.parse(
             visit.field("reference"),
             with_zone(visit.field("requested")),
             None,
@@ -126,7 +126,7 @@ async def request(visit: Visit) -> web.StreamResponse:
             attribution.at,
             labels_of(TERMS),
         )
-        files.requests.request(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
+        files.requests.enter(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
 
     fields = {"entered": FormField(template("Number"), lambda text, _: number_of(text)), **TERMS}
     return await do_act(visit, act, night, PATH, fields)

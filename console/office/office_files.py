@@ -221,7 +221,7 @@ class OfficeFiles:
         return self._signed_until.last
 
     def is_published(self) -> bool:
-        return self.workspace.repository.sha256(tuf_roles.REGISTRY) is not None
+        return self.workspace.repository.file_sha256(tuf_roles.REGISTRY) is not None
 
     def reports(self) -> ReportDesk | None:
         """The report desk; None before the first report."""
@@ -235,14 +235,16 @@ class OfficeFiles:
         return Registered(document, members, spans, {each.id: number_count(each) for each in document.members})
 
     def _read_lists(self) -> tuple[OperatorList, OperatorList]:
-        published = self.workspace.repository.listed() if self.is_published() else None
+        published = self.workspace.repository.operator_list() if self.is_published() else None
         coming = operator_list.operator_list_json(self.registered().document, self.suspensions())
         return _by_member(coming), {} if published is None else _by_member(published)
 
     def _read_signed_until(self) -> datetime | None:
         if not self.is_published():
             return None
-        ends: list[datetime] = [each.signed.expires for each in self.workspace.repository.roles().values()]
+        ends: list[datetime] = [
+            each.signed.expires for each in self.workspace.repository.all_current_metadata().values()
+        ]
         return min(ends)
 
     def _read_confirmations(self) -> list[Confirmation]:
@@ -253,7 +255,7 @@ class OfficeFiles:
         repository = self.workspace.repository
         if not self.is_published():
             return None
-        files = {file: repository.octets(role) for role, file in tuf_roles.DELEGATED.items()}
+        files = {file: repository.file_octets(role) for role, file in tuf_roles.DELEGATED.items()}
         return _stops(files, _written(repository.folder / tuf_roles.METADATA / "timestamp.json"))
 
     def _read_signed_stops(self) -> Stops | None:

@@ -49,8 +49,8 @@ async def publication(
 ) -> web.StreamResponse:
     files, now = files_of(visit), datetime.now(UTC)
     is_published = await visit.in_thread(files.is_published)
-    edited = await visit.in_thread(files.workspace.unrecorded) if is_published else []
-    state = await visit.in_thread(lambda: list(files.workspace.state(now)) if is_published else [])
+    edited = await visit.in_thread(files.workspace.roles_edited_by_hand) if is_published else []
+    state = await visit.in_thread(lambda: list(files.workspace.role_states(now)) if is_published else [])
     return visit.render(
         "office_publication.html",
         status,
@@ -64,7 +64,7 @@ async def publication(
         differences=await visit.in_thread(files.differences),
         undoable=await visit.in_thread(_undoable, files) if is_published and not edited else None,
         words=words_of,
-        is_copied=not is_published or await visit.in_thread(files.workspace.is_copied),
+        is_copied=not is_published or await visit.in_thread(files.workspace.is_copy_current),
         by_hand=[tuf_roles.DELEGATED[role] for role in edited],
         packages=[
             (keys, title, await visit.in_thread(waiting.get))
@@ -127,7 +127,7 @@ async def note(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
 
     def act() -> None:
-        if not record_edits(workspace, attributed(visit), workspace.unrecorded()):
+        if not record_edits(workspace, attributed(visit), workspace.roles_edited_by_hand()):
             raise UsageError("nothing was edited by hand")
 
     return await do_act(visit, act, publication, PATH, WHY)
@@ -150,7 +150,7 @@ def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
 async def download(visit: Visit) -> web.StreamResponse:
     """Send the package as a ZIP."""
     try:
-        octets = await visit.in_thread(_chosen(visit, visit.query("keys")).zipped, datetime.now(UTC))
+        octets = await visit.in_thread(_chosen(visit, visit.query("keys")).to_zip, datetime.now(UTC))
     except IdtoneError as error:
         return not_found_page(visit, Message("{error}", error=error))
     headers = {"Content-Disposition": 'attachment; filename="package.zip"'}

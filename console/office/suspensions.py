@@ -137,7 +137,7 @@ def _read(files: OfficeFiles, now: datetime) -> _Found:
         stops.never_originating(never, SHOWN, now),
         len(never),
         stops.published_ends(now - ENDS_SHOWN, confirmations, now),
-        files.requests.waiting(),
+        files.requests.waiting_requests(),
         confirmations,
         trouble,
     )
@@ -181,7 +181,7 @@ async def request(visit: Visit) -> web.StreamResponse:
         action, attribution = Action(visit.field("action")), attributed(visit)
         terms = None
         if not is_end:
-            terms = SuspensionTerms.given(
+            terms = SuspensionTerms.parse(
                 visit.field("reference"),
                 with_zone(visit.field("requested")),
                 with_zone(visit.field("since")) or None,
@@ -191,7 +191,7 @@ async def request(visit: Visit) -> web.StreamResponse:
                 labels_of(TERMS),
             )
         is_unheld = bool(visit.field("no_holder"))
-        files.requests.request(action, visit.field("entered"), terms, attribution, is_unheld)
+        files.requests.enter(action, visit.field("entered"), terms, attribution, is_unheld)
 
     return await do_act(visit, act, suspensions, PATH, {**_ENTERED, **(WHY if is_end else TERMS)})
 

@@ -41,7 +41,7 @@ class RefusalTerms(Model):
     longest: timedelta = timedelta(days=5 * 365)
     """The longest period of a refusal."""
 
-    def checks(self, member: str) -> int:
+    def daily_checks(self, member: str) -> int:
         return self.checks_of.get(member, self.checks_per_day)
 
 
@@ -97,13 +97,13 @@ class AuthoritySettings(Model):
     changes in one step. None: the repository itself is served.
     """
 
-    def set_of(self, keys: Keys) -> KeySet:
+    def key_set(self, keys: Keys) -> KeySet:
         return self.sets.get(keys) or KeySet(keys=tuf_roles.KEYS[keys], threshold=tuf_roles.THRESHOLD)
 
     def term(self, role: str) -> timedelta:
         return self.lasts.get(role, tuf_roles.ROLES[role].lasts)
 
-    def due(self, role: str, expires: datetime, now: datetime) -> bool:
+    def is_due(self, role: str, expires: datetime, now: datetime) -> bool:
         """True if half of the role's term is over."""
         return expires - now < self.term(role) / 2
 

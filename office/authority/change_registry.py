@@ -100,7 +100,7 @@ def _change(
         draft = YamlText(text, str(path))
         old = kind.unchecked(draft.tree, text, str(path))
         edit(draft, old)
-        changed = draft.done()
+        changed = draft.finish()
         new = kind.checked(draft.tree, changed, f"{path} after this change")
         entry = attribution.entry(action, subject, what=tuple(kind.differences(old, new)), **more)
         if not entry.what:
@@ -114,12 +114,16 @@ def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable
     with workspace.locked(), checking():
         entries = {role: _edited(workspace, role, attribution) for role in roles}
         for role, entry in entries.items():
-            workspace.record(role, entry)
+            workspace.record_entry(role, entry)
         return list(entries.values())
 
 
 def _edited(workspace: Workspace, role: str, attribution: Attribution) -> HistoryEntry:
-    file, octets, left = tuf_roles.DELEGATED[role], workspace.octets(tuf_roles.DELEGATED[role]), workspace.before(role)
+    file, octets, left = (
+        tuf_roles.DELEGATED[role],
+        workspace.file_octets(tuf_roles.DELEGATED[role]),
+        workspace.octets_before(role),
+    )
     name, kind = str(workspace.folder / file), KINDS[role]
     new = kind.parse(_text(octets, name), name)
     old = None if left is None else kind.parse(_text(left, file), file)
@@ -140,7 +144,7 @@ def _edited(workspace: Workspace, role: str, attribution: Attribution) -> Histor
 
 
 def _published_version(workspace: Workspace) -> int | None:
-    published = workspace.repository.octets(tuf_roles.REGISTRY)
+    published = workspace.repository.file_octets(tuf_roles.REGISTRY)
     if published is None:
         return None
     return int(read_value(_text(published, tuf_roles.REGISTRY_FILE), ("registry", "version")))
@@ -156,7 +160,7 @@ def accept_application(
     application = parse_application(text, name)
     with workspace.locked(), checking():
         history = workspace.history(tuf_roles.REGISTRY)
-        if application_status(history.of(application.id), None) is ApplicationStatus.GRANTED:
+        if application_status(history.entries_of(application.id), None) is ApplicationStatus.GRANTED:
             raise UsageError(
                 "{path}: application {id} was granted already; give this one another id", path=name, id=application.id
             )
@@ -173,7 +177,7 @@ def accept_application(
         trial = YamlText(registry, name)
         document = kind.unchecked(trial.tree, registry, name)
         registry_edits.insert_granted(trial, document, application, attribution.at, attribution.at + timedelta(days=1))
-        kind.checked(trial.tree, trial.done(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
+        kind.checked(trial.tree, trial.finish(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
         entry = attribution.entry(Action.APPLY, application.id, application=_sha256(octets))
         try:
             shared_folder.write(kept, octets)
@@ -181,7 +185,7 @@ def accept_application(
             raise TrustError(
                 "{file}: cannot be written: {reason}", file=error.filename or workspace.folder, reason=error.strerror
             ) from error
-        workspace.record(tuf_roles.REGISTRY, entry)
+        workspace.record_entry(tuf_roles.REGISTRY, entry)
     return application, entry
 
 
@@ -192,7 +196,7 @@ def review_application(
     with workspace.locked():
         _, sha256 = _application(workspace, application)
         entry = attribution.entry(Action.REVIEW, application, result=result, application=sha256)
-        workspace.record(tuf_roles.REGISTRY, entry)
+        workspace.record_entry(tuf_roles.REGISTRY, entry)
     return entry
 
 
@@ -204,7 +208,7 @@ def grant_application(
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
         asked, now = _application(workspace, application)
-        entries = workspace.history(tuf_roles.REGISTRY).of(application)
+        entries = workspace.history(tuf_roles.REGISTRY).entries_of(application)
         status = application_status(entries, now if now == sha256 else None)
         if status is not ApplicationStatus.PASSED:
             raise UsageError("application {application} {why}", application=application, why=_NOT_GRANTED[status])
@@ -258,13 +262,13 @@ def record_particulars(
 def suspensions_of(workspace: Workspace) -> SuspensionsDocument:
     """The suspensions as they are in the folder. Raises IdtoneError."""
     file = tuf_roles.SUSPENSIONS_FILE
-    return parse_suspensions(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+    return parse_suspensions(_text(workspace.file_octets(file), workspace.folder / file), str(workspace.folder / file))
 
 
 def registry_of(workspace: Workspace) -> RegistryDocument:
     """The registry as it is in the folder. Raises IdtoneError."""
     file = tuf_roles.REGISTRY_FILE
-    return parse_registry(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+    return parse_registry(_text(workspace.file_octets(file), workspace.folder / file), str(workspace.folder / file))
 
 
 def never_originates_of(workspace: Workspace) -> NeverOriginatesDocument | None:
@@ -272,7 +276,9 @@ def never_originates_of(workspace: Workspace) -> NeverOriginatesDocument | None:
     if workspace.is_absent(tuf_roles.NEVER_ORIGINATES):
         return None
     file = tuf_roles.NEVER_ORIGINATES_FILE
-    return parse_never_originates(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+    return parse_never_originates(
+        _text(workspace.file_octets(file), workspace.folder / file), str(workspace.folder / file)
+    )
 
 
 _NOT_GRANTED: Final = {
@@ -288,7 +294,7 @@ def accepted_applications(workspace: Workspace) -> list[tuple[MemberApplication,
     history = workspace.history(tuf_roles.REGISTRY)
     found = [_application(workspace, path.stem) for path in (workspace.folder / APPLICATIONS).glob("*.yaml")]
     found.sort(key=lambda each: (each[0].received, each[0].id))
-    return [(asked, application_status(history.of(asked.id), sha256)) for asked, sha256 in found]
+    return [(asked, application_status(history.entries_of(asked.id), sha256)) for asked, sha256 in found]
 
 
 def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, str]:
@@ -307,7 +313,7 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
     edit yet.
     """
     file = tuf_roles.DELEGATED[role]
-    if workspace.unrecorded([role]):
+    if workspace.roles_edited_by_hand([role]):
         raise TrustError(
             "{path}: was edited by hand; record that in the history with `idtone-office history note`, or "
             "with `idtone-office publication publish --why TEXT`",
@@ -315,7 +321,7 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
         )
     if workspace.is_absent(role):
         return b"", FIRST
-    octets = workspace.octets(file)
+    octets = workspace.file_octets(file)
     return octets, _text(octets, workspace.folder / file)
 
 
@@ -331,7 +337,7 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
         else:
             shared_folder.write(path, octets)
         try:
-            workspace.record(role, entry)
+            workspace.record_entry(role, entry)
         except TrustError:
             if before:
                 shared_folder.rewrite(path, before)

@@ -87,7 +87,7 @@ def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: AuthoritySe
     parent = parent_of(name, drafts)
     for key in keys:
         parent.add_key(key, name)
-    parent.get_delegated_role(name).threshold = terms.set_of(tuf_roles.ROLES[name].keys).threshold
+    parent.get_delegated_role(name).threshold = terms.key_set(tuf_roles.ROLES[name].keys).threshold
 
 
 def next_versions(drafts: Drafts, names: Iterable[str], terms: AuthoritySettings, now: datetime) -> Drafts:

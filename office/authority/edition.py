@@ -53,7 +53,7 @@ class Edition:
     roots: Sequence[Metadata[Root]] = ()
     """All published roots, the oldest first."""
 
-    def parents(self, name: str) -> list[Root | Targets]:
+    def key_metadata(self, name: str) -> list[Root | Targets]:
         """The metadata that name the keys of a role. For a root, these are the root itself and the root before it."""
         parent = "targets" if name in tuf_roles.DELEGATED else "root"
         found = [{**self.before, **self.metadata}[parent].signed]
@@ -67,7 +67,7 @@ class Edition:
         roles = [
             name
             for name in self.metadata
-            if any(keyid in parent.get_delegated_role(name).keyids for parent in self.parents(name))
+            if any(keyid in parent.get_delegated_role(name).keyids for parent in self.key_metadata(name))
         ]
         try:
             for name in roles:
@@ -82,7 +82,7 @@ class Edition:
     def missing(self) -> Iterator[Message]:
         """The number of signatures that each role lacks, and the number that it needs."""
         for name, draft in self.metadata.items():
-            for parent in self.parents(name):
+            for parent in self.key_metadata(name):
                 role = parent.get_delegated_role(name)
                 try:
                     parent.verify_delegate(name, draft.signed_bytes, draft.signatures)
@@ -98,11 +98,11 @@ class Edition:
                     )
                     break
 
-    def verifies(self, name: str, keyid: str) -> bool:
+    def is_signed_by(self, name: str, keyid: str) -> bool:
         """True if there is a good signature by this key."""
         return any(
             keyid in parent.get_delegated_role(name).keyids and self._verifies(parent, name, keyid)
-            for parent in self.parents(name)
+            for parent in self.key_metadata(name)
         )
 
     def _verifies(self, parent: Root | Targets, name: str, keyid: str) -> bool:
@@ -122,14 +122,14 @@ class Edition:
         if missing:
             raise TrustError(missing)
 
-    def holders(self) -> dict[str, list[str]]:
+    def signers_by_role(self) -> dict[str, list[str]]:
         """Role → the ids of the keys that have signed it."""
         return {
-            name: sorted(keyid for keyid in draft.signatures if self.verifies(name, keyid))
+            name: sorted(keyid for keyid in draft.signatures if self.is_signed_by(name, keyid))
             for name, draft in self.metadata.items()
         }
 
-    def unpublished(self) -> Edition:
+    def without_published(self) -> Edition:
         """The edition without the roles, and their files, that an interrupted publication has published already."""
         done = {
             name
@@ -215,7 +215,7 @@ class PackageFiles:
     folder: Path
     name: Path
 
-    def damaged(self, path: str) -> TrustError:
+    def damage_error(self, path: str) -> TrustError:
         return TrustError("{path}: is damaged; ask for the package again", path=self.name / path)
 
     def check_whole(self, edition: Edition) -> None:
@@ -229,9 +229,9 @@ class PackageFiles:
         delegations = metadata["targets"].signed.delegations
         if not delegations or not delegations.roles or not tuf_roles.DELEGATED.keys() <= delegations.roles.keys():
             part = _AFTER if "targets" in edition.metadata else _BEFORE
-            raise self.damaged(f"{part}/{tuf_roles.METADATA}/targets.json")
+            raise self.damage_error(f"{part}/{tuf_roles.METADATA}/targets.json")
 
-    def below(self, part: str) -> dict[str, bytes]:
+    def read_folder(self, part: str) -> dict[str, bytes]:
         """All files by their paths below `part`; empty if it is missing. Raises TrustError."""
 
         def fail(error: OSError) -> None:
@@ -257,7 +257,7 @@ class PackageFiles:
 def _published(files: PackageFiles) -> Edition:
     roots = [
         _parsed(files, f"{_ROOTS}/{path}", octets, Root)
-        for path, octets in files.below(_ROOTS).items()
+        for path, octets in files.read_folder(_ROOTS).items()
         if path.endswith(".root.json")
     ]
     before = _metadata(files, _BEFORE)
@@ -266,7 +266,7 @@ def _published(files: PackageFiles) -> Edition:
 
 def _metadata(files: PackageFiles, part: str) -> dict[str, Metadata[Any]]:
     """The metadata of each role, in the order of the roles."""
-    found = files.below(f"{part}/{tuf_roles.METADATA}")
+    found = files.read_folder(f"{part}/{tuf_roles.METADATA}")
     names = {name: f"{name}.json" for name in tuf_roles.ROLES}
     return {
         name: _parsed(files, f"{part}/{tuf_roles.METADATA}/{file}", found[file], metadata_type(name))
@@ -281,14 +281,14 @@ def _parsed(files: PackageFiles, path: str, octets: bytes, kind: type[Any]) -> M
         # Content without a canonical form takes no signature.
         is_fitting = type(read.signed) is kind and bool(read.signed_bytes)
     except RepositoryError as error:
-        raise files.damaged(path) from error
+        raise files.damage_error(path) from error
     if not is_fitting:
-        raise files.damaged(path)
+        raise files.damage_error(path)
     return read
 
 
 def _targets(files: PackageFiles, part: str) -> dict[str, bytes]:
-    return files.below(f"{part}/{tuf_roles.TARGETS}")
+    return files.read_folder(f"{part}/{tuf_roles.TARGETS}")
 
 
 def metadata_type(role: str) -> type[Root | Snapshot | Targets | Timestamp]:
@@ -310,6 +310,6 @@ def assemble_edition(editions: Mapping[Path, Edition]) -> Edition:
                     name=name,
                 )
             for keyid, signature in draft.signatures.items():
-                if not whole.verifies(name, keyid):
+                if not whole.is_signed_by(name, keyid):
                     whole.metadata[name].signatures[keyid] = signature
     return whole

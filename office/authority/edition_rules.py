@@ -275,7 +275,9 @@ def _text(edition: Edition, file: str) -> str:
 
 
 def describe_edition(edition: Edition, is_whole: bool = False) -> Iterator[str]:
-    """Every change of an edition in words. Call `check_edition` first. With `is_whole`, numbers are complete and have their
+    """Every change of an edition in words. Call `check_edition` first.
+
+    With `is_whole`, numbers are complete and have their
     area codes, for a holder who signs it.
     """
     for name in _changed_files(edition):

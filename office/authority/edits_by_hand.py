@@ -14,7 +14,7 @@ def record_edits_by_hand(workspace: Workspace, attribution: Attribution | None, 
 
     Raises TrustError if there are edits and `attribution` is None.
     """
-    edited = workspace.unrecorded(roles)
+    edited = workspace.roles_edited_by_hand(roles)
     if not edited:
         return
     if attribution is None:

@@ -36,7 +36,7 @@ class SuspensionTerms:
     authority: str | None
 
     @classmethod
-    def given(
+    def parse(
         cls,
         reference: str,
         requested: str,

@@ -124,17 +124,17 @@ class History:
     octets: bytes
     entries: tuple[HistoryEntry, ...]
 
-    def anchor(self, entries: int | None = None) -> dict[str, Any]:
+    def count_and_sha256(self, entries: int | None = None) -> dict[str, Any]:
         """The record of a history, or of its first `entries` lines, in the signed metadata: count and SHA-256."""
         lines = self.octets.splitlines(keepends=True)[:entries]
         return {"entries": len(lines), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
 
     @property
-    def left(self) -> str | None:
+    def last_sha256(self) -> str | None:
         """The SHA-256 of the file after the last change; None if nothing has changed."""
         return next((entry.after for entry in reversed(self.entries) if entry.after), None)
 
-    def gaps(self) -> Iterator[int]:
+    def broken_lines(self) -> Iterator[int]:
         """The numbers (from 1) of lines whose `before` differs from the `after` of the change before them."""
         left: str | None = None
         for number, entry in enumerate(self.entries, 1):
@@ -144,19 +144,19 @@ class History:
                 yield number
             left = entry.after
 
-    def followed_by(self, entry: HistoryEntry) -> History:
+    def with_entry_in_memory(self, entry: HistoryEntry) -> History:
         """The history with this entry, in memory only."""
         line = json.dumps(entry.to_json(), ensure_ascii=False).encode() + b"\n"
         return History(self.path, self.octets + line, (*self.entries, entry))
 
-    def with_entry(self, entry: HistoryEntry) -> History:
+    def append_entry(self, entry: HistoryEntry) -> History:
         """The history with this entry, written to the disk. Raises TrustError."""
-        later = self.followed_by(entry)
+        later = self.with_entry_in_memory(entry)
         with writing(self.path, TrustError):
             shared_folder.write(self.path, later.octets)
         return later
 
-    def of(self, subject: str) -> tuple[HistoryEntry, ...]:
+    def entries_of(self, subject: str) -> tuple[HistoryEntry, ...]:
         return tuple(entry for entry in self.entries if entry.subject == subject)
 
 

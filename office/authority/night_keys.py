@@ -92,10 +92,10 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
             raise WrongPassphraseError("{error}", error=error) from error
         _check_duty(workspace, str(signer.public_key.keyid))
         edition.sign(signer)
-        return package.take(edition, now)
+        return package.add_signatures(edition, now)
 
 
 def _check_duty(workspace: Workspace, key_id: str) -> None:
-    role = draft_metadata.role_of(tuf_roles.SUSPENSIONS, workspace.repository.roles())
+    role = draft_metadata.role_of(tuf_roles.SUSPENSIONS, workspace.repository.all_current_metadata())
     if key_id not in role.keyids:
         raise TrustError("this is not a duty key in force")

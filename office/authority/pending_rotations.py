@@ -44,7 +44,7 @@ def describe_rotation(before: Collection[str], after: Sequence[str]) -> tuple[Me
 def keys_in_force(workspace: Workspace, keys: Keys) -> set[str]:
     """The ids of the keys of a set. Raises TrustError."""
     signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys is keys)
-    return set(draft_metadata.role_of(signs, workspace.repository.roles()).keyids)
+    return set(draft_metadata.role_of(signs, workspace.repository.all_current_metadata()).keyids)
 
 
 def history_role_of(keys: Keys) -> str:
@@ -69,7 +69,7 @@ def record_published_rotations(workspace: Workspace, now: datetime) -> None:
         now_in_force = keys_in_force(workspace, Keys(name))
         published = next((each for each in entries if _after(each) == now_in_force), None)
         if published:
-            workspace.record(history_role_of(Keys(name)), published.model_copy(update={"at": now}))
+            workspace.record_entry(history_role_of(Keys(name)), published.model_copy(update={"at": now}))
         else:
             left[name] = entries
     if left != waiting:

@@ -64,12 +64,14 @@ class PreparedPackage:
         self._check_unsigned()
         present, by_duty_keys_alone = None, self._by_duty_keys_alone
         if by_duty_keys_alone:
-            present = draft_metadata.role_of(tuf_roles.SUSPENSIONS, self._workspace.repository.roles()).keyids
+            present = draft_metadata.role_of(
+                tuf_roles.SUSPENSIONS, self._workspace.repository.all_current_metadata()
+            ).keyids
         duty = [tuf_roles.SUSPENSIONS, tuf_roles.NEVER_ORIGINATES]
         roles = duty if by_duty_keys_alone else tuf_roles.DELEGATED
         record_edits_by_hand(self._workspace, None, roles)
         Refusals(self._workspace.folder).drop_ended(now)
-        edition, _ = self._workspace.next(now, present)
+        edition, _ = self._workspace.next_edition(now, present)
         check_edition(edition, now)
         check_issued(edition, now)
         with self._workspace.locked():
@@ -89,22 +91,22 @@ class PreparedPackage:
         edition = self.edition()
         if edition is None:
             return None
-        return PackageState(list(describe_edition(edition)), edition.holders(), list(edition.missing()))
+        return PackageState(list(describe_edition(edition)), edition.signers_by_role(), list(edition.missing()))
 
-    def zipped(self, now: datetime) -> bytes:
+    def to_zip(self, now: datetime) -> bytes:
         """The package as a ZIP for a holder: unpacked, it is the folder for `idtone-office publication sign`. Raises
         IdtoneError.
         """
         made = io.BytesIO()
         with self._workspace.locked(), zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
             self._present()
-            self.renew(now)
+            self.rebase(now)
             for path in sorted(self.folder.rglob("*")):
                 if path.is_file():
                     archive.write(path, path.relative_to(self.folder).as_posix())
         return made.getvalue()
 
-    def take(self, holder: Edition, now: datetime) -> list[str]:
+    def add_signatures(self, holder: Edition, now: datetime) -> list[str]:
         """Accept the signatures of a holder's copy, and publish as soon as there are enough.
 
         Only the signatures of the copy count. Everything else has to be as it was prepared, except the snapshot and the
@@ -113,12 +115,12 @@ class PreparedPackage:
         """
         with self._workspace.locked():
             self._present()
-            self.renew(now)
+            self.rebase(now)
             prepared = read_edition(self.folder)
             self.check_current(prepared, now)
-            before = prepared.holders()
+            before = prepared.signers_by_role()
             whole = assemble_edition({self.folder: prepared, Path(FOLDER): _without_outdated(holder, prepared)})
-            if whole.holders() == before:
+            if whole.signers_by_role() == before:
                 raise UsageError("this copy has no signature that was not here already; sign it first")
             self._record(SIGNED, whole)
             whole.write_signatures(self.folder)
@@ -126,9 +128,12 @@ class PreparedPackage:
 
     def check_current(self, edition: Edition, now: datetime) -> None:
         """Check that the package is still needed. Raises TrustError if its changes were published in the meantime."""
-        unpublished = self._workspace.latest(edition, now).unpublished().metadata
+        unpublished = self._workspace.rebase(edition, now).without_published().metadata
         repository = self._workspace.repository
-        snapshot, timestamp = repository.current("snapshot").signed, repository.current("timestamp").signed
+        snapshot, timestamp = (
+            repository.current_metadata("snapshot").signed,
+            repository.current_metadata("timestamp").signed,
+        )
         roles = edition.metadata.keys() - draft_metadata.ALWAYS
         done = [name for name in roles if name not in unpublished and f"{name}.json" in snapshot.meta]
         is_whole = timestamp.snapshot_meta.version == snapshot.version and all(
@@ -144,16 +149,16 @@ class PreparedPackage:
         with self._workspace.locked():
             edition = read_edition(self._present())
             edition.check_complete()
-            latest = self._workspace.latest(edition, now)
-            check_operator_list(latest.unpublished())
+            latest = self._workspace.rebase(edition, now)
+            check_operator_list(latest.without_published())
             check_issued(latest, now)
             latest.check_complete()
             self._record(PUBLISHED, latest)
-            roles = self._workspace.put(latest, now)
+            roles = self._workspace.publish_edition(latest, now)
             shutil.rmtree(self.folder, ignore_errors=True)
         return roles
 
-    def renew(self, now: datetime) -> None:
+    def rebase(self, now: datetime) -> None:
         """Base the package on the present publication: it gets a new snapshot and a new timestamp, and keeps the
         signatures of its other roles. If one of these roles was published in the meantime, the package stays as it is.
         Raises TrustError if a suspension has changed the public list in the meantime.
@@ -163,12 +168,12 @@ class PreparedPackage:
                 return
             edition = read_edition(self.folder)
             try:
-                latest = self._workspace.latest(edition, now)
+                latest = self._workspace.rebase(edition, now)
             except TrustError:
                 return
             if all(latest.metadata[name].signed_bytes == each.signed_bytes for name, each in edition.metadata.items()):
                 return
-            check_operator_list(latest.unpublished())
+            check_operator_list(latest.without_published())
             shutil.rmtree(self.folder, ignore_errors=True)
             latest.write(self.folder)
 
@@ -180,7 +185,7 @@ class PreparedPackage:
     def _check_unsigned(self) -> None:
         """Check that nobody has signed yet. Raises UsageError if a holder has signed the waiting package."""
         waiting = self.edition()
-        if waiting and any(waiting.holders().values()):
+        if waiting and any(waiting.signers_by_role().values()):
             raise UsageError(
                 "holders have already signed the waiting package; collect the other signatures, or discard the "
                 "package first"
@@ -207,7 +212,7 @@ def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) 
     if holder is None:
         raise UsageError("no package waits for signatures; prepare one")
     fitting = [each for each in waiting if _is_copy(holder, each)]
-    return (fitting or waiting)[0].take(holder, now)
+    return (fitting or waiting)[0].add_signatures(holder, now)
 
 
 def _is_copy(holder: Edition, package: PreparedPackage) -> bool:

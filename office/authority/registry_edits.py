@@ -330,7 +330,7 @@ def delete_numbers(text: YamlText, document: RegistryDocument, member: str, entr
 
 def set_evaluations(text: YamlText, entries: Iterable[EvaluationEntry]) -> None:
     """Give the registry these evaluations in place of the older ones."""
-    text.rewrite("evaluations", [_evaluation(entry) for entry in entries])
+    text.replace_list("evaluations", [_evaluation(entry) for entry in entries])
 
 
 def _evaluation(entry: EvaluationEntry) -> Tree:

@@ -38,7 +38,7 @@ def history_with_signatures(
     for role in tuf_roles.DELEGATED:
         history = workspace.history(role)
         signatures = _signatures(workspace.repository, role, history, parents)
-        if gap := next(history.gaps(), None):
+        if gap := next(history.broken_lines(), None):
             raise TrustError(
                 "{path}:{gap}: does not start where the change before it ended", path=history.path, gap=gap
             )
@@ -55,13 +55,13 @@ def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metad
     kept = read_root(trust) if trust else None
     foreign = TrustError("{folder}: does not belong to the association whose root you have", folder=repository.folder)
     roots: list[Metadata[Root]] = []
-    for root in repository.versions("root"):
+    for root in repository.metadata_versions("root"):
         if kept and root.signed.version == kept.signed.version and root.signed_bytes != kept.signed_bytes:
             raise foreign
         roots.append(verified_successor(roots[-1], root) if roots else root)
     if kept and kept.signed.version not in {root.signed.version for root in roots}:
         raise foreign
-    for targets in repository.versions("targets"):
+    for targets in repository.metadata_versions("targets"):
         if not any(_signers(root, "targets", targets) for root in roots):
             raise TrustError(
                 "version {version} of targets in {folder} is not signed by its keys",
@@ -76,7 +76,7 @@ def _signatures(
 ) -> dict[int, HistorySignature]:
     """Number of signed lines → the first version that covers them. Raises TrustError if these lines have changed."""
     found: dict[int, HistorySignature] = {}
-    for metadata in repository.versions(role):
+    for metadata in repository.metadata_versions(role):
         version = metadata.signed.version
         keys = next((signers for parent in reversed(parents) if (signers := _signers(parent, role, metadata))), None)
         if keys is None:
@@ -90,7 +90,7 @@ def _signatures(
         if target is None and tuf_roles.DELEGATED[role] in tuf_roles.OPTIONAL:
             continue
         anchor = (target.custom or {}).get("history") if target else None
-        if anchor is None or anchor != history.anchor(anchor.get("entries")):
+        if anchor is None or anchor != history.count_and_sha256(anchor.get("entries")):
             raise TrustError(
                 "{path}: its first lines are not the lines that were signed with version {version}; restore the file",
                 path=history.path,

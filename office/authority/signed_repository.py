@@ -43,7 +43,7 @@ class SignedRepository:
 
     # -- metadata -----------------------------------------------------------------------------------------------------
 
-    def current(self, name: str) -> Metadata[Any]:
+    def current_metadata(self, name: str) -> Metadata[Any]:
         """The latest metadata of a role. Raises TrustError."""
         path = self._latest(name)
         if path is None:
@@ -54,63 +54,63 @@ class SignedRepository:
             )
         return _read(path)
 
-    def roles(self) -> dict[str, Metadata[Any]]:
+    def all_current_metadata(self) -> dict[str, Metadata[Any]]:
         """The latest metadata of every role. Raises TrustError."""
-        return {name: self.current(name) for name in tuf_roles.ROLES}
+        return {name: self.current_metadata(name) for name in tuf_roles.ROLES}
 
-    def versions(self, name: str) -> Iterator[Metadata[Any]]:
+    def metadata_versions(self, name: str) -> Iterator[Metadata[Any]]:
         """All metadata of a role, the oldest first. Of the timestamp only the latest is stored."""
         for _, path in sorted(self._versions(name)):
             yield _read(path)
 
     # -- files --------------------------------------------------------------------------------------------------------
 
-    def sha256(self, role: str) -> str | None:
+    def file_sha256(self, role: str) -> str | None:
         """The digest of a role's file; None if it was never published."""
         if self._latest(role) is None:
             return None
-        target = self.current(role).signed.targets.get(tuf_roles.DELEGATED[role])
+        target = self.current_metadata(role).signed.targets.get(tuf_roles.DELEGATED[role])
         return target.hashes["sha256"] if target else None
 
-    def octets(self, role: str) -> bytes | None:
+    def file_octets(self, role: str) -> bytes | None:
         """A role's file; None if it was never published. Raises TrustError if it is damaged."""
-        sha256 = self.sha256(role)
+        sha256 = self.file_sha256(role)
         return None if sha256 is None else self._content(tuf_roles.DELEGATED[role], sha256)
 
-    def digests(self, role: str) -> Iterator[str]:
+    def file_sha256s(self, role: str) -> Iterator[str]:
         """The digest of a role's file in each edition, the newest first. Raises TrustError."""
         for _, path in sorted(self._versions(role), reverse=True):
             target = _read(path).signed.targets.get(tuf_roles.DELEGATED[role])
             if target:
                 yield str(target.hashes["sha256"])
 
-    def edition(self, role: str, sha256: str) -> bytes:
-        """A role's file in one of the `digests`. Raises TrustError if it is damaged."""
+    def file_by_sha256(self, role: str, sha256: str) -> bytes:
+        """A role's file in one of the `file_sha256s`. Raises TrustError if it is damaged."""
         return self._content(tuf_roles.DELEGATED[role], sha256)
 
     def refusals(self) -> bytes | None:
         """refusals.list; None if there is none."""
         if self._latest(tuf_roles.SUSPENSIONS) is None:
             return None
-        target = self.current(tuf_roles.SUSPENSIONS).signed.targets.get(tuf_roles.REFUSALS_FILE)
+        target = self.current_metadata(tuf_roles.SUSPENSIONS).signed.targets.get(tuf_roles.REFUSALS_FILE)
         return self._content(tuf_roles.REFUSALS_FILE, target.hashes["sha256"]) if target else None
 
     def files(self) -> dict[str, bytes]:
         """File name → content: the files of the roles, and refusals.list."""
-        published = {file: self.octets(role) for role, file in tuf_roles.DELEGATED.items()}
+        published = {file: self.file_octets(role) for role, file in tuf_roles.DELEGATED.items()}
         published[tuf_roles.REFUSALS_FILE] = self.refusals()
         return {file: octets for file, octets in published.items() if octets is not None}
 
-    def listed(self) -> bytes:
+    def operator_list(self) -> bytes:
         """The content of operators.json."""
-        target = self.current(tuf_roles.REGISTRY).signed.targets[tuf_roles.OPERATORS_FILE]
+        target = self.current_metadata(tuf_roles.REGISTRY).signed.targets[tuf_roles.OPERATORS_FILE]
         return self._content(tuf_roles.OPERATORS_FILE, target.hashes["sha256"])
 
-    def proof(self) -> dict[str, bytes]:
+    def operator_list_proof(self) -> dict[str, bytes]:
         """The metadata that prove the list of operators, by file name."""
         roots = {path.name: path.read_bytes() for _, path in self._versions("root")}
         names = ("targets", tuf_roles.REGISTRY, "snapshot", "timestamp")
-        return roots | {f"{name}.json": self.current(name).to_bytes() for name in names}
+        return roots | {f"{name}.json": self.current_metadata(name).to_bytes() for name in names}
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ def _registry(workspace: Workspace) -> RegistryDocument | None:
     except IdtoneError:
         pass
     try:
-        octets = workspace.repository.octets(tuf_roles.REGISTRY)
+        octets = workspace.repository.file_octets(tuf_roles.REGISTRY)
         return None if octets is None else parse_registry(octets.decode("utf-8-sig"), tuf_roles.REGISTRY_FILE)
     except (IdtoneError, UnicodeDecodeError):
         return None

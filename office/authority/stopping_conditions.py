@@ -59,7 +59,7 @@ def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: 
             text.add((), "stopping_version", version)
         else:
             text.replace(("stopping_version",), version)
-        text.rewrite("stopping_conditions", [_tree(each) for each in conditions.stopping_conditions])
+        text.replace_list("stopping_conditions", [_tree(each) for each in conditions.stopping_conditions])
 
     return change_registry(workspace, Action.STOPPING_CONDITIONS, version, attribution, edit)
 

@@ -92,7 +92,7 @@ class SuspensionRequests:
         self._workspace = workspace
         self._path = workspace.folder / FILE
 
-    def waiting(self) -> list[SuspensionRequest]:
+    def waiting_requests(self) -> list[SuspensionRequest]:
         """The waiting requests, the oldest first. Raises TrustError if the file is damaged."""
         try:
             return [_read(each) for each in json.loads(self._path.read_bytes())]
@@ -103,7 +103,7 @@ class SuspensionRequests:
         except (ValueError, KeyError, TypeError) as error:
             raise TrustError("{path}: is damaged; restore it from a backup", path=self._path) from error
 
-    def request(
+    def enter(
         self,
         action: Action,
         entered: str,
@@ -133,7 +133,7 @@ class SuspensionRequests:
             None if holders is None else tuple(holders),
         )
         with self._workspace.locked():
-            waiting = self.waiting()
+            waiting = self.waiting_requests()
             if len(waiting) >= LIMIT:
                 raise UsageError("too many requests wait; approve or withdraw some first")
             self._record(REQUESTED, made)
@@ -171,7 +171,9 @@ class SuspensionRequests:
             self._record(WITHDRAWN, request)
             self._remove(request)
             raise UsageError("the two entries differ, for the last time; the request is withdrawn, so enter it anew")
-        waiting = [each if each.id != request.id else replace(each, differing=differing) for each in self.waiting()]
+        waiting = [
+            each if each.id != request.id else replace(each, differing=differing) for each in self.waiting_requests()
+        ]
         self._write(waiting)
         raise UsageError(
             "the two entries differ; look at the request again. After {left} more the request is withdrawn",
@@ -230,13 +232,13 @@ class SuspensionRequests:
         return f"{_KEY_ID}:{digest}"
 
     def _named(self, request_id: str) -> SuspensionRequest:
-        found = next((each for each in self.waiting() if each.id == request_id), None)
+        found = next((each for each in self.waiting_requests() if each.id == request_id), None)
         if found is None:
             raise UsageError("this request does not wait any more: it was approved or withdrawn")
         return found
 
     def _remove(self, request: SuspensionRequest) -> None:
-        self._write([each for each in self.waiting() if each.id != request.id])
+        self._write([each for each in self.waiting_requests() if each.id != request.id])
 
     def _write(self, requests: list[SuspensionRequest]) -> None:
         octets = json.dumps([_plain(each) for each in requests], ensure_ascii=False, indent=1).encode() + b"\n"

@@ -25,8 +25,8 @@ def last_undoable_change(workspace: Workspace) -> HistoryEntry | None:
     """The change that `undo` takes back; None if all changes are published or taken back, or if the file was edited by
     hand. Raises TrustError.
     """
-    now = hashlib.sha256(workspace.octets(tuf_roles.REGISTRY_FILE)).hexdigest()
-    last = _last(workspace.unpublished(tuf_roles.REGISTRY), now)
+    now = hashlib.sha256(workspace.file_octets(tuf_roles.REGISTRY_FILE)).hexdigest()
+    last = _last(workspace.unpublished_entries(tuf_roles.REGISTRY), now)
     return last if last and last.before and copy_path(workspace.folder, last.before).exists() else None
 
 
@@ -36,7 +36,7 @@ def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str 
     `shown` is the file's digest after the change that the person has read: then only that change is taken back.
     """
     with workspace.locked(), checking():
-        if workspace.unrecorded([tuf_roles.REGISTRY]):
+        if workspace.roles_edited_by_hand([tuf_roles.REGISTRY]):
             raise UsageError("registry.yaml was edited by hand; record that with `idtone-office history note` first")
         waiting = PreparedPackage(workspace).edition()
         if waiting is not None and tuf_roles.REGISTRY in waiting.metadata:
@@ -62,7 +62,7 @@ def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str 
         with writing(path, TrustError):
             shared_folder.rewrite(path, before)
             try:
-                workspace.record(tuf_roles.REGISTRY, entry)
+                workspace.record_entry(tuf_roles.REGISTRY, entry)
             except TrustError:
                 shared_folder.rewrite(path, present)
                 raise

@@ -82,7 +82,7 @@ class YamlText:
         )
         holder[key] = [*(holder.get(key) or ()), *map(_plain, items)]
 
-    def rewrite(self, key: str, items: Sequence[Tree]) -> None:
+    def replace_list(self, key: str, items: Sequence[Tree]) -> None:
         """Give the list `key` these items in place of the present ones, whose comments go too."""
         if self.tree.get(key):
             self.text = empty_list(self.text, (key,))
@@ -103,7 +103,7 @@ class YamlText:
         self.text = add_key(self.text, location, key, value)
         self._at(location)[key] = _plain(value)
 
-    def done(self) -> str:
+    def finish(self) -> str:
         """The edited text. Raises UsageError if it does not parse as intended."""
         try:
             if read_tree(self.text, "") == self.tree:

@@ -62,7 +62,7 @@ def _words(signed: HistorySignature | None) -> str:
 def note(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Record in the history what was edited by hand in the two files."""
     workspace = Workspace(folder)
-    entries = record_edits(workspace, attribution_for(why), workspace.unrecorded())
+    entries = record_edits(workspace, attribution_for(why), workspace.roles_edited_by_hand())
     if not entries:
         raise UsageError("{folder}: nothing was edited by hand", folder=folder)
     if as_json:

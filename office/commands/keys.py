@@ -108,7 +108,7 @@ def init(
     workspace = Workspace(folder)
     workspace.repository.check_new()
     with checking():
-        workspace.check()
+        workspace.check_files()
     attribution, now = attribution_for(why), datetime.now(UTC)
     if public and not key and package is None:
         raise UsageError("with --public, name the --package for the holders, or each --key that signs now")
@@ -116,13 +116,13 @@ def init(
     halves, made = _new_sets(workspace, keys, public, tuple(Keys))
     for kind in Keys:
         _check_count(workspace, kind, len(halves.get(kind, ())))
-    record_edits(workspace, attribution, workspace.unrecorded())
+    record_edits(workspace, attribution, workspace.roles_edited_by_hand())
     with checking():
         with _removed_if_refused(workspace, keys, tuple(Keys)):
-            edition = workspace.first(halves, now)
+            edition = workspace.first_edition(halves, now)
             _sign(edition, (*given, *made), package)
         if package is None:
-            workspace.put(edition, now)
+            workspace.publish_edition(edition, now)
     if package is None:
         _print_root(workspace, as_json)
     else:
@@ -161,9 +161,9 @@ def rotate(
             lines: dict[str, list[HistoryEntry]] = {}
             for kind, entry in entries.items() if package is None else ():
                 lines.setdefault(pending_rotations.history_role_of(kind), []).append(entry)
-            edition = workspace.rotated(halves, now, lines)
+            edition = workspace.rotated_edition(halves, now, lines)
             _sign(edition, (*given, *made), package)
-        signed = workspace.put(edition, now, lines) if package is None else []
+        signed = workspace.publish_edition(edition, now, lines) if package is None else []
         if package is not None:
             write_package(edition, package, now, as_json)
             for kind, entry in entries.items():
@@ -201,7 +201,7 @@ def _removed_if_refused(workspace: Workspace, keys: Path | None, sets: Sequence[
 
 
 def _files(workspace: Workspace, keys: Path, kind: Keys) -> list[Path]:
-    return [keys / f"{kind}-{number}.pem" for number in range(1, workspace.terms().set_of(kind).keys + 1)]
+    return [keys / f"{kind}-{number}.pem" for number in range(1, workspace.terms().key_set(kind).keys + 1)]
 
 
 def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: Attribution) -> HistoryEntry:
@@ -256,7 +256,7 @@ def _make_folder(keys: Path) -> None:
 
 
 def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:
-    wanted = workspace.terms().set_of(kind).keys
+    wanted = workspace.terms().key_set(kind).keys
     if count != wanted:
         raise UsageError(
             "the set {kind} has {wanted} keys, not {count}; name {wanted}, or change authority.yaml",

@@ -41,7 +41,7 @@ def add_never_originating(
 ) -> None:
     """Enter a number, range or prefix that never originates calls. Two people enter it, and both sign it."""
     attribution = attribution_for(why)
-    terms = SuspensionTerms.given(
+    terms = SuspensionTerms.parse(
         reference,
         requested,
         since,

@@ -196,7 +196,7 @@ def _suspend(
     needs_holder: bool = False,
 ) -> None:
     attribution = attribution_for(why)
-    terms = SuspensionTerms.given(
+    terms = SuspensionTerms.parse(
         reference, requested, since, until, authority, attribution.at, lambda field: f"--{field}"
     )
     workspace, scope = Workspace(folder), asked()

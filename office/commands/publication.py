@@ -83,27 +83,29 @@ def publish(
         print(*map(translated, shown), sep="\n", end="\n" * bool(shown), file=sys.stderr)
     given = open_signers(key)
     if package is None:
-        record_edits_by_hand(workspace, None if why is None else attribution_for(why), workspace.present(given))
+        record_edits_by_hand(workspace, None if why is None else attribution_for(why), workspace.signable_roles(given))
     with workspace.locked(), checking():
         if package is None:
-            edition, left = workspace.next(now, [each.public_key.keyid for each in given])
+            edition, left = workspace.next_edition(now, [each.public_key.keyid for each in given])
         else:
-            edition = workspace.latest(read_edition(package), now)
+            edition = workspace.rebase(read_edition(package), now)
         check_issued(edition, now)
-        signed = workspace.put_signed(edition, given, now)
+        signed = workspace.sign_and_publish(edition, given, now)
         words = list(describe_edition(edition))
     print_report({"signed": signed, "left": left, "words": words, **published_state(workspace, now)}, as_json)
-    if not workspace.is_copied():
+    if not workspace.is_copy_current():
         with checking():
             workspace.copy_published()
     if site:
         try:
-            listed = workspace.repository.listed()
+            listed = workspace.repository.operator_list()
             content = json.loads(listed)
             files = published_files(workspace, content["operators"]) | mark_files(content)
             with progress() as bar:
                 written = bar.track(files.items(), description="writing")
-                write_operator_list(site, listed, workspace.repository.proof(), written, workspace.stopped(now))
+                write_operator_list(
+                    site, listed, workspace.repository.operator_list_proof(), written, workspace.stopped_members(now)
+                )
         except (UsageError, TrustError) as error:
             raise UsageError("the registry was published, but not the public list: {error}", error=error) from error
 
@@ -129,7 +131,7 @@ def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> 
     """The words that the holders confirm with their passphrases."""
     if package is None:
         return workspace.differences(is_whole=True)
-    edition = workspace.latest(read_edition(package), now).unpublished()
+    edition = workspace.rebase(read_edition(package), now).without_published()
     check_operator_list(edition)
     check_edition(edition, now)
     return describe_edition(edition, is_whole=True)
@@ -152,7 +154,7 @@ def prepare(
     record_edits_by_hand(workspace, None if why is None else attribution_for(why), tuf_roles.DELEGATED)
     _drop_ended(folder, now)
     with checking():
-        edition, _ = workspace.next(now)
+        edition, _ = workspace.next_edition(now)
     write_package(edition, package, now, as_json)
 
 
@@ -199,7 +201,7 @@ def assemble(
     whole.write_signatures(package)
     missing = list(whole.missing())
     if as_json:
-        command_line.print_json({"signatures": whole.holders(), "missing": missing})
+        command_line.print_json({"signatures": whole.signers_by_role(), "missing": missing})
     else:
         print_missing(missing)
     if missing:

@@ -52,7 +52,7 @@ def refuse_customer(
     identity = identity_given(customer)
     loaded = RefusalKey.load(key, ask_passphrase)
     with command_line.working(Message("list of refusals")):
-        made = Refusals(folder).refuse(loaded, identity, case, begins, ends, reason, now)
+        made = Refusals(folder).enter(loaded, identity, case, begins, ends, reason, now)
     if as_json:
         command_line.print_json({"refusal": made.id, "since": made.since, "until": made.until})
     else:

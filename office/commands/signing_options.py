@@ -92,7 +92,7 @@ def published_state(workspace: Workspace, now: datetime) -> dict[str, Any]:
     """The published state, for `print_report`."""
     roles = {
         name: {"version": version, "until": until.isoformat(), "due": due}
-        for name, version, until, due in workspace.state(now)
+        for name, version, until, due in workspace.role_states(now)
     }
     return {"repository": str(workspace.repository.folder), "roles": roles}
 

@@ -68,7 +68,7 @@ def licence_paper(workspace: Workspace, member: str, licence: str, by: Sender, n
     found = _licence(published, member, licence) if published else None
     if published is None or found is None or found[1] != edited[1]:
         raise UsageError("the licence is not published as it stands; publish it first")
-    return certificate(published, *found, member in workspace.stopped(now), by, now)
+    return certificate(published, *found, member in workspace.stopped_members(now), by, now)
 
 
 def _licence(document: RegistryDocument, member: str, licence: str) -> tuple[Member, LicenceEntry] | None:
@@ -96,7 +96,7 @@ def letter_paper(workspace: Workspace, which: Letter, member: str, by: Sender, n
 
 
 def _is_stopped(workspace: Workspace, member: Member, now: datetime) -> bool:
-    octets = workspace.repository.octets(tuf_roles.SUSPENSIONS)
+    octets = workspace.repository.file_octets(tuf_roles.SUSPENSIONS)
     if octets is None:
         return False
     spans = [*map(read_span, member.numbers)]
@@ -109,5 +109,5 @@ def _is_stopped(workspace: Workspace, member: Member, now: datetime) -> bool:
 
 
 def _published(workspace: Workspace) -> RegistryDocument | None:
-    octets = workspace.repository.octets(tuf_roles.REGISTRY)
+    octets = workspace.repository.file_octets(tuf_roles.REGISTRY)
     return None if octets is None else parse_registry(octets.decode("utf-8-sig"), tuf_roles.REGISTRY_FILE)

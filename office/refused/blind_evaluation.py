@@ -23,18 +23,18 @@ class Evaluation:
     def __call__(self, desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
         blinded = elements_of(document.content.get("blinded"))
         epoch = RefusalStore(desk.folder).epoch()
-        if epoch is None or self._key.pair(epoch.number).public != epoch.public:
+        if epoch is None or self._key.key_pair(epoch.number).public != epoch.public:
             raise TrustError("the desk has another key than the refusals; the association restarts it")
         if document.content.get("epoch") != epoch.number:
             raise TrustError(
                 "the list of refusals is of another epoch than {epoch}; try again later", epoch=epoch.number
             )
         day = datetime.combine(now.astimezone(JAPAN).date(), time(), JAPAN)
-        allowed = desk.workspace.terms().refusals.checks(document.member)
+        allowed = desk.workspace.terms().refusals.daily_checks(document.member)
         made = desk.documents.count(KIND, document.member, day)
         if made >= allowed:
             raise TrustError("{member} has made its {allowed} checks of today", member=document.member, allowed=allowed)
-        pair = self._key.pair(epoch.number)
+        pair = self._key.key_pair(epoch.number)
         evaluated = VOPRF.evaluate(pair.secret, blinded)
         answer = {
             "evaluated": [base64.b64encode(each).decode() for each in evaluated],

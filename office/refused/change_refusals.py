@@ -54,11 +54,11 @@ class Refusals:
         """
         check_basis_decided(self.folder)
         epoch = self.epoch()
-        if key.pair(epoch.number).public != epoch.public:
+        if key.key_pair(epoch.number).public != epoch.public:
             raise TrustError("this is not the key of the refusals")
         return epoch
 
-    def refuse(
+    def enter(
         self,
         key: RefusalKey,
         identity: CustomerIdentity,
@@ -123,7 +123,7 @@ class Refusals:
                 self.check_key(old)
             check_basis_decided(self.folder)
             number = before.number + 1 if before else 1
-            epoch = Epoch(number, new.pair(number).public, read_identity_table(self.folder))
+            epoch = Epoch(number, new.key_pair(number).public, read_identity_table(self.folder))
             opener = old or new
             self.store.begin_epoch(
                 epoch,

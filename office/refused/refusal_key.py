@@ -46,12 +46,12 @@ class RefusalKey:
         check_passphrase(passphrase)
         return cls(make_private(path, passphrase).private_bytes_raw())
 
-    def pair(self, epoch: int) -> KeyPair:
+    def key_pair(self, epoch: int) -> KeyPair:
         return VOPRF.derive_key_pair(self._seed, f"idtone refusals {epoch}".encode())
 
     def tokens(self, epoch: int, keys: Iterable[IdentityKey]) -> list[bytes]:
         """The tokens that a member computes from these keys with the desk's help."""
-        secret = self.pair(epoch).secret
+        secret = self.key_pair(epoch).secret
         return sorted({VOPRF.output(secret, key.octets)[:TOKEN_BYTES] for key in keys})
 
     def seal(self, number: int, identity: CustomerIdentity) -> bytes:

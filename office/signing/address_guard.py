@@ -33,7 +33,7 @@ class OwnAddress:
     def url(self) -> str:
         return self.origin + self.path()
 
-    def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> HTTPStatus | None:
+    def refusal_status(self, method: str, path: str, headers: Mapping[str, str]) -> HTTPStatus | None:
         """The status that refuses a request; None if it is answered."""
         if headers.get("Host", "") != f"{HOST}:{self.port}":
             return HTTPStatus.MISDIRECTED_REQUEST

@@ -35,7 +35,7 @@ class KeptRoot:
         """
         return hashlib.sha256(self._path.read_bytes()).hexdigest() if self._path.exists() else ""
 
-    def keep(self, octets: bytes) -> None:
+    def store(self, octets: bytes) -> None:
         """Store this root. Raises TrustError if it is not a root, UsageError if it cannot be written."""
         draft = self._path.with_suffix(".new")
         try:

@@ -58,7 +58,7 @@ def sign_page(
 
 async def _serve(holder: Holder, port: int, browser: bool) -> None:
     server = SigningServer(holder)
-    async with server.serving(port) as address:
+    async with server.serve(port) as address:
         print(translated("Open this page in a browser of this computer: {url}", url=address.url()), flush=True)
         with _leading_to(address.url()) as leads:
             if browser:

@@ -60,7 +60,7 @@ class SigningServer:
         self.over = asyncio.Event()
 
     @asynccontextmanager
-    async def serving(self, port: int = 0) -> AsyncIterator[OwnAddress]:
+    async def serve(self, port: int = 0) -> AsyncIterator[OwnAddress]:
         """Context in which the server listens, on a free port if `port` is 0. Raises OSError if the port is taken."""
         with socket.create_server((HOST, port)) as listening:
             address = OwnAddress(listening.getsockname()[1])
@@ -75,7 +75,7 @@ class SigningServer:
     def _application(self, address: OwnAddress) -> web.Application:
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-            refusal = address.refusal(request.method, request.path, request.headers)
+            refusal = address.refusal_status(request.method, request.path, request.headers)
             speak(language_of(request.headers.get("Accept-Language", "")))
             if refusal is not None:
                 answer: web.StreamResponse = web.Response(status=refusal)
@@ -113,7 +113,7 @@ class SigningServer:
         return handler
 
     def _root(self, sent: SentForm) -> None:
-        self._holder.root.keep(sent.file("root")[1])
+        self._holder.root.store(sent.file("root")[1])
 
     def _open(self, sent: SentForm) -> None:
         name, octets = sent.file("package")

@@ -120,7 +120,9 @@ def site_package(
     repository: SignedRepository, content: Mapping[str, Any], numbers: NumberTable, figures: bytes | None
 ) -> SitePackage:
     """The package of a statement about what is published, without signatures."""
-    published = Edition({}, {}, repository.roles(), repository.files(), tuple(repository.versions("root")))
+    published = Edition(
+        {}, {}, repository.all_current_metadata(), repository.files(), tuple(repository.metadata_versions("root"))
+    )
     tables = {content["numbers"]["tables"][area]["file"]: file.octets for area, file in numbers.files.items()}
     return SitePackage(published, SignedContent(dict(content)), tables, figures)
 
@@ -141,11 +143,11 @@ def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
             "{folder}: is not a package of the public site; `idtone-office site prepare` writes one", folder=name
         )
     files = PackageFiles(folder, name)
-    given = files.below(FOLDER)
+    given = files.read_folder(FOLDER)
     try:
         content = read_statement(given[STATEMENT])
     except TrustError as error:
-        raise files.damaged(f"{FOLDER}/{STATEMENT}") from error
+        raise files.damage_error(f"{FOLDER}/{STATEMENT}") from error
     head = f"{_TABLES}/"
     tables = {path.removeprefix(head): given[path] for path in sorted(given) if path.startswith(head)}
     return SitePackage(read_published(files), content, tables, given.get(_FIGURES))

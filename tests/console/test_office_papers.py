@@ -162,7 +162,7 @@ def test_a_certificate_has_the_published_particulars_and_the_end_of_what_ends_fi
 
 def workspace_end(workspace: Workspace) -> datetime:
     """Moment at which the published certification of the member lapses."""
-    document = parse_registry(workspace.repository.octets("registry").decode(), "registry.yaml")
+    document = parse_registry(workspace.repository.file_octets("registry").decode(), "registry.yaml")
     return document.members[0].certification.lapses
 
 

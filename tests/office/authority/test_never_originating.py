@@ -75,7 +75,7 @@ def test_the_duty_officers_sign_it_and_members_get_it(office):
     signed = office.told("history show")[-1]["signed"]
     assert (signed["role"], signed["version"]) == ("never-originates", 2)
     repository = Workspace(office.folder).repository
-    assert repository.octets(tuf_roles.NEVER_ORIGINATES) == file_of(office).encode()
+    assert repository.file_octets(tuf_roles.NEVER_ORIGINATES) == file_of(office).encode()
     (office.folder / tuf_roles.NEVER_ORIGINATES_FILE).unlink()
     assert "cannot be read" in office.refused("publication publish", *office.duty()), "what was published stays"
 

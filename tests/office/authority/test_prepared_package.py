@@ -39,8 +39,8 @@ def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, mo
     package.prepare(datetime.now(UTC))
     for act, expected in (
         (package.prepare, [False, True]),
-        (package.renew, [True]),
-        (package.zipped, [True]),
+        (package.rebase, [True]),
+        (package.to_zip, [True]),
     ):
         held.clear()
         act(datetime.now(UTC))
@@ -55,14 +55,14 @@ def test_a_stop_that_takes_a_member_off_the_public_list_demands_another_package(
     edition = read_edition(package.folder)
     office.told("suspension number", *STOP, typed=TWICE)
     office.told("publication publish", *office.duty())
-    package.renew(datetime.now(UTC))
+    package.rebase(datetime.now(UTC))
     assert read_edition(package.folder).before["snapshot"].signed.version > edition.before["snapshot"].signed.version
     office.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
     office.told("publication publish", *office.duty())
-    for act in (package.renew, package.zipped):
+    for act in (package.rebase, package.to_zip):
         with pytest.raises(TrustError, match="public list has changed because of a suspension"):
             act(datetime.now(UTC))
     package.discard()
     package.prepare(datetime.now(UTC))
-    package.renew(datetime.now(UTC))
+    package.rebase(datetime.now(UTC))
     assert tuf_roles.REGISTRY in read_edition(package.folder).metadata

@@ -65,13 +65,13 @@ def test_a_stop_is_published_and_its_package_is_over_although_the_copy_fails(off
     for name in ("duty-1", "duty-2"):
         edition = package.edition()
         edition.sign(signer(str(office.key(name)), lambda _: PHRASE))
-        package.take(edition, now)
-    assert b"R-7" in workspace.repository.octets("suspensions")
+        package.add_signatures(edition, now)
+    assert b"R-7" in workspace.repository.file_octets("suspensions")
     assert package.edition() is None
-    assert not workspace.is_copied()
+    assert not workspace.is_copy_current()
     published.unlink()
     office.shown("publication copy")
-    assert workspace.is_copied()
+    assert workspace.is_copy_current()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to any group")

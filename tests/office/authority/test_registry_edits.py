@@ -47,7 +47,7 @@ def test_a_release_removes_these_numbers_and_no_others(before, gone, again):
         raise AssertionError("numbers were released that the member does not hold")
     draft = YamlText(text)
     registry_edits.delete_numbers(draft, document, "m-0", gone)
-    after = draft.done()
+    after = draft.finish()
     assert held(after) == numbers(before) - numbers(gone)
     assert parse_registry(after, "").members[1] == document.members[1]
     words = list(registry_differences(document, parse_registry(after, "")))
@@ -56,4 +56,4 @@ def test_a_release_removes_these_numbers_and_no_others(before, gone, again):
     if again:
         draft = YamlText(after)
         registry_edits.insert_numbers(draft, parse_registry(after, ""), "m-0", gone)
-        assert held(draft.done()) == numbers(before)
+        assert held(draft.finish()) == numbers(before)

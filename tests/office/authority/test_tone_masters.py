@@ -53,7 +53,7 @@ def test_a_sound_has_its_master_whenever_the_process_is_killed(office: Office, t
             whole = change_registry.shared_folder.rewrite
             office.monkeypatch.setattr(change_registry.shared_folder, "rewrite", killed_after(whole))
         else:
-            office.monkeypatch.setattr(Workspace, "record", killed_after(Workspace.record))
+            office.monkeypatch.setattr(Workspace, "record", killed_after(Workspace.record_entry))
         office.run(*words)
         os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL

@@ -95,7 +95,7 @@ def test_several_items_are_removed_at_once(style):
         for gone in itertools.combinations(range(4), count):
             text = yaml_text.YamlText(style)
             text.remove_items(("x",), gone)
-            assert tree(text.done()) == {"x": [each for n, each in enumerate("abcd") if n not in gone], "y": "e"}
+            assert tree(text.finish()) == {"x": [each for n, each in enumerate("abcd") if n not in gone], "y": "e"}
 
 
 def test_a_value_is_read_without_the_rest():
@@ -110,9 +110,9 @@ def test_a_value_is_read_without_the_rest():
 def test_a_list_is_written_anew(before):
     for items in ([], ["z"], [{"m": "1"}, {"m": "2"}]):
         text = yaml_text.YamlText(before)
-        text.rewrite("a", items)
+        text.replace_list("a", items)
         expected = {"b": "c", "a": items} if items or "a" in before else {"b": "c"}
-        assert tree(text.done()) == expected
+        assert tree(text.finish()) == expected
         assert ("# of b" in text.text) == ("# of b" in before)
 
 

@@ -64,7 +64,7 @@ class Page:
 @asynccontextmanager
 async def opened(folder: Path, key: str = "") -> AsyncIterator[Page]:
     async with (
-        SigningServer(Holder(KeptRoot(folder / "kept"), key)).serving() as address,
+        SigningServer(Holder(KeptRoot(folder / "kept"), key)).serve() as address,
         aiohttp.ClientSession(headers={"Accept-Language": "en"}) as session,
     ):
         yield Page(address, session)
@@ -256,7 +256,7 @@ OWN = {"Host": "127.0.0.1:7000", "Origin": "http://127.0.0.1:7000", "Sec-Fetch-S
     ],
 )
 def test_who_may_ask(method, path, headers, status):
-    assert OwnAddress(7000, "secret").refusal(method, path, headers) == status
+    assert OwnAddress(7000, "secret").refusal_status(method, path, headers) == status
 
 
 async def test_each_answer_forbids_scripts_frames_and_caches(tmp_path):
