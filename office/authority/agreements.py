@@ -1,8 +1,8 @@
-"""Agreements of members besides the pledge: the standard form, the scheme of suspensions, its conditions, training.
+"""Members' agreements besides the pledge: to the standard form, the suspension scheme, its conditions and the training.
 
-acceptances.json    one entry for each agreement: member, what, version, first day, last day if it has ended
+acceptances.json one entry for each agreement: member, what, version, first day, last day if it has ended
 
-It is the office's own list; the registry does not have it. Each change is an act in the office's ledger.
+This is the office's own list and not part of the registry. The office's ledger records each change.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ AGREEMENT_WORDS: Final = {
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """A member's acceptance of one version of a text. `since` and `through` are days in Japan; `through` is empty while
-    it lasts.
+    the acceptance lasts.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -66,7 +66,7 @@ _LIST: Final = TypeAdapter(list[Acceptance])
 
 
 def read_acceptances(folder: Path) -> list[Acceptance]:
-    """The acceptances in the order of writing. Raises TrustError if the file is damaged."""
+    """All acceptances, in the order in which they were entered. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
@@ -80,9 +80,9 @@ def accept_agreement(
     now: datetime,
     name: Callable[[str], str],
 ) -> Acceptance:
-    """Record by a document that a member agrees. Raises IdtoneError.
+    """Record that a member agrees; `document` proves it. Raises IdtoneError.
 
-    An older version of the same agreement ends the day before; one that began on the same day ends with that day.
+    The acceptance of an older version ends the day before `since`. If it began on the same day, it ends on that day.
     `name` names a field in an error.
     """
     what = _agreement(agreement)
@@ -115,7 +115,7 @@ def accept_agreement(
 def end_acceptance(
     workspace: Workspace, member: str, agreement: str, through: str, why: str, now: datetime, name: Callable[[str], str]
 ) -> Acceptance:
-    """Record that an agreement ends with the day `through`. Raises IdtoneError."""
+    """Record that an acceptance ends; `through` is its last day. Raises IdtoneError."""
     what, last = _agreement(agreement), parse_past_day(through, name("through"), now)
     with workspace.locked():
         before = read_acceptances(workspace.folder)

@@ -1,7 +1,7 @@
-"""Numbers of an edition in full, and counted by area code, for a holder who signs it. Pure.
+"""The numbers of an edition, in full and as counts for each area code. A key holder reads both before signing. Pure.
 
-Everywhere else the last four digits are enough. But complete blocks end in …0000 and …9999: a holder could not tell
-Osaka from Tokyo, and would sign blind.
+Other texts show only the last four digits. Complete blocks all end in …0000 and …9999, so a holder could not tell Osaka
+from Tokyo.
 """
 
 from collections import Counter
@@ -30,8 +30,8 @@ def whole_span(span: NumberSpan) -> str:
 
 
 def area_code_of(span: NumberSpan) -> str:
-    """The area code (市外局番), or the prefix of numbers without an area. If the span has several, both ends
-    are named.
+    """The area code (市外局番) of a span, or the prefix if the numbers have no area. For several area codes, the first
+    and the last one.
     """
     codes = (_national(end).partition("-")[0] for end in (span.first, span.last))
     return " – ".join(dict.fromkeys(codes))
@@ -46,7 +46,7 @@ def counts_by_area_code(spans: Iterable[NumberSpan]) -> str:
 
 
 def describe_changed_numbers(old: Any, new: Any) -> Iterator[Message]:
-    """The changes between two documents of one kind, counted by area code."""
+    """The numbers that were added and removed between two documents of one kind, counted by area code."""
     gone, come = _changed(old, new)
     if isinstance(new, RegistryDocument):
         titles = Message("numbers released, by area code"), Message("numbers assigned, by area code")

@@ -1,4 +1,4 @@
-"""Certifications (認定) of members and of resellers, as a person enters them. All functions raise IdtoneError."""
+"""Enters certifications (認定) of members and resellers in the registry. All functions raise IdtoneError."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -23,8 +23,8 @@ _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
 
 
 def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
-    """The certification from texts by field; `name` names a field in an error. The two fields of the mark go together,
-    and may be missing.
+    """The certification, parsed from the text of each field. `name` gives a field's name for an error. The two fields
+    of the mark are either both present or both missing.
     """
     fields: dict[str, str | date] = {}
     for key in ("number", "until", "document", "next_check", "mark", "mark_until"):
@@ -38,7 +38,7 @@ def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -
 
 
 def certify_member(workspace: Workspace, member: str, fields: Certified, attribution: Attribution) -> HistoryEntry:
-    """Record the certification of a member, in place of an older one."""
+    """Record a member's certification; it replaces an older one."""
     return change_registry(
         workspace,
         Action.CERTIFY,
@@ -51,7 +51,7 @@ def certify_member(workspace: Workspace, member: str, fields: Certified, attribu
 def certify_link(
     workspace: Workspace, reseller: str, entries: Sequence[str], fields: Certified, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the certification of the reseller of a link, which its wholesaler has checked."""
+    """Record the certification of the reseller of a link, as checked by the wholesaler."""
     if len(entries) > 1:
         raise UsageError("a wholesale chain has one entry of numbers; enter each by itself")
     return change_registry(

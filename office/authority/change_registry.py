@@ -1,4 +1,6 @@
-"""A change in the authority's folder: edit the text, check it against every rule, write it, and record it."""
+"""Changes files in the authority's folder: edits the text, checks it against every rule, writes it and records the
+change.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -48,8 +50,8 @@ def change_registry(
     before_writing: Callable[[], object] = lambda: None,
     **more: Any,
 ) -> HistoryEntry:
-    """Change registry.yaml, and give it a later version than the published one. Raises IdtoneError, and then nothing
-    has changed. `before_writing` is called when the change breaks no rule.
+    """Edit registry.yaml and give it a later version than the published one. Raises IdtoneError and then changes
+    nothing. `before_writing` is called after all checks and before the file is written.
     """
 
     def edited(text: YamlText, old: RegistryDocument) -> None:
@@ -110,7 +112,7 @@ def _change(
 
 
 def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable[str]) -> list[HistoryEntry]:
-    """Record edits by hand in the history. Raises IdtoneError, and then nothing is recorded."""
+    """Record edits by hand in the history. Raises IdtoneError and then records nothing."""
     with workspace.locked(), checking():
         entries = {role: _edited(workspace, role, attribution) for role in roles}
         for role, entry in entries.items():
@@ -156,7 +158,9 @@ def _published_version(workspace: Workspace) -> int | None:
 def accept_application(
     workspace: Workspace, text: str, name: str, attribution: Attribution
 ) -> tuple[MemberApplication, HistoryEntry]:
-    """Accept a member's application, the text of the file `name`, if it has no fault and can be granted."""
+    """Store a member's application if it has no fault and can be granted. `text` is the content of the file `name`.
+    Raises IdtoneError.
+    """
     application = parse_application(text, name)
     with workspace.locked(), checking():
         history = workspace.history(tuf_roles.REGISTRY)
@@ -192,7 +196,7 @@ def accept_application(
 def review_application(
     workspace: Workspace, application: str, result: ReviewResult, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the result of an application's examination."""
+    """Record the result of the office's examination of an application."""
     with workspace.locked():
         _, sha256 = _application(workspace, application)
         entry = attribution.entry(Action.REVIEW, application, result=result, application=sha256)
@@ -242,13 +246,13 @@ def release_numbers(
 
 
 PARTICULARS: Final = ("corporate_number", "notification", "web", "mail")
-"""The fields of a member in the public list besides its name and licences."""
+"""A member's fields in the public list, apart from its name and licences."""
 
 
 def record_particulars(
     workspace: Workspace, member: str, fields: Mapping[str, str], attribution: Attribution
 ) -> HistoryEntry:
-    """Record these particulars in place of the older ones; missing or empty fields stay."""
+    """Replace a member's particulars in the registry. Missing or empty fields keep their values."""
     given = {name: fields.get(name, "").strip() for name in PARTICULARS}
     return change_registry(
         workspace,
@@ -290,7 +294,7 @@ _NOT_GRANTED: Final = {
 
 
 def accepted_applications(workspace: Workspace) -> list[tuple[MemberApplication, ApplicationStatus]]:
-    """All accepted applications with their status, by the day on which they were received."""
+    """All accepted applications with their status, in the order of the day on which they were received."""
     history = workspace.history(tuf_roles.REGISTRY)
     found = [_application(workspace, path.stem) for path in (workspace.folder / APPLICATIONS).glob("*.yaml")]
     found.sort(key=lambda each: (each[0].received, each[0].id))
@@ -309,9 +313,7 @@ def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, st
 
 
 def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
-    """The present content of the file. Raises TrustError if it was edited by hand and the history does not have the
-    edit yet.
-    """
+    """The present content of the role's file. Raises TrustError if the history lacks an edit by hand."""
     file = tuf_roles.DELEGATED[role]
     if workspace.roles_edited_by_hand([role]):
         raise TrustError(

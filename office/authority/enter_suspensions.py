@@ -1,5 +1,5 @@
-"""Entry of suspensions of a number, a range or a member, as the police ask for them; and of numbers that never
-originate, as their holder asks for them.
+"""Enters suspensions of a number, a range or a member at the request of the police. Enters numbers that never originate
+at the request of their holder.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .yaml_text import YamlText
 
 @dataclass(frozen=True, slots=True)
 class SuspensionTerms:
-    """The terms of a suspension. `since` is the start. If `until` is None, it lasts until it is lifted. `authority` is
-    the body that asked for it, or the holder of numbers that never originate.
+    """The terms of a suspension, from `since`. If `until` is None, the suspension lasts until it is lifted. `authority`
+    is the body that asked for it, or the holder of numbers that never originate.
     """
 
     reference: str
@@ -46,7 +46,7 @@ class SuspensionTerms:
         now: datetime,
         name: Callable[[str], str],
     ) -> SuspensionTerms:
-        """The terms from texts; `name` names a field in an error. Raises UsageError."""
+        """The terms, parsed from typed texts. `name` gives a field's name for an error. Raises UsageError."""
         reference = checked_line(reference, name("reference"))
         if authority is not None:
             authority = checked_line(authority, name("authority"))
@@ -73,8 +73,8 @@ def suspend(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Suspend numbers or a member, or stop a member from getting new numbers; `record` is called before the file is
-    written. If this raises IdtoneError, nothing has changed.
+    """Suspend numbers or a member, or forbid a member new numbers. `record` is called before the file is written.
+    Raises IdtoneError and then changes nothing.
     """
     kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
     request = NewSuspension(scope, terms.reference, terms.since, terms.until, terms.authority, kind)
@@ -102,7 +102,7 @@ def enter_never_originating(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Enter numbers that never originate, of the holder `terms.authority`; errors as in `suspend`."""
+    """Enter numbers that never originate calls. Their holder is `terms.authority`. Errors as in `suspend`."""
     if terms.authority is None:
         raise UsageError("name the holder of the numbers")
     request = NeverOriginatesRequest(span, terms.authority, terms.reference, terms.since, terms.until)
@@ -129,7 +129,7 @@ def remove_never_originating(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Remove an entry of numbers that never originate; errors as in `suspend`."""
+    """Remove an entry of numbers that never originate calls. Errors as in `suspend`."""
 
     def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
         delete_span(text, document, span, in_japan(attribution.at))

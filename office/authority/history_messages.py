@@ -1,7 +1,7 @@
-"""Words of a change in a line of the history, which each reader gets in their own language. Pure.
+"""Stores the messages of a history line, so that each reader sees them in their own language. Pure.
 
 A `Message` is stored as its English template and its fields: `{"text": "evaluation of {member} is removed", "fields":
-{"member": "m-0001"}}`; a field can be a message again. Text without a template is stored as it is.
+{"member": "m-0001"}}`. A field can itself be a message. Plain text is stored unchanged.
 """
 
 from string import Formatter
@@ -13,7 +13,7 @@ from idtone.core.translation import Message
 
 
 def message_to_json(words: Any) -> Any:
-    """The words as JSON. Numbers stay numbers, because a template may write them with separators."""
+    """A message or plain text in its stored form. Numbers stay numbers, because a template may format them."""
     if isinstance(words, Message):
         return {
             "text": words.template,
@@ -23,7 +23,7 @@ def message_to_json(words: Any) -> Any:
 
 
 def message_from_json(value: Any) -> str:
-    """The words from the form of `message_to_json`. Raises ValueError."""
+    """The message or plain text from its stored form. Raises ValueError."""
     if isinstance(value, str):
         return value
     match value:
@@ -38,4 +38,6 @@ def message_from_json(value: Any) -> str:
 
 
 Words = Annotated[str, PlainValidator(message_from_json), PlainSerializer(str.__str__, return_type=str)]
-"""A field of a model for words. The model's JSON has the English text; `message_to_json` is for the file."""
+"""The type of a pydantic field for messages. The model's JSON has the English text; the history file has the form of
+`message_to_json`.
+"""

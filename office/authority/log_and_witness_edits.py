@@ -1,4 +1,4 @@
-"""The authority's changes of logs of evidence and witnesses in registry.yaml. Pure. Errors as in `registry_edits`."""
+"""Edits of registry.yaml for the keys of evidence logs and for witnesses. Pure. Errors as in `registry_edits`."""
 
 from datetime import datetime
 
@@ -20,7 +20,7 @@ def insert_log_key(
     since: datetime,
     corporate_number: str | None = None,
 ) -> None:
-    """Enter a key that signs a member's log, and the number of the legal person responsible for it."""
+    """Enter a key that signs a member's log, and the corporate number of the company responsible for the log."""
     name = check_member(document, member)
     at, known = next((m, each) for m, each in enumerate(document.members) if each.id == name)
     if corporate_number is not None and known.corporate_number is None:
@@ -31,7 +31,7 @@ def insert_log_key(
 
 
 def set_log_key_end(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """End a key: its signatures from that moment on do not count."""
+    """Enter the end of a key: signatures from `until` on do not count."""
     found = (
         (m, n) for m, member in enumerate(document.members) for n, each in enumerate(member.logs) if each.key == key
     )
@@ -42,9 +42,7 @@ def set_log_key_end(text: YamlText, document: RegistryDocument, key: str, until:
 
 
 def insert_witness(text: YamlText, document: RegistryDocument, key: str, since: datetime) -> None:
-    """Enter a witness whose cosignatures count. The first witness begins the policy, which then demands one
-    cosignature.
-    """
+    """Enter a witness whose cosignatures count. The first witness starts the policy, with one required cosignature."""
     if document.witness_policy is None:
         text.add((), _POLICY, {"cosignatures": 1, "witnesses": [_term(key, since)]})
     else:
@@ -52,7 +50,7 @@ def insert_witness(text: YamlText, document: RegistryDocument, key: str, since: 
 
 
 def set_witness_end(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """End a witness: its cosignatures from that moment on do not count."""
+    """Enter the end of a witness: cosignatures from `until` on do not count."""
     witnesses = document.witness_policy.witnesses if document.witness_policy else ()
     n = next((n for n, each in enumerate(witnesses) if each.key == key), None)
     if n is None:
@@ -61,7 +59,7 @@ def set_witness_end(text: YamlText, document: RegistryDocument, key: str, until:
 
 
 def set_cosignatures(text: YamlText, document: RegistryDocument, number: int) -> None:
-    """Set the number of witnesses that must have cosigned a log."""
+    """Set the number of witnesses that must cosign a log."""
     if document.witness_policy is None:
         raise UsageError("the registry has no witness yet; `idtone-office log add-witness` enters one")
     text.replace((_POLICY, "cosignatures"), number)

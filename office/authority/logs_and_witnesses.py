@@ -1,8 +1,8 @@
-"""Keys of members' logs, and witnesses, as a person enters them. All functions raise IdtoneError, and then nothing has
-changed.
+"""Enters the keys of members' evidence logs, and their witnesses. All functions raise IdtoneError and then change
+nothing.
 
-`since` and `until` are days in Japan or moments as people write them; an empty `since` is now. `name` names a field in
-an error.
+`since` and `until` are typed days in Japan or moments; an empty `since` means now. `name` gives a field's name for an
+error.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def enter_log_key(
     attribution: Attribution,
     name: FieldName,
 ) -> HistoryEntry:
-    """Enter the key of a member's log, and the number of its legal person if it is given."""
+    """Enter the key of a member's log, and the corporate number of the responsible company if one is given."""
     begins = _begins(since, attribution, name)
     return change_registry(
         workspace,
@@ -42,7 +42,7 @@ def enter_log_key(
 
 
 def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """End the key of a member's log: later signatures do not count."""
+    """Record the end of the key of a member's log: later signatures do not count."""
     over = parse_end(until, name("until"))
     return change_registry(
         workspace,
@@ -68,7 +68,7 @@ def enter_witness(
 
 
 def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """End a witness: later cosignatures do not count."""
+    """Record the end of a witness: later cosignatures do not count."""
     over = parse_end(until, name("until"))
     return change_registry(
         workspace,
@@ -80,7 +80,7 @@ def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribu
 
 
 def demand_cosignatures(workspace: Workspace, number: int, attribution: Attribution) -> HistoryEntry:
-    """Set the number of witnesses that must have cosigned a member's log."""
+    """Set the number of witnesses that must cosign a member's log."""
     return change_registry(
         workspace,
         Action.DEMAND_COSIGNATURES,

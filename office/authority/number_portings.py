@@ -1,6 +1,4 @@
-"""Portings of numbers (番号ポータビリティ), as a person enters them. All functions raise IdtoneError, and then nothing
-has changed.
-"""
+"""Enters portings (番号ポータビリティ) in the registry. All functions raise IdtoneError and then change nothing."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +17,7 @@ from .yaml_text import YamlText
 def port_number(
     workspace: Workspace, giver: str, taker: str, entries: Sequence[str], at: datetime, attribution: Attribution
 ) -> HistoryEntry:
-    """Hand numbers over to another member at a moment, unless a suspension forbids that the taker gets them."""
+    """Enter that numbers pass from `giver` to `taker` at the time `at`, unless a suspension forbids it."""
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:
@@ -30,7 +28,7 @@ def port_number(
 
 
 def remove_porting(workspace: Workspace, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
-    """Remove a porting. The numbers stay with the member that holds them now."""
+    """Remove a porting entry. The numbers stay with the member that holds them now."""
     entry = _only(entries)
     return change_registry(
         workspace,

@@ -20,13 +20,15 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def check_pdf(octets: bytes) -> None:
-    """Check the beginning of a PDF file. Raises UsageError if it differs."""
+    """Check that the file begins as a PDF. Raises UsageError if not."""
     if not octets.startswith(_BEGINNING):
         raise UsageError("the pledge is not a PDF file; scan it as PDF")
 
 
 def store_pledge(folder: Path, octets: bytes) -> str:
-    """Store a file; returns its SHA-256. Raises UsageError if it is not a PDF, TrustError if it cannot be written."""
+    """Store the PDF of a pledge. Returns its SHA-256. Raises UsageError if the content is not a PDF, TrustError if the
+    file cannot be written.
+    """
     check_pdf(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
     path = folder / FOLDER / f"{sha256}.pdf"
@@ -37,7 +39,7 @@ def store_pledge(folder: Path, octets: bytes) -> str:
 
 @contextmanager
 def pledge_stored_for(folder: Path, octets: bytes) -> Iterator[str]:
-    """Context with the SHA-256 of a file that is stored for an act; if the act fails, a newly stored file is removed.
+    """Context that stores a pledge and gives its SHA-256. If the code inside fails, a newly stored file is removed.
 
     Use it inside the office's lock. Raises the errors of `store_pledge`.
     """
@@ -52,6 +54,6 @@ def pledge_stored_for(folder: Path, octets: bytes) -> Iterator[str]:
 
 
 def read_pledge(folder: Path, sha256: str) -> bytes | None:
-    """The file of a pledge; None if it is not stored here."""
+    """The PDF of a pledge; None if it is not stored here."""
     path = folder / FOLDER / f"{sha256}.pdf"
     return path.read_bytes() if _SHA256.fullmatch(sha256) and path.is_file() else None

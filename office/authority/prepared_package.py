@@ -1,7 +1,7 @@
-"""The packages in the authority's folder that wait for the signatures of their holders, who get copies of them as ZIPs.
+"""The packages in the authority's folder that wait for signatures. Key holders get copies as ZIPs.
 
-There are two: one for all roles, and one for the duty keys alone. So a suspension at night does not disturb the
-signatures of the other one.
+There are two packages: one for all roles, one for the duty keys alone. So a suspension at night does not affect the
+signatures of the first one.
 """
 
 import io
@@ -31,7 +31,7 @@ from .workspace import Workspace
 FOLDER: Final = "prepared"
 DUTY_FOLDER: Final = "prepared-duty"
 _COPY: Final = Path("package.zip")
-"""The name of a holder's copy in errors: it reaches the office as a file with another name."""
+"""The name of a holder's copy in errors; the received file may have any name."""
 PREPARED: Final = "package-prepared"
 SIGNED: Final = "package-signed"
 PUBLISHED: Final = "package-published"
@@ -39,9 +39,7 @@ PUBLISHED: Final = "package-published"
 
 @dataclass(frozen=True, slots=True)
 class PackageState:
-    """State of a package: `changes` in words, the ids of the keys that have signed by role, and the missing
-    signatures.
-    """
+    """State of a package. `changes` are messages, `holders` has the ids of the keys that have signed, by role."""
 
     changes: Sequence[str]
     holders: dict[str, list[str]]
@@ -49,18 +47,18 @@ class PackageState:
 
 
 class PreparedPackage:
-    """The package that waits for signatures, at most one of each kind. Each act is a leaf of the office's ledger."""
+    """A waiting package; at most one of each kind exists. The office's ledger records each act."""
 
     def __init__(self, workspace: Workspace, by_duty_keys_alone: bool = False) -> None:
-        """Choose the package of all changes, or with `by_duty_keys_alone` of only those that the duty keys can
-        publish, because a suspension must not wait for the keys of the registry.
+        """Choose the package of all changes. With `by_duty_keys_alone`, choose the one with only the changes that the
+        duty keys can publish, because a suspension must not wait for the registry's keys.
         """
         self._workspace = workspace
         self._by_duty_keys_alone = by_duty_keys_alone
         self.folder = workspace.folder / (DUTY_FOLDER if by_duty_keys_alone else FOLDER)
 
     def prepare(self, now: datetime) -> None:
-        """Make the package, in place of one that no holder has signed yet. Raises IdtoneError."""
+        """Make the package. It replaces a package that no holder has signed yet. Raises IdtoneError."""
         self._check_unsigned()
         present, by_duty_keys_alone = None, self._by_duty_keys_alone
         if by_duty_keys_alone:
@@ -81,12 +79,12 @@ class PreparedPackage:
             edition.write(self.folder)
 
     def edition(self) -> Edition | None:
-        """The waiting edition; None if there is none. Raises TrustError if it is damaged."""
+        """The waiting edition; None if there is no package. Raises TrustError if the package is damaged."""
         return read_edition(self.folder) if self.folder.is_dir() else None
 
     def state(self) -> PackageState | None:
         """The changes, signers and missing signatures of the package; None if there is no package. Raises TrustError if
-        it is damaged.
+        the package is damaged.
         """
         edition = self.edition()
         if edition is None:
@@ -94,7 +92,7 @@ class PreparedPackage:
         return PackageState(list(describe_edition(edition)), edition.signers_by_role(), list(edition.missing()))
 
     def to_zip(self, now: datetime) -> bytes:
-        """The package as a ZIP for a holder: unpacked, it is the folder for `idtone-office publication sign`. Raises
+        """The package as a ZIP for a holder. `idtone-office publication sign` signs the unpacked folder. Raises
         IdtoneError.
         """
         made = io.BytesIO()
@@ -107,11 +105,11 @@ class PreparedPackage:
         return made.getvalue()
 
     def add_signatures(self, holder: Edition, now: datetime) -> list[str]:
-        """Accept the signatures of a holder's copy, and publish as soon as there are enough.
+        """Take over the signatures of a holder's copy, and publish the package as soon as it has enough.
 
-        Only the signatures of the copy count. Everything else has to be as it was prepared, except the snapshot and the
-        timestamp, if another edition was published in the meantime. Returns the published roles; an empty list if
-        signatures are missing. Raises IdtoneError.
+        Everything else in the copy has to be as prepared. Only the snapshot and the timestamp may differ, if another
+        edition was published in the meantime. Returns the published roles; an empty list if signatures are missing.
+        Raises IdtoneError.
         """
         with self._workspace.locked():
             self._present()
@@ -127,7 +125,7 @@ class PreparedPackage:
             return [] if next(whole.missing(), None) else self.publish(now)
 
     def check_current(self, edition: Edition, now: datetime) -> None:
-        """Check that the package is still needed. Raises TrustError if its changes were published in the meantime."""
+        """Check that the package is not outdated. Raises TrustError if its changes were published in the meantime."""
         unpublished = self._workspace.rebase(edition, now).without_published().metadata
         repository = self._workspace.repository
         snapshot, timestamp = (
@@ -145,7 +143,7 @@ class PreparedPackage:
             )
 
     def publish(self, now: datetime) -> list[str]:
-        """Publish the package; returns its roles. Raises IdtoneError, and then nothing is published."""
+        """Publish the package. Returns its roles. Raises IdtoneError and then publishes nothing."""
         with self._workspace.locked():
             edition = read_edition(self._present())
             edition.check_complete()
@@ -159,9 +157,9 @@ class PreparedPackage:
         return roles
 
     def rebase(self, now: datetime) -> None:
-        """Base the package on the present publication: it gets a new snapshot and a new timestamp, and keeps the
-        signatures of its other roles. If one of these roles was published in the meantime, the package stays as it is.
-        Raises TrustError if a suspension has changed the public list in the meantime.
+        """Base the package on the present publication. It gets a new snapshot and timestamp, and keeps the signatures
+        of its other roles. If one of the other roles was published in the meantime, nothing changes. Raises TrustError
+        if a suspension has changed the public list in the meantime.
         """
         with self._workspace.locked():
             if not self.folder.is_dir():
@@ -178,12 +176,12 @@ class PreparedPackage:
             latest.write(self.folder)
 
     def discard(self) -> None:
-        """Remove the package; its copies no longer count."""
+        """Delete the package. Copies of it no longer count."""
         with self._workspace.locked():
             shutil.rmtree(self._present(), ignore_errors=True)
 
     def _check_unsigned(self) -> None:
-        """Check that nobody has signed yet. Raises UsageError if a holder has signed the waiting package."""
+        """Check that no holder has signed the waiting package. Raises UsageError if one has."""
         waiting = self.edition()
         if waiting and any(waiting.signers_by_role().values()):
             raise UsageError(
@@ -202,7 +200,7 @@ class PreparedPackage:
 
 
 def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) -> list[str]:
-    """Accept a holder's copy, a ZIP, of either package, as `PreparedPackage.take` does."""
+    """Accept a holder's copy (a ZIP) of one of the packages, as `PreparedPackage.add_signatures` does."""
     with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
         copy = Path(folder) / "package"
         waiting = [each for each in packages if each.folder.is_dir()]
@@ -225,7 +223,9 @@ def _is_copy(holder: Edition, package: PreparedPackage) -> bool:
 
 
 def _without_outdated(holder: Edition, prepared: Edition) -> Edition:
-    """The copy with the prepared snapshot and timestamp in place of older ones, whose signatures do not count."""
+    """The copy with the prepared snapshot and timestamp in place of older ones. Signatures of the older ones do not
+    count.
+    """
     metadata = {
         name: draft
         if name not in draft_metadata.ALWAYS or draft.signed_bytes == prepared.metadata[name].signed_bytes

@@ -1,4 +1,4 @@
-"""The pledge (誓約) of a member, as a person enters it."""
+"""Enters a member's pledge (誓約) in the registry."""
 
 from collections.abc import Callable
 from datetime import date
@@ -24,7 +24,9 @@ def record_pledge(
     attribution: Attribution,
     name: Callable[[str], str],
 ) -> HistoryEntry:
-    """Record the pledge in place of an older one; `name` names a field in an error. Raises IdtoneError."""
+    """Record a member's pledge in place of an older one. `name` gives a field's name for an error. Raises
+    IdtoneError.
+    """
     signed_on = parse_day(signed, name("signed"))
     fields: dict[str, str | date] = {
         "document": checked_line(document, name("document")),

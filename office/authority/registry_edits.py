@@ -1,7 +1,7 @@
-"""The authority's changes to registry.yaml: each function edits a text, given the document that it holds. Pure.
+"""Edits of registry.yaml. Each function edits a text; `document` is the parsed form of this text. Pure.
 
-An impossible edit raises UsageError, a malformed entry NumberError; both say what to do instead. `change_registry` then
-parses the complete text again, so that every rule of the registry holds.
+An impossible edit raises UsageError, a malformed entry NumberError. Both errors say what to do instead.
+`change_registry` then parses the whole text again and checks every rule of the registry.
 """
 
 import re
@@ -26,20 +26,20 @@ _NUMBERED: Final = re.compile(r"L-(\d{1,9})")
 
 
 def set_version(text: YamlText, version: int, issued: datetime) -> None:
-    """Give the registry its new version and date."""
+    """Set the registry's version, and the time at which it is issued."""
     text.replace(("registry", "version"), version)
     text.replace(("registry", "issued"), issued)
 
 
 def set_registry_end(text: YamlText, until: datetime) -> None:
-    """Set the expiry of the registry."""
+    """Set the time at which the registry expires."""
     text.replace(("registry", "expires"), until)
 
 
 def insert_granted(
     text: YamlText, document: RegistryDocument, application: MemberApplication, start: datetime, until: datetime
 ) -> None:
-    """Add the licences and numbers of an application, and the member if it is new."""
+    """Enter the licences and numbers of an application, and the member if it is new."""
     tones = {tone.id for tone in document.tones}
     for asked in application.licences:
         if asked.tone not in tones:
@@ -84,7 +84,7 @@ def insert_granted(
 def insert_pledge(
     text: YamlText, document: RegistryDocument, member: str, signed: date, fields: Mapping[str, str | date]
 ) -> None:
-    """Record a member's signed pledge, in place of an older one. `fields` are all its other fields."""
+    """Enter a member's signed pledge in place of an older one. `fields` are the pledge's other fields."""
     at, known = _member(document, member)
     here: Location = ("members", at)
     new = {"signed": signed, **fields}
@@ -117,8 +117,8 @@ def _as_tree(pledge: Pledge) -> dict[str, str | date]:
 
 
 def set_particulars(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str]) -> None:
-    """Record the member's fields of the public list: `corporate_number`, `notification`, `web`, `mail`. Empty ones stay
-    as they are.
+    """Set a member's fields in the public list: `corporate_number`, `notification`, `web`, `mail`. An empty value
+    changes nothing.
     """
     at, known = _member(document, member)
     here: Location = ("members", at)
@@ -142,7 +142,7 @@ def _record(text: YamlText, here: Location, key: str, old: str | None, new: str)
 def set_certification(
     text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str | date]
 ) -> None:
-    """Record the certification of a member, in place of an older one."""
+    """Set a member's certification in place of an older one."""
     at, known = _member(document, member)
     _with_certification(text, ("members", at), known.certification, fields)
 
@@ -150,7 +150,7 @@ def set_certification(
 def set_link_certification(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, fields: Mapping[str, str | date]
 ) -> None:
-    """Record the certification of the reseller of a link, in place of an older one."""
+    """Set the certification of a link's reseller in place of an older one."""
     at, n = _link(document, entry, reseller)
     link = document.chains[at].links[n]
     _with_certification(text, ("chains", at, "links", n), link.certification, fields)
@@ -159,7 +159,7 @@ def set_link_certification(
 def _with_certification(
     text: YamlText, here: Location, known: Certification | None, fields: Mapping[str, str | date]
 ) -> None:
-    """Record a certification in place of `known`. A recorded mark stays if the new fields have none."""
+    """Write a certification in place of `known`. If the new fields have no mark, the old mark stays."""
     if known is None:
         text.add(here, "certification", fields)
         return
@@ -178,7 +178,7 @@ def insert_link(
     reseller: str,
     checked: Mapping[str, str | date] | None,
 ) -> None:
-    """Hand the numbers of an entry on to a reseller: as the first link of a chain, or as its next one."""
+    """Enter that a wholesaler hands an entry's numbers to a reseller: as the first link of a chain, or the next one."""
     link: dict[str, Tree] = {"from": wholesaler, "to": reseller}
     if checked:
         link["checked"] = checked
@@ -196,7 +196,7 @@ def insert_link(
 def set_link_check(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, checked: Mapping[str, str | date]
 ) -> None:
-    """Record the check of a reseller, in place of an older one."""
+    """Set the check of a link's reseller in place of an older one."""
     at, n = _link(document, entry, reseller)
     here: Location = ("chains", at, "links", n)
     if document.chains[at].links[n].checked is None:
@@ -207,7 +207,7 @@ def set_link_check(
 
 
 def delete_link(text: YamlText, document: RegistryDocument, entry: str, reseller: str) -> None:
-    """Take the numbers back from the last reseller of a chain. If it is the only one, remove the chain."""
+    """Remove the last link of a chain. If it is the only link, remove the chain."""
     at, n = _link(document, entry, reseller)
     links = document.chains[at].links
     if n < len(links) - 1:
@@ -218,7 +218,7 @@ def delete_link(text: YamlText, document: RegistryDocument, entry: str, reseller
 def insert_porting(
     text: YamlText, document: RegistryDocument, entry: str, giver: str, taker: str, at: datetime
 ) -> None:
-    """Hand the numbers of an entry over to another member at a moment."""
+    """Enter that an entry's numbers pass from `giver` to `taker` at the time `at`."""
     read_span(entry)
     for member in (giver, taker):
         check_member(document, member)
@@ -227,7 +227,7 @@ def insert_porting(
 
 
 def delete_porting(text: YamlText, document: RegistryDocument, entry: str, now: datetime) -> None:
-    """Remove the porting of exactly these numbers. They become numbers of the member that holds them now."""
+    """Remove the porting of exactly these numbers. They are entered as numbers of the member that holds them now."""
     wanted = read_span(entry)
     at = next((p for p, each in enumerate(document.portings) if read_span(each.numbers) == wanted), None)
     if at is None:
@@ -242,7 +242,7 @@ def delete_porting(text: YamlText, document: RegistryDocument, entry: str, now: 
 
 
 def set_licence_end(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:
-    """Extend a licence that was not revoked."""
+    """Extend a licence until `until`. Raises UsageError for a revoked licence."""
     location, entry = _licence(document, licence)
     if entry.status is LicenceStatus.REVOKED:
         raise UsageError("licence {licence} was revoked; grant another one", licence=licence)
@@ -260,7 +260,7 @@ _FROM: Final = {
     LicenceStatus.ACTIVE: (LicenceStatus.SUSPENDED,),
     LicenceStatus.REVOKED: (LicenceStatus.ACTIVE, LicenceStatus.SUSPENDED),
 }
-"""Status → the statuses that may precede it. Revoked is final."""
+"""New status → the statuses from which a licence may change to it. Revoked is final."""
 
 
 def set_licence_status(text: YamlText, document: RegistryDocument, licence: str, status: LicenceStatus) -> None:
@@ -277,7 +277,7 @@ def set_licence_status(text: YamlText, document: RegistryDocument, licence: str,
 
 
 def insert_numbers(text: YamlText, document: RegistryDocument, member: str, entries: Sequence[str]) -> None:
-    """Add numbers, ranges or prefixes to a member."""
+    """Enter numbers, ranges or prefixes for a member."""
     at, _ = _member(document, member)
     for entry in entries:
         read_span(entry)
@@ -285,7 +285,9 @@ def insert_numbers(text: YamlText, document: RegistryDocument, member: str, entr
 
 
 def insert_node_key(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
-    """Add the key by which a member's node signs documents, as `idtone-office document key` prints it."""
+    """Enter the public key of a member's node, as `idtone-office document key` prints it. The node signs documents with
+    it.
+    """
     at, held = _member(document, member)
     try:
         named = VerifierKey.parse(key).name
@@ -302,7 +304,7 @@ def insert_node_key(text: YamlText, document: RegistryDocument, member: str, key
 
 
 def delete_node_key(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
-    """Remove the key of a node: from then on the desk refuses documents that it signs."""
+    """Remove the key of a node. From then on the desk refuses documents signed by this node."""
     at, held = _member(document, member)
     if key not in held.keys:
         raise UsageError("member {member} has no such key; look at registry.yaml", member=member)
@@ -310,7 +312,7 @@ def delete_node_key(text: YamlText, document: RegistryDocument, member: str, key
 
 
 def delete_numbers(text: YamlText, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:
-    """Remove numbers from a member. The rest of a divided range stays, as one or two ranges."""
+    """Remove numbers from a member. The rest of a split range stays as one or two ranges."""
     at, held = _member(document, member)
     location: Location = ("members", at, "numbers")
     left: list[tuple[int | None, NumberSpan]] = [(n, read_span(entry)) for n, entry in enumerate(held.numbers)]
@@ -329,7 +331,7 @@ def delete_numbers(text: YamlText, document: RegistryDocument, member: str, entr
 
 
 def set_evaluations(text: YamlText, entries: Iterable[EvaluationEntry]) -> None:
-    """Give the registry these evaluations in place of the older ones."""
+    """Replace all evaluations in the registry with these."""
     text.replace_list("evaluations", [_evaluation(entry) for entry in entries])
 
 
@@ -366,13 +368,13 @@ def _member(document: RegistryDocument, member: str) -> tuple[int, Member]:
 
 
 def _chain(document: RegistryDocument, entry: str) -> int | None:
-    """The place of the chain with exactly these numbers."""
+    """The index of the chain with exactly these numbers; None if there is no such chain."""
     wanted = read_span(entry)
     return next((c for c, chain in enumerate(document.chains) if read_span(chain.numbers) == wanted), None)
 
 
 def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, int]:
-    """The places of the chain with exactly these numbers, and of the link that ends with the reseller."""
+    """The index of the chain with exactly these numbers, and the index of the reseller's link in it."""
     at = _chain(document, entry)
     if at is None:
         raise UsageError("these numbers have no wholesale chain; enter them as the chain does")
@@ -383,12 +385,14 @@ def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, i
 
 
 def check_member(document: RegistryDocument, member: str) -> str:
-    """The id of a member in the registry. Raises UsageError if the registry has no such member."""
+    """The given member id, if the registry has such a member. Raises UsageError if not."""
     return _member(document, member)[1].id
 
 
 def _free_ids(document: RegistryDocument) -> Iterator[str]:
-    """New licence ids: L-0008 after L-0007, higher than every id in the registry, including revoked licences."""
+    """New licence ids in ascending order, above every id in the registry, such as L-0008 after L-0007. Ids of revoked
+    licences are not used again.
+    """
     used = [_NUMBERED.fullmatch(licence.id) for member in document.members for licence in member.licences]
     highest = max((int(found[1]) for found in used if found), default=0)
     while True:
@@ -408,7 +412,9 @@ def _covers(spans: Iterable[NumberSpan], wanted: NumberSpan) -> bool:
 
 
 def _without(piece: tuple[int | None, NumberSpan], gone: NumberSpan) -> list[tuple[int | None, NumberSpan]]:
-    """The rest of an entry: itself, or the parts on both sides as new entries (None)."""
+    """The rest of a piece without the numbers `gone`: the piece itself, or the parts on both sides. A new part has no
+    index (None).
+    """
     _, span = piece
     left = span.without(gone)
     return [piece] if left == [span] else [(None, each) for each in left]

@@ -1,6 +1,6 @@
-"""The holders of numbers that are to be stopped.
+"""Finds the holders of numbers that an officer is about to suspend.
 
-The officers see them, because a mistyped number usually belongs to another member, or to none.
+The officer sees the holders, because a mistyped number usually belongs to another member or to no member.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from .workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A member, and the count of these numbers that it holds."""
+    """A member, and how many of the numbers it holds."""
 
     member: str
     name: str
@@ -32,8 +32,8 @@ class Holder:
 
 
 def holders_of(workspace: Workspace, scope: NumberSpan | str, now: datetime) -> list[Holder] | None:
-    """The members that hold some of the numbers, including those of a wholesale chain. None if no registry can be read:
-    a stop does not wait for that.
+    """The members that hold some of the numbers, including resellers of a wholesale chain. None if no registry can be
+    read; that does not delay a suspension.
     """
     with checking():
         return _holders(_registry(workspace), scope, now)
@@ -62,12 +62,12 @@ def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: da
 
 
 def describe_holders(holders: Sequence[Holder] | None) -> Message:
-    """The holders as a separate line for the officers."""
+    """A line for the officers that names the holders."""
     return holder_names(holders) if holders == [] else Message("holder: {holders}", holders=holder_names(holders))
 
 
 def holder_names(holders: Sequence[Holder] | None) -> Message:
-    """The holders' names for the officers, beside a label."""
+    """The holders' names alone, to be shown next to a label."""
     if holders is None:
         return Message("not known, because no registry can be read")
     if not holders:
@@ -80,7 +80,9 @@ def holder_names(holders: Sequence[Holder] | None) -> Message:
 
 
 def refuse_unheld(holders: list[Holder] | None) -> None:
-    """Check that the number has a holder. Raises UsageError if not: its stop would have no effect."""
+    """Check that the numbers have a holder. Raises UsageError if they have none, because a suspension would have no
+    effect.
+    """
     if holders == []:
         raise UsageError(
             "no member holds this number: compare it with the request again; if it is right, say --no-holder (on "

@@ -1,9 +1,10 @@
-"""Requests for suspensions, and for numbers that never originate, which two persons enter, each at their own machine.
+"""Requests for suspensions and for numbers that never originate. Two persons enter each request, each at their own
+machine.
 
-The first person enters the number; the second enters it again, and approves. Only then does the file change. The first
-entry is stored as a keyed digest, so the second person cannot read it off. The key is in the memory of the console's
-process alone: with the key beside the digests, all numbers of Japan can be tried in seconds. So after a restart of the
-console, waiting requests have to be entered again.
+The first person enters the number. The second person enters it again and approves; only then does the file change. The
+first entry is stored as a keyed digest, so the second person cannot copy it. The key is only in the memory of the
+console's process: with the key, anyone could try all numbers of Japan in seconds. After a restart of the console,
+waiting requests therefore have to be entered again.
 """
 
 import hashlib
@@ -44,15 +45,15 @@ REQUESTED: Final = "suspension-requested"
 APPROVED: Final = "suspension-approved"
 WITHDRAWN: Final = "suspension-withdrawn"
 MOST_DIFFERING: Final = 3
-"""After this number of second entries that differ from the first, the request is withdrawn."""
+"""Number of differing second entries after which a request is withdrawn."""
 ACTIONS: Final = (
     Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
 )  # fmt: skip
 """Actions that can be requested."""
 STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE)
-"""Actions for which the second person sees the holder. For a member's stop, the first person's entry is the holder
-itself.
+"""Actions for which the second person sees the holder. For the suspension of a member, the first person enters the
+holder itself.
 """
 ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
 """Actions without terms."""
@@ -62,10 +63,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SuspensionRequest:
-    """A waiting request. `terms` is None for the end of a suspension. `digest` covers the first person's entry.
+    """A waiting request. `terms` is None for the end of a suspension. `digest` is the keyed digest of the first
+    person's entry.
 
-    `holders` hold the numbers, and the second person sees them: None if they are not known, or if the action is not a
-    stop of numbers.
+    `holders` names the holders of the numbers for the second person; None if they are unknown, or if the action
+    suspends no numbers.
     """
 
     id: str
@@ -77,16 +79,16 @@ class SuspensionRequest:
     digest: str
     holders: tuple[Holder, ...] | None = None
     differing: int = 0
-    """Number of second entries so far that differed."""
+    """Number of second entries that differed so far."""
 
     @property
     def is_outdated(self) -> bool:
-        """True if another process took the request, whose key is gone."""
+        """True if another process stored the request: the key of its digest is lost."""
         return self.digest.partition(":")[0] != _KEY_ID
 
 
 class SuspensionRequests:
-    """The requests in an authority's folder. For any thread and process."""
+    """The requests in an authority's folder. All threads and processes may use it."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -111,8 +113,8 @@ class SuspensionRequests:
         attribution: Attribution,
         is_unheld: bool = False,
     ) -> str:
-        """Enter a request for the first time; returns its id. `is_unheld`: the person knows that no member holds the
-        number. Raises IdtoneError.
+        """Store a request after the first entry. Returns its id. `is_unheld` is True if the person knows that no member
+        holds the number. Raises IdtoneError.
         """
         scope = self._scope(action, entered)
         holders = None
@@ -141,9 +143,9 @@ class SuspensionRequests:
         return made.id
 
     def approve(self, request_id: str, entered: str, attribution: Attribution) -> HistoryEntry:
-        """Enter a request for the second time, and do the action. Raises IdtoneError, and then nothing has changed.
+        """Check the second entry of a request and carry out the action. Raises IdtoneError and then changes nothing.
 
-        The person who approves must be another than the one who requested it.
+        The person who approves must not be the one who requested.
         """
         with self._workspace.locked():
             request = self._named(request_id)
@@ -159,7 +161,7 @@ class SuspensionRequests:
         return entry
 
     def _differs(self, request: SuspensionRequest) -> Never:
-        """Refuse a second entry without saying how it differs, so that nobody can find out the first by guessing.
+        """Refuse a second entry that differs. The error does not say how, so that no person can guess the first entry.
 
         Raises UsageError.
         """
@@ -212,7 +214,7 @@ class SuspensionRequests:
         return suspend(self._workspace, request.action, scope, request.terms, attribution, entered_by, record)
 
     def _scope(self, action: Action, entered: str) -> NumberSpan | str:
-        """The scope of an action. Raises UsageError if the entry is not valid for it."""
+        """The scope that a person has entered for an action. Raises UsageError if the entry does not fit the action."""
         entered = entered.strip()
         if action in (Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.ALLOW_NEW_NUMBERS):
             return check_member(registry_of(self._workspace), entered)

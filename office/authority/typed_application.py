@@ -1,5 +1,5 @@
-"""A member's application as the office types it from paper, or takes it from an applicant's submission: the same
-document that a member would write.
+"""Receives a member's application that the office types from paper or takes from an applicant's submission. The result
+is the same document that a member would write.
 """
 
 import json
@@ -23,12 +23,12 @@ from .typed_dates import in_japan, parse_day, parse_day_after
 from .workspace import Workspace
 
 CHECKS: Final = ("1", "2", "3")
-"""The documents by which the applicant was identified, in the form's numbering."""
+"""The numbers of the form's rows for documents that identified the applicant."""
 
 
 def application_text(fields: Mapping[str, str], sha256: str | None, name: Callable[[str], str]) -> str:
-    """The document, for `parse_application`, which checks the rest. `sha256` is the digest of the signed pledge; `name`
-    names a field in an error. Raises UsageError.
+    """The application as a document for `parse_application`, which checks the other fields. `sha256` is the digest of
+    the signed pledge. `name` gives a field's name for an error. Raises UsageError.
     """
 
     def said(field: str) -> str:
@@ -72,11 +72,11 @@ def receive_typed(
     name: Callable[[str], str],
     submission: Submission | None = None,
 ) -> MemberApplication:
-    """Receive an application, with the PDF of its pledge if there is one. `name` names a field in an error. Raises
-    IdtoneError.
+    """Receive an application. `pledge` is the PDF of the pledge, or empty. `name` gives a field's name for an error.
+    Raises IdtoneError.
 
-    `submission` is the applicant's, as the person has read it: it gives the pledge if there is no other one, and
-    becomes received.
+    `submission` is the applicant's submission as the office has read it. Its PDF is the pledge if `pledge` is empty. It
+    is marked as received.
     """
     with checking():
         registry = registry_of(workspace)

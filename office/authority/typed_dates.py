@@ -1,4 +1,4 @@
-"""Days and moments as people write them. `option` names the input in an error."""
+"""Parses days and times that people type. `option` names the input in an error."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -31,7 +31,7 @@ def parse_past_day(text: str, option: str, now: datetime) -> date:
 
 
 def parse_moment(text: str, option: str) -> datetime:
-    """A day, from its beginning in Japan, or a moment with its time zone. Raises UsageError."""
+    """The beginning of a day in Japan, or a time with its time zone. Raises UsageError."""
     try:
         if _DAY.fullmatch(text):
             return datetime.combine(date.fromisoformat(text), time(), JAPAN)
@@ -53,13 +53,13 @@ def parse_moment(text: str, option: str) -> datetime:
 
 
 def parse_end(text: str, option: str) -> datetime:
-    """The end of a day in Japan (the beginning of the next one), or a moment with its time zone. Raises UsageError."""
+    """The end of a day in Japan (the beginning of the next day), or a time with its time zone. Raises UsageError."""
     found = parse_moment(text, option)
     return found + timedelta(days=1) if _DAY.fullmatch(text) else found
 
 
 def parse_day_after(text: str, option: str) -> date:
-    """The first day after a period, from the text of its last day in Japan. Raises UsageError."""
+    """The first day after a period; `text` is the last day of the period. Raises UsageError."""
     return parse_day(text, option) + timedelta(days=1)
 
 

@@ -1,6 +1,6 @@
-"""Taking back the last unpublished change of the registry. The history keeps both the change and its undoing.
+"""Undoes the last unpublished change of the registry. The history keeps both the change and the undo.
 
-Changes of suspensions need two persons instead, who end them in the same way as they entered them.
+A suspension cannot be undone this way: two persons have to end it, as two persons entered it.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from .workspace import Workspace
 
 
 def last_undoable_change(workspace: Workspace) -> HistoryEntry | None:
-    """The change that `undo` takes back; None if all changes are published or taken back, or if the file was edited by
-    hand. Raises TrustError.
+    """The change that `undo_last_change` would undo. None if no unpublished change is left, or if the file was edited
+    by hand. Raises TrustError.
     """
     now = hashlib.sha256(workspace.file_octets(tuf_roles.REGISTRY_FILE)).hexdigest()
     last = _last(workspace.unpublished_entries(tuf_roles.REGISTRY), now)
@@ -31,9 +31,10 @@ def last_undoable_change(workspace: Workspace) -> HistoryEntry | None:
 
 
 def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str | None = None) -> HistoryEntry:
-    """Give the registry the content from before the last change. Raises IdtoneError, and then nothing has changed.
+    """Restore the registry from before the last change. Raises IdtoneError and then changes nothing.
 
-    `shown` is the file's digest after the change that the person has read: then only that change is taken back.
+    `shown` is the file's SHA-256 after the change that the person has read. If it is given, only this change can be
+    undone.
     """
     with workspace.locked(), checking():
         if workspace.roles_edited_by_hand([tuf_roles.REGISTRY]):
@@ -72,5 +73,5 @@ def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str 
 
 
 def _last(entries: Sequence[HistoryEntry], sha256: str) -> HistoryEntry | None:
-    """The newest change after which the file had this content."""
+    """The newest change that gave the file this content."""
     return next((each for each in reversed(entries) if each.after == sha256 and each.action is not Action.UNDO), None)

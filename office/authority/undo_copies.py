@@ -1,6 +1,6 @@
-"""Copies of the registry from before each unpublished change, so that the change can be taken back.
+"""Copies of the registry from before each unpublished change, so that the change can be undone.
 
-Files in the office's folder, named after their SHA-256.
+The copies are files in the office's folder, named after their SHA-256.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ def copy_path(folder: Path, sha256: str) -> Path:
 
 
 def delete_other_copies(folder: Path, needed: Collection[str]) -> None:
-    """Remove the copies of changes that are published now. Raises OSError."""
+    """Delete all copies except those with a digest in `needed`. Raises OSError."""
     for path in (folder / FOLDER).glob("*.yaml"):
         if path.stem not in needed:
             path.unlink(missing_ok=True)

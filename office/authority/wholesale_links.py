@@ -1,6 +1,4 @@
-"""Wholesale links (卸) of numbers, as a person enters them. All functions raise IdtoneError, and then nothing has
-changed.
-"""
+"""Enters wholesale links (卸) of numbers in the registry. All functions raise IdtoneError and then change nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -18,11 +16,11 @@ from .workspace import Workspace
 from .yaml_text import YamlText
 
 LinkCheck = Mapping[str, str | date]
-"""The check of a reseller: person, day and document, the fields of `checked` in the registry."""
+"""The check of a reseller: the fields of `checked` in the registry, with person, day and document."""
 
 
 def link_check(checked: str, document: str, by: str, now: datetime, name: Callable[[str], str]) -> LinkCheck:
-    """The check from its texts; `name` names a field in an error."""
+    """The check of a reseller, parsed from typed texts. `name` gives a field's name for an error."""
     checked_on = parse_day(checked, name("checked"))
     if checked_on > in_japan(now).date():
         raise UsageError("{option} is in the future; write the day of the check", option=name("checked"))
@@ -37,7 +35,7 @@ def add_link(
     check: LinkCheck | None,
     attribution: Attribution,
 ) -> HistoryEntry:
-    """Hand numbers on to a reseller, unless a suspension forbids that it gets them."""
+    """Enter that a wholesaler hands numbers to a reseller, unless a suspension forbids it."""
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:
@@ -50,7 +48,7 @@ def add_link(
 def check_link(
     workspace: Workspace, reseller: str, entries: Sequence[str], check: LinkCheck, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the check of a reseller, in place of an older one."""
+    """Record the check of a reseller; it replaces an older one."""
     entry = _only(entries)
     return change_registry(
         workspace,

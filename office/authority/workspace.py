@@ -1,12 +1,12 @@
 """The authority's folder: the files that it edits, their histories, and the repository that it publishes.
 
     registry.yaml, suspensions.yaml    the files
-    never-originates.yaml              the numbers that never originate, if there is such a list
-    refusals.list                      the tokens of refused contractors, if there are any
+    never-originates.yaml              the numbers that never originate calls; optional
+    refusals.list                      the tokens of refused contractors; optional
     authority.yaml                     terms and thresholds that differ from the defaults
     applications/                      members' applications
     history/                           the changes, with author, time and reason
-    unpublished/                       copies of the registry from before each change that can still be taken back
+    unpublished/                       copies of the registry from before each unpublished change, for undo
     tones/                             the masters of the sounds
     repository/                        the repository for members, signed at each publication
 
@@ -52,7 +52,8 @@ APPLICATIONS: Final = "applications"
 HISTORY: Final = "history"
 _log = logging.getLogger(__name__)
 TURN_WITHIN_S: Final = 60.0
-"""Most seconds that a change waits for the one before it, which may itself wait for the office's ledger."""
+"""The most seconds that a change waits for the previous one. The previous one may itself wait for the office's ledger.
+"""
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,15 @@ class Workspace:
         return SignedRepository(self.folder / REPOSITORY)
 
     def terms(self) -> AuthoritySettings:
-        """The terms in `authority.yaml`. Raises DocumentError."""
+        """The settings in authority.yaml. Raises DocumentError."""
         return read_authority_settings(self.folder / FILE)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Context for changes, one at a time; inside it, this object may enter it again.
+        """Context that holds the folder's lock, so that changes are made one at a time. This object may enter it again
+        inside.
 
-        Raises UsageError if another command holds it for too long.
+        Raises UsageError if another command holds the lock for too long.
         """
         with contextlib.ExitStack() as stack:
             try:
@@ -95,7 +97,7 @@ class Workspace:
         return {role: file for role, file in tuf_roles.DELEGATED.items() if not self.is_absent(role)}
 
     def is_absent(self, role: str) -> bool:
-        """True if the role's file is missing and may be missing. Once it was recorded or published, it may not."""
+        """True if the role's file is missing and that is allowed: it was never recorded or published."""
         file = tuf_roles.DELEGATED[role]
         return (
             file in tuf_roles.OPTIONAL
@@ -111,7 +113,7 @@ class Workspace:
             raise TrustError("{file}: cannot be read: {reason}", file=error.filename, reason=error.strerror) from error
 
     def history(self, role: str) -> History:
-        """The history of a role's editions. Raises TrustError if it is damaged."""
+        """The history of a role's file. Raises TrustError if it is damaged."""
         return read_history(self.folder / HISTORY / f"{role}.jsonl")
 
     def record_entry(self, role: str, entry: HistoryEntry) -> None:
@@ -123,14 +125,14 @@ class Workspace:
                 shared_folder.write(left, self.file_octets(tuf_roles.DELEGATED[role]))
 
     def unpublished_entries(self, role: str) -> Sequence[HistoryEntry]:
-        """The lines of the history after the published edition. Raises TrustError."""
+        """The history entries since the published edition. Raises TrustError."""
         entries, published = self.history(role).entries, self.repository.file_sha256(role)
         there = [number for number, entry in enumerate(entries, 1) if entry.after == published]
         return entries[there[-1] if published and there else 0 :]
 
     def octets_before(self, role: str) -> bytes | None:
-        """A role's file after the last recorded change, or the published file if there was none; None if neither
-        exists.
+        """The content of a role's file after the last recorded change, or the published content if no change was
+        recorded. None if neither exists.
         """
         sha256 = self.history(role).last_sha256
         if sha256 is None:
@@ -145,12 +147,14 @@ class Workspace:
         )
 
     def check_files(self) -> None:
-        """Check the files. Raises DocumentError for a file with faults, TrustError for an unreadable file."""
+        """Check all files of the roles. Raises DocumentError for a file with faults, TrustError for an
+        unreadable file.
+        """
         for role, file in self.files().items():
             self._check(role, self.file_octets(file))
 
     def roles_edited_by_hand(self, roles: Iterable[str] = tuple(tuf_roles.DELEGATED)) -> list[str]:
-        """The roles whose files were edited by hand and not recorded yet."""
+        """The roles whose files have unrecorded edits by hand."""
         found = []
         for role in roles:
             if self.is_absent(role):
@@ -161,8 +165,8 @@ class Workspace:
         return found
 
     def differences(self, is_whole: bool = False) -> Iterator[str]:
-        """The differences between the files and the published ones; `is_whole` as in `describe_edition`. A file
-        with faults is left out: `next_edition` reports its faults.
+        """Lines that describe how the files differ from the published ones. `is_whole` is as in `describe_edition`.
+        Files with faults are left out; `next_edition` reports the faults.
         """
         for role, file in self.files().items():
             kind, published = KINDS[role], self.repository.file_octets(role)
@@ -189,11 +193,11 @@ class Workspace:
             yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)
 
     def refusals(self) -> bytes | None:
-        """The list of refused contractors for the next publication; None if there is none. Raises TrustError."""
+        """The content of refusals.list for the next publication; None if there is no list. Raises TrustError."""
         return self.file_octets(tuf_roles.REFUSALS_FILE) if (self.folder / tuf_roles.REFUSALS_FILE).exists() else None
 
     def signable_roles(self, signers: Iterable[Signer]) -> list[str]:
-        """The roles of the files that some of these keys may sign."""
+        """The delegated roles that at least one of these keys may sign."""
         ids = {signer.public_key.keyid for signer in signers}
         current = self.repository.all_current_metadata()
         return [name for name in tuf_roles.DELEGATED if ids & set(draft_metadata.role_of(name, current).keyids)]
@@ -207,12 +211,13 @@ class Workspace:
         return self._edition(drafts, set(drafts), {}, now)
 
     def next_edition(self, now: datetime, present: Iterable[str] | None = None) -> tuple[Edition, list[str]]:
-        """The next edition, with all changes and the metadata that depend on them; and the roles that stay unpublished.
+        """The next edition, with all changes and the metadata that depend on them. Also returns the roles that stay
+        unpublished.
 
-        Metadata past half of their term are renewed. `present` are the ids of the keys at hand (None: all). Roles
-        without enough of them are not renewed, and a changed file without any of its keys stays unpublished, because
-        the duty officers must be able to stop a number at night while a grant is in preparation. Raises DocumentError
-        for a file with faults, and TrustError.
+        Metadata are renewed after half of their term. `present` are the ids of the available keys (None: all). A role
+        that lacks keys for its threshold is not renewed. A changed file stays unpublished if none of its keys is
+        available: the duty officers must be able to suspend a number at night while a grant is in preparation. Raises
+        DocumentError for a file with faults, and TrustError.
         """
         before, terms = self.repository.all_current_metadata(), self.terms()
         roles = {name: draft_metadata.role_of(name, before) for name in tuf_roles.ROLES}
@@ -234,7 +239,9 @@ class Workspace:
         return self._edition(self.repository.all_current_metadata(), names, before, now), sorted(left)
 
     def _differs(self, role: str, must: bool) -> bool:
-        """True if a role's file differs from the published one. A file that need not be signed may be unreadable."""
+        """True if a role's file differs from the published one. If `must` is False, an unreadable file counts as
+        unchanged.
+        """
         if self.is_absent(role):
             return False
         try:
@@ -250,18 +257,18 @@ class Workspace:
     def rotated_edition(
         self, keys: KeySets, now: datetime, lines: Mapping[str, Sequence[HistoryEntry]] = {}
     ) -> Edition:
-        """An edition with new keys for some sets, and new signatures for all that these keys sign. `lines` are the new
-        lines of the histories, by role: the signatures cover them already.
+        """An edition with new keys for some key sets. Every role that these keys sign needs new signatures. `lines` has
+        new history lines by role, and the signatures cover these lines.
         """
         drafts = self.repository.all_current_metadata()
         affected = draft_metadata.replace_keys(drafts, keys, self.terms())
         return self._edition(drafts, affected, self.repository.all_current_metadata(), now, lines)
 
     def rebase(self, edition: Edition, now: datetime) -> Edition:
-        """A waiting edition, based on the present publication.
+        """The waiting edition, based on the present publication.
 
-        It gets a new snapshot and timestamp if other editions were published in the meantime, or if its own are past
-        half of their term. Raises TrustError if one of its other roles was published in the meantime.
+        The edition gets a new snapshot and timestamp if another edition was published in the meantime, or if half of
+        their term is over. Raises TrustError if one of its other roles was published in the meantime.
         """
         if not edition.before:
             self.repository.check_new()
@@ -288,11 +295,11 @@ class Workspace:
     def publish_edition(
         self, edition: Edition, now: datetime, lines: Mapping[str, Sequence[HistoryEntry]] = {}
     ) -> list[str]:
-        """Publish an edition; returns its roles. Raises TrustError, and then nothing is published, if signatures are
-        missing or the edition breaks the rules of `edition_rules`.
+        """Publish an edition. Returns its roles. Raises TrustError if signatures are missing or the edition breaks a
+        rule; then nothing is published.
 
-        `lines` are the new lines of the histories, always about signed changes. A rotation whose package has come back
-        gets its line now.
+        `lines` has new history lines by role, which are about signed changes only. A waiting rotation whose keys are
+        now in force gets its history line.
         """
         edition.check_complete()
         check_edition(edition.without_published(), now)
@@ -310,14 +317,14 @@ class Workspace:
         return published
 
     def copy_published(self) -> None:
-        """Copy the published repository to the folder `published` of the terms, if they name one; this can be repeated.
-        If it raises IdtoneError, the previous copy stays.
+        """Copy the published repository to the folder `published` of the settings, if there is one. Raises IdtoneError;
+        then the previous copy stays, and the call can be repeated.
         """
         if to := self.terms().published:
             publish_to(to, self.repository.folder, self.repository.current_metadata("timestamp").signed.version)
 
     def is_copy_current(self) -> bool:
-        """True if the copy is up to date, or if the terms demand none. Raises DocumentError."""
+        """True if the copy is up to date, or if the settings name no folder for it. Raises DocumentError."""
         to = self.terms().published
         return to is None or is_newest(to, self.repository.folder)
 
@@ -328,22 +335,22 @@ class Workspace:
         return self.sign_and_publish(self.first_edition(keys, now), signers, now)
 
     def publish(self, signers: Sequence[Signer], now: datetime) -> tuple[list[str], list[str]]:
-        """Sign and publish the next edition; returns the signed roles, and those that stay unpublished."""
+        """Sign and publish the next edition. Returns the signed roles, and the roles that stay unpublished."""
         edition, left = self.next_edition(now, [signer.public_key.keyid for signer in signers])
         return self.sign_and_publish(edition, signers, now), left
 
     def rotate(self, keys: KeySets, signers: Sequence[Signer], now: datetime) -> list[str]:
-        """Sign and publish the edition with new keys."""
+        """Sign and publish an edition with new keys."""
         return self.sign_and_publish(self.rotated_edition(keys, now), signers, now)
 
     def sign_and_publish(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
-        """Add the signatures of these keys, and publish the edition."""
+        """Sign the edition with these keys and publish it."""
         for signer in signers:
             edition.sign(signer)
         return self.publish_edition(edition, now)
 
     def role_states(self, now: datetime) -> Iterator[tuple[str, int, datetime, bool]]:
-        """Role, version, expiry, and True if half of its term is over."""
+        """The published roles, each with its version, its expiry, and True if half of its term is over."""
         terms = self.terms()
         for name, metadata in self.repository.all_current_metadata().items():
             signed = metadata.signed
@@ -359,7 +366,7 @@ class Workspace:
         now: datetime,
         lines: Mapping[str, Sequence[HistoryEntry]] = {},
     ) -> Edition:
-        """The edition. Each file is read once, so that the hashed content is the published content."""
+        """The edition of these drafts. Each file is read only once, so the hashed content is the published content."""
         targets: dict[str, bytes] = {}
         for name, file in tuf_roles.DELEGATED.items():
             if name not in names or self.is_absent(name):
@@ -398,7 +405,9 @@ class Workspace:
         return found
 
     def stopped_members(self, now: datetime) -> frozenset[str]:
-        """The members whose numbers are all suspended by the published files. Raises TrustError."""
+        """The ids of the members whose numbers are all suspended, according to the published files. Raises
+        TrustError.
+        """
         octets, suspensions = self.repository.file_octets(tuf_roles.REGISTRY), self._suspensions(is_new=False)
         if octets is None or suspensions is None:
             return frozenset()
@@ -406,8 +415,8 @@ class Workspace:
         return stopped_members(document.members, suspensions, now)
 
     def _list_words(self, is_new: bool) -> Iterator[Message]:
-        """The members that leave the public list, or come back, because of suspensions. Then the registry's keys have
-        to sign the list again, although registry.yaml is the same.
+        """Lines for the members that leave the public list or come back because of suspensions. The holders of the
+        registry's keys then have to sign the list again, although registry.yaml is unchanged.
         """
         octets = self.repository.file_octets(tuf_roles.REGISTRY)
         if octets is not None:
@@ -421,9 +430,9 @@ class Workspace:
     def _masters(
         self, document: RegistryDocument, published: Mapping[str, TargetFile]
     ) -> tuple[dict[str, bytes], dict[str, TargetFile]]:
-        """The masters in `tones`, and the published masters that the registry still names.
+        """The new masters in `tones`, and the published masters that the registry still names.
 
-        Raises TrustError for a file that is not the recording in the registry.
+        Raises TrustError if a file is not the recording that the registry names.
         """
         found: dict[str, bytes] = {}
         kept: dict[str, TargetFile] = {}

@@ -1,6 +1,6 @@
-"""Writes the folder for the association's web site: the list of operators, its page, and its proof.
+"""Writes a folder for the association's web site: the list of operators as JSON and as a page, with its signed proof.
 
-`idtone.registry.trust.licensed_operators` names the files, and verifies them.
+`idtone.registry.trust.licensed_operators` defines the file names and verifies the files.
 """
 
 from collections.abc import Collection, Iterable
