@@ -1,4 +1,4 @@
-"""`idtone-office member agree | end-agreement | agreements`: members' agreements besides the pledge."""
+"""`idtone-office member agree`, `member end-agreement`, `member agreements`: members' agreements besides the pledge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office application accept | review | applications | grant`: from a member's application to its licence."""
+"""`idtone-office application accept`, `review`, `list`, `grant`: from a member's application to its licence."""
 
 from __future__ import annotations
 

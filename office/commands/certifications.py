@@ -1,4 +1,4 @@
-"""`idtone-office member certify | certify-link`: the certification (認定) of a member, or of the reseller of a link."""
+"""`idtone-office member certify`, `chain certify`: the certification (認定) of a member or of a reseller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office chain add | check-link | remove-link`: wholesale chains of numbers (卸)."""
+"""`idtone-office chain add`, `check`, `remove`: wholesale chains of numbers (卸)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office course …`: training about the sound and the scheme, for members and for the office."""
+"""`idtone-office course …`: the course about the sound and the scheme, and its test."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _COLUMNS: Final = ("id", "member", "person", "version", "day", "right", "of", "p
 
 
 def _own_course(own: Path | None) -> Course:
-    """The course of the folder. Raises UsageError if the folder does not exist: idtone's course would be shown in place
-    of the association's.
+    """The course in the folder. Raises UsageError if the folder is missing; otherwise idtone's own course would appear
+    in place of the association's.
     """
     if own is not None and not own.is_dir():
         raise UsageError("{folder}: is no folder; name the association's folder", folder=own)

@@ -1,4 +1,4 @@
-"""`idtone-office desk`: receive the documents that members send."""
+"""`idtone-office desk`: runs the server that receives members' documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office duty enter | list | finish | withdraw`: duties with their days, and their completion."""
+"""`idtone-office duty enter`, `list`, `finish`, `withdraw`: duties with their due days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office evaluation run | list | enter-criteria`: the evaluation of good operators."""
+"""`idtone-office evaluation run`, `list`, `enter-criteria`: the evaluation of good operators."""
 
 from __future__ import annotations
 

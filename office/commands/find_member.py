@@ -1,4 +1,4 @@
-"""`idtone-office member find | numbers | contacts`: members by name or id, or by number; their numbers and contacts."""
+"""`idtone-office member find`, `numbers`, `contacts`: finds members, and lists their numbers and contacts."""
 
 from __future__ import annotations
 

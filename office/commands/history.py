@@ -1,4 +1,4 @@
-"""`idtone-office history show | note`: the changes with their authors and signing keys, and edits by hand."""
+"""`idtone-office history show`, `note`: shows changes with their authors and signing keys; records edits by hand."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`idtone-office key new | rotate | keep-for-night`, `publication begin`: make keys, begin a repository with them, and
-replace them.
+"""`idtone-office key new`, `rotate`, `keep-for-night`, and `publication begin`: makes keys, begins a repository with
+them, and replaces them.
 """
 
 from __future__ import annotations
@@ -175,8 +175,8 @@ def rotate(
 
 
 def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> None:
-    """Add the signatures. Raises TrustError if an edition for immediate publication lacks some, UsageError if the
-    package exists already.
+    """Sign the edition with the keys. Raises TrustError if signatures are still missing and the edition is to be
+    published now, UsageError if the package exists already.
     """
     for each in keys:
         edition.sign(each)
@@ -188,8 +188,8 @@ def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> Non
 
 @contextmanager
 def _removed_if_refused(workspace: Workspace, keys: Path | None, sets: Sequence[Keys]) -> Iterator[None]:
-    """Context that removes the keys made in the folder `keys` after an error, so that the command can be repeated.
-    Publish outside it: a key that may be in force is never removed.
+    """Context that deletes the new keys in the folder `keys` after an error, so that the command can be repeated.
+    Publish outside this context, so that it never deletes a key in force.
     """
     try:
         yield
@@ -205,7 +205,7 @@ def _files(workspace: Workspace, keys: Path, kind: Keys) -> list[Path]:
 
 
 def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: Attribution) -> HistoryEntry:
-    """The line of the history about a new set. Raises UsageError if the set has these keys already."""
+    """The history entry for a set's new keys. Raises UsageError if the set has these keys already."""
     before, after = pending_rotations.keys_in_force(workspace, kind), [half.keyid for half in halves]
     if before == {*after}:
         raise UsageError("the set {kind} has these keys already", kind=kind)
@@ -215,8 +215,8 @@ def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: 
 def _new_sets(
     workspace: Workspace, keys: Path | None, public: list[str] | None, sets: Sequence[Keys]
 ) -> tuple[dict[Keys, list[Key]], list[Signer]]:
-    """The public halves by set: of new keys of `sets` in the folder `keys`, which can sign, or of the keys in the files
-    of `--public`. Raises IdtoneError.
+    """The public keys by set, and the signers among them. The keys are new ones of `sets` in the folder `keys`, which
+    can sign, or those in the files of `--public`. Raises IdtoneError.
     """
     if (keys is None) == (public is None):
         raise UsageError("either make the keys here with --keys, or name the holders' public halves with --public")

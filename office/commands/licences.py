@@ -1,5 +1,5 @@
-"""`idtone-office licence renew | suspend-licence | resume-licence | revoke | pledge | assign-number | release-number |
-add-node-key | remove-node-key | prolong`.
+"""`idtone-office licence …`, `member pledge`, `member describe`, `number assign`, `number release`, `node …` and
+`publication prolong`: changes to one member's or the registry's entries.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""`idtone-office log add-key | end-log-key | add-witness | end-witness | demand-cosignatures`.
+"""`idtone-office log …`: the keys of members' evidence logs, and the witnesses whose cosignatures count.
 
-They manage the keys of members' logs of evidence, and the witnesses that count. The holders of the registry's keys sign
-the changes with the next edition.
+The holders of the registry's keys sign the changes with the next edition.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def never_originating(folder: FolderOption, as_json: command_line.JsonOption = F
 
 
 def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict[str, Any]:
-    """The entry for JSON."""
+    """The entry as a tree for JSON, with only the last four digits of its numbers."""
     return {
         "numbers": masked(span_of(entry)), "holder": entry.holder, "reference": entry.reference, "why": entry.why,
         "since": entry.since.isoformat(), "until": entry.until and entry.until.isoformat(),
@@ -86,7 +86,7 @@ def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict
 
 
 def never_originating_line(entry: NeverOriginatesEntry) -> str:
-    """The entry as a line for people."""
+    """A line that shows the entry to people."""
     until = f" until {end_words(entry.until)}" if entry.until else ""
     why = f", {entry.why}" if entry.why else ""
     since = entry.since.isoformat()

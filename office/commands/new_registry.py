@@ -1,4 +1,4 @@
-"""`idtone-office publication new-registry`: the first files of an association."""
+"""`idtone-office publication new-registry`: writes an association's first files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`idtone-office suspension number | suspend-range | suspend-member | lift | no-new-numbers | allow-new-numbers`.
+"""`idtone-office suspension number`, `range`, `member`, `lift`, and `member refuse-numbers`, `allow-numbers`.
 
-Two people enter the numbers that the police want stopped. The second person confirms it by a signature: the suspensions
-are published with the keys of two holders, and both signatures cover the history's line.
+Two people type each number that the police want stopped. The second person confirms with a signature: a suspension is
+published with two holders' keys, and both signatures cover its line of the history.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`idtone-office evaluation observe | observations | withdraw | forget`: the office's observations of members."""
+"""`idtone-office evaluation observe`, `observations`, `withdraw`, `forget`: the office's observations of members."""
 
 from __future__ import annotations
 

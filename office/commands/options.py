@@ -1,6 +1,4 @@
-"""Options that the authority's commands share: account and reason, moments as people write them, and questions for
-numbers.
-"""
+"""Shared parts of the authority's commands: the attribution of a change, and questions for numbers."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,12 +30,14 @@ WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one
 
 
 def attribution_for(why: str) -> Attribution:
-    """Attribution to the account that runs this command, with the reason. Raises UsageError as `checked_line` does."""
+    """Attribution of a change to the account that runs the command, for the reason `why`. Raises UsageError for a
+    reason that `checked_line` refuses.
+    """
     return Attribution(str(acting_person()), checked_line(why, "--why"), datetime.now(UTC))
 
 
 def ask_number_entries(file: Path | None) -> list[str]:
-    """Entries of numbers from a spreadsheet's table (`.csv`), from a text file, or typed. Raises UsageError."""
+    """Number entries from a spreadsheet (`.csv`) or a text file, or typed if there is no file. Raises UsageError."""
     if file is None or file.suffix.lower() != ".csv":
         return typed_entries(file)
     with reading(file, UsageError):
@@ -46,12 +46,12 @@ def ask_number_entries(file: Path | None) -> list[str]:
 
 
 def ask_any_number() -> Number:
-    """The same as `ask_number`, also for a foreign number. Raises UsageError."""
+    """A number that a person types; it may be a foreign number. Raises UsageError."""
     return any_number_of(ask_line("Number"))
 
 
 def ask_number_of_two() -> Number:
-    """The same number, typed by two people without an echo. Raises UsageError."""
+    """A number that two people type without an echo. Raises UsageError if the two entries differ."""
     first = number_of(ask_line("Number", hidden=True))
     if number_of(ask_line("Number again, entered by the second person", hidden=True)) != first:
         raise UsageError("the two numbers differ; look at the request again")
@@ -59,7 +59,7 @@ def ask_number_of_two() -> Number:
 
 
 def ask_range_of_two() -> NumberSpan:
-    """The same range or prefix, typed by two people without an echo. Raises UsageError."""
+    """A range or prefix that two people type without an echo. Raises UsageError if the two entries differ."""
     first = _span(ask_line("Range or prefix", hidden=True))
     if _span(ask_line("Range or prefix again, entered by the second person", hidden=True)) != first:
         raise UsageError("the two ranges differ; look at the request again")
@@ -67,7 +67,7 @@ def ask_range_of_two() -> NumberSpan:
 
 
 def ask_member_of_two() -> str:
-    """The id of the same member, typed by two people. Raises UsageError."""
+    """A member id that two people type. Raises UsageError if the two entries differ."""
     first = ask_line("Member")
     if ask_line("Member again, entered by the second person") != first:
         raise UsageError("the two members differ; look at the request again")
@@ -75,7 +75,9 @@ def ask_member_of_two() -> str:
 
 
 def ask_suspended_of_two() -> NumberSpan | str:
-    """The same number, range, prefix or member, typed by two people without an echo. Raises UsageError."""
+    """A number, range, prefix or member id that two people type without an echo. Raises UsageError if the two entries
+    differ.
+    """
     first = _scope(ask_line("Number, range, prefix or member", hidden=True))
     if _scope(ask_line("The same again, entered by the second person", hidden=True)) != first:
         raise UsageError("the two entries differ; look at the request again")

@@ -1,4 +1,4 @@
-"""`idtone-office paper account | certificate | letter`: the office's printed papers."""
+"""`idtone-office paper account`, `certificate`, `letter`: the office's printed papers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office number port | remove-porting`: numbers that one member hands over to another."""
+"""`idtone-office number port`, `end-porting`: numbers that pass from one member to another."""
 
 from __future__ import annotations
 

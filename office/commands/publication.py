@@ -1,5 +1,5 @@
-"""`idtone-office publication publish | prepare | sign | assemble`: signatures for the changes, together or one
-by one.
+"""`idtone-office publication publish`, `prepare`, `sign`, `assemble`, `copy`, `undo`: signs and publishes changes, in
+one place or from holder to holder.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _drop_ended(folder: Path, now: datetime) -> None:
 
 
 def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
-    """The words that the holders confirm with their passphrases."""
+    """The descriptions of changes that the holders confirm with their passphrases."""
     if package is None:
         return workspace.differences(is_whole=True)
     edition = workspace.rebase(read_edition(package), now).without_published()

@@ -1,4 +1,4 @@
-"""`idtone-office refusal add | lift-refusal | refusals | refusal-key`: contractors that members refuse."""
+"""`idtone-office refusal …`: contractors whom members refuse for a period."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office report list | report | close-report | …`: the office's work on reports (申告)."""
+"""`idtone-office report …`: the office's work on reports (申告)."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def _call_facts(matter: ReportedCall | ReportedService) -> dict[str, Any]:
 
 
 def _facts(desk: ReportDesk, kept: KeptReport) -> dict[str, Any]:
-    """The facts of a report for a list, with a masked number."""
+    """A report's row in a list, with only the last digits of its number."""
     number = service = None
     if not kept.is_forgotten:
         matter = desk.matter(kept.sealed)

@@ -1,4 +1,4 @@
-"""Common parts of the commands that sign: their keys, the package they write, and their report."""
+"""Shared parts of the commands that sign: they open keys, write packages and print the result."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ KeyOption = Annotated[
 
 
 def open_signers(keys: list[str]) -> list[Signer]:
-    """The opened keys, after asking for their passphrases. Warns of keys that lie beside packages. Raises
+    """The opened keys; the command asks for their passphrases. Warns of keys that lie beside packages. Raises
     TrustError.
     """
     warn_of_key_places(keys)
@@ -42,7 +42,7 @@ def warn_of_key_places(keys: Iterable[str | Path]) -> None:
 
 
 def write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
-    """Write an edition for its holders, with its present signatures, and show its changes."""
+    """Write an edition with its present signatures as a package for key holders, and show its changes."""
     with checking():
         check_edition(edition, now)
         check_issued(edition, now)
@@ -56,7 +56,7 @@ def write_package(edition: Edition, package: Path, now: datetime, as_json: bool)
 
 
 class Signable(Protocol):
-    """A package that can be signed: an edition of the registry, or the statement of the public site."""
+    """A package to sign: an edition of the registry, or the public site's statement."""
 
     def sign(self, signer: Signer) -> list[str]: ...
     def missing(self) -> Iterator[Message]: ...
@@ -66,7 +66,7 @@ class Signable(Protocol):
 def sign_shown(
     package: Path, signable: Signable, shown: Sequence[str], key: list[str], yes: bool, as_json: bool
 ) -> None:
-    """Show the content of a package, ask, and add the signatures. Raises UsageError, TrustError."""
+    """Show the content of a package, ask for consent, and sign it with the keys. Raises UsageError, TrustError."""
     print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not confirmed(Message("Sign this?")):
         raise UsageError("nothing was signed")
@@ -89,7 +89,7 @@ def print_missing(missing: list[Message]) -> None:
 
 
 def published_state(workspace: Workspace, now: datetime) -> dict[str, Any]:
-    """The published state, for `print_report`."""
+    """The state of the published roles, in the form that `print_report` takes."""
     roles = {
         name: {"version": version, "until": until.isoformat(), "due": due}
         for name, version, until, due in workspace.role_states(now)

@@ -1,4 +1,4 @@
-"""`idtone-office site write | prepare | sign | assemble | serve`: the public site about the sound."""
+"""`idtone-office site write`, `prepare`, `sign`, `assemble`, `serve`: the public site about the sound."""
 
 from __future__ import annotations
 
@@ -64,11 +64,13 @@ SitePackageArgument = Annotated[
     Path, typer.Argument(metavar="PACKAGE", help="The folder that `site prepare` has written.")
 ]
 LAST: Final = "last"
-"""Word in place of a month: the month before the present one, in Japan."""
+"""Value of `--month` for the month before the present one in Japan."""
 KEY_FILE: Final = "public-numbers.key"
 """File in the authority's folder with 32 bytes. Anyone who has it can find out which numbers are in the tables."""
 FIGURES_KEY_FILE: Final = "public-figures.key"
-"""File beside it, never at a host, with 32 bytes. Anyone who has it can remove the noise from the figures."""
+"""File beside `KEY_FILE`, with 32 bytes. It never goes to a web host: anyone who has it can remove the noise from the
+figures.
+"""
 
 
 def site(
@@ -155,7 +157,7 @@ def site(
 def _stated(
     workspace: Workspace, terms: PublicTerms, published: PublishedRegistry, month: str | None, now: datetime
 ) -> tuple[dict[str, Any], SiteFiles]:
-    """The statement for signature, and the files that it names. Raises TrustError, UsageError."""
+    """The statement that holders sign, and the files that it names. Raises TrustError, UsageError."""
     holders = licensed_holders(published.document, published.suspensions, published.index, now)
     expires = changes_at(published.document, published.index, holders, terms.names_holders, now)
     if expires <= now:
@@ -263,7 +265,9 @@ def _copy(path: Path) -> SitePackage:
 
 
 def _key(path: Path) -> bytes:
-    """The key; a missing one is created. If a group shares the folder, each clerk may use it. Raises TrustError."""
+    """The key in a file; a missing file is created. If a group shares the folder, its accounts may read the key. Raises
+    TrustError.
+    """
     try:
         return load_key(path, file_mode(path.parent))
     except LedgerError as error:
@@ -282,14 +286,14 @@ def _figures(workspace: Workspace, month: str | None, published: PublishedRegist
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """The script of the browser's detector with the shipped profiles, and their titles by language."""
+    """The script of the browser's sound detector, and the titles of the shipped profiles by language."""
 
     script: str
     titles: dict[str, dict[str, str]]
 
 
 def detector() -> Detector | None:
-    """The detector for the site's page; None without numpy, which writes the profiles."""
+    """The sound detector for the site's page; None without numpy, which is needed to write the profiles."""
     if find_spec("numpy") is None:
         return None
     from idtone.tones.detector.detector_script import detector_script
@@ -371,6 +375,6 @@ async def _serve(served: Any, host: str, port: int) -> None:
 
 
 def _origin(address: str) -> str:
-    """Origin of the report desk's or the number service's address; empty if there is none."""
+    """Origin (scheme, host and port) of an address; empty for an empty address."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}" if address else ""

@@ -1,4 +1,4 @@
-"""`idtone-office sound add`: a sound of the association, with its master."""
+"""`idtone-office sound add`: enters a sound of the association with its master."""
 
 from __future__ import annotations
 

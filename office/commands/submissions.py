@@ -1,4 +1,4 @@
-"""`idtone-office application handed-in | take | send-back | decline`: submissions by applicants."""
+"""`idtone-office application handed-in`, `take`, `send-back`, `decline`: submissions by applicants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office suspension in-force`: the nodes that have confirmed the published suspensions."""
+"""`idtone-office suspension in-force`: shows which nodes have confirmed the published suspensions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The papers of an office's folder, made by `period_account` and `letters`."""
+"""Makes papers from the files of an office's folder, with `period_account` and `letters`."""
 
 from datetime import date, datetime, timedelta
 
@@ -28,7 +28,9 @@ from .period_account import TOTAL, AccountTable, PeriodAccount, period_account
 
 
 def account_from_desk(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
-    """The account of a period. Raises IdtoneError; UsageError for a period that has not begun."""
+    """The account of a period. Raises UsageError for a period that has not begun, other IdtoneErrors for
+    damaged files.
+    """
     if since > through or since > in_japan(now).date():
         raise UsageError("the period has not begun, or ends before it begins")
     workspace = desk.workspace
@@ -48,12 +50,12 @@ def account_from_desk(desk: Desk, since: date, through: date, now: datetime) -> 
 
 
 def table_csv(table: AccountTable) -> bytes:
-    """The table as CSV with a byte order mark, by which Excel recognises UTF-8."""
+    """The table as CSV. It begins with a byte order mark, so that Excel recognises UTF-8."""
     return ("\ufeff" + csv_text(table.columns, table.rows)).encode()
 
 
 def office_sender(person: str, number: str) -> Sender:
-    """The signer of a paper, and its number. Raises UsageError."""
+    """The signer and the document number of a paper, from typed texts. Raises UsageError."""
     return Sender(
         checked_line(person, Message("Signed for it by")), checked_line(number, Message("Number")) if number else ""
     )

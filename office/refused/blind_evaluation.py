@@ -1,4 +1,6 @@
-"""The desk's rule for checks of members' customers: it evaluates blinded elements, and learns no customer."""
+"""The desk's rule for members' checks of customers. The desk evaluates blinded elements and learns nothing about the
+customers.
+"""
 
 import base64
 from datetime import datetime, time
@@ -15,7 +17,9 @@ from .refusal_store import RefusalStore
 
 
 class Evaluation:
-    """A `Rule` with the key of the refusals. A member's checks a day are limited (`authority.yaml`)."""
+    """A `Rule` that evaluates checks with the refusals' key. authority.yaml limits the checks of each member in
+    a day.
+    """
 
     def __init__(self, key: RefusalKey) -> None:
         self._key = key
@@ -45,5 +49,5 @@ class Evaluation:
 
 
 def refuse_without_key(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule of a desk that was started without the key."""
+    """The rule of a desk that was started without the key: it refuses every check."""
     raise TrustError("the desk runs without the key of the refusals")

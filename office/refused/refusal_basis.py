@@ -1,6 +1,6 @@
-"""The legal basis on which members learn of refused contractors: without the association's decision there is no list.
+"""The legal basis on which members learn of refused contractors. There is no list until the association has decided it.
 
-refusal-basis.json    the decision, its day, its document, and the body that answers for the data
+refusal-basis.json the decision, its day, its document, and the body responsible for the data
 """
 
 import json
@@ -26,7 +26,9 @@ DECIDED: Final = "refusal-basis-decided"
 
 
 class Basis(StrEnum):
-    """The legal basis in article 27, Act on the Protection of Personal Information. A lawyer checks which one fits."""
+    """The legal bases in article 27 of the Act on the Protection of Personal Information. A lawyer checks which one
+    fits.
+    """
 
     JOINT_USE = "joint-use"
     CONSENT = "consent"
@@ -48,7 +50,7 @@ FIELDS: Final = {
 class RefusalBasis:
     basis: Basis
     decided: str
-    """A day in Japan."""
+    """Day of the decision, in Japan."""
     purpose: str
     responsible: str
     minutes: str
@@ -56,7 +58,7 @@ class RefusalBasis:
 
 
 def read_basis(folder: Path) -> RefusalBasis | None:
-    """The decided basis; None if there is no decision. Raises TrustError if the file is damaged."""
+    """The association's decision; None if there is no decision. Raises TrustError if the file is damaged."""
     path = folder / FILE
     try:
         found = json.loads(path.read_bytes())
@@ -72,7 +74,8 @@ def read_basis(folder: Path) -> RefusalBasis | None:
 def record_basis(
     folder: Path, basis: str, decided: str, fields: Mapping[str, str], now: datetime, name: Callable[[str], str]
 ) -> RefusalBasis:
-    """Record the decision in place of an older one; the ledger keeps all. `name` names a field in an error.
+    """Record the decision in place of an older one; the ledger keeps all decisions. `name` gives a field's name for an
+    error.
 
     Raises IdtoneError.
     """
@@ -93,7 +96,7 @@ def record_basis(
 
 
 def check_basis_decided(folder: Path) -> None:
-    """Check that there is a decision. Raises UsageError if not."""
+    """Check that the association has decided the basis. Raises UsageError if not."""
     if read_basis(folder) is None:
         raise UsageError(
             "the association has not decided on which legal basis members learn of refused contractors; record the "

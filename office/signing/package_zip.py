@@ -1,4 +1,4 @@
-"""A package for holders as one file: a ZIP of the folder that `Edition.write` makes."""
+"""Reads and writes a package for key holders as one file: a ZIP of the folder that `Edition.write` makes."""
 
 import io
 import tempfile
@@ -13,14 +13,14 @@ from ..authority.edition import Edition, read_edition
 from ..site.site_package import FOLDER, STATEMENT, SitePackage, is_site_package, read_site_package
 
 LIMIT: Final = 100_000_000
-"""Most bytes of a package, packed or unpacked."""
+"""The most bytes of a package, packed or unpacked."""
 _MOST_FILES: Final = 10_000
 _PARTS: Final = ("before", "after", "roots", FOLDER)
 
 
 def read_package_zip(octets: bytes, name: Path) -> Edition | SitePackage:
     """The package in a ZIP. Raises UsageError if it is not a ZIP of a package, TrustError if the package is damaged.
-    `name` is the name of the ZIP.
+    `name` is the ZIP's name in errors.
     """
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         folder = Path(scratch) / "package"
@@ -30,7 +30,7 @@ def read_package_zip(octets: bytes, name: Path) -> Edition | SitePackage:
 
 
 def add_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
-    """The same ZIP with the package's new signatures."""
+    """The content of the ZIP, with the package's new signatures added."""
     made = io.BytesIO()
     signed: dict[tuple[str, ...], bytes]
     if isinstance(package, SitePackage):
@@ -71,6 +71,6 @@ def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
 
 
 def package_folder(folder: Path) -> Path:
-    """The folder of the package, also if it was zipped with its folder."""
+    """The folder of the package below `folder`: the ZIP may contain the files themselves or one folder with them."""
     inside = list(folder.iterdir()) if folder.is_dir() else []
     return inside[0] if len(inside) == 1 and inside[0].name not in _PARTS else folder

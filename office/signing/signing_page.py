@@ -1,4 +1,4 @@
-"""The page of `idtone-sign` as plain HTML without scripts. Every value is escaped."""
+"""The page of `idtone-sign`, as plain HTML without scripts. Every value is escaped."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ POLICY: Final = (
 
 
 def holder_page(holder: Holder, problem: str | None = None) -> str:
-    """The complete page in its present state; `problem` is why the last act was refused."""
+    """The complete page for the holder's present state. `problem` is the error of the last act."""
     if holder.opened is None:
         main = _opening(holder) + _making(holder.made)
     elif holder.signed is None:

@@ -1,4 +1,4 @@
-"""Serves a holder's page on 127.0.0.1, to the browser of this computer alone."""
+"""Serves a holder's page on 127.0.0.1, only to the browser on the same computer."""
 
 import asyncio
 import socket
@@ -34,7 +34,7 @@ _FIELD_LIMIT: Final = 4096
 
 @dataclass(frozen=True)
 class SentForm:
-    """The content of a form: the files with their names, and the other fields."""
+    """The content of a sent form: the files with their names, and the other fields."""
 
     files: Mapping[str, tuple[str, bytes]]
     fields: Mapping[str, str]
@@ -50,7 +50,7 @@ Act = Callable[[SentForm], None]
 
 
 class SigningServer:
-    """The server of the page. Acts are done one after the other, each in a thread, because reading a large registry
+    """The server of the page. It carries out one act at a time, each in a thread, because reading a large registry
     takes seconds.
     """
 
@@ -61,7 +61,9 @@ class SigningServer:
 
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[OwnAddress]:
-        """Context in which the server listens, on a free port if `port` is 0. Raises OSError if the port is taken."""
+        """Context in which the server listens on `port`, or on a free port if it is 0. Yields the page's address.
+        Raises OSError if the port is in use.
+        """
         with socket.create_server((HOST, port)) as listening:
             address = OwnAddress(listening.getsockname()[1])
             runner = web.AppRunner(self._application(address), access_log=None)  # its lines would have the secret
@@ -151,7 +153,7 @@ class SigningServer:
 
 
 def language_of(accepted: str) -> str:
-    """The language by the header Accept-Language: Japanese unless the browser prefers English."""
+    """The language that the header Accept-Language asks for: Japanese unless the browser prefers English."""
     return "en" if accepted.strip().lower().startswith("en") else JAPANESE
 
 
@@ -160,7 +162,7 @@ def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
 
 
 async def _received(request: web.Request) -> SentForm:
-    """The form in a request. Raises UsageError if it is not a form of the page, or too large."""
+    """The form in a request. Raises UsageError if the request has no form of the page, or if the form is too large."""
     files: dict[str, tuple[str, bytes]] = {}
     fields: dict[str, str] = {}
     try:

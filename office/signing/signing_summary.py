@@ -1,4 +1,4 @@
-"""Words that a holder has to read before signing a package, after everything else about it was verified. Pure."""
+"""Describes the changes that a holder has to read before signing a package. Verifies everything else first. Pure."""
 
 from datetime import datetime
 
@@ -11,7 +11,8 @@ from ..authority.edition_rules import check_edition, check_issued, describe_edit
 
 
 def summarize_package(edition: Edition, kept: Metadata[Root] | None, now: datetime) -> list[str]:
-    """Every change, with full numbers. `kept` is the holder's own root; None for the association's first edition.
+    """Lines that describe every change, with full numbers. `kept` is the root that the holder has stored; None for the
+    association's first edition.
 
     Raises UsageError if the root is missing, or if it does not fit the package; TrustError or DocumentError if the
     package breaks a rule.

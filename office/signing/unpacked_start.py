@@ -1,7 +1,7 @@
 """`__main__.py` of the zipapp `idtone-sign.pyz`. It needs only the standard library.
 
-Python cannot import compiled libraries out of an archive. So the first start unpacks them into a separate folder, whose
-name is the digest of the archive.
+Python cannot import compiled libraries from an archive. So the first start unpacks them into a folder named after the
+archive's digest.
 """
 
 import hashlib
@@ -20,13 +20,15 @@ START = "idtone.office.signing.sign_command"
 
 
 def cache_folder() -> Path:
-    """The user's cache folder of this program."""
+    """The program's cache folder in the user's home."""
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "idtone-sign")
 
 
 def unpack_libraries(archive: Path, within: Path) -> Path:
-    """The folder of the libraries. Raises SystemExit if the archive was built for another Python."""
+    """The folder with the unpacked libraries. Raises SystemExit if the archive was built for another version of
+    Python.
+    """
     with zipfile.ZipFile(archive) as opened:
         wanted = json.loads(opened.read(BUILT_FOR))["python"]
         if list(sys.version_info[:2]) != wanted:
