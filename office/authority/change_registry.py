@@ -13,7 +13,6 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.translation import Message
 from idtone.core.yaml_documents import read_text
-from idtone.registry.commands.check_progress import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.member_application import MemberApplication, parse_application
 from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
@@ -97,7 +96,7 @@ def _change(
     before_writing: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
     kind, path = KINDS[role], workspace.folder / tuf_roles.DELEGATED[role]
-    with workspace.locked(), checking():
+    with workspace.locked():
         octets, text = _before(workspace, role)
         draft = YamlText(text, str(path))
         old = kind.unchecked(draft.tree, text, str(path))
@@ -113,7 +112,7 @@ def _change(
 
 def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable[str]) -> list[HistoryEntry]:
     """Record edits by hand in the history. Raises IdtoneError and then records nothing."""
-    with workspace.locked(), checking():
+    with workspace.locked():
         entries = {role: _edited(workspace, role, attribution) for role in roles}
         for role, entry in entries.items():
             workspace.record_entry(role, entry)
@@ -162,7 +161,7 @@ def accept_application(
     Raises IdtoneError.
     """
     application = parse_application(text, name)
-    with workspace.locked(), checking():
+    with workspace.locked():
         history = workspace.history(tuf_roles.REGISTRY)
         if application_status(history.entries_of(application.id), None) is ApplicationStatus.GRANTED:
             raise UsageError(

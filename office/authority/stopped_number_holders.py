@@ -11,7 +11,6 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.core.translation import Message, joined
-from idtone.registry.commands.check_progress import checking
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import RegistryDocument
 from idtone.registry.number_notation import counted, read_span
@@ -35,8 +34,7 @@ def holders_of(workspace: Workspace, scope: NumberSpan | str, now: datetime) -> 
     """The members that hold some of the numbers, including resellers of a wholesale chain. None if no registry can be
     read; that does not delay a suspension.
     """
-    with checking():
-        return _holders(_registry(workspace), scope, now)
+    return _holders(_registry(workspace), scope, now)
 
 
 def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: datetime) -> list[Holder] | None:

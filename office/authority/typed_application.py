@@ -11,7 +11,6 @@ from typing import Any, Final
 from idtone.core.calls import Direction
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import entries_of
-from idtone.registry.commands.check_progress import checking
 from idtone.registry.member_application import MemberApplication, parse_application
 
 from ..desk.applicants.submission import Submission
@@ -78,8 +77,7 @@ def receive_typed(
     `submission` is the applicant's submission as the office has read it. Its PDF is the pledge if `pledge` is empty. It
     is marked as received.
     """
-    with checking():
-        registry = registry_of(workspace)
+    registry = registry_of(workspace)
     known = next((each for each in registry.members if each.id == fields.get("member")), None)
     if known is not None:  # a member that asks for more keeps its name
         fields = {**fields, "name_ja": known.name.ja, "name_en": known.name.en}

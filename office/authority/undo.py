@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
-from idtone.registry.commands.check_progress import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
 
@@ -36,7 +35,7 @@ def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str 
     `shown` is the file's SHA-256 after the change that the person has read. If it is given, only this change can be
     undone.
     """
-    with workspace.locked(), checking():
+    with workspace.locked():
         if workspace.roles_edited_by_hand([tuf_roles.REGISTRY]):
             raise UsageError("registry.yaml was edited by hand; record that with `idtone-office history note` first")
         waiting = PreparedPackage(workspace).edition()

@@ -50,7 +50,7 @@ COMMANDS: Final = {
     ),
     "application take": (
         "idtone.office.commands.submissions:take",
-        "Receive an applicant's form as an application, to be examined next.",
+        "Receive an applicant's form as an application. The office then examines it.",
     ),
     "application send-back": (
         "idtone.office.commands.submissions:send_back",
@@ -58,7 +58,7 @@ COMMANDS: Final = {
     ),
     "application decline": (
         "idtone.office.commands.submissions:decline",
-        "Decline what an applicant has handed in. The desk erases it when its time is over.",
+        "Decline an application that an applicant has handed in. The desk erases it when its retention time is over.",
     ),
     "member pledge": (
         "idtone.office.commands.licences:pledge",
@@ -94,7 +94,7 @@ COMMANDS: Final = {
     ),
     "member agreements": (
         "idtone.office.commands.agreements:list_agreements",
-        "List the agreements of members: who uses which version of the standard form, and so on.",
+        "List members' agreements: which member has agreed to which version of the standard form, and so on.",
     ),
     "member refuse-numbers": (
         "idtone.office.commands.number_suspensions:no_new_numbers",
@@ -130,7 +130,7 @@ COMMANDS: Final = {
     ),
     "number port": (
         "idtone.office.commands.portings:port_number",
-        "Record that a member hands numbers over to another at a moment (番号ポータビリティ).",
+        "Record that a member's numbers pass to another member at a given time (番号ポータビリティ).",
     ),
     "number end-porting": (
         "idtone.office.commands.portings:remove_porting",
@@ -146,7 +146,7 @@ COMMANDS: Final = {
     ),
     "chain certify": (
         "idtone.office.commands.certifications:certify_link",
-        "Record the certification (認定) of the reseller of a link, as its wholesaler has seen it.",
+        "Record the certification (認定) of a link's reseller, as the wholesaler has seen it.",
     ),
     "chain remove": (
         "idtone.office.commands.chains:remove_link",
@@ -170,11 +170,11 @@ COMMANDS: Final = {
     ),
     "course take": (
         "idtone.office.commands.courses:take",
-        "Take the test at the terminal. Exit 1: it was not passed. Nothing is recorded.",
+        "Take the test at the terminal. Exit 1: you did not pass it. Nothing is recorded.",
     ),
     "course record": (
         "idtone.office.commands.courses:record",
-        "Mark the test of a person, and keep the result. Exit 1: it was not passed.",
+        "Mark a person's test, and store the result. Exit 1: the person did not pass.",
     ),
     "course list": (
         "idtone.office.commands.courses:list_attendances",
@@ -190,7 +190,8 @@ COMMANDS: Final = {
     ),
     "duty enter": (
         "idtone.office.commands.duties:enter",
-        "Enter a duty and its day in the list: records of transactions, a suspicious transaction, and others.",
+        "Enter a duty and its due day in the list: a transaction record, a report of a suspicious transaction, or "
+        "another duty.",
     ),
     "duty list": (
         "idtone.office.commands.duties:list_duties",
@@ -202,7 +203,7 @@ COMMANDS: Final = {
     ),
     "duty withdraw": (
         "idtone.office.commands.duties:withdraw",
-        "Erase a duty that was entered by mistake, or need not be kept. The ledger keeps its number and the reason.",
+        "Erase a duty that was entered by mistake or is no longer needed. The ledger keeps its number and the reason.",
     ),
     "node add-key": (
         "idtone.office.commands.licences:add_node_key",
@@ -274,11 +275,12 @@ COMMANDS: Final = {
     ),
     "refusal list": (
         "idtone.office.commands.refusals:refusals",
-        "Show which refusals are in force. Their identities are sealed, and are not shown.",
+        "List the refusals in force. The identities are encrypted, and are not shown.",
     ),
     "refusal decide-basis": (
         "idtone.office.commands.refusals:decide",
-        "Record on which legal basis members learn of refused contractors. Without it there is no key of refusals.",
+        "Record the legal basis on which members learn of refused contractors. Without this record, no refusals' key "
+        "can be made.",
     ),
     "refusal new-key": (
         "idtone.office.commands.refusals:refusal_key",
@@ -290,7 +292,7 @@ COMMANDS: Final = {
     ),
     "history note": (
         "idtone.office.commands.history:note",
-        "Record in the history what was edited by hand in the two files.",
+        "Record edits by hand in the history: those of registry.yaml, suspensions.yaml and never-originates.yaml.",
     ),
     "publication new-registry": (
         "idtone.office.commands.new_registry:new",
@@ -302,7 +304,7 @@ COMMANDS: Final = {
     ),
     "publication prepare": (
         "idtone.office.commands.publication:prepare",
-        "Write what is to be published as a folder. Pass it from holder to holder, or give each a copy.",
+        "Write the next publication into a folder (the package). Pass it from holder to holder, or give each a copy.",
     ),
     "publication sign": (
         "idtone.office.commands.publication:sign",
@@ -314,7 +316,7 @@ COMMANDS: Final = {
     ),
     "publication assemble": (
         "idtone.office.commands.publication:assemble",
-        "Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing.",
+        "Add the signatures of a package's copies to the package. Exit 1: signatures are still missing.",
     ),
     "publication publish": (
         "idtone.office.commands.publication:publish",
@@ -322,7 +324,7 @@ COMMANDS: Final = {
     ),
     "publication copy": (
         "idtone.office.commands.publication:copy",
-        "Copy what is published to the folder that `published` of authority.yaml names.",
+        "Copy the published repository to the folder that `published` of authority.yaml names.",
     ),
     "publication undo": (
         "idtone.office.commands.publication:undo_last",
@@ -374,7 +376,7 @@ COMMANDS: Final = {
     ),
     "report forget": (
         "idtone.office.commands.reports:forget_reports",
-        "Erase what old reports say and who reported: number, words, hashes of files, name.",
+        "Erase the content of old reports and the names of the reporters: number, words, hashes of files, name.",
     ),
     "report reveal-reporter": (
         "idtone.office.commands.reports:reveal_reporter",
@@ -406,8 +408,7 @@ COMMANDS: Final = {
     ),
     "evaluation withdraw": (
         "idtone.office.commands.observations:withdraw",
-        "Erase an observation that was entered by mistake. An evaluation that is entered already keeps what it "
-        "counted.",
+        "Erase an observation that was entered by mistake. An evaluation that was entered before keeps its result.",
     ),
     "evaluation forget": (
         "idtone.office.commands.observations:forget",
@@ -419,11 +420,11 @@ COMMANDS: Final = {
     ),
     "paper certificate": (
         "idtone.office.commands.papers:print_certificate",
-        "Print the certificate of a licence (利用許諾証), if it is published as it stands and valid.",
+        "Print the certificate of a licence (利用許諾証), if the licence is valid and published without later changes.",
     ),
     "paper letter": (
         "idtone.office.commands.papers:print_letter",
-        "Print a letter to a member, with what the registry says of it.",
+        "Print a letter to a member, with the member's facts from the registry.",
     ),
     "sound add": (
         "idtone.office.commands.sounds:add_sound",
@@ -431,7 +432,7 @@ COMMANDS: Final = {
     ),
     "desk": (
         "idtone.office.commands.desk:desk",
-        "Run the association's desk until SIGTERM: it accepts the documents that members sign.",
+        "Run the association's desk until SIGTERM. The desk accepts the documents that members sign.",
     ),
     "site write": (
         "idtone.office.commands.site:site",
@@ -439,7 +440,8 @@ COMMANDS: Final = {
     ),
     "site prepare": (
         "idtone.office.commands.site:prepare_site",
-        "Write what the public site states as a folder. Pass it from holder to holder, or give each a copy.",
+        "Write the public site's statement into a folder (the package). Pass it from holder to holder, or give each a"
+        " copy.",
     ),
     "site sign": (
         "idtone.office.commands.site:sign_site",
@@ -447,7 +449,7 @@ COMMANDS: Final = {
     ),
     "site assemble": (
         "idtone.office.commands.site:assemble_site",
-        "Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing.",
+        "Add the signatures of a package's copies to the package. Exit 1: signatures are still missing.",
     ),
     "site serve": (
         "idtone.office.commands.site:serve_site",

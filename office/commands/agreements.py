@@ -66,7 +66,7 @@ def list_agreements(
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
 ) -> None:
-    """List the agreements of members: who uses which version of the standard form, and so on."""
+    """List members' agreements: which member has agreed to which version of the standard form, and so on."""
     form = command_line.form(as_json, as_csv, as_tsv)
     columns = ("member", "agreement", "version", "since", "through", "document")
     rows = [asdict(each) for each in read_acceptances(folder)]

@@ -11,6 +11,7 @@ import typer
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
 from idtone.core.yaml_documents import read_text
+from idtone.registry.commands.check_progress import checking
 
 from ..authority import change_registry
 from ..authority.history import ApplicationStatus, ReviewResult
@@ -28,9 +29,10 @@ def apply(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Accept a member's application: check it against the registry, and keep it unchanged."""
-    kept, entry = change_registry.accept_application(
-        Workspace(folder), read_text(application), str(application), attribution_for(why)
-    )
+    with checking():
+        kept, entry = change_registry.accept_application(
+            Workspace(folder), read_text(application), str(application), attribution_for(why)
+        )
     name = kept.member.name
     accepted = Message("application {id} of {ja} / {en} is accepted", id=kept.id, ja=name.ja, en=name.en)
     print_change(entry, as_json, accepted)
@@ -106,7 +108,6 @@ def grant(
     """Grant what an application asks for: enter the member, the licences and the numbers."""
     begins = parse_moment(since, "--since") if since else in_japan(datetime.now(UTC))
     ends = parse_end(until, "--until")
-    print_change(
-        change_registry.grant_application(Workspace(folder), application, begins, ends, attribution_for(why)),
-        as_json,
-    )
+    with checking():
+        entry = change_registry.grant_application(Workspace(folder), application, begins, ends, attribution_for(why))
+    print_change(entry, as_json)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from idtone.core.terminal import command_line
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.certifications import Certified, certification, certify_member
 from ..authority.certifications import certify_link as certify_reseller
@@ -37,11 +38,12 @@ def certify(
 ) -> None:
     """Record the certification (認定) of a member, in place of an older one.
 
-    Without --mark, a mark that is recorded stays. To remove it, edit registry.yaml, and record that with
-    `history note`.
+    Without --mark, the recorded mark stays. To remove it, edit registry.yaml and record the edit with `history note`.
     """
     fields = _fields(number, until, document, next_check, mark, mark_until)
-    print_change(certify_member(Workspace(folder), member, fields, attribution_for(why)), as_json)
+    with checking():
+        entry = certify_member(Workspace(folder), member, fields, attribution_for(why))
+    print_change(entry, as_json)
 
 
 def certify_link(
@@ -62,10 +64,12 @@ def certify_link(
     ] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record the certification (認定) of the reseller of a link, as its wholesaler has seen it."""
+    """Record the certification (認定) of a link's reseller, as the wholesaler has seen it."""
     attribution = attribution_for(why)
     fields, entries = _fields(number, until, document, next_check, mark, mark_until), ask_number_entries(numbers)
-    print_change(certify_reseller(Workspace(folder), reseller, entries, fields, attribution), as_json)
+    with checking():
+        entry = certify_reseller(Workspace(folder), reseller, entries, fields, attribution)
+    print_change(entry, as_json)
 
 
 def _fields(

@@ -9,6 +9,7 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
+from idtone.registry.commands.check_progress import checking
 
 from ..authority import wholesale_links
 from ..authority.change_registry import Attribution
@@ -45,9 +46,9 @@ def add_link(
     attribution = attribution_for(why)
     check = _check(checked, document, by or wholesaler, attribution) if checked and document else None
     entries = ask_number_entries(numbers)
-    print_change(
-        wholesale_links.add_link(Workspace(folder), wholesaler, reseller, entries, check, attribution), as_json
-    )
+    with checking():
+        entry = wholesale_links.add_link(Workspace(folder), wholesaler, reseller, entries, check, attribution)
+    print_change(entry, as_json)
 
 
 def check_link(
@@ -63,7 +64,9 @@ def check_link(
     """Record who checked the reseller of a link, when, and by which document."""
     attribution = attribution_for(why)
     check, entries = _check(checked, document, by, attribution), ask_number_entries(numbers)
-    print_change(wholesale_links.check_link(Workspace(folder), reseller, entries, check, attribution), as_json)
+    with checking():
+        entry = wholesale_links.check_link(Workspace(folder), reseller, entries, check, attribution)
+    print_change(entry, as_json)
 
 
 def remove_link(
@@ -75,7 +78,9 @@ def remove_link(
 ) -> None:
     """Remove the last link of a wholesale chain: the reseller has given the numbers back."""
     attribution, entries = attribution_for(why), ask_number_entries(numbers)
-    print_change(wholesale_links.remove_link(Workspace(folder), reseller, entries, attribution), as_json)
+    with checking():
+        entry = wholesale_links.remove_link(Workspace(folder), reseller, entries, attribution)
+    print_change(entry, as_json)
 
 
 def _check(checked: str, document: str, by: str, attribution: Attribution) -> LinkCheck:

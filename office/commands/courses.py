@@ -61,7 +61,7 @@ def print_course(output: OutputOption, own: OwnOption = None) -> None:
 
 
 def take(own: OwnOption = None) -> None:
-    """Take the test at the terminal. Exit 1: it was not passed. Nothing is recorded.
+    """Take the test at the terminal. Exit 1: you did not pass it. Nothing is recorded.
 
     The last line has the answers with the version of the course, for the association's `course record`.
     """
@@ -88,10 +88,10 @@ def record(
     day: Annotated[str | None, typer.Option(metavar="DAY", help="The day of the test (default: today).")] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Mark the test of a person, and keep the result. Exit 1: it was not passed.
+    """Mark a person's test, and store the result. Exit 1: the person did not pass.
 
-    The name is asked for, because other users can see a command line. The first pass is the member's agreement
-    `training`.
+    The command asks for the name, because other users can see a command line. The first pass for a version of the
+    course also records the member's agreement `training`.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
     taken = day or now.astimezone(JAPAN).date().isoformat()

@@ -35,7 +35,8 @@ def enter(
     member: Annotated[str, typer.Option(metavar="MEMBER", help="Whose duty it is (default: the association's).")] = "",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Enter a duty and its day in the list: records of transactions, a suspicious transaction, and others.
+    """Enter a duty and its due day in the list: a transaction record, a report of a suspicious transaction, or another
+    duty.
 
     The list is only a reminder; the law prescribes no such form. A lawyer has to say what is due, and when.
     """
@@ -86,6 +87,6 @@ def withdraw(
     duty: Annotated[str, typer.Argument(metavar="DUTY", help="The id of the duty, as `duty list` prints it.")],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line.")],
 ) -> None:
-    """Erase a duty that was entered by mistake, or need not be kept. The ledger keeps its number and the reason."""
+    """Erase a duty that was entered by mistake or is no longer needed. The ledger keeps its number and the reason."""
     withdraw_duty(Workspace(folder), duty, why, lambda name: f"--{name}")
     command_line.say("{id}: withdrawn", id=duty)

@@ -16,6 +16,7 @@ from idtone.core.translation import translated
 from idtone.core.yaml_documents import read_text
 from idtone.member.evaluation.criteria import parse_criteria
 from idtone.member.evaluation.measures import NoValue
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.workspace import Workspace
 from ..evaluation.enter_criteria import enter_criteria, present_criteria, sample_criteria, tree_of
@@ -42,12 +43,11 @@ def evaluate(
 ) -> None:
     """Evaluate all members by evaluation.yaml in the folder, and show how each point came about.
 
-    A member without figures gets no grade, nor does one without a valid licence, or whose numbers are all suspended.
-    A member's figures count if its nodes have handed in figures for each day of the period without a gap, each with a
-    head that a named witness has cosigned since. What the office has observed counts too (`evaluation observe`). With
-    --enter, the command enters the members that reach a grade in
-    registry.yaml, in place of the earlier ones; `publication publish --site` then publishes criteria, results and
-    badges beside the public list.
+    A member gets no grade if it has no figures or no valid licence, or if all its numbers are suspended. A member's
+    figures count if its nodes have handed in figures for every day of the period, each with a log head that a named
+    witness has cosigned since. What the office has observed counts too (`evaluation observe`). With --enter, the
+    command enters the members that reach a grade in registry.yaml, in place of the earlier ones; `publication publish
+    --site` then publishes criteria, results and badges beside the public list.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
     if is_entered != (why is not None) or (is_entered and member):
@@ -65,7 +65,8 @@ def evaluate(
             member or (),
             evaluated,
         )
-    entry = enter_results(workspace, found, attribution) if attribution else None
+    with checking():
+        entry = enter_results(workspace, found, attribution) if attribution else None
     if as_json:
         command_line.print_json(
             {

@@ -37,8 +37,8 @@ def find(
 ) -> None:
     """Find members by a part of their names or ids, or by a number, and show their suspensions.
 
-    The number is asked for, because other users can see a command line. If it has a wholesale chain, each member of the
-    chain is found. Exit 1: nothing was found.
+    The command asks for the number, because other users can see a command line. If the number has a wholesale chain,
+    the command finds each member of the chain. Exit 1: nothing was found.
     """
     with checking():
         seen, now = from_folder(folder), datetime.now(UTC)

@@ -29,7 +29,7 @@ def history(
 ) -> None:
     """Show who changed what, when and why, and which keys have signed each change.
 
-    Exit 2: a history differs from what was signed, or other keys signed it.
+    Exit 2: a history differs from the signed one, or other keys have signed it.
     """
     if not folder.is_dir():
         raise UsageError("{folder}: is not a folder; name the authority's folder", folder=folder)
@@ -60,9 +60,10 @@ def _words(signed: HistorySignature | None) -> str:
 
 
 def note(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
-    """Record in the history what was edited by hand in the two files."""
+    """Record edits by hand in the history: those of registry.yaml, suspensions.yaml and never-originates.yaml."""
     workspace = Workspace(folder)
-    entries = record_edits(workspace, attribution_for(why), workspace.roles_edited_by_hand())
+    with checking():
+        entries = record_edits(workspace, attribution_for(why), workspace.roles_edited_by_hand())
     if not entries:
         raise UsageError("{folder}: nothing was edited by hand", folder=folder)
     if as_json:

@@ -58,8 +58,9 @@ def key(
 ) -> None:
     """Make your own key and its public half, which the authority needs. For a key in a token: write its public half.
 
-    Make the key in a folder on your own computer, such as ~/idtone-keys/root-1.pem. It stays there; hand over only the
-    public half. The command makes the folder, which only you can read. It makes no key where a package lies.
+    Make the key in a folder on your own computer, such as ~/idtone-keys/root-1.pem. The key stays there; hand over only
+    the public half. The command creates the folder so that only you can read it. It refuses a folder that contains a
+    package.
     """
     if file.startswith("hsm:"):
         if public is None:
@@ -100,10 +101,10 @@ def init(
     """Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.
 
     With --keys, the command makes all keys: three root keys, three registry keys and four duty keys, each in its own
-    file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone-office key new`). Then name
-    the public halves with --public, and either the --package to sign or the keys to sign with now. Give the members the
-    root metadata that the command names at its end. authority.yaml in the folder can set other numbers of keys,
-    thresholds and terms.
+    file. Two keys of a set have to sign. Give the keys to their holders. Or each holder makes a key (`idtone-office key
+    new`). Then name the public halves with --public. Also name the --package for the holders to sign, or each --key
+    that signs now. At its end, the command names the root metadata: give this file to the members. authority.yaml in
+    the folder can set other numbers of keys, thresholds and terms.
     """
     workspace = Workspace(folder)
     workspace.repository.check_new()
@@ -116,7 +117,8 @@ def init(
     halves, made = _new_sets(workspace, keys, public, tuple(Keys))
     for kind in Keys:
         _check_count(workspace, kind, len(halves.get(kind, ())))
-    record_edits(workspace, attribution, workspace.roles_edited_by_hand())
+    with checking():
+        record_edits(workspace, attribution, workspace.roles_edited_by_hand())
     with checking():
         with _removed_if_refused(workspace, keys, tuple(Keys)):
             edition = workspace.first_edition(halves, now)
@@ -144,8 +146,8 @@ def rotate(
     """Replace keys of one or more sets: a holder leaves, or a key was lost or stolen.
 
     With --public, name every key that a set is to have, including those that stay. Or let --keys make all keys of a
-    set. This needs two root keys, and two keys of every other set whose signatures depend on them. With --package, they
-    sign one after another.
+    set. Two root keys have to sign, and two keys of every other set whose signatures depend on the change. With
+    --package, the holders sign one after another.
     """
     workspace, now, attribution = Workspace(folder), datetime.now(UTC), attribution_for(why)
     if public and sets:
@@ -153,7 +155,8 @@ def rotate(
     if keys and not sets:
         raise UsageError("with --keys, name each SET to replace: {names}", names=", ".join(Keys))
     given = open_signers(key)
-    record_edits_by_hand(workspace, None, tuf_roles.DELEGATED)
+    with checking():
+        record_edits_by_hand(workspace, None, tuf_roles.DELEGATED)
     halves, made = _new_sets(workspace, keys, public, sets)
     with workspace.locked(), checking():
         with _removed_if_refused(workspace, keys, sets):

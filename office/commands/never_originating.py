@@ -50,13 +50,19 @@ def add_never_originating(
         attribution.at,
         lambda field: "--holder" if field == "authority" else f"--{field}",
     )
-    print_change(enter(Workspace(folder), ask_range_of_two(), terms, attribution), as_json)
+    span = ask_range_of_two()
+    with checking():
+        entry = enter(Workspace(folder), span, terms, attribution)
+    print_change(entry, as_json)
 
 
 def remove_never_originating(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Remove an entry of numbers that never originate. Two people enter which, and both sign it."""
     attribution = attribution_for(why)
-    print_change(remove(Workspace(folder), ask_range_of_two(), attribution), as_json)
+    span = ask_range_of_two()
+    with checking():
+        entry = remove(Workspace(folder), span, attribution)
+    print_change(entry, as_json)
 
 
 def never_originating(folder: FolderOption, as_json: command_line.JsonOption = False) -> None:

@@ -142,18 +142,20 @@ def no_new_numbers(
 def lift(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """End the suspension of a number, a range or a member. Two people enter which, and both sign it.
 
-    A number, or a part of a suspended range, is cut out of the range. The command names what still stops it.
+    If you end the suspension of a part of a suspended range, the rest stays suspended. The command names other
+    suspensions that still cover the numbers.
     """
     attribution, workspace = attribution_for(why), Workspace(folder)
     scope = ask_suspended_of_two()
-    entry = change_suspensions(
-        workspace,
-        Action.LIFT,
-        tuf_roles.SUSPENSIONS_FILE,
-        attribution,
-        lambda text, document: delete_suspension(text, document, scope, in_japan(attribution.at)),
-    )
-    holders = holders_of(workspace, scope, attribution.at) or []
+    with checking():
+        entry = change_suspensions(
+            workspace,
+            Action.LIFT,
+            tuf_roles.SUSPENSIONS_FILE,
+            attribution,
+            lambda text, document: delete_suspension(text, document, scope, in_japan(attribution.at)),
+        )
+        holders = holders_of(workspace, scope, attribution.at) or []
     members = {each.member for each in holders}
     still = remaining_suspensions(suspensions_of(workspace), scope, members, attribution.at)
     noted = [Message("STILL SUSPENDED by reference {reference}", reference=each) for each in still]
@@ -165,15 +167,16 @@ def allow_new_numbers(
 ) -> None:
     """Let a member get numbers again. Two people sign it."""
     attribution = attribution_for(why)
-    entry = change_suspensions(
-        Workspace(folder),
-        Action.ALLOW_NEW_NUMBERS,
-        member,
-        attribution,
-        lambda text, document: delete_suspension(
-            text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS
-        ),
-    )
+    with checking():
+        entry = change_suspensions(
+            Workspace(folder),
+            Action.ALLOW_NEW_NUMBERS,
+            member,
+            attribution,
+            lambda text, document: delete_suspension(
+                text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS
+            ),
+        )
     print_change(entry, as_json)
 
 
@@ -200,9 +203,11 @@ def _suspend(
         reference, requested, since, until, authority, attribution.at, lambda field: f"--{field}"
     )
     workspace, scope = Workspace(folder), asked()
-    holders = holders_of(workspace, scope, attribution.at)
+    with checking():
+        holders = holders_of(workspace, scope, attribution.at)
     if needs_holder:
         refuse_unheld(holders)
-    entry = suspend(workspace, action, scope, terms, attribution)
+    with checking():
+        entry = suspend(workspace, action, scope, terms, attribution)
     plain = None if holders is None else [asdict(each) for each in holders]
     print_change(entry, as_json, describe_holders(holders), holders=plain)

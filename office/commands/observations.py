@@ -51,7 +51,7 @@ def enter(
 ) -> None:
     """Enter what the office observed of a member: a contact attempt, a form, a stop, an assessor's points.
 
-    Answers to reports, and stops that the nodes have confirmed, are counted by the desk, and are not entered.
+    Do not enter answers to reports, or suspensions that the nodes have confirmed: the desk counts them.
     """
     fields = {"day": day, "result": result, "what": what, "points": points, "asked": asked, "stopped": stopped}
     with checking():
@@ -87,7 +87,7 @@ def withdraw(
     ],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line.")],
 ) -> None:
-    """Erase an observation that was entered by mistake. An evaluation that is entered already keeps what it counted."""
+    """Erase an observation that was entered by mistake. An evaluation that was entered before keeps its result."""
     with checking():
         withdraw_observation(Workspace(folder), observation, why, lambda name: f"--{name}")
     command_line.say("{id}: withdrawn", id=observation)

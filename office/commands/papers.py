@@ -37,7 +37,7 @@ def print_account(
 ) -> None:
     """Write the account of a period for the ministry, or the annual report: a PDF, and each table as CSV.
 
-    It has no telephone number, and hides small counts of reports.
+    The account has no telephone numbers, and it hides small counts of reports.
     """
     if year is not None and since is None and until is None:
         first, last = fiscal_year_days(year)
@@ -69,7 +69,7 @@ def print_certificate(
     output: OutputOption,
     number: NumberOption = "",
 ) -> None:
-    """Print the certificate of a licence (利用許諾証), if it is published as it stands and valid."""
+    """Print the certificate of a licence (利用許諾証), if the licence is valid and published without later changes."""
     with checking():
         made = licence_paper(Workspace(folder), member, licence, office_sender(person, number), datetime.now(UTC))
     write_paper(output, render_pdf(made))
@@ -84,7 +84,7 @@ def print_letter(
     output: OutputOption,
     number: NumberOption = "",
 ) -> None:
-    """Print a letter to a member, with what the registry says of it."""
+    """Print a letter to a member, with the member's facts from the registry."""
     with checking():
         made = letter_paper(Workspace(folder), which, member, office_sender(person, number), datetime.now(UTC))
     write_paper(output, render_pdf(made))

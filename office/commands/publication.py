@@ -66,8 +66,8 @@ def publish(
 ) -> None:
     """Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.
 
-    Suspensions need the two duty keys. So does the list of refused contractors, which leaves out those whose period is
-    over. A changed registry also needs two registry keys; without any of them, it stays unpublished.
+    Suspensions need the two duty keys, and so does the list of refused contractors. The list leaves out contractors
+    whose period is over. A changed registry also needs two registry keys; without any of them, it stays unpublished.
     Before the passphrases are asked for, the command shows what has changed: each holder confirms it by signing.
     Without a change it renews the signatures. Do that every five days at the latest: otherwise they expire, and no
     licence is valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a
@@ -83,7 +83,10 @@ def publish(
         print(*map(translated, shown), sep="\n", end="\n" * bool(shown), file=sys.stderr)
     given = open_signers(key)
     if package is None:
-        record_edits_by_hand(workspace, None if why is None else attribution_for(why), workspace.signable_roles(given))
+        with checking():
+            record_edits_by_hand(
+                workspace, None if why is None else attribution_for(why), workspace.signable_roles(given)
+            )
     with workspace.locked(), checking():
         if package is None:
             edition, left = workspace.next_edition(now, [each.public_key.keyid for each in given])
@@ -111,7 +114,7 @@ def publish(
 
 
 def copy(folder: FolderOption) -> None:
-    """Copy what is published to the folder that `published` of authority.yaml names.
+    """Copy the published repository to the folder that `published` of authority.yaml names.
 
     Each publication does so. Run it after a publication that could not write the folder.
     """
@@ -143,15 +146,16 @@ def prepare(
     why: WhyEditedOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Write what is to be published as a folder. Pass it from holder to holder, or give each a copy.
+    """Write the next publication into a folder (the package). Pass it from holder to holder, or give each a copy.
 
-    The package holds everything that has changed or is past half of its term. `publication sign` adds a holder's
-    signatures, `publication assemble` collects the signatures of copies, and `publication publish --package` publishes
-    the result. The duty officers can publish in the meantime; then they sign the snapshot and the timestamp again at
-    the end.
+    The package contains everything that has changed, and all metadata past half of their term. `publication sign` adds
+    a holder's signatures, `publication assemble` collects the signatures of copies, and `publication publish --package`
+    publishes the result. The duty officers can publish in the meantime; then they sign the snapshot and the timestamp
+    again at the end.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
-    record_edits_by_hand(workspace, None if why is None else attribution_for(why), tuf_roles.DELEGATED)
+    with checking():
+        record_edits_by_hand(workspace, None if why is None else attribution_for(why), tuf_roles.DELEGATED)
     _drop_ended(folder, now)
     with checking():
         edition, _ = workspace.next_edition(now)
@@ -196,7 +200,7 @@ def assemble(
     copies: Annotated[list[Path], typer.Argument(metavar="COPY", help="Copies of it that other holders signed.")],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing."""
+    """Add the signatures of a package's copies to the package. Exit 1: signatures are still missing."""
     whole = assemble_edition({folder: read_edition(folder) for folder in (package, *copies)})
     whole.write_signatures(package)
     missing = list(whole.missing())
@@ -214,4 +218,6 @@ def undo_last(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOp
     The history keeps both the change and its withdrawal. Run it again to take back the change before that.
     To end a suspension, two people use `suspension lift` instead.
     """
-    print_change(undo_last_change(Workspace(folder), attribution_for(why)), as_json)
+    with checking():
+        entry = undo_last_change(Workspace(folder), attribution_for(why))
+    print_change(entry, as_json)

@@ -38,9 +38,9 @@ def refuse_customer(
 ) -> None:
     """Have members recognise a contractor who is refused for a period (事業者渡り).
 
-    The identity is read from a file, or asked for. It is kept sealed under the key of the refusals; members get tokens
-    of it, which say nothing without the desk. The refusal takes effect when you publish with the duty keys. The
-    longest period is `refusals.longest` in authority.yaml.
+    The command reads the identity from a file or asks for it. The identity is stored encrypted with the refusals' key.
+    Members get tokens, which reveal nothing without the desk. The refusal takes effect when you publish with the duty
+    keys. The longest period is `refusals.longest` in authority.yaml.
     """
     now = datetime.now(UTC)
     begins = _day(since, "--since") if since else now.astimezone(JAPAN).date()
@@ -71,7 +71,7 @@ def lift_refusal(
 ) -> None:
     """End the refusal of a contractor early.
 
-    Its identity and its tokens are deleted; `publication publish` takes them from the members' list.
+    The contractor's identity and tokens are deleted; `publication publish` removes the tokens from the members' list.
     """
     found = _REFERENCE.fullmatch(refusal)
     if found is None:
@@ -91,7 +91,7 @@ def refusals(
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
 ) -> None:
-    """Show which refusals are in force. Their identities are sealed, and are not shown."""
+    """List the refusals in force. The identities are encrypted, and are not shown."""
     form = command_line.form(as_json, as_csv, as_tsv)
     columns = ("refusal", "since", "until", "reference")
     rows = [(each.id, each.since, each.until, each.reference) for each in Refusals(folder).store.refusals()]
@@ -114,7 +114,8 @@ def decide(
     opinion: Annotated[str, typer.Option(metavar="TEXT", help="The opinion on the antitrust law (独占禁止法).")],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record on which legal basis members learn of refused contractors. Without it there is no key of refusals.
+    """Record the legal basis on which members learn of refused contractors. Without this record, no refusals' key can
+    be made.
 
     A lawyer has to check it: docs/how-to/refused-customers.md.
     """

@@ -171,7 +171,7 @@ def forget_reports(
     folder: FolderOption,
     before: Annotated[str, typer.Option("--before", metavar="DAY", help="Reports that were closed before this day.")],
 ) -> None:
-    """Erase what old reports say and who reported: number, words, hashes of files, name.
+    """Erase the content of old reports and the names of the reporters: number, words, hashes of files, name.
 
     Only closed reports are erased. Their results and the members' answers stay, for the statistics. The office's ledger
     records the erasure. Copies in backups stay.
@@ -275,9 +275,9 @@ def take(
 ) -> None:
     """Enter a report that came by telephone, by letter or in person. Number, words and name are asked for.
 
-    With --service it is about an operator or a service: it needs no call, and no number is asked for.
+    With --service, the report is about an operator or a service: it needs no call, and the command asks for no number.
 
-    It prints the receipt number once: tell it to the reporter.
+    The command prints the receipt number only once: tell it to the reporter.
     """
     if service and (day or time):
         raise UsageError("--service is in place of a call; leave --date and --time out")

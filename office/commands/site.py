@@ -94,10 +94,10 @@ def site(
 ) -> None:
     """Write the public site: what the sound means, whether a number is genuine, badges, reports, figures.
 
-    It says of each number what is published. Two duty keys sign this: here with `--key`, or where their holders are
-    (`site prepare`, `--package`). Run it after each publication: its signatures expire with those of the repository.
-    The section `public` of authority.yaml has its addresses and limits, and says whether the holder of a number is
-    named.
+    The site says about each number what is published. Two duty keys sign this statement: here with `--key`, or at their
+    holders' computers (`site prepare`, `--package`). Run it after each publication: its signatures expire with those of
+    the repository. The section `public` of authority.yaml has its addresses and limits, and says whether the holder of
+    a number is named.
     """
     if bool(key) == (package is not None):
         raise UsageError("sign with --key, or name a signed package with --package")
@@ -177,12 +177,13 @@ def prepare_site(
     month: MonthOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Write what the public site states as a folder. Pass it from holder to holder, or give each a copy.
+    """Write the public site's statement into a folder (the package). Pass it from holder to holder, or give each a
+    copy.
 
-    It replaces a package that no holder has signed, or that is void: its time is over, or something was published
-    since. Holders sign it with `site sign`, or a ZIP of it with
-    `idtone-sign`; `site assemble` collects the signatures, and `site write --package` writes the site. Prepare it after
-    a publication: a later publication makes it void.
+    It replaces a package that no holder has signed. It also replaces a void package: one that has expired, or that is
+    older than the last publication. Holders sign it with `site sign`, or a ZIP of it with `idtone-sign`; `site
+    assemble` collects the signatures, and `site write --package` writes the site. Prepare it after a publication: a
+    later publication makes it void.
     """
     workspace, now = Workspace(folder), datetime.now(UTC).replace(microsecond=0)
     with checking():
@@ -222,8 +223,8 @@ def sign_site(
 ) -> None:
     """Show what the public site states, and sign it with your key.
 
-    The command verifies what is published with the root that you keep, and that the statement says the same. The tables
-    of numbers are secret: to compare them with the registry takes the office's key of the numbers.
+    The command verifies the publication with the root that you keep, and checks that the statement agrees with it. The
+    tables of numbers are secret: only with the office's key of the numbers can they be compared with the registry.
     """
     made, now = read_site_package(package), datetime.now(UTC)
     try:
@@ -242,7 +243,7 @@ def assemble_site(
     ],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing."""
+    """Add the signatures of a package's copies to the package. Exit 1: signatures are still missing."""
     whole = assembled_site({path: _copy(path) for path in (package, *copies)})
     whole.write_signatures(package)
     missing = list(whole.missing())
@@ -345,7 +346,7 @@ def serve_site(
     """Run the number service of the public site until SIGTERM. It learns no number.
 
     It needs public-numbers.key of the folder, and authority.yaml for its limits: a host that has copies of these two
-    can run it. It keeps no log of requests. It speaks HTTP; put a proxy with TLS before it.
+    can run it. It keeps no log of requests. It speaks HTTP; put a proxy with TLS in front of it.
     """
     host, port = command_line.listen_address(listen)
     with checking():

@@ -10,6 +10,7 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.files import reading
 from idtone.core.terminal import command_line
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.tone_masters import LIMIT, enter_tone
 from ..authority.workspace import Workspace
@@ -30,4 +31,6 @@ def add_sound(
         octets = file.read(LIMIT + 1)
     if len(octets) > LIMIT:
         raise UsageError("the file is larger than {limit:,} MB", limit=LIMIT // 1_000_000)
-    print_change(enter_tone(Workspace(folder), sound, title, octets, attribution_for(why), "--title"), as_json)
+    with checking():
+        entry = enter_tone(Workspace(folder), sound, title, octets, attribution_for(why), "--title")
+    print_change(entry, as_json)

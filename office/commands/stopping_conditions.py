@@ -66,4 +66,6 @@ def enter(
     """
     attribution = attribution_for(why)
     conditions = sample_conditions() if file is None else read_conditions(read_text(file), str(file))
-    print_change(enter_conditions(Workspace(folder), conditions, attribution), as_json)
+    with checking():
+        entry = enter_conditions(Workspace(folder), conditions, attribution)
+    print_change(entry, as_json)

@@ -8,6 +8,7 @@ import typer
 
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.change_registry import accepted_applications
 from ..authority.typed_application import next_id, receive_typed
@@ -57,7 +58,7 @@ def take(
     why: WhyOption = "application received, typed by the applicant",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Receive an applicant's form as an application, to be examined next.
+    """Receive an applicant's form as an application. The office then examines it.
 
     All other fields, and the PDF of the pledge, are as the applicant sent them. Compare them with the documents first.
     """
@@ -68,7 +69,8 @@ def take(
         "received": in_japan(found.changed).date().isoformat(), "member": member, "identity_1": document,
         "checked_1": checked, "by_1": by, "until": pledge_until,
     }  # fmt: skip
-    made = receive_typed(workspace, fields, b"", attribution, lambda name: _OPTIONS.get(name, f"--{name}"), found)
+    with checking():
+        made = receive_typed(workspace, fields, b"", attribution, lambda name: _OPTIONS.get(name, f"--{name}"), found)
     if as_json:
         command_line.print_json({"application": made.id, "member": made.member.id})
     else:
@@ -83,7 +85,7 @@ def send_back(folder: FolderOption, receipt: SubmissionArgument, note: NoteOptio
 
 
 def decline(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
-    """Decline what an applicant has handed in. The desk erases it when its time is over."""
+    """Decline an application that an applicant has handed in. The desk erases it when its retention time is over."""
     _answer(folder, receipt, SubmissionState.DECLINED, note)
 
 

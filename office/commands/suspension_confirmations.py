@@ -33,8 +33,8 @@ def confirmations(
 
     The registry names the nodes by their keys (`members[].keys`). A member that holds numbers and has named no key
     counts as missing. A lifted suspension stays in the list until each node that confirmed it has confirmed its end.
-    With its REFERENCE it is shown at any time. Last come the suspensions that members ordered themselves
-    (`idtone suspend`) because the police called them directly. If you publish one yourself, yours takes over.
+    With its REFERENCE, the command shows it at any time. The list ends with suspensions that members entered themselves
+    (`idtone suspend`) because the police called them directly. If you publish the same suspension, yours replaces it.
     """
     with checking():
         desk = Desk(folder, RULES)

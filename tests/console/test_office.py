@@ -265,7 +265,7 @@ async def test_a_suspension_ends_by_two_persons_too(at_office, office):
     assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
     withdrawn = {"request": request_id((await second.get(page)).text)}
     assert (await first.send(page, f"{page}/withdraw", withdrawn)).status == 303
-    assert not at_office.console.office_files.requests.waiting()
+    assert not at_office.console.office_files.requests.waiting_requests()
 
 
 async def test_a_second_entry_cannot_be_tried_out(at_office, office, caplog):
@@ -351,7 +351,7 @@ async def test_a_request_with_a_fault_is_not_entered(at_office, change, told):
     visitor = await at_office.visitor(*ME)
     answer = await visitor.send(page, f"{page}/request", {**SUSPENSION, **change})
     assert (answer.status, told in answer.text) == (400, True)
-    assert not at_office.console.office_files.requests.waiting()
+    assert not at_office.console.office_files.requests.waiting_requests()
 
 
 # -- publication -------------------------------------------------------------------------------------------------------

@@ -84,10 +84,10 @@ async def test_four_holders_sign_on_their_own_pages_and_the_last_signature_publi
     for name in ("registry-1", "registry-3", "duty-1", "duty-2"):
         async with opened(tmp_path / name) as page:
             assert "Keep this root" in await page.text()
-            asked = await page.send("open", package=prepared.zipped(datetime.now(UTC)), status=400)
+            asked = await page.send("open", package=prepared.to_zip(datetime.now(UTC)), status=400)
             assert "give the root that you keep" in asked
             await page.send("root", root=office.root.read_bytes())
-            shown = await page.send("open", package=prepared.zipped(datetime.now(UTC)))
+            shown = await page.send("open", package=prepared.to_zip(datetime.now(UTC)))
             assert "member m-0002: assigned: 06-6234-0000 to 06-6234-9999 (10,000 numbers)" in shown
             assert "numbers assigned, by area code: 06: 10,000 numbers" in shown
             key = office.key(name).read_bytes()
@@ -127,7 +127,7 @@ async def test_a_holder_reads_and_signs_what_the_public_site_states(office, tmp_
 
 
 async def test_a_key_that_may_not_sign_a_damaged_package_and_a_foreign_root_are_refused(office, prepared, tmp_path):
-    octets, root = prepared.zipped(datetime.now(UTC)), office.root.read_bytes()
+    octets, root = prepared.to_zip(datetime.now(UTC)), office.root.read_bytes()
     async with opened(tmp_path) as page:
         assert "is not what the association signed" in await page.send("root", root=b"{}", status=400)
         assert "first edition; take the tick away" in await page.send("open", package=octets, first="yes", status=400)
@@ -158,7 +158,7 @@ def changed(octets: bytes, where: str, change: Callable[[bytes], bytes]) -> byte
 
 async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
     """Another tab has opened another package."""
-    first = prepared.zipped(datetime.now(UTC))
+    first = prepared.to_zip(datetime.now(UTC))
     office.told("number assign", "m-0002", *WHY, typed="0662350000\n")
     prepared.prepare(datetime.now(UTC))
     key = office.key("registry-1").read_bytes()
@@ -166,7 +166,7 @@ async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
         await page.send("root", root=office.root.read_bytes())
         await page.send("open", package=first)
         shown = page.shown
-        await page.send("open", package=prepared.zipped(datetime.now(UTC)))
+        await page.send("open", package=prepared.to_zip(datetime.now(UTC)))
         told = await page.send("sign", shown=shown, key=key, passphrase=PHRASE, status=400)
         assert "another package is open now than the one that you read" in told
         assert "06-6235-0000" in told, "the page shows it"
