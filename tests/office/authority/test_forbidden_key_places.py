@@ -1,4 +1,4 @@
-"""The place of a private key, as it appears to a user who may not read everything on the machine."""
+"""Checks of a private key's place by a user who cannot read every folder of the machine."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""The history keeps the words of each change so that a page shows them in Japanese as well."""
+"""Stored messages of the history: a page can show them in Japanese too."""
 
 import json
 from contextvars import copy_context
@@ -131,7 +131,7 @@ NEVERS: dict[str, list[dict[str, Any]]] = {
 
 
 def differences() -> list[str]:
-    """Differences of the tables, in both directions."""
+    """Differences between the documents of the tests, in both directions."""
     found = [
         each
         for old, new in REGISTRIES.values()

@@ -1,4 +1,4 @@
-"""The mark of a licensed operator: its member's id can be read, and it is good only while the licence lasts."""
+"""The mark of a licensed operator: it shows the member id, and it is valid only as long as the licence."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The packages that wait for signatures, beside other acts of the office."""
+"""Packages that wait for signatures while the office makes other changes."""
 
 import fcntl
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from lab.office.authority.office import STOP, TWICE, Office
 
 
 def has_turn(folder: Path) -> bool:
-    """True if a program changes something in the folder just now."""
+    """True if a thread or process holds the folder's lock."""
     with (folder / ".lock").open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -26,7 +26,9 @@ def has_turn(folder: Path) -> bool:
 
 
 def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, monkeypatch: pytest.MonkeyPatch):
-    """A holder's copy, taken between the two, would lose its signature; a published package would come back."""
+    """A holder's copy that arrives between the reading and the writing would lose its signature, and a published
+    package would come back.
+    """
     held: list[bool] = []
 
     def read(folder: Path) -> Edition:
@@ -48,7 +50,7 @@ def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, mo
 
 
 def test_a_stop_that_takes_a_member_off_the_public_list_demands_another_package(office: Office):
-    """Before, its examination said that the list did not follow from registry.yaml, and nothing of what to do."""
+    """The earlier error only said that the list does not follow from registry.yaml, not what to do."""
     package = PreparedPackage(Workspace(office.folder))
     office.told("publication prolong", "--until", "2037-12-01", "--why", "as asked")
     package.prepare(datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""`published` of authority.yaml: a copy of the repository, which each publication replaces in one step."""
+"""The setting `published` of authority.yaml: each publication replaces the copy of the repository in one step."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A process that is killed while it enters a sound: the registry never names a master that is not there."""
+"""A process that is killed while it enters a sound: the registry never names a missing master."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Edits of a YAML text: the intended change, and no other change in the file."""
+"""Edits of a YAML text: they make the intended change and no other."""
 
 import difflib
 import itertools

@@ -1,4 +1,4 @@
-"""`idtone-sign`: holders sign on a page of their own computers, and nobody else's page or program can."""
+"""`idtone-sign`: a holder signs on a page of their own computer; no other page or user can."""
 
 import asyncio
 import io
@@ -30,7 +30,7 @@ WORDS = "four whole words, unrelated"
 
 
 class Page:
-    """A holder's browser, which sends what each browser of today sends."""
+    """A holder's browser; it sends the headers that every present browser sends."""
 
     def __init__(self, address: OwnAddress, session: aiohttp.ClientSession) -> None:
         self.address, self._session = address, session
@@ -47,7 +47,7 @@ class Page:
             return await answer.read()
 
     async def send(self, act: str, *, status: int = 200, **fields: str | bytes) -> str:
-        """Page after the act. Fields of octets are sent as a file."""
+        """The page that answers the act. Fields of bytes are sent as files."""
         shown = {"shown": self.shown} if act == "sign" else {}
         form = aiohttp.FormData(default_to_multipart=True)
         for name, value in ({"act": act} | shown | fields).items():
@@ -72,7 +72,7 @@ async def opened(folder: Path, key: str = "") -> AsyncIterator[Page]:
 
 @pytest.fixture
 def prepared(office: Office) -> PreparedPackage:
-    """Numbers of Osaka that wait for two keys of the registry and two of the duty."""
+    """A package with numbers of Osaka that waits for two registry keys and two duty keys."""
     office.told("number assign", "m-0002", *WHY, typed=f"{NUMBERS}\n")
     package = PreparedPackage(Workspace(office.folder))
     package.prepare(datetime.now(UTC))
@@ -157,7 +157,7 @@ def changed(octets: bytes, where: str, change: Callable[[bytes], bytes]) -> byte
 
 
 async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
-    """Another tab has opened another package."""
+    """In the meantime, another tab has opened another package."""
     first = prepared.to_zip(datetime.now(UTC))
     office.told("number assign", "m-0002", *WHY, typed="0662350000\n")
     prepared.prepare(datetime.now(UTC))
@@ -174,7 +174,7 @@ async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
 
 
 async def test_a_token_signs(office, prepared, tmp_path):
-    """A rotation, whose package was zipped with its folder."""
+    """The package has a rotation, and its ZIP contains the folder itself."""
     with token.softhsm(tmp_path, "sato") as library, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYKCS11LIB", str(library))
         token.new_key(library, "sato", 7, token.P256)
@@ -260,7 +260,7 @@ def test_who_may_ask(method, path, headers, status):
 
 
 async def test_each_answer_forbids_scripts_frames_and_caches(tmp_path):
-    """The answer may be a refusal, which says nothing of the page."""
+    """This holds for a refusal too; it says nothing about the page."""
     async with opened(tmp_path) as page, aiohttp.ClientSession() as stranger:
         for url, status in ((page.address.url(), 200), (page.address.origin + "/", 404)):
             async with stranger.get(url) as answer:
@@ -279,7 +279,7 @@ for name in {"fcntl", "pwd", "grp", "resource", "termios"}: sys.modules[name] = 
 from idtone.office.signing.sign_command import main
 main()
 """
-"""Modules that Windows does not have."""
+"""Program that runs `idtone-sign` without the modules that Windows lacks."""
 
 
 async def test_the_program_runs_where_windows_does_and_ends_by_its_button(tmp_path):

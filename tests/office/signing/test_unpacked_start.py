@@ -1,4 +1,4 @@
-"""`idtone-sign` as one file, which needs no installation."""
+"""`idtone-sign` as one file that needs no installation."""
 
 import asyncio
 import json
