@@ -8,7 +8,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
-from idtone.office.authority.pledge_store import LIMIT, pledge_stored_for, read_pledge
+from idtone.office.authority.pledge_store import LIMIT, pledge_kept_on_success, read_pledge
 from idtone.office.authority.record_pledge import record_pledge
 from idtone.office.authority.typed_application import CHECKS, next_id, receive_typed
 from idtone.office.authority.typed_dates import in_japan, parse_day
@@ -113,7 +113,7 @@ async def pledge(visit: Visit) -> web.StreamResponse:
             upload.fields[name] for name in ("document", "signatory", "signed", "until")
         )
         attribution = attributed(visit)
-        with files.workspace.locked(), pledge_stored_for(files.folder, upload.file.read_bytes()) as sha256:
+        with files.workspace.locked(), pledge_kept_on_success(files.folder, upload.file.read_bytes()) as sha256:
             record_pledge(files.workspace, wanted, document, sha256, signatory, signed, until, attribution, _LABELS)
         return f"{members.PATH}/{wanted}"
 

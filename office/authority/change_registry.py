@@ -179,7 +179,9 @@ def accept_application(
         kind, name = KINDS[tuf_roles.REGISTRY], str(workspace.folder / tuf_roles.REGISTRY_FILE)
         trial = YamlText(registry, name)
         document = kind.unchecked(trial.tree, registry, name)
-        registry_edits.insert_granted(trial, document, application, attribution.at, attribution.at + timedelta(days=1))
+        registry_edits.insert_application(
+            trial, document, application, attribution.at, attribution.at + timedelta(days=1)
+        )
         kind.checked(trial.tree, trial.finish(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
         entry = attribution.entry(Action.APPLY, application.id, application=_sha256(octets))
         try:
@@ -216,7 +218,7 @@ def grant_application(
         if status is not ApplicationStatus.PASSED:
             raise UsageError("application {application} {why}", application=application, why=_NOT_GRANTED[status])
         refuse_suspended(suspensions_of(workspace), asked.member.id, asked.numbers, attribution.at)
-        registry_edits.insert_granted(text, document, asked, start, until)
+        registry_edits.insert_application(text, document, asked, start, until)
 
     return change_registry(workspace, Action.GRANT, application, attribution, edit, application=sha256)
 

@@ -38,7 +38,7 @@ def store_pledge(folder: Path, octets: bytes) -> str:
 
 
 @contextmanager
-def pledge_stored_for(folder: Path, octets: bytes) -> Iterator[str]:
+def pledge_kept_on_success(folder: Path, octets: bytes) -> Iterator[str]:
     """Context that stores a pledge and gives its SHA-256. If the code inside fails, a newly stored file is removed.
 
     Use it inside the office's lock. Raises the errors of `store_pledge`.

@@ -36,7 +36,7 @@ def set_registry_end(text: YamlText, until: datetime) -> None:
     text.replace(("registry", "expires"), until)
 
 
-def insert_granted(
+def insert_application(
     text: YamlText, document: RegistryDocument, application: MemberApplication, start: datetime, until: datetime
 ) -> None:
     """Enter the licences and numbers of an application, and the member if it is new."""

@@ -17,7 +17,7 @@ from ..desk.applicants.submission import Submission
 from ..desk.applicants.submissions import Submissions
 from . import change_registry
 from .change_registry import Attribution, registry_of
-from .pledge_store import pledge_stored_for
+from .pledge_store import pledge_kept_on_success
 from .typed_dates import in_japan, parse_day, parse_day_after
 from .workspace import Workspace
 
@@ -95,7 +95,7 @@ def receive_typed(
         if asked.id in given:  # another form was open with the same proposal
             free = next_id(given, in_japan(attribution.at).date())
             raise UsageError("there is an application {id} already; {free} is free", id=asked.id, free=free)
-        with pledge_stored_for(workspace.folder, pledge) if pledge else nullcontext() as sha256:
+        with pledge_kept_on_success(workspace.folder, pledge) if pledge else nullcontext() as sha256:
             text = application_text(fields, sha256, name)
             made, _ = change_registry.accept_application(workspace, text, file, attribution)
         if submission is not None:

@@ -19,7 +19,7 @@ MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The membe
 AgreementArgument = Annotated[Agreement, typer.Argument(help="What it agrees to.")]
 
 
-def agree(
+def enter_agreement(
     folder: FolderOption,
     member: MemberArgument,
     agreement: AgreementArgument,

@@ -22,7 +22,7 @@ from .options import FolderOption, WhyOption, attribution_for, in_japan, parse_e
 ApplicationArgument = Annotated[str, typer.Argument(metavar="APPLICATION", help="The application's id.")]
 
 
-def apply(
+def accept(
     folder: FolderOption,
     application: Annotated[Path, typer.Argument(metavar="FILE", help="The application (YAML).")],
     why: WhyOption = "application received",
@@ -55,7 +55,7 @@ def review(
     print_change(entry, as_json, told)
 
 
-def applications(
+def list_applications(
     folder: FolderOption,
     everything: Annotated[bool, typer.Option("--all", help="Also granted and refused applications.")] = False,
     as_json: command_line.JsonOption = False,

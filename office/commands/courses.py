@@ -60,7 +60,7 @@ def print_course(output: OutputOption, own: OwnOption = None) -> None:
     print(output)
 
 
-def take(own: OwnOption = None) -> None:
+def take_test(own: OwnOption = None) -> None:
     """Take the test at the terminal. Exit 1: you did not pass it. Nothing is recorded.
 
     The last line has the answers with the version of the course, for the association's `course record`.
@@ -76,7 +76,7 @@ def take(own: OwnOption = None) -> None:
         command_line.exit_negative()
 
 
-def record(
+def record_test(
     folder: FolderOption,
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
     answers: Annotated[
@@ -125,7 +125,7 @@ def list_attendances(
         command_line.Rows(_COLUMNS, form).print([[each[name] for name in _COLUMNS] for each in rows])
 
 
-def certificate(
+def print_certificate(
     folder: FolderOption, test: TestArgument, person: PersonOption, output: OutputOption, number: NumberOption = ""
 ) -> None:
     """Print the certificate of attendance (受講証明書) of a test that was passed."""
@@ -137,7 +137,7 @@ def certificate(
     print(output)
 
 
-def forget(
+def forget_attendees_before(
     folder: FolderOption,
     before: Annotated[str, typer.Option(metavar="DAY", help="Tests before this day, which has come.")],
 ) -> None:

@@ -26,7 +26,7 @@ from ..refused.refusal_key import RefusalKey
 from .options import FolderOption
 
 
-def desk(
+def run_desk(
     folder: FolderOption,
     listen: command_line.ListenOption = "127.0.0.1:8710",
     refusal_key: Annotated[

@@ -27,7 +27,7 @@ from .options import FolderOption
 _COLUMNS: Final = ("id", "kind", "member", "what", "due", "done", "done_by", "document")
 
 
-def enter(
+def add_duty(
     folder: FolderOption,
     kind: Annotated[DutyKind, typer.Argument(help="What is due.")],
     due: Annotated[str, typer.Option(metavar="DAY", help="The last day, in Japan.")],
@@ -70,7 +70,7 @@ def list_duties(
         command_line.exit_negative()
 
 
-def finish(
+def record_done(
     folder: FolderOption,
     duty: Annotated[str, typer.Argument(metavar="DUTY", help="The id of the duty, as `duty list` prints it.")],
     done: Annotated[str, typer.Option(metavar="DAY", help="When it was done.")],
@@ -82,7 +82,7 @@ def finish(
     command_line.say("{id}: done on {day} by {by}", id=made.id, day=made.done, by=made.done_by)
 
 
-def withdraw(
+def erase_duty(
     folder: FolderOption,
     duty: Annotated[str, typer.Argument(metavar="DUTY", help="The id of the duty, as `duty list` prints it.")],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line.")],

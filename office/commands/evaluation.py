@@ -30,7 +30,7 @@ from .history_output import entry_to_json
 from .options import FolderOption, WhyOption, attribution_for
 
 
-def evaluate(
+def run_evaluation(
     folder: FolderOption,
     since: Annotated[str, typer.Option("--since", metavar="DAY", help="The first day of the period, in Japan.")],
     until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day of the period, in Japan.")],
@@ -111,7 +111,7 @@ def _plain(each: Evaluation) -> dict[str, Any]:
     }
 
 
-def evaluations(
+def list_evaluations(
     folder: FolderOption,
     member: Annotated[list[str] | None, typer.Option("--member", metavar="ID", help="Only this one.")] = None,
     picture: Annotated[
@@ -152,7 +152,7 @@ def evaluations(
     command_line.Rows(columns, form).print(rows)
 
 
-def enter(
+def enter_evaluation_criteria(
     folder: FolderOption,
     why: WhyOption,
     file: Annotated[

@@ -28,7 +28,7 @@ from .never_originating import never_originating_line, never_originating_report
 from .options import FolderOption, ask_number
 
 
-def find(
+def find_members(
     folder: FolderOption,
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help="Part of a name or id. Without it, a number is asked for.")
@@ -75,7 +75,7 @@ def find(
         command_line.exit_negative()
 
 
-def numbers(
+def list_numbers(
     folder: FolderOption,
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id in the registry.")],
     as_json: command_line.JsonOption = False,
@@ -101,7 +101,7 @@ def numbers(
     command_line.say("by area code: {areas}", areas=counts_by_area_code(spans) or "–")
 
 
-def contacts(
+def list_contacts(
     folder: FolderOption,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,

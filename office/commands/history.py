@@ -20,7 +20,7 @@ from .history_output import entry_lines, entry_to_json
 from .options import FolderOption, WhyOption, attribution_for
 
 
-def history(
+def show_history(
     folder: FolderOption,
     trust: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The association's root that you keep (default: its first one).")
@@ -59,7 +59,7 @@ def _words(signed: HistorySignature | None) -> str:
     )
 
 
-def note(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def note_edits(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Record edits by hand in the history: those of registry.yaml, suspensions.yaml and never-originates.yaml."""
     workspace = Workspace(folder)
     with checking():

@@ -49,7 +49,7 @@ PublicOption = Annotated[
 ]
 
 
-def key(
+def new_key(
     file: Annotated[str, typer.Argument(metavar="KEY", help="The file to make, or hsm:… for a key in a token.")],
     public: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file for the public half (default: KEY with .pub).")
@@ -89,7 +89,7 @@ def key(
         )
 
 
-def init(
+def begin_repository(
     folder: FolderOption,
     keys: KeysOption = None,
     public: PublicOption = None,

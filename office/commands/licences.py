@@ -43,7 +43,7 @@ NumbersOption = Annotated[
 ]
 
 
-def renew(
+def renew_licence(
     folder: FolderOption,
     licence: LicenceArgument,
     until: UntilOption,
@@ -77,7 +77,7 @@ def resume_licence(
     _set_status(folder, licence, Action.RESUME_LICENCE, LicenceStatus.ACTIVE, why, as_json)
 
 
-def revoke(
+def revoke_licence(
     folder: FolderOption, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Revoke a licence for good. The member has to apply for another one."""
@@ -96,7 +96,7 @@ def _set_status(folder: Path, licence: str, action: Action, status: LicenceStatu
     print_change(entry, as_json)
 
 
-def pledge(
+def enter_pledge(
     folder: FolderOption,
     member: MemberArgument,
     document: Annotated[str, typer.Option(metavar="VERSION", help="The version of the pledge's text.")],
@@ -209,7 +209,9 @@ def remove_node_key(
     print_change(entry, as_json)
 
 
-def prolong(folder: FolderOption, until: UntilOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def prolong_registry(
+    folder: FolderOption, until: UntilOption, why: WhyOption, as_json: command_line.JsonOption = False
+) -> None:
     """Extend the registry itself (`expires`); licences keep their own terms."""
     ends = parse_end(until, "--until")
     with checking():

@@ -24,7 +24,7 @@ from ..authority.enter_suspensions import enter_never_originating as enter
 from ..authority.enter_suspensions import remove_never_originating as remove
 from ..authority.workspace import Workspace
 from .history_output import print_change
-from .options import FolderOption, WhyOption, ask_range_of_two, attribution_for
+from .options import FolderOption, WhyOption, ask_two_for_range, attribution_for
 
 
 def add_never_originating(
@@ -50,7 +50,7 @@ def add_never_originating(
         attribution.at,
         lambda field: "--holder" if field == "authority" else f"--{field}",
     )
-    span = ask_range_of_two()
+    span = ask_two_for_range()
     with checking():
         entry = enter(Workspace(folder), span, terms, attribution)
     print_change(entry, as_json)
@@ -59,13 +59,13 @@ def add_never_originating(
 def remove_never_originating(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Remove an entry of numbers that never originate. Two people enter which, and both sign it."""
     attribution = attribution_for(why)
-    span = ask_range_of_two()
+    span = ask_two_for_range()
     with checking():
         entry = remove(Workspace(folder), span, attribution)
     print_change(entry, as_json)
 
 
-def never_originating(folder: FolderOption, as_json: command_line.JsonOption = False) -> None:
+def list_never_originating(folder: FolderOption, as_json: command_line.JsonOption = False) -> None:
     """List the numbers that never originate, with their holders (last four digits only)."""
     now = datetime.now(UTC)
     with checking():

@@ -48,7 +48,7 @@ suspensions: []
 }
 
 
-def new(
+def new_registry(
     folder: AnyFolderOption,
     association: Annotated[str, typer.Option(metavar="NAME", help="The association's name in the registry.")] = "JUSA",
 ) -> None:

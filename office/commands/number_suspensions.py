@@ -29,10 +29,10 @@ from .history_output import print_change
 from .options import (
     FolderOption,
     WhyOption,
-    ask_member_of_two,
-    ask_number_of_two,
-    ask_range_of_two,
-    ask_suspended_of_two,
+    ask_two_for_member,
+    ask_two_for_number,
+    ask_two_for_range,
+    ask_two_for_suspended,
     attribution_for,
     in_japan,
 )
@@ -68,7 +68,7 @@ def suspend_number(
     """
 
     def asked() -> NumberSpan:
-        number = int(ask_number_of_two().e164)
+        number = int(ask_two_for_number().e164)
         return NumberSpan(number, number)
 
     _suspend(
@@ -98,7 +98,7 @@ def suspend_range(
 ) -> None:
     """Stop a range or a prefix of numbers (番号停止). Two people enter it, and both sign it."""
     _suspend(
-        folder, Action.SUSPEND_RANGE, ask_range_of_two, reference, requested, since, until, authority, why, as_json
+        folder, Action.SUSPEND_RANGE, ask_two_for_range, reference, requested, since, until, authority, why, as_json
     )
 
 
@@ -115,7 +115,7 @@ def suspend_member(
     """Stop all numbers of a member, including those that it gets later. Two people enter its id, and both sign it."""
 
     def asked() -> str:
-        return _known(folder, ask_member_of_two())
+        return _known(folder, ask_two_for_member())
 
     _suspend(folder, Action.SUSPEND_MEMBER, asked, reference, requested, since, until, authority, why, as_json)
 
@@ -139,14 +139,14 @@ def no_new_numbers(
     _suspend(folder, Action.NO_NEW_NUMBERS, asked, reference, requested, since, until, authority, why, as_json)
 
 
-def lift(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def lift_suspension(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """End the suspension of a number, a range or a member. Two people enter which, and both sign it.
 
     If you end the suspension of a part of a suspended range, the rest stays suspended. The command names other
     suspensions that still cover the numbers.
     """
     attribution, workspace = attribution_for(why), Workspace(folder)
-    scope = ask_suspended_of_two()
+    scope = ask_two_for_suspended()
     with checking():
         entry = change_suspensions(
             workspace,

@@ -27,7 +27,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def enter(
+def enter_observation_of_member(
     folder: FolderOption,
     kind: Annotated[ObservationKind, typer.Argument(help="What was observed.")],
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
@@ -80,7 +80,7 @@ def list_observations(
         command_line.Rows(_COLUMNS, form).print([[str(each[name]) for name in _COLUMNS] for each in rows])
 
 
-def withdraw(
+def withdraw_observation_of_member(
     folder: FolderOption,
     observation: Annotated[
         str, typer.Argument(metavar="OBSERVATION", help="Its id, as `evaluation observations` prints it.")
@@ -93,7 +93,7 @@ def withdraw(
     command_line.say("{id}: withdrawn", id=observation)
 
 
-def forget(
+def forget_old_observations(
     folder: FolderOption,
     before: Annotated[str, typer.Option(metavar="DAY", help="Those of this day, and later ones, stay.")],
 ) -> None:

@@ -50,7 +50,7 @@ def ask_any_number() -> Number:
     return any_number_of(ask_line("Number"))
 
 
-def ask_number_of_two() -> Number:
+def ask_two_for_number() -> Number:
     """A number that two people type without an echo. Raises UsageError if the two entries differ."""
     first = number_of(ask_line("Number", hidden=True))
     if number_of(ask_line("Number again, entered by the second person", hidden=True)) != first:
@@ -58,7 +58,7 @@ def ask_number_of_two() -> Number:
     return first
 
 
-def ask_range_of_two() -> NumberSpan:
+def ask_two_for_range() -> NumberSpan:
     """A range or prefix that two people type without an echo. Raises UsageError if the two entries differ."""
     first = _span(ask_line("Range or prefix", hidden=True))
     if _span(ask_line("Range or prefix again, entered by the second person", hidden=True)) != first:
@@ -66,7 +66,7 @@ def ask_range_of_two() -> NumberSpan:
     return first
 
 
-def ask_member_of_two() -> str:
+def ask_two_for_member() -> str:
     """A member id that two people type. Raises UsageError if the two entries differ."""
     first = ask_line("Member")
     if ask_line("Member again, entered by the second person") != first:
@@ -74,7 +74,7 @@ def ask_member_of_two() -> str:
     return first
 
 
-def ask_suspended_of_two() -> NumberSpan | str:
+def ask_two_for_suspended() -> NumberSpan | str:
     """A number, range, prefix or member id that two people type without an echo. Raises UsageError if the two entries
     differ.
     """

@@ -113,7 +113,7 @@ def publish(
             raise UsageError("the registry was published, but not the public list: {error}", error=error) from error
 
 
-def copy(folder: FolderOption) -> None:
+def copy_published(folder: FolderOption) -> None:
     """Copy the published repository to the folder that `published` of authority.yaml names.
 
     Each publication does so. Run it after a publication that could not write the folder.
@@ -212,7 +212,7 @@ def assemble(
         command_line.exit_negative()
 
 
-def undo_last(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def undo(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Take back the last unpublished change of the registry.
 
     The history keeps both the change and its withdrawal. Run it again to take back the change before that.

@@ -85,7 +85,7 @@ def lift_refusal(
         command_line.say("{refusal} does not count any more once that is published", refusal=lifted.id)
 
 
-def refusals(
+def list_refusals(
     folder: FolderOption,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
@@ -104,7 +104,7 @@ def refusals(
         command_line.Rows(columns, form).print(shown)
 
 
-def decide(
+def decide_basis(
     folder: FolderOption,
     basis: Annotated[Basis, typer.Option("--basis", help="Article 27 (5) no. 3 (joint use), or (1) (consent).")],
     decided: Annotated[str, typer.Option(metavar="DAY", help="The day of the decision.")],
@@ -127,7 +127,7 @@ def decide(
         command_line.say("decided on {day}: {basis}", day=made.decided, basis=made.basis.value)
 
 
-def refusal_key(
+def new_refusal_key(
     folder: FolderOption,
     why: WhyOption,
     key: Annotated[Path | None, typer.Option("--key", metavar="KEY", help="The present key of the refusals.")] = None,

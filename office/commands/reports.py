@@ -32,7 +32,7 @@ def _reports(folder: Path) -> ReportDesk:
     return ReportDesk(Desk(folder, {}))
 
 
-def reports(
+def list_reports(
     folder: FolderOption,
     stage: Annotated[
         Stage | None, typer.Option("--stage", help="Only reports on which this party has to act, or only closed ones.")
@@ -56,7 +56,7 @@ def reports(
     command_line.Rows(columns, whole=("id",)).print([[each[name] for name in columns] for each in found])
 
 
-def report(folder: FolderOption, report_id: ReportArgument, as_json: command_line.JsonOption = False) -> None:
+def show_report(folder: FolderOption, report_id: ReportArgument, as_json: command_line.JsonOption = False) -> None:
     """Show one report: the number or the service, what happened, and what each member has answered. The reporter stays
     sealed.
 
@@ -113,7 +113,7 @@ def close_report(
     command_line.say("{report_id} is closed: {result}", report_id=report_id, result=result.value)
 
 
-def overdue_reports(
+def list_overdue_reports(
     folder: FolderOption,
     remind: Annotated[
         bool, typer.Option("--remind", help="Remind these members: they see it when they fetch their requests.")
@@ -139,7 +139,7 @@ def overdue_reports(
         command_line.exit_negative()
 
 
-def report_stats(
+def count_reports(
     folder: FolderOption,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="Only reports since then (default: a year ago).")
@@ -203,7 +203,7 @@ def reveal_reporter(
         print(reporter.name, reporter.contact, sep="\n")
 
 
-def report_key(
+def new_report_key(
     folder: FolderOption,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The private key to write; keep it offline.")],
 ) -> None:
@@ -259,7 +259,7 @@ def _time(at: datetime | None) -> str | None:
     return in_japan(at).isoformat() if at else None
 
 
-def take(
+def enter_report(
     folder: FolderOption,
     by: Annotated[TakenBy, typer.Option("--by", help="How the report came.")],
     day: Annotated[str, typer.Option("--date", metavar="DAY", help="The day of the call, in Japan.")] = "",

@@ -73,7 +73,7 @@ figures.
 """
 
 
-def site(
+def build_site(
     folder: FolderOption,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder of the site.")],
     key: KeyOption = [],  # noqa: B006  Typer wants a list

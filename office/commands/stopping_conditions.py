@@ -50,7 +50,7 @@ def list_conditions(
         print(f"{id_} {finding}: {translated(step)}\n    {ja}\n    {en}")
 
 
-def enter(
+def enter_stopping_conditions(
     folder: FolderOption,
     why: WhyOption,
     file: Annotated[

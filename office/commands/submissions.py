@@ -26,7 +26,7 @@ _COLUMNS: Final = ("id", "state", "received", "changed", "name_ja", "person", "c
 _OPTIONS: Final = {"identity_1": "--document", "checked_1": "--checked", "by_1": "--by", "until": "--pledge-until"}
 
 
-def handed_in(
+def list_submissions(
     folder: FolderOption,
     everything: Annotated[bool, typer.Option("--all", help="Also those that were received or declined.")] = False,
     as_json: command_line.JsonOption = False,
@@ -47,7 +47,7 @@ def handed_in(
         command_line.Rows(_COLUMNS, whole=("id",)).print([[row.get(name) or "" for name in _COLUMNS] for row in rows])
 
 
-def take(
+def take_submission(
     folder: FolderOption,
     receipt: SubmissionArgument,
     member: Annotated[str, typer.Option(metavar="ID", help="The id that the member has, or is to get.")],
@@ -79,12 +79,12 @@ def take(
         command_line.say(told)
 
 
-def send_back(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
+def send_back_submission(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
     """Send an application back to the applicant, who can correct it with the receipt number and the secret."""
     _answer(folder, receipt, SubmissionState.RETURNED, note)
 
 
-def decline(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
+def decline_submission(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
     """Decline an application that an applicant has handed in. The desk erases it when its retention time is over."""
     _answer(folder, receipt, SubmissionState.DECLINED, note)
 

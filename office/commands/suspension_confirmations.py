@@ -22,7 +22,7 @@ _OWN_COLUMNS = ("id", "reference", "member", "node", "numbers", "state", "in use
 _COLUMNS = ("reference", "member", "node", "in use since", "received", "calls ended", "lifted since")
 
 
-def confirmations(
+def show_confirmations(
     folder: FolderOption,
     reference: Annotated[
         str | None, typer.Argument(metavar="REFERENCE", help="Only this one (default: all that are published).")

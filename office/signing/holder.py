@@ -1,4 +1,4 @@
-"""What a key holder does on their own computer: open a package, read its changes and sign it, or make a key."""
+"""The acts of a key holder on their own computer: to open a package, read its changes and sign it, or to make a key."""
 
 import hashlib
 from collections.abc import Sequence
