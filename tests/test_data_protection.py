@@ -31,7 +31,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/authority/history.py": ("history/",),
     "core/signing_keys.py": ("idtone-office key new",),
     "office/authority/key_holders.py": ("key-holders.json",),
-    "office/authority/operator_list_site.py": ("site",),
+    "office/authority/write_operator_list.py": ("site",),
     "office/site/month_facts.py": ("public-figures/",),
     "office/site/site_folder.py": ("site",),
     "office/site/site_sounds.py": (),  # a WAVE file in memory

@@ -14,7 +14,7 @@ from idtone.core.terminal.prompts import checked_line, entries_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.suspension_edits import scope_text
-from idtone.office.authority.typed_dates import moment
+from idtone.office.authority.typed_dates import parse_moment
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import Member
 from idtone.registry.number_notation import read_span
@@ -88,7 +88,7 @@ def entries(text: str, label: str) -> list[str]:
 
 def japanese_moment(text: str, label: str) -> datetime:
     """The moment in a field for a day and a time. Raises UsageError."""
-    return moment(with_zone(text), label)
+    return parse_moment(with_zone(text), label)
 
 
 def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, str]]:

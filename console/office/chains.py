@@ -13,7 +13,7 @@ from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import template
 from idtone.office.authority.certifications import certification, certify_link
 from idtone.office.authority.change_registry import Attribution
-from idtone.office.authority.typed_dates import day
+from idtone.office.authority.typed_dates import parse_day
 from idtone.office.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import ChainEntry
@@ -29,7 +29,7 @@ PATH: Final = "/office/chains"
 _NUMBERS: Final[Fields] = {"numbers": FormField(template("Number, range or prefix of the chain"), entries)}
 _RESELLER: Final[Fields] = {"reseller": FormField(template("Reseller"), any_text)}
 _CHECK: Final[Fields] = {
-    "checked": FormField(template("Checked on"), day),
+    "checked": FormField(template("Checked on"), parse_day),
     "document": FormField(template("By which document")),
     "by": FormField(template("Checked by"), any_text),
 }

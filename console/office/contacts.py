@@ -9,7 +9,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import template
-from idtone.office.authority.change_registry import describe
+from idtone.office.authority.change_registry import record_particulars
 from idtone.office.authority.member_contacts import COLUMNS, contact_rows
 
 from ..access.rights import Right
@@ -50,7 +50,7 @@ async def record(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
     return await do_act(
         visit,
-        lambda: describe(workspace, visit.field("member"), visit.fields or {}, attributed(visit)),
+        lambda: record_particulars(workspace, visit.field("member"), visit.fields or {}, attributed(visit)),
         contacts,
         PATH,
         _RECORD,

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from idtone.core.calls import LicenceStatus
 from idtone.core.translation import Message, template
-from idtone.office.authority.duties import duties, is_overdue, is_soon
+from idtone.office.authority.compliance_duties import is_due_soon, is_overdue, read_duties
 from idtone.office.authority.history import ApplicationStatus
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.applicants.submission import SubmissionState
@@ -62,7 +62,9 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
         (status[ApplicationStatus.PASSED], Message("Applications to be granted")),
     ):
         yield from _some(count, what, "/office/applications")
-    yield from _some(len(files.requests.waiting()), Message("Suspensions to be approved"), "/office/suspensions")
+    yield from _some(
+        len(files.requests.waiting_requests()), Message("Suspensions to be approved"), "/office/suspensions"
+    )
     missing = {(each.member, each.node) for each in files.confirmations() if each.is_missing}
     yield from _some(len(missing), Message("Nodes that have not confirmed all suspensions"), "/office/suspensions")
     desk = files.reports()
@@ -77,7 +79,7 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
     yield from _some(unchecked, Message("Wholesale chains with a reseller to be checked"), "/office/chains?unchecked=1")
     yield from _some(len(files.differences()), Message("Changes to be published"), "/office/publication")
     if files.is_published():
-        due = [until for _, _, until, is_due in files.workspace.state(now) if is_due]
+        due = [until for _, _, until, is_due in files.workspace.role_states(now) if is_due]
         path = "/office/publication"
         yield from _some(len(due), Message("Signatures to be renewed"), path, is_late=any(each <= now for each in due))
 
@@ -102,11 +104,13 @@ def _terms(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
 
 
 def _duties(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
-    found, today, path = duties(files.folder), in_japan(now).date(), "/office/duties"
+    found, today, path = read_duties(files.folder), in_japan(now).date(), "/office/duties"
     yield from _some(
         sum(is_overdue(each, today) for each in found), Message("Duties that are overdue"), path, is_late=True
     )
-    yield from _some(sum(is_soon(each, today) for each in found), Message("Duties that are due within 14 days"), path)
+    yield from _some(
+        sum(is_due_soon(each, today) for each in found), Message("Duties that are due within 14 days"), path
+    )
 
 
 def _certifications(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:

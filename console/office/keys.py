@@ -32,7 +32,7 @@ def _states(files: OfficeFiles) -> list[KeySetState]:
     if not files.is_published():
         return []
     waiting = [edition for each in (files.package, files.duty_package) if (edition := each.edition()) is not None]
-    return key_states(files.workspace.repository.roles(), waiting, key_holders(files.folder))
+    return key_states(files.workspace.repository.all_current_metadata(), waiting, key_holders(files.folder))
 
 
 async def keys(

@@ -14,14 +14,20 @@ from idtone.core.signed_notes import VerifierKey
 from idtone.core.terminal.prompts import entries_of, number_of
 from idtone.core.translation import Message, template
 from idtone.office.authority import registry_edits
-from idtone.office.authority.acceptances import AGREEMENT_WORDS, Acceptance, acceptances
+from idtone.office.authority.agreements import AGREEMENT_WORDS, Acceptance, read_acceptances
+from idtone.office.authority.area_code_counts import area_code_of, counts_by_area_code, whole_span
 from idtone.office.authority.certifications import certification, certify_member
-from idtone.office.authority.change_registry import Attribution, assign, change_registry, describe, release
-from idtone.office.authority.edition_numbers import area_of, by_area, whole
+from idtone.office.authority.change_registry import (
+    Attribution,
+    assign_numbers,
+    change_registry,
+    record_particulars,
+    release_numbers,
+)
 from idtone.office.authority.history import Action
-from idtone.office.authority.pledge_store import kept_pledge
-from idtone.office.authority.pledges import record_pledge
-from idtone.office.authority.typed_dates import day, end
+from idtone.office.authority.pledge_store import read_pledge
+from idtone.office.authority.record_pledge import record_pledge
+from idtone.office.authority.typed_dates import parse_day, parse_end
 from idtone.office.authority.workspace import Workspace
 from idtone.office.papers.letters import SOON
 from idtone.registry.model import Member, day_begins
@@ -132,7 +138,7 @@ async def member(
             for each in document.chains
             if any(wanted in (link.wholesaler, link.reseller) for link in each.links)
         ][:NUMBERS_SHOWN],
-        agreements=[each for each in await visit.in_thread(acceptances, files.folder) if _is_held(each, wanted)],
+        agreements=[each for each in await visit.in_thread(read_acceptances, files.folder) if _is_held(each, wanted)],
         agreement_words=AGREEMENT_WORDS,
         evaluation=next((each for each in document.evaluations if each.member == wanted), None),
     )
@@ -146,7 +152,7 @@ def _is_held(agreement: Acceptance, member: str) -> bool:
 def _has_paper(folder: Path, member: Member) -> bool:
     """True if the office keeps the PDF of the pledge."""
     sha256 = member.pledge and member.pledge.sha256
-    return bool(sha256) and kept_pledge(folder, str(sha256)) is not None
+    return bool(sha256) and read_pledge(folder, str(sha256)) is not None
 
 
 async def member_numbers(visit: Visit) -> web.StreamResponse:
@@ -156,13 +162,13 @@ async def member_numbers(visit: Visit) -> web.StreamResponse:
     if found is None:
         return not_found_page(visit, Message("There is no such member."))
     spans = registered.spans[wanted]
-    listed = listing(visit, spans, {"area": area_of})
+    listed = listing(visit, spans, {"area": area_code_of})
     return visit.render(
         "office_numbers.html",
         member=found,
         list=listed,
-        rows=[(whole(each), area_of(each)) for each in listed.rows],
-        areas=by_area(spans),
+        rows=[(whole_span(each), area_code_of(each)) for each in listed.rows],
+        areas=counts_by_area_code(spans),
     )
 
 
@@ -181,21 +187,21 @@ def _licence(fields: Mapping[str, str], member: Member) -> str:
 
 
 def _assign(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    assign(workspace, member.id, entries_of(fields.get("numbers", "").splitlines()), attribution)
+    assign_numbers(workspace, member.id, entries_of(fields.get("numbers", "").splitlines()), attribution)
 
 
 def _release(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    release(workspace, member.id, entries_of(fields.get("numbers", "").splitlines()), attribution)
+    release_numbers(workspace, member.id, entries_of(fields.get("numbers", "").splitlines()), attribution)
 
 
 def _renew(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    licence, until = _licence(fields, member), end(fields.get("until", ""), Message("Valid until"))
+    licence, until = _licence(fields, member), parse_end(fields.get("until", ""), Message("Valid until"))
     change_registry(
         workspace,
         Action.RENEW,
         licence,
         attribution,
-        lambda text, document: registry_edits.renewed(text, document, licence, until),
+        lambda text, document: registry_edits.set_licence_end(text, document, licence, until),
     )
 
 
@@ -213,15 +219,15 @@ def _set_status(workspace: Workspace, fields: Mapping[str, str], attribution: At
         action,
         licence,
         attribution,
-        lambda text, document: registry_edits.with_status(text, document, licence, _STATUS[action]),
+        lambda text, document: registry_edits.set_licence_status(text, document, licence, _STATUS[action]),
     )
 
 
 PLEDGE: Final[Fields] = {
     "document": FormField(template("Version of the text")),
     "signatory": FormField(template("Signed by")),
-    "signed": FormField(template("Signed on"), day),
-    "until": FormField(template("Valid until"), day),
+    "signed": FormField(template("Signed on"), parse_day),
+    "until": FormField(template("Valid until"), parse_day),
     **WHY,
 }
 
@@ -250,7 +256,7 @@ def _add_key(workspace: Workspace, fields: Mapping[str, str], attribution: Attri
         Action.ADD_NODE_KEY,
         member.id,
         attribution,
-        lambda text, document: registry_edits.node_key_added(text, document, member.id, key),
+        lambda text, document: registry_edits.insert_node_key(text, document, member.id, key),
     )
 
 
@@ -261,7 +267,7 @@ def _remove_key(workspace: Workspace, fields: Mapping[str, str], attribution: At
         Action.REMOVE_NODE_KEY,
         member.id,
         attribution,
-        lambda text, document: registry_edits.node_key_removed(text, document, member.id, key),
+        lambda text, document: registry_edits.delete_node_key(text, document, member.id, key),
     )
 
 
@@ -271,7 +277,7 @@ def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attri
 
 
 def _describe(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    describe(workspace, member.id, fields, attribution)
+    record_particulars(workspace, member.id, fields, attribution)
 
 
 CHANGES: Final[Mapping[str, Change]] = {
@@ -293,7 +299,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "certify": {**CERTIFICATION, **WHY},
     "assign": _NUMBERS,
     "release": _NUMBERS,
-    "renew": {**_LICENCE, "until": FormField(template("Valid until"), end), **WHY},
+    "renew": {**_LICENCE, "until": FormField(template("Valid until"), parse_end), **WHY},
     "status": {**_LICENCE, "status": FormField(template("What happens"), one_of(_STATUS)), **WHY},
     "pledge": PLEDGE,
     "add-key": _KEY,

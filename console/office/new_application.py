@@ -8,10 +8,10 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
-from idtone.office.authority.pledge_store import LIMIT, keeping_pledge, kept_pledge
-from idtone.office.authority.pledges import record_pledge
+from idtone.office.authority.pledge_store import LIMIT, pledge_kept_on_success, read_pledge
+from idtone.office.authority.record_pledge import record_pledge
 from idtone.office.authority.typed_application import CHECKS, next_id, receive_typed
-from idtone.office.authority.typed_dates import day, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day
 from idtone.office.desk.applicants.submission import Submission, values_of
 from idtone.office.desk.applicants.submissions import Submissions
 
@@ -30,19 +30,19 @@ _FIRST: Final = CHECKS[0]
 """The check of the identity that an application needs; the other checks may be missing."""
 _FIELDS: Final[Fields] = {
     "id": FormField(template("Application"), any_text),
-    "received": FormField(template("Received"), day),
+    "received": FormField(template("Received"), parse_day),
     "member": FormField(template("Member's id"), any_text),
     **{
         f"{name}_{number}": FormField(label, read, is_required=number == _FIRST)
         for number in CHECKS
         for name, label, read in (
             ("identity", Message("Document {number}", number=number), any_text),
-            ("checked", Message("Document {number}: checked on", number=number), day),
+            ("checked", Message("Document {number}: checked on", number=number), parse_day),
             ("by", Message("Document {number}: checked by", number=number), any_text),
         )
     },
-    "signed": FormField(template("Signed on"), day),
-    "until": FormField(template("Valid until"), day, is_required=False),
+    "signed": FormField(template("Signed on"), parse_day),
+    "until": FormField(template("Valid until"), parse_day, is_required=False),
     "numbers": FormField(template("Numbers"), entries, is_required=False),
     **WHY,
 }
@@ -113,7 +113,7 @@ async def pledge(visit: Visit) -> web.StreamResponse:
             upload.fields[name] for name in ("document", "signatory", "signed", "until")
         )
         attribution = attributed(visit)
-        with files.workspace.locked(), keeping_pledge(files.folder, upload.file.read_bytes()) as sha256:
+        with files.workspace.locked(), pledge_kept_on_success(files.folder, upload.file.read_bytes()) as sha256:
             record_pledge(files.workspace, wanted, document, sha256, signatory, signed, until, attribution, _LABELS)
         return f"{members.PATH}/{wanted}"
 
@@ -123,7 +123,7 @@ async def pledge(visit: Visit) -> web.StreamResponse:
 
 async def paper(visit: Visit) -> web.StreamResponse:
     """Send the PDF of a pledge."""
-    octets = await visit.in_thread(kept_pledge, files_of(visit).folder, visit.part("sha256"))
+    octets = await visit.in_thread(read_pledge, files_of(visit).folder, visit.part("sha256"))
     if octets is None:
         return not_found_page(visit, Message("This pledge is not kept here."))
     headers = {"Content-Disposition": 'attachment; filename="pledge.pdf"'}

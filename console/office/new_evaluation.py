@@ -8,7 +8,7 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
-from idtone.office.authority.typed_dates import day
+from idtone.office.authority.typed_dates import parse_day
 from idtone.office.evaluation.evaluate_members import period_over, read_folder
 from idtone.office.evaluation.evaluation_rules import EXCLUSION_WORDS
 
@@ -23,8 +23,8 @@ from .evaluations import PATH as EVALUATIONS
 PATH: Final = f"{EVALUATIONS}/new"
 LOOK_EVERY_S: Final = 0.5
 _PERIOD: Final[Fields] = {
-    "since": FormField(template("First day"), day),
-    "until": FormField(template("Last day"), day),
+    "since": FormField(template("First day"), parse_day),
+    "until": FormField(template("Last day"), parse_day),
 }
 
 

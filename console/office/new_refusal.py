@@ -12,9 +12,9 @@ from idtone.core.errors import IdtoneError
 from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message, template
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, parse_customer
-from idtone.office.authority.typed_dates import day, day_after, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day, parse_day_after
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.refusal_basis import BASIS_WORDS, FIELDS, decide_basis, decided_basis
+from idtone.office.refused.refusal_basis import BASIS_WORDS, FIELDS, read_basis, record_basis
 from idtone.office.refused.refusal_key import RefusalKey
 
 from ..access.rights import Right
@@ -31,15 +31,15 @@ _KEY_LIMIT: Final = 100_000
 _IDENTITY: Final = ("name", "kana", "latin", "born", "corporate_number", "address")
 _DECISION: Final[Fields] = {
     "basis": FormField(template("Legal basis"), one_of(BASIS_WORDS)),
-    "decided": FormField(template("Decided on"), day),
+    "decided": FormField(template("Decided on"), parse_day),
     **{name: FormField(label) for name, label in FIELDS.items()},
 }
 _REFUSAL: Final[Fields] = {
     "kind": FormField(template("Kind"), any_text),
     "name": FormField(template("Name, as in the identity document or the register"), any_text),
     "reference": FormField(template("Reference")),
-    "since": FormField(template("First day"), day, is_required=False),
-    "until": FormField(template("Last day"), day),
+    "since": FormField(template("First day"), parse_day, is_required=False),
+    "until": FormField(template("Last day"), parse_day),
     **WHY,
     "passphrase": FormField(template("Its passphrase"), any_text),
 }
@@ -48,7 +48,7 @@ _REFUSAL: Final[Fields] = {
 async def basis(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    found = await visit.in_thread(decided_basis, files_of(visit).folder)
+    found = await visit.in_thread(read_basis, files_of(visit).folder)
     return visit.render(
         "office_refusal_basis.html",
         status,
@@ -64,7 +64,7 @@ async def decide(visit: Visit) -> web.StreamResponse:
     folder = files_of(visit).folder
 
     def act() -> None:
-        decide_basis(
+        record_basis(
             folder,
             visit.field("basis"),
             visit.field("decided"),
@@ -83,14 +83,14 @@ async def add(visit: Visit) -> web.StreamResponse:
     def act(upload: Upload) -> str:
         given = {name: value.strip() for name, value in upload.fields.items()}
         now = datetime.now(UTC)
-        since = day(given["since"], Message("First day")) if given.get("since") else in_japan(now).date()
-        until = day_after(given["until"], Message("Last day"))
+        since = parse_day(given["since"], Message("First day")) if given.get("since") else in_japan(now).date()
+        until = parse_day_after(given["until"], Message("Last day"))
         key = RefusalKey.load(upload.file, lambda _: given["passphrase"])
         case, why = (
             checked_line(given["reference"], Message("Reference")),
             checked_line(given["why"], Message("Reason")),
         )
-        Refusals(folder).refuse(key, _identity(given), case, since, until, why, now)
+        Refusals(folder).enter(key, _identity(given), case, since, until, why, now)
         return REFUSALS
 
     needs = Message("choose the file of the key of the refusals")

@@ -10,7 +10,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.terminal.prompts import any_number_of
 from idtone.core.translation import template
 from idtone.member.reports.report_documents import new_receipt
-from idtone.office.authority.typed_dates import day, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_page import WITHIN
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS, TakenBy, take_report
@@ -73,7 +73,7 @@ def _fields(visit: Visit) -> Fields:
         "number": FormField(
             template("The number that called or was shown"), lambda text, _: any_number_of(text), is_required=is_call
         ),
-        "date": FormField(template("Day of the call"), day, is_required=is_call),
+        "date": FormField(template("Day of the call"), parse_day, is_required=is_call),
         "time": FormField(template("Time, in Japan"), any_text, is_required=is_call),
         "what": FormField(template("What happened"), any_text),
     }

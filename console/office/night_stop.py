@@ -15,11 +15,11 @@ from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.persons import acting_person
 from idtone.core.terminal.prompts import number_of
 from idtone.core.translation import Message, template
-from idtone.office.authority.edition_rules import describe, examine
+from idtone.office.authority.edition_rules import check_edition, describe_edition
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
-from idtone.office.authority.night_keys import WrongPassphraseError, digest, has_night_key, sign_at_night
-from idtone.office.authority.stopped_number_holders import names as held
+from idtone.office.authority.night_keys import WrongPassphraseError, edition_digest, has_night_key, sign_at_night
+from idtone.office.authority.stopped_number_holders import holder_names as held
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from idtone.registry.model import SuspensionEntry
@@ -59,7 +59,7 @@ async def night(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
     files, me, now = files_of(visit), acting_person(), datetime.now(UTC)
-    requests = await visit.in_thread(files.requests.waiting)
+    requests = await visit.in_thread(files.requests.waiting_requests)
     try:
         is_kept = await visit.in_thread(has_night_key, files.folder, me.name)
     except TrustError as error:  # the stop can be entered all the same, and signed elsewhere
@@ -71,7 +71,7 @@ async def night(
         problem=problem,
         held=held,
         is_kept=is_kept,
-        is_copied=await visit.in_thread(files.workspace.is_copied),
+        is_copied=await visit.in_thread(files.workspace.is_copy_current),
         requests=[(each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER],
         package=await visit.in_thread(_waiting, files, now),
         is_unprepared=await visit.in_thread(_is_unprepared, files),
@@ -86,16 +86,18 @@ def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
         if edition is None:
             return None
         files.duty_package.check_current(edition, now)
-        examine(edition, now)
-        return _Waiting(digest(edition), list(describe(edition, is_whole=True)), list(edition.missing()))
+        check_edition(edition, now)
+        return _Waiting(
+            edition_digest(edition), list(describe_edition(edition, is_whole=True)), list(edition.missing())
+        )
     except IdtoneError as error:
         return _Waiting("", [], [], error)
 
 
 def _is_unprepared(files: OfficeFiles) -> bool:
     """True if approved suspensions are neither published nor in the package."""
-    octets = files.workspace.octets(tuf_roles.SUSPENSIONS_FILE)
-    if hashlib.sha256(octets).hexdigest() == files.workspace.repository.sha256(tuf_roles.SUSPENSIONS):
+    octets = files.workspace.file_octets(tuf_roles.SUSPENSIONS_FILE)
+    if hashlib.sha256(octets).hexdigest() == files.workspace.repository.file_sha256(tuf_roles.SUSPENSIONS):
         return False
     try:
         edition = files.duty_package.edition()
@@ -115,7 +117,7 @@ async def request(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         attribution = attributed(visit)
-        terms = SuspensionTerms.given(
+        terms = SuspensionTerms.parse(
             visit.field("reference"),
             with_zone(visit.field("requested")),
             None,
@@ -124,7 +126,7 @@ async def request(visit: Visit) -> web.StreamResponse:
             attribution.at,
             labels_of(TERMS),
         )
-        files.requests.request(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
+        files.requests.enter(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
 
     fields = {"entered": FormField(template("Number"), lambda text, _: number_of(text)), **TERMS}
     return await do_act(visit, act, night, PATH, fields)

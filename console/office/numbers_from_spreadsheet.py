@@ -7,7 +7,7 @@ from aiohttp import web
 
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message, template
-from idtone.office.authority.change_registry import Attribution, assign, release
+from idtone.office.authority.change_registry import Attribution, assign_numbers, release_numbers
 from idtone.office.authority.number_sheet import LIMIT, check_count, sheet_entries
 from idtone.office.authority.workspace import Workspace
 
@@ -19,8 +19,8 @@ from . import members
 from .acts import WHY, attributed, do_act_on_file, files_of
 
 _DOES: Final[Mapping[str, Callable[[Workspace, str, list[str], Attribution], object]]] = {
-    "assign": assign,
-    "release": release,
+    "assign": assign_numbers,
+    "release": release_numbers,
 }
 
 _FIELDS: Final[Fields] = {

@@ -11,7 +11,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.persons import acting_person
 from idtone.core.translation import Message, joined, template
 from idtone.member.evaluation.period import Period
-from idtone.office.authority.typed_dates import day, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day
 from idtone.office.evaluation.evaluate_members import counted_by_desk
 from idtone.office.evaluation.observations import (
     GOOD_WORDS,
@@ -42,13 +42,13 @@ _RESULTS: Final = ("good", "bad")
 _ENTER: Final[Mapping[str, Fields]] = {
     ObservationKind.CONTACT: {
         **_MEMBER,
-        "day": FormField(template("Day"), day),
+        "day": FormField(template("Day"), parse_day),
         "result": FormField(template("Result"), one_of(_RESULTS)),
         "what": FormField(template("Remark"), is_required=False),
     },
     ObservationKind.FORM: {
         **_MEMBER,
-        "day": FormField(template("Day"), day),
+        "day": FormField(template("Day"), parse_day),
         "result": FormField(template("Result"), one_of(_RESULTS)),
         "what": FormField(template("Remark"), is_required=False),
     },
@@ -61,12 +61,12 @@ _ENTER: Final[Mapping[str, Fields]] = {
     ObservationKind.ASSESSOR: {
         **_MEMBER,
         "what": FormField(template("Assessor")),
-        "day": FormField(template("A day of the period that was assessed"), day),
+        "day": FormField(template("A day of the period that was assessed"), parse_day),
         "points": FormField(template("Points (0 to 10)"), points),
     },
 }
 _WITHDRAW: Final[Fields] = {"observation": FormField(template("Observation"), any_text), **WHY}
-_FORGET: Final[Fields] = {"before": FormField(template("Before the day"), day)}
+_FORGET: Final[Fields] = {"before": FormField(template("Before the day"), parse_day)}
 
 
 async def show(

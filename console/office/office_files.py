@@ -14,7 +14,12 @@ from idtone.member.evaluation.criteria import Criteria
 from idtone.member.evaluation.evaluation_verification import FOLDER as EVALUATION
 from idtone.member.evaluation.result import Result
 from idtone.office.authority import operator_list
-from idtone.office.authority.change_registry import applications, never_originates_of, registry_of, suspensions_of
+from idtone.office.authority.change_registry import (
+    accepted_applications,
+    never_originates_of,
+    registry_of,
+    suspensions_of,
+)
 from idtone.office.authority.history import ApplicationStatus, HistoryEntry
 from idtone.office.authority.prepared_package import PackageState, PreparedPackage
 from idtone.office.authority.signed_history import HistorySignature, history_with_signatures
@@ -106,7 +111,7 @@ class OfficeFiles:
         self._suspensions = CachedFiles(lambda: [suspensions], lambda: suspensions_of(self.workspace))
         self._never_originates = CachedFiles(lambda: [never, history], lambda: never_originates_of(self.workspace))
         self._applications = CachedFiles(
-            lambda: [self.folder / APPLICATIONS, history], lambda: applications(self.workspace)
+            lambda: [self.folder / APPLICATIONS, history], lambda: accepted_applications(self.workspace)
         )
         self._submissions = CachedFiles(
             lambda: sorted((self.folder / SUBMISSIONS).glob("W-*.json")), lambda: Submissions(self.folder).all()
@@ -216,7 +221,7 @@ class OfficeFiles:
         return self._signed_until.last
 
     def is_published(self) -> bool:
-        return self.workspace.repository.sha256(tuf_roles.REGISTRY) is not None
+        return self.workspace.repository.file_sha256(tuf_roles.REGISTRY) is not None
 
     def reports(self) -> ReportDesk | None:
         """The report desk; None before the first report."""
@@ -230,14 +235,16 @@ class OfficeFiles:
         return Registered(document, members, spans, {each.id: number_count(each) for each in document.members})
 
     def _read_lists(self) -> tuple[OperatorList, OperatorList]:
-        published = self.workspace.repository.listed() if self.is_published() else None
-        coming = operator_list.octets(self.registered().document, self.suspensions())
+        published = self.workspace.repository.operator_list() if self.is_published() else None
+        coming = operator_list.operator_list_json(self.registered().document, self.suspensions())
         return _by_member(coming), {} if published is None else _by_member(published)
 
     def _read_signed_until(self) -> datetime | None:
         if not self.is_published():
             return None
-        ends: list[datetime] = [each.signed.expires for each in self.workspace.repository.roles().values()]
+        ends: list[datetime] = [
+            each.signed.expires for each in self.workspace.repository.all_current_metadata().values()
+        ]
         return min(ends)
 
     def _read_confirmations(self) -> list[Confirmation]:
@@ -248,7 +255,7 @@ class OfficeFiles:
         repository = self.workspace.repository
         if not self.is_published():
             return None
-        files = {file: repository.octets(role) for role, file in tuf_roles.DELEGATED.items()}
+        files = {file: repository.file_octets(role) for role, file in tuf_roles.DELEGATED.items()}
         return _stops(files, _written(repository.folder / tuf_roles.METADATA / "timestamp.json"))
 
     def _read_signed_stops(self) -> Stops | None:

@@ -10,10 +10,16 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.paper.content import Paper
 from idtone.core.translation import Message, template
-from idtone.office.authority.typed_dates import day, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day
 from idtone.office.papers.letters import LETTER_WORDS, Letter, Sender
-from idtone.office.papers.office_papers import account_of, letter_paper, licence_paper, sender, table_csv
-from idtone.office.papers.period_account import PeriodAccount, account_paper, fiscal_year
+from idtone.office.papers.period_account import PeriodAccount, account_paper, fiscal_year_days
+from idtone.office.papers.workspace_papers import (
+    account_from_desk,
+    letter_paper,
+    licence_paper,
+    office_sender,
+    table_csv,
+)
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, at_its_field, errors_of, one_of
@@ -69,10 +75,10 @@ async def papers(
 
 def _account(visit: Visit) -> PeriodAccount:
     since, through = (
-        day(visit.query(name), Message(words))
+        parse_day(visit.query(name), Message(words))
         for name, words in (("since", template("First day")), ("through", template("Last day")))
     )
-    return account_of(files_of(visit).desk, since, through, datetime.now(UTC))
+    return account_from_desk(files_of(visit).desk, since, through, datetime.now(UTC))
 
 
 async def account(visit: Visit) -> web.StreamResponse:
@@ -83,7 +89,7 @@ async def account(visit: Visit) -> web.StreamResponse:
     except IdtoneError as error:
         return not_found_page(visit, Message("{error}", error=error))
     if name == "account.pdf":
-        is_annual = (made.since, made.through) == fiscal_year(made.since.year)
+        is_annual = (made.since, made.through) == fiscal_year_days(made.since.year)
         return await pdf(visit, lambda: account_paper(made, is_annual), f"account-{made.since}-{made.through}")
     table = made.table(name.removesuffix(".csv"))
     if table is None:
@@ -113,7 +119,7 @@ async def print_letter(visit: Visit) -> web.StreamResponse:
 
 
 def _sender(visit: Visit) -> Sender:
-    return sender(visit.field("person"), visit.field("number"))
+    return office_sender(visit.field("person"), visit.field("number"))
 
 
 async def _printed(visit: Visit, made: Callable[[], Paper], name: str, fields: Fields) -> web.StreamResponse:

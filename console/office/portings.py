@@ -13,7 +13,7 @@ from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution, registry_of
 from idtone.office.authority.number_portings import port_number, remove_porting
-from idtone.office.authority.typed_dates import moment
+from idtone.office.authority.typed_dates import parse_moment
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import PortingEntry, RegistryDocument
 
@@ -29,7 +29,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
         "numbers": FormField(template("Number, range or prefix"), entries),
         "giver": FormField(template("From: the member that holds the numbers"), any_text),
         "taker": FormField(template("To: the member that gets them"), any_text),
-        "at": FormField(template("First day with the new member"), moment),
+        "at": FormField(template("First day with the new member"), parse_moment),
         **WHY,
     },
     "end": {"porting": FormField(template("Porting"), any_text), **WHY},
@@ -79,7 +79,7 @@ def shown_portings(document: RegistryDocument, now: datetime) -> list[ShownPorti
 
 
 def _port(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
-    at = moment(fields.get("at", ""), Message("First day with the new member"))
+    at = parse_moment(fields.get("at", ""), Message("First day with the new member"))
     numbers = entries_of(fields.get("numbers", "").splitlines())
     port_number(workspace, fields.get("giver", ""), fields.get("taker", ""), numbers, at, attribution)
 

@@ -13,9 +13,9 @@ from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import change_registry, record_edits
 from idtone.office.authority.history import Action, HistoryEntry
 from idtone.office.authority.prepared_package import LIMIT, PreparedPackage, take_copy
-from idtone.office.authority.registry_edits import prolonged
-from idtone.office.authority.typed_dates import end
-from idtone.office.authority.undo import undo, undoable
+from idtone.office.authority.registry_edits import set_registry_end
+from idtone.office.authority.typed_dates import parse_end
+from idtone.office.authority.undo import last_undoable_change, undo_last_change
 from idtone.registry.trust import tuf_roles
 
 from ..access.rights import Right
@@ -49,8 +49,8 @@ async def publication(
 ) -> web.StreamResponse:
     files, now = files_of(visit), datetime.now(UTC)
     is_published = await visit.in_thread(files.is_published)
-    edited = await visit.in_thread(files.workspace.unrecorded) if is_published else []
-    state = await visit.in_thread(lambda: list(files.workspace.state(now)) if is_published else [])
+    edited = await visit.in_thread(files.workspace.roles_edited_by_hand) if is_published else []
+    state = await visit.in_thread(lambda: list(files.workspace.role_states(now)) if is_published else [])
     return visit.render(
         "office_publication.html",
         status,
@@ -64,7 +64,7 @@ async def publication(
         differences=await visit.in_thread(files.differences),
         undoable=await visit.in_thread(_undoable, files) if is_published and not edited else None,
         words=words_of,
-        is_copied=not is_published or await visit.in_thread(files.workspace.is_copied),
+        is_copied=not is_published or await visit.in_thread(files.workspace.is_copy_current),
         by_hand=[tuf_roles.DELEGATED[role] for role in edited],
         packages=[
             (keys, title, await visit.in_thread(waiting.get))
@@ -78,7 +78,7 @@ async def publication(
 
 def _undoable(files: OfficeFiles) -> HistoryEntry | None:
     try:
-        return undoable(files.workspace)
+        return last_undoable_change(files.workspace)
     except TrustError:  # the page of the history says what is wrong
         return None
 
@@ -86,7 +86,9 @@ def _undoable(files: OfficeFiles) -> HistoryEntry | None:
 async def take_back(visit: Visit) -> web.StreamResponse:
     """Take back the last unpublished change of the registry, if it is the one that the page has shown."""
     workspace = files_of(visit).workspace
-    return await do_act(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY)
+    return await do_act(
+        visit, lambda: undo_last_change(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY
+    )
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
@@ -107,16 +109,16 @@ async def prolong(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act() -> None:
-        until = end(visit.field("until"), Message("Valid until"))
+        until = parse_end(visit.field("until"), Message("Valid until"))
         change_registry(
             files.workspace,
             Action.PROLONG,
             tuf_roles.REGISTRY_FILE,
             attributed(visit),
-            lambda text, _: prolonged(text, until),
+            lambda text, _: set_registry_end(text, until),
         )
 
-    fields = {"until": FormField(template("Valid until"), end), **WHY}
+    fields = {"until": FormField(template("Valid until"), parse_end), **WHY}
     return await do_act(visit, act, publication, PATH, fields)
 
 
@@ -125,7 +127,7 @@ async def note(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
 
     def act() -> None:
-        if not record_edits(workspace, attributed(visit), workspace.unrecorded()):
+        if not record_edits(workspace, attributed(visit), workspace.roles_edited_by_hand()):
             raise UsageError("nothing was edited by hand")
 
     return await do_act(visit, act, publication, PATH, WHY)
@@ -148,7 +150,7 @@ def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
 async def download(visit: Visit) -> web.StreamResponse:
     """Send the package as a ZIP."""
     try:
-        octets = await visit.in_thread(_chosen(visit, visit.query("keys")).zipped, datetime.now(UTC))
+        octets = await visit.in_thread(_chosen(visit, visit.query("keys")).to_zip, datetime.now(UTC))
     except IdtoneError as error:
         return not_found_page(visit, Message("{error}", error=error))
     headers = {"Content-Disposition": 'attachment; filename="package.zip"'}

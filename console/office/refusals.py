@@ -10,7 +10,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message, template
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.refusal_basis import BASIS_WORDS, decided_basis
+from idtone.office.refused.refusal_basis import BASIS_WORDS, read_basis
 
 from ..access.rights import Right
 from ..form_errors import FormField, any_text
@@ -34,7 +34,7 @@ async def refusals(
         ids=[(each.id, each.id) for each in found],
         problem=problem,
         bases=BASIS_WORDS,
-        basis=await visit.in_thread(decided_basis, folder),
+        basis=await visit.in_thread(read_basis, folder),
         has_key=await visit.in_thread(store.epoch) is not None,
     )
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message, template, translated
-from idtone.office.authority.typed_dates import end, moment
+from idtone.office.authority.typed_dates import parse_end, parse_moment
 from idtone.office.desk.reports.report_desk import COUNTED_FOR
 from idtone.office.desk.reports.report_rules import read_rules
 from idtone.office.desk.reports.report_store import CountedBy
@@ -73,8 +73,8 @@ def _counted(visit: Visit, by: CountedBy) -> Published:
     """The counts of the period in the address, or of a year. Raises UsageError."""
     now, desk = datetime.now(UTC), files_of(visit).reports()
     start, until = visit.query("since"), visit.query("until")
-    begins = moment(start, Message("First day")) if start else now - COUNTED_FOR
-    ends = end(until, Message("Last day")) if until else now + timedelta(seconds=1)
+    begins = parse_moment(start, Message("First day")) if start else now - COUNTED_FOR
+    ends = parse_end(until, Message("Last day")) if until else now + timedelta(seconds=1)
     return desk.statistics(by, begins, ends) if desk else Published({}, 0)
 
 

@@ -12,7 +12,7 @@ from idtone.core.numbers import parse
 from idtone.core.terminal.prompts import any_number_of, checked_line
 from idtone.core.translation import Message, template
 from idtone.member.reports.report import ReportedCall, ReportedService
-from idtone.office.authority.typed_dates import moment
+from idtone.office.authority.typed_dates import parse_moment
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import KeptReport, KeptRequest, ReportOrder
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS
@@ -204,11 +204,11 @@ async def forget(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act() -> None:
-        before, desk = moment(visit.field("before"), Message("Closed before")), files.reports()
+        before, desk = parse_moment(visit.field("before"), Message("Closed before")), files.reports()
         if desk is None or desk.forget(before) == 0:
             raise UsageError("no report that can be erased was closed before then")
 
-    return await do_act(visit, act, reports, PATH, {"before": FormField(template("Closed before"), moment)})
+    return await do_act(visit, act, reports, PATH, {"before": FormField(template("Closed before"), parse_moment)})
 
 
 PAGES = (

@@ -14,9 +14,9 @@ from idtone.core.persons import acting_person
 from idtone.core.translation import template
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
-from idtone.office.authority.stopped_number_holders import names as held
+from idtone.office.authority.stopped_number_holders import holder_names as held
 from idtone.office.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
-from idtone.office.authority.typed_dates import end
+from idtone.office.authority.typed_dates import parse_end
 from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.model import NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
@@ -48,7 +48,7 @@ TERMS: Final[Fields] = {
     "requested": FormField(template("Requested at"), japanese_moment),
     "authority": FormField(template("Authority that requests it"), is_required=False),
     "since": FormField(template("Start"), japanese_moment, is_required=False),
-    "until": FormField(template("Last day"), end, is_required=False),
+    "until": FormField(template("Last day"), parse_end, is_required=False),
     **WHY,
 }
 _ENTERED: Final[Fields] = {
@@ -137,7 +137,7 @@ def _read(files: OfficeFiles, now: datetime) -> _Found:
         stops.never_originating(never, SHOWN, now),
         len(never),
         stops.published_ends(now - ENDS_SHOWN, confirmations, now),
-        files.requests.waiting(),
+        files.requests.waiting_requests(),
         confirmations,
         trouble,
     )
@@ -181,7 +181,7 @@ async def request(visit: Visit) -> web.StreamResponse:
         action, attribution = Action(visit.field("action")), attributed(visit)
         terms = None
         if not is_end:
-            terms = SuspensionTerms.given(
+            terms = SuspensionTerms.parse(
                 visit.field("reference"),
                 with_zone(visit.field("requested")),
                 with_zone(visit.field("since")) or None,
@@ -191,7 +191,7 @@ async def request(visit: Visit) -> web.StreamResponse:
                 labels_of(TERMS),
             )
         is_unheld = bool(visit.field("no_holder"))
-        files.requests.request(action, visit.field("entered"), terms, attribution, is_unheld)
+        files.requests.enter(action, visit.field("entered"), terms, attribution, is_unheld)
 
     return await do_act(visit, act, suspensions, PATH, {**_ENTERED, **(WHY if is_end else TERMS)})
 

@@ -30,7 +30,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.office.authority.typed_dates import day
+from idtone.office.authority.typed_dates import parse_day
 from idtone.operations.make_pack import approved_pack, need_keys, request_pack
 
 from .. import long_reads
@@ -67,7 +67,7 @@ FIELDS: Final = {
 LABELS: Final = {name.replace("-", "_"): words for name, words in FIELDS.items()} | {
     "calls": template("Calls, by their ids")
 }
-_ON: Final[Fields] = {"on": FormField(FIELDS["on"], day)}
+_ON: Final[Fields] = {"on": FormField(FIELDS["on"], parse_day)}
 _DELIVERY: Final[Fields] = {"by": FormField(FIELDS["by"], any_text), **_ON}
 _CONFIRMATION: Final[Fields] = {"reference": FormField(FIELDS["reference"], any_text), **_ON}
 STATES: Final = {

@@ -16,8 +16,8 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import template
 from idtone.ledger.disclosure.pack_file import zipped
-from idtone.office.authority.stopped_number_holders import names
-from idtone.office.authority.typed_dates import day
+from idtone.office.authority.stopped_number_holders import holder_names
+from idtone.office.authority.typed_dates import parse_day
 from idtone.operations.own_suspensions import SuspensionActs
 from idtone.operations.signed_suspension_paper import signed_paper
 from idtone.operations.suspend_command import not_recorded, spans_of_customer
@@ -67,7 +67,7 @@ def _form(
         persons=settings.policy.own_suspensions.persons,
         has_customers=settings.lines.source is not None,
         is_changed=bool(summary and visit.field("seen")),
-        held=names,
+        held=holder_names,
     )
 
 
@@ -211,7 +211,7 @@ async def _changed(visit: Visit, do: Callable[[SuspensionActs, OwnSuspension], O
 _CLOSED: Final[Fields] = {
     "duty": FormField(template("What is done"), one_of(set(DutyKind))),
     "document": FormField(template("Number of its document")),
-    "on": FormField(template("Day on the document"), day),
+    "on": FormField(template("Day on the document"), parse_day),
 }
 
 

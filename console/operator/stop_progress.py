@@ -14,7 +14,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting_person
 from idtone.core.translation import speak
-from idtone.office.authority.stopped_number_holders import names
+from idtone.office.authority.stopped_number_holders import holder_names
 from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
@@ -79,7 +79,7 @@ async def show_stop(
         duties=DUTY_WORDS,
         open_duties=[(each.kind.value, DUTY_WORDS[each.kind]) for each in one.open_duties()],
         masked=masked_numbers(one),
-        held=names,
+        held=holder_names,
         changes=f"{CHANGES}?stop={quote(one.id)}",
         **_state(visit, one),
     )

@@ -10,7 +10,7 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.terminal.spreadsheet_csv import csv_lines
 from idtone.core.translation import Message
-from idtone.office.authority.operator_table import table_of
+from idtone.office.authority.operator_list_table import operator_rows
 from idtone.registry.stopping_conditions import STEPS
 
 from ..office.office_files import OfficeFiles
@@ -46,7 +46,7 @@ async def operators(visit: Visit) -> web.StreamResponse:
 
 async def table(visit: Visit) -> web.StreamResponse:
     """Send the list for a spreadsheet, with a byte order mark, by which Excel recognises UTF-8."""
-    rows = table_of((await visit.in_thread(_files(visit).published)).operators)
+    rows = operator_rows((await visit.in_thread(_files(visit).published)).operators)
     headers = {"Content-Disposition": 'attachment; filename="operators.csv"'}
     return web.Response(text="\ufeff" + csv_lines(rows), content_type="text/csv", charset="utf-8", headers=headers)
 

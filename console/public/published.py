@@ -36,14 +36,14 @@ class Published:
     def read(cls, office: Path) -> Published:
         """The published files. Raises TrustError if nothing was published, or if a file has changed."""
         workspace = Workspace(office)
-        octets = workspace.repository.listed()
+        octets = workspace.repository.operator_list()
         listed = json.loads(octets)
-        stopped = workspace.stopped(datetime.now(UTC))
+        stopped = workspace.stopped_members(datetime.now(UTC))
         files = {
             tuf_roles.OPERATORS_FILE: operator_list.without_stopped(octets, stopped),
             f"proof/{tuf_roles.OPERATORS_FILE}": octets,
         }
-        files |= {f"proof/{name}": each for name, each in workspace.repository.proof().items()}
+        files |= {f"proof/{name}": each for name, each in workspace.repository.operator_list_proof().items()}
         beside = published_files(workspace, listed["operators"]) | mark_files(listed)
         files |= {f"evaluation/{name}": each for name, each in beside.items()}
         return cls(listed, files, stopped)

@@ -84,8 +84,8 @@ class Desk:
 
     def registry(self) -> RegistryDocument:
         """The registry as last published; before the first publication, the file in the folder. Raises IdtoneError."""
-        published = self.workspace.repository.octets(tuf_roles.REGISTRY)
-        octets = self.workspace.octets(tuf_roles.REGISTRY_FILE) if published is None else published
+        published = self.workspace.repository.file_octets(tuf_roles.REGISTRY)
+        octets = self.workspace.file_octets(tuf_roles.REGISTRY_FILE) if published is None else published
         if self._registry is None or self._registry[0] != octets:
             self._registry = octets, parse_registry(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
         return self._registry[1]

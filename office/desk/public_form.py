@@ -23,7 +23,7 @@ from idtone.core.text_cleaning import clean_text
 from idtone.core.yaml_documents import read_text, read_tree
 from idtone.registry.trust import tuf_roles
 
-from ..authority.yaml_text import value_at
+from ..authority.yaml_text import read_value
 from .field_problem import FieldProblem
 
 TRAP: Final = "website"
@@ -270,7 +270,7 @@ def association_of(folder: Path) -> str:
     path = folder / tuf_roles.REGISTRY_FILE
     text = read_text(path)
     try:
-        return value_at(text, ("registry", "association"))
+        return read_value(text, ("registry", "association"))
     except YAMLError:
         read_tree(text, str(path))  # raises DocumentError, which names the fault
         raise

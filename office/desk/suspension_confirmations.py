@@ -44,9 +44,9 @@ def accept_confirmation(desk: Desk, document: SignedDocument, now: datetime) -> 
 
 def published_stops(repository: SignedRepository, sha256: str) -> list[SuspensionEntry] | None:
     """The stops of a published edition."""
-    if sha256 not in repository.digests(tuf_roles.SUSPENSIONS):
+    if sha256 not in repository.file_sha256s(tuf_roles.SUSPENSIONS):
         return None
-    text = repository.edition(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
+    text = repository.file_by_sha256(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
     return list(stops(parse_suspensions(text, _FILE).suspensions))
 
 
@@ -83,7 +83,7 @@ def confirmations(
     Raises TrustError if nothing was published, or never this reference.
     """
     repository = desk.workspace.repository
-    sha256 = repository.sha256(tuf_roles.SUSPENSIONS)
+    sha256 = repository.file_sha256(tuf_roles.SUSPENSIONS)
     entries = published_stops(repository, sha256) if sha256 else None
     if entries is None:
         raise TrustError("{folder}: nothing is published yet", folder=desk.folder)
@@ -112,8 +112,8 @@ def confirmations(
 
 def _of_earlier(repository: SignedRepository, reference: str) -> list[SuspensionEntry] | None:
     """The stops of a reference in the newest edition that has it; None if no edition has."""
-    for sha256 in repository.digests(tuf_roles.SUSPENSIONS):
-        text = repository.edition(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
+    for sha256 in repository.file_sha256s(tuf_roles.SUSPENSIONS):
+        text = repository.file_by_sha256(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
         if reference in text:
             found = [each for each in stops(parse_suspensions(text, _FILE).suspensions) if each.reference == reference]
             if found:

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from idtone.member.evaluation.criteria import Criteria, Grade
 from idtone.registry.model import Member
 
-from ..authority.licence_mark import issued_by
+from ..authority.licence_mark import issuer_line
 
 
 def badge(member: Member, grade: Grade, criteria: Criteria, association: str, until: date, result: str) -> bytes:
@@ -26,7 +26,7 @@ def badge(member: Member, grade: Grade, criteria: Criteria, association: str, un
         "name_ja": _short(member.name.ja, 22),
         "name_en": _short(member.name.en, 44),
         "association": association,
-        "by": issued_by(association, member.id),
+        "by": issuer_line(association, member.id),
         "until": until.isoformat(),
         "list": criteria.terms.list,
         "shown": _short(criteria.terms.list.removeprefix("https://"), 44),

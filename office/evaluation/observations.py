@@ -30,8 +30,8 @@ from idtone.registry.trust import tuf_roles
 from ..authority.change_registry import registry_of
 from ..authority.history import Action
 from ..authority.json_lists import Day, read_list, write_list
-from ..authority.registry_edits import known_member
-from ..authority.typed_dates import day, in_japan, moment, past_day
+from ..authority.registry_edits import check_member
+from ..authority.typed_dates import in_japan, parse_day, parse_moment, parse_past_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 
@@ -70,7 +70,7 @@ GOOD_WORDS: Final = {
 
 def _moment(text: str) -> str:
     if text:
-        moment(text, "")
+        parse_moment(text, "")
     return text
 
 
@@ -108,7 +108,7 @@ class Observation:
     @property
     def hours(self) -> Fraction:
         """Hours from the request of a stop until the stop."""
-        took = moment(self.stopped, "stopped") - moment(self.asked, "asked")
+        took = parse_moment(self.stopped, "stopped") - parse_moment(self.asked, "asked")
         return Fraction(took.total_seconds()) / 3600
 
     @property
@@ -177,7 +177,7 @@ def observe(
     chosen = next((each for each in ObservationKind if each == kind), None)
     if chosen is None:
         raise UsageError("choose what was observed")
-    known_member(registry_of(workspace), member)
+    check_member(registry_of(workspace), member)
     given = {field: value.strip() for field, value in fields.items()}
     read = {ObservationKind.ASSESSOR: _assessor, ObservationKind.STOP: _stop}.get(chosen, _contact_or_form)
     content = read(given, now, name)
@@ -199,7 +199,7 @@ def _contact_or_form(given: Mapping[str, str], now: datetime, name: Callable[[st
         raise UsageError("{name}: choose one", name=name("result"))
     what = given.get("what", "")
     return {
-        "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
+        "day": parse_past_day(given.get("day", ""), name("day"), now).isoformat(),
         "is_good": given["result"] == "good",
         "what": checked_line(what, name("what")) if what else "",
     }
@@ -207,14 +207,14 @@ def _contact_or_form(given: Mapping[str, str], now: datetime, name: Callable[[st
 
 def _assessor(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
     return {
-        "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
+        "day": parse_past_day(given.get("day", ""), name("day"), now).isoformat(),
         "what": checked_line(given.get("what", ""), name("what")),
         "points": points(given.get("points", ""), name("points")),
     }
 
 
 def _stop(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
-    asked, stopped = (moment(given.get(each, ""), name(each)) for each in ("asked", "stopped"))
+    asked, stopped = (parse_moment(given.get(each, ""), name(each)) for each in ("asked", "stopped"))
     if stopped < asked:
         raise UsageError("{last} is before {first}", last=name("stopped"), first=name("asked"))
     if stopped > now:
@@ -257,7 +257,7 @@ def forget_observations(workspace: Workspace, before: str, label: str) -> int:
     """Erase the observations from before a day; returns their number. Evaluations keep their values. Raises
     IdtoneError.
     """
-    until = day(before, label)
+    until = parse_day(before, label)
     with workspace.locked():
         kept = observations(workspace.folder)
         rest = [each for each in kept if each.on >= until]

@@ -82,7 +82,7 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
             raise UsageError(
                 "all numbers of member {member} were stopped since this evaluation; evaluate again", member=min(stopped)
             )
-        registry_edits.evaluated(text, entries)
+        registry_edits.set_evaluations(text, entries)
         OfficeLedger(workspace.folder).record(
             ACT, str(period), criteria=criteria.sha256, results=digest, members=len(made), graded=len(entries)
         )

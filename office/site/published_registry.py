@@ -33,7 +33,9 @@ def published_registry(repository: SignedRepository) -> PublishedRegistry:
     """The registry that this repository has published. Raises TrustError if nothing was published, and DocumentError if
     a file has a fault.
     """
-    return published_of(repository.roles(), repository.files(), list(repository.versions("root")))
+    return published_of(
+        repository.all_current_metadata(), repository.files(), list(repository.metadata_versions("root"))
+    )
 
 
 def published_of(

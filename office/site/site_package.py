@@ -24,7 +24,7 @@ from idtone.core.japan_time import end_words
 from idtone.core.translation import Message
 
 from ..authority.edition import Edition, PackageFiles, read_published
-from ..authority.edition_rules import examine_before
+from ..authority.edition_rules import verify_published_part
 from ..authority.shared_folder import make_folder
 from ..authority.signed_repository import SignedRepository
 from .number_answers import answers, changes_at, licensed_holders
@@ -120,7 +120,9 @@ def site_package(
     repository: SignedRepository, content: Mapping[str, Any], numbers: NumberTable, figures: bytes | None
 ) -> SitePackage:
     """The package of a statement about what is published, without signatures."""
-    published = Edition({}, {}, repository.roles(), repository.files(), tuple(repository.versions("root")))
+    published = Edition(
+        {}, {}, repository.all_current_metadata(), repository.files(), tuple(repository.metadata_versions("root"))
+    )
     tables = {content["numbers"]["tables"][area]["file"]: file.octets for area, file in numbers.files.items()}
     return SitePackage(published, SignedContent(dict(content)), tables, figures)
 
@@ -141,11 +143,11 @@ def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
             "{folder}: is not a package of the public site; `idtone-office site prepare` writes one", folder=name
         )
     files = PackageFiles(folder, name)
-    given = files.below(FOLDER)
+    given = files.read_folder(FOLDER)
     try:
         content = read_statement(given[STATEMENT])
     except TrustError as error:
-        raise files.damaged(f"{FOLDER}/{STATEMENT}") from error
+        raise files.damage_error(f"{FOLDER}/{STATEMENT}") from error
     head = f"{_TABLES}/"
     tables = {path.removeprefix(head): given[path] for path in sorted(given) if path.startswith(head)}
     return SitePackage(read_published(files), content, tables, given.get(_FIGURES))
@@ -172,7 +174,7 @@ def site_words(
     Without `numbers_seed`, the office's secret key of the numbers, the tables cannot be compared with the registry, and
     the words say so. Raises TrustError or DocumentError if the package breaks a rule.
     """
-    examine_before(package.published, kept)
+    verify_published_part(package.published, kept)
     published = _published(package)
     try:
         told = package.statement.content

@@ -18,11 +18,11 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import checked_line
 
-from ..authority.acceptances import Agreement, accept, acceptances
+from ..authority.agreements import Agreement, accept_agreement, read_acceptances
 from ..authority.change_registry import registry_of
 from ..authority.json_lists import Day, read_list, write_list
-from ..authority.registry_edits import known_member
-from ..authority.typed_dates import day, in_japan, past_day
+from ..authority.registry_edits import check_member
+from ..authority.typed_dates import in_japan, parse_day, parse_past_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 from .course import course_of, marked
@@ -78,9 +78,9 @@ def record_attendance(
             version=course.version,
         )
     score = marked(course, answers)
-    at = past_day(taken, name("day"), now)
+    at = parse_past_day(taken, name("day"), now)
     who = checked_line(person, name("person"))
-    known_member(registry_of(workspace), member)
+    check_member(registry_of(workspace), member)
     with workspace.locked():
         before = attendances(workspace.folder)
         id_ = f"T-{max((int(each.id[2:]) for each in before), default=0) + 1:04}"
@@ -97,7 +97,7 @@ def record_attendance(
         )
         write_list(workspace.folder / FILE, [*before, made])
         if made.passed and _is_first(workspace.folder, made):
-            accept(workspace, member, Agreement.TRAINING, made.version, made.day, made.id, now, name)
+            accept_agreement(workspace, member, Agreement.TRAINING, made.version, made.day, made.id, now, name)
     return made
 
 
@@ -111,7 +111,7 @@ def attendance_of(folder: Path, id_: str) -> Attendance:
 
 def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Callable[[str], str]) -> int:
     """Erase the names of persons whose test was before a day; returns their number. Raises IdtoneError."""
-    last = day(before, name("before"))
+    last = parse_day(before, name("before"))
     if last > in_japan(now).date():
         raise UsageError("{option} is in the future; name a day that has come", option=name("before"))
     end = last.isoformat()
@@ -128,7 +128,7 @@ def _is_first(folder: Path, made: Attendance) -> bool:
     """True if the member has no agreement of this version, and none that began later."""
     held = [
         each
-        for each in acceptances(folder)
+        for each in read_acceptances(folder)
         if (each.member, each.agreement, each.through) == (made.member, Agreement.TRAINING, "")
     ]
     return all(each.version != made.version and each.since <= made.day for each in held)

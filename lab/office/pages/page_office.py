@@ -123,7 +123,7 @@ def signing_page(kept: Path) -> Iterator[OwnAddress]:
 
     async def serve() -> None:
         over = asyncio.Event()
-        async with SigningServer(Holder(KeptRoot(kept), "")).serving() as address:
+        async with SigningServer(Holder(KeptRoot(kept), "")).serve() as address:
             begun.set_result((address, asyncio.get_running_loop(), over))
             await over.wait()
 

@@ -17,7 +17,7 @@ from idtone.registry.parsers import parse_registry
 from idtone.registry.trust import tuf_roles
 
 from ...authority.workspace import Workspace
-from ...authority.yaml_text import value_at
+from ...authority.yaml_text import read_value
 
 _INSTANT: Final = timedelta.resolution
 
@@ -67,7 +67,7 @@ def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple
     found: Holder | None = None
     held: list[str | None] = []
     earliest: str | None = None
-    for earliest in workspace.repository.digests(tuf_roles.REGISTRY):
+    for earliest in workspace.repository.file_sha256s(tuf_roles.REGISTRY):
         issued = _issued(workspace, earliest)
         if issued >= end:
             continue
@@ -78,7 +78,7 @@ def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple
         if issued <= start:
             break
     if earliest is None:
-        return Holder(_index(workspace.octets(tuf_roles.REGISTRY_FILE)).member(number, at), Basis.UNPUBLISHED)
+        return Holder(_index(workspace.file_octets(tuf_roles.REGISTRY_FILE)).member(number, at), Basis.UNPUBLISHED)
     found = found or Holder(_edition(workspace, earliest).member(number, at), Basis.EARLIEST)
     others = tuple(dict.fromkeys(member for member in held if member not in (None, found.member)))
     if found.member is None and not others:
@@ -90,7 +90,7 @@ def _later(workspace: Workspace, number: Number, at: datetime) -> Holder | None:
     """The holder by the newest edition, if no edition up to `at` had one: members hold numbers long before they are
     entered.
     """
-    newest, *others = workspace.repository.digests(tuf_roles.REGISTRY)
+    newest, *others = workspace.repository.file_sha256s(tuf_roles.REGISTRY)
     member = _edition(workspace, newest).member(number, _issued(workspace, newest))
     if member is None:
         return None
@@ -105,13 +105,13 @@ def _issued(workspace: Workspace, sha256: str) -> datetime:
     """Time at which an edition was issued. Only the head of the file is read: there may be many editions, and each was
     checked before its publication.
     """
-    text = workspace.repository.edition(tuf_roles.REGISTRY, sha256).decode("utf-8-sig", "replace")
-    return datetime.fromisoformat(value_at(text, ("registry", "issued")))
+    text = workspace.repository.file_by_sha256(tuf_roles.REGISTRY, sha256).decode("utf-8-sig", "replace")
+    return datetime.fromisoformat(read_value(text, ("registry", "issued")))
 
 
 @lru_cache(maxsize=4)
 def _edition(workspace: Workspace, sha256: str) -> RegistryIndex:
-    return _index(workspace.repository.edition(tuf_roles.REGISTRY, sha256))
+    return _index(workspace.repository.file_by_sha256(tuf_roles.REGISTRY, sha256))
 
 
 def _index(octets: bytes) -> RegistryIndex:

@@ -1,4 +1,4 @@
-"""Stopping conditions: each finding has one, the keys of the registry sign them, and everyone can read them."""
+"""Stopping conditions: each finding has one, the registry's keys sign them, and the public can read them."""
 
 import json
 

@@ -28,7 +28,7 @@ def test_the_applicant_cannot_change_what_the_office_is_receiving(office: Office
     again.
     """
     made, kept, refused = hand_in(office.folder, FIELDS, PDF), Submissions(office.folder), list[Exception]()
-    apply: Callable[..., object] = change_registry.apply
+    apply: Callable[..., object] = change_registry.accept_application
     monkeypatch.setattr(submissions, "TURN_WITHIN_S", 0.1)
 
     def corrected() -> None:
@@ -44,7 +44,7 @@ def test_the_applicant_cannot_change_what_the_office_is_receiving(office: Office
         applicant.join()
         return apply(*given)
 
-    monkeypatch.setattr(change_registry, "apply", applied)
+    monkeypatch.setattr(change_registry, "accept_application", applied)
     told = office.told("application take", made.id, *TAKEN)
     [after] = kept.all()
     assert (len(refused), after.state, after.application) == (1, SubmissionState.RECEIVED, told["application"])

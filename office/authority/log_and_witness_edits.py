@@ -1,4 +1,4 @@
-"""The authority's changes of logs of evidence and witnesses in registry.yaml. Pure. Errors as in `registry_edits`."""
+"""Edits of registry.yaml for the keys of evidence logs and for witnesses. Pure. Errors as in `registry_edits`."""
 
 from datetime import datetime
 
@@ -6,13 +6,13 @@ from idtone.core.errors import UsageError
 from idtone.core.yaml_documents import Location
 from idtone.registry.model import LogEntry, RegistryDocument, WitnessEntry
 
-from .registry_edits import known_member
+from .registry_edits import check_member
 from .yaml_text import Tree, YamlText
 
 _POLICY = "witness_policy"
 
 
-def log_key_added(
+def insert_log_key(
     text: YamlText,
     document: RegistryDocument,
     member: str,
@@ -20,8 +20,8 @@ def log_key_added(
     since: datetime,
     corporate_number: str | None = None,
 ) -> None:
-    """Enter a key that signs a member's log, and the number of the legal person responsible for it."""
-    name = known_member(document, member)
+    """Enter a key that signs a member's log, and the corporate number of the company responsible for the log."""
+    name = check_member(document, member)
     at, known = next((m, each) for m, each in enumerate(document.members) if each.id == name)
     if corporate_number is not None and known.corporate_number is None:
         text.add(("members", at), "corporate_number", corporate_number)
@@ -30,8 +30,8 @@ def log_key_added(
     text.append(("members", at, "logs"), [_term(key, since)])
 
 
-def log_key_ended(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """End a key: its signatures from that moment on do not count."""
+def set_log_key_end(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
+    """Enter the end of a key: signatures from `until` on do not count."""
     found = (
         (m, n) for m, member in enumerate(document.members) for n, each in enumerate(member.logs) if each.key == key
     )
@@ -41,18 +41,16 @@ def log_key_ended(text: YamlText, document: RegistryDocument, key: str, until: d
     _end(text, ("members", m, "logs", n), document.members[m].logs[n], until)
 
 
-def witness_added(text: YamlText, document: RegistryDocument, key: str, since: datetime) -> None:
-    """Enter a witness whose cosignatures count. The first witness begins the policy, which then demands one
-    cosignature.
-    """
+def insert_witness(text: YamlText, document: RegistryDocument, key: str, since: datetime) -> None:
+    """Enter a witness whose cosignatures count. The first witness starts the policy, with one required cosignature."""
     if document.witness_policy is None:
         text.add((), _POLICY, {"cosignatures": 1, "witnesses": [_term(key, since)]})
     else:
         text.append((_POLICY, "witnesses"), [_term(key, since)])
 
 
-def witness_ended(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """End a witness: its cosignatures from that moment on do not count."""
+def set_witness_end(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
+    """Enter the end of a witness: cosignatures from `until` on do not count."""
     witnesses = document.witness_policy.witnesses if document.witness_policy else ()
     n = next((n for n, each in enumerate(witnesses) if each.key == key), None)
     if n is None:
@@ -60,8 +58,8 @@ def witness_ended(text: YamlText, document: RegistryDocument, key: str, until: d
     _end(text, (_POLICY, "witnesses", n), witnesses[n], until)
 
 
-def cosignatures_set(text: YamlText, document: RegistryDocument, number: int) -> None:
-    """Set the number of witnesses that must have cosigned a log."""
+def set_cosignatures(text: YamlText, document: RegistryDocument, number: int) -> None:
+    """Set the number of witnesses that must cosign a log."""
     if document.witness_policy is None:
         raise UsageError("the registry has no witness yet; `idtone-office log add-witness` enters one")
     text.replace((_POLICY, "cosignatures"), number)

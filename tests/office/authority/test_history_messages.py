@@ -1,4 +1,4 @@
-"""The history keeps the words of each change so that a page shows them in Japanese as well."""
+"""Stored messages of the history: a page can show them in Japanese too."""
 
 import json
 from contextvars import copy_context
@@ -131,7 +131,7 @@ NEVERS: dict[str, list[dict[str, Any]]] = {
 
 
 def differences() -> list[str]:
-    """Differences of the tables, in both directions."""
+    """Differences between the documents of the tests, in both directions."""
     found = [
         each
         for old, new in REGISTRIES.values()
@@ -164,7 +164,7 @@ def test_the_file_of_the_history_keeps_all_words_in_both_languages(tmp_path: Pat
     what = (*differences(), "Text {with} braces")
     entry = HistoryEntry(at=AT, action=Action.EDIT, by="a", subject="s", why="w", what=what)
     path = tmp_path / "registry.jsonl"
-    read_history(path).with_entry(entry)
+    read_history(path).append_entry(entry)
     (read,) = read_history(path).entries
     assert read.what == what
     assert [*map(in_japanese, read.what)] == [*map(in_japanese, what)] != [*what]

@@ -1,7 +1,7 @@
-"""Numbers of an edition in full, and counted by area code, for a holder who signs it. Pure.
+"""The numbers of an edition, in full and as counts for each area code. A key holder reads both before signing. Pure.
 
-Everywhere else the last four digits are enough. But complete blocks end in …0000 and …9999: a holder could not tell
-Osaka from Tokyo, and would sign blind.
+Other texts show only the last four digits. Complete blocks all end in …0000 and …9999, so a holder could not tell Osaka
+from Tokyo.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from idtone.registry.number_notation import counted, read_span
 from idtone.registry.suspended_numbers import scope_of
 
 
-def whole(span: NumberSpan) -> str:
+def whole_span(span: NumberSpan) -> str:
     """The span in full: `03-1234-5600 to 03-1234-5699 (100 numbers)`."""
     if len(span) == 1:
         return _national(span.first)
@@ -29,24 +29,24 @@ def whole(span: NumberSpan) -> str:
     )
 
 
-def area_of(span: NumberSpan) -> str:
-    """The area code (市外局番), or the prefix of numbers without an area. If the span has several, both ends
-    are named.
+def area_code_of(span: NumberSpan) -> str:
+    """The area code (市外局番) of a span, or the prefix if the numbers have no area. For several area codes, the first
+    and the last one.
     """
     codes = (_national(end).partition("-")[0] for end in (span.first, span.last))
     return " – ".join(dict.fromkeys(codes))
 
 
-def by_area(spans: Iterable[NumberSpan]) -> str:
+def counts_by_area_code(spans: Iterable[NumberSpan]) -> str:
     """The count of numbers for each area code: `03: 10,000 numbers, 06: 20 numbers`."""
     count: Counter[str] = Counter()
     for span in spans:
-        count[area_of(span)] += len(span)
+        count[area_code_of(span)] += len(span)
     return joined(", ", (Message("{area}: {count}", area=area, count=counted(count[area])) for area in sorted(count)))
 
 
-def area_words(old: Any, new: Any) -> Iterator[Message]:
-    """The changes between two documents of one kind, counted by area code."""
+def describe_changed_numbers(old: Any, new: Any) -> Iterator[Message]:
+    """The numbers that were added and removed between two documents of one kind, counted by area code."""
     gone, come = _changed(old, new)
     if isinstance(new, RegistryDocument):
         titles = Message("numbers released, by area code"), Message("numbers assigned, by area code")
@@ -56,7 +56,7 @@ def area_words(old: Any, new: Any) -> Iterator[Message]:
         titles = Message("may originate again, by area code"), Message("never originate, by area code")
     for title, spans in zip(titles, (gone, come), strict=True):
         if spans:
-            yield Message("{title}: {areas}", title=title, areas=by_area(spans))
+            yield Message("{title}: {areas}", title=title, areas=counts_by_area_code(spans))
 
 
 def _changed(old: Any, new: Any) -> tuple[list[NumberSpan], list[NumberSpan]]:

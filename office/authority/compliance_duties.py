@@ -1,9 +1,9 @@
-"""Duties with a day: records of transactions (取引記録), reports of suspicious transactions (疑わしい取引), and others.
+"""Duties with a due day, such as transaction records (取引記録) and reports of suspicious transactions (疑わしい取引).
 
-duties.json    one entry for each duty: kind, member, what, due day; and, as soon as it is done, when, by whom, by what
+duties.json one entry for each duty: kind, member, what, due day; and, as soon as it is done, when, by whom, by what
 
-It is the office's own list, not a form of the law. A lawyer decides which duties there are. Each change is an act in
-the office's ledger.
+This is the office's own list; the law does not prescribe it. A lawyer decides which duties apply. The office's ledger
+records each change.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from idtone.core.translation import template
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
 from .json_lists import Day, DayOrNone, read_list, write_list
-from .registry_edits import known_member
-from .typed_dates import day, past_day
+from .registry_edits import check_member
+from .typed_dates import parse_day, parse_past_day
 from .workspace import Workspace
 
 FILE: Final = "duties.json"
@@ -33,11 +33,11 @@ ENTERED: Final = "duty-entered"
 DONE: Final = "duty-done"
 WITHDRAWN: Final = "duty-withdrawn"
 SOON: Final = timedelta(days=14)
-"""An open duty is shown among the waiting tasks this long before its day."""
+"""How long before its due day an open duty appears among the waiting tasks."""
 
 
 class DutyKind(StrEnum):
-    """Kinds of duties. A lawyer has to confirm the acts."""
+    """Kinds of duties. A lawyer has to confirm them."""
 
     TRANSACTION_RECORD = "transaction-record"
     SUSPICIOUS_TRANSACTION = "suspicious-transaction"
@@ -55,8 +55,8 @@ DUTY_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """A duty. `member` is empty for a duty of the association itself. Days are in Japan; `done` is empty while it is
-    open.
+    """A duty. `member` is empty for a duty of the association itself. `due` and `done` are days in Japan; `done` is
+    empty while the duty is open.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -78,21 +78,21 @@ class Duty:
 _LIST: Final = TypeAdapter(list[Duty])
 
 
-def duties(folder: Path) -> list[Duty]:
-    """The duties in the order of writing. Raises TrustError if the file is damaged."""
+def read_duties(folder: Path) -> list[Duty]:
+    """All duties, in the order in which they were entered. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
 def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str, name: Callable[[str], str]) -> Duty:
-    """Add a duty to the list. `name` names a field in an error. Raises IdtoneError."""
+    """Add a duty to the list. `name` gives a field's name for an error. Raises IdtoneError."""
     chosen = next((each for each in DutyKind if each == kind), None)
     if chosen is None:
         raise UsageError("choose what is due")
     if member:
-        known_member(registry_of(workspace), member)
-    words, until = checked_line(what, name("what")), day(due, name("due")).isoformat()
+        check_member(registry_of(workspace), member)
+    words, until = checked_line(what, name("what")), parse_day(due, name("due")).isoformat()
     with workspace.locked():
-        before = duties(workspace.folder)
+        before = read_duties(workspace.folder)
         ledger = OfficeLedger(workspace.folder)
         used = {each.id for each in before} | {act.subject for act in ledger.acts() if act.act == WITHDRAWN}
         id_ = f"D-{max((int(each[2:]) for each in used), default=0) + 1:04}"
@@ -105,11 +105,11 @@ def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str
 def finish_duty(
     workspace: Workspace, id_: str, done: str, done_by: str, document: str, now: datetime, name: Callable[[str], str]
 ) -> Duty:
-    """Record the day, the person and the document by which an open duty was done. Raises IdtoneError."""
-    at = past_day(done, name("done"), now)
+    """Record when an open duty was done, by whom, and the document that proves it. Raises IdtoneError."""
+    at = parse_past_day(done, name("done"), now)
     who, proof = checked_line(done_by, name("by")), checked_line(document, name("document"))
     with workspace.locked():
-        before = duties(workspace.folder)
+        before = read_duties(workspace.folder)
         held = next((each for each in before if each.id == id_ and not each.done), None)
         if held is None:
             raise UsageError("there is no open duty {id!r}", id=id_)
@@ -120,12 +120,12 @@ def finish_duty(
 
 
 def withdraw_duty(workspace: Workspace, id_: str, why: str, name: Callable[[str], str]) -> None:
-    """Erase a duty that was entered by mistake, or that need not be kept any longer. The ledger keeps its number and
-    the reason. Raises IdtoneError.
+    """Erase a duty that was entered by mistake or is no longer needed. The ledger keeps the duty's number and the
+    reason. Raises IdtoneError.
     """
     reason = checked_line(why, name("why"))
     with workspace.locked():
-        before = duties(workspace.folder)
+        before = read_duties(workspace.folder)
         if id_ not in {each.id for each in before}:
             raise UsageError("there is no duty {id!r}", id=id_)
         OfficeLedger(workspace.folder).record(WITHDRAWN, id_, why=reason)
@@ -136,12 +136,12 @@ def is_overdue(duty: Duty, today: date) -> bool:
     return not duty.done and duty.due_day < today
 
 
-def is_soon(duty: Duty, today: date) -> bool:
-    """True if the duty is due within `SOON`, and not overdue."""
+def is_due_soon(duty: Duty, today: date) -> bool:
+    """True if the duty is due within `SOON` and is not overdue."""
     return not duty.done and today <= duty.due_day <= today + SOON
 
 
-def open_first(found: Sequence[Duty]) -> list[Duty]:
-    """The open duties by their day, then the finished ones, the latest first."""
+def sort_open_first(found: Sequence[Duty]) -> list[Duty]:
+    """The open duties in the order of their due days, then the finished ones, the latest first."""
     done = sorted((each for each in found if each.done), key=lambda each: each.done, reverse=True)
     return [*sorted((each for each in found if not each.done), key=lambda each: each.due), *done]

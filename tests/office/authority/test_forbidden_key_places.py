@@ -1,4 +1,4 @@
-"""The place of a private key, as it appears to a user who may not read everything on the machine."""
+"""Checks of a private key's place by a user who cannot read every folder of the machine."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.office.authority.key_places import check_place, warnings
+from idtone.office.authority.forbidden_key_places import check_key_place, place_warnings
 
 NOBODY = 65534
 
@@ -29,10 +29,10 @@ def test_a_neighbour_that_cannot_be_read_hides_nothing_else_and_stops_no_command
                 os.setgroups([])
                 os.setgid(NOBODY)
                 os.setuid(NOBODY)
-                check_place(homes)
-                check_place(homes / "sato")
-                assert list(warnings([homes / "sato" / "root-1.pem"])) == []
-                assert [each.fields["package"] for each in warnings([homes / "ueda" / "root-2.pem"])] == [package]
+                check_key_place(homes)
+                check_key_place(homes / "sato")
+                assert list(place_warnings([homes / "sato" / "root-1.pem"])) == []
+                assert [each.fields["package"] for each in place_warnings([homes / "ueda" / "root-2.pem"])] == [package]
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)

@@ -1,4 +1,4 @@
-"""The two files of a new registry."""
+"""The two files of `idtone-office publication new-registry`."""
 
 import shutil
 

@@ -1,8 +1,8 @@
-"""Agreements of members besides the pledge: the standard form, the scheme of suspensions, its conditions, training.
+"""Members' agreements besides the pledge: to the standard form, the suspension scheme, its conditions and the training.
 
-acceptances.json    one entry for each agreement: member, what, version, first day, last day if it has ended
+acceptances.json one entry for each agreement: member, what, version, first day, last day if it has ended
 
-It is the office's own list; the registry does not have it. Each change is an act in the office's ledger.
+This is the office's own list and not part of the registry. The office's ledger records each change.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from idtone.core.translation import template
 from ..desk.office_ledger import OfficeLedger
 from .change_registry import registry_of
 from .json_lists import Day, DayOrNone, read_list, write_list
-from .typed_dates import past_day
+from .typed_dates import parse_past_day
 from .workspace import Workspace
 
 FILE: Final = "acceptances.json"
@@ -49,7 +49,7 @@ AGREEMENT_WORDS: Final = {
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """A member's acceptance of one version of a text. `since` and `through` are days in Japan; `through` is empty while
-    it lasts.
+    the acceptance lasts.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -65,12 +65,12 @@ class Acceptance:
 _LIST: Final = TypeAdapter(list[Acceptance])
 
 
-def acceptances(folder: Path) -> list[Acceptance]:
-    """The acceptances in the order of writing. Raises TrustError if the file is damaged."""
+def read_acceptances(folder: Path) -> list[Acceptance]:
+    """All acceptances, in the order in which they were entered. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
-def accept(
+def accept_agreement(
     workspace: Workspace,
     member: str,
     agreement: str,
@@ -80,15 +80,15 @@ def accept(
     now: datetime,
     name: Callable[[str], str],
 ) -> Acceptance:
-    """Record by a document that a member agrees. Raises IdtoneError.
+    """Record that a member agrees; `document` proves it. Raises IdtoneError.
 
-    An older version of the same agreement ends the day before; one that began on the same day ends with that day.
+    The acceptance of an older version ends the day before `since`. If it began on the same day, it ends on that day.
     `name` names a field in an error.
     """
     what = _agreement(agreement)
     if member not in {each.id for each in registry_of(workspace).members}:
         raise UsageError("the registry has no member {member!r}", member=member)
-    begins = past_day(since, name("since"), now)
+    begins = parse_past_day(since, name("since"), now)
     made = Acceptance(
         member,
         what,
@@ -97,7 +97,7 @@ def accept(
         checked_line(document, name("document")),
     )
     with workspace.locked():
-        before = acceptances(workspace.folder)
+        before = read_acceptances(workspace.folder)
         held = next((each for each in before if _is_same(each, member, what)), None)
         if held and held.version == made.version:
             raise UsageError("{member} has agreed to version {version} already", member=member, version=made.version)
@@ -115,10 +115,10 @@ def accept(
 def end_acceptance(
     workspace: Workspace, member: str, agreement: str, through: str, why: str, now: datetime, name: Callable[[str], str]
 ) -> Acceptance:
-    """Record that an agreement ends with the day `through`. Raises IdtoneError."""
-    what, last = _agreement(agreement), past_day(through, name("through"), now)
+    """Record that an acceptance ends; `through` is its last day. Raises IdtoneError."""
+    what, last = _agreement(agreement), parse_past_day(through, name("through"), now)
     with workspace.locked():
-        before = acceptances(workspace.folder)
+        before = read_acceptances(workspace.folder)
         held = next((each for each in before if _is_same(each, member, what)), None)
         if held is None:
             raise UsageError("{member} has no such agreement in force", member=member)

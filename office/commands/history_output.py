@@ -1,4 +1,4 @@
-"""Entries of the history in the output of the authority's commands."""
+"""Output of history entries for the authority's commands."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from ..authority.history import HistoryEntry
 from .options import in_japan
 
 
-def as_plain(entry: HistoryEntry) -> dict[str, Any]:
-    """The entry for JSON."""
+def entry_to_json(entry: HistoryEntry) -> dict[str, Any]:
+    """The entry as a tree for JSON, without empty fields."""
     return entry.model_dump(mode="json", exclude_none=True)
 
 
-def lines(entry: HistoryEntry) -> list[str]:
-    """The entry for people: one line, then one for each difference."""
+def entry_lines(entry: HistoryEntry) -> list[str]:
+    """Lines that show the entry to people: a head line, then a line for each difference."""
     result = f": {entry.result}" if entry.result else ""
     asked = (
         Message(" (requested {requested:%Y-%m-%d %H:%M})", requested=in_japan(entry.requested))
@@ -38,10 +38,12 @@ def lines(entry: HistoryEntry) -> list[str]:
 
 
 def print_change(entry: HistoryEntry, as_json: bool, *before: str, **more: object) -> None:
-    """Print a command's change; `before` are lines for people that come first, `more` is for JSON."""
+    """Print the change that a command made. `before` are lines that people see first; `more` are further fields of the
+    JSON.
+    """
     if as_json:
-        command_line.print_json({**as_plain(entry), **more})
+        command_line.print_json({**entry_to_json(entry), **more})
         return
-    print(*map(translated, (*before, *lines(entry))), sep="\n")
+    print(*map(translated, (*before, *entry_lines(entry))), sep="\n")
     if entry.what:
         command_line.say("publish it, so that members get it")

@@ -1,4 +1,4 @@
-"""Logs and witnesses in the registry: from the command to what the holders of keys sign, and what is refused."""
+"""Logs and witnesses in the registry: from the command to the text that key holders sign, and refused entries."""
 
 import json
 from typing import Any

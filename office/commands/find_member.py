@@ -1,4 +1,4 @@
-"""`idtone-office member find | numbers | contacts`: members by name or id, or by number; their numbers and contacts."""
+"""`idtone-office member find`, `numbers`, `contacts`: finds members, and lists their numbers and contacts."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from idtone.registry.number_notation import read_span, written
 from idtone.registry.registry_report import member_lines, member_report, suspension_lines, suspension_reports
 from idtone.registry.suspended_numbers import scope_of
 
+from ..authority.area_code_counts import area_code_of, counts_by_area_code, whole_span
 from ..authority.change_registry import registry_of
-from ..authority.edition_numbers import area_of, by_area, whole
 from ..authority.member_contacts import COLUMNS, contact_rows
-from ..authority.registry_edits import known_member
+from ..authority.registry_edits import check_member
 from ..authority.workspace import Workspace
 from .never_originating import never_originating_line, never_originating_report
 from .options import FolderOption, ask_number
 
 
-def find(
+def find_members(
     folder: FolderOption,
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help="Part of a name or id. Without it, a number is asked for.")
@@ -37,8 +37,8 @@ def find(
 ) -> None:
     """Find members by a part of their names or ids, or by a number, and show their suspensions.
 
-    The number is asked for, because other users can see a command line. If it has a wholesale chain, each member of the
-    chain is found. Exit 1: nothing was found.
+    The command asks for the number, because other users can see a command line. If the number has a wholesale chain,
+    the command finds each member of the chain. Exit 1: nothing was found.
     """
     with checking():
         seen, now = from_folder(folder), datetime.now(UTC)
@@ -75,7 +75,7 @@ def find(
         command_line.exit_negative()
 
 
-def numbers(
+def list_numbers(
     folder: FolderOption,
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id in the registry.")],
     as_json: command_line.JsonOption = False,
@@ -86,22 +86,22 @@ def numbers(
     """
     with checking():
         seen = registry_of(Workspace(folder))
-    held = next(each for each in seen.members if each.id == known_member(seen, member))
+    held = next(each for each in seen.members if each.id == check_member(seen, member))
     spans = [*map(read_span, held.numbers)]
     if as_json:
         command_line.print_json(
             {
                 "member": member,
-                "numbers": [{"entry": written(each), "area": area_of(each), "count": len(each)} for each in spans],
-                "areas": by_area(spans),
+                "numbers": [{"entry": written(each), "area": area_code_of(each), "count": len(each)} for each in spans],
+                "areas": counts_by_area_code(spans),
             }
         )
         return
-    command_line.Rows(("numbers", "area")).print((translated(whole(each)), area_of(each)) for each in spans)
-    command_line.say("by area code: {areas}", areas=by_area(spans) or "–")
+    command_line.Rows(("numbers", "area")).print((translated(whole_span(each)), area_code_of(each)) for each in spans)
+    command_line.say("by area code: {areas}", areas=counts_by_area_code(spans) or "–")
 
 
-def contacts(
+def list_contacts(
     folder: FolderOption,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,

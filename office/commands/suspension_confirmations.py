@@ -1,4 +1,4 @@
-"""`idtone-office suspension in-force`: the nodes that have confirmed the published suspensions."""
+"""`idtone-office suspension in-force`: shows which nodes have confirmed the published suspensions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWN_COLUMNS = ("id", "reference", "member", "node", "numbers", "state", "in use
 _COLUMNS = ("reference", "member", "node", "in use since", "received", "calls ended", "lifted since")
 
 
-def confirmations(
+def show_confirmations(
     folder: FolderOption,
     reference: Annotated[
         str | None, typer.Argument(metavar="REFERENCE", help="Only this one (default: all that are published).")
@@ -33,8 +33,8 @@ def confirmations(
 
     The registry names the nodes by their keys (`members[].keys`). A member that holds numbers and has named no key
     counts as missing. A lifted suspension stays in the list until each node that confirmed it has confirmed its end.
-    With its REFERENCE it is shown at any time. Last come the suspensions that members ordered themselves
-    (`idtone suspend`) because the police called them directly. If you publish one yourself, yours takes over.
+    With its REFERENCE, the command shows it at any time. The list ends with suspensions that members entered themselves
+    (`idtone suspend`) because the police called them directly. If you publish the same suspension, yours replaces it.
     """
     with checking():
         desk = Desk(folder, RULES)

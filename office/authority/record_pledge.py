@@ -1,4 +1,4 @@
-"""The pledge (誓約) of a member, as a person enters it."""
+"""Enters a member's pledge (誓約) in the registry."""
 
 from collections.abc import Callable
 from datetime import date
@@ -8,8 +8,8 @@ from idtone.core.terminal.prompts import checked_line
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .registry_edits import pledged
-from .typed_dates import day, day_after, in_japan
+from .registry_edits import insert_pledge
+from .typed_dates import in_japan, parse_day, parse_day_after
 from .workspace import Workspace
 
 
@@ -24,13 +24,15 @@ def record_pledge(
     attribution: Attribution,
     name: Callable[[str], str],
 ) -> HistoryEntry:
-    """Record the pledge in place of an older one; `name` names a field in an error. Raises IdtoneError."""
-    signed_on = day(signed, name("signed"))
+    """Record a member's pledge in place of an older one. `name` gives a field's name for an error. Raises
+    IdtoneError.
+    """
+    signed_on = parse_day(signed, name("signed"))
     fields: dict[str, str | date] = {
         "document": checked_line(document, name("document")),
         "sha256": sha256,
         "signatory": checked_line(signatory, name("signatory")),
-        "until": day_after(until, name("until")),
+        "until": parse_day_after(until, name("until")),
     }
     if signed_on > in_japan(attribution.at).date():
         raise UsageError("{option} is in the future; write the day of the signature", option=name("signed"))
@@ -39,5 +41,5 @@ def record_pledge(
         Action.PLEDGE,
         member,
         attribution,
-        lambda text, registry: pledged(text, registry, member, signed_on, fields),
+        lambda text, registry: insert_pledge(text, registry, member, signed_on, fields),
     )

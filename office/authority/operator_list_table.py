@@ -1,4 +1,4 @@
-"""The public list of licensed operators as a table for companies and public offices, one row a licence. Pure."""
+"""The public list of licensed operators as a table for companies and public offices, one row for each licence. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,8 +13,8 @@ COLUMNS: Final = (
 """`valid_through` is the last day, in Japan. `mark`: `evaluated`, or `licensed` without an evaluation."""
 
 
-def table_of(operators: Iterable[Mapping[str, Any]]) -> list[Sequence[str]]:
-    """The heading and the rows, from the operators of `operator_list.octets`."""
+def operator_rows(operators: Iterable[Mapping[str, Any]]) -> list[Sequence[str]]:
+    """The heading and the rows. `operators` are the entries of `operator_list_json`."""
     return [COLUMNS, *(row for each in operators for row in _rows(each))]
 
 

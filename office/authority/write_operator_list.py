@@ -1,6 +1,6 @@
-"""Writes the folder for the association's web site: the list of operators, its page, and its proof.
+"""Writes a folder for the association's web site: the list of operators as JSON and as a page, with its signed proof.
 
-`idtone.registry.trust.licensed_operators` names the files, and verifies them.
+`idtone.registry.trust.licensed_operators` defines the file names and verifies the files.
 """
 
 from collections.abc import Collection, Iterable
@@ -15,7 +15,7 @@ from idtone.registry.trust.licensed_operators import PAGE, PROOF
 from . import operator_list
 
 
-def write_site(
+def write_operator_list(
     folder: Path,
     listed: bytes,
     proof: dict[str, bytes],
@@ -40,7 +40,7 @@ def write_site(
         for name, octets in (proof | {tuf_roles.OPERATORS_FILE: listed}).items():
             replace_durably(folder / PROOF / name, octets)
         replace_durably(folder / tuf_roles.OPERATORS_FILE, shown)
-        replace_durably(folder / PAGE, operator_list.page(shown))
+        replace_durably(folder / PAGE, operator_list.operator_list_page(shown))
         for path in {*(folder / EVALUATIONS).rglob("*.svg")} - named:
             path.unlink()
     except OSError as error:

@@ -1,4 +1,6 @@
-"""Forbidden places of a private key: beside packages, which travel from person to person with the public halves."""
+"""Checks that no private key lies beside a package. Packages go from person to person, so the key would go with
+them.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,8 +13,8 @@ from ..site.site_package import is_site_package
 from .edition import is_edition_package
 
 
-def check_place(folder: Path) -> None:
-    """Check the folder of a new private key. Raises UsageError if the folder is in a package, or holds one."""
+def check_key_place(folder: Path) -> None:
+    """Check the folder of a new private key. Raises UsageError if the folder contains a package or is inside one."""
     own = folder.resolve()
     package = _package_of((own, *own.parents, *_folders(own)))
     if package:
@@ -24,8 +26,8 @@ def check_place(folder: Path) -> None:
         )
 
 
-def warnings(keys: Iterable[str | Path]) -> Iterator[Message]:
-    """A warning for each key on a stick or in a folder that also holds a package."""
+def place_warnings(keys: Iterable[str | Path]) -> Iterator[Message]:
+    """A warning for each key on a USB stick, or in a folder, that also holds a package."""
     for key in keys:
         own = Path(key).resolve().parent
         package = (

@@ -1,4 +1,4 @@
-"""`idtone-office condition list | enter`: conditions under which members end the use of numbers (利用停止条件)."""
+"""`idtone-office condition list`, `enter`: conditions under which members stop the use of numbers (利用停止条件)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from idtone.registry.stopping_conditions import STEPS
 from ..authority.change_registry import registry_of
 from ..authority.stopping_conditions import enter_conditions, read_conditions, sample_conditions
 from ..authority.workspace import Workspace
-from .history_entry import print_change
-from .options import FolderOption, WhyOption, attributed
+from .history_output import print_change
+from .options import FolderOption, WhyOption, attribution_for
 
 _COLUMNS: Final = ("id", "finding", "leads_to", "within_days", "ja", "en")
 
@@ -50,7 +50,7 @@ def list_conditions(
         print(f"{id_} {finding}: {translated(step)}\n    {ja}\n    {en}")
 
 
-def enter(
+def enter_stopping_conditions(
     folder: FolderOption,
     why: WhyOption,
     file: Annotated[
@@ -64,6 +64,8 @@ def enter(
     Without FILE it enters idtone's sample, which a lawyer has to check. The holders of the registry's keys sign them
     with the next edition; then the public list, the public site and the members' nodes show them.
     """
-    attribution = attributed(why)
+    attribution = attribution_for(why)
     conditions = sample_conditions() if file is None else read_conditions(read_text(file), str(file))
-    print_change(enter_conditions(Workspace(folder), conditions, attribution), as_json)
+    with checking():
+        entry = enter_conditions(Workspace(folder), conditions, attribution)
+    print_change(entry, as_json)

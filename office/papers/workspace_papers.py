@@ -1,4 +1,4 @@
-"""The papers of an office's folder, made by `period_account` and `letters`."""
+"""Makes papers from the files of an office's folder, with `period_account` and `letters`."""
 
 from datetime import date, datetime, timedelta
 
@@ -27,8 +27,10 @@ from .letters import Letter, Sender, certificate, letter
 from .period_account import TOTAL, AccountTable, PeriodAccount, period_account
 
 
-def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
-    """The account of a period. Raises IdtoneError; UsageError for a period that has not begun."""
+def account_from_desk(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
+    """The account of a period. Raises UsageError for a period that has not begun, other IdtoneErrors for
+    damaged files.
+    """
     if since > through or since > in_japan(now).date():
         raise UsageError("the period has not begun, or ends before it begins")
     workspace = desk.workspace
@@ -48,12 +50,12 @@ def account_of(desk: Desk, since: date, through: date, now: datetime) -> PeriodA
 
 
 def table_csv(table: AccountTable) -> bytes:
-    """The table as CSV with a byte order mark, by which Excel recognises UTF-8."""
+    """The table as CSV. It begins with a byte order mark, so that Excel recognises UTF-8."""
     return ("\ufeff" + csv_text(table.columns, table.rows)).encode()
 
 
-def sender(person: str, number: str) -> Sender:
-    """The signer of a paper, and its number. Raises UsageError."""
+def office_sender(person: str, number: str) -> Sender:
+    """The signer and the document number of a paper, from typed texts. Raises UsageError."""
     return Sender(
         checked_line(person, Message("Signed for it by")), checked_line(number, Message("Number")) if number else ""
     )
@@ -68,7 +70,7 @@ def licence_paper(workspace: Workspace, member: str, licence: str, by: Sender, n
     found = _licence(published, member, licence) if published else None
     if published is None or found is None or found[1] != edited[1]:
         raise UsageError("the licence is not published as it stands; publish it first")
-    return certificate(published, *found, member in workspace.stopped(now), by, now)
+    return certificate(published, *found, member in workspace.stopped_members(now), by, now)
 
 
 def _licence(document: RegistryDocument, member: str, licence: str) -> tuple[Member, LicenceEntry] | None:
@@ -96,7 +98,7 @@ def letter_paper(workspace: Workspace, which: Letter, member: str, by: Sender, n
 
 
 def _is_stopped(workspace: Workspace, member: Member, now: datetime) -> bool:
-    octets = workspace.repository.octets(tuf_roles.SUSPENSIONS)
+    octets = workspace.repository.file_octets(tuf_roles.SUSPENSIONS)
     if octets is None:
         return False
     spans = [*map(read_span, member.numbers)]
@@ -109,5 +111,5 @@ def _is_stopped(workspace: Workspace, member: Member, now: datetime) -> bool:
 
 
 def _published(workspace: Workspace) -> RegistryDocument | None:
-    octets = workspace.repository.octets(tuf_roles.REGISTRY)
+    octets = workspace.repository.file_octets(tuf_roles.REGISTRY)
     return None if octets is None else parse_registry(octets.decode("utf-8-sig"), tuf_roles.REGISTRY_FILE)
