@@ -29,10 +29,10 @@ from idtone.dialplan import FallbackParameters
 from idtone.service.hook_from_settings import fallback_parameters, hook_for
 from idtone.tones.profile_library import load_library
 
-from .bootstrap import AsteriskInstallation
+from .asterisk_installation import AsteriskInstallation
 from .pjsip_conf import pjsip
 from .rtp import family
-from .site import Site, chosen, reach
+from .site import Site, chosen_site, make_reachable
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_POLICY = fallback_parameters(PolicySettings())
@@ -232,7 +232,7 @@ class Asterisk:
     exported: Mapping[str, str] = field(default_factory=dict)
     """Further settings of its hook, as environment variables."""
     ari_password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
-    site: Site = field(default_factory=chosen)
+    site: Site = field(default_factory=chosen_site)
 
     def __post_init__(self) -> None:
         kind = socket.SOCK_DGRAM if self.site.transport == "udp" else socket.SOCK_STREAM
@@ -427,7 +427,7 @@ class Asterisk:
         self.site.share(self.etc)
         for name in ("run", "log", "spool", "db", "keys"):
             self.site.give(self.scratch / name, "asterisk", 0o750)
-        reach(self.scratch)
+        make_reachable(self.scratch)
 
     def _write_files(self) -> None:
         for folder in ("etc", "run", "log", "spool", "db", "keys"):

@@ -30,7 +30,7 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class InCallRequest:
     """A request that arrived within a call, except ACK, CANCEL and BYE."""
 
     request: Request
@@ -54,7 +54,7 @@ class Call(abc.ABC):
         self.dialog: Dialog | None = None
         self.session: Session | None = None
         """The last description of our media that we sent."""
-        self.asked: list[Asked] = []
+        self.asked: list[InCallRequest] = []
         """The other side's requests within the call, in order."""
         self.provisional: list[tuple[int, int]] = []
         """Status and time of every 1xx, as sent or as received."""
@@ -165,7 +165,7 @@ class Call(abc.ABC):
 
     def _t38(self) -> bytes:
         assert self.session, "the media were never spoken of"
-        return fax.session(self.session.address, self.session.version + 1)
+        return fax.t38_session(self.session.address, self.session.version + 1)
 
     def _within(self, method: str, headers: Iterable[Header], body: bytes) -> Request:
         assert self.dialog, f"{method} before there is a dialog"
@@ -191,7 +191,7 @@ class Call(abc.ABC):
 
     def take_request(self, request: Request, arrival_ns: int, source: Address) -> None:
         """Accept and record a request of the other side within the call."""
-        self.asked.append(Asked(request, arrival_ns))
+        self.asked.append(InCallRequest(request, arrival_ns))
         if request.method == "INVITE":
             self._take_reinvite(request, source)
             return

@@ -13,7 +13,7 @@ from typing import Final
 
 from .asterisk import free_ports
 from .sip import Address
-from .sipp import OVERDUE_S, calling, started
+from .sipp import OVERDUE_S, call_arguments, start_sipp
 
 RETRANSMITTED_S: Final = 34.0
 """Seconds for which a request is retransmitted before the call is given up (RFC 3261, timer B and F)."""
@@ -58,8 +58,8 @@ class Carrier:
         leave_s = seconds + hold_s + RETRANSMITTED_S
         self.began_s = time.time()
         self._over_s = time.monotonic() + leave_s + OVERDUE_S
-        self._process = started(
-            "carrier", folder, port, media_port, *calling(rate, round(rate * seconds), leave_s, hold_s),
+        self._process = start_sipp(
+            "carrier", folder, port, media_port, *call_arguments(rate, round(rate * seconds), leave_s, hold_s),
             "-key", "load", name, f"{proxy[0]}:{proxy[1]}",
         )  # fmt: skip
 

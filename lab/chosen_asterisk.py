@@ -12,7 +12,7 @@ from typing import Final
 from idtone.ari_app.asterisk_version import AsteriskVersion
 
 from .asterisk import MODULES
-from .bootstrap import AsteriskInstallation, AsteriskMissing, find_or_get
+from .asterisk_installation import AsteriskInstallation, AsteriskMissing, find_or_get
 
 CALLS: Final = ("tests/calls", "tests/dialplan", "tests/ari_app/test_contract.py", "tests/agi/test_contract.py")
 """The tests that a version of Asterisk must pass."""

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .debian import PackagesUnavailable, Progress
-from .unpacked_packages import tell, tree
+from .debian_archive import PackagesUnavailable, Progress
+from .unpacked_packages import print_progress, unpacked_tree
 
 WITHOUT: Final = (
     "adwaita-*", "dbus*", "dconf-*", "fontconfig", "gtk-*", "hicolor-*", "libgtk-*", "libllvm*", "libz3-*", "mesa-*",
@@ -53,7 +53,7 @@ class Chromium:
 
 
 def find_or_get_chromium(
-    folder: Path, progress: Progress = tell, environment: Mapping[str, str] = os.environ
+    folder: Path, progress: Progress = print_progress, environment: Mapping[str, str] = os.environ
 ) -> Chromium:
     """Both programs, from one source; `folder` gets their configuration. Raises PackagesUnavailable."""
     search_path = environment.get("PATH", os.defpath)
@@ -61,7 +61,7 @@ def find_or_get_chromium(
     if all(installed):
         program, driver = (Path(str(path)) for path in installed)
         return Chromium(program, driver, _surroundings(folder, None, environment))
-    root = tree("chromium", "chromium-driver", without=WITHOUT, progress=progress, environment=environment)
+    root = unpacked_tree("chromium", "chromium-driver", without=WITHOUT, progress=progress, environment=environment)
     found = Chromium(
         root / "usr/lib/chromium/chromium", root / "usr/bin/chromedriver", _surroundings(folder, root, environment)
     )

@@ -21,7 +21,7 @@ ENTRY = "  - {{number: '03123456{0:02}', since: 2026-11-02T00:00:00+09:00, refer
 REGISTRY = index_of(GOOD.partition("suspensions:")[0])
 
 
-def with_stops(*references: int) -> RegistryIndex:
+def registry_with_stops(*references: int) -> RegistryIndex:
     """A signed generation with these stops, and with a member that gets no new numbers."""
     text = "issued: 2026-11-02T00:00:00+09:00\nsuspensions:\n" + "".join(map(ENTRY.format, references))
     text += "  - {member: m-0002, kind: no-new-numbers, since: 2026-11-02T00:00:00+09:00, reference: R-0}\n"

@@ -345,7 +345,7 @@ IMPOSSIBLE: Final = (
 """Impossible event → reason."""
 
 
-def cells() -> dict[tuple[Step, Event, str, str], Ending]:
+def endings_table() -> dict[tuple[Step, Event, str, str], Ending]:
     """The endings by step, event, interface and the party that hears the sound."""
     return {
         (step, ending.event, interface, notify): ending

@@ -8,7 +8,7 @@ IMAGE: Final = b"m=image"
 """Media type in a session description with T.38."""
 
 
-def session(address: Address, version: int) -> bytes:
+def t38_session(address: Address, version: int) -> bytes:
     """A session of T.38 at an address (T.38, annex D)."""
     host, port = address
     lines = (

@@ -30,10 +30,10 @@ from idtone.ledger.store.postgresql import Server
 from idtone.registry.trust.tuf_roles import Keys
 from lab.ledger.replication.faulty_network import STALL, FaultyNetwork
 from lab.registry.trust.association import Association, Machine
-from lab.registry.trust.publication_server import over_https, write_certificate
+from lab.registry.trust.publication_server import serve_https, write_certificate
 
 from .asterisk import EVIDENCE, LOOPBACK, Asterisk, free_ports
-from .bootstrap import AsteriskInstallation
+from .asterisk_installation import AsteriskInstallation
 from .kamailio import Kamailio, KamailioInstallation
 from .lab import SUSPENDED
 from .postgresql import PostgreSQL, pair
@@ -149,7 +149,7 @@ class Node:
         return found
 
 
-class Program:
+class EvidenceProgram:
     """A command of `idtone-evidence` that runs until it is stopped, and prints a line when it is ready."""
 
     def __init__(self, log: Path, *arguments: str | Path) -> None:
@@ -202,7 +202,7 @@ class RegistryServer:
 
     def start(self) -> None:
         self._serving = ExitStack()
-        self._serving.enter_context(over_https(self.association.repository, self.certificate, port=self.port))
+        self._serving.enter_context(serve_https(self.association.repository, self.certificate, port=self.port))
 
     def stop(self) -> None:
         serving, self._serving = self._serving, None
@@ -221,7 +221,7 @@ class RegistryServer:
 
 
 @dataclass(frozen=True)
-class Apart:
+class SeparateLedger:
     """A ledger outside the nodes: that of a clone, or one that was set aside. `name` is in the ids of its calls."""
 
     name: str
@@ -239,9 +239,9 @@ class Fleet:
     primary: PostgreSQL
     standby: PostgreSQL
     registry: RegistryServer
-    witnesses: list[Program]
+    witnesses: list[EvidenceProgram]
     phones: Called
-    apart: list[Apart] = field(default_factory=list)
+    apart: list[SeparateLedger] = field(default_factory=list)
     _helpers: list[threading.Timer] = field(default_factory=list)
 
     def server(self) -> Server:
@@ -338,7 +338,7 @@ def clone(fleet: Fleet, of: Node, folder: Path, asterisk: AsteriskInstallation) 
     """A running node with the name, keys and ledger of another one, like a copied virtual machine."""
     _, pbx = _pbx(folder, asterisk, CLONE)
     there = pbx.scratch / "ledger"
-    copied(of.service.ledger, there)
+    copy_ledger(of.service.ledger, there)
     for path in of.service.ledger.parent.glob("ledger.key*"):
         shutil.copy(path, there)
     service = dataclasses.replace(of.service, asterisk=pbx, metrics=f"{LOOPBACK}:{free_ports(1)[0]}")
@@ -347,7 +347,7 @@ def clone(fleet: Fleet, of: Node, folder: Path, asterisk: AsteriskInstallation) 
     return Node(CLONE, pbx, service, ())
 
 
-def copied(ledger: Path, folder: Path) -> Path:
+def copy_ledger(ledger: Path, folder: Path) -> Path:
     """A copy of a ledger in use."""
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / ledger.name
@@ -368,10 +368,10 @@ def _log_key(pbx: Asterisk, name: str) -> str:
     return str(KeyRing.of(settings, name).signer.key)
 
 
-def _witness(folder: Path, number: int, logs: Path) -> Program:
+def _witness(folder: Path, number: int, logs: Path) -> EvidenceProgram:
     name = f"witness-{number}"
     state = folder / name
-    return Program(
+    return EvidenceProgram(
         folder / f"{name}.log",
         "witness",
         "--name",
@@ -428,7 +428,7 @@ def _all_at_once(actions: Sequence[Callable[[], None]]) -> None:
         raise errors[0]
 
 
-def until(condition: Callable[[], object], what: str, within_s: float) -> float:
+def wait_until(condition: Callable[[], object], what: str, within_s: float) -> float:
     """The seconds until a condition holds. Raises TimeoutError."""
     began_s = time.monotonic()
     while True:

@@ -36,14 +36,14 @@ CALL = {
 """The fields that Asterisk 22.10.1 sends to a program."""
 
 
-def fields(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> dict[str, bytes]:
+def agi_fields(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> dict[str, bytes]:
     """The fields that Asterisk sends over a network."""
     call = {"agi_network": b"yes", "agi_network_script": entry.encode()} | CALL | changes
     return call | {f"agi_arg_{number}": each.encode() for number, each in enumerate(arguments, 1)}
 
 
-def presented(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> bytes:
-    return write_fields(fields(entry, arguments, **changes))
+def encode_agi_fields(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> bytes:
+    return write_fields(agi_fields(entry, arguments, **changes))
 
 
 @dataclass
@@ -78,7 +78,7 @@ class FakeAsterisk:
 
 
 @asynccontextmanager
-async def calling(address: Path | tuple[str, int], environment: bytes) -> AsyncIterator[FakeAsterisk]:
+async def connect_as_asterisk(address: Path | tuple[str, int], environment: bytes) -> AsyncIterator[FakeAsterisk]:
     """Context of a connection like Asterisk's."""
     if isinstance(address, Path):
         reader, writer = await asyncio.open_unix_connection(address)
@@ -92,7 +92,7 @@ async def calling(address: Path | tuple[str, int], environment: bytes) -> AsyncI
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamReader, int]]:
+async def run_over_pipes() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamReader, int]]:
     """Context of a program that runs over two pipes, as under Asterisk. Yields the fake, and the program's input and
     output.
     """

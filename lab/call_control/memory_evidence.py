@@ -131,7 +131,7 @@ suspensions: [{suspensions}]
     return RegistryIndex(parse_document(text, "registry.yaml"))
 
 
-def suspending() -> RegistryIndex:
+def suspending_registry() -> RegistryIndex:
     """The next registry, which also suspends the licensed number."""
     return registry(SUSPENDED_NOW, version=43)
 

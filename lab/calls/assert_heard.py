@@ -5,7 +5,7 @@ from typing import Any
 from lab import voices
 from lab.g711 import Samples
 from lab.heard import INTACT, Heard, hear, hear_whole, identify
-from lab.lab import Placed
+from lab.lab import PlacedCall
 from lab.rtp import Packet
 
 SOONEST_MS, LATEST_MS = -40, 1500
@@ -29,20 +29,20 @@ were connected before the sound.
 """
 
 
-def _received(placed: Placed, party: str) -> tuple[list[Packet], Samples]:
+def _received(placed: PlacedCall, party: str) -> tuple[list[Packet], Samples]:
     """The packets of a party, and the voice of the other one."""
     assert placed.called, f"{placed.name}: the called phone never rang"
     return (placed.called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
 
 
-def heard_by_called(placed: Placed, reference: Any) -> Heard:
+def heard_by_called(placed: PlacedCall, reference: Any) -> Heard:
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
     return hear_whole(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
 
 
-def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
+def heard_by(placed: PlacedCall, party: str, reference: Any) -> Heard:
     """The sounds that one of the two phones received, in time from the called phone's answer.
 
     With early media each also hears what Asterisk passed on before it knew of the answer, and the caller hears the
@@ -66,7 +66,7 @@ def _voice_first(heard: Heard) -> bool:
 
 
 def assert_heard_by(
-    placed: Placed,
+    placed: PlacedCall,
     profiles: dict[str, str],
     references: dict[str, Any],
     *,
@@ -106,7 +106,7 @@ def assert_heard_by(
     return heard
 
 
-def _voice_later_ms(placed: Placed, party: str, heard: Heard, reference: Any) -> float | None:
+def _voice_later_ms(placed: PlacedCall, party: str, heard: Heard, reference: Any) -> float | None:
     """The time at which the party heard the other's voice, in packets that came after the beginning of the sound."""
     assert placed.called
     answered_ns = placed.called.answered_ns
@@ -120,7 +120,7 @@ def _voice_later_ms(placed: Placed, party: str, heard: Heard, reference: Any) ->
 
 
 def assert_heard_then_connected(
-    placed: Placed,
+    placed: PlacedCall,
     profile: str,
     references: dict[str, Any],
     *,
@@ -151,7 +151,7 @@ def assert_heard_then_connected(
     return heard
 
 
-def assert_nothing_before_voice(placed: Placed, references: dict[str, Any]) -> Heard:
+def assert_nothing_before_voice(placed: PlacedCall, references: dict[str, Any]) -> Heard:
     """Assert that there is no sound at all: the caller's voice comes before any sound could have ended."""
     assert placed.called
     assert placed.called.answered_ns

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.asterisk import IDTONE, MODULES, Asterisk, free_ports
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.lab import LICENSED
 from lab.service import Service
 from lab.site import JAPAN

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lab.incoming_call import IncomingCall
-from lab.lab import LICENSED, Forwarding, Lab, Placed
+from lab.lab import LICENSED, Forwarding, Lab, PlacedCall
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
@@ -24,9 +24,9 @@ def suspend(service: Service, suspensions: str = SUSPENSION) -> None:
 class Calls:
     """Calls of the number at several steps, and calls that continue."""
 
-    ringing: Placed
-    talking: list[Placed]
-    others: list[Placed]
+    ringing: PlacedCall
+    talking: list[PlacedCall]
+    others: list[PlacedCall]
 
 
 async def in_progress(phones: Lab) -> Calls:

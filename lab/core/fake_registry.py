@@ -89,11 +89,11 @@ def own_policy(**changes: Any) -> Policy:
     return Policy(member=MEMBER, **changes)
 
 
-def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:
+def stopped_registry(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:
     return FakeRegistry(stopped={number: Suspension(since)}, **changes)
 
 
-def unoriginated(number: Number, since: datetime = NOW, **changes: object) -> FakeRegistry:
+def never_originating_registry(number: Number, since: datetime = NOW, **changes: object) -> FakeRegistry:
     """A registry in which the number never originates."""
     return FakeRegistry(unoriginated={number: Period(since)}, **changes)
 

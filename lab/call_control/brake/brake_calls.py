@@ -59,11 +59,11 @@ def offer(
         yield reason, list(brake.count(each, reason or Reason.LICENCE_VALID, reason is None, at_s)[1])
 
 
-def passed(brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S, every_s: float = 0.1) -> int:
+def count_passed(brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S, every_s: float = 0.1) -> int:
     return sum(reason is None for reason, _ in offer(brake, calls, first_s, every_s))
 
 
-def steps(brake: Brake) -> dict[str, BrakeStep]:
+def brake_steps(brake: Brake) -> dict[str, BrakeStep]:
     """Kind and label of each subject → its step."""
     return {f"{hold.kind} {hold.label}".strip(): hold.step for hold in brake.holds()}
 

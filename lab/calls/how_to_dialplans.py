@@ -14,11 +14,11 @@ from typing import Any
 
 from lab import voices
 from lab.asterisk import MODULES, Asterisk, free_ports
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.heard import hear, hear_whole
 from lab.incoming_call import IncomingCall
-from lab.key_presses import Way, press
-from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
+from lab.key_presses import KeyMethod, press
+from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, PlacedCall, wait_until
 from lab.phone import Answer, Behaviour, Phone
 from lab.pjsip_conf import pjsip
 from lab.publication import LAB_REGISTRY
@@ -98,15 +98,15 @@ def recipes() -> dict[str, str]:
     return found
 
 
-def freepbx(recipe: str, *, macros: bool) -> dict[str, str]:
+def freepbx_dialplan(recipe: str, *, macros: bool) -> dict[str, str]:
     """FreePBX's dialplan with the recipe, with the files in FreePBX's order."""
     additional, own = ((SYSTEMS / name).read_text("utf-8") for name in ("freepbx_additional.conf", "freepbx.conf"))
     if macros:
-        additional, own = in_macros(additional), in_macros(own)
+        additional, own = with_freepbx_16_macros(additional), with_freepbx_16_macros(own)
     return {"freepbx_additional.conf": additional, "extensions_custom.conf": recipe, "freepbx.conf": own}
 
 
-def in_macros(text: str) -> str:
+def with_freepbx_16_macros(text: str) -> str:
     """FreePBX 17's contexts in the form of FreePBX 16: each macro is a Macro(), and Dial() is in it."""
     (dial,) = re.findall(r"^exten = _X,1,(Dial.*DIAL_TRUNK_OPTIONS.*)$", text, re.MULTILINE) or [""]
     text = re.sub(r"Gosub\(trunk-dial-with-exten,.*", lambda _: dial, text)
@@ -130,7 +130,7 @@ def _macro(context: str) -> str:
     return "".join(lines)
 
 
-def of_a_suspended_number(recipes: str) -> str:
+def for_suspended_number(recipes: str) -> str:
     """The same recipes of a member whose number is suspended."""
     return (
         recipes.replace(LICENSED, SUSPENDED)
@@ -140,7 +140,7 @@ def of_a_suspended_number(recipes: str) -> str:
     )
 
 
-def line(name: str, port: int, context: str) -> str:
+def endpoint_of_line(name: str, port: int, context: str) -> str:
     """The endpoint of a trunk or of an extension, in pjsip.conf."""
     return (
         f"[{name}]\ntype = aor\ncontact = sip:{name}@127.0.0.1:{port}\n"
@@ -165,7 +165,7 @@ class Pbx:
 
 
 @contextmanager
-def running(installation: AsteriskInstallation, scratch: Path, *, macros: bool = False) -> Iterator[Pbx]:
+def running_pbx(installation: AsteriskInstallation, scratch: Path, *, macros: bool = False) -> Iterator[Pbx]:
     """Context with the running Asterisk and service. With `macros`, FreePBX is FreePBX 16, and Asterisk needs
     `app_macro`.
 
@@ -174,9 +174,9 @@ def running(installation: AsteriskInstallation, scratch: Path, *, macros: bool =
     texts = recipes()
     modules = [*MODULES, *ALL_MODULES, *(["app_macro"] if macros else [])]
     dialplan = {
-        **freepbx(texts.pop("freepbx"), macros=macros),
+        **freepbx_dialplan(texts.pop("freepbx"), macros=macros),
         "wazo.conf": (SYSTEMS / "wazo.conf").read_text("utf-8"),
-        "suspended.conf": of_a_suspended_number(texts["members"] + texts["confirm"]),
+        "suspended.conf": for_suspended_number(texts["members"] + texts["confirm"]),
         "recipes.conf": "".join(texts.pop(name) for name in RECIPES),
         "lab.conf": LAB + WARNINGS,
     }
@@ -196,7 +196,7 @@ def running(installation: AsteriskInstallation, scratch: Path, *, macros: bool =
     asterisk = Asterisk(installation, scratch, files)
     ports = dict(zip(LINES, free_ports(len(LINES)), strict=True))
     files["pjsip.conf"] = pjsip(asterisk.sip_address) + "".join(
-        line(name, ports[name], context) for name, context in LINES.items()
+        endpoint_of_line(name, ports[name], context) for name, context in LINES.items()
     )
     policy = "notify: {incoming: called, outgoing: both}, waiting: 200"
     with asterisk, Service(asterisk, LAB_REGISTRY, policy) as service:
@@ -238,10 +238,10 @@ class Network:
     caller: Phone
     phones: Mapping[str, Phone]
 
-    def dial(self, case: Case) -> Placed:
+    def dial(self, case: Case) -> PlacedCall:
         headers = [("X-Lab-Context", case.context), ("X-Lab-Interface", case.interface), ("X-Lab-Did", case.did)]
         address = self.pbx.service.asterisk.sip_address
-        return Placed(str(case), self.caller.dial(case.exten, address, caller_id=case.caller_id, headers=headers))
+        return PlacedCall(str(case), self.caller.dial(case.exten, address, caller_id=case.caller_id, headers=headers))
 
     def rung_at_all(self) -> list[str]:
         """The numbers that rang, at any line."""
@@ -250,7 +250,7 @@ class Network:
     def rung(self, number: str, at: str = "trunk") -> list[IncomingCall]:
         return [call for call in self.phones[at].calls if call.request.uri.user == number]
 
-    async def answered(self, case: Case) -> Placed:
+    async def answered(self, case: Case) -> PlacedCall:
         """Call, and wait until the phone at the number has answered."""
         placed = self.dial(case)
 
@@ -258,13 +258,13 @@ class Network:
             placed.called = next((call for call in self.rung(case.number, case.at) if call.answered_ns), None)
             return placed.called is not None
 
-        await until(there, f"the answer to {case}")
+        await wait_until(there, f"the answer to {case}")
         return placed
 
-    async def talked(self, case: Case) -> Placed:
+    async def talked(self, case: Case) -> PlacedCall:
         """Call, and hang up when the parties hear each other."""
         placed = await self.answered(case)
-        await until(lambda: talk(placed), f"the parties of {case} to talk")
+        await wait_until(lambda: parties_talk(placed), f"the parties of {case} to talk")
         await placed.caller.final()  # the other's voice may be there before the answer
         await placed.caller.hangup()
         assert placed.called
@@ -272,7 +272,7 @@ class Network:
         return placed
 
 
-def talk(placed: Placed) -> bool:
+def parties_talk(placed: PlacedCall) -> bool:
     """True if each party has heard the other for some packets."""
     assert placed.called
     return all(
@@ -302,7 +302,7 @@ Records = list[dict[str, Any]]
 
 
 @asynccontextmanager
-async def recorded(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterator[Records]:
+async def wait_for_records(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterator[Records]:
     """Context with the records of `count` calls through the hook, or of at least as many, once they are complete."""
     new: Records = []
     yield new
@@ -313,23 +313,23 @@ async def recorded(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterat
         return len(new) >= count and all(record["complete"] for record in new)
 
     try:
-        await until(whole, f"the evidence of {count} calls")
+        await wait_until(whole, f"the evidence of {count} calls")
     finally:
         pbx.seen.update(record["call_id"] for record in new)
     assert len(new) == count or not exactly, f"{len(new)} records instead of {count}"
 
 
-def of(records: Records, number: str) -> Records:
+def records_of(records: Records, number: str) -> Records:
     """The records of a called number."""
     return [record for record in records if record["numbers"]["called"]["last4"] == number[-4:]]
 
 
-def presses(key: str, references: Mapping[str, Any]) -> Behaviour:
+def press_after_answer(key: str, references: Mapping[str, Any]) -> Behaviour:
     """The behaviour that answers, hears the question to its end, and presses a key."""
 
     async def behave(call: IncomingCall) -> None:
         call.answer()
-        await until(lambda: hear_whole(call.packets, 0, reference=references[QUESTION]).complete, "the question")
-        await press(call, key, Way.EVENTS)
+        await wait_until(lambda: hear_whole(call.packets, 0, reference=references[QUESTION]).complete, "the question")
+        await press(call, key, KeyMethod.EVENTS)
 
     return behave

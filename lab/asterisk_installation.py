@@ -1,6 +1,6 @@
 """Finds an Asterisk for the lab: the machine's own, or Debian's, which is unpacked in the user's cache and run there.
 
-    python -m lab.bootstrap     prints its path
+    python -m lab.asterisk_installation     prints its path
 
 It needs neither root nor a container and installs nothing. Standard library only.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from . import unpacked_packages
-from .debian import PackagesUnavailable, Progress
+from .debian_archive import PackagesUnavailable, Progress
 
 OVERRIDE: Final = "ASTERISK"
 """Environment variable: the asterisk program to use, with precedence over all others."""
@@ -61,7 +61,9 @@ class AsteriskInstallation:
 
 
 def find_or_get(
-    progress: Progress = unpacked_packages.tell, environment: Mapping[str, str] = os.environ, oldest: int = OLDEST
+    progress: Progress = unpacked_packages.print_progress,
+    environment: Mapping[str, str] = os.environ,
+    oldest: int = OLDEST,
 ) -> AsteriskInstallation:
     """The Asterisk of this machine, or a fetched one. Raises AsteriskMissing.
 
@@ -112,7 +114,7 @@ def _installed(program: Path, oldest: int) -> AsteriskInstallation:
 
 def _fetched(progress: Progress, environment: Mapping[str, str], suite: str = "") -> AsteriskInstallation:
     try:
-        root = unpacked_packages.tree(
+        root = unpacked_packages.unpacked_tree(
             "asterisk", suites=(suite,) if suite else SUITES, label=suite, progress=progress, environment=environment
         )
     except PackagesUnavailable as error:
