@@ -36,7 +36,7 @@ _REMEDY: Final = f"Install Asterisk {OLDEST} or newer and, if it is not in PATH,
 
 
 class AsteriskMissing(Exception):
-    """There is no usable Asterisk, and fetching one failed; the text gives the remedy."""
+    """There is no usable Asterisk, and none could be fetched. The message gives the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class AsteriskInstallation:
         return _major(self.version) >= OLDEST
 
     def without(self, modules: Iterable[str]) -> list[str]:
-        """The modules among these, without `.so`, that it lacks."""
+        """Those of `modules` (names without `.so`) that this Asterisk lacks."""
         return [name for name in modules if not (self.module_directory / f"{name}.so").is_file()]
 
 
@@ -83,9 +83,9 @@ def find_or_get(
 
 
 def _installed(program: Path, oldest: int) -> AsteriskInstallation:
-    """An installed program. Its folders are below its prefix, or come from the machine's configuration.
+    """The installed Asterisk at `program`. Its folders are below its prefix, or come from the machine's configuration.
 
-    A build with its own prefix has its files below it, independently of another Asterisk's files in /etc.
+    A build with its own prefix has its files below that prefix. Another Asterisk's files in /etc do not count.
     """
     version = _version_of([str(program)])
     if version is None:
@@ -129,7 +129,7 @@ def _fetched(progress: Progress, environment: Mapping[str, str], suite: str = ""
 
 
 def _version_of(command: list[str]) -> str | None:
-    """The version that Asterisk prints, without the packager's suffix; None if it does not start."""
+    """The version that Asterisk prints, without the packager's suffix. None if it does not start."""
     try:
         done = subprocess.run(
             [*command, "-V"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False

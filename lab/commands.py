@@ -10,9 +10,7 @@ from .service import Service
 
 
 def command_json(service: Service, *arguments: object, typed: str = "", code: int | None = 0) -> Any:
-    """The JSON output of a command. Raises AssertionError if it ends with another exit code than `code`; any is allowed
-    if that is None.
-    """
+    """The JSON output of a command. Raises AssertionError if its exit code is not `code`; None allows any exit code."""
     command = [*map(str, arguments), "--json"]
     if command[:2] != ["verify", "pack"]:
         command += ["-c", str(service.settings)]

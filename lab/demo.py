@@ -89,7 +89,7 @@ CASES: Final = (
 
 @dataclass(frozen=True)
 class HeardSound:
-    """The content of the called phone's RTP; milliseconds after its answer."""
+    """The sound and the voice in the called phone's RTP. Times are milliseconds after its answer."""
 
     profile: str | None = None
     onset_ms: float | None = None
@@ -128,7 +128,7 @@ def finding(case: Case, placed: PlacedCall, ending: Ending, evidence: dict[str, 
 
 
 def listen(placed: PlacedCall) -> HeardSound:
-    """Measure the called phone's capture, independent of the service's log."""
+    """The sound and the voice in the called phone's capture, measured without the service's log."""
     called = placed.called
     if called is None or called.answered_ns is None:
         return HeardSound()
@@ -238,7 +238,7 @@ def heard_in_words(found: Finding) -> str:
 
 
 def timeline(heard: HeardSound) -> str:
-    """The timeline: `·` silence, `♪` the sound, `█` the caller's voice; 20 ms each, from the answer on."""
+    """The timeline from the answer on, one character for 20 ms: `·` silence, `♪` the sound, `█` the caller's voice."""
     end_ms = (heard.voice_ms or 0) + 5 * CELL_MS
     cells = []
     for cell in range(int(end_ms / CELL_MS) + 1):

@@ -37,7 +37,7 @@ CALL = {
 
 
 def agi_fields(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> dict[str, bytes]:
-    """The fields that Asterisk sends over a network."""
+    """The AGI environment that Asterisk sends over TCP. `changes` replaces fields."""
     call = {"agi_network": b"yes", "agi_network_script": entry.encode()} | CALL | changes
     return call | {f"agi_arg_{number}": each.encode() for number, each in enumerate(arguments, 1)}
 
@@ -48,7 +48,7 @@ def encode_agi_fields(entry: str = "decide", arguments: Iterable[str] = (), **ch
 
 @dataclass
 class FakeAsterisk:
-    """Answers commands like Asterisk. `instead`: first words of a command → another response, used once."""
+    """Answers AGI commands like Asterisk. `instead`: first words of a command → another response, used once."""
 
     reader: asyncio.StreamReader
     write: Callable[[bytes], object]
@@ -79,7 +79,7 @@ class FakeAsterisk:
 
 @asynccontextmanager
 async def connect_as_asterisk(address: Path | tuple[str, int], environment: bytes) -> AsyncIterator[FakeAsterisk]:
-    """Context of a connection like Asterisk's."""
+    """Context of a connection to the service: the fake has sent `environment` and answers commands."""
     if isinstance(address, Path):
         reader, writer = await asyncio.open_unix_connection(address)
     else:
@@ -93,7 +93,7 @@ async def connect_as_asterisk(address: Path | tuple[str, int], environment: byte
 
 @asynccontextmanager
 async def run_over_pipes() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamReader, int]]:
-    """Context of a program that runs over two pipes, as under Asterisk. Yields the fake, and the program's input and
+    """Context for a program that talks over two pipes, as under Asterisk. Yields the fake, and the program's input and
     output.
     """
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Lines of the journal, in the hook's form."""
+"""Lines of the journal, as the hook writes them."""
 
 from datetime import datetime
 from urllib.parse import quote
@@ -7,12 +7,12 @@ from .memory_evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
 
 
 def encode_text(text: str) -> str:
-    """The text, encoded like URIENCODE()."""
+    """The text, encoded as by Asterisk's URIENCODE()."""
     return quote(text, safe="", errors="replace")
 
 
 def hook_time(at: datetime) -> str:
-    """The time in the hook's form."""
+    """The time, as the hook writes it."""
     return f"{int(at.timestamp())}.{at.microsecond:06}"
 
 
@@ -67,7 +67,7 @@ def sound_line(
 
 
 def report_line(call_id: str = "", nonce: str = NONCE, at: datetime = NOW, lost: int = 0) -> str:
-    """The line of a phone's report, which confirms the sound if nothing was lost."""
+    """The line of a phone's RTCP report. It confirms the sound if `lost` is 0."""
     rtcp = f"ssrc=198;themssrc=281;lp=0;rxjitter=0.000125;rxcount=83;txjitter=0.0005;txcount=73;rlp={lost};rtt=0.0"
     return ",".join(["reported", call_id or id_of(), nonce, hook_time(at), f"{rtcp};rxmes=88.08;txmes=0.0", "same"])
 

@@ -39,7 +39,7 @@ async def wait_until(true: Callable[[], object], within_s: float = 60) -> None:
 
 @asynccontextmanager
 async def run_reader(reader: JournalReader) -> AsyncIterator[None]:
-    """Context in which the reader follows the journal. The reader must not end by itself."""
+    """Context in which the reader follows the journal. Asserts that the reader does not end by itself."""
     task = asyncio.create_task(reader.follow())
     try:
         yield
@@ -53,7 +53,7 @@ async def run_reader(reader: JournalReader) -> AsyncIterator[None]:
 
 @dataclass
 class EnteredLines:
-    """Collects the lines that a reader enters, and tells whether their evidence is on the disk."""
+    """Collects the lines that a reader enters. `on_disk` says whether their evidence is on the disk at once."""
 
     lines: list[str] = field(default_factory=list)
     on_disk: bool = True
@@ -76,7 +76,7 @@ class EnteredLines:
 
     @asynccontextmanager
     async def following(self, folder: JournalFolder) -> AsyncIterator[JournalReader]:
-        """Context of a reader that follows the journal, after it has read the present lines."""
+        """Context of a reader that follows the journal and has already read the present lines."""
         reader = self.reader(folder)
         async with run_reader(reader):
             await reader.read.wait()
@@ -93,7 +93,7 @@ class EnteredLines:
 
 
 def new_journal(place: Path) -> JournalFolder:
-    """The journal in a new folder of sounds."""
+    """A new journal, in a new sounds folder in `place`."""
     (place / "sounds").mkdir(parents=True)
     folder = JournalFolder(place / "sounds" / "journal", place / "sounds")
     folder.make()

@@ -1,4 +1,4 @@
-"""The rules for the sounds that a called phone heard."""
+"""The rules for the sounds that the phones of a call received."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ were connected before the sound.
 
 
 def _received(placed: PlacedCall, party: str) -> tuple[list[Packet], Samples]:
-    """The packets of a party, and the voice of the other one."""
+    """The packets that a party received, and the other party's voice."""
     assert placed.called, f"{placed.name}: the called phone never rang"
     return (placed.called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
 
@@ -43,11 +43,11 @@ def heard_by_called(placed: PlacedCall, reference: Any) -> Heard:
 
 
 def heard_by(placed: PlacedCall, party: str, reference: Any) -> Heard:
-    """The sounds that one of the two phones received, in time from the called phone's answer.
+    """The sounds that one of the two phones received. Times count from the called phone's answer.
 
-    With early media each also hears what Asterisk passed on before it knew of the answer, and the caller hears the
-    ring-back tone: a packet or two, which arrive within a frame of the answer. They come before the sound, and are left
-    out here.
+    With early media, Asterisk passes on a packet or two before it knows of the answer: the other party's voice, and the
+    ring-back tone for the caller. They arrive within one frame of the answer and before the sound. They are left out
+    here.
     """
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
@@ -73,10 +73,10 @@ def assert_heard_by(
     latest_ms: float = LATEST_MS,
     through_local: bool = False,
 ) -> dict[str, Heard]:
-    """Assert that each named party hears its profile, complete and once, directly after the answer; that other parties
-    hear none; and that nobody hears the other's voice before all sounds have ended. Packets that a Local channel held
-    at the answer arrive before the sound: the later the machine is, the later they come. In their place the caller may
-    miss the first frame.
+    """Assert that each party in `profiles` hears its profile once and complete, directly after the answer; that the
+    other parties hear no sound; and that each voice arrives only after all sounds have ended. Packets that a Local
+    channel held at the answer arrive before the sound, and later on a busy machine. The caller may then miss the first
+    frame of the sound.
     """
     heard = {
         party: heard_by(placed, party, references[profiles.get(party, "sample")]) for party in ("called", "caller")
@@ -107,7 +107,7 @@ def assert_heard_by(
 
 
 def _voice_later_ms(placed: PlacedCall, party: str, heard: Heard, reference: Any) -> float | None:
-    """The time at which the party heard the other's voice, in packets that came after the beginning of the sound."""
+    """The time of the other party's voice in the packets that came after the sound began. None if there is no voice."""
     assert placed.called
     answered_ns = placed.called.answered_ns
     assert answered_ns
@@ -127,11 +127,11 @@ def assert_heard_then_connected(
     early_media: bool = False,
     latest_ms: float = LATEST_MS,
 ) -> Heard:
-    """Assert that the called party hears the profile, complete and once, directly after the answer, and no other one;
-    and that it hears the caller's voice only after it.
+    """Assert that the called party hears this profile and no other one, once and complete, directly after the answer;
+    and that the caller's voice follows the sound.
 
-    With early media the two hear each other before the answer, as with any PBX, and what Asterisk passed on before it
-    knew of the answer arrives before the sound.
+    With early media the parties hear each other before the answer, as with any PBX. Packets that Asterisk passed on
+    before it knew of the answer arrive before the sound.
     """
     heard = heard_by_called(placed, references[profile])
     assert placed.called
@@ -152,7 +152,7 @@ def assert_heard_then_connected(
 
 
 def assert_nothing_before_voice(placed: PlacedCall, references: dict[str, Any]) -> Heard:
-    """Assert that there is no sound at all: the caller's voice comes before any sound could have ended."""
+    """Assert that no sound was played: the caller's voice comes before any sound could have ended."""
     assert placed.called
     assert placed.called.answered_ns
     assert identify(placed.called.packets, references) is None

@@ -31,7 +31,7 @@ AT_ONCE = 6
 
 @dataclass(frozen=True)
 class Way:
-    """The interface and the direction; the direction determines the party that hears the sound."""
+    """A call's interface and direction. The direction determines the parties that hear the sound."""
 
     interface: str
     direction: str
@@ -48,7 +48,7 @@ WAYS = tuple(Way(interface, direction) for interface in ("ari", "agi") for direc
 
 
 def over_both_interfaces(*forwardings: Forwarding) -> list[Forwarding]:
-    """Each forwarding over either interface."""
+    """Each forwarding twice: once over ARI, once over AGI."""
     return [replace(forwarding, interface=interface) for forwarding in forwardings for interface in ("ari", "agi")]
 
 
@@ -63,7 +63,7 @@ class CallResult:
 async def run_concurrently(
     cases: Sequence[Case], one: Callable[[Case], Awaitable[Result]]
 ) -> list[tuple[Case, Result]]:
-    """The results of `one` for all cases, `AT_ONCE` of them at a time."""
+    """Each case with the result of `one`. `AT_ONCE` cases run at a time."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def placed(case: Case) -> Result:
@@ -74,14 +74,14 @@ async def run_concurrently(
 
 
 async def wait_for_answer(phones: Lab, placed: PlacedCall, after_s: float = DURING_S) -> None:
-    """Wait until `after_s` after the called phone's answer."""
+    """Wait for the called phone's answer, and then `after_s` seconds more."""
     called = await phones.reached(placed)
     await wait_until(lambda: called.answered_ns, f"the answer to {placed.name}")
     await asyncio.sleep(after_s)
 
 
 async def call_result(phones: Lab, service: Service, placed: PlacedCall) -> CallResult:
-    """The hook's result and the closed record, after waiting for the end of the call."""
+    """Wait for the end of the call; returns the hook's result and the closed record."""
     ending = await phones.ending(placed)
     closed: dict[str, Any] = {}
 
@@ -105,15 +105,15 @@ async def complete_call(
 def assert_proved(
     way: Way, placed: PlacedCall, told: CallResult, references: dict[str, Any], *, through_local: bool = False
 ) -> None:
-    """Assert that the right party heard the sound, once and complete, before the parties talked; and that the evidence
-    says so.
+    """Assert that the right parties heard the sound once and complete, before the parties talked, and that the evidence
+    says the same.
     """
     assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references, through_local=through_local)
     assert_connected(way, told)
 
 
 def assert_connected(way: Way, told: CallResult) -> None:
-    """Assert the evidence of a call that was sounded and connected."""
+    """Assert that the evidence shows a played sound and a connected call."""
     assert (told.ending.status, told.ending.reason, told.ending.cause) == ("CONNECTED", "licence-valid", "16"), way
     record = told.record
     assert (record["interface"], record["status"], [*record["known_by"]]) == (

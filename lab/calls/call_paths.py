@@ -1,5 +1,5 @@
-"""Paths through a forwarded call, as data: the acts of the parties in order, and the faults of the service and Asterisk
-meanwhile. All is drawn from a seed, so that a path can be repeated.
+"""Paths through a forwarded call, as data: the parties' acts in order, and the faults of the service and of Asterisk
+meanwhile. All are drawn from a seed, so that a path can be repeated.
 """
 
 import random
@@ -93,7 +93,7 @@ class PathStep:
 
 @dataclass(frozen=True, slots=True)
 class CallPath:
-    """One call. The last leg ends it, if nothing else did before."""
+    """One call. The last step ends it, unless something else ended it before."""
 
     name: str
     """Seed, round and path, which reproduce it."""
@@ -156,7 +156,9 @@ def _draw_path(dice: random.Random, name: str, within_s: float) -> CallPath:
 
 
 def draw_storm(seed: int, number: int, kills: int, calls_per_s: float) -> Round:
-    """Calls at an even rate that are answered and talk, for a moment or for long, while the service is killed."""
+    """Calls at an even rate, all answered, with short and long conversations, while the service is killed `kills`
+    times.
+    """
     dice = random.Random(f"storm/{seed}/{number}")
     moments = [dice.uniform(0.3, 1.5)]
     while len(moments) < kills:

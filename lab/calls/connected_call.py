@@ -1,4 +1,4 @@
-"""Parts that the tests of a restarting service share."""
+"""A call in conversation, for tests that restart the service."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ DEADLINE_S = 3.0
 
 
 async def connected_call(phones: Lab, service: Service) -> tuple[PlacedCall, str]:
-    """A call in conversation, and its id in the ledger, which has the confirmation of its sound."""
+    """A call in conversation, and its id. The ledger already has the confirmation of its sound."""
     before = await asyncio.to_thread(service.records)
     placed = await phones.place()
     assert placed.caller.answered_ns

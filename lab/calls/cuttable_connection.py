@@ -1,4 +1,4 @@
-"""A connection to Asterisk that can be cut, and a service that uses it."""
+"""A TCP proxy before Asterisk's ARI that a test can cut, and a service that uses it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.service import Service
 
 @dataclass
 class CuttableConnection:
-    """A connection to Asterisk that can be cut, or go dead: then existing connections swallow all data."""
+    """A TCP proxy to Asterisk. `cut` aborts its connections. `swallow` makes them dead: they accept data and drop it."""
 
     port: int
     own_port: int = 0
@@ -57,7 +57,7 @@ class CuttableConnection:
 
 
 class CuttableService(Service):
-    """A service that reaches Asterisk's ARI through a detour."""
+    """A service that reaches Asterisk's ARI through the proxy."""
 
     ari_port = 0
 

@@ -19,7 +19,7 @@ REFUSALS = {Event.BUSY: (486, 17), Event.DECLINED: (603, 21), Event.CONGESTION: 
 
 @dataclass(frozen=True)
 class Case:
-    """One cell of the table, over one interface, with one setting of the parties that hear the sound."""
+    """One cell of the table of endings, over one interface, with one setting of the parties that hear the sound."""
 
     step: Step
     event: Event
@@ -56,7 +56,7 @@ async def wait_for_caller_voice(call: IncomingCall) -> None:
 
 
 def called_phone(case: Case) -> Behaviour:
-    """The acts of the called phone. There are none if it is not its turn."""
+    """The behaviour of the called phone: its acts up to the step, and the event if the called party causes it."""
 
     async def behave(call: IncomingCall) -> None:
         await bring_to_step(call, case.step)
@@ -89,7 +89,7 @@ async def play_case(phones: Lab, case: Case) -> PlacedCall:
 
 
 async def wait_for_step(phones: Lab, placed: PlacedCall, step: Step) -> None:
-    """Wait until the call is at a step, as far as the phones can see it."""
+    """Wait until the call is at a step, as far as the phones can tell."""
     called = await phones.reached(placed)
     if step in UNTIL:
         await wait_until(lambda: called.answered_ns, "the answer")

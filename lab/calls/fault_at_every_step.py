@@ -1,4 +1,4 @@
-"""A blow that hits calls at every step at once, over both interfaces, and the fate of each call."""
+"""A fault that hits calls at every step at once, over both interfaces; and the end of each call."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ HEARD = {Hears.SOUND: "sample", Hears.NOTICE: "notice", Hears.NOTHING: None}
 
 @dataclass(frozen=True)
 class CallPosition:
-    """The position of a call in the blow."""
+    """The step, interface and direction of a call when the fault comes."""
 
     step: Step
     interface: str
@@ -53,7 +53,7 @@ EVERYWHERE = tuple(
 
 @dataclass(frozen=True)
 class CallFate:
-    """The fate of a call, by both phones and the hook."""
+    """The result of a call after the fault, by both phones and by the hook."""
 
     placed: PlacedCall
     told: Told
@@ -64,14 +64,14 @@ class CallFate:
 
 
 class FaultMoment:
-    """The moment of the blow, for the called phones."""
+    """The time of the fault. The called phones plan their acts by it."""
 
     def __init__(self) -> None:
         self.at_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.over = asyncio.Event()
 
     def behaviour(self, step: Step) -> Behaviour:
-        """The act of the called phone that brings the call to `step` before the blow."""
+        """The behaviour of the called phone that brings the call to `step` before the fault."""
 
         async def behave(call: IncomingCall) -> None:
             if step in (Step.ANSWERED, Step.SOUNDING, Step.CONNECTING):
@@ -97,9 +97,9 @@ async def inject_fault(
     hold: Callable[[], object] | None = None,
     where: Iterable[CallPosition] = EVERYWHERE,
 ) -> dict[CallPosition, CallFate]:
-    """Bring calls to their steps, strike, and let the surviving ones talk a little. `blow` is a context: entering it
-    strikes, and it is left when all calls are over. With `hold`, the service is kept from deciding from a moment before
-    the blow.
+    """Bring calls to their steps, cause the fault, and let the surviving calls talk a little. `blow` is a context: its
+    start causes the fault, and its end follows the end of all calls. `hold` stops the service from deciding shortly
+    before the fault.
     """
     placed, moment = await bring_to_steps(phones, where, hold)
     async with blow:
@@ -130,7 +130,9 @@ def dial_all(phones: Lab, moment: FaultMoment, where: Iterable[CallPosition]) ->
 async def bring_to_steps(
     phones: Lab, where: Iterable[CallPosition], hold: Callable[[], object] | None
 ) -> tuple[dict[CallPosition, PlacedCall], FaultMoment]:
-    """Calls at their steps, at the moment of the blow; calls before their decision only if they are held."""
+    """Bring calls to their steps; returns them at the time of the fault. Calls before their decision are included only
+    with `hold`.
+    """
     loop = asyncio.get_running_loop()
     moment = FaultMoment()
     placed: dict[CallPosition, PlacedCall] = {}
@@ -172,7 +174,7 @@ async def finish_call(phones: Lab, placed: PlacedCall) -> None:
 
 
 def differences(event: Event, fates: dict[CallPosition, CallFate], records: dict[str, dict[str, Any]]) -> list[str]:
-    """Differences of the calls from the table, or from the rules for every call."""
+    """Differences between the calls and the table of endings, and violations of the rules for every call."""
     table = endings_table()
     found = []
     for at, fate in fates.items():
@@ -203,7 +205,7 @@ def differences(event: Event, fates: dict[CallPosition, CallFate], records: dict
 
 
 def evidence_kind(record: dict[str, Any] | None) -> Evidence | None:
-    """The kind of evidence in a record; None for an open record, whose call will never end."""
+    """The kind of evidence in a record. None for a record that stays open, because no end of its call will come."""
     if record is None:
         return Evidence.NONE
     if record["fallback"]:
@@ -216,7 +218,7 @@ def evidence_kind(record: dict[str, Any] | None) -> Evidence | None:
 async def records_after_fault(
     service: Service, event: Event, blow: Blow, references, *, held: bool = False
 ) -> list[dict[str, Any]]:
-    """The records after a blow. Raises AssertionError if the fates of the calls differ from the table."""
+    """The records of the calls after a fault. Raises AssertionError if a call differs from the table of endings."""
 
     def hold() -> None:
         assert service.process

@@ -1,7 +1,8 @@
-"""One Asterisk with all dialplans of docs/how-to, each with exactly the text of the page, and phones around it.
+"""One Asterisk with all dialplans of docs/how-to, and phones at its lines. Each dialplan has exactly the text of its
+page.
 
-Beside them are the dialplans that FreePBX and Wazo generate (lab/systems). The trunks lead to phones, which answer for
-every number at the far end.
+It also has the dialplans that FreePBX and Wazo generate (lab/systems). A phone at the end of each trunk answers for
+every number.
 """
 
 import asyncio
@@ -99,7 +100,7 @@ def recipes() -> dict[str, str]:
 
 
 def freepbx_dialplan(recipe: str, *, macros: bool) -> dict[str, str]:
-    """FreePBX's dialplan with the recipe, with the files in FreePBX's order."""
+    """FreePBX's dialplan with the recipe, by file name, in the order in which FreePBX includes the files."""
     additional, own = ((SYSTEMS / name).read_text("utf-8") for name in ("freepbx_additional.conf", "freepbx.conf"))
     if macros:
         additional, own = with_freepbx_16_macros(additional), with_freepbx_16_macros(own)
@@ -107,7 +108,9 @@ def freepbx_dialplan(recipe: str, *, macros: bool) -> dict[str, str]:
 
 
 def with_freepbx_16_macros(text: str) -> str:
-    """FreePBX 17's contexts in the form of FreePBX 16: each macro is a Macro(), and Dial() is in it."""
+    """FreePBX 17's contexts, changed to those of FreePBX 16: each macro is called by Macro(), and Dial() runs in a
+    macro.
+    """
     (dial,) = re.findall(r"^exten = _X,1,(Dial.*DIAL_TRUNK_OPTIONS.*)$", text, re.MULTILINE) or [""]
     text = re.sub(r"Gosub\(trunk-dial-with-exten,.*", lambda _: dial, text)
     text = re.sub(r"Gosub\(macro-([a-z-]+),s,1\((.*)\)\)$", r"Macro(\1,\2)", text, flags=re.MULTILINE)
@@ -118,7 +121,7 @@ def with_freepbx_16_macros(text: str) -> str:
 
 
 def _macro(context: str) -> str:
-    """A context as a macro: its steps of the extension `s` and those it goes to end with MacroExit(); those that
+    """The context as a macro. Its extension `s`, and extensions that it jumps to, end with MacroExit(). Extensions that
     Gosub() calls end with Return().
     """
     called = set(re.findall(r"[?:](\w+),1\(\)", context)) - {"ANSWER"}
@@ -131,7 +134,7 @@ def _macro(context: str) -> str:
 
 
 def for_suspended_number(recipes: str) -> str:
-    """The same recipes of a member whose number is suspended."""
+    """The same recipes for a member whose number is suspended."""
     return (
         recipes.replace(LICENSED, SUSPENDED)
         .replace("[confirm]", "[suspended-confirm]")
@@ -155,8 +158,8 @@ LINES = {"trunk": "from-trunk", "trunk2": "from-trunk", "103": "from-internal", 
 
 @dataclass(frozen=True)
 class Pbx:
-    """The Asterisk of all recipes, the service beside it, the ports of the phones at its lines, and the calls whose
-    evidence a test has seen.
+    """The Asterisk with all recipes, its service, the ports of the phones at its lines, and the calls whose evidence a
+    test has seen.
     """
 
     service: Service
@@ -166,10 +169,10 @@ class Pbx:
 
 @contextmanager
 def running_pbx(installation: AsteriskInstallation, scratch: Path, *, macros: bool = False) -> Iterator[Pbx]:
-    """Context with the running Asterisk and service. With `macros`, FreePBX is FreePBX 16, and Asterisk needs
-    `app_macro`.
+    """Context with the running Asterisk and service. With `macros` the dialplan is that of FreePBX 16, and Asterisk
+    needs `app_macro`.
 
-    Raises KeyError or AssertionError if the pages have other recipes.
+    Raises KeyError or AssertionError if the pages do not have the expected recipes.
     """
     texts = recipes()
     modules = [*MODULES, *ALL_MODULES, *(["app_macro"] if macros else [])]
@@ -226,7 +229,7 @@ class Case:
 
     @property
     def caller_id(self) -> str:
-        """The caller's number: an extension for FreePBX's inner contexts."""
+        """The caller's number: an extension in FreePBX's internal contexts."""
         return EXTENSION if self.context.startswith(("from-internal", "ext-")) else CALLER_NUMBER
 
 
@@ -283,7 +286,7 @@ def parties_talk(placed: PlacedCall) -> bool:
 
 @asynccontextmanager
 async def network(pbx: Pbx, **scripts: Behaviour) -> AsyncIterator[Network]:
-    """Context with phones that answer, or act by the `scripts` for `_number`."""
+    """Context with phones that answer. For a called number, the behaviour in `scripts` under `_number` replaces that."""
 
     async def behave(call: IncomingCall) -> None:
         await scripts.get(f"_{call.request.uri.user}", Answer(after_ms=20))(call)
@@ -303,7 +306,9 @@ Records = list[dict[str, Any]]
 
 @asynccontextmanager
 async def wait_for_records(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterator[Records]:
-    """Context with the records of `count` calls through the hook, or of at least as many, once they are complete."""
+    """Context around calls through the hook; at its end it holds their complete records. Waits for exactly `count`, or
+    for at least that many.
+    """
     new: Records = []
     yield new
 
@@ -325,7 +330,7 @@ def records_of(records: Records, number: str) -> Records:
 
 
 def press_after_answer(key: str, references: Mapping[str, Any]) -> Behaviour:
-    """The behaviour that answers, hears the question to its end, and presses a key."""
+    """The behaviour of a phone that answers, hears the question to its end, and presses a key."""
 
     async def behave(call: IncomingCall) -> None:
         call.answer()

@@ -1,6 +1,6 @@
-"""The rules for every call, with or without a fault: its phones, the dialplan's variables and its evidence agree.
+"""The rules for every call, with or without a fault: both phones, the dialplan's variables and the evidence agree.
 
-Pure: the phones' captures were measured before.
+These functions do no I/O: the phones' captures were measured before.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,7 +39,7 @@ _ENDINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class HeardSounds:
-    """The content of the RTP at one phone, in milliseconds from the called phone's answer."""
+    """The sounds and the voice in the RTP at one phone. Times are milliseconds from the called phone's answer."""
 
     sounds: Mapping[str, float]
     """Profile that was long enough to be recognised → its first end."""
@@ -54,7 +54,7 @@ SILENCE: Final = HeardSounds({})
 
 @dataclass(frozen=True, slots=True)
 class PlayedPath:
-    """One path, and its result."""
+    """One path, and the result of its call."""
 
     path: CallPath
     hears: str
@@ -93,18 +93,20 @@ class PlayedPath:
 
     @property
     def dropped(self) -> bool:
-        """True if the parties talked, and neither ended the call."""
+        """True if the parties talked, and the call ended although neither party ended it."""
         return self.connected and self.event is None
 
     @property
     def lost(self) -> bool:
-        """True if the call was given up before the parties talked, because its service did not come back in time."""
+        """True if the hook gave the call up before the parties talked, because the service did not come back in time."""
         told = self.told and self.told.status
         return self.disturbed and not self.connected and self.event is None and told == CallStatus.FAILED
 
     @property
     def alone(self) -> bool:
-        """True if Asterisk served the call while the service was down, and the service entered that afterwards."""
+        """True for a fallback call: Asterisk handled it while the service was down, and the service entered its record
+        later.
+        """
         return self.record is not None and bool(self.record["fallback"])
 
     @property
@@ -131,7 +133,7 @@ def judge(walk: PlayedPath) -> list[str]:
 
 
 def false_claims(walk: PlayedPath) -> list[str]:
-    """Sounds that are played by the evidence but not in the RTP."""
+    """Sounds that the evidence says were played, and that the RTP lacks."""
     return list(_claims(walk))
 
 
@@ -179,7 +181,7 @@ def _licence(walk: PlayedPath) -> Iterator[str]:
 
 
 def _sound_first(walk: PlayedPath) -> Iterator[str]:
-    """Faults if the parties talk before each one that must hear a sound has heard it."""
+    """Faults if the parties talk before all parties that must hear a sound have heard it."""
     voices_ms = [one.voice_ms for one in walk.heard.values() if one.voice_ms is not None]
     for party in _HEARD_BY[walk.hears] - walk.held if voices_ms else ():
         if party == "caller" and _keyed(walk):
@@ -192,7 +194,9 @@ def _sound_first(walk: PlayedPath) -> Iterator[str]:
 
 
 def _evidence(walk: PlayedPath) -> Iterator[str]:
-    """Faults unless the evidence is complete, or marked as interrupted; a call that never entered the hook has none."""
+    """Faults unless the evidence is complete or marked as interrupted. A call that never entered the hook must have no
+    evidence.
+    """
     if walk.told is None:
         return
     if walk.record is None:
@@ -213,8 +217,8 @@ def _evidence(walk: PlayedPath) -> Iterator[str]:
 
 
 def _at_once(walk: PlayedPath) -> bool:
-    """True if a party hung up in the instant of the answer or of the connection: Asterisk may report a connection whose
-    bridge is gone, or the caller's phone has given up.
+    """True if a party hung up at the moment of the answer or of the connection. Asterisk may then report a connection
+    whose bridge is gone, or the caller's phone may have given up.
     """
     return walk.event in ENDS_OF_TALK and walk.step in (Step.ANSWERED, Step.CONNECTING)
 
@@ -226,7 +230,7 @@ def _waits(walk: PlayedPath) -> Iterator[str]:
 
 
 def _undisturbed(walk: PlayedPath) -> Iterator[str]:
-    """Faults if the service was undisturbed, and the call differs from the table of endings."""
+    """Faults if the call differs from the table of endings although no fault affected the service."""
     if walk.disturbed or walk.told is None or walk.record is None:
         return
     if walk.path.standing == "suspended":

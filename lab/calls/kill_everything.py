@@ -1,5 +1,5 @@
-"""The service and Asterisk are killed together while calls come; afterwards the sounds at the phones are compared with
-the ledger.
+"""Kills the service and Asterisk together while calls come. Afterwards it compares the sounds at the phones with the
+ledger.
 """
 
 import asyncio
@@ -50,8 +50,8 @@ async def kill_everything(
     kills: int,
     killed: Callable[[], object] = lambda: None,
 ) -> Figures:
-    """Kill service and Asterisk `kills` times, on one ledger. `asterisk` is started and stopped here; `killed` is
-    called after each.
+    """Kill the service and Asterisk `kills` times, on one ledger. This starts and stops `asterisk`, and calls `killed`
+    after each kill.
     """
     dice, figures = random.Random(f"everything/{seed}"), Figures()
     service = Service(asterisk, LAB_REGISTRY)

@@ -1,4 +1,4 @@
-"""A number that is suspended while its calls are in progress."""
+"""The suspension of a number while its calls are in progress."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ def suspend(service: Service, suspensions: str = SUSPENSION) -> None:
 
 @dataclass
 class Calls:
-    """Calls of the number at several steps, and calls that continue."""
+    """Calls of the suspended number at several steps, and calls of other numbers, which must continue."""
 
     ringing: PlacedCall
     talking: list[PlacedCall]

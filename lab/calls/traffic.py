@@ -22,8 +22,8 @@ phones.
 
 @asynccontextmanager
 async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> AsyncIterator[list[PlacedCall]]:
-    """Context that places calls at an even rate, over these interfaces in turn. It ends when all of them have ended.
-    No burst makes up for calls that a slow machine has missed.
+    """Context that places calls at an even rate, over these interfaces in turn. At its end it waits for the end of all
+    calls. Calls that a slow machine was late for are not made up in a burst.
     """
     placed: list[PlacedCall] = []
     calls: set[asyncio.Task[None]] = set()
@@ -60,7 +60,7 @@ async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> As
 
 
 def heard_profile(placed: PlacedCall, references) -> str:
-    """The profile that was heard. Asserts the rules for every such call: connected after one complete sound."""
+    """The profile that the called party heard. Asserts that the call was connected after one complete sound."""
     assert placed.called, f"{placed.name}: the called phone never rang"
     assert placed.caller.final_status == 200
     profile = identify(placed.called.packets, references)

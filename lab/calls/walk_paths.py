@@ -1,4 +1,4 @@
-"""Paths as real calls, side by side, with faults of the service and Asterisk meanwhile."""
+"""Makes real calls along paths, many at a time, and injects faults into the service and Asterisk meanwhile."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class Walker:
 
 
 async def _first(*awaited: Awaitable[object]) -> None:
-    """Wait until one of these is done; raises its failure."""
+    """Wait until one of these is done, and raise its exception if it failed."""
     tasks = [asyncio.ensure_future(each) for each in awaited]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -151,7 +151,7 @@ def _called(placed: PlacedCall) -> IncomingCall:
 
 
 async def _reinvite(call: Call, direction: Any) -> None:
-    """Send a re-INVITE. Any answer is right: 491 for two at once, 481 after the end of the call."""
+    """Send a re-INVITE. Any response is right: 491 if both sides sent one at once, 481 after the end of the call."""
     if call.dialog and call.answered_ns and call.ended_ns is None:
         await call.reinvite(direction)
 
@@ -162,7 +162,7 @@ async def _press(call: Call) -> None:
 
 
 async def _do(work: object) -> None:
-    """Do nothing more: the work is done at once."""
+    """A coroutine for acts without a wait: `work` was done when its argument was computed."""
 
 
 def _refuse(event: Event) -> Callable[[PlacedCall], Awaitable[None]]:
@@ -204,7 +204,7 @@ _UNTIL_READY: Final = frozenset(
 
 @dataclass
 class FaultInjector:
-    """Strikes the service and Asterisk, and records when the service was unreliable."""
+    """Injects faults into the service and Asterisk, and records when the service was unreliable."""
 
     service: WalkedService
     detour: CuttableConnection
@@ -214,7 +214,7 @@ class FaultInjector:
     """Times at which the service became ready for ARI."""
 
     async def strike(self, mishaps: Sequence[tuple[float, InjectedFault]]) -> None:
-        """Strike at the given times, counted from now; then wait until the service is ready again."""
+        """Inject each fault at its time, in seconds from now; then wait until the service is ready again."""
         began_s = time.monotonic()
         for at_s, mishap in mishaps:
             await asyncio.sleep(began_s + at_s - time.monotonic())
@@ -237,7 +237,7 @@ class FaultInjector:
                 self.ready_s += [time.monotonic() for line in lines if b"ready: Asterisk" in line]
 
     def disturbed(self, begun_s: float, over_s: float) -> bool:
-        """True if a mishap may have affected the call."""
+        """True if a fault may have affected a call between these times."""
         return any(first_s <= over_s + WRITES_S and begun_s <= last_s + SETTLES_S for first_s, last_s in self._spans())
 
     def _spans(self) -> Iterator[tuple[float, float]]:
@@ -295,7 +295,7 @@ class FaultInjector:
 async def walk_round(
     asterisk: Asterisk, drawn: Round, references: Mapping[str, Any], walked: Callable[[], object] = lambda: None
 ) -> FinishedRound:
-    """Walk all paths of a round side by side; `walked` is called after each."""
+    """Make the calls of a round, many at a time. Calls `walked` after each path."""
     async with CuttableConnection(asterisk.http_port).open() as detour:
         service = WalkedService(asterisk, LAB_REGISTRY, drawn.policy)
         service.ari_port = detour.own_port
@@ -325,10 +325,10 @@ async def walk_round(
 
 
 async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
-    """The channels and bridges that Asterisk still has after the allowed time, and the number of shells.
+    """The channels and bridges that Asterisk still has after the allowed time, and the number of channel shells.
 
-    A shell is the rest of a channel that Bridge() takes out of its dialplan. Asterisk removes it, but on an overloaded
-    machine one in hundreds stays for ever: no leg, no thread, no media.
+    A shell remains of a channel that Bridge() takes out of its dialplan. Asterisk removes it, but on an overloaded
+    machine one in hundreds stays for ever. It has no leg, no thread and no media.
     """
     deadline_s = time.monotonic() + KEPT_S
     while True:
@@ -344,7 +344,9 @@ async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
 
 
 async def _closed(service: WalkedService) -> dict[str, dict[str, Any]]:
-    """The ledger's records, once the hook's lines are in it, and no record is open or the allowed time is over."""
+    """The ledger's records. Waits until the ledger has the hook's lines and no record is open, but not longer than
+    allowed.
+    """
     await asyncio.to_thread(service.entered, ENTERED_S)
     deadline_s = time.monotonic() + KEPT_S
     while True:
@@ -357,7 +359,7 @@ async def _closed(service: WalkedService) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of many walks."""
+    """Counts and times of many paths."""
 
     calls: int
     connected: int
@@ -402,7 +404,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class FinishedRound:
-    """A finished round."""
+    """The results of a finished round."""
 
     drawn: Round
     walks: list[PlayedPath]
@@ -461,7 +463,7 @@ def _measured(
 
 
 def _step(walker: Walker, drawn: Round, hears: str, sound_s: float) -> Step | None:
-    """The step of the last leg, as far as the phones can tell."""
+    """The step of the call at the path's last act, as far as the phones can tell."""
     step = Step.DIALLING
     for leg in walker.reached[:-1]:
         step = GOES_TO.get(leg.what, step) if isinstance(leg.what, Move) else step
@@ -498,22 +500,24 @@ def listen(placed: PlacedCall, party: str, references: Mapping[str, Any]) -> Hea
 
 @dataclass(frozen=True)
 class Capture:
-    """The packets of one phone, in the order of arrival; order and time differ on a busy machine.
+    """The packets of one phone, in the order of arrival. On a busy machine, their order and their time stamps differ.
 
-    A packet that is held up arrives later in a burst; its time stamp then seems to be before its arrival.
+    A delayed packet arrives in a later burst, with a time stamp from before its arrival.
     """
 
     packets: Sequence[Packet]
     answered_ns: int
 
     def arrival_ms(self, at_ms: float) -> float:
-        """Arrival of a place in the packets' order, in ms after the answer."""
+        """The arrival of the packet for the place `at_ms` in the signal, in ms after the answer."""
         packet = self.packets[min(int(at_ms // FRAME_MS), len(self.packets) - 1)]
         return (packet.arrival_ns - self.answered_ns) / 1e6
 
 
 def _is_whole(one: Heard, capture: Capture, cut: bool) -> bool:
-    """True if all frames were heard, except the last ones at a phone that was hung up on: those were in transit."""
+    """True if all frames were heard. With `cut` the last frames may be missing: they were in transit when the call
+    ended.
+    """
     if one.end_ms is None:
         return False
     under_way = 2 if cut and len(capture.packets) * FRAME_MS < one.end_ms + 2 * FRAME_MS else 0
@@ -521,7 +525,7 @@ def _is_whole(one: Heard, capture: Capture, cut: bool) -> bool:
 
 
 def _waited_s(heard: Mapping[str, HeardSounds], references: Mapping[str, Any]) -> float | None:
-    """Seconds from the answer to the other's voice, less the longest complete sound before it."""
+    """Seconds from the answer to the other party's voice, less the longest complete sound before it."""
     voices_ms = [one.voice_ms for one in heard.values() if one.voice_ms is not None]
     sounds_ms = [len(references[name]) / 8 for one in heard.values() for name in one.sounds]
     return (min(voices_ms) - max(sounds_ms, default=0.0)) / 1000 if voices_ms else None

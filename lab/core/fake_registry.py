@@ -1,4 +1,4 @@
-"""A fake registry, and calls to decide."""
+"""A fake registry, and calls for decisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -85,7 +85,7 @@ class FakeRegistry:
 
 
 def own_policy(**changes: Any) -> Policy:
-    """The policy of a node of the member."""
+    """The policy of a node that belongs to the member."""
     return Policy(member=MEMBER, **changes)
 
 
