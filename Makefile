@@ -355,7 +355,7 @@ environment:
 
 # A real Asterisk, so that fetching one is seen and its errors are read.
 lab:
-	@$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m lab.bootstrap >&2
+	@$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m lab.asterisk_installation >&2
 
 postgresql: $(DEV)
 	@$(VENV)/bin/python -m lab.postgresql >&2

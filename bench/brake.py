@@ -28,7 +28,7 @@ from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import CALL_REJECTED, Policy, decide, refused_by_brake
 from idtone.core.numbers import WITHHELD, Number, NumberKind
 from lab.asterisk import Asterisk
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
 from lab.core.fake_registry import HELD, NOW, FakeRegistry
 from lab.member.misuse.brake_traffic import CASE_CALLS, CUSTOMERS, DAY_S, Attempt, CaseOf2025, Customers, attempts_of
 from lab.member.misuse.traffic import FRAUDS, MEASURED_FROM, Dice

@@ -27,8 +27,8 @@ from idtone.core.terminal import command_line
 from idtone.office.authority.history import Action, HistoryEntry, ReviewResult
 from idtone.office.training.course import course_of, sheet_of
 from lab.asterisk import IDTONE
+from lab.idtone_programs import program_of
 from lab.office import applicant
-from lab.programs import program_of
 
 from .bench_output import Found
 from .large_registry import first_of, stopping, text

@@ -26,7 +26,7 @@ async def no_journal() -> None:
 
 
 def end(calls: CallControl, call_id: str, nonce: str) -> None:
-    """Enter the journal line of a call that ended because the called party was busy."""
+    """Hand over the hook's line for the end of a call: the called party was busy."""
     at = NOW + timedelta(seconds=5)
     calls.record_journal_line(
         journal_lines.read(f"ended,{call_id},{nonce},{at.timestamp():.6f},BUSY,17,licence-valid,BUSY,")

@@ -1,11 +1,11 @@
-"""The rules for the sounds that a called phone heard."""
+"""The rules for the sounds that the phones of a call received."""
 
 from typing import Any
 
 from lab import voices
 from lab.g711 import Samples
 from lab.heard import INTACT, Heard, hear, hear_whole, identify
-from lab.lab import Placed
+from lab.lab import PlacedCall
 from lab.rtp import Packet
 
 LATEST_MS = 1500
@@ -27,25 +27,25 @@ were connected before the sound.
 """
 
 
-def _received(placed: Placed, party: str) -> tuple[list[Packet], Samples]:
-    """The packets of a party, and the voice of the other one."""
+def _received(placed: PlacedCall, party: str) -> tuple[list[Packet], Samples]:
+    """The packets that a party received, and the other party's voice."""
     assert placed.called, f"{placed.name}: the called phone never rang"
     return (placed.called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
 
 
-def heard_by_called(placed: Placed, reference: Any) -> Heard:
+def heard_by_called(placed: PlacedCall, reference: Any) -> Heard:
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
     return hear_whole(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
 
 
-def heard_by(placed: Placed, party: str, reference: Any) -> Heard:
-    """The sounds that one of the two phones received, in time from the called phone's answer.
+def heard_by(placed: PlacedCall, party: str, reference: Any) -> Heard:
+    """The sounds that one of the two phones received. Times count from the called phone's answer.
 
-    With early media each also hears what Asterisk passed on before it knew of the answer, and the caller hears the
-    ring-back tone: a packet or two, which arrive within a frame of the answer. They come before the sound, and are left
-    out here.
+    With early media, Asterisk passes on a packet or two before it knows of the answer: the other party's voice, and the
+    ring-back tone for the caller. They arrive within one frame of the answer and before the sound. They are left out
+    here.
     """
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
@@ -64,17 +64,17 @@ def _voice_first(heard: Heard) -> bool:
 
 
 def assert_heard_by(
-    placed: Placed,
+    placed: PlacedCall,
     profiles: dict[str, str],
     references: dict[str, Any],
     *,
     latest_ms: float = LATEST_MS,
     through_local: bool = False,
 ) -> dict[str, Heard]:
-    """Assert that each named party hears its profile, complete and once, directly after the answer; that other parties
-    hear none; and that nobody hears the other's voice before all sounds have ended. Packets that a Local channel held
-    at the answer arrive before the sound: the later the machine is, the later they come. In their place the caller may
-    miss the first frame.
+    """Assert that each party in `profiles` hears its profile once and complete, directly after the answer; that the
+    other parties hear no sound; and that each voice arrives only after all sounds have ended. Packets that a Local
+    channel held at the answer arrive before the sound, and later on a busy machine. The caller may then miss the first
+    frame of the sound.
     """
     heard = {
         party: heard_by(placed, party, references[profiles.get(party, "sample")]) for party in ("called", "caller")
@@ -105,8 +105,8 @@ def assert_heard_by(
     return heard
 
 
-def _heard_later(placed: Placed, party: str, heard: Heard, reference: Any) -> Heard:
-    """The measurement of the packets that came after the beginning of the sound."""
+def _heard_later(placed: PlacedCall, party: str, heard: Heard, reference: Any) -> Heard:
+    """The measurement of the packets that came after the sound began."""
     assert placed.called
     answered_ns = placed.called.answered_ns
     assert answered_ns
@@ -119,18 +119,18 @@ def _heard_later(placed: Placed, party: str, heard: Heard, reference: Any) -> He
 
 
 def assert_heard_then_connected(
-    placed: Placed,
+    placed: PlacedCall,
     profile: str,
     references: dict[str, Any],
     *,
     early_media: bool = False,
     latest_ms: float = LATEST_MS,
 ) -> Heard:
-    """Assert that the called party hears the profile, complete and once, directly after the answer, and no other one;
-    and that it hears the caller's voice only after it.
+    """Assert that the called party hears this profile and no other one, once and complete, directly after the answer;
+    and that the caller's voice follows the sound.
 
-    With early media the two hear each other before the answer, as with any PBX, and what Asterisk passed on before it
-    knew of the answer arrives before the sound.
+    With early media the parties hear each other before the answer, as with any PBX. Packets that Asterisk passed on
+    before it knew of the answer arrive before the sound.
     """
     heard = heard_by_called(placed, references[profile])
     assert placed.called
@@ -152,8 +152,8 @@ def assert_heard_then_connected(
     return heard
 
 
-def assert_nothing_before_voice(placed: Placed, references: dict[str, Any]) -> Heard:
-    """Assert that there is no sound at all: the caller's voice comes before any sound could have ended."""
+def assert_nothing_before_voice(placed: PlacedCall, references: dict[str, Any]) -> Heard:
+    """Assert that no sound was played: the caller's voice comes before any sound could have ended."""
     assert placed.called
     assert placed.called.answered_ns
     assert identify(placed.called.packets, references) is None

@@ -22,7 +22,7 @@ from idtone.core.http.connection_limits import MOST, ConnectionLimits
 from idtone.core.http.request_limits import STREAMS_OF_SESSION, Rate, RequestLimits
 from lab.console.raw_requests import answered, get, host_of
 from lab.console.site import HASHED, PASSWORD, Site, running
-from lab.lab import until
+from lab.lab import wait_until
 
 CLIENTS = 10_000
 
@@ -266,7 +266,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch):
     all_of_them = ConnectionLimits()
     listening = await asyncio.get_running_loop().create_server(all_of_them.guarded(make), "127.0.0.1", 0)
     _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname(), limit=1000)
-    await until(lambda: made and made[0].lost and not len(all_of_them), "the client to be cut off")
+    await wait_until(lambda: made and made[0].lost and not len(all_of_them), "the client to be cut off")
     writer.close()
     listening.close()
 
@@ -284,7 +284,7 @@ async def test_a_request_under_way_keeps_its_place(site):
             assert stream.status == 200
         (answer,) = await raw(site, get(site))
         assert answer == b"HTTP/1.1 503 Service Unavailable"
-    await until(lambda: len(all_of_them) < 3, "a place")
+    await wait_until(lambda: len(all_of_them) < 3, "a place")
     assert (await visitor.get("/now")).status == 200
 
 

@@ -35,10 +35,10 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.console.site import Site, Visitor, events, name_of, running
 from lab.days import today
-from lab.lab import until
+from lab.idtone_programs import ledger_words, locate_command
+from lab.lab import wait_until
 from lab.ledger import sample_evidence as sample
 from lab.ledger.sample_ledger import query
-from lab.programs import ledger_words, located
 
 HOSTILE = '<script>alert("x")</script>&\'"'
 INVESTIGATOR, APPROVER = (Role.INVESTIGATOR,), (Role.APPROVER,)
@@ -70,7 +70,7 @@ def command(settings: Settings, folder: Path, *arguments: str) -> tuple[int, str
     config.write_text(
         f"node: {settings.node}\nledger: {{url: '{settings.ledger.url}', key_file: {settings.ledger.key_file}}}\n"
     )
-    result = CliRunner().invoke(*located(ledger_words(*arguments, "-c", config)))
+    result = CliRunner().invoke(*locate_command(ledger_words(*arguments, "-c", config)))
     return result.exit_code, result.stdout
 
 
@@ -143,7 +143,7 @@ async def test_a_verification_can_be_cancelled_and_a_failed_one_says_why(node, t
     assert node.console.verification.last() is None
     (tmp_path / "ledger.sqlite3").write_bytes(b"no database")
     await visitor.send("/evidence", "/evidence/verify")
-    await until(lambda: not work.is_running, "the verification to fail", 30)
+    await wait_until(lambda: not work.is_running, "the verification to fail", 30)
     text = (await visitor.get("/evidence")).text
     assert "The verification failed:" in text
 

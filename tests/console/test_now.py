@@ -20,7 +20,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.console.site import running
-from lab.lab import until
+from lab.lab import wait_until
 from lab.ledger import sample_evidence as sample
 from lab.ledger.sample_ledger import write
 
@@ -136,7 +136,7 @@ async def test_each_second_the_page_gets_the_state(settings, monkeypatch):
             while text.count("event: state") < 2:
                 text += (await answer.content.readany()).decode()
         assert re.search(r"data: .*サービスは動作していません", text)
-        await until(lambda: not site.console.live.readers, "the page to be forgotten")
+        await wait_until(lambda: not site.console.live.readers, "the page to be forgotten")
 
 
 @pytest.mark.parametrize("part", ["now_state", "now_plots", "now_service", "nodes_states", "stop_state", "alerts_now"])

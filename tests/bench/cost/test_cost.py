@@ -13,7 +13,7 @@ from bench.cost.goals import BUSY, HOOK, Table, findings, row
 from bench.cost.measuring import bench
 from bench.cost.soak import Look, slopes
 from bench.cost.ways import Way
-from lab.change_library import change_library
+from lab.patch_library import patch_library
 from lab.repository import ROOT
 
 
@@ -130,7 +130,7 @@ def test_every_way_forwards_calls(tmp_path):
 def test_a_bench_takes_as_long_as_it_was_given(monkeypatch):
     """The given time includes the beginning and the end of each load, however long they take."""
     now_s = [0.0]
-    change_library(monkeypatch, bench_main, "time", monotonic=lambda: now_s[0])
+    patch_library(monkeypatch, bench_main, "time", monotonic=lambda: now_s[0])
 
     class Slow:
         def run(self, way: Way, rate: float, seconds: float) -> Run:

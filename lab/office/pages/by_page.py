@@ -12,7 +12,7 @@ from .tasks import TASKS, Task
 
 
 @dataclass(frozen=True)
-class Walked:
+class PageEffort:
     """One task and its effort; `fault` is empty if each page had its expected text."""
 
     name: str
@@ -22,7 +22,7 @@ class Walked:
     fault: str = ""
 
 
-def walk(folder: Path, tasks: Sequence[Task] = TASKS) -> list[Walked]:
+def play_by_page(folder: Path, tasks: Sequence[Task] = TASKS) -> list[PageEffort]:
     """The tasks in their order, up to the first fault: the next ones build on it."""
     walked = []
     with PageOffice(folder) as office:
@@ -35,7 +35,7 @@ def walk(folder: Path, tasks: Sequence[Task] = TASKS) -> list[Walked]:
                     fault = str(error)
                     office.browser.picture(folder / f"fault-{task.name}.png")
             clicks, typed, seconds = counts
-            walked.append(Walked(task.name, int(clicks), int(typed), round(seconds, 1), fault))
+            walked.append(PageEffort(task.name, int(clicks), int(typed), round(seconds, 1), fault))
             if fault:
                 break
     return walked

@@ -1,6 +1,6 @@
 """Fetches Debian packages as any user and unpacks them into a folder, without installing them.
 
-apt runs with its own state, cache and sources, so the machine's apt can be out of date, and does not change. The
+apt runs here with separate state, cache and sources. The machine's own apt may be out of date and stays unchanged. The
 mirror, proxies and certificates are the machine's. Standard library only: this runs before anything is set up.
 """
 
@@ -27,9 +27,8 @@ class PackagesUnavailable(Exception):
 def fetch(packages: Sequence[str], into: Path, suites: Sequence[str] = (), without: Sequence[str] = ()) -> str:
     """Unpack `packages` and their dependencies into the folder `into`; return the suite that they came from.
 
-    Packages whose names match a pattern of `without` are left out. Without `suites` the machine's own sources are
-    used, and only the packages themselves are fetched, for a machine that has their dependencies. `into` is created,
-    with a temporary folder beside it.
+    Leaves out packages whose names match a pattern of `without`. If `suites` is empty, this uses the machine's own
+    sources and fetches no dependencies: the machine must have them. Creates `into`, with a temporary folder beside it.
     """
     for tool in ("apt-get", "dpkg", "dpkg-deb"):
         if shutil.which(tool) is None:
@@ -55,7 +54,7 @@ def architecture() -> str:
 
 
 def mirrors() -> list[str]:
-    """Addresses of Debian archives in the machine's own apt sources, the likeliest first.
+    """Addresses of Debian archives in the machine's own apt sources, the most likely first.
 
     It also works before the first `apt-get update`: apt then knows the sources, but not their content.
     """
@@ -114,7 +113,7 @@ def _fetch_alone(packages: Sequence[str], scratch: Path) -> list[Path]:
 
 
 def _private_apt(scratch: Path, sources: str | None) -> list[str]:
-    """The command of an apt that keeps all its data in `scratch`; with `sources` None it uses the machine's sources."""
+    """The command of an apt that keeps all its data in `scratch`. `sources` None means the machine's sources."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (scratch / folder).mkdir(parents=True, exist_ok=True)
     (scratch / "status").touch()

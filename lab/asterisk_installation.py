@@ -1,6 +1,6 @@
 """Finds an Asterisk for the lab: the machine's own, or Debian's, which is unpacked in the user's cache and run there.
 
-    python -m lab.bootstrap     prints its path
+    python -m lab.asterisk_installation     prints its path
 
 It needs neither root nor a container and installs nothing. Standard library only.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from . import unpacked_packages
-from .debian import PackagesUnavailable, Progress
+from .debian_archive import PackagesUnavailable, Progress
 
 OVERRIDE: Final = "ASTERISK"
 """Environment variable: the asterisk program to use, with precedence over all others."""
@@ -36,7 +36,7 @@ _REMEDY: Final = f"Install Asterisk {OLDEST} or newer and, if it is not in PATH,
 
 
 class AsteriskMissing(Exception):
-    """There is no usable Asterisk, and fetching one failed; the text gives the remedy."""
+    """There is no usable Asterisk, and none could be fetched. The message gives the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,14 @@ class AsteriskInstallation:
         return _major(self.version) >= OLDEST
 
     def without(self, modules: Iterable[str]) -> list[str]:
-        """The modules among these, without `.so`, that it lacks."""
+        """Those of `modules` (names without `.so`) that this Asterisk lacks."""
         return [name for name in modules if not (self.module_directory / f"{name}.so").is_file()]
 
 
 def find_or_get(
-    progress: Progress = unpacked_packages.tell, environment: Mapping[str, str] = os.environ, oldest: int = OLDEST
+    progress: Progress = unpacked_packages.print_progress,
+    environment: Mapping[str, str] = os.environ,
+    oldest: int = OLDEST,
 ) -> AsteriskInstallation:
     """The Asterisk of this machine, or a fetched one. Raises AsteriskMissing.
 
@@ -81,9 +83,9 @@ def find_or_get(
 
 
 def _installed(program: Path, oldest: int) -> AsteriskInstallation:
-    """An installed program. Its folders are below its prefix, or come from the machine's configuration.
+    """The installed Asterisk at `program`. Its folders are below its prefix, or come from the machine's configuration.
 
-    A build with its own prefix has its files below it, independently of another Asterisk's files in /etc.
+    A build with its own prefix has its files below that prefix. Another Asterisk's files in /etc do not count.
     """
     version = _version_of([str(program)])
     if version is None:
@@ -112,7 +114,7 @@ def _installed(program: Path, oldest: int) -> AsteriskInstallation:
 
 def _fetched(progress: Progress, environment: Mapping[str, str], suite: str = "") -> AsteriskInstallation:
     try:
-        root = unpacked_packages.tree(
+        root = unpacked_packages.unpacked_tree(
             "asterisk", suites=(suite,) if suite else SUITES, label=suite, progress=progress, environment=environment
         )
     except PackagesUnavailable as error:
@@ -127,7 +129,7 @@ def _fetched(progress: Progress, environment: Mapping[str, str], suite: str = ""
 
 
 def _version_of(command: list[str]) -> str | None:
-    """The version that Asterisk prints, without the packager's suffix; None if it does not start."""
+    """The version that Asterisk prints, without the packager's suffix. None if it does not start."""
     try:
         done = subprocess.run(
             [*command, "-V"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False

@@ -30,7 +30,7 @@ _make: Final = typer.main.get_command
 _made: Final = cache(_make)
 
 
-def keep_commands() -> None:
+def cache_commands() -> None:
     """Make this process build a program's commands once, instead of for each command of a test."""
     typer.main.get_command = typer.testing._get_command = _kept
 
@@ -40,14 +40,14 @@ def _kept(program: typer.Typer) -> Any:
     return _make(program) if is_japanese() else _made(program)
 
 
-def tree(program: str) -> Any:
+def command_tree(program: str) -> Any:
     """The root of a program's groups and commands, or the program's only command."""
     return _made(PROGRAMS[program])
 
 
 def known_words(program: str, words: Sequence[str]) -> int:
     """Number of these words that name a group or command of a program."""
-    commands, known = getattr(tree(program), "commands", {}), 0
+    commands, known = getattr(command_tree(program), "commands", {}), 0
     for word in words:
         if word not in commands:
             break
@@ -62,7 +62,7 @@ def program_of(words: Sequence[str]) -> str:
     return max(PROGRAMS, key=lambda name: known_words(name, words))
 
 
-def located(words: Sequence[str]) -> tuple[typer.Typer, list[str]]:
+def locate_command(words: Sequence[str]) -> tuple[typer.Typer, list[str]]:
     """The program with the command of these words, and the command's arguments."""
     program, named = program_of(words), bool(words) and words[0] in PROGRAMS
     return PROGRAMS[program], [*words[named:]]

@@ -1,4 +1,4 @@
-"""A blow that hits calls at every step at once, over both interfaces, and the fate of each call."""
+"""A fault that hits calls at every step at once, over both interfaces; and the end of each call."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,10 @@ from typing import Any
 
 from lab import voices
 from lab.asterisk import Ending as Told
-from lab.endings import Event, Evidence, Hears, Step, cells
+from lab.endings import Event, Evidence, Hears, Step, endings_table
 from lab.heard import identify, in_order
 from lab.incoming_call import IncomingCall
-from lab.lab import Forwarding, Lab, Placed, lab, until
+from lab.lab import Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.phone import Behaviour
 from lab.service import Service
 
@@ -35,8 +35,8 @@ HEARD = {Hears.SOUND: "sample", Hears.NOTICE: "notice", Hears.NOTHING: None}
 
 
 @dataclass(frozen=True)
-class Where:
-    """The position of a call in the blow."""
+class CallPosition:
+    """The step, interface and direction of a call when the fault comes."""
 
     step: Step
     interface: str
@@ -47,15 +47,15 @@ class Where:
 
 
 EVERYWHERE = tuple(
-    Where(step, interface, direction) for step in Step for interface in ("ari", "agi") for direction in NOTIFY
+    CallPosition(step, interface, direction) for step in Step for interface in ("ari", "agi") for direction in NOTIFY
 )
 
 
 @dataclass(frozen=True)
-class Fate:
-    """The fate of a call, by both phones and the hook."""
+class CallFate:
+    """The result of a call after the fault, by both phones and by the hook."""
 
-    placed: Placed
+    placed: PlacedCall
     told: Told
     called_heard: str | None
     """The sound with the longest part in the recording, even if it came in pieces."""
@@ -63,15 +63,15 @@ class Fate:
     """Party → the sounds that were heard completely, from the first frame to the last."""
 
 
-class Strike:
-    """The moment of the blow, for the called phones."""
+class FaultMoment:
+    """The time of the fault. The called phones plan their acts by it."""
 
     def __init__(self) -> None:
         self.at_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.over = asyncio.Event()
 
     def behaviour(self, step: Step) -> Behaviour:
-        """The act of the called phone that brings the call to `step` before the blow."""
+        """The behaviour of the called phone that brings the call to `step` before the fault."""
 
         async def behave(call: IncomingCall) -> None:
             if step in (Step.ANSWERED, Step.SOUNDING, Step.CONNECTING):
@@ -90,29 +90,29 @@ class Strike:
         return behave
 
 
-async def strike(
+async def inject_fault(
     phones: Lab,
     blow: AbstractAsyncContextManager[object],
     references: dict[str, Any],
     hold: Callable[[], object] | None = None,
-    where: Iterable[Where] = EVERYWHERE,
-) -> dict[Where, Fate]:
-    """Bring calls to their steps, strike, and let the surviving ones talk a little. `blow` is a context: entering it
-    strikes, and it is left when all calls are over. With `hold`, the service is kept from deciding from a moment before
-    the blow.
+    where: Iterable[CallPosition] = EVERYWHERE,
+) -> dict[CallPosition, CallFate]:
+    """Bring calls to their steps, cause the fault, and let the surviving calls talk a little. `blow` is a context: its
+    start causes the fault, and its end follows the end of all calls. `hold` stops the service from deciding shortly
+    before the fault.
     """
-    placed, moment = await caught(phones, where, hold)
+    placed, moment = await bring_to_steps(phones, where, hold)
     async with blow:
         moment.over.set()
         if not hold:
-            placed |= dial(phones, moment, (at for at in where if at.step is Step.DECIDING))
-        await asyncio.gather(*(through(phones, each) for each in placed.values()))
+            placed |= dial_all(phones, moment, (at for at in where if at.step is Step.DECIDING))
+        await asyncio.gather(*(finish_call(phones, each) for each in placed.values()))
         await phones.nothing_is_left()
-    return {at: await fate(phones, each, references) for at, each in placed.items()}
+    return {at: await call_fate(phones, each, references) for at, each in placed.items()}
 
 
-async def fate(phones: Lab, placed: Placed, references: dict[str, Any]) -> Fate:
-    return Fate(
+async def call_fate(phones: Lab, placed: PlacedCall, references: dict[str, Any]) -> CallFate:
+    return CallFate(
         placed,
         await phones.ending(placed),
         identify(in_order(placed.called.packets), references) if placed.called else None,
@@ -120,22 +120,24 @@ async def fate(phones: Lab, placed: Placed, references: dict[str, Any]) -> Fate:
     )
 
 
-def dial(phones: Lab, moment: Strike, where: Iterable[Where]) -> dict[Where, Placed]:
+def dial_all(phones: Lab, moment: FaultMoment, where: Iterable[CallPosition]) -> dict[CallPosition, PlacedCall]:
     return {
         at: phones.dial(Forwarding(interface=at.interface, direction=at.direction), behaviour=moment.behaviour(at.step))
         for at in where
     }
 
 
-async def caught(
-    phones: Lab, where: Iterable[Where], hold: Callable[[], object] | None
-) -> tuple[dict[Where, Placed], Strike]:
-    """Calls at their steps, at the moment of the blow; calls before their decision only if they are held."""
+async def bring_to_steps(
+    phones: Lab, where: Iterable[CallPosition], hold: Callable[[], object] | None
+) -> tuple[dict[CallPosition, PlacedCall], FaultMoment]:
+    """Bring calls to their steps; returns them at the time of the fault. Calls before their decision are included only
+    with `hold`.
+    """
     loop = asyncio.get_running_loop()
-    moment = Strike()
-    placed: dict[Where, Placed] = {}
+    moment = FaultMoment()
+    placed: dict[CallPosition, PlacedCall] = {}
 
-    def under_way() -> list[Where]:
+    def under_way() -> list[CallPosition]:
         """The calls that have not reached their phones yet."""
         for each in placed.values():
             phones.pair(each)
@@ -145,22 +147,24 @@ async def caught(
 
     for at in where:
         if at.step is not Step.DECIDING:
-            placed |= dial(phones, moment, [at])
+            placed |= dial_all(phones, moment, [at])
             # The hook turns calls away if too many wait for a verdict, because the service or the machine is busy.
-            await until(lambda: len(under_way()) < MOST_UNDER_WAY, "calls to reach their phones")
-    await until(lambda: not under_way(), "every call to reach its phone")
-    await until(lambda: all(placed[at].caller.answered_ns for at in placed if at.step is Step.CONNECTED), "the talks")
+            await wait_until(lambda: len(under_way()) < MOST_UNDER_WAY, "calls to reach their phones")
+    await wait_until(lambda: not under_way(), "every call to reach its phone")
+    await wait_until(
+        lambda: all(placed[at].caller.answered_ns for at in placed if at.step is Step.CONNECTED), "the talks"
+    )
     at_s = loop.time() + LEAD_S
     moment.at_s.set_result(at_s)
     await asyncio.sleep(LEAD_S - HELD_S)
     if hold:
         hold()
-        placed |= dial(phones, moment, (at for at in where if at.step is Step.DECIDING))
+        placed |= dial_all(phones, moment, (at for at in where if at.step is Step.DECIDING))
     await asyncio.sleep(at_s - loop.time())
     return placed, moment
 
 
-async def through(phones: Lab, placed: Placed) -> None:
+async def finish_call(phones: Lab, placed: PlacedCall) -> None:
     """Talk a little and hang up, if the call still exists."""
     await placed.caller.final()
     phones.pair(placed)
@@ -169,9 +173,9 @@ async def through(phones: Lab, placed: Placed) -> None:
     await placed.caller.ended()
 
 
-def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[str, Any]]) -> list[str]:
-    """Differences of the calls from the table, or from the rules for every call."""
-    table = cells()
+def differences(event: Event, fates: dict[CallPosition, CallFate], records: dict[str, dict[str, Any]]) -> list[str]:
+    """Differences between the calls and the table of endings, and violations of the rules for every call."""
+    table = endings_table()
     found = []
     for at, fate in fates.items():
         row = table[at.step, event, at.interface, NOTIFY[at.direction]]
@@ -181,7 +185,7 @@ def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[s
             f"IDTONE_CAUSE {told.cause}": int(told.cause) not in row.cause,
             f"the caller's phone got {caller.final_status}": caller.final_status not in row.sip,
             f"the called party heard {fate.called_heard}": fate.called_heard not in {HEARD[one] for one in row.hears},
-            f"the evidence is {kept(record)}": kept(record) not in row.record,
+            f"the evidence is {evidence_kind(record)}": evidence_kind(record) not in row.record,
             "connected without a sound": caller.final_status == 200 and not fate.called_heard,
             f"{told.status}, and the caller's phone got {caller.final_status}": (told.status == "CONNECTED")
             != (caller.final_status == 200),
@@ -200,8 +204,8 @@ def complaints(event: Event, fates: dict[Where, Fate], records: dict[str, dict[s
     return found
 
 
-def kept(record: dict[str, Any] | None) -> Evidence | None:
-    """The kind of evidence in a record; None for an open record, whose call will never end."""
+def evidence_kind(record: dict[str, Any] | None) -> Evidence | None:
+    """The kind of evidence in a record. None for a record that stays open, because no end of its call will come."""
     if record is None:
         return Evidence.NONE
     if record["fallback"]:
@@ -211,19 +215,21 @@ def kept(record: dict[str, Any] | None) -> Evidence | None:
     return Evidence.INTERRUPTED if "interrupted" in record["times"] else None
 
 
-async def struck(service: Service, event: Event, blow: Blow, references, *, held: bool = False) -> list[dict[str, Any]]:
-    """The records after a blow. Raises AssertionError if the fates of the calls differ from the table."""
+async def records_after_fault(
+    service: Service, event: Event, blow: Blow, references, *, held: bool = False
+) -> list[dict[str, Any]]:
+    """The records of the calls after a fault. Raises AssertionError if a call differs from the table of endings."""
 
     def hold() -> None:
         assert service.process
         service.process.send_signal(signal.SIGSTOP)
 
     async with lab(service.asterisk) as phones:
-        fates = await strike(phones, blow(service), references, hold if held else None)
+        fates = await inject_fault(phones, blow(service), references, hold if held else None)
     with contextlib.suppress(AssertionError, RuntimeError):  # then it is among the complaints
         await asyncio.to_thread(service.entered)
-        await until(lambda: all(map(kept, service.records().values())), "every record to be closed")
+        await wait_until(lambda: all(map(evidence_kind, service.records().values())), "every record to be closed")
     records = service.records()
-    found = complaints(event, fates, records)
+    found = differences(event, fates, records)
     assert not found, "\n".join(found)
     return [records[fate.told.call_id] for fate in fates.values() if fate.told.call_id in records]

@@ -1,7 +1,8 @@
-"""One Asterisk with all dialplans of docs/how-to, each with exactly the text of the page, and phones around it.
+"""One Asterisk with all dialplans of docs/how-to, and phones at its lines. Each dialplan has exactly the text of its
+page.
 
-Beside them are the dialplans that FreePBX and Wazo generate (lab/systems). The trunks lead to phones, which answer for
-every number at the far end.
+It also has the dialplans that FreePBX and Wazo generate (lab/systems). A phone at the end of each trunk answers for
+every number.
 """
 
 import asyncio
@@ -14,11 +15,11 @@ from typing import Any
 
 from lab import voices
 from lab.asterisk import MODULES, Asterisk, free_ports
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.heard import hear, hear_whole
 from lab.incoming_call import IncomingCall
-from lab.key_presses import Way, press
-from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, Placed, until
+from lab.key_presses import KeyMethod, press
+from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, PlacedCall, wait_until
 from lab.phone import Answer, Behaviour, Phone
 from lab.pjsip_conf import pjsip
 from lab.publication import LAB_REGISTRY
@@ -98,16 +99,18 @@ def recipes() -> dict[str, str]:
     return found
 
 
-def freepbx(recipe: str, *, macros: bool) -> dict[str, str]:
-    """FreePBX's dialplan with the recipe, with the files in FreePBX's order."""
+def freepbx_dialplan(recipe: str, *, macros: bool) -> dict[str, str]:
+    """FreePBX's dialplan with the recipe, by file name, in the order in which FreePBX includes the files."""
     additional, own = ((SYSTEMS / name).read_text("utf-8") for name in ("freepbx_additional.conf", "freepbx.conf"))
     if macros:
-        additional, own = in_macros(additional), in_macros(own)
+        additional, own = with_freepbx_16_macros(additional), with_freepbx_16_macros(own)
     return {"freepbx_additional.conf": additional, "extensions_custom.conf": recipe, "freepbx.conf": own}
 
 
-def in_macros(text: str) -> str:
-    """FreePBX 17's contexts in the form of FreePBX 16: each macro is a Macro(), and Dial() is in it."""
+def with_freepbx_16_macros(text: str) -> str:
+    """FreePBX 17's contexts, changed to those of FreePBX 16: each macro is called by Macro(), and Dial() runs in a
+    macro.
+    """
     (dial,) = re.findall(r"^exten = _X,1,(Dial.*DIAL_TRUNK_OPTIONS.*)$", text, re.MULTILINE) or [""]
     text = re.sub(r"Gosub\(trunk-dial-with-exten,.*", lambda _: dial, text)
     text = re.sub(r"Gosub\(macro-([a-z-]+),s,1\((.*)\)\)$", r"Macro(\1,\2)", text, flags=re.MULTILINE)
@@ -118,7 +121,7 @@ def in_macros(text: str) -> str:
 
 
 def _macro(context: str) -> str:
-    """A context as a macro: its steps of the extension `s` and those it goes to end with MacroExit(); those that
+    """The context as a macro. Its extension `s`, and extensions that it jumps to, end with MacroExit(). Extensions that
     Gosub() calls end with Return().
     """
     called = set(re.findall(r"[?:](\w+),1\(\)", context)) - {"ANSWER"}
@@ -130,8 +133,8 @@ def _macro(context: str) -> str:
     return "".join(lines)
 
 
-def of_a_suspended_number(recipes: str) -> str:
-    """The same recipes of a member whose number is suspended."""
+def for_suspended_number(recipes: str) -> str:
+    """The same recipes for a member whose number is suspended."""
     return (
         recipes.replace(LICENSED, SUSPENDED)
         .replace("[confirm]", "[suspended-confirm]")
@@ -140,7 +143,7 @@ def of_a_suspended_number(recipes: str) -> str:
     )
 
 
-def line(name: str, port: int, context: str) -> str:
+def endpoint_of_line(name: str, port: int, context: str) -> str:
     """The endpoint of a trunk or of an extension, in pjsip.conf."""
     return (
         f"[{name}]\ntype = aor\ncontact = sip:{name}@127.0.0.1:{port}\n"
@@ -155,8 +158,8 @@ LINES = {"trunk": "from-trunk", "trunk2": "from-trunk", "103": "from-internal", 
 
 @dataclass(frozen=True)
 class Pbx:
-    """The Asterisk of all recipes, the service beside it, the ports of the phones at its lines, and the calls whose
-    evidence a test has seen.
+    """The Asterisk with all recipes, its service, the ports of the phones at its lines, and the calls whose evidence a
+    test has seen.
     """
 
     service: Service
@@ -165,18 +168,18 @@ class Pbx:
 
 
 @contextmanager
-def running(installation: AsteriskInstallation, scratch: Path, *, macros: bool = False) -> Iterator[Pbx]:
-    """Context with the running Asterisk and service. With `macros`, FreePBX is FreePBX 16, and Asterisk needs
-    `app_macro`.
+def running_pbx(installation: AsteriskInstallation, scratch: Path, *, macros: bool = False) -> Iterator[Pbx]:
+    """Context with the running Asterisk and service. With `macros` the dialplan is that of FreePBX 16, and Asterisk
+    needs `app_macro`.
 
-    Raises KeyError or AssertionError if the pages have other recipes.
+    Raises KeyError or AssertionError if the pages do not have the expected recipes.
     """
     texts = recipes()
     modules = [*MODULES, *ALL_MODULES, *(["app_macro"] if macros else [])]
     dialplan = {
-        **freepbx(texts.pop("freepbx"), macros=macros),
+        **freepbx_dialplan(texts.pop("freepbx"), macros=macros),
         "wazo.conf": (SYSTEMS / "wazo.conf").read_text("utf-8"),
-        "suspended.conf": of_a_suspended_number(texts["members"] + texts["confirm"]),
+        "suspended.conf": for_suspended_number(texts["members"] + texts["confirm"]),
         "recipes.conf": "".join(texts.pop(name) for name in RECIPES),
         "lab.conf": LAB + WARNINGS,
     }
@@ -196,7 +199,7 @@ def running(installation: AsteriskInstallation, scratch: Path, *, macros: bool =
     asterisk = Asterisk(installation, scratch, files)
     ports = dict(zip(LINES, free_ports(len(LINES)), strict=True))
     files["pjsip.conf"] = pjsip(asterisk.sip_address) + "".join(
-        line(name, ports[name], context) for name, context in LINES.items()
+        endpoint_of_line(name, ports[name], context) for name, context in LINES.items()
     )
     policy = "notify: {incoming: called, outgoing: both}, waiting: 200"
     with asterisk, Service(asterisk, LAB_REGISTRY, policy) as service:
@@ -226,7 +229,7 @@ class Case:
 
     @property
     def caller_id(self) -> str:
-        """The caller's number: an extension for FreePBX's inner contexts."""
+        """The caller's number: an extension in FreePBX's internal contexts."""
         return EXTENSION if self.context.startswith(("from-internal", "ext-")) else CALLER_NUMBER
 
 
@@ -238,10 +241,10 @@ class Network:
     caller: Phone
     phones: Mapping[str, Phone]
 
-    def dial(self, case: Case) -> Placed:
+    def dial(self, case: Case) -> PlacedCall:
         headers = [("X-Lab-Context", case.context), ("X-Lab-Interface", case.interface), ("X-Lab-Did", case.did)]
         address = self.pbx.service.asterisk.sip_address
-        return Placed(str(case), self.caller.dial(case.exten, address, caller_id=case.caller_id, headers=headers))
+        return PlacedCall(str(case), self.caller.dial(case.exten, address, caller_id=case.caller_id, headers=headers))
 
     def rung_at_all(self) -> list[str]:
         """The numbers that rang, at any line."""
@@ -250,7 +253,7 @@ class Network:
     def rung(self, number: str, at: str = "trunk") -> list[IncomingCall]:
         return [call for call in self.phones[at].calls if call.request.uri.user == number]
 
-    async def answered(self, case: Case) -> Placed:
+    async def answered(self, case: Case) -> PlacedCall:
         """Call, and wait until the phone at the number has answered."""
         placed = self.dial(case)
 
@@ -258,13 +261,13 @@ class Network:
             placed.called = next((call for call in self.rung(case.number, case.at) if call.answered_ns), None)
             return placed.called is not None
 
-        await until(there, f"the answer to {case}")
+        await wait_until(there, f"the answer to {case}")
         return placed
 
-    async def talked(self, case: Case) -> Placed:
+    async def talked(self, case: Case) -> PlacedCall:
         """Call, and hang up when the parties hear each other."""
         placed = await self.answered(case)
-        await until(lambda: talk(placed), f"the parties of {case} to talk")
+        await wait_until(lambda: parties_talk(placed), f"the parties of {case} to talk")
         await placed.caller.final()  # the other's voice may be there before the answer
         await placed.caller.hangup()
         assert placed.called
@@ -272,7 +275,7 @@ class Network:
         return placed
 
 
-def talk(placed: Placed) -> bool:
+def parties_talk(placed: PlacedCall) -> bool:
     """True if each party has heard the other for some packets."""
     assert placed.called
     return all(
@@ -283,7 +286,7 @@ def talk(placed: Placed) -> bool:
 
 @asynccontextmanager
 async def network(pbx: Pbx, **scripts: Behaviour) -> AsyncIterator[Network]:
-    """Context with phones that answer, or act by the `scripts` for `_number`."""
+    """Context with phones that answer. For a called number, the behaviour in `scripts` under `_number` replaces that."""
 
     async def behave(call: IncomingCall) -> None:
         await scripts.get(f"_{call.request.uri.user}", Answer(after_ms=20))(call)
@@ -302,8 +305,10 @@ Records = list[dict[str, Any]]
 
 
 @asynccontextmanager
-async def recorded(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterator[Records]:
-    """Context with the records of `count` calls through the hook, or of at least as many, once they are complete."""
+async def wait_for_records(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterator[Records]:
+    """Context around calls through the hook; at its end it holds their complete records. Waits for exactly `count`, or
+    for at least that many.
+    """
     new: Records = []
     yield new
 
@@ -313,23 +318,23 @@ async def recorded(pbx: Pbx, count: int, *, exactly: bool = True) -> AsyncIterat
         return len(new) >= count and all(record["complete"] for record in new)
 
     try:
-        await until(whole, f"the evidence of {count} calls")
+        await wait_until(whole, f"the evidence of {count} calls")
     finally:
         pbx.seen.update(record["call_id"] for record in new)
     assert len(new) == count or not exactly, f"{len(new)} records instead of {count}"
 
 
-def of(records: Records, number: str) -> Records:
+def records_of(records: Records, number: str) -> Records:
     """The records of a called number."""
     return [record for record in records if record["numbers"]["called"]["last4"] == number[-4:]]
 
 
-def presses(key: str, references: Mapping[str, Any]) -> Behaviour:
-    """The behaviour that answers, hears the question to its end, and presses a key."""
+def press_after_answer(key: str, references: Mapping[str, Any]) -> Behaviour:
+    """The behaviour of a phone that answers, hears the question to its end, and presses a key."""
 
     async def behave(call: IncomingCall) -> None:
         call.answer()
-        await until(lambda: hear_whole(call.packets, 0, reference=references[QUESTION]).complete, "the question")
-        await press(call, key, Way.EVENTS)
+        await wait_until(lambda: hear_whole(call.packets, 0, reference=references[QUESTION]).complete, "the question")
+        await press(call, key, KeyMethod.EVENTS)
 
     return behave

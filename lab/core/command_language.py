@@ -1,16 +1,16 @@
-"""The environment that sets a command's language."""
+"""The environment variables that set a command's language, and a runner of commands."""
 
 from collections.abc import Callable
 
 import pytest
 
 from idtone.core.terminal import command_line
-from lab.programs import located, program_of
+from lab.idtone_programs import locate_command, program_of
 
 VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 
 
-def speak(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
+def set_language(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -19,11 +19,11 @@ def speak(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """A function that returns exit code, standard output and standard error of a command."""
+    """A function that runs a command and returns its exit code, standard output and standard error."""
 
     def run(*arguments: str, columns: str = "200", **environment: str) -> tuple[int, str, str]:
-        speak(monkeypatch, **environment, COLUMNS=columns)
-        program, (app, words) = program_of(arguments), located([*arguments])
+        set_language(monkeypatch, **environment, COLUMNS=columns)
+        program, (app, words) = program_of(arguments), locate_command([*arguments])
         with pytest.raises(SystemExit) as ended:
             command_line.run(lambda: app(words, prog_name=program))
         return int(ended.value.code or 0), *capsys.readouterr()

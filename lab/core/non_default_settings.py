@@ -1,4 +1,4 @@
-"""A value for each setting that is not its default."""
+"""A value for each setting that differs from its default."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -17,7 +17,7 @@ SHEET: Final = "先頭番号,末尾番号,備考\r\n0362345700,0362345799,本社
 SHEET_NUMBERS: Final = 110
 
 
-def master() -> bytes:
+def tone_master() -> bytes:
     """Half a second of an invented recording, the same each time."""
     made = io.BytesIO()
     with wave.open(made, "wb") as file:
@@ -28,16 +28,16 @@ def master() -> bytes:
     return made.getvalue()
 
 
-def witness() -> str:
+def witness_key() -> str:
     """The key of a witness, the same each time."""
     return str(Signer("witness.example/1", b"w" * 32).cosigner)
 
 
-def day(number: int = 0) -> str:
+def iso_day(number: int = 0) -> str:
     """A day in Japan, `number` days from today."""
     return (datetime.now(UTC).astimezone(JAPAN) + timedelta(days=number)).date().isoformat()
 
 
-def minute(minutes: int = 0) -> str:
+def iso_minute(minutes: int = 0) -> str:
     """A minute in Japan, in the form of a browser's field."""
     return (datetime.now(UTC).astimezone(JAPAN) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")

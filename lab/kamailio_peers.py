@@ -24,7 +24,7 @@ def invite(dialled: str, proxy: Address, sender: Address, call: str, more: str =
 
 
 @dataclass
-class Place:
+class Peer:
     """A node or a carrier."""
 
     socket: socket.socket
@@ -56,27 +56,27 @@ class Place:
     proxy: Address = (LOOPBACK, 0)
 
 
-def place() -> Place:
+def new_peer() -> Peer:
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     opened.bind((LOOPBACK, free_ports(1, socket.SOCK_DGRAM)[0]))
-    return Place(opened)
+    return Peer(opened)
 
 
 @dataclass
-class Between:
+class KamailioWithPeers:
     kamailio: Kamailio
-    nodes: list[Place]
-    carrier: Place
+    nodes: list[Peer]
+    carrier: Peer
     calls: int = 0
 
-    def call(self, sender: Place, dialled: str, more: str = "") -> str:
+    def call(self, sender: Peer, dialled: str, more: str = "") -> str:
         """Begin a call; returns its Call-ID."""
         self.calls += 1
         name = f"call-{self.calls}"
         sender.socket.sendto(invite(dialled, self.kamailio.address, sender.address, name, more), self.kamailio.address)
         return name
 
-    def asked(self, call: str) -> tuple[Place, str]:
+    def asked(self, call: str) -> tuple[Peer, str]:
         """The node that gets the next INVITE of a call, and the INVITE."""
         deadline_s = time.monotonic() + WITHIN_S
         while True:

@@ -26,7 +26,7 @@ accuracy = secs:1
 """
 
 
-class Authority:
+class TimeStampingAuthority:
     """An authority's keys and its root, in a folder."""
 
     def __init__(self, folder: Path) -> None:

@@ -24,7 +24,7 @@ _PORT = re.compile(rb"(?<=m=audio )\d+")
 _RTCP = re.compile(rb"a=rtcp:[^\r\n]*\r\n")
 
 
-class Media(Protocol):
+class MediaPath(Protocol):
     """A change of the session descriptions, by the call's Call-ID."""
 
     async def offer(self, call: str, body: bytes) -> bytes:
@@ -36,7 +36,7 @@ class Media(Protocol):
     async def close(self) -> None: ...
 
 
-def moved(body: bytes, host: str | None = None, port: int | None = None) -> bytes:
+def change_media_address(body: bytes, host: str | None = None, port: int | None = None) -> bytes:
     """A session description with another address."""
     if host:
         body = _HOST.sub(host.encode(), body)
@@ -46,7 +46,7 @@ def moved(body: bytes, host: str | None = None, port: int | None = None) -> byte
 
 
 @dataclass
-class Announced:
+class AnnouncedAddress:
     """A phone that announces another address than its own, `host` or `port`. With `early`, it does so only before the
     answer.
     """
@@ -59,14 +59,14 @@ class Announced:
         return body
 
     async def answer(self, call: str, body: bytes, status: int) -> bytes:
-        return body if self.early and status == 200 else moved(body, self.host, self.port)
+        return body if self.early and status == 200 else change_media_address(body, self.host, self.port)
 
     async def close(self) -> None:
         pass
 
 
 @dataclass
-class Lossy:
+class LossyNetwork:
     """A network that loses `percent` of the RTP packets in each direction, and no RTCP; it records the packets that
     reach the phone.
     """
@@ -84,12 +84,12 @@ class Lossy:
         pair = self._relays[call] = await _relays(self)
         for relay in pair:
             relay.far = _address(body, relay.component)
-        return moved(body, LOOPBACK, pair[0].port)
+        return change_media_address(body, LOOPBACK, pair[0].port)
 
     async def answer(self, call: str, body: bytes, status: int) -> bytes:
         for relay in self._relays[call]:
             relay.near = _address(body, relay.component)
-        return moved(body, self.announced, self._relays[call][0].port)
+        return change_media_address(body, self.announced, self._relays[call][0].port)
 
     def loses(self) -> bool:
         return self._random.random() * 100 < self.percent
@@ -103,7 +103,7 @@ class Lossy:
 class _Relay(asyncio.DatagramProtocol):
     """Carries one component between the PBX (`far`) and the phone (`near`)."""
 
-    def __init__(self, lossy: Lossy, component: int) -> None:
+    def __init__(self, lossy: LossyNetwork, component: int) -> None:
         self.lossy, self.component, self.port = lossy, component, 0
         self.near: Address | None = None
         self.far: Address | None = None
@@ -120,7 +120,7 @@ class _Relay(asyncio.DatagramProtocol):
             self.lossy.received.append(packet)
 
 
-async def _relays(lossy: Lossy) -> tuple[_Relay, _Relay]:
+async def _relays(lossy: LossyNetwork) -> tuple[_Relay, _Relay]:
     """Relays for RTP and, at the next port, for RTCP."""
     loop = asyncio.get_running_loop()
     while True:
@@ -148,10 +148,10 @@ def _address(body: bytes, component: int) -> Address:
     return host[0].decode(), int(port[0]) + component
 
 
-class Between(asyncio.DatagramProtocol):
+class NetworkDevice(asyncio.DatagramProtocol):
     """The proxy before the phone at `phone`; the PBX dials it at `port`."""
 
-    def __init__(self, phone: Address, media: Media, port: int) -> None:
+    def __init__(self, phone: Address, media: MediaPath, port: int) -> None:
         self.phone, self.media, self.port = phone, media, port
         self._vias: dict[str, Address] = {}
         self._done: dict[tuple[str, str, int], bytes] = {}
@@ -211,12 +211,12 @@ class Between(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def between(phone: Address, media: Media) -> AsyncIterator[Between]:
+async def network_device(phone: Address, media: MediaPath) -> AsyncIterator[NetworkDevice]:
     """Context with the proxy."""
     (port,) = free_ports(1, socket.SOCK_DGRAM)
     loop = asyncio.get_running_loop()
     transport, proxy = await loop.create_datagram_endpoint(
-        lambda: Between(phone, media, port), local_addr=(LOOPBACK, port)
+        lambda: NetworkDevice(phone, media, port), local_addr=(LOOPBACK, port)
     )
     try:
         yield proxy

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from ..verification.forged_steps import FORGERIES, forge
 from . import bases, files_of, octets_of, vectors
-from .ledgers import LedgerFiles, NotRows, rows_of, without_day
+from .ledger_files import LedgerFiles, NotRows, rows_of, without_day
 from .pack_table import bad_leaves
 from .plans import Plan, tree
 from .verifiers import VERIFIERS, Vector
@@ -96,7 +96,7 @@ class Outcome(NamedTuple):
     found: bool | None
 
 
-def in_ledgers(folder: Path) -> Iterator[Outcome]:
+def ledger_outcomes(folder: Path) -> Iterator[Outcome]:
     """The results for leaves as rows of a ledger's file."""
     files = LedgerFiles(folder)
     good = [without_day(each) for each in tree()]
@@ -123,7 +123,7 @@ def _bad_trees() -> Iterator[tuple[str, list[bytes]]]:
             yield f"pack: {name}", [without_day(leaf) for leaf in plan.leaves]
 
 
-def forged(ledger: Path, verify: Callable[[], Sequence[str]]) -> Iterator[Outcome]:
+def forged_outcomes(ledger: Path, verify: Callable[[], Sequence[str]]) -> Iterator[Outcome]:
     """The results for forgeries by someone who has no key and writes the file `ledger`, which also has a call in
     progress. `verify` returns its faults.
     """
@@ -140,7 +140,7 @@ def forged(ledger: Path, verify: Callable[[], Sequence[str]]) -> Iterator[Outcom
     ledger.write_bytes(whole)
 
 
-def in_packs() -> Iterator[Outcome]:
+def pack_outcomes() -> Iterator[Outcome]:
     """The results for packs, their ZIP files, and packs with all leaves of a tree."""
     known = bases()
     rows = [*_of_packs(known), *_of_trees()]

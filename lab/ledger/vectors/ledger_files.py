@@ -17,7 +17,7 @@ from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.tree.merkle import Frontier, leaf_hash
 
 from ..sample_evidence import LOG, RING, SEED, url_of
-from ..sample_ledger import faults, write
+from ..sample_ledger import verification_faults, write
 
 _STEP: Final = re.compile(
     r'\{"at":([^{}]+?),"details":(.*?),"id":([^{}]+?),"kind":("[^"]*"),"node":("[^"]*")\}(?=[,\]])'
@@ -91,4 +91,4 @@ class LedgerFiles:
             connection.executemany("INSERT INTO hashes VALUES (?, ?)", enumerate(hashes))
             connection.execute("INSERT INTO macs VALUES (?, ?)", (max(row[0] for row in rows), macs))
             connection.execute("REPLACE INTO meta (key, value) VALUES ('checkpoint', ?)", (str(note),))
-        return faults(url_of(self._file))
+        return verification_faults(url_of(self._file))

@@ -5,6 +5,6 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 
-def change_library(monkeypatch: pytest.MonkeyPatch, module: ModuleType, library: str, **functions: object) -> None:
+def patch_library(monkeypatch: pytest.MonkeyPatch, module: ModuleType, library: str, **functions: object) -> None:
     """Make `module` find these functions in `library`, which it imports by this name, until the test ends."""
     monkeypatch.setattr(module, library, SimpleNamespace(**vars(getattr(module, library)) | functions))

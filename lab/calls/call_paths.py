@@ -1,5 +1,5 @@
-"""Paths through a forwarded call, as data: the acts of the parties in order, and the faults of the service and Asterisk
-meanwhile. All is drawn from a seed, so that a path can be repeated.
+"""Paths through a forwarded call, as data: the parties' acts in order, and the faults of the service and of Asterisk
+meanwhile. All are drawn from a seed, so that a path can be repeated.
 """
 
 import random
@@ -67,7 +67,7 @@ PAUSES_MS: Final[Mapping[int, int]] = {0: 2, 20: 3, 60: 3, 150: 3, 300: 3, 430: 
 """Pauses before a move, with their weights: around the end of the sound, moves are close together."""
 
 
-class Mishap(StrEnum):
+class InjectedFault(StrEnum):
     """A fault of the service, of its connection to Asterisk, or of Asterisk."""
 
     KILLED = "the service is killed (SIGKILL)"
@@ -83,7 +83,7 @@ class Mishap(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class PathStep:
     pause_ms: int
     what: Move | Event
 
@@ -92,8 +92,8 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
-    """One call. The last leg ends it, if nothing else did before."""
+class CallPath:
+    """One call. The last step ends it, unless something else ended it before."""
 
     name: str
     """Seed, round and path, which reproduce it."""
@@ -102,7 +102,7 @@ class Path:
     standing: str
     interface: str
     direction: str
-    legs: tuple[Leg, ...]
+    legs: tuple[PathStep, ...]
 
     def __str__(self) -> str:
         legs = ", ".join(map(str, self.legs))
@@ -116,8 +116,8 @@ class Round:
     notify: Mapping[str, str]
     """Direction → party that hears the sound."""
     answered_first: bool
-    paths: tuple[Path, ...]
-    mishaps: tuple[tuple[float, Mishap], ...]
+    paths: tuple[CallPath, ...]
+    mishaps: tuple[tuple[float, InjectedFault], ...]
     """Time in seconds from the beginning, and mishap, in order."""
 
     @property
@@ -138,25 +138,27 @@ def draw_round(seed: int, number: int, paths: int, within_s: float, mishaps: int
         {direction: dice.choice(HEARING) for direction in DIRECTIONS},
         dice.random() < 0.5,
         tuple(_draw_path(dice, f"{seed}/{number}/{each}", within_s) for each in range(paths)),
-        tuple(sorted((dice.uniform(0, within_s), dice.choice(list(Mishap))) for _ in range(mishaps))),
+        tuple(sorted((dice.uniform(0, within_s), dice.choice(list(InjectedFault))) for _ in range(mishaps))),
     )
 
 
-def _draw_path(dice: random.Random, name: str, within_s: float) -> Path:
+def _draw_path(dice: random.Random, name: str, within_s: float) -> CallPath:
     begins_s, interface, direction = dice.uniform(0, within_s), dice.choice(INTERFACES), dice.choice(DIRECTIONS)
     standing = _weighted(dice, {"licensed": 8, "expired": 1, "suspended": 1})
     if dice.random() < 0.03:
-        return Path(name, begins_s, standing, interface, direction, (Leg(0, Event.UNREACHABLE),))
-    legs: list[Leg] = []
+        return CallPath(name, begins_s, standing, interface, direction, (PathStep(0, Event.UNREACHABLE),))
+    legs: list[PathStep] = []
     step = Step.DIALLING
     while not legs or isinstance(legs[-1].what, Move):
-        legs.append(Leg(_weighted(dice, PAUSES_MS), _weighted(dice, POSSIBLE[step])))
+        legs.append(PathStep(_weighted(dice, PAUSES_MS), _weighted(dice, POSSIBLE[step])))
         step = GOES_TO.get(legs[-1].what, step) if isinstance(legs[-1].what, Move) else step
-    return Path(name, begins_s, standing, interface, direction, tuple(legs))
+    return CallPath(name, begins_s, standing, interface, direction, tuple(legs))
 
 
 def draw_storm(seed: int, number: int, kills: int, calls_per_s: float) -> Round:
-    """Calls at an even rate that are answered and talk, for a moment or for long, while the service is killed."""
+    """Calls at an even rate, all answered, with short and long conversations, while the service is killed `kills`
+    times.
+    """
     dice = random.Random(f"storm/{seed}/{number}")
     moments = [dice.uniform(0.3, 1.5)]
     while len(moments) < kills:
@@ -164,8 +166,13 @@ def draw_storm(seed: int, number: int, kills: int, calls_per_s: float) -> Round:
     paths = []
     for each in range(round((moments[-1] + 1) * calls_per_s)):
         talk_ms = round(1000 * dice.choice((0.2, 0.5, 1.0, 4.0)))
-        legs = Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, Move.WAIT), Leg(talk_ms, dice.choice(ENDS_OF_TALK))
-        path = Path(
+        legs = (
+            PathStep(0, Move.RING),
+            PathStep(20, Move.ANSWER),
+            PathStep(0, Move.WAIT),
+            PathStep(talk_ms, dice.choice(ENDS_OF_TALK)),
+        )
+        path = CallPath(
             f"{seed}/{number}/{each}",
             each / calls_per_s,
             "licensed",
@@ -175,7 +182,7 @@ def draw_storm(seed: int, number: int, kills: int, calls_per_s: float) -> Round:
         )
         paths.append(path)
     notify = {direction: dice.choice(HEARING) for direction in DIRECTIONS}
-    return Round(notify, False, tuple(paths), tuple((at_s, Mishap.KILLED) for at_s in moments))
+    return Round(notify, False, tuple(paths), tuple((at_s, InjectedFault.KILLED) for at_s in moments))
 
 
 ENDS_OF_TALK: Final = (Event.CALLER_HANGS_UP, Event.CALLED_HANGS_UP)

@@ -18,7 +18,7 @@ from ..applicant import ENTRIES, PLEDGE, hand_in
 from ..refused.samples import DECISION
 from .calls_and_reports import forwarded_call
 from .flow_picture import Box, Rows, Tone
-from .office_year import CONFIG, NAMES, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, now, spoken
+from .office_year import CONFIG, NAMES, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, localise, now
 
 APPLIED: Final = {WHOLESALER: ['"0362345678"', '"0362345700-0362345799"'], RESELLER: ['"0462345600-0462345699"']}
 """Member → the numbers that it applies for."""
@@ -72,7 +72,7 @@ def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     hand_in(year.office, ENTRIES, PLEDGE)
     states = {each["id"]: each["status"] for each in year.told("application", "list", "--folder", year.office, "--all")}
     tones = {"granted": Tone.GOOD, "refused": Tone.BAD}
-    again = spoken("again", "再申請")
+    again = localise("again", "再申請")
     rows = [
         [
             Box(member, NAMES[member]),
@@ -151,9 +151,9 @@ def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     after = decided(year)
     year.publish("registry", "duty")
     chain = year.shown("registry", "show", year.office, "--number", typed=f"{REPORTED}\n")
-    wholesaler, checked = (WHOLESALER, NAMES[WHOLESALER]), f"{spoken('checked', '確認')} {days()}"
+    wholesaler, checked = (WHOLESALER, NAMES[WHOLESALER]), f"{localise('checked', '確認')} {days()}"
     return {"before": before, "after": after, "drawn": f"└── {RESELLER}" in chain}, [
-        [Box(*wholesaler), Box(RESELLER, spoken("not checked", "未確認"), before, tone=Tone.BAD)],
+        [Box(*wholesaler), Box(RESELLER, localise("not checked", "未確認"), before, tone=Tone.BAD)],
         [Box(*wholesaler, arrow="認定通知書"), Box(RESELLER, checked, after, tone=Tone.GOOD)],
     ]
 
@@ -176,7 +176,7 @@ def sign_on(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     (version, trust) = versions[WHOLESALER]
     return {"version": version, "trust": trust, "same": versions[WHOLESALER] == versions[RESELLER]}, [
         [
-            Box(spoken("the association", "協会"), arrow=f"version {version}"),
+            Box(localise("the association", "協会"), arrow=f"version {version}"),
             Box(f"{member} {NAMES[member]}", f"pbx-1: {trust}", tone=Tone.GOOD),
         ]
         for member, (version, trust) in versions.items()

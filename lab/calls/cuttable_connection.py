@@ -1,4 +1,4 @@
-"""A connection to Asterisk that can be cut, and a service that uses it."""
+"""A TCP proxy before Asterisk's ARI that a test can cut, and a service that uses it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lab.service import Service
 
 
 @dataclass
-class Detour:
-    """A connection to Asterisk that can be cut, or go dead: then existing connections swallow all data."""
+class CuttableConnection:
+    """A TCP proxy to Asterisk. `cut` aborts its connections. `swallow` makes them dead: they accept data and drop it."""
 
     port: int
     own_port: int = 0
@@ -45,7 +45,7 @@ class Detour:
         self.dead |= self.writers
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Detour]:
+    async def open(self) -> AsyncIterator[CuttableConnection]:
         server = await asyncio.start_server(self._join, LOOPBACK, 0)
         self.own_port = server.sockets[0].getsockname()[1]
         try:
@@ -56,8 +56,8 @@ class Detour:
             await asyncio.sleep(0.05)
 
 
-class Far(Service):
-    """A service that reaches Asterisk's ARI through a detour."""
+class CuttableService(Service):
+    """A service that reaches Asterisk's ARI through the proxy."""
 
     ari_port = 0
 
@@ -68,9 +68,11 @@ class Far(Service):
 
 
 @asynccontextmanager
-async def far(asterisk: Asterisk, transport: str = "auto", policy: str = "") -> AsyncIterator[tuple[Service, Detour]]:
-    async with Detour(asterisk.http_port).open() as detour:
-        service = Far(asterisk, LAB_REGISTRY, policy, transport)
+async def cuttable_service(
+    asterisk: Asterisk, transport: str = "auto", policy: str = ""
+) -> AsyncIterator[tuple[Service, CuttableConnection]]:
+    async with CuttableConnection(asterisk.http_port).open() as detour:
+        service = CuttableService(asterisk, LAB_REGISTRY, policy, transport)
         service.ari_port = detour.own_port
         await asyncio.to_thread(service.start)
         try:

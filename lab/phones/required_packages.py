@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.debian import PackagesUnavailable
+from lab.debian_archive import PackagesUnavailable
 from lab.packages import write_script
-from lab.unpacked_packages import alone, cache_directory, command, tell, tree
+from lab.unpacked_packages import cache_directory, command, exclusive_lock, print_progress, unpacked_tree
 
 PYTHON: Final = {"pjsua2-python": "2.15.1.post1", "aiortc": "1.16.0", "aiohttp": "3.13.3"}
 NPM: Final = {"jssip": "3.13.8", "tuf-js": "5.0.1", "esbuild": "0.28.2"}
@@ -26,14 +26,14 @@ def python_with(*names: str) -> Path:
     Raises PackagesUnavailable.
     """
     wanted = [f"{name}=={PYTHON[name]}" for name in names]
-    debian = tree("python3.11", "python3-pip-whl", "libstdc++6", suites=("bookworm",))
+    debian = unpacked_tree("python3.11", "python3-pip-whl", "libstdc++6", suites=("bookworm",))
     named = hashlib.sha256(" ".join((*wanted, str(debian))).encode()).hexdigest()[:8]
-    cache = cache_directory(os.environ, tell)
+    cache = cache_directory(os.environ, print_progress)
     kept = cache / f"python-{names[0]}-{named}-{platform.machine()}"
     python = kept / "python"
-    with alone(cache / "phones.lock", "phones", tell):
+    with exclusive_lock(cache / "phones.lock", "phones", print_progress):
         if not (kept / "complete").exists():
-            tell(f"lab: fetching {', '.join(wanted)} from PyPI …")
+            print_progress(f"lab: fetching {', '.join(wanted)} from PyPI …")
             shutil.rmtree(kept, ignore_errors=True)
             kept.mkdir()
             pip = next(debian.glob("usr/share/python-wheels/pip-*.whl"))
@@ -54,13 +54,13 @@ def bundle(name: str, entry: str, variable: str, runs_in: str = "browser") -> Pa
     """A package of npm with its dependencies, as one script that sets `variable` in a page, or in `node`. Raises
     PackagesUnavailable.
     """
-    cache = cache_directory(os.environ, tell)
+    cache = cache_directory(os.environ, print_progress)
     kept = cache / f"npm-{name}-{NPM[name]}.js"
-    with alone(cache / "phones.lock", "phones", tell):
+    with exclusive_lock(cache / "phones.lock", "phones", print_progress):
         if not kept.exists():
             if not (npm := shutil.which("npm")):
                 raise PackagesUnavailable("there is no npm on this machine")
-            tell(f"lab: fetching {name} {NPM[name]} from npm …")
+            print_progress(f"lab: fetching {name} {NPM[name]} from npm …")
             wanted = [f"{each}@{NPM[each]}" for each in (name, "esbuild")]
             with tempfile.TemporaryDirectory(dir=cache, prefix="npm-") as folder:
                 Path(folder, "package.json").write_text("{}")
