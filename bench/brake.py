@@ -72,7 +72,7 @@ def offer(brake: Brake, attempt: Attempt) -> tuple[bool, list[Hold]]:
     return reason is None, risen
 
 
-def case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
+def replay_case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
     """The case of 2025: the number of its calls that passed, and the number after which each step came."""
     brake, attack, passed = new_brake(), CaseOf2025(seed), 0
     steps: dict[str, int] = {}
@@ -85,7 +85,7 @@ def case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
     return {"calls": calls, "passed": passed, **steps}
 
 
-def fraud(name: str, seed: int, ordinary_days: int) -> dict[str, Any]:
+def replay_fraud(name: str, seed: int, ordinary_days: int) -> dict[str, Any]:
     """A fraud of `misuse` on a line after this number of ordinary days: its calls, those that passed, the
     highest step.
     """
@@ -109,7 +109,7 @@ def _ordinary(dice: Dice) -> Iterable[Any]:
         yield dice.call(at_s, number, number, dice.token())
 
 
-def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
+def replay_year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
     """Ordinary traffic from a day of the year on: calls, refused ones, and the number of times that a subject came to
     each step.
     """
@@ -139,7 +139,7 @@ def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def real(calls: int = 2000, rate: float = 30.0) -> dict[str, Any]:
+def call_through_asterisk(calls: int = 2000, rate: float = 30.0) -> dict[str, Any]:
     """The first calls of the case through a real Asterisk, with licensed numbers."""
     numbers = [f"0612345{each:03}" for each in range(1000)]
     random.Random(1).shuffle(numbers)
@@ -179,7 +179,7 @@ def _upper(count: int) -> float:
     return high
 
 
-def cost(invented: int = 300_000) -> dict[str, float]:
+def decision_cost(invented: int = 300_000) -> dict[str, float]:
     """Microseconds of a decision without and with the brake, in turns, and of the counting after it, with `invented`
     endpoints, customers, trunks and numbers; and the megabytes that they take.
     """
@@ -255,12 +255,12 @@ def main() -> None:
     given = options(__doc__, days=365, seed=MEASURED_FROM).parse_args()
     made: dict[str, Any] = {}
     parts: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
-        ("cost", cost),
-        ("case of 2025", partial(case, given.seed)),
-        ("case of 2025 on a real Asterisk", real),
-        *((f"{name} on a new line", partial(fraud, name, given.seed, 0)) for name in FRAUDS),
-        *((f"{name} on a known line", partial(fraud, name, given.seed, 14)) for name in FRAUDS),
-        ("ordinary year", partial(year, given.seed, given.days)),
+        ("cost", decision_cost),
+        ("case of 2025", partial(replay_case, given.seed)),
+        ("case of 2025 on a real Asterisk", call_through_asterisk),
+        *((f"{name} on a new line", partial(replay_fraud, name, given.seed, 0)) for name in FRAUDS),
+        *((f"{name} on a known line", partial(replay_fraud, name, given.seed, 14)) for name in FRAUDS),
+        ("ordinary year", partial(replay_year, given.seed, given.days)),
     )
     for name, run in parts:
         PROGRESS.print(f"{name} …")

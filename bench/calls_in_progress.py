@@ -92,7 +92,7 @@ class BusyAsterisk(Asterisk):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class WindowResults:
     """Results of the new calls in one window, and of those in progress."""
 
     what: str
@@ -111,7 +111,7 @@ class Row:
 
 
 @dataclass
-class Found:
+class ProgressResults:
     """Results of all calls."""
 
     calls: int
@@ -120,7 +120,7 @@ class Found:
     setup_s: float = 0.0
     asterisk_ms_a_call: float = 0.0
     """Processor time for each call that was set up, in addition to that of the calls before it."""
-    rows: list[Row] = field(default_factory=list)
+    rows: list[WindowResults] = field(default_factory=list)
     died: str = ""
     lost: int = 0
     hang_up_s: float | None = None
@@ -161,12 +161,12 @@ class Found:
         ]
 
 
-class Died(Exception):
+class AsteriskDied(Exception):
     """Asterisk ended by itself."""
 
 
 @dataclass
-class Bench:
+class ProgressBench:
     """One Asterisk with its service, and the calls in progress."""
 
     asterisk: BusyAsterisk
@@ -175,7 +175,7 @@ class Bench:
     called_port: int
     rate: float
     window_s: float
-    found: Found
+    found: ProgressResults
     tell: Callable[[str], None]
     expected: int = 0
     """Number of calls that must be in progress."""
@@ -221,13 +221,13 @@ class Bench:
         """Calls in progress. Raises Died."""
         if self.asterisk.process is None or self.asterisk.process.poll() is not None:
             code = self.asterisk.process and self.asterisk.process.poll()
-            raise Died(f"Asterisk ended with {code}")
+            raise AsteriskDied(f"Asterisk ended with {code}")
         try:
             return self.asterisk.channels() // 2
         except RuntimeError as error:
-            raise Died(str(error)) from error
+            raise AsteriskDied(str(error)) from error
 
-    def window(self, what: str, happens: Callable[[], float | None] = lambda: None) -> Row:
+    def window(self, what: str, happens: Callable[[], float | None] = lambda: None) -> WindowResults:
         """The results of a window of new calls; after a tenth of it, `happens` is called, which returns its
         duration.
         """
@@ -252,7 +252,7 @@ class Bench:
             each for each in outcomes if not away_from_s - 1 <= each.sent_s <= away_until_s + 0.5 or what not in AWAY
         ]
         waited_ms = sorted(1000 * each.verdict_s for each in served if each.verdict_s is not None) or [math.nan]
-        row = Row(
+        row = WindowResults(
             what,
             load.offered,
             float(np.percentile(waited_ms, 50)),
@@ -382,18 +382,18 @@ AWAY: Final = frozenset({"restart", "kill"})
 """Events without a service meanwhile; the hook decides new calls."""
 
 
-HAPPENINGS: Final[Mapping[str, Callable[[Bench], float | None]]] = {
-    "restart": Bench.restart,
-    "hand-over": Bench.reload,
-    "kill": Bench.kill,
-    "reconnect": Bench.reconnect,
-    "hang-up": Bench.hang_up,
-    "suspension": Bench.suspend,
+HAPPENINGS: Final[Mapping[str, Callable[[ProgressBench], float | None]]] = {
+    "restart": ProgressBench.restart,
+    "hand-over": ProgressBench.reload,
+    "kill": ProgressBench.kill,
+    "reconnect": ProgressBench.reconnect,
+    "hang-up": ProgressBench.hang_up,
+    "suspension": ProgressBench.suspend,
 }
 
 
 @contextmanager
-def bench(
+def progress_bench(
     installation: AsteriskInstallation,
     scratch: Path,
     calls: int,
@@ -401,7 +401,7 @@ def bench(
     rate: float,
     window_s: float,
     tell: Callable[[str], None],
-) -> Iterator[Bench]:
+) -> Iterator[ProgressBench]:
     """Context with Asterisk and the service, started."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -414,14 +414,16 @@ def bench(
         with asterisk, called(scratch / "called") as answering:
             service.start(timeout_s=READY_S)
             try:
-                yield Bench(asterisk, service, scratch, answering.port, rate, window_s, Found(calls, endpoints), tell)
+                yield ProgressBench(
+                    asterisk, service, scratch, answering.port, rate, window_s, ProgressResults(calls, endpoints), tell
+                )
             finally:
                 service.stop()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def measure(bed: Bench, only: Sequence[str] = ()) -> Found:
+def measure(bed: ProgressBench, only: Sequence[str] = ()) -> ProgressResults:
     """Fill the bench, run all events (or `only` some), and check the evidence. Returns the results."""
     found = bed.found
     try:
@@ -436,7 +438,7 @@ def measure(bed: Bench, only: Sequence[str] = ()) -> Found:
         records = [each for each in bed.service.records().values() if each["status"]]
         found.records = len(records)
         found.incomplete = sum(not each["complete"] for each in records)
-    except Died as error:
+    except AsteriskDied as error:
         known = re.findall(r"\d+ of \d+|[a-z-]+", " ".join(row.what for row in found.rows)) or ["before all"]
         found.died = f"{error}, after {known[-1]}, with {bed.expected} calls"
     finally:
@@ -458,7 +460,9 @@ def main() -> int:
 
     with (
         tempfile.TemporaryDirectory(prefix="idtone-progress-") as folder,
-        bench(find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.rate, chosen.window, tell) as bed,
+        progress_bench(
+            find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.rate, chosen.window, tell
+        ) as bed,
     ):
         found = measure(bed, chosen.only)
     shown: dict[str, Any] = asdict(found) | {"faults": found.faults}

@@ -45,9 +45,9 @@ from lab.console.site import PASSWORD
 from lab.processes import end_in_order, ended_children_s, processor_s, share_of_memory_mib
 
 from .bench_output import PROGRESS, options, print_table, report
-from .console_attack_page import write
-from .console_pages import WARM, cookie_of, filled_node, first_byte_ms, name_of, sign_in, sign_in_answer
-from .cost.figures import percentile
+from .console_attack_page import write_page
+from .console_pages import WARM, cookie_header, filled_node, first_byte_ms, sign_in, sign_in_answer, user_name
+from .cost.run_statistics import percentile
 
 CALLS: Final = 220_000
 HOSTILE: Final = 200
@@ -63,7 +63,7 @@ RISES_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hostile:
+class HostileRequest:
     """One kind of hostile request, each on a separate connection; `{n}` is replaced by a new number in each request.
     `is_half`: its head does not end.
     """
@@ -76,16 +76,16 @@ class Hostile:
 
 
 KINDS: Final = (
-    Hostile("/calls?member=zzz{n}", 4),
-    Hostile("/calls.csv?member=zzz{n}", 4),
-    Hostile("/evidence/disclosures?year=2026&x={n}", 1),
-    Hostile("/suspensions?force-sort=reference&x={n}", 1),
-    Hostile("/licences?page={n}", 1),
-    Hostile("/sign-in", 4, has_session=False, form={"name": "user-{n}", "password": "wrong", "code": ""}),
-    Hostile("/no-such-page-{n}", 3, has_session=False),
-    Hostile("/public/pack", 2, has_session=False),
-    Hostile("/sign-in", 1, has_session=False, form={"name": "{n}", "password": "wrong", "code": "0" * 300_000}),
-    Hostile("/sign-in", 2, has_session=False, is_half=True),
+    HostileRequest("/calls?member=zzz{n}", 4),
+    HostileRequest("/calls.csv?member=zzz{n}", 4),
+    HostileRequest("/evidence/disclosures?year=2026&x={n}", 1),
+    HostileRequest("/suspensions?force-sort=reference&x={n}", 1),
+    HostileRequest("/licences?page={n}", 1),
+    HostileRequest("/sign-in", 4, has_session=False, form={"name": "user-{n}", "password": "wrong", "code": ""}),
+    HostileRequest("/no-such-page-{n}", 3, has_session=False),
+    HostileRequest("/public/pack", 2, has_session=False),
+    HostileRequest("/sign-in", 1, has_session=False, form={"name": "{n}", "password": "wrong", "code": "0" * 300_000}),
+    HostileRequest("/sign-in", 2, has_session=False, is_half=True),
 )
 
 
@@ -102,7 +102,7 @@ async def _attack(address: str, cookies: Sequence[str], hostile: int, begun: Eve
     kinds = [kind for kind in KINDS for _ in range(kind.share)]
     numbers = iter(range(10**9))
 
-    async def one(kind: Hostile, worker: int) -> None:
+    async def one(kind: HostileRequest, worker: int) -> None:
         source = f"127.0.{1 + worker // 200}.{2 + worker % 200}"
         while not over.is_set():
             number = str(next(numbers))
@@ -134,7 +134,7 @@ async def _attack(address: str, cookies: Sequence[str], hostile: int, begun: Eve
     return {**statuses, "most in flight": places["most"]}
 
 
-def _request(host: str, kind: Hostile, number: str, cookie: str) -> bytes:
+def _request(host: str, kind: HostileRequest, number: str, cookie: str) -> bytes:
     body = urlencode({name: value.format(n=number) for name, value in (kind.form or {}).items()}).encode()
     lines = [
         f"{'POST' if kind.form else 'GET'} {kind.path.format(n=number)} HTTP/1.1",
@@ -151,7 +151,7 @@ def _request(host: str, kind: Hostile, number: str, cookie: str) -> bytes:
 
 
 @contextmanager
-def attacked(console: ConsoleProcess, cookies: Sequence[str], hostile: int, found: Counter[str]) -> Iterator[None]:
+def under_attack(console: ConsoleProcess, cookies: Sequence[str], hostile: int, found: Counter[str]) -> Iterator[None]:
     context = multiprocessing.get_context("spawn")
     begun, over, counted = context.Event(), context.Event(), context.Queue()
     given = (console.address, cookies, hostile, begun, over, counted)
@@ -168,17 +168,17 @@ def attacked(console: ConsoleProcess, cookies: Sequence[str], hostile: int, foun
         process.join()
 
 
-def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) -> dict[str, Any]:
+def measure(folder: Path, calls: int, hostile: int, turns: int, rounds: int) -> dict[str, Any]:
     config, settings = filled_node(folder, calls)
     _with_real_hashes(folder / "users.yaml")
     took: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
     signed_in: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
     statuses: Counter[str] = Counter()
-    used: dict[bool, Used] = {False: Used(), True: Used()}
-    most_mib = Memory(0.0, ())
+    used: dict[bool, UsedTime] = {False: UsedTime(), True: UsedTime()}
+    most_mib = UsedMemory(0.0, ())
     with console_process(config) as console:
-        visitor = Visitor.of(*Role, cookies={**sign_in(console, name_of(0)), LANGUAGE.name: "en"})
-        theirs = [cookie_of(sign_in(console, name_of(user))) for user in range(1, 1 + USERS)]
+        visitor = Visitor.of(*Role, cookies={**sign_in(console, user_name(0)), LANGUAGE.name: "en"})
+        theirs = [cookie_header(sign_in(console, user_name(user))) for user in range(1, 1 + USERS)]
         paths = {
             each.pattern: each.path
             for each in visits(server.make_console(settings).pages, console.address, [visitor])
@@ -188,14 +188,14 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
         for number in range(turns):
             for is_attacked in (False, True):
                 PROGRESS.print(f"turn {number + 1} of {turns}: {'attacked' if is_attacked else 'quiet'} …")
-                used[is_attacked] -= Used.now(console.pid)
+                used[is_attacked] -= UsedTime.now(console.pid)
                 if is_attacked:
-                    with attacked(console, theirs, hostile, statuses):
+                    with under_attack(console, theirs, hostile, statuses):
                         pages, sign_ins = _turn(console, visitor, paths, rounds)
-                        most_mib = max(most_mib, Memory.now(console.pid), key=lambda each: each.whole)
+                        most_mib = max(most_mib, UsedMemory.now(console.pid), key=lambda each: each.whole)
                 else:
                     pages, sign_ins = _turn(console, visitor, paths, rounds)
-                used[is_attacked] += Used.now(console.pid)
+                used[is_attacked] += UsedTime.now(console.pid)
                 every = [ms for each in pages.values() for ms in each]
                 PROGRESS.print(f"p50 {statistics.median(every):.0f} ms, p95 {percentile(every, 0.95):.0f} ms")
                 for name, ms in pages.items():
@@ -219,7 +219,7 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class UsedTime:
     """Seconds of the clock, and seconds of processor time of the console's process and of its child processes."""
 
     clock_s: float = 0.0
@@ -231,11 +231,11 @@ class Used:
         reads_s = sum(processor_s(each) + ended_children_s(each) for each in _descendants(pid))
         return cls(time.monotonic(), processor_s(pid), reads_s)
 
-    def __add__(self, other: Used) -> Used:
-        return Used(self.clock_s + other.clock_s, self.console_s + other.console_s, self.reads_s + other.reads_s)
+    def __add__(self, other: UsedTime) -> UsedTime:
+        return UsedTime(self.clock_s + other.clock_s, self.console_s + other.console_s, self.reads_s + other.reads_s)
 
-    def __sub__(self, other: Used) -> Used:
-        return self + Used(-other.clock_s, -other.console_s, -other.reads_s)
+    def __sub__(self, other: UsedTime) -> UsedTime:
+        return self + UsedTime(-other.clock_s, -other.console_s, -other.reads_s)
 
     def shares(self) -> dict[str, float]:
         """The shares of one processor."""
@@ -243,7 +243,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class UsedMemory:
     """Proportional memory in MiB, of the console and of its child processes."""
 
     console: float
@@ -290,7 +290,7 @@ def _turn(
 def _sign_in_status(console: ConsoleProcess, cookies: Mapping[str, str]) -> int:
     connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)
     known = {KNOWN_BROWSER.name: cookies[KNOWN_BROWSER.name]} if cookies else {}
-    answer = sign_in_answer(connection, console, name_of(0), known)
+    answer = sign_in_answer(connection, console, user_name(0), known)
     connection.close()
     if answer.status not in (http.client.SEE_OTHER, http.client.SERVICE_UNAVAILABLE):
         raise RuntimeError(f"a sign-in got status {answer.status}")
@@ -314,9 +314,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="idtone-attack-") as name:
         folder = chosen.folder or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        found = measured(folder, chosen.calls, chosen.hostile, chosen.turns, chosen.rounds)
+        found = measure(folder, chosen.calls, chosen.hostile, chosen.turns, chosen.rounds)
     if chosen.page:
-        write(found)
+        write_page(found)
     if chosen.json:
         report("", found, as_json=True)
         return

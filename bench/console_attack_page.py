@@ -7,14 +7,14 @@ from typing import Final
 from lab.repository import ROOT
 
 from .bench_output import Found
-from .page_tables import write_texts
+from .results_in_docs import write_texts
 
 PAGE: Final = ROOT / "docs" / "reference" / "console-security.md"
 BENCH: Final = "bench-console-attack"
 MOST_ROWS: Final = 8
 
 
-def write(found: Found) -> None:
+def write_page(found: Found) -> None:
     """Write the results into the page. Raises ValueError if it has no place for them."""
     write_texts({PAGE: table_of(found)}, BENCH)
 

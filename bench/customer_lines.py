@@ -32,7 +32,7 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.parsers import parse_registry
 
 from .bench_output import options, report
-from .large_registry import some_number, text
+from .large_registry import registry_text, some_number
 
 NUMBERS: Final = 1_000_000
 CUSTOMERS: Final = 100_000
@@ -47,7 +47,7 @@ def resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def entries(numbers: int, customers: int, members: int) -> Iterator[Entry]:
+def make_entries(numbers: int, customers: int, members: int) -> Iterator[Entry]:
     """Customers whose numbers are far apart in the registry."""
     dice = random.Random(3)
     found = list({some_number(dice, numbers, members) for _ in range(numbers)})
@@ -78,7 +78,9 @@ def calls_of(made: list[Entry]) -> dict[str, list[ForwardedCall]]:
     return ways
 
 
-def on_nodes(registry: RegistryIndex, calls: list[ForwardedCall], now: datetime) -> list[tuple[ForwardedCall, Policy]]:
+def with_policies(
+    registry: RegistryIndex, calls: list[ForwardedCall], now: datetime
+) -> list[tuple[ForwardedCall, Policy]]:
     """Each call with the policy of a node of its number's member. Without a member no call would reach the licences."""
     policies: dict[str | None, Policy] = {}
     members = [registry.member(call.forwarding_number, now) for call in calls]
@@ -113,8 +115,8 @@ async def lateness_ms(work: Callable[[], object]) -> list[float]:
 def measure(numbers: int, customers: int, members: int = MEMBERS) -> dict[str, dict[str, float]]:
     from idtone.core.responsive_loop import prefer_event_loop
 
-    registry = RegistryIndex(parse_registry(text(numbers, members), "registry.yaml"))
-    made = list(entries(numbers, customers, members))
+    registry = RegistryIndex(parse_registry(registry_text(numbers, members), "registry.yaml"))
+    made = list(make_entries(numbers, customers, members))
     ways = calls_of(made)
     began_s = time.process_time()
     built = compile_lines(made, "0")
@@ -127,7 +129,7 @@ def measure(numbers: int, customers: int, members: int = MEMBERS) -> dict[str, d
     index = LinesIndex.unpack(octets)
     read_s, memory_mb = time.process_time() - began_s, resident_mb() - before_mb
     now = datetime.now(UTC)
-    placed = {way: on_nodes(registry, calls, now) for way, calls in ways.items()}
+    placed = {way: with_policies(registry, calls, now) for way, calls in ways.items()}
     pairs: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(ROUNDS):
         for way, calls in placed.items():  # in turn, since this machine has other work as well

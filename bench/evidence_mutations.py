@@ -38,7 +38,7 @@ class Mutation(NamedTuple):
     harmless: str = ""
 
 
-def changed(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
+def mutate(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
     """A random change of these octets: its description, and the other octets."""
     while True:
         way = dice.choice(["bit", "bit", "octet", "cut out", "put in", "swap", "copy", "cut off", "number"])
@@ -94,7 +94,7 @@ def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] |
     )
 
 
-def pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
+def mutate_pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
     """Mutations of the ledger's file, below the level of tables."""
     file = folder / "pages" / "ledger.sqlite3"
     write(url_of(file), evidence(20))
@@ -104,7 +104,7 @@ def pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
         each.unlink()
     whole, before, dice = file.read_bytes(), _contents(file), random.Random(seed)
     for _ in range(count):
-        what, octets = changed(dice, whole)
+        what, octets = mutate(dice, whole)
         for each in file.parent.glob("ledger.sqlite3-*"):
             each.unlink()
         file.write_bytes(octets)
@@ -122,7 +122,7 @@ def _faults(verify: Callable[[], object]) -> bool:
         return True
 
 
-def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
+def mutate_tiles(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
     """Mutations of a published tree."""
     file, out = folder / "tiles" / "ledger.sqlite3", folder / "published"
     write(url_of(file), evidence(220))
@@ -143,7 +143,7 @@ def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
             what = "has another's octets"
             path.write_bytes(dice.choice([each for each in paths if each != path]).read_bytes())
         else:
-            what, octets = changed(dice, kept)
+            what, octets = mutate(dice, kept)
             path.write_bytes(octets)
         same = path.exists() and _octets(path) == kept_octets
         found = _faults(lambda: verify_tiles(TileFolder(out), LOG).faults)
@@ -166,7 +166,7 @@ def _octets(file: Path) -> bytes | None:
         return None
 
 
-def packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
+def mutate_packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
     """Mutations of a pack: half of them of the ZIP file's octets, half of a file in it."""
     dice, known = random.Random(seed), bases()
     octets, files = PACK.read_bytes(), read_zip(PACK)
@@ -175,10 +175,10 @@ def packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
         made: list[tuple[str, bytes]] = []
         for number in range(min(BATCH, count)):
             if number % 2:
-                made.append(changed(dice, octets))
+                made.append(mutate(dice, octets))
             else:
                 name = dice.choice(sorted(files))
-                what, content = changed(dice, files[name])
+                what, content = mutate(dice, files[name])
                 made.append((f"{name} {what}", zipped({**files, name: content})))
         count -= len(made)
         vectors = [{"name": what, "zip": base64.b64encode(content).decode()} for what, content in made]

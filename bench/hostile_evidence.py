@@ -37,7 +37,7 @@ class Cost(NamedTuple):
         return self.seconds > SECONDS or self.mib > MIB or self.exit_code not in (1, 2)
 
 
-def bombs() -> Iterator[tuple[str, bytes]]:
+def hostile_packs() -> Iterator[tuple[str, bytes]]:
     """ZIP files, each made on request."""
     zeros = bytes(511 * 2**20)
     small = Plan(cosigned=[]).files()
@@ -100,7 +100,7 @@ def costs(folder: Path) -> Iterator[Cost]:
     for what in rows(file):
         yield _cost(what, "idtone ledger verify", [str(IDTONE), "ledger", "verify"], ours)
     pack = folder / "worst.zip"
-    for what, octets in bombs():
+    for what, octets in hostile_packs():
         pack.write_bytes(octets)
         keys = ["--log-key", str(LOG)]
         yield _cost(what, "idtone-evidence verify pack", [str(EVIDENCE), "verify", "pack", str(pack), *keys])

@@ -102,7 +102,7 @@ def bare_loop(folder: Path, told: list[Step], group: int) -> float:
     return len(told) / took_s
 
 
-def written(folder: Path, told: list[Step]) -> dict[str, float]:
+def measure_writing(folder: Path, told: list[Step]) -> dict[str, float]:
     """Steps per second through the writer: handed over without waiting, and each awaited."""
     url = f"sqlite:///{folder}/ledger.sqlite3"
     with LedgerWriter.open(url, "pbx-1", key_ring(folder)) as writer:
@@ -127,7 +127,7 @@ def written(folder: Path, told: list[Step]) -> dict[str, float]:
     }
 
 
-def proven(folder: Path, count: int) -> dict[str, float]:
+def measure_proofs(folder: Path, count: int) -> dict[str, float]:
     """Milliseconds to read a proof with its leaf."""
     dice = random.Random(1)
     took = []
@@ -141,7 +141,7 @@ def proven(folder: Path, count: int) -> dict[str, float]:
     return {"median_ms": statistics.median(took), "p99_ms": p99_ms, "hashes": len(found.proof.hashes)}
 
 
-def verified(folder: Path) -> dict[str, float]:
+def measure_verification(folder: Path) -> dict[str, float]:
     held = key_ring(folder)
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", held.days) as reader:
         began, began_s = time.process_time(), time.perf_counter()
@@ -156,7 +156,7 @@ def verified(folder: Path) -> dict[str, float]:
     }
 
 
-def tiled(folder: Path, records_s_core: float) -> dict[str, float]:
+def measure_tiles(folder: Path, records_s_core: float) -> dict[str, float]:
     """The ledger as tiles: bytes, and the processor time for writing and verifying them, as a ratio to that for
     verifying the ledger, `records_s_core`.
     """
@@ -180,7 +180,7 @@ def tiled(folder: Path, records_s_core: float) -> dict[str, float]:
     }
 
 
-def found(folder: Path) -> dict[str, float]:
+def measure_search(folder: Path) -> dict[str, float]:
     """Milliseconds to find the calls of a month, at its end, of a number with `KNOWN` calls and of others."""
     took: dict[bool, list[float]] = {True: [], False: []}
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder).days) as reader:
@@ -194,7 +194,7 @@ def found(folder: Path) -> dict[str, float]:
     return {"median_ms": others_ms, "most_ms": max(took[False]), f"with_{KNOWN}_calls_median_ms": known_ms}
 
 
-def used(folder: Path, records: int) -> dict[str, float]:
+def measure_common_acts(folder: Path, records: int) -> dict[str, float]:
     """Times of common acts on a large ledger: the start of a writer, the newest calls, statistics of all calls, and the
     destruction of a day's key.
     """
@@ -218,7 +218,7 @@ def used(folder: Path, records: int) -> dict[str, float]:
     return {"start_ms": start_ms, "newest_50_ms": newest_ms, "stats_us_a_call": stats_us, "forget_ms": forget_ms}
 
 
-def stored(folder: Path, records: int) -> dict[str, float]:
+def measure_storage(folder: Path, records: int) -> dict[str, float]:
     """Bytes a call in the file, by table and index."""
     with closing(sqlite3.connect(folder / "ledger.sqlite3")) as connection:
         rows = connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY 1 ORDER BY 2 DESC").fetchall()
@@ -241,14 +241,14 @@ def measure(
         bare_s = bare_loop(place, told, GROUP)
         measured["bare"] = {"steps_s": bare_s, "one_a_commit_steps_s": bare_loop(place, told[: 2 * ONE_BY_ONE], 1)}
         tell("the ledger …")
-        measured["written"] = written(place, told)
+        measured["written"] = measure_writing(place, told)
         measured["written"]["of_bare"] = measured["written"]["steps_s"] / bare_s
         tell("proofs …")
-        measured["proof"] = proven(place, count)
+        measured["proof"] = measure_proofs(place, count)
         tell("verifying …")
-        measured["verify"] = verified(place)
+        measured["verify"] = measure_verification(place)
         tell("tiles …")
-        measured["tiles"] = tiled(place, measured["verify"]["records_s_core"])
+        measured["tiles"] = measure_tiles(place, measured["verify"]["records_s_core"])
         if not large.exists():
             tell(f"a ledger of {records:,} records …")
             filling = large.with_name(f"{large.name}.filling")
@@ -257,10 +257,14 @@ def measure(
             fill(filling / "ledger.sqlite3", key_ring(filling), records, MONTH, lambda call: call % every == 0)
             filling.rename(large)
         tell("using, finding, proving and verifying in it …")
-        measured |= {"bytes_a_call": stored(large, records), "use_among": used(large, records)}
-        measured |= {"find_among": found(large), "proof_among": proven(large, records), "verify_among": verified(large)}
+        measured |= {"bytes_a_call": measure_storage(large, records), "use_among": measure_common_acts(large, records)}
+        measured |= {
+            "find_among": measure_search(large),
+            "proof_among": measure_proofs(large, records),
+            "verify_among": measure_verification(large),
+        }
         tell("its tiles …")
-        measured["tiles_among"] = tiled(large, measured["verify_among"]["records_s_core"])
+        measured["tiles_among"] = measure_tiles(large, measured["verify_among"]["records_s_core"])
     return measured
 
 

@@ -17,9 +17,9 @@ from lab.asterisk import free_ports
 from lab.processes import end_in_order
 
 from .bench_output import PROGRESS, options, report
-from .cost.figures import Run, added, percentile, together
-from .cost.measuring import Bench, bench
-from .cost.ways import Way
+from .cost.cost_bench import CostBench, cost_bench
+from .cost.forwarding_ways import Way
+from .cost.run_statistics import Run, added_percentile, merge_runs, percentile
 
 CROWD: Final = 50
 WAY: Final = Way.ARI_CALLED
@@ -80,7 +80,7 @@ def scraping(scrapers: Scrapers, port: int) -> Iterator[None]:
         thread.join()
 
 
-def turn(bed: Bench, scrapers: Scrapers, rate: float, seconds: float) -> Run:
+def turn(bed: CostBench, scrapers: Scrapers, rate: float, seconds: float) -> Run:
     """The results of one load on a freshly started service."""
     (port,) = free_ports(1)
     bed.service.stop()
@@ -100,7 +100,8 @@ def row(run: Run, off: Run) -> dict[str, Any]:
     return {
         "calls": run.offered, "failed": run.failed,
         "p50_ms": percentile(waited, 0.5), "p99_ms": percentile(waited, 0.99),
-        "added_p50_ms": str(added(waited, without, 0.5)), "added_p99_ms": str(added(waited, without, 0.99)),
+        "added_p50_ms": str(added_percentile(waited, without, 0.5)),
+        "added_p99_ms": str(added_percentile(waited, without, 0.99)),
         "service_ms_per_call": run.service_ms_per_call,
         "service_ratio": run.service_ms_per_call / off.service_ms_per_call,
     }  # fmt: skip
@@ -111,12 +112,12 @@ def main() -> None:
     chosen = options(__doc__, rounds=6, seconds=15.0, rate=20.0).parse_args()
     end_in_order()
     runs: dict[Scrapers, list[Run]] = {scrapers: [] for scrapers in Scrapers}
-    with tempfile.TemporaryDirectory(prefix="idtone-metrics-") as folder, bench(Path(folder)) as bed:
+    with tempfile.TemporaryDirectory(prefix="idtone-metrics-") as folder, cost_bench(Path(folder)) as bed:
         for number in range(chosen.rounds):
             for scrapers in Scrapers:
                 PROGRESS.print(f"round {number + 1} of {chosen.rounds}: {scrapers} …")
                 runs[scrapers].append(turn(bed, scrapers, chosen.rate, chosen.seconds))
-    whole = {scrapers: together(found) for scrapers, found in runs.items()}
+    whole = {scrapers: merge_runs(found) for scrapers, found in runs.items()}
     rows = {scrapers.value: row(run, whole[Scrapers.OFF]) for scrapers, run in whole.items()}
     report("from a call's INVITE to the called phone's; added over the service without metrics", rows, chosen.json)
 

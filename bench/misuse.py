@@ -48,11 +48,11 @@ def costs(config: Path, calls: int, *command: str) -> dict[str, float]:
     }
 
 
-def made(folder: Path, calls: int) -> None:
+def make_ledger(folder: Path, calls: int) -> None:
     fill(folder / "l.sqlite3", key_ring(folder), calls, MONTH, lambda call: False)
 
 
-def judging() -> dict[str, float]:
+def judging_time() -> dict[str, float]:
     """Microseconds of a processor for each call of generated days."""
     limits = load_limits(None)
     days = [
@@ -75,7 +75,7 @@ def main() -> None:
         (folder / "key").chmod(0o600)
         PROGRESS.print(f"making a ledger of {asked.calls:,} calls …")
         # In a separate process: the kernel counts the peak memory of a process to those that it starts.
-        filling = multiprocessing.get_context("spawn").Process(target=made, args=(folder, asked.calls))
+        filling = multiprocessing.get_context("spawn").Process(target=make_ledger, args=(folder, asked.calls))
         filling.start()
         filling.join()
         assert filling.exitcode == 0
@@ -93,7 +93,7 @@ def main() -> None:
         "scan": scan,
         "list": listing,
         "scan_of_list": {"": scan["us_a_call"] / listing["us_a_call"]},
-        "judging": judging(),
+        "judging": judging_time(),
     }
     report("A scan for misuse", found, asked.json)
 

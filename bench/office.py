@@ -3,7 +3,7 @@
 Each is compared with a process that only parses registry.yaml. The ratio is that of processor time, because other work
 may run on this machine.
 
-Reports are measured by `bench.reports`, refused contractors by `bench.refusals`.
+Reports are measured by `bench.reports`, refused contractors by `bench.refusal_check`.
 """
 
 import os
@@ -31,7 +31,7 @@ from lab.office import applicant
 from lab.programs import program_of
 
 from .bench_output import Found
-from .large_registry import first_of, stopping, text
+from .large_registry import first_number, registry_text, suspend_ranges
 
 MEMBERS: Final = 300
 CHAINS: Final = 1_000
@@ -84,7 +84,7 @@ class Office:
 
     def number(self, member: int, place: int) -> str:
         """A number of the member."""
-        area, first = first_of(member, self.numbers // self.members)
+        area, first = first_number(member, self.numbers // self.members)
         return f"{area}{first + place}"
 
     def range(self, member: int, place: int, count: int) -> str:
@@ -105,8 +105,8 @@ def prepare(office: Office, chains: int, stops: int) -> None:
             f"  - {{numbers: {office.range(at, 20 * part, 10)!r}, "
             f"links: [{{from: m-{at:05}, to: {to}, checked: {check}}}]}}\n"
         )
-    office.registry.write_text(f"{text(office.numbers, office.members)}chains:\n{''.join(links)}")
-    document = stopping(min(stops, 5 * office.members), office.members, office.numbers // office.members, False)
+    office.registry.write_text(f"{registry_text(office.numbers, office.members)}chains:\n{''.join(links)}")
+    document = suspend_ranges(min(stops, 5 * office.members), office.members, office.numbers // office.members, False)
     content = document.model_dump(mode="json", exclude_none=True)
     for entry in content["suspensions"]:
         del entry["kind"]
@@ -306,7 +306,7 @@ def run(command: Sequence[object], typed: str = "") -> Cost:
     return Cost(took, used.ru_utime + used.ru_stime)
 
 
-def measured(
+def measure(
     numbers: int, members: int, tell: Callable[[str], None], chains: int = CHAINS, stops: int = STOPS
 ) -> list[Found]:
     """A row for each command; the first one is parsing registry.yaml alone."""

@@ -44,7 +44,7 @@ SHED_CAUSE: Final = 42
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LoadResults:
     """The results of one rate."""
 
     rate: float
@@ -79,7 +79,7 @@ class Row:
 
 
 @dataclass
-class Bench:
+class OverloadBench:
     """One PBX with its service, under one load after another."""
 
     asterisk: Asterisk
@@ -87,7 +87,7 @@ class Bench:
     scratch: Path
     loads: int = 0
 
-    def run(self, rate: float, seconds: float, after_s: float = 0.0) -> tuple[Row, float | None]:
+    def run(self, rate: float, seconds: float, after_s: float = 0.0) -> tuple[LoadResults, float | None]:
         """Run a load; returns its results, and the time until the service was normal, from occasional calls in the
         `after_s` after it.
         """
@@ -114,7 +114,7 @@ class Bench:
         self._settle()
         heard = self._heard() - before - sum(each.status == 200 for each in afterwards)
         verdicts_s = _verdicts_s(outcomes)
-        row = Row(
+        row = LoadResults(
             rate,
             load.offered,
             len(_served(outcomes)),
@@ -187,12 +187,12 @@ def _normal_after_s(outcomes: Sequence[Outcome], later: Load) -> float | None:
     return last_s - later.began_s if any(each.sent_s > last_s for each in outcomes) else None
 
 
-def measure(bench: Bench, tell: Callable[[Row], None]) -> dict[str, Any]:
+def measure(bench: OverloadBench, tell: Callable[[LoadResults], None]) -> dict[str, Any]:
     """The results: the rate rises until goodput falls, then three times the sustained rate is offered."""
-    rows: list[Row] = []
+    rows: list[LoadResults] = []
     rate = FIRST_RATE
 
-    def run(rate: float, seconds: float, after_s: float = 0.0) -> tuple[Row, float | None]:
+    def run(rate: float, seconds: float, after_s: float = 0.0) -> tuple[LoadResults, float | None]:
         row, normal_s = bench.run(rate, seconds, after_s)
         tell(row)
         return row, normal_s
@@ -226,7 +226,7 @@ def main() -> None:
     chosen = options(__doc__).parse_args()
     end_in_order()
 
-    def tell(row: Row) -> None:
+    def tell(row: LoadResults) -> None:
         PROGRESS.print(f"{row.rate:.0f} calls/s: {row.goodput:.1f}/s good, {row.shed} shed, {row.wrong} wrong")
 
     with (
@@ -234,7 +234,7 @@ def main() -> None:
         Asterisk(find_or_get(), Path(folder) / "pbx", site=BARE) as asterisk,
         Service(asterisk, LAB_REGISTRY) as service,
     ):
-        found = measure(Bench(asterisk, service, Path(folder)), tell)
+        found = measure(OverloadBench(asterisk, service, Path(folder)), tell)
     if not chosen.json:
         before, after = found.pop("around")
         rows = (*found.pop("rates"), before, found["overload"], after)

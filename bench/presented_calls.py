@@ -28,7 +28,7 @@ BLOCKS: Final = (
 AREAS: Final = ("03", "06", "011", "045", "052", "092", "050")
 
 
-def registry(now: datetime) -> str:
+def registry_text(now: datetime) -> str:
     """The registry with these numbers."""
     past = (now - timedelta(days=1)).isoformat(timespec="seconds")
     valid = "{from: 2026-01-10T00:00:00+09:00, until: 2036-01-10T00:00:00+09:00}"
@@ -172,7 +172,7 @@ _SHOWN: Final = re.compile(r"[^\x00-\x1f\x7f;]{1,26}")
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedCall:
     """One call. `shows` is the caller's number for Asterisk, `decoy` the number in the other header."""
 
     name: str
@@ -214,14 +214,14 @@ def _uri(text: str) -> str:
     return quote(text, safe="+")
 
 
-def offered(seed: int, calls: int) -> list[Offered]:
+def draw_calls(seed: int, calls: int) -> list[OfferedCall]:
     """`calls` calls, the same for the same seed."""
     dice = random.Random(f"numbers/{seed}")
     names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
     return [_offered(dice, name, at) for at, name in enumerate(dice.choices(names, weights, k=calls))]
 
 
-def _offered(dice: random.Random, kind: str, at: int) -> Offered:
+def _offered(dice: random.Random, kind: str, at: int) -> OfferedCall:
     number = KINDS[kind].number(dice)
     way = "own-dial" if kind == DIFFERS or dice.randrange(3) == 0 else "hook"
     direction = "incoming" if kind not in (LINE, DIFFERS) and dice.randrange(3) == 0 else "outgoing"
@@ -241,7 +241,7 @@ def _offered(dice: random.Random, kind: str, at: int) -> Offered:
     decoy = ""
     if outgoing and dice.randrange(2):
         decoy = dice.choice((ORIGINATES(dice), number, *(each(dice) for each in PRESENTED.values())))
-    return Offered(
+    return OfferedCall(
         f"n{at}",
         kind,
         group,

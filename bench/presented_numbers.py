@@ -44,7 +44,7 @@ from lab.sipp import LEAVE_S, called, calling, logged, started
 from lab.site import BARE
 
 from .bench_output import PROGRESS, options, print_table, report
-from .presented_calls import CONNECTED, GROUPS, KINDS, LINES, REFUSED, TABLE, Offered, offered, registry
+from .presented_calls import CONNECTED, GROUPS, KINDS, LINES, REFUSED, TABLE, OfferedCall, draw_calls, registry_text
 
 UP, AWAY, RESTARTING = "up", "away", "restarting"
 STATES: Final = (UP, AWAY, RESTARTING)
@@ -90,7 +90,7 @@ def endpoints() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PresentedHeaders:
     """The users in the INVITE at the called phone. `identities` are those in P-Asserted-Identity and
     Remote-Party-ID.
     """
@@ -101,7 +101,7 @@ class Shown:
     history: str
 
     @classmethod
-    def read(cls, line: str) -> tuple[str, Shown]:
+    def read(cls, line: str) -> tuple[str, PresentedHeaders]:
         """The name of the call, and the numbers in its line."""
         name, sender, _, *identities, diversion, history = line.split("|")
         return name.removeprefix("lab="), cls(
@@ -119,14 +119,14 @@ def national(text: str) -> str:
 
 
 @dataclass
-class Seen:
+class ObservedCall:
     """Name of a call → its status, and the numbers that it showed."""
 
     status: dict[str, str] = field(default_factory=dict)
-    shown: dict[str, Shown] = field(default_factory=dict)
+    shown: dict[str, PresentedHeaders] = field(default_factory=dict)
 
 
-def wrong(call: Offered, state: str, seen: Seen, records: Sequence[Record]) -> str:
+def find_fault(call: OfferedCall, state: str, seen: ObservedCall, records: Sequence[Record]) -> str:
     """The reason why the call is wrong; empty if it is right."""
     status = seen.status.get(call.name)
     if status is None:
@@ -143,10 +143,10 @@ def wrong(call: Offered, state: str, seen: Seen, records: Sequence[Record]) -> s
         return f"must be {must}, and was {told}"
     if (became == CONNECTED) != (record.outcome in ("PLAY", "NOTICE")) or not record.complete:
         return f"was {told}; its record says {record.outcome}, {record.status}, complete: {record.complete}"
-    return shown_wrong(call, seen.shown.get(call.name), became)
+    return find_shown_fault(call, seen.shown.get(call.name), became)
 
 
-def shown_wrong(call: Offered, shown: Shown | None, became: str) -> str:
+def find_shown_fault(call: OfferedCall, shown: PresentedHeaders | None, became: str) -> str:
     """The fault in the numbers at the called phone; empty if there is none."""
     if shown is None:
         return "" if became == REFUSED else "did not arrive"
@@ -166,7 +166,9 @@ def shown_wrong(call: Offered, shown: Shown | None, became: str) -> str:
 # -- making the calls --------------------------------------------------------------------------------------------------
 
 
-def offer(asterisk: Asterisk, calls: Sequence[Offered], rate: float, folder: Path, seen: Seen) -> None:
+def offer_calls(
+    asterisk: Asterisk, calls: Sequence[OfferedCall], rate: float, folder: Path, seen: ObservedCall
+) -> None:
     """Place the calls by SIPp, and wait for their ends."""
     caller = folder / "caller"
     caller.mkdir(parents=True)
@@ -187,10 +189,10 @@ def offer(asterisk: Asterisk, calls: Sequence[Offered], rate: float, folder: Pat
     for line in logged(caller):
         name, status = line.split(";")
         seen.status[name] = status
-    seen.shown |= dict(map(Shown.read, logged(answering.folder)))
+    seen.shown |= dict(map(PresentedHeaders.read, logged(answering.folder)))
 
 
-def again_and_again(service: Service, dice: random.Random, over: threading.Event, done: Counter[str]) -> None:
+def restart_repeatedly(service: Service, dice: random.Random, over: threading.Event, done: Counter[str]) -> None:
     """Stop the service, kill it, and start its next instance beside it, in turns, until `over` is set."""
     while not over.is_set():
         for way in ("stopped", "killed", "relieved"):
@@ -214,7 +216,7 @@ def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None
 
     def restart() -> None:
         try:
-            again_and_again(service, random.Random(f"restarts/{seed}"), over, done)
+            restart_repeatedly(service, random.Random(f"restarts/{seed}"), over, done)
         except Exception as error:
             failed.append(error)
 
@@ -230,7 +232,7 @@ def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None
 
 
 @dataclass
-class Found:
+class NumberResults:
     """The results: the calls by kind, spelling and state, and the faults."""
 
     seed: int
@@ -242,15 +244,15 @@ class Found:
     seconds: float = 0.0
 
 
-def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
+def run(scratch: Path, seed: int, count: int, rate: float) -> NumberResults:
     """Run the calls on a separate Asterisk; returns the results."""
-    found, seen, began_s = Found(seed), Seen(), time.monotonic()
+    found, seen, began_s = NumberResults(seed), ObservedCall(), time.monotonic()
     asterisk = Asterisk(find_or_get(), scratch / "pbx", exported={"IDTONE_POLICY_WAITING": str(WAITING)}, site=BARE)
     asterisk.dialplan_files = {
         "extensions.conf": DIALPLAN,
         "pjsip.conf": pjsip(asterisk.sip_address) + endpoints(),
     }
-    (scratch / "registry.yaml").write_text(registry(datetime.now(UTC)))
+    (scratch / "registry.yaml").write_text(registry_text(datetime.now(UTC)))
     (scratch / "numbers.yaml").write_text(TABLE)
     service = Service(
         asterisk,
@@ -259,7 +261,7 @@ def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
         lines=f"source: {scratch / 'numbers.yaml'}",
         brake="highest: nothing",
     )
-    calls = offered(seed, count)
+    calls = draw_calls(seed, count)
     third = -(-count // len(STATES))
     parts = {state: calls[at * third : (at + 1) * third] for at, state in enumerate(STATES)}
     with asterisk:
@@ -272,9 +274,9 @@ def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
                 if state == RESTARTING:
                     service.start(timeout_s=60)
                     with restarting(service, seed, found.restarts):
-                        offer(asterisk, part, rate, scratch / state, seen)
+                        offer_calls(asterisk, part, rate, scratch / state, seen)
                 else:
-                    offer(asterisk, part, rate, scratch / state, seen)
+                    offer_calls(asterisk, part, rate, scratch / state, seen)
             judge(service, parts, seen, found)
         finally:
             service.stop()
@@ -282,7 +284,9 @@ def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
     return found
 
 
-def judge(service: Service, parts: Mapping[str, Sequence[Offered]], seen: Seen, found: Found) -> None:
+def judge(
+    service: Service, parts: Mapping[str, Sequence[OfferedCall]], seen: ObservedCall, found: NumberResults
+) -> None:
     """Compare the results of the calls with the requirements, and with the ledger."""
     service.entered()
     records: dict[str, list[Record]] = defaultdict(list)
@@ -293,7 +297,7 @@ def judge(service: Service, parts: Mapping[str, Sequence[Offered]], seen: Seen, 
     found.records = sum(map(len, records.values()))
     for state, calls in parts.items():
         for call in calls:
-            problem = wrong(call, state, seen, records[call.dialled])
+            problem = find_fault(call, state, seen, records[call.dialled])
             cell = found.cells[state, call.kind, call.group]
             cell.update(("calls", CONNECTED if seen.status.get(call.name) == "200" else REFUSED))
             if problem:
@@ -308,7 +312,7 @@ def judge(service: Service, parts: Mapping[str, Sequence[Offered]], seen: Seen, 
 # -- showing them ------------------------------------------------------------------------------------------------------
 
 
-def rows(found: Found, state: str) -> list[dict[str, Any]]:
+def rows(found: NumberResults, state: str) -> list[dict[str, Any]]:
     """A row for each kind. It has `calls = connected + refused` for each group of spellings, and the number of wrong
     ones.
     """

@@ -47,7 +47,7 @@ TABLES: Final = (
 )
 
 
-def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str) -> float:
+def bare_speed(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str) -> float:
     """Steps per second for writing the same rows into the same tables, without tree, comparison and position."""
     with psycopg.connect(
         host="127.0.0.1", port=server.port, user=server.user, password=server.password, dbname="postgres"
@@ -75,7 +75,7 @@ def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str
     return len(told["steps"]) / took_s
 
 
-def waited(node: Node, name: str) -> list[float]:
+def write_waits_ms(node: Node, name: str) -> list[float]:
     """Milliseconds from handing a step over until it is durable, for the steps of complete calls."""
     took = []
     with LedgerWriter.open(node.settings.own(), node.name, KeyRing.of(node.settings, node.name)) as writer:
@@ -89,16 +89,16 @@ def waited(node: Node, name: str) -> list[float]:
     return took
 
 
-def wait(folder: Path, name: str, way: str, server: Server) -> float:
+def median_wait_ms(folder: Path, name: str, way: str, server: Server) -> float:
     """The median wait of a round, in milliseconds."""
     node = Node.at(folder, name, server)
     if way.startswith("none"):
-        return statistics.median(waited(node, way))
+        return statistics.median(write_waits_ms(node, way))
     if way == "filling":
         node.write(*(heard_call(f"c-{each}", each * 20) for each in range(FILLING)))
     replicating = Replicator(node.settings, node.name)
     replicating.begin()
-    took = waited(node, way)
+    took = write_waits_ms(node, way)
     replicating.close()
     return statistics.median(took)
 
@@ -116,8 +116,8 @@ def measure(calls: int) -> dict[str, Any]:
         began = time.perf_counter()
         replicated = full.replicate()
         measured["replicated_steps_s"] = replicated / (time.perf_counter() - began)
-        measured["copy_steps_s"] = bare(postgresql, told, "copy")
-        measured["insert_steps_s"] = bare(
+        measured["copy_steps_s"] = bare_speed(postgresql, told, "copy")
+        measured["insert_steps_s"] = bare_speed(
             postgresql, {name: each[: len(each) // 10] for name, each in told.items()}, "insert"
         )
         measured["of_copy"] = measured["replicated_steps_s"] / measured["copy_steps_s"]
@@ -128,7 +128,7 @@ def measure(calls: int) -> dict[str, Any]:
         for number in range(ROUNDS):
             medians = {}
             for way in dice.sample(WAYS, len(WAYS)):
-                medians[way] = wait(folder, f"{way} {number}", way, away if way == "down" else server)
+                medians[way] = median_wait_ms(folder, f"{way} {number}", way, away if way == "down" else server)
             for way, median in medians.items():
                 ratios[way].append(median / medians["none"])
         measured["of_none"] = {way: statistics.median(each) for way, each in ratios.items()}

@@ -26,7 +26,7 @@ from lab.ledger.verification.tampering import SEED, tampered
 
 from . import bench_output, tampering_page
 from .bench_output import PROGRESS
-from .evidence_mutations import Mutation, packs, pages, tile_files
+from .evidence_mutations import Mutation, mutate_packs, mutate_pages, mutate_tiles
 from .hostile_evidence import costs
 
 
@@ -54,7 +54,12 @@ def of_kinds(outcomes: list[Outcome]) -> list[dict[str, object]]:
 def random_changes(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
     quarter = count // 4
     rows = (Mutation("row", what, () if found else ("verify",)) for what, found in tampered(folder, quarter, seed))
-    return chain(rows, pages(folder, quarter, seed), tile_files(folder, quarter, seed), packs(folder, quarter, seed))
+    return chain(
+        rows,
+        mutate_pages(folder, quarter, seed),
+        mutate_tiles(folder, quarter, seed),
+        mutate_packs(folder, quarter, seed),
+    )
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from lab.repository import ROOT
 
 from .bench_output import Found
 from .hostile_evidence import Cost
-from .page_tables import write_texts
+from .results_in_docs import write_texts
 
 ENGLISH: Final = ROOT / "docs" / "explanation" / "evidence.md"
 JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "evidence.md"

@@ -70,7 +70,7 @@ def copy_to_file(samples: memoryview, path: Path) -> None:
             file.write(samples[first : first + _PIECE])
 
 
-def others(seconds: float, path: Path) -> Sequence[list[str]]:
+def other_programs(seconds: float, path: Path) -> Sequence[list[str]]:
     """Commands that write the same tone."""
     return (
         f"sox -n -r {RATE_HZ} -c 1 -b 16 -e signed -t raw {path} synth {seconds} sine 1234.567 gain -19".split(),
@@ -91,7 +91,7 @@ def measure(seconds: float, repeats: int) -> dict[str, dict[str, float] | str]:
         }
         ways |= {name: partial(write_ours, profile, path) for name, profile in profiles(seconds).items()}
         found: dict[str, dict[str, float] | str] = {}
-        for command in others(seconds, path):
+        for command in other_programs(seconds, path):
             if shutil.which(command[0]):
                 ways[f"{command[0]}, 1234.567 Hz"] = partial(subprocess.run, command, check=True)
             else:

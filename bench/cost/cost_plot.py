@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from .figures import percentile
-from .goals import ALONE, Table
-from .ways import COMPARED
+from .forwarding_ways import COMPARED
+from .goals import ALONE, RunTable
+from .run_statistics import percentile
 
 
-def plot(table: Table, path: Path) -> None:
+def plot(table: RunTable, path: Path) -> None:
     """Write the picture as PNG."""
     import matplotlib as mpl
 

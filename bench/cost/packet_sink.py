@@ -15,7 +15,7 @@ _SO_TIMESTAMPNS: Final = 35
 """Socket option of Linux; Python has no name for it."""
 
 
-class Sink:
+class PacketSink:
     """The receiver. Streams are distinguished by their source and SSRC, because Asterisk reuses its ports."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Sink:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
-    def __enter__(self) -> Sink:
+    def __enter__(self) -> PacketSink:
         self._thread.start()
         return self
 

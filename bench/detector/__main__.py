@@ -34,7 +34,7 @@ FALSE_ALARMS_PER_HOUR: Final = 0.01
 SHOWN: Final = 20
 
 
-def legs(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal]]:
+def every_leg(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal]]:
     """Legs of every kind, without the positions of lost packets: a browser does not know them."""
     numbers = range(start, start + count)
     for condition in CONDITIONS.values():
@@ -47,7 +47,7 @@ def legs(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal
             yield f"{name}, {coding}", trial.samples
 
 
-def agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
+def measure_agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
     """Both verdicts on each leg, counted, and the legs on which they differ."""
     both: Counter[str] = Counter()
     differing: list[str] = []
@@ -55,7 +55,7 @@ def agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
     for profile in profiles().values():
         PROGRESS.print(f"verdicts: {profile.id} …")
         verifier = Verifier(profile)
-        for number, (name, samples) in enumerate(legs(profile, start, count)):
+        for number, (name, samples) in enumerate(every_leg(profile, start, count)):
             python, browser = verifier.verify(samples, RATE_HZ), judge.judge(profile, samples).result
             both[f"{python.verdict} / {browser['verdict']}"] += 1
             if python.verdict != browser["verdict"]:
@@ -78,7 +78,7 @@ def agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
     }
 
 
-def false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, Any]:
+def measure_false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, Any]:
     """False alarms in a stream of speech without a sound, for all profiles; and the processor time of each."""
     seconds: Counter[str] = Counter()
     cpu: Counter[str] = Counter()
@@ -106,7 +106,7 @@ def false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, 
     }
 
 
-def web_audio(judge: DetectorProcess) -> dict[str, Any]:
+def run_in_web_audio(judge: DetectorProcess) -> dict[str, Any]:
     """The results of one clean leg of each profile through an AudioWorklet at 48 kHz."""
     found = {}
     for profile in profiles().values():
@@ -121,10 +121,10 @@ def main() -> int:
     chosen = options(__doc__, trials=1, hours=1.0, start=0).parse_args()
     speech_and_music.base(PART)
     with tempfile.TemporaryDirectory(prefix="idtone-detector-") as folder, DetectorProcess(Path(folder)) as judge:
-        found = agreement(judge, chosen.start, chosen.trials) if chosen.trials else {}
+        found = measure_agreement(judge, chosen.start, chosen.trials) if chosen.trials else {}
         if chosen.hours:
-            found |= false_alarms(judge, chosen.start, chosen.hours)
-        found |= web_audio(judge)
+            found |= measure_false_alarms(judge, chosen.start, chosen.hours)
+        found |= run_in_web_audio(judge)
     report("The detector in browsers beside Python's verifier", found, chosen.json)
     return int(
         found.get("agreement", {}).get("share", 0) > DISAGREEING

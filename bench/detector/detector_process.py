@@ -24,7 +24,7 @@ RATE_HZ: Final = 8000
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class DetectorResult:
     """The detector's result, and its processor time."""
 
     result: dict[str, Any]
@@ -48,7 +48,7 @@ class DetectorProcess(AbstractContextManager["DetectorProcess"]):
         if self._process is not None:
             self._process.communicate()
 
-    def judge(self, profile: Profile, samples: NDArray[np.float32], *, stream: bool = False) -> Judged:
+    def judge(self, profile: Profile, samples: NDArray[np.float32], *, stream: bool = False) -> DetectorResult:
         """The verdict on samples at 8 kHz."""
         process = self._process
         assert process is not None
@@ -57,7 +57,7 @@ class DetectorProcess(AbstractContextManager["DetectorProcess"]):
         job = {"profile": self._profile(profile), "file": self._samples(samples), "rate": RATE_HZ, "stream": stream}
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()
-        return Judged(**json.loads(process.stdout.readline()))
+        return DetectorResult(**json.loads(process.stdout.readline()))
 
     def heard(self, profile: Profile, samples: NDArray[np.float32]) -> dict[str, Any]:
         """The result in Web Audio, by `node-web-audio-api`. Raises PackagesUnavailable."""

@@ -13,7 +13,7 @@ from lab.carrier import CarriedCall, Carrier
 from lab.fleet import Fleet, Node, until
 from lab.lab import LICENSED, SUSPENDED
 
-from .call_fates import Judged, judge
+from .call_results import CallResults, judge_calls
 
 NUMBERS: Final = (LICENSED,)
 BEFORE_S, AFTER_S = 4.0, 5.0
@@ -46,7 +46,7 @@ class Drill:
 
 
 @dataclass(frozen=True)
-class Row:
+class DrillResult:
     """The result of a drill. `noticed_s` is from the strike until a node's report, `back_s` from the repair until the
     part works again; None if that did not come. `faults` are the missed goals.
     """
@@ -55,11 +55,11 @@ class Row:
     away_s: float
     noticed_s: float | None
     back_s: float | None
-    judged: Judged
+    judged: CallResults
     faults: list[str]
 
 
-def drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> Row:
+def run_drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> DrillResult:
     """The result of a drill, with calls before, during and after the failure."""
     one.prepare(fleet)
     away_s, noticed_s = one.away_s, None
@@ -100,13 +100,13 @@ def drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> Row:
         for carrier in carriers:
             calls |= carrier.finish()
     fleet.settle()
-    found = judge(fleet, calls, struck_s, one.dead_nodes, "1x" if one.dead_proxy else "")
-    row = Row(one.name, away_s, noticed_s, back_s, found, [])
-    row.faults.extend(faults(one, row))
+    found = judge_calls(fleet, calls, struck_s, one.dead_nodes, "1x" if one.dead_proxy else "")
+    row = DrillResult(one.name, away_s, noticed_s, back_s, found, [])
+    row.faults.extend(missed_goals(one, row))
     return row
 
 
-def faults(one: Drill, row: Row) -> list[str]:
+def missed_goals(one: Drill, row: DrillResult) -> list[str]:
     """The missed goals."""
     found = row.judged
     wanted = {
@@ -134,11 +134,11 @@ def _node(place: int) -> Callable[[Fleet], Node]:
     return lambda fleet: fleet.nodes[place]
 
 
-def active(fleet: Fleet, node: Node) -> bool:
+def is_active(fleet: Fleet, node: Node) -> bool:
     return all(proxy.states()[node.asterisk.sip_address].startswith("A") for proxy in fleet.proxies)
 
 
-def replicates(fleet: Fleet) -> bool:
+def is_replicated(fleet: Fleet) -> bool:
     """True if all nodes replicate, and nothing waits."""
     told = [node.metrics() for node in fleet.nodes]
     return all(
@@ -200,22 +200,22 @@ def _fail_over(fleet: Fleet) -> None:
     fleet.standby.promote()
 
 
-def drills(cut_s: float) -> tuple[Drill, ...]:
+def all_drills(cut_s: float) -> tuple[Drill, ...]:
     """All drills, the lasting ones last; the network between a node and the database is cut for `cut_s`."""
     first, second = _node(0), _node(1)
     return (
         Drill(
             "Asterisk killed", lambda fleet: first(fleet).kill_asterisk(), lambda fleet: first(fleet).asterisk.start(),
-            lambda fleet: active(fleet, first(fleet)) and _ready(first(fleet)), dead_nodes={"pbx-1"},
+            lambda fleet: is_active(fleet, first(fleet)) and _ready(first(fleet)), dead_nodes={"pbx-1"},
         ),
         Drill("service killed", _kill_service, _nothing, lambda fleet: _ready(first(fleet)), away_s=0.1),
         Drill(
             "node frozen", lambda fleet: second(fleet).freeze(), lambda fleet: second(fleet).thaw(),
-            lambda fleet: active(fleet, second(fleet)) and _ready(second(fleet)), dead_nodes={"pbx-2"},
+            lambda fleet: is_active(fleet, second(fleet)) and _ready(second(fleet)), dead_nodes={"pbx-2"},
         ),
         Drill(
             "node frozen, then restarted", lambda fleet: second(fleet).freeze(), _restart(second),
-            lambda fleet: active(fleet, second(fleet)) and _ready(second(fleet)), dead_nodes={"pbx-2"},
+            lambda fleet: is_active(fleet, second(fleet)) and _ready(second(fleet)), dead_nodes={"pbx-2"},
         ),
         Drill(
             "Kamailio killed", _kill_proxy, _nothing, lambda fleet: bool(fleet.proxies[0].states()), away_s=0.1,
@@ -229,12 +229,12 @@ def drills(cut_s: float) -> tuple[Drill, ...]:
             "witness gone", lambda fleet: fleet.witnesses[0].stop(), lambda fleet: _start_witness(fleet),
             lambda fleet: fleet.witnesses[0].running,
         ),
-        Drill("disk full on a node", _fill, _make_room, replicates),
+        Drill("disk full on a node", _fill, _make_room, is_replicated),
         Drill(
             "network to the database cut", lambda fleet: second(fleet).cut(), lambda fleet: second(fleet).mend(),
-            replicates, away_s=cut_s,
+            is_replicated, away_s=cut_s,
         ),
-        Drill("primary database killed", _fail_over, _nothing, replicates, away_s=2.5),
+        Drill("primary database killed", _fail_over, _nothing, is_replicated, away_s=2.5),
     )  # fmt: skip
 
 

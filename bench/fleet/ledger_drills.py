@@ -13,13 +13,13 @@ from lab.bootstrap import AsteriskInstallation
 from lab.fleet import CLONE, DATABASE, READY_S, Apart, Fleet, Node, clone, copied
 from lab.kamailio import NODES
 
-from .drills import LONG_S, Drill, replicates
+from .drills import LONG_S, Drill, is_replicated
 
 FORKED: Final = ("is not the beginning of", "steps of this node, and")
 """The log entry of a node whose ledger does not continue its replica."""
 
 
-class Restored:
+class RestoredLedgerDrill:
     """A drill: a node's service starts with a backup of its ledger. Its last signed head is on another disk."""
 
     def __init__(self, folder: Path, place: int) -> None:
@@ -30,7 +30,7 @@ class Restored:
             "node restored from an old backup",
             self._strike,
             self._mend,
-            replicates,
+            is_replicated,
             away_s=15.0,
             prepare=self._back_up,
             noticed=self._is_noticed,
@@ -64,7 +64,7 @@ class Restored:
         node.service.start(timeout_s=READY_S)
 
 
-class Cloned:
+class ClonedNodeDrill:
     """A drill: a copy of a node, with the same name, keys and ledger, takes calls beside the original."""
 
     def __init__(self, folder: Path, place: int, asterisk: AsteriskInstallation) -> None:
@@ -75,7 +75,7 @@ class Cloned:
             "node cloned",
             self._strike,
             self._mend,
-            replicates,
+            is_replicated,
             away_s=15.0,
             noticed=self._is_noticed,
         )

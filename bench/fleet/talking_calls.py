@@ -44,7 +44,7 @@ RELAYED: Final = 0.98
 
 
 @dataclass(frozen=True, slots=True)
-class Talking:
+class TalkResults:
     """The cost of one call in progress."""
 
     calls: int
@@ -109,7 +109,7 @@ def rtp_ports(pid: int) -> list[int]:
     return sorted(port for port in ports if 5000 <= port < 20_000 and port % 2 == 0)
 
 
-def talk(ports: Sequence[int], seconds: float) -> int:
+def send_talk(ports: Sequence[int], seconds: float) -> int:
     """Send to all of these ports; returns the number of packets for each."""
     sent = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -125,7 +125,7 @@ def talk(ports: Sequence[int], seconds: float) -> int:
     return sent
 
 
-def measure(scratch: Path, calls: int, seconds: float) -> Talking:
+def measure(scratch: Path, calls: int, seconds: float) -> TalkResults:
     """The cost of silent calls, then of the same calls with talk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -162,7 +162,7 @@ def measure(scratch: Path, calls: int, seconds: float) -> Talking:
                 time.sleep(seconds)
                 spent_s.append(processor_s(pid))
                 before = heard.count
-                sent = talk(ports, seconds)
+                sent = send_talk(ports, seconds)
                 spent_s.append(processor_s(pid))
                 time.sleep(0.5)
                 relayed = (heard.count - before) / (sent * calls)
@@ -173,7 +173,7 @@ def measure(scratch: Path, calls: int, seconds: float) -> Talking:
     if relayed < RELAYED:
         raise RuntimeError(f"only {relayed:.0%} of the packets arrived: the machine has other work")
     silent_s, talking_s = (after_s - before_s for before_s, after_s in pairwise(spent_s))
-    return Talking(
+    return TalkResults(
         calls,
         1000 * talking_s / (sent * PACKET_S) / calls,
         1000 * silent_s / seconds / calls,

@@ -33,7 +33,7 @@ from lab.site import BARE
 
 from ..bench_output import PROGRESS, options, report
 from . import phones_page
-from .claims import Row, summary
+from .claims import SituationResults, summary
 from .situations import SITUATIONS, Situation
 from .trial_calls import POLICIES, Trial
 
@@ -73,10 +73,12 @@ def fetch_all() -> None:
             PROGRESS.print(f"{kind.__name__} is not to be had: {error}")
 
 
-async def tried(trial: Trial, situations: Sequence[Situation], count: int, at_once: int) -> dict[Situation, Row]:
+async def try_situations(
+    trial: Trial, situations: Sequence[Situation], count: int, at_once: int
+) -> dict[Situation, SituationResults]:
     """The rows of these situations, some of them tried in parallel."""
     places = asyncio.Semaphore(at_once)
-    rows: dict[Situation, Row] = {}
+    rows: dict[Situation, SituationResults] = {}
 
     async def one(situation: Situation) -> None:
         async with places:
@@ -93,7 +95,7 @@ async def tried(trial: Trial, situations: Sequence[Situation], count: int, at_on
 
 def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int) -> list[dict[str, object]]:
     """The rows as JSON, in the order of the situations."""
-    rows: dict[Situation, Row] = {}
+    rows: dict[Situation, SituationResults] = {}
     judge = Judge()
     with contextlib.ExitStack() as life:
         pbx = life.enter_context(PhonesPbx(find_or_get(), scratch / "pbx", site=BARE))
@@ -105,7 +107,7 @@ def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int
                 service.start(timeout_s=STARTS_WITHIN_S)
                 try:
                     trial = Trial(pbx, service, judge, scratch / f"calls-{len(rows)}", capture)
-                    rows |= asyncio.run(tried(trial, mine, count, at_once))
+                    rows |= asyncio.run(try_situations(trial, mine, count, at_once))
                 finally:
                     service.stop()
     return [rows[each].to_json() for each in situations]

@@ -12,7 +12,7 @@ FRAME_MS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Sounding:
+class PlayedSound:
     """One sound for one party: the phone's input, and the record's claim. `played_for`: the record says that it was
     played to its end. `astray`: the situation loses packets on purpose after Asterisk has sent them.
     """
@@ -45,12 +45,12 @@ class Sounding:
 
 
 @dataclass
-class Row:
+class SituationResults:
     """The results of one situation's calls. `missing` says why there were none."""
 
     name: str
     phone: str
-    soundings: list[Sounding] = field(default_factory=list)
+    soundings: list[PlayedSound] = field(default_factory=list)
     calls: int = 0
     missing: str = ""
     nat: bool = False
@@ -65,7 +65,7 @@ class Row:
     def less(self) -> int:
         return sum(each.claims_less for each in self.soundings)
 
-    def of(self, party: Party) -> list[Sounding]:
+    def of(self, party: Party) -> list[PlayedSound]:
         return [each for each in self.soundings if each.party is party]
 
     def to_json(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bench.page_tables import write_texts
+from bench.results_in_docs import write_texts
 from lab.repository import ROOT
 
 from .claims import summary

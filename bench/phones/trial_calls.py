@@ -30,7 +30,7 @@ from lab.phones.received_sound import Judge, Received
 from lab.phones.rtpengine import Rtpengine
 from lab.service import Service
 
-from .claims import Row, Sounding
+from .claims import PlayedSound, SituationResults
 from .situations import OWN, SILENCE, Situation
 
 POLICIES: Final = {
@@ -62,9 +62,11 @@ class Trial:
     tell: Callable[[str], None] = lambda _: None
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
-    async def run(self, situation: Situation, count: int) -> Row:
+    async def run(self, situation: Situation, count: int) -> SituationResults:
         """Place `count` calls, one after the other; returns their results."""
-        row = Row(situation.what, situation.phone if situation.phone != OWN else situation.caller, nat=situation.nat)
+        row = SituationResults(
+            situation.what, situation.phone if situation.phone != OWN else situation.caller, nat=situation.nat
+        )
         if situation.lacking:
             row.missing = situation.lacking
             return row
@@ -91,7 +93,7 @@ class Trial:
             row.calls += 1
             for party, (one, played) in received.items():
                 row.soundings.append(
-                    Sounding(
+                    PlayedSound(
                         party,
                         one,
                         record["delivery"].get(party, Delivery.NOT_KNOWN),
@@ -103,7 +105,7 @@ class Trial:
         return row
 
     async def _calls(
-        self, life: AsyncExitStack, situation: Situation, number: int, count: int, row: Row
+        self, life: AsyncExitStack, situation: Situation, number: int, count: int, row: SituationResults
     ) -> list[tuple[str, dict[Party, Heard]]]:
         desk = await _Desk.open(life, self, situation, number)
         calls = []

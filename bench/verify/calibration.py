@@ -49,7 +49,7 @@ class Task:
     count: int
 
 
-def gather(task: Task) -> tuple[Task, Rows, float]:
+def gather_evidence(task: Task) -> tuple[Task, Rows, float]:
     """The features of a task's fits, and their hours of material (for trials: the number of those not found)."""
     verifier = Verifier(profiles()[task.profile])
     rows: Rows = []
@@ -76,7 +76,7 @@ def gather(task: Task) -> tuple[Task, Rows, float]:
     return task, rows, float(missed)
 
 
-def learn(false: np.ndarray, true: np.ndarray) -> np.ndarray:
+def learn_weights(false: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Weights and constant of a ridge logistic regression; both classes have equal weight."""
     values = np.column_stack([np.vstack([false, true]), np.ones(len(false) + len(true))])
     wanted = np.repeat([0.0, 1.0], [len(false), len(true)])
@@ -95,7 +95,7 @@ def _found(trials: list[tuple[np.ndarray, int]], threshold: float) -> float:
     return sum(int(np.sum(each >= threshold)) for each, _ in trials) / sum(count for _, count in trials)
 
 
-def tasks(takes: int, count: int) -> Iterator[Task]:
+def calibration_tasks(takes: int, count: int) -> Iterator[Task]:
     for profile in profiles():
         for first in range(0, takes, 4):
             yield Task(profile, None, first, min(4, takes - first))
@@ -108,12 +108,12 @@ def main() -> None:
     parser.add_argument("--takes", type=int, default=48, help="ten-minute takes of speech and music for each profile")
     parser.add_argument("--trials", type=int, default=60, help="trials of each profile in each condition")
     given = parser.parse_args()
-    work = list(tasks(given.takes, given.trials))
+    work = list(calibration_tasks(given.takes, given.trials))
     with ProcessPoolExecutor(os.cpu_count()) as pool, Progress(console=PROGRESS) as progress:
-        conclude(list(progress.track(pool.map(gather, work), total=len(work))))
+        write_weights(list(progress.track(pool.map(gather_evidence, work), total=len(work))))
 
 
-def conclude(gathered: Sequence[tuple[Task, Rows, float]]) -> None:
+def write_weights(gathered: Sequence[tuple[Task, Rows, float]]) -> None:
     false: dict[str, Rows] = {name: [] for name in profiles()}
     true: dict[tuple[str, str], tuple[Rows, int]] = {}
     hours = 0.0
@@ -123,7 +123,7 @@ def conclude(gathered: Sequence[tuple[Task, Rows, float]]) -> None:
             hours += amount
         else:
             true[task.condition, task.profile] = rows, task.count
-    weights = learn(
+    weights = learn_weights(
         np.array([row for rows in false.values() for row in rows]),
         np.array([row for rows, _ in true.values() for row in rows]),
     )

@@ -69,15 +69,15 @@ def trials(profile: Profile, condition: Condition, first: int, count: int, part:
     """The trials with the numbers from `first` on. Each depends only on its number, and on the codec's memory."""
     sound, rms = sound_of(profile), sounding_rms(profile)
     chances = [_chance(profile, condition, part, first + n) for n in range(count)]
-    return carry([leg_of(sound, rms, condition, chance, part) for chance in chances], condition.coding)
+    return apply_coding([leg_of(sound, rms, condition, chance, part) for chance in chances], condition.coding)
 
 
-def carried(
+def legs_through(
     sounds: Sequence[Signal], coding: Coding | None, chances: Sequence[np.random.Generator], part: Part
 ) -> list[Trial]:
     """Legs with these sounds, one each, through a codec."""
     condition = Condition("any", coding)
-    return carry(
+    return apply_coding(
         [leg_of(sound, 0.0, condition, chance, part) for sound, chance in zip(sounds, chances, strict=True)], coding
     )
 
@@ -102,7 +102,7 @@ def sounding_rms(profile: Profile) -> float:
     return float(np.sqrt(np.mean(sound[sounding] ** 2)))
 
 
-def shifted(sound: Signal, delay: float, phase: float) -> Signal:
+def shift(sound: Signal, delay: float, phase: float) -> Signal:
     """The sound, delayed by a part of a sample, with every frequency turned by `phase`, as by filters and clocks of a
     line.
     """
@@ -114,7 +114,7 @@ def shifted(sound: Signal, delay: float, phase: float) -> Signal:
     return np.asarray(np.fft.irfft(spectrum, size)[64 : 64 + len(sound) + 1], np.float32)
 
 
-def carry(legs: Sequence[Trial], coding: Coding | None) -> list[Trial]:
+def apply_coding(legs: Sequence[Trial], coding: Coding | None) -> list[Trial]:
     """All legs through one run of the codec; lost samples stay lost."""
     if coding is None:
         return list(legs)
@@ -141,7 +141,7 @@ def _chance(profile: Profile, condition: Condition, part: Part, number: int) -> 
 def leg_of(sound: Signal, rms: float, condition: Condition, chance: np.random.Generator, part: Part) -> Trial:
     """A leg with this sound. `rms` is the sound's while it sounds; a leg without noise does not need it."""
     gain_db = float(chance.uniform(*LOUDER_DB))
-    heard = shifted(sound, float(chance.uniform(-0.5, 0.5)), float(chance.uniform(0, 2 * np.pi)))
+    heard = shift(sound, float(chance.uniform(-0.5, 0.5)), float(chance.uniform(0, 2 * np.pi)))
     heard *= np.float32(10 ** (gain_db / 20))
     before, after = (int(seconds * RATE_HZ) for seconds in chance.uniform((0.3, 0.3), (3.0, 2.0)))
     samples = np.zeros(before + len(heard) + after, np.float32)

@@ -18,9 +18,9 @@ from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..bench_output import PROGRESS
-from . import measurements, results, speech_and_music
+from . import jobs, results, speech_and_music
 from .conditions import CONDITIONS
-from .measurements import FREQUENCY_CONDITION, Job, Key, Tally
+from .jobs import FREQUENCY_CONDITION, Job, Key, Tally
 from .near_misses import CODINGS, near_misses
 from .profiles import profiles
 from .results import Row
@@ -54,7 +54,7 @@ _TRIALS_AT_ONCE: Final = 30
 _TAKES_AT_ONCE: Final = 2
 
 
-def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, start: int = 0) -> Iterator[Job]:
+def make_jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, start: int = 0) -> Iterator[Job]:
     """All jobs of the processes, the longest work first. The first trial and take have the number `start`."""
     everybody = tuple(names)
     near = max(1, round(count * NEAR_MISS_SHARE))
@@ -74,7 +74,7 @@ def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, 
                     for coding in CODINGS:
                         yield from split(kind, (name,), what, coding, near)
         elif kind == "frequency":
-            sines = tuple(name for name in names if measurements.steady(profiles()[name]))
+            sines = tuple(name for name in names if jobs.is_steady(profiles()[name]))
             if sines:
                 yield from split(kind, sines, FREQUENCY_CONDITION.name, "", 5 * count)
         elif kind == "false-alarms":
@@ -100,7 +100,7 @@ def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
         tasks = {
             kind: progress.add_task(kind, total=count) for kind, count in Counter(job.kind for job in work).items()
         }
-        running = {processes.submit(measurements.run, job): job for job in work}
+        running = {processes.submit(jobs.run, job): job for job in work}
         try:
             done: dict[Job, dict[Key, Tally]] = {}
             for future in as_completed(running):
@@ -141,16 +141,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in names:
             PROGRESS.print(f"throughput: {name} …")
             for what in ("speech", "music"):
-                times = measurements.throughput(name, what, PART)
+                times = jobs.throughput(name, what, PART)
                 found.append(results.throughput_row(name, what, times, with_numba))
 
     if "inspect" in wanted:
         for what in ("speech", "music"):
-            for length_s in measurements.INSPECTED_S:
+            for length_s in jobs.INSPECTED_S:
                 PROGRESS.print(f"inspect: {what}, {length_s:g} s …")
-                found.append(results.inspect_row(what, length_s, measurements.inspecting(what, length_s, PART)))
+                found.append(results.inspect_row(what, length_s, jobs.inspection_time(what, length_s, PART)))
 
-    work = list(jobs(wanted, names, chosen.hours, chosen.trials, chosen.start))
+    work = list(make_jobs(wanted, names, chosen.hours, chosen.trials, chosen.start))
     if work:
         found += results.rows(measure(work, chosen.workers))
     results.print_tables(found)
@@ -166,4 +166,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.json:
         results.write_json(found, settings, chosen.json)
 
-    return int(any(row.reached is results.Reached.MISSED for row in found))
+    return int(any(row.reached is results.GoalStatus.MISSED for row in found))

@@ -12,7 +12,7 @@ from idtone.tones.profile import Profile, Segment, build_profile
 
 from . import codecs
 from .codecs import Coding
-from .conditions import Trial, carried, ring_back, sound_of
+from .conditions import Trial, legs_through, ring_back, sound_of
 from .profiles import profiles
 from .speech_and_music import RATE_HZ, TAKE_S, Part, Signal, Take, rms_of_level
 
@@ -36,10 +36,10 @@ def near_miss_trials(profile: Profile, name: str, coding: str, first: int, count
     make = near_misses(profile)[name]
     seed = zlib.crc32(f"{part.value} {profile.id} {name} {coding}".encode())
     chances = [np.random.default_rng([seed, first + n]) for n in range(count)]
-    return carried([make(chance) for chance in chances], CODINGS[coding], chances, part)
+    return legs_through([make(chance) for chance in chances], CODINGS[coding], chances, part)
 
 
-def signals_take(part: Part, index: int) -> Take:
+def signal_take(part: Part, index: int) -> Take:
     """The take with this number: the network's signals one after the other, and noise between them, on a noisy line."""
     chance = np.random.default_rng([zlib.crc32(f"{part.value} signals".encode()), index])
     kinds, pieces, length = list(_NETWORK.values()), [], 0

@@ -13,7 +13,7 @@ from idtone.tones import verification
 
 from ..bench_output import print_table
 from . import confidence
-from .measurements import Key, Tally
+from .jobs import Key, Tally
 from .transmission_chains import WHOLE
 
 CALIBRATION: Final = Path(verification.__file__).with_name("calibration.json")
@@ -37,7 +37,7 @@ HOURS_GOAL: Final = {"speech": 300, "music": 20, "signals": 20}
 """Goal of hours without a false alarm."""
 
 
-class Reached(StrEnum):
+class GoalStatus(StrEnum):
     """State of a goal. `SHOWN`: the 95 % bound reaches it too. `SO_FAR`: only the figure does, on too few trials."""
 
     SHOWN = "reached"
@@ -60,7 +60,7 @@ class Row:
     trials: int | None = None
     hours: float | None = None
     goal: float | None = None
-    reached: Reached = Reached.NONE
+    reached: GoalStatus = GoalStatus.NONE
     notes: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -110,7 +110,7 @@ def _alarm_row(profile: str, what: str, tally: Tally) -> Row:
     notes = {name.removeprefix("at: "): count for name, count in tally.items() if name.startswith("at: ")}
     bound = confidence.events_at_most(alarms) / hours
     enough = hours >= 0.99 * HOURS_GOAL[what]
-    reached = Reached.MISSED if alarms else Reached.SHOWN if enough else Reached.SO_FAR
+    reached = GoalStatus.MISSED if alarms else GoalStatus.SHOWN if enough else GoalStatus.SO_FAR
     return Row("false alarms", profile, what, alarms / hours, "/h", bound, alarms, None, hours, 0.0, reached, notes)
 
 
@@ -126,7 +126,7 @@ def _frequency_row(profile: str, what: str, tally: Tally) -> Row:
     ratio = (tally["square_millionths"] / 1e6 / measured) ** 0.5
     # The sum of squares is a chi-squared one; for this many trials its root is normal.
     bound = ratio * (1 + 1.645 / (2 * measured) ** 0.5)
-    reached = _at_most(ratio, bound, FREQUENCY_GOAL) if tally["measured"] else Reached.MISSED
+    reached = _at_most(ratio, bound, FREQUENCY_GOAL) if tally["measured"] else GoalStatus.MISSED
     counts = {"hits": tally["measured"], "trials": tally["trials"]}
     return Row(
         "frequency error", profile, what, ratio, "× Cramér–Rao", bound, **counts, goal=FREQUENCY_GOAL, reached=reached
@@ -166,7 +166,7 @@ def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
                     hits,
                     trials,
                     goal=goal,
-                    reached=Reached.NONE if goal is None else _at_most(rate, bound, goal),
+                    reached=GoalStatus.NONE if goal is None else _at_most(rate, bound, goal),
                     notes=notes,
                 )
             )
@@ -203,23 +203,23 @@ def _near_miss_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
 
 def throughput_row(profile: str, what: str, times: float, with_numba: bool) -> Row:
     goal, unit = THROUGHPUT_GOAL[with_numba], f"× real time {'with' if with_numba else 'without'} numba"
-    reached = Reached.SHOWN if times >= goal else Reached.MISSED
+    reached = GoalStatus.SHOWN if times >= goal else GoalStatus.MISSED
     return Row("throughput", profile, what, times, unit, goal=goal, reached=reached)
 
 
 def inspect_row(what: str, length_s: float, share: float) -> Row:
-    reached = Reached.SHOWN if share <= INSPECT_GOAL else Reached.MISSED
+    reached = GoalStatus.SHOWN if share <= INSPECT_GOAL else GoalStatus.MISSED
     return Row("inspect", "", f"{what}, {length_s:g} s", share, "of its length", goal=INSPECT_GOAL, reached=reached)
 
 
-def _at_least(rate: float, bound: float, goal: float | None) -> Reached:
+def _at_least(rate: float, bound: float, goal: float | None) -> GoalStatus:
     if goal is None:
-        return Reached.NONE
-    return Reached.MISSED if rate < goal else Reached.SHOWN if bound >= goal else Reached.SO_FAR
+        return GoalStatus.NONE
+    return GoalStatus.MISSED if rate < goal else GoalStatus.SHOWN if bound >= goal else GoalStatus.SO_FAR
 
 
-def _at_most(value: float, bound: float, goal: float) -> Reached:
-    return Reached.MISSED if value > goal else Reached.SHOWN if bound <= goal else Reached.SO_FAR
+def _at_most(value: float, bound: float, goal: float) -> GoalStatus:
+    return GoalStatus.MISSED if value > goal else GoalStatus.SHOWN if bound <= goal else GoalStatus.SO_FAR
 
 
 def print_tables(found: Sequence[Row]) -> None:
@@ -238,7 +238,7 @@ def _together(mine: Sequence[Row]) -> Iterator[Row]:
 
 def _shown(row: Row) -> dict[str, str]:
     counted = f"{row.hits} in {row.hours:.1f} h" if row.hours else f"{row.hits}/{row.trials}" if row.trials else ""
-    reasons = Counter(row.notes).most_common(4) if row.reached is Reached.MISSED else ()
+    reasons = Counter(row.notes).most_common(4) if row.reached is GoalStatus.MISSED else ()
     return {
         "profile": row.profile, "what": row.what, "value": f"{_number(row.value)} {row.unit}".strip(), "of": counted,
         "bound": "" if row.bound is None else _number(row.bound), "goal": "" if row.goal is None else f"{row.goal:g}",

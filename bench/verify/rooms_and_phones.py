@@ -24,7 +24,7 @@ _BUSY: Final = 0.6
 """Share of the places that the buffer uses while it drains or fills."""
 
 
-def played_out(samples: Signal, chance: np.random.Generator) -> Signal:
+def adaptive_playout(samples: Signal, chance: np.random.Generator) -> Signal:
     """The samples after an adaptive buffer: at times it repeats a period or leaves one out, at most once in 60 ms.
 
     It drains or fills for some hundred milliseconds, then rests.
@@ -68,7 +68,7 @@ def _period(piece: Signal) -> int:
     return _SHORTEST + int(np.argmax(scores))
 
 
-def in_a_room(samples: Signal, chance: np.random.Generator, snr_db: float, rt60_s: float) -> Signal:
+def add_room(samples: Signal, chance: np.random.Generator, snr_db: float, rt60_s: float) -> Signal:
     """The sound in a room: direct sound, early reflections, a decaying tail, and noise."""
     length = int(min(rt60_s, 0.6) * RATE_HZ)
     times_s = np.arange(length) / RATE_HZ
@@ -97,7 +97,7 @@ def _pink(length: int, chance: np.random.Generator) -> Signal:
 _library = functools.cache(packages.library)
 
 
-def suppressed_by_speex(samples: Pcm) -> Pcm:
+def suppress_by_speex(samples: Pcm) -> Pcm:
     """The samples after the noise suppression of libspeexdsp, in frames of 20 ms."""
     library, frame = _library("libspeexdsp1", "libspeexdsp.so.1"), RATE_HZ // 50
     library.speex_preprocess_state_init.restype = ctypes.c_void_p
@@ -112,7 +112,7 @@ def suppressed_by_speex(samples: Pcm) -> Pcm:
     return whole[: len(samples)]
 
 
-def suppressed_by_webrtc(samples: Pcm, level: int = 2) -> Pcm:
+def suppress_by_webrtc(samples: Pcm, level: int = 2) -> Pcm:
     """The samples after the noise suppression of WebRTC, at 16 kHz in frames of 10 ms."""
     wide = np.clip(soxr.resample(samples.astype(np.float64), RATE_HZ, 16000, "HQ"), -32768, 32767).astype("<i2")
     processor = AudioProcessor(0, level)

@@ -40,11 +40,11 @@ class Chain:
 
 
 def _speex(samples: Signal, chance: np.random.Generator) -> Signal:
-    return _signal(rooms_and_phones.suppressed_by_speex(_pcm(samples)))
+    return _signal(rooms_and_phones.suppress_by_speex(_pcm(samples)))
 
 
 def _webrtc(samples: Signal, chance: np.random.Generator) -> Signal:
-    return _signal(rooms_and_phones.suppressed_by_webrtc(_pcm(samples)))
+    return _signal(rooms_and_phones.suppress_by_webrtc(_pcm(samples)))
 
 
 CHAINS: Final = {
@@ -62,12 +62,12 @@ CHAINS: Final = {
     "G.729, AMR": Chain((concealment.g729, concealment.amr)),
     "GSM, G.729": Chain((concealment.gsm, concealment.g729)),
     "Opus, AMR": Chain((concealment.opus, concealment.amr)),
-    "G.711, playout": Chain((concealment.g711,), (rooms_and_phones.played_out,)),
-    "Opus, playout": Chain((concealment.opus,), (rooms_and_phones.played_out,)),
+    "G.711, playout": Chain((concealment.g711,), (rooms_and_phones.adaptive_playout,)),
+    "Opus, playout": Chain((concealment.opus,), (rooms_and_phones.adaptive_playout,)),
     "G.711, WebRTC's suppression": Chain((concealment.g711,), (_webrtc,)),
     "AMR, WebRTC's suppression": Chain((concealment.amr,), (_webrtc,)),
     "G.711, Speex's suppression": Chain((concealment.g711,), (_speex,)),
-    "Speex, its suppression, playout": Chain((concealment.speex,), (_speex, rooms_and_phones.played_out)),
+    "Speex, its suppression, playout": Chain((concealment.speex,), (_speex, rooms_and_phones.adaptive_playout)),
 }
 
 
@@ -90,7 +90,7 @@ def chain_trial(profile: Profile, chain: str, damage: str, part: Part, number: i
     for handle in CHAINS[chain].handlings:
         heard = handle(heard, chance)
     if room:
-        heard = rooms_and_phones.in_a_room(heard, chance, *room)
+        heard = rooms_and_phones.add_room(heard, chance, *room)
     return replace(sent, samples=_signal(_pcm(heard)))
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bench.fleet.call_fates import judge
+from bench.fleet.call_results import judge_calls
 from lab.carrier import RETRANSMITTED_S, CarriedCall, Carrier
 from lab.fleet import fleet, until
 from lab.kamailio import find_or_get
@@ -65,7 +65,7 @@ def test_a_nodes_asterisk_is_killed_and_the_next_calls_pass(installation, tmp_pa
             "the node to be back",
             20,
         )
-        found = judge(running, calls, struck_s, {struck.name})
+        found = judge_calls(running, calls, struck_s, {struck.name})
     after = [call for call in calls.values() if call.sent_s > out_s and call.number == LICENSED]
     assert after
     assert {(call.status, call.node) for call in after} == {(200, other.asterisk.sip_address)}

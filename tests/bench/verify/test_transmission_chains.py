@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bench.verify import transmission_chains
-from bench.verify.measurements import verifier
+from bench.verify.jobs import verifier
 from bench.verify.profiles import profiles
 from bench.verify.speech_and_music import RATE_HZ, Part
 from bench.verify.transmission_chains import CHAINS, DAMAGES, LOSSES, ROOMS, WHOLE, chain_trial

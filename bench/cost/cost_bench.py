@@ -22,9 +22,9 @@ from lab.service import Service
 from lab.sipp import Arrival, Load, Outcome, called
 from lab.site import BARE
 
-from .figures import Run, Sample
-from .packet_sink import Sink
-from .ways import ANSWERED_BY_REFERENCE, ANSWERER, EXTENSIONS, NOTIFY, REFERENCE, Way
+from .forwarding_ways import ANSWERED_BY_REFERENCE, ANSWERER, EXTENSIONS, NOTIFY, REFERENCE, Way
+from .packet_sink import PacketSink
+from .run_statistics import Run, Sample
 
 SOUND_MS: Final = 440.0
 HOLD_S: Final = 0.2
@@ -35,7 +35,7 @@ MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ServiceObservation:
     """An observation of the service during a load."""
 
     failed: int
@@ -43,8 +43,8 @@ class Looked:
 
 
 @dataclass
-class Bench:
-    """The bed of a measurement; get one from `bench`."""
+class CostBench:
+    """The bed of a measurement; get one from `cost_bench`."""
 
     asterisk: Asterisk
     service: Service
@@ -61,7 +61,7 @@ class Bench:
         pids = self._pids(way)
         began = datetime.now(UTC)
         spent_s = [processor_s(pid) for pid in pids]
-        with Sink() as sink:
+        with PacketSink() as sink:
             with called(folder / "called", sink.port) as answering:
                 load = Load(
                     self.asterisk.sip_address,
@@ -90,7 +90,7 @@ class Bench:
             left=left,
         )
 
-    def run_and_look(self, way: Way, rate: float, seconds: float, hold_s: float) -> Looked:
+    def run_and_observe(self, way: Way, rate: float, seconds: float, hold_s: float) -> ServiceObservation:
         """Run a load; returns the count of failed calls, and the greatest memory of the service meanwhile."""
         (_, service) = self._pids(way)
         most_mb, over = 0.0, threading.Event()
@@ -107,7 +107,7 @@ class Bench:
         finally:
             over.set()
             looking.join()
-        return Looked(run.failed, most_mb)
+        return ServiceObservation(run.failed, most_mb)
 
     def _pids(self, way: Way) -> list[int]:
         """The pids of Asterisk, and of the application of this way."""
@@ -169,14 +169,14 @@ def _first(streams: Sequence[float], answered_s: float) -> float | None:
 
 
 @contextmanager
-def bench(scratch: Path, registry: Path = LAB_REGISTRY) -> Iterator[Bench]:
+def cost_bench(scratch: Path, registry: Path = LAB_REGISTRY) -> Iterator[CostBench]:
     """Context with all parts, started."""
     with (
         Asterisk(find_or_get(), scratch / "pbx", {"extensions.conf": EXTENSIONS}, site=BARE) as asterisk,
         Service(asterisk, registry, NOTIFY) as service,
         _reference(asterisk, scratch) as reference,
     ):
-        yield Bench(asterisk, service, reference, scratch)
+        yield CostBench(asterisk, service, reference, scratch)
 
 
 @contextmanager
@@ -186,7 +186,7 @@ def _reference(asterisk: Asterisk, scratch: Path) -> Iterator[subprocess.Popen[s
     with (
         (scratch / "reference.log").open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "bench.cost.reference", asterisk.ari_url, password, asterisk.sounds],
+            [sys.executable, "-m", "bench.cost.reference_applications", asterisk.ari_url, password, asterisk.sounds],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -26,7 +26,7 @@ ENTERED_S: Final = 60.0
 
 
 @dataclass(frozen=True)
-class Judged:
+class CallResults:
     """Counts of calls; `recovered_s` is from the strike until the last lost or rejected call was sent.
 
     On the dead part: `lost_on_dead` were in set-up there, `cut_on_dead` were in progress. `lost_elsewhere` and
@@ -73,14 +73,14 @@ class _Evidence:
     replicated: dict[tuple[str, str], Record]
 
 
-def judge(
+def judge_calls(
     fleet: Fleet,
     calls: Mapping[str, CarriedCall],
     struck_s: float,
     dead_nodes: Collection[str] = (),
     dead_proxy: str = "",
     within_s: float = ENTERED_S,
-) -> Judged:
+) -> CallResults:
     """The results of the calls. `dead_nodes` are names; `dead_proxy` is the beginning of the ids of calls through a
     dead Kamailio. It waits for the evidence.
     """
@@ -121,7 +121,7 @@ def judge(
         time.sleep(0.5)
     every = evidence.own | evidence.apart
     heard = {place for place, record in every.items() if record.sent}
-    return Judged(
+    return CallResults(
         offered=len(calls),
         answered=len(answered),
         refused=statuses[403],

@@ -17,7 +17,7 @@ _STARTS: Final = frozenset({"dummy_start", "start_thread", "clone3", "__clone3",
 """Functions at the beginning of each thread."""
 
 
-def folded(lines: Iterable[str]) -> Counter[Stack]:
+def fold_stacks(lines: Iterable[str]) -> Counter[Stack]:
     """Stack → number of its samples, from the output of `perf script -F ip,sym,dso`."""
     found, frames = Counter[Stack](), list[str]()
     for line in lines:
@@ -104,7 +104,7 @@ to its caller.
 """
 
 
-def what(stack: Stack) -> str:
+def activity(stack: Stack) -> str:
     """The activity at this sample: a name of `WHAT`, or threads, network, ELSE.
 
     The kernel's work belongs to threads or to the network by its system call, otherwise to the function that called it.
@@ -160,7 +160,7 @@ _TASKS: Final = (
 """Tasks of threads that serve all calls, by a function near the beginning."""
 
 
-def where(stack: Stack) -> str:
+def thread_or_step(stack: Stack) -> str:
     """The step of the call, or the other thread, of this sample."""
     inside = frozenset(stack)
     if "__ast_pbx_run" in inside or _HANGUP_RUN in inside:
@@ -173,7 +173,7 @@ def where(stack: Stack) -> str:
     return OTHERS
 
 
-def shares(stacks: Mapping[Stack, int], of: Callable[[Stack], str]) -> dict[str, float]:
+def part_shares(stacks: Mapping[Stack, int], of: Callable[[Stack], str]) -> dict[str, float]:
     """The share of each part in the samples."""
     counted = Counter[str]()
     for stack, samples in stacks.items():

@@ -3,7 +3,7 @@
 One works like most ARI applications: it creates, dials, sounds and bridges both legs over HTTP. The other lets each
 channel continue at once, over the WebSocket as idtone does: this gives the cost of an empty Stasis().
 
-    python -m bench.cost.reference URL PASSWORD_FILE SOUNDS
+    python -m bench.cost.reference_applications URL PASSWORD_FILE SOUNDS
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from .ways import ANSWERER, REFERENCE, SOUND
+from .forwarding_ways import ANSWERER, REFERENCE, SOUND
 
 
 @dataclass

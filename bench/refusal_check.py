@@ -1,6 +1,6 @@
 """The cost of a customer's check against a million tokens, beside one bare evaluation.
 
-    python -m bench.refusals [--tokens N] [--checks N] [--json]
+    python -m bench.refusal_check [--tokens N] [--checks N] [--json]
 
 The cost is the processor time of the member and of the desk; a bare evaluation is two multiplications in the group.
 
@@ -38,7 +38,7 @@ from idtone.registry.correspondence.signed_document import sign_document
 from lab.registry.examples import GOOD
 
 from .bench_output import PROGRESS, options, report
-from .identities import generated, usual
+from .identity_matching import draw_customer, usual_spelling
 
 TOKENS: Final = 1_000_000
 CHECKS: Final = 50
@@ -47,11 +47,11 @@ SIGNER: Final = Signer("m-0001/pbx-1", b"1" * 32)
 SINCE, UNTIL = date(2026, 1, 1), date(2096, 1, 1)
 
 
-def measured(tokens: int, checks: int) -> dict[str, Any]:
+def measure(tokens: int, checks: int) -> dict[str, Any]:
     """Milliseconds of processor time, medians; every second customer is refused, and must be found."""
     chance = random.Random(7)
     table, pair = default_table(), KEY.pair(1)
-    customers = [usual(generated(chance)) for _ in range(checks)]
+    customers = [usual_spelling(draw_customer(chance)) for _ in range(checks)]
     rows = [RefusedToken(chance.randbytes(16), SINCE, UNTIL, number) for number in range(tokens)]
     for number, customer in enumerate(customers[::2]):
         rows += [RefusedToken(token, SINCE, UNTIL, number) for token in KEY.tokens(1, table.keys_of(customer))]
@@ -119,7 +119,7 @@ def _timed(done: Callable[[], Any]) -> tuple[float, Any]:
 
 def main() -> None:
     given = options(__doc__, tokens=TOKENS, checks=CHECKS).parse_args()
-    report("a check of a customer", measured(given.tokens, given.checks), given.json)
+    report("a check of a customer", measure(given.tokens, given.checks), given.json)
 
 
 if __name__ == "__main__":

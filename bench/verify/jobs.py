@@ -18,7 +18,7 @@ from idtone.tones.verification.verify import Verifier
 
 from . import speech_and_music
 from .conditions import CONDITIONS, Condition, Trial, sounding_rms, trials
-from .near_misses import near_miss_trials, signals_take
+from .near_misses import near_miss_trials, signal_take
 from .profiles import profiles
 from .speech_and_music import RATE_HZ, Part, Take
 from .transmission_chains import chain_trial
@@ -37,7 +37,7 @@ Key = tuple[str, str, str]
 """The measure, the profile, and the object: ("detection", "sample", "gsm")."""
 Tally = Counter[str]
 
-_TAKES: Final = {"speech": speech_and_music.speech_take, "music": speech_and_music.music_take, "signals": signals_take}
+_TAKES: Final = {"speech": speech_and_music.speech_take, "music": speech_and_music.music_take, "signals": signal_take}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _take(what: str, part: Part, index: int) -> Take:
     return _TAKES[what](part, index)
 
 
-def verdicts(profile: Profile, trial: Trial) -> tuple[bool, bool, tuple[str, ...]]:
+def verify_trial(profile: Profile, trial: Trial) -> tuple[bool, bool, tuple[str, ...]]:
     """True if the sound was found in its place as conforming; True if it was found there at all; and the failed
     criteria.
     """
@@ -100,7 +100,7 @@ def _here(trial: Trial, report: Report) -> list[Match]:
 
 def _detection(job: Job, name: str, tally: Tally) -> str:
     for trial in trials(_profile(name), CONDITIONS[job.what], job.first, job.count, job.part):
-        conforms, present, reasons = verdicts(_profile(name), trial)
+        conforms, present, reasons = verify_trial(_profile(name), trial)
         tally.update(trials=1, conforms=int(conforms), present=int(present))
         tally.update(f"failed: {reason}" for reason in reasons)
     return job.what
@@ -156,7 +156,7 @@ _KINDS: Final[dict[str, Callable[[Job, str, Tally], str]]] = {
 """Kind → function that adds up one profile's results, and returns their object."""
 
 
-def steady(profile: Profile) -> bool:
+def is_steady(profile: Profile) -> bool:
     """True if the profile consists only of steady sines. The bound holds only for those."""
     return not any(segment.modulation or segment.sweep for segment in profile.segments)
 
@@ -194,7 +194,7 @@ def throughput(profile: str, what: str, part: Part) -> float:
     return sum(take.duration_s for take in takes) / (time.process_time() - began_s)
 
 
-def inspecting(what: str, length_s: float, part: Part) -> float:
+def inspection_time(what: str, length_s: float, part: Part) -> float:
     """The processor time of `idtone tone inspect` as a share of the recording's length; the worst of three takes."""
     shares = []
     for index in range(_THROUGHPUT_TAKES):

@@ -16,7 +16,7 @@ WRITTEN_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class PartCost:
     """The cost of one part, in milliseconds of processor time."""
 
     per_call_ms: float
@@ -29,10 +29,10 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class CallCost:
     """The cost of one call. Bytes in PostgreSQL include tables and indexes."""
 
-    parts: Mapping[str, Cost]
+    parts: Mapping[str, PartCost]
     rows_per_call: float
     database_bytes_per_call: float
     wal_bytes_per_call: float
@@ -43,12 +43,12 @@ class Measured:
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> Self:
-        parts = {name: Cost(**cost) for name, cost in found["parts"].items()}
+        parts = {name: PartCost(**cost) for name, cost in found["parts"].items()}
         return cls(**{**found, "parts": parts})
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class TalkCost:
     """The cost of a call in progress on its node, while both parties talk (`talking_calls`)."""
 
     asterisk_ms_per_s: float
@@ -58,7 +58,7 @@ class Talk:
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class FleetDemand:
     """The demand on a fleet. `busy_share` is the busiest hour's part of the day's calls; the witnesses are the
     registered ones, with their usual interval.
     """
@@ -75,7 +75,7 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizing:
+class FleetSize:
     """The size of a fleet. Processors are counted in those of the lab's machine, at the busiest hour."""
 
     busy_calls_per_s: float
@@ -97,7 +97,7 @@ class Sizing:
 
 
 @dataclass(frozen=True, slots=True)
-class MillionCalls:
+class MillionCallsCost:
     """The cost of a million calls."""
 
     processor_hours: Mapping[str, float]
@@ -107,8 +107,8 @@ class MillionCalls:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
-    """The load of long calls on a node in the busiest hour. Processors are counted as in `Sizing`."""
+class TalkLoad:
+    """The load of long calls on a node in the busiest hour. Processors are counted as in `FleetSize`."""
 
     in_progress: float
     """Calls in progress on all nodes."""
@@ -121,26 +121,26 @@ class Carried:
     open_files_of_node: float
 
 
-def carried(measured: Measured, talk: Talk, demand: Demand, talk_s: float) -> Carried:
+def talk_load(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: float) -> TalkLoad:
     """The load on each node from calls of `talk_s` seconds."""
     in_progress = demand.busy_calls_per_s * talk_s
     each = in_progress / demand.nodes
-    return Carried(
+    return TalkLoad(
         in_progress,
         each,
         each * 2 * PACKETS_PER_S,
-        size(measured, demand).processors_of_node,
+        size_fleet(measured, demand).processors_of_node,
         each * talk.asterisk_ms_per_s / 1000,
         each * talk.asterisk_mb,
         each * talk.open_files,
     )
 
 
-def nodes_for(measured: Measured, talk: Talk, demand: Demand, talk_s: float, processors: float) -> int:
+def nodes_for(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: float, processors: float) -> int:
     """The fewest nodes that each keep at most this number of processors busy."""
     nodes = 1
     while True:
-        needed = carried(measured, talk, replace(demand, nodes=nodes), talk_s)
+        needed = talk_load(measured, talk, replace(demand, nodes=nodes), talk_s)
         if needed.set_up_processors_of_node + needed.talk_processors_of_node <= processors:
             return nodes
         nodes += 1
@@ -148,7 +148,7 @@ def nodes_for(measured: Measured, talk: Talk, demand: Demand, talk_s: float, pro
 
 @dataclass(frozen=True, slots=True)
 class ServerSizing:
-    """One of several PostgreSQL servers, each with its share of the nodes. Processors are counted as in `Sizing`."""
+    """One of several PostgreSQL servers, each with its share of the nodes. Processors are counted as in `FleetSize`."""
 
     nodes: float
     rows_per_s: float
@@ -158,9 +158,9 @@ class ServerSizing:
     """Hours to replay the evidence of a day after the server was down for that day, on one of its processors."""
 
 
-def server_of(measured: Measured, demand: Demand, servers: int, replay_ms_per_call: float) -> ServerSizing:
+def size_server(measured: CallCost, demand: FleetDemand, servers: int, replay_ms_per_call: float) -> ServerSizing:
     """The load on each of `servers` servers."""
-    whole = size(measured, demand)
+    whole = size_fleet(measured, demand)
     return ServerSizing(
         demand.nodes / servers,
         whole.rows_per_s / servers,
@@ -170,12 +170,12 @@ def server_of(measured: Measured, demand: Demand, servers: int, replay_ms_per_ca
     )
 
 
-def size(measured: Measured, demand: Demand) -> Sizing:
+def size_fleet(measured: CallCost, demand: FleetDemand) -> FleetSize:
     """The size of a fleet for a demand."""
     busy, nodes = demand.busy_calls_per_s, demand.nodes
     yearly = demand.calls_per_day * YEAR_DAYS
     processors = {name: measured.parts[name].processors(busy, nodes) for name in PARTS}
-    return Sizing(
+    return FleetSize(
         busy_calls_per_s=busy,
         busy_calls_per_s_of_node=busy / nodes,
         processors=processors,
@@ -193,9 +193,9 @@ def size(measured: Measured, demand: Demand) -> Sizing:
     )
 
 
-def million(measured: Measured) -> MillionCalls:
+def million_calls_cost(measured: CallCost) -> MillionCallsCost:
     """The cost of a million calls, without the constant cost of a fleet."""
-    return MillionCalls(
+    return MillionCallsCost(
         {name: measured.parts[name].per_call_ms * 1e6 / 1000 / 3600 for name in PARTS},
         1e6 * measured.database_bytes_per_call,
         1e6 * measured.ledger_bytes_per_call,
@@ -203,7 +203,7 @@ def million(measured: Measured) -> MillionCalls:
     )
 
 
-def predicted(measured: Measured, calls_per_s: float, nodes: int) -> dict[str, float]:
+def predict_load(measured: CallCost, calls_per_s: float, nodes: int) -> dict[str, float]:
     """The model's prediction for this number of nodes: processors by part, and rows, bytes and WAL each second."""
     return {
         **{name: measured.parts[name].processors(calls_per_s, nodes) for name in PARTS},

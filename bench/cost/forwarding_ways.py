@@ -44,7 +44,7 @@ REFERENCE: Final = "bench-reference"
 ANSWERER: Final = "bench-answerer"
 """The application of STASIS and FLOOR. The channel continues at the extension that is the argument of Stasis()."""
 ANSWERED_BY_REFERENCE: Final = (Way.BY_HTTP, Way.STASIS, Way.FLOOR)
-"""The ways whose application is `reference`, not the service."""
+"""The ways whose application is `reference_applications`, not the service."""
 NOTIFY: Final = "notify: {incoming: called, outgoing: both}"
 """Notify of the service's policy: the direction chooses the party that hears the sound."""
 

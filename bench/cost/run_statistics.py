@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .ways import Way
+from .forwarding_ways import Way
 
 CLEAN_MS: Final = 50.0
 """Limit of a clean rate: nothing failed, and the 95th percentile of the addition stays below this."""
@@ -53,7 +53,7 @@ class Run:
         return 0 if self.records is None else abs(len(self.samples) - self.records)
 
 
-def together(runs: Sequence[Run]) -> Run:
+def merge_runs(runs: Sequence[Run]) -> Run:
     """Several runs of one way at one rate as one run."""
     first, offered = runs[0], sum(run.offered for run in runs)
     return Run(
@@ -77,7 +77,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddedTime:
     """Difference of a percentile from another way's, with the interval of 95 of 100 resamplings."""
 
     value: float
@@ -88,20 +88,20 @@ class Added:
         return f"{self.value:+.2f} ({self.low:+.2f} … {self.high:+.2f})"
 
 
-def added(values: Sequence[float], native: Sequence[float], share: float) -> Added:
+def added_percentile(values: Sequence[float], native: Sequence[float], share: float) -> AddedTime:
     """The difference of a percentile, by bootstrap; NaN for no values."""
     value = percentile(values, share) - percentile(native, share)
     if not values or not native:
-        return Added(math.nan, math.nan, math.nan)
+        return AddedTime(math.nan, math.nan, math.nan)
     dice = random.Random(_SEED)
     drawn = sorted(
         percentile(dice.choices(values, k=len(values)), share) - percentile(dice.choices(native, k=len(native)), share)
         for _ in range(_DRAWS)
     )
-    return Added(value, drawn[int(0.025 * _DRAWS)], drawn[int(0.975 * _DRAWS) - 1])
+    return AddedTime(value, drawn[int(0.025 * _DRAWS)], drawn[int(0.975 * _DRAWS) - 1])
 
 
-def clean(run: Run, native: Run) -> bool:
+def is_clean(run: Run, native: Run) -> bool:
     """True if a way is clean at this rate; the addition is over the native way's median at its lowest rate."""
     if run.failed or run.unrecorded or run.left:
         return False
@@ -110,7 +110,7 @@ def clean(run: Run, native: Run) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GoalResult:
     """One goal: its subject, the found figure, and the demanded one."""
 
     what: str
