@@ -3,8 +3,8 @@
     python -m bench.cost [--minutes M] [--json FILE] [--plot FILE]
 
 All ways of forwarding take turns at each rate, twice at the rates of the goals. Callers, called phones, Asterisk and
-the service share the machine's processors, so the figures are those of all together; only comparisons with the native
-way of the same run are valid elsewhere.
+the service share the machine's processors, so absolute figures hold only for this machine. On another machine, only
+comparisons with the native way of the same run hold.
 """
 
 import argparse
@@ -42,7 +42,7 @@ COLD_NUMBERS: Final = 100_000
 
 
 class Pace:
-    """Divides `seconds` among runs. Each run takes longer than its load, and the difference is learnt from the runs."""
+    """Divides `seconds` among runs. A run takes longer than its load; the overhead is learnt from earlier runs."""
 
     def __init__(self, seconds: float, least_s: float) -> None:
         self._ends_s = time.monotonic() + seconds
@@ -75,7 +75,7 @@ def run_single_calls(bed: CostBench, seconds: float) -> dict[Way, Run]:
 
 
 def run_rising_rates(bed: CostBench, seconds: float, tell: Callable[[Run], None]) -> Iterator[Run]:
-    """Runs of all ways at each rate in turns, until a way fails at it."""
+    """Runs at rising rates, all ways in turns at each rate. A way that is not clean is left out of the higher rates."""
     going = dict.fromkeys(COMPARED)
     native: Run | None = None
     pace = Pace(seconds, 3.0)
@@ -106,7 +106,7 @@ def measure_calls_in_progress(bed: CostBench) -> Iterator[GoalResult]:
 
 
 def measure_cold_start(scratch: Path) -> GoalResult:
-    """The time from the start of the service to the first decided call, with a large registry that was never read."""
+    """Time from the service's start to the first decided call. The registry is large, and was never read before."""
     path = scratch / "large.yaml"
     path.write_text(registry_text(COLD_NUMBERS, COLD_NUMBERS // 100))
     with cost_bench(scratch / "cold", path) as bed:
@@ -120,7 +120,7 @@ def measure_cold_start(scratch: Path) -> GoalResult:
 
 
 def describe_machine() -> dict[str, Any]:
-    """The machine and versions of the measurement."""
+    """The machine: processor, kernel, Python, and the load before the measurement."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {

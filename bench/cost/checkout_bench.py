@@ -2,9 +2,9 @@
 
     PYTHON checkout_bench.py PACKAGE
 
-`PACKAGE` is the place of `bench.cost` in this checkout. Standard input has a line `WAY RATE SECONDS` for each load;
-standard output has a line of JSON for each, after `ready`. `compare_versions` starts it by its path, in two
-checkouts.
+`PACKAGE` is the place of `bench.cost` in this checkout. First it prints `ready`. Then it reads a line `WAY RATE
+SECONDS` for each load, and prints a line of JSON with the results. `compare_versions` starts this file by its path in
+two checkouts.
 """
 
 import importlib

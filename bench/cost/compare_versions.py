@@ -1,4 +1,5 @@
-"""The cost of the hook now and in an earlier version, each in its own checkout on its own PBX, in turns in one run.
+"""The cost of the hook in this version and in an earlier one. Each has its own checkout and PBX; they take turns in one
+run.
 
     python -m bench.cost.compare_versions FOLDER [--package P] [--turns N] [--rate R] [--seconds S] [--json] [--page]
 
@@ -78,8 +79,8 @@ def costs_per_call(loads: Loads) -> dict[str, float]:
 
 
 def compare(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]]:
-    """Each figure before and now: the median of the turns, and of the differences within each turn, with the interval
-    of the medians of 95 of 100 resamplings.
+    """Each figure before and now: its median over the turns. `difference` is the median difference within a turn; `low`
+    and `high` enclose the medians of 95 of 100 resamplings.
     """
     pairs = [(costs_per_call(before), costs_per_call(now)) for before, now in turns]
     dice = random.Random(_SEED)
@@ -98,7 +99,7 @@ def compare(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]]
 
 
 def count_failures(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, int]:
-    """Number of all offered calls, of failed ones, and of those without a complete record."""
+    """Numbers of offered calls, of failed calls, and of calls without a complete record."""
     loads = [load for turn in turns for version in turn for load in version.values()]
     return {name: sum(load[name] for load in loads) for name in ("offered", "failed", "unrecorded")}
 
@@ -165,7 +166,7 @@ def version_of(folder: Path) -> str:
 
 
 def table_text(found: Found, words: Mapping[str, str]) -> str:
-    """The section of the page: what was compared, and a line for each figure."""
+    """The section of the page: the compared versions, and a line for each figure."""
     lines = [
         words["title"], "", words["summary"].format(**found["calls"], **found["versions"]), "",
         f"| {words['what']} | {words['before']} | {words['now']} | {words['difference']} |", "|---|---|---|---|",

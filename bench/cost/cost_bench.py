@@ -1,4 +1,4 @@
-"""One PBX, one service and the reference, under one load after another."""
+"""One PBX with its service and the reference applications, for one load after another."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ MILLISECOND: Final = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class ServiceObservation:
-    """An observation of the service during a load."""
+    """Failed calls of a load, and the service's highest resident memory (MB) during it."""
 
     failed: int
     most_mb: float
@@ -44,7 +44,7 @@ class ServiceObservation:
 
 @dataclass
 class CostBench:
-    """The bed of a measurement; get one from `cost_bench`."""
+    """The PBX, the service and the reference applications of a measurement; `cost_bench` makes one."""
 
     asterisk: Asterisk
     service: Service
@@ -52,10 +52,10 @@ class CostBench:
     scratch: Path
     loads: int = 0
     left: int = 0
-    """Channels that no load will see the end of."""
+    """Channels of earlier loads that even a hang-up did not end; later loads do not count them."""
 
     def run(self, way: Way, rate: float, seconds: float, hold_s: float = HOLD_S) -> Run:
-        """Run a load; returns its results, after the last of its calls has gone."""
+        """Run a load, and wait until its last call has ended; returns its results."""
         self.loads += 1
         folder = self.scratch / f"load-{self.loads}"
         pids = self._pids(way)
@@ -110,7 +110,7 @@ class CostBench:
         return ServiceObservation(run.failed, most_mb)
 
     def _pids(self, way: Way) -> list[int]:
-        """The pids of Asterisk, and of the application of this way."""
+        """The pid of Asterisk, and that of the way's application, if it has one."""
         asterisk, service = self.asterisk.process, self.service.process
         assert asterisk
         assert service
@@ -118,7 +118,7 @@ class CostBench:
         return [asterisk.pid, *beside]
 
     def records(self, since: datetime) -> int:
-        """Number of complete records of calls since then that were connected after their sounds."""
+        """Number of complete records since `since` of calls that were connected after all their sounds."""
         return sum(
             record["complete"]
             and record["known_by"].keys() == record["profiles"].keys()
@@ -128,7 +128,7 @@ class CostBench:
         )
 
     def _settle(self) -> int:
-        """Wait until the last call has gone. Hangs up the channels that stayed, and returns their number."""
+        """Wait until the last call has ended. Hang up the channels that remain, and return their number."""
         left = self._left()
         if left:
             self.asterisk.command("channel request hangup all")
@@ -147,7 +147,7 @@ class CostBench:
 def _samples(
     way: Way, outcomes: Sequence[Outcome], arrivals: Sequence[Arrival], heard: Mapping[int, list[float]]
 ) -> Iterator[Sample]:
-    """The samples of calls that were connected and, on a way with a sound, heard it."""
+    """Samples of the connected calls; with a sound on this way, only of calls whose phone heard it."""
     came = {arrival.call: arrival for arrival in arrivals}
     for outcome in outcomes:
         arrival = came.get(f"c{outcome.call}")
@@ -170,7 +170,7 @@ def _first(streams: Sequence[float], answered_s: float) -> float | None:
 
 @contextmanager
 def cost_bench(scratch: Path, registry: Path = LAB_REGISTRY) -> Iterator[CostBench]:
-    """Context with all parts, started."""
+    """Context with a started PBX, service and reference applications."""
     with (
         Asterisk(find_or_get(), scratch / "pbx", {"extensions.conf": EXTENSIONS}, site=BARE) as asterisk,
         Service(asterisk, registry, NOTIFY) as service,

@@ -1,4 +1,4 @@
-"""The picture of a bench: the additions, and the processor time, over the rate."""
+"""The picture of a bench's results: added time and processor time against the rate of calls."""
 
 from pathlib import Path
 from typing import Any

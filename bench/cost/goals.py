@@ -1,4 +1,4 @@
-"""The goals: the hook's highest cost, on two cores that it shares with Asterisk and both SIPps. Pure."""
+"""The goals: upper limits of the hook's cost, on two cores that it shares with Asterisk and both SIPps. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class RunTable:
         return self.runs.get((way, rate))
 
     def native(self) -> Run:
-        """The native run at its lowest rate. All other runs are compared with it."""
+        """The native run at the lowest rate, the base of all comparisons."""
         return next(run for rate in self.rates if (run := self.get(Way.NATIVE, rate)))
 
     def clean_rate(self, way: Way) -> float:
-        """Highest rate up to which the way's runs are all clean; 0 if its first run is not clean."""
+        """Highest rate up to which all runs of the way are clean; 0 if the first one is not."""
         highest = 0.0
         for rate in self.rates:
             run = self.get(way, rate)
@@ -41,7 +41,7 @@ class RunTable:
 
 
 def judge_goals(table: RunTable) -> Iterator[GoalResult]:
-    """The findings for all goals that this table can judge."""
+    """The result for each goal that this table can judge."""
     hook, native, dial = (table.get(way, ALONE) for way in (HOOK, Way.NATIVE, Way.DIAL))
     busy, native_busy, both = (table.get(way, BUSY) for way in (HOOK, Way.NATIVE, Way.ARI_BOTH))
     busier, native_busier = (table.get(way, BUSIER) for way in (HOOK, Way.NATIVE))
@@ -85,7 +85,7 @@ def _post_dial(run: Run) -> Sequence[float]:
 
 
 def table_row(run: Run, native: Run) -> dict[str, float | int | str | None]:
-    """One line of the table, as plain values."""
+    """A row of the printed table."""
     base = percentile(_connected(native), 0.5)
     connected = [value - base for value in _connected(run)]
     return {

@@ -16,7 +16,7 @@ _SO_TIMESTAMPNS: Final = 35
 
 
 class PacketSink:
-    """The receiver. Streams are distinguished by their source and SSRC, because Asterisk reuses its ports."""
+    """The receiver. Its streams are told apart by source port and SSRC, because Asterisk reuses its ports."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -51,7 +51,7 @@ class PacketSink:
                 self._first[stream] = seconds + nanoseconds / 1e9
 
     def by_port(self) -> dict[int, list[float]]:
-        """Source port → beginnings of its streams, in seconds since the epoch and in order."""
+        """Source port → times of its streams' first packets, in seconds since the epoch, in order."""
         found: dict[int, list[float]] = {}
         for (port, _), at in sorted(self._first.items(), key=lambda each: each[1]):
             found.setdefault(port, []).append(at)

@@ -30,13 +30,13 @@ class _Call:
 
 @dataclass
 class Reference:
-    """One application on one Asterisk."""
+    """The application that creates, dials, sounds and bridges both legs."""
 
     session: aiohttp.ClientSession
     url: str
     sound: str
     calls: dict[str, _Call] = field(default_factory=dict)
-    """The calls by either leg's channel, and by the playback."""
+    """Id of a channel of either leg, or of the playback → its call."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def ask(self, method: str, path: str, **query: str) -> None:

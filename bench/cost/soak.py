@@ -26,12 +26,12 @@ MINUTES: Final = 30.0
 RATE: Final = 50.0
 LOOK_S: Final = 5.0
 WARM_SHARE: Final = 0.25
-"""Share of the time at the beginning that the slopes leave out: caches fill."""
+"""Share of the time at the beginning that is left out of the growth, because caches fill then."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceUse:
-    """An observation at one moment, in seconds since the beginning."""
+    """Memory, open files and channels at one moment, `at_s` seconds after the beginning."""
 
     at_s: float
     service_mb: float
@@ -60,7 +60,7 @@ def _looks(bed: CostBench, over: threading.Event, into: list[ResourceUse]) -> No
 
 
 def growth_per_hour(looks: Sequence[ResourceUse]) -> dict[str, float]:
-    """Growth of each figure in an hour, by least squares; empty for too few observations."""
+    """Growth of each figure per hour, by least squares; empty for fewer than three observations."""
     if len(looks) < 3:
         return {}
     warm = [look for look in looks if look.at_s >= WARM_SHARE * looks[-1].at_s]
@@ -70,7 +70,7 @@ def growth_per_hour(looks: Sequence[ResourceUse]) -> dict[str, float]:
 
 
 def soak(bed: CostBench, minutes: float, rate: float) -> dict[str, Any]:
-    """The results of both interfaces in turns, a minute each."""
+    """Results of `minutes` of calls. ARI and AGI take turns, a minute each."""
     looks: list[ResourceUse] = []
     over = threading.Event()
     looking = threading.Thread(target=_looks, args=(bed, over, looks))
@@ -92,7 +92,9 @@ def soak(bed: CostBench, minutes: float, rate: float) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Exit 1: a call failed, was not recorded, or left a channel behind."""
+    """Run the soak, and print its results. The exit code is 1 if a call failed, has no record, or left a channel
+    behind.
+    """
     parser = argparse.ArgumentParser(description="Calls for a long time, and what grows.")
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--rate", type=float, default=RATE, help="calls per second")

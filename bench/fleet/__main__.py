@@ -2,9 +2,9 @@
 
     python -m bench.fleet [--rate 30] [--minutes 10] [--only TEXT] [--json]
 
-The goals: calls in progress on other parts are untouched, only calls in set-up on the dead part are lost, no record is
-lost or double, and a suspended number is never connected. Exit 1 if one was missed. `--minutes` is the duration of the
-network cut between a node and the database.
+The goals: calls in progress on other parts are untouched; only calls in set-up on the dead part are lost; each call has
+exactly one record; and a suspended number is never connected. Exit 1 if a goal was missed. `--minutes` is the duration
+of the network cut between a node and the database.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Drills: a part of the fleet fails during calls, and comes back; the effects on calls and evidence."""
+"""Drills: a part of the fleet fails during calls, and comes back. Each shows the effect on calls and evidence."""
 
 import os
 import signal
@@ -18,16 +18,17 @@ from .call_results import CallResults, judge_calls
 NUMBERS: Final = (LICENSED,)
 BEFORE_S, AFTER_S = 4.0, 5.0
 LONG_S, LONG_RATE = 10.0, 1.0
-"""Duration and rate of the calls that are in progress at the failure."""
+"""Duration in seconds, and rate per second, of the calls that are in progress at the failure."""
 BACK_S: Final = 60.0
 FILLING_S: Final = 6.0
 
 
 @dataclass(frozen=True)
 class Drill:
-    """A drill. `strike` makes a part fail, `mend` brings it back after `away_s`; `is_back` is true once it works again.
+    """A drill. `strike` makes a part fail, and `mend` repairs it after `away_s`; `is_back` is True once the part works
+    again.
 
-    `dead_nodes` are those on which calls may be lost; `dead_proxy`: calls through the first Kamailio may be lost.
+    Calls may be lost on `dead_nodes` and, with `dead_proxy`, through the first Kamailio.
     """
 
     name: str
@@ -38,17 +39,17 @@ class Drill:
     dead_nodes: Collection[str] = ()
     dead_proxy: bool = False
     prepare: Callable[[Fleet], None] = lambda fleet: None
-    """A preparation before the calls."""
+    """Called before the calls begin."""
     noticed: Callable[[Fleet], bool] | None = None
-    """True if a node has reported the fault; None if it need not report it."""
+    """Tells if a node has reported the fault; None if no report is expected."""
     splits: bool = False
-    """Calls begin in one ledger and end in another one."""
+    """True if a call may begin in one ledger and end in another."""
 
 
 @dataclass(frozen=True)
 class DrillResult:
-    """The result of a drill. `noticed_s` is from the strike until a node's report, `back_s` from the repair until the
-    part works again; None if that did not come. `faults` are the missed goals.
+    """The result of a drill. `noticed_s` is from the failure to a node's report of it, `back_s` from the repair until
+    the part works again; None if that did not happen. `faults` are the missed goals.
     """
 
     name: str
@@ -60,7 +61,7 @@ class DrillResult:
 
 
 def run_drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> DrillResult:
-    """The result of a drill, with calls before, during and after the failure."""
+    """Run a drill with calls before, during and after the failure; returns its result."""
     one.prepare(fleet)
     away_s, noticed_s = one.away_s, None
     seconds = BEFORE_S + away_s + AFTER_S
@@ -139,7 +140,7 @@ def is_active(fleet: Fleet, node: Node) -> bool:
 
 
 def is_replicated(fleet: Fleet) -> bool:
-    """True if all nodes replicate, and nothing waits."""
+    """True if all nodes replicate and no step waits."""
     told = [node.metrics() for node in fleet.nodes]
     return all(
         each.get("idtone_ledger_replicated") == 1 and each.get("idtone_ledger_unreplicated_steps") == 0 for each in told
@@ -151,7 +152,7 @@ def _ready(node: Node) -> bool:
 
 
 def _nothing(fleet: Fleet) -> None:
-    """Do nothing: systemd or keepalived mends it."""
+    """Do nothing: systemd or keepalived repairs the part."""
 
 
 def _kill_service(fleet: Fleet) -> None:
@@ -159,7 +160,9 @@ def _kill_service(fleet: Fleet) -> None:
 
 
 def _restart(node: Callable[[Fleet], Node]) -> Callable[[Fleet], None]:
-    """A function that kills all processes of a frozen node. The calls that wait in its sockets are then not placed."""
+    """A function that kills a frozen node's service and Asterisk, and starts them again. The calls that waited in their
+    sockets are lost.
+    """
 
     def restart(fleet: Fleet) -> None:
         frozen = node(fleet)
@@ -177,7 +180,7 @@ def _kill_proxy(fleet: Fleet) -> None:
 
 
 def _fill(fleet: Fleet) -> None:
-    """Fill the node's disk repeatedly for a while: at first the database finds room in its own file."""
+    """Fill the node's disk repeatedly for a while, because the database first finds free pages in its own file."""
     node = next(node for node in fleet.nodes if node.service.disk_mb)
     with node.service.seen_ledger.with_name("others").open("ab", buffering=0) as file:
         until_s = time.monotonic() + FILLING_S
@@ -201,7 +204,7 @@ def _fail_over(fleet: Fleet) -> None:
 
 
 def all_drills(cut_s: float) -> tuple[Drill, ...]:
-    """All drills, the lasting ones last; the network between a node and the database is cut for `cut_s`."""
+    """All drills, the longest ones last. One cuts the network between a node and the database for `cut_s` seconds."""
     first, second = _node(0), _node(1)
     return (
         Drill(

@@ -4,7 +4,7 @@ make bench-fleet JSON=1 > build/drills.json make bench-fleet-scale JSON=1 > buil
 build/talking.json make bench-servers JSON=1 > build/servers.json python -m bench.fleet.fleet_page build/drills.json
 build/scale.json build/talking.json build/servers.json
 
-Each file replaces the stored figures of its bench; one alone is enough.
+Each file replaces the stored figures of its bench; the other figures stay.
 """
 
 import json
@@ -54,12 +54,12 @@ DRILLS: Final = {
 }
 TALK_S: Final = 180.0
 PROCESSORS, BUSY = 8, 0.6
-"""Processors of a node, and the number of them that may be busy."""
+"""The processors of a node, and the share of them that may be busy."""
 _GB, _MB, _KB = 1e9, 1e6, 1e3
 
 
 def tables(figures: Mapping[str, Any], language: str) -> dict[str, str]:
-    """The tables in Markdown, by the names of their markers."""
+    """Name of a marker → its table in Markdown."""
     place = 0 if language == "en" else 1
     measured = CallCost.of_json(figures["measured"])
     return {
@@ -322,7 +322,7 @@ def replace_tables(text: str, made: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Store the figures of these runs, and write them into the pages."""
+    """Store the figures of these runs, and write the tables into both pages."""
     figures = json.loads(FIGURES.read_text("utf-8"))
     for path in sys.argv[1:]:
         found = json.loads(Path(path).read_text("utf-8"))

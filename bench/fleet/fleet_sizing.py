@@ -1,7 +1,7 @@
 """The size of a fleet, calculated from the cost of one call on this lab's fleet. Pure.
 
-A part's processor time is a constant for each node and second, plus a part for each call; the same holds for WAL. Rows
-and bytes depend on the calls alone, transactions and witness requests on the time.
+Processor time and WAL have two components: one for each node and second, and one for each call. Rows and bytes depend
+only on the calls; transactions and witness requests depend only on the time.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ PARTS: Final = ("kamailio", "asterisk", "service", "postgresql")
 DAY_S, YEAR_DAYS = 86_400, 365
 PACKETS_PER_S: Final = 50
 WRITTEN_EVERY_S: Final = 1.0
-"""Interval at which each node writes its state and, in another transaction, new evidence, if there is any."""
+"""Interval in seconds at which each node writes its state and, in another transaction, its new evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,16 @@ class PartCost:
 
 @dataclass(frozen=True, slots=True)
 class CallCost:
-    """The cost of one call. Bytes in PostgreSQL include tables and indexes."""
+    """The cost of one call. Bytes in PostgreSQL include tables and indexes. `parts` has the processor time by part."""
 
     parts: Mapping[str, PartCost]
     rows_per_call: float
     database_bytes_per_call: float
     wal_bytes_per_call: float
     wal_bytes_per_node_second: float
-    """WAL without calls: each node writes its state."""
+    """Bytes of WAL that a node without calls causes each second by writing its state."""
     ledger_bytes_per_call: float
-    """Bytes in the node's own file."""
+    """Bytes that a call adds to the node's own ledger file."""
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> Self:
@@ -52,15 +52,15 @@ class TalkCost:
     """The cost of a call in progress on its node, while both parties talk (`talking_calls`)."""
 
     asterisk_ms_per_s: float
-    """Asterisk's processor time in each second. The service has nothing to do."""
+    """Asterisk's processor time for each second of the call. The service has no work meanwhile."""
     asterisk_mb: float
     open_files: float
 
 
 @dataclass(frozen=True, slots=True)
 class FleetDemand:
-    """The demand on a fleet. `busy_share` is the busiest hour's part of the day's calls; the witnesses are the
-    registered ones, with their usual interval.
+    """The demand on a fleet. `busy_share` is the busiest hour's share of the day's calls. Each of the registered
+    witnesses asks every `witness_every_s`.
     """
 
     calls_per_day: float
@@ -76,7 +76,7 @@ class FleetDemand:
 
 @dataclass(frozen=True, slots=True)
 class FleetSize:
-    """The size of a fleet. Processors are counted in those of the lab's machine, at the busiest hour."""
+    """The size of a fleet. A processor is one of the lab's machine; busy processors are those of the busiest hour."""
 
     busy_calls_per_s: float
     busy_calls_per_s_of_node: float
@@ -114,7 +114,7 @@ class TalkLoad:
     """Calls in progress on all nodes."""
     in_progress_of_node: float
     packets_per_s_of_node: float
-    """Packets that Asterisk receives, and sends: each party sends one in 20 ms."""
+    """Packets per second that Asterisk receives, and as many that it sends: each party sends one every 20 ms."""
     set_up_processors_of_node: float
     talk_processors_of_node: float
     asterisk_mb_of_node: float
@@ -122,7 +122,7 @@ class TalkLoad:
 
 
 def talk_load(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: float) -> TalkLoad:
-    """The load on each node from calls of `talk_s` seconds."""
+    """The load from calls of `talk_s` seconds in the busiest hour."""
     in_progress = demand.busy_calls_per_s * talk_s
     each = in_progress / demand.nodes
     return TalkLoad(
@@ -137,7 +137,7 @@ def talk_load(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: f
 
 
 def nodes_for(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: float, processors: float) -> int:
-    """The fewest nodes that each keep at most this number of processors busy."""
+    """The smallest number of nodes with at most `processors` busy processors on each."""
     nodes = 1
     while True:
         needed = talk_load(measured, talk, replace(demand, nodes=nodes), talk_s)
@@ -155,11 +155,11 @@ class ServerSizing:
     processors: float
     bytes_per_year: float
     replay_hours: float
-    """Hours to replay the evidence of a day after the server was down for that day, on one of its processors."""
+    """Hours of one of the server's processors to replay the evidence of a whole day for which it was down."""
 
 
 def size_server(measured: CallCost, demand: FleetDemand, servers: int, replay_ms_per_call: float) -> ServerSizing:
-    """The load on each of `servers` servers."""
+    """The load on each server, if `servers` servers share the nodes."""
     whole = size_fleet(measured, demand)
     return ServerSizing(
         demand.nodes / servers,
@@ -194,7 +194,7 @@ def size_fleet(measured: CallCost, demand: FleetDemand) -> FleetSize:
 
 
 def million_calls_cost(measured: CallCost) -> MillionCallsCost:
-    """The cost of a million calls, without the constant cost of a fleet."""
+    """The cost of a million calls, without the constant cost of the nodes."""
     return MillionCallsCost(
         {name: measured.parts[name].per_call_ms * 1e6 / 1000 / 3600 for name in PARTS},
         1e6 * measured.database_bytes_per_call,
@@ -204,7 +204,7 @@ def million_calls_cost(measured: CallCost) -> MillionCallsCost:
 
 
 def predict_load(measured: CallCost, calls_per_s: float, nodes: int) -> dict[str, float]:
-    """The model's prediction for this number of nodes: processors by part, and rows, bytes and WAL each second."""
+    """The predicted load of this number of nodes: busy processors by part; rows, bytes and WAL per second."""
     return {
         **{name: measured.parts[name].processors(calls_per_s, nodes) for name in PARTS},
         "rows_per_s": calls_per_s * measured.rows_per_call,

@@ -1,4 +1,4 @@
-"""Drills on a node's ledger: an old backup of it is restored, or the whole node is cloned.
+"""Drills on a node's ledger: an old backup is restored, or the whole node is cloned.
 
 Both are repaired by the steps in docs/how-to/keep-evidence.md and docs/how-to/several-nodes.md.
 """
@@ -20,7 +20,9 @@ FORKED: Final = ("is not the beginning of", "steps of this node, and")
 
 
 class RestoredLedgerDrill:
-    """A drill: a node's service starts with a backup of its ledger. Its last signed head is on another disk."""
+    """A drill: a node's service starts with an old backup of its ledger. The ledger's last signed head is on another
+    disk.
+    """
 
     def __init__(self, folder: Path, place: int) -> None:
         self._folder, self._place = folder, place
@@ -65,7 +67,7 @@ class RestoredLedgerDrill:
 
 
 class ClonedNodeDrill:
-    """A drill: a copy of a node, with the same name, keys and ledger, takes calls beside the original."""
+    """A drill: a copy of a node takes calls beside the original, with the same name, keys and ledger."""
 
     def __init__(self, folder: Path, place: int, asterisk: AsteriskInstallation) -> None:
         self._folder, self._place, self._asterisk = folder, place, asterisk
@@ -94,8 +96,8 @@ class ClonedNodeDrill:
         return any(words in said for words in FORKED)
 
     def _mend(self, fleet: Fleet) -> None:
-        """Take the clone out of the dispatchers, and end it after its last call. If the replica is the clone's, it is
-        made again.
+        """Take the clone out of the dispatchers, and stop it after its last call. If the replica came from the clone,
+        make it again.
         """
         address = self._clone.asterisk.sip_address
         for proxy in fleet.proxies:

@@ -2,8 +2,8 @@
 
     python -m bench.fleet.node_scaling [--rate 20] [--seconds 30] [--json]
 
-The model is made from the measurement with one node, and predicts those with two and three. Only the ratios of measured
-to predicted figures matter, because other work on the machine changes all figures alike.
+The model is made from the measurement with one node; it predicts the figures for two and three nodes. Only the ratios
+of measured to predicted figures count, because other work on the machine changes all figures alike.
 """
 
 import tempfile
@@ -47,8 +47,8 @@ class Counters:
 
 @dataclass(frozen=True)
 class ScalingRun:
-    """The measurement of `nodes` with `calls_per_s` calls: busy processors, without and with calls, and stored rows and
-    bytes.
+    """The measurement of `nodes` nodes: busy processors by part, without calls and at `calls_per_s`; rows and bytes
+    that were stored.
     """
 
     nodes: int
@@ -60,7 +60,7 @@ class ScalingRun:
 
 
 def read_counters(running: Fleet) -> Counters:
-    """The present counters. Those of PostgreSQL count all nodes together."""
+    """The fleet's current counters. Those of PostgreSQL are for all nodes together."""
     pids: dict[str, Iterable[int]] = {
         "kamailio": [pid for proxy in running.proxies for pid in proxy.pids],
         "asterisk": [node.asterisk.process.pid for node in running.nodes if node.asterisk.process],
@@ -81,7 +81,7 @@ def read_counters(running: Fleet) -> Counters:
 
 
 def _rows(running: Fleet) -> int:
-    """Number of rows, counted one by one, because PostgreSQL's statistics are late."""
+    """Number of rows in PostgreSQL. It is counted, because PostgreSQL's statistics lag behind."""
     schemas = running.primary.execute(
         "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'idtone!_%' ESCAPE '!'", "idtone"
     )
@@ -91,7 +91,7 @@ def _rows(running: Fleet) -> int:
 
 
 def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> ScalingRun:
-    """The measurement without calls, then with them."""
+    """Measure a fleet without calls, then with calls."""
     before = read_counters(running)
     time.sleep(IDLE_S)
     idle = read_counters(running)
@@ -129,7 +129,7 @@ def _processors(before: Counters, after: Counters) -> dict[str, float]:
 
 
 def call_cost(one: ScalingRun) -> CallCost:
-    """The cost of one call, by a measurement."""
+    """The cost of one call, calculated from a measurement."""
     rate, stored = one.calls_per_s, one.stored_per_s
     parts = {
         name: PartCost(1000 * max(0.0, one.busy[name] - one.idle[name]) / rate, 1000 * one.idle[name] / one.nodes)
@@ -152,7 +152,7 @@ def model_ratios(model: CallCost, one: ScalingRun) -> dict[str, float]:
 
 
 def measure_scaling(rate: float, seconds: float, tell: Callable[[str], None]) -> list[ScalingRun]:
-    """The measurement of a new fleet for each number of nodes."""
+    """Measure a new fleet for each number of nodes."""
     found = []
     with programs() as postgresql:
         asterisk, kamailio = find_asterisk(), find_kamailio()

@@ -4,8 +4,8 @@
 
 With two servers, each node has its replica on one of them.
 
-Both servers are real, and run on this machine. Each node replicates from a separate process. The layouts take turns,
-because other work on the machine changes all figures alike; so only the ratios and the processor time matter.
+Both servers run on this machine. Each node replicates from a separate process. The layouts take turns, because other
+work on the machine changes all figures alike. So only the ratios and the processor time count.
 """
 
 import random
@@ -35,7 +35,7 @@ NODES: Final = ("a-1", "a-2", "b-1", "b-2")
 ROUNDS: Final = 3
 READS: Final = 10
 MEANWHILE: Final = 200
-"""Calls of a node while the other server is down, and before."""
+"""Calls of a node during the other server's failure, and as many before it."""
 
 Layout = Sequence[Node]
 """The nodes, each with the server that it replicates to."""
@@ -46,14 +46,14 @@ def write_calls(node: Node, first: int, calls: int) -> None:
 
 
 def replicate(node: Node) -> float:
-    """Replicated steps per second."""
+    """Replicate the node's ledger until no step waits; returns its steps per second."""
     began_s = time.perf_counter()
     steps = node.replicate()
     return steps / (time.perf_counter() - began_s)
 
 
 def server_time_s(server: PostgreSQL) -> float:
-    """Processor time of all the server's processes, including those that have ended."""
+    """Processor time of all processes of the server, in seconds, including those that have ended."""
     while True:
         try:
             return sum(map(processor_s, server.pids)) + ended_children_s(server.pids[0])
@@ -71,7 +71,7 @@ def databases(servers: Sequence[PostgreSQL], nodes: Sequence[Node]) -> Iterator[
 
 
 def fill_replicas(servers: Sequence[PostgreSQL], layout: Layout, processes: Executor) -> dict[str, float]:
-    """The times for filling all replicas in parallel, divided by the number of calls."""
+    """Fill all replicas in parallel; returns the calls per second, and the processor time of a call."""
     before_s, began_s = [server_time_s(each) for each in servers], time.perf_counter()
     list(processes.map(Node.replicate, layout))
     took_s = time.perf_counter() - began_s
@@ -90,7 +90,7 @@ def _calls(node: Node) -> int:
 
 
 def median_ratio(one: Callable[[], object], two: Callable[[], object]) -> tuple[float, float]:
-    """The median of `one` in milliseconds, and the median ratio of `two` to it. They take turns."""
+    """Median time of `one` in milliseconds, and the median ratio of `two` to `one`. They run in turns."""
 
     def took_ms(work: Callable[[], object]) -> float:
         began_s = time.perf_counter()
@@ -116,8 +116,8 @@ def compare_reading(one: Layout, two: Layout) -> dict[str, float]:
 
 
 def measure_failure(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
-    """The results when the second server is killed: a node of the first one continues, and those of the second one
-    wait.
+    """Kill the second server. A node of the first one continues, and the nodes of the second one wait. Returns the
+    times.
     """
     beside, waiting = layout[0], layout[len(layout) // 2 :]
     with_s, without_s = list[float](), list[float]()
@@ -150,7 +150,7 @@ def measure_failure(second: PostgreSQL, layout: Layout, calls: int) -> dict[str,
 
 
 def measure_move(first: PostgreSQL, second: PostgreSQL, layout: Layout) -> dict[str, float]:
-    """The results of moving a node to the other server by its settings alone, where it is filled again."""
+    """Move a node to the other server by its settings alone; its replica is filled again there. Returns the times."""
     node = layout[0].changed(url=layout[-1].settings.url)
     began_s = time.perf_counter()
     steps = node.replicate()

@@ -39,7 +39,7 @@ def test_a_trial_repeats_and_fifteen_in_a_row_have_all_losses_and_rooms(monkeypa
     )
     rooms = []
     monkeypatch.setattr(
-        transmission_chains.rooms_and_phones, "in_a_room", lambda heard, chance, *room: rooms.append(room) or heard
+        transmission_chains.rooms_and_phones, "add_room", lambda heard, chance, *room: rooms.append(room) or heard
     )
     for number in range(15):
         chain_trial(SAMPLE, "G.711", WHOLE, Part.DEVELOPMENT, number)
