@@ -1,10 +1,10 @@
-"""Rounds of calls on a real Asterisk, one after the other: their figures, and their faults.
+"""Rounds of calls on a real Asterisk, one after the other, with their figures and faults.
 
     python -m bench.call_rounds walks [--paths 2000] [--seed N] [--round N] [--json]
     python -m bench.call_rounds kills [--kills 100] [--seed N] [--round N] [--json]
     python -m bench.call_rounds everything [--kills 100] [--seed N] [--json]
 
-Exit 1 after any fault. `--round` walks one round of a seed again.
+Exit 1 after a fault. `--round` repeats one round of a seed.
 """
 
 import asyncio

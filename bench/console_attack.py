@@ -3,14 +3,14 @@
     python -m bench.console_attack [--calls N] [--hostile N] [--turns N] [--rounds N] [--folder FOLDER]
         [--page] [--json]
 
-The goals, with 220,000 calls and 200 hostile requests in flight: a page comes at most 100 ms later at p95 than without
-them, and a sign-in takes at most 2 s, of a browser that has signed in before and of a new one. A new one that gets
-status 503 asks again after half a second; the total time counts. Quiet and attacked turns alternate, so that other work
-on the machine affects both. The attackers are a separate process at the lowest priority: searches and exports that
-match nothing, in sessions of users; wrong sign-ins, half requests, large bodies, pages and files of strangers from
-separate addresses. A refused one asks again after a tenth of a second. The table ends with the processor time and the
-memory of the console and of its processes for long reads, by their shares. `--folder` keeps the ledger for the next
-run; `--page` writes docs/reference/console-security.md.
+The goals, with 220,000 calls and 200 hostile requests in flight: at p95 a page comes at most 100 ms later than without
+them. A sign-in takes at most 2 s, from a browser that has signed in before and from a new one. A browser that gets
+status 503 asks again after half a second; the total time counts. Turns with and without the attack alternate, so that
+other work on the machine affects both. The attackers are one process at the lowest priority. With users' sessions they
+search and export what matches nothing. Without a session, from many addresses, they send wrong sign-ins, incomplete
+requests, large bodies, and requests for pages and public files. Each attacker repeats its request a tenth of a second
+after the answer. The table ends with processor time and memory of the console, and of its processes for long reads.
+`--folder` keeps the ledger for the next run; `--page` writes docs/reference/console-security.md.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ RISES_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class HostileRequest:
-    """One kind of hostile request, each on a separate connection; `{n}` is replaced by a new number in each request.
-    `is_half`: its head does not end.
+    """A kind of hostile request, each on a new connection. `{n}` becomes a new number in each request; `share` is its
+    weight among the kinds. With `is_half` the head of the request never ends.
     """
 
     path: str
@@ -90,8 +90,8 @@ KINDS: Final = (
 
 
 def attack(address: str, cookies: Sequence[str], hostile: int, begun: Event, over: Event, counted: Any) -> None:
-    """Attack until `over`; the main function of a process. Puts the number of answers by status, and the most in
-    flight, into `counted`.
+    """Attack until `over` is set; the main function of a process. Sets `begun` once the attack runs. Puts the number of
+    answers by status, and the highest number in flight, into `counted`.
     """
     os.nice(19)
     counted.put(asyncio.run(_attack(address, cookies, hostile, begun, over)))
@@ -220,7 +220,7 @@ def _descendants(pid: int) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class UsedTime:
-    """Seconds of the clock, and seconds of processor time of the console's process and of its child processes."""
+    """Seconds by the clock, and processor seconds of the console's process and of its child processes."""
 
     clock_s: float = 0.0
     console_s: float = 0.0
@@ -238,13 +238,13 @@ class UsedTime:
         return self + UsedTime(-other.clock_s, -other.console_s, -other.reads_s)
 
     def shares(self) -> dict[str, float]:
-        """The shares of one processor."""
+        """Share of one processor that each used."""
         return {"console": self.console_s / self.clock_s, "long_reads": self.reads_s / self.clock_s}
 
 
 @dataclass(frozen=True, slots=True)
 class UsedMemory:
-    """Proportional memory in MiB, of the console and of its child processes."""
+    """Proportional set size in MiB, of the console and of each child process."""
 
     console: float
     reads: tuple[float, ...]
@@ -259,7 +259,7 @@ class UsedMemory:
 
 
 def _with_real_hashes(path: Path) -> None:
-    """Replace the users' password hashes with the product's. A sign-in then takes as long as in production."""
+    """Replace the users' password hashes with real ones, so that a sign-in takes as long as in production."""
     users, made = yaml.safe_load(path.read_text("utf-8")), hashed(PASSWORD)
     for each in users["users"]:
         each["password"] = made
@@ -269,7 +269,9 @@ def _with_real_hashes(path: Path) -> None:
 def _turn(
     console: ConsoleProcess, visitor: Visitor, paths: Mapping[str, str], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Milliseconds to the first octet of each page, and of each sign-in."""
+    """Measure each page and each sign-in `rounds` times. Returns the milliseconds to a page's first octet, and those of
+    a sign-in.
+    """
     took: dict[str, list[float]] = {name: [] for name in paths}
     connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=120)
     for _ in range(rounds):

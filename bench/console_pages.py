@@ -2,9 +2,9 @@
 
     python -m bench.console_pages [--calls N] [--rounds N] [--streams N] [--turns N] [--seconds S] [--json]
 
-The goals: 50 ms until the first byte of each page, with a ledger of 1,000,000 calls; 200 open pages that follow the
-state cost the service at most 2 % of a processor, and no call waits for them. The console is a separate process, as in
-use. A bare file of the same server is measured for comparison. Times are valid for this machine and run only.
+The goals: 50 ms until the first byte of each page, with a ledger of 1,000,000 calls; 200 open pages that show the state
+live cost the service at most 2 % of a processor, and delay no call. The console is a separate process, as in
+production. A static file of the same server is measured for comparison. Times are valid for this machine and run only.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ WARM: Final = 3
 
 
 class PagesLoad(StrEnum):
-    """Load beside the service."""
+    """The load on the console during a turn."""
 
     NONE = "no console"
     CLOSED = "a console, no page open"
@@ -66,7 +66,7 @@ class PagesLoad(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Results of one turn with a load."""
+    """The results of one turn."""
 
     run: Run
     console_share: float
@@ -77,7 +77,9 @@ class Turn:
 
 
 def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
-    """The settings of a node with a ledger of `calls` calls, and their file. An existing ledger is used again."""
+    """The settings of a node whose ledger has `calls` calls, with the path of their file. An existing ledger in
+    `folder` is used again.
+    """
     config = write_config(
         folder,
         {
@@ -98,7 +100,7 @@ def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
 
 
 def measure_pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
-    """The time to the first byte of each page, in milliseconds."""
+    """Measure each page; returns a row for each, with the milliseconds to its first byte."""
     config, settings = filled_node(folder, calls)
     with console_process(config) as console:
         PROGRESS.print("asking for pages …")
@@ -127,7 +129,7 @@ def measure_pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]
 
 
 def first_byte_ms(connection: http.client.HTTPConnection, path: str, cookies: Mapping[str, str]) -> float:
-    """Milliseconds to the first byte, on a connection that stays open, like a browser's."""
+    """Milliseconds to the first byte, on a connection that stays open as a browser's does."""
     began = time.perf_counter()
     connection.request("GET", path, headers={"Cookie": cookie_header(cookies)})
     answer = connection.getresponse()
@@ -141,7 +143,7 @@ def first_byte_ms(connection: http.client.HTTPConnection, path: str, cookies: Ma
 
 
 def measure_open_pages(folder: Path, streams: int, turns: int, seconds: float) -> dict[str, Any]:
-    """The cost of open pages for the service and the console, and the waiting time of calls. The loads take turns."""
+    """Measure the service, the console and the calls' waiting times under each load. The loads take turns."""
     found: dict[PagesLoad, list[Turn]] = {each: [] for each in PagesLoad}
     with cost_bench(folder) as bed:
         config = write_config(folder, yaml.safe_load(bed.service.settings.read_text("utf-8")))
@@ -176,8 +178,8 @@ def run_turn(bed: CostBench, config: Path, beside: PagesLoad, streams: int, seco
 
 @contextmanager
 def follow_state(console: ConsoleProcess, streams: int) -> Iterator[None]:
-    """Context with `streams` open pages, read in a thread. Each page receives the state from before the beginning of
-    the context until its end.
+    """Context with `streams` open pages, which a thread reads. Each page has received its first state before the
+    context begins.
     """
     cookies = [sign_in(console, user_name(user)) for user in range(USERS)]
     over, all_open = threading.Event(), threading.Event()
@@ -228,7 +230,7 @@ def follow_state(console: ConsoleProcess, streams: int) -> Iterator[None]:
 
 
 def write_config(folder: Path, settings: Mapping[str, Any]) -> Path:
-    """The settings file of a console with users who have every role."""
+    """Write the settings file of a console whose users have every role; returns its path."""
     users_file(folder / "users.yaml", {user_name(user): Role for user in range(USERS)})
     (port,) = free_ports(1)
     console = {"listen": f"{LOOPBACK}:{port}", "users": str(folder / "users.yaml")}
@@ -251,7 +253,7 @@ def sign_in_answer(
 
 
 def sign_in(console: ConsoleProcess, name: str) -> dict[str, str]:
-    """Sign in; returns the cookies of the new session, and the mark of a known browser."""
+    """Sign in; returns the cookies of the session, and the cookie that marks a known browser."""
     connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)
     answer = sign_in_answer(connection, console, name, {})
     connection.close()

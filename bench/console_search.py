@@ -2,9 +2,9 @@
 
     python -m bench.console_search [--calls N] [--rounds N] [--json]
 
-The goal: 100 ms for each search in a ledger of 1,000,000 calls, which takes some minutes to make. A search for rare
-calls reads for half a second and shows how far it came; its bare query does the same. Times are valid for this machine
-and run only.
+The goal: 100 ms for each search in a ledger of 1,000,000 calls, which takes minutes to make. A search for rare calls
+stops after half a second and shows how far it came; so does its bare query. Times are valid for this machine and run
+only.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from .fill_ledger import NODE, fill
 CALLS: Final = 1_000_000
 ROUNDS: Final = 15
 KNOWN: Final = 100
-"""Calls of the searched number."""
+"""Number of calls of the number that is searched."""
 MONTH: Final = timedelta(days=31)
 SEARCHES: Final = {
     "first page": {},
@@ -58,7 +58,7 @@ SEARCHES: Final = {
 
 
 def rare_calls(ms: float) -> list[Step]:
-    """Calls of rare kinds."""
+    """The steps of three calls of rare kinds, from `ms` on."""
     licensed = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0777", {Party.CALLED: "sample"}, 42, member="m-0777")
     alone = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="rare-3", ms=ms)
     return [
@@ -94,7 +94,7 @@ def make_ledger(settings: Settings, folder: Path, count: int) -> None:
 
 
 def clock_at(now: datetime) -> type[datetime]:
-    """A clock for the console: the ledger's calls are from the last month."""
+    """A `datetime` class that always says `now`, because the ledger's calls are from the last month."""
 
     class Clock(datetime):
         @classmethod

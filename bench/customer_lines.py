@@ -2,12 +2,12 @@
 
     python -m bench.customer_lines [--numbers N] [--customers N] [--members N] [--json]
 
-Decisions are timed without and with the table, in turn in one process; the event loop's delay is that while a new
-edition is read.
+Decisions with and without the table take turns in one process. The event loop's delay is measured while a new edition
+is read.
 
-A node has one member, which holds all the numbers. With more members, each call is decided on a node of another one.
-The numbers are random, and no data of a number is in a cache, as on a node; the call itself is made just before its
-decision. Times are valid for this machine and run only.
+A node belongs to one member, which holds all the numbers. With several members, the calls go to their nodes in turn.
+The numbers are random, so none of their data is in the processor's cache, as on a real node. The call itself is made
+just before its decision. Times are valid for this machine and run only.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ def resident_mb() -> float:
 
 
 def make_entries(numbers: int, customers: int, members: int) -> Iterator[Entry]:
-    """Customers whose numbers are far apart in the registry."""
+    """Entries of customers whose numbers are far apart in the registry."""
     dice = random.Random(3)
     found = list({some_number(dice, numbers, members) for _ in range(numbers)})
     each = len(found) // customers
@@ -81,7 +81,9 @@ def calls_of(made: list[Entry]) -> dict[str, list[ForwardedCall]]:
 def with_policies(
     registry: RegistryIndex, calls: list[ForwardedCall], now: datetime
 ) -> list[tuple[ForwardedCall, Policy]]:
-    """Each call with the policy of a node of its number's member. Without a member no call would reach the licences."""
+    """Each call with the policy of a node of the member that holds its number. Without a member, a decision would not
+    reach the licences.
+    """
     policies: dict[str | None, Policy] = {}
     members = [registry.member(call.forwarding_number, now) for call in calls]
     return [
@@ -102,7 +104,7 @@ def median_us(
 
 
 async def lateness_ms(work: Callable[[], object]) -> list[float]:
-    """Delays of a timer in the event loop while a thread works, in milliseconds."""
+    """Delays of a timer in the event loop while a thread runs `work`, in milliseconds."""
     late: list[float] = []
     working = asyncio.create_task(asyncio.to_thread(work))
     while not working.done():

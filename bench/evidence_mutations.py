@@ -1,6 +1,6 @@
-"""Random changes of a ledger's pages, of its tiles, and of packs, and their detection by verifiers.
+"""Random changes of a ledger's database pages, of its tiles and of packs, and whether verifiers find them.
 
-A change that no verifier finds must be harmless by its class: the same rows, or the same files, are read.
+A change that a verifier misses must be harmless: readers still get the same rows or the same files.
 """
 
 import base64
@@ -30,7 +30,7 @@ _META: Final = "SELECT value FROM meta WHERE key = ?"
 
 
 class Mutation(NamedTuple):
-    """A change, the verifiers that missed it, and the reason if it is harmless, otherwise empty."""
+    """A change, and the verifiers that missed it. `harmless` is the reason why it is harmless; empty if it is not."""
 
     where: str
     what: str
@@ -39,7 +39,7 @@ class Mutation(NamedTuple):
 
 
 def mutate(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
-    """A random change of these octets: its description, and the other octets."""
+    """Change the octets at random; returns a description of the change, and the changed octets."""
     while True:
         way = dice.choice(["bit", "bit", "octet", "cut out", "put in", "swap", "copy", "cut off", "number"])
         made = bytearray(octets)
@@ -67,7 +67,7 @@ def mutate(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
 
 
 def _contents(file: Path) -> dict[str, list[str]] | None:
-    """All content of the tables and their indexes; None if they cannot be read to their end."""
+    """The content of all tables and indexes; None if they cannot be read completely."""
     try:
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
             names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
@@ -85,7 +85,7 @@ def _contents(file: Path) -> dict[str, list[str]] | None:
 
 
 def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] | None) -> str:
-    """The reason why two states of a ledger are equivalent; empty if they are not."""
+    """The reason why both states of a ledger have the same content; empty if they differ."""
     if before is None or after is None:
         return ""
     differ = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
@@ -95,7 +95,7 @@ def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] |
 
 
 def mutate_pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutations of the ledger's file, below the level of tables."""
+    """Mutations of octets in the ledger's database file."""
     file = folder / "pages" / "ledger.sqlite3"
     write(url_of(file), evidence(20))
     with closing(sqlite3.connect(file)) as connection:
@@ -115,7 +115,7 @@ def mutate_pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
 
 
 def _faults(verify: Callable[[], object]) -> bool:
-    """True if it finds a fault; an error of the database counts, too."""
+    """True if `verify` finds a fault. A database error counts as a fault."""
     try:
         return bool(verify())
     except (IdtoneError, sqlite3.Error):
@@ -123,7 +123,7 @@ def _faults(verify: Callable[[], object]) -> bool:
 
 
 def mutate_tiles(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutations of a published tree."""
+    """Mutations of the files of a published tree."""
     file, out = folder / "tiles" / "ledger.sqlite3", folder / "published"
     write(url_of(file), evidence(220))
     note = key_ring_of(url_of(file)).seen.latest(LOG)
@@ -158,7 +158,7 @@ def mutate_tiles(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
 
 
 def _octets(file: Path) -> bytes | None:
-    """The content that is read from a published file. A bundle is expanded; None if that fails."""
+    """The content that a reader gets from a published file; an entry bundle is decompressed. None if that fails."""
     octets = file.read_bytes()
     try:
         return expanded(octets, BUNDLE_LIMIT) if BUNDLES in str(file) else octets
@@ -167,7 +167,7 @@ def _octets(file: Path) -> bytes | None:
 
 
 def mutate_packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutations of a pack: half of them of the ZIP file's octets, half of a file in it."""
+    """Mutations of a pack: half of them change octets of the ZIP file, half change a file inside it."""
     dice, known = random.Random(seed), bases()
     octets, files = PACK.read_bytes(), read_zip(PACK)
     path = folder / "x.zip"

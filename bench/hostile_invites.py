@@ -2,9 +2,9 @@
 
     python -m bench.hostile_invites [--count 100000] [--seed N] [--rate 40] [--round 5000] [--weapon NAME] [--json]
 
-In rounds: the service uses the ARI WebSocket and HTTP in turns, and starts while hostile calls are in progress. Calls
+In each round the service starts while hostile calls are in progress; it uses the ARI WebSocket and HTTP in turns. Calls
 use ARI and AGI. Exits with 1 if Asterisk or the service died, an honest call did not hear its sound, a record is not
-complete, the ledger does not verify, or a number is in the service's log.
+complete, the ledger does not verify, or the service's log has a number.
 """
 
 import asyncio
@@ -37,16 +37,18 @@ from .bench_output import PROGRESS, options, report
 
 HONEST_PER_S: Final = 2.0
 LATEST_MS: Final = 1000.0
-"""Latest beginning of an honest call's sound: the bench judges whether it is complete, not the load of the machine."""
+"""Latest start of an honest call's sound. It is generous: the bench checks that the sound is complete, not how busy the
+machine is.
+"""
 STARTS_WITHIN_S: Final = 60.0
 EMPTY_WITHIN_S: Final = 60.0
-"""Seconds until Asterisk is empty: an answered hostile call that cannot be acknowledged ends after 32 s."""
+"""Seconds until Asterisk has no channel: an answered hostile call whose ACK never comes ends after 32 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttackPlan:
-    """The plan of an attack: `rate` per second, in rounds of `round`. If `weapon` is given, all are hostile only in
-    that part.
+    """An attack of `count` INVITEs, `rate` per second, in rounds of `round`. With `weapon`, only that part of each
+    INVITE is hostile.
     """
 
     count: int
@@ -58,7 +60,7 @@ class AttackPlan:
 
 @dataclass
 class AttackResults:
-    """The outcome of all calls."""
+    """The results of all calls."""
 
     seed: int
     sent: int = 0
@@ -67,9 +69,9 @@ class AttackResults:
     honest: int = 0
     heard: int = 0
     unheard: list[str] = field(default_factory=list)
-    """The reason for each honest call without its sound."""
+    """For each honest call without its sound, the reason."""
     died: list[str] = field(default_factory=list)
-    """Programs that died, each with the hostile parts of the latest INVITEs."""
+    """Programs that died, each with the hostile parts of the last INVITEs."""
     records: int = 0
     incomplete: int = 0
     anomalies: Counter[str] = field(default_factory=Counter)
@@ -100,7 +102,7 @@ class Attack:
         self.told: dict[str, Any] = {"sent": 0, "answers": {}, "rang": 0, "held": 0, "waiting": []}
 
     async def follow(self, count: int) -> None:
-        """Follow the calls until the last INVITE has its answer."""
+        """Read the process's reports until the last INVITE is answered."""
         assert self._process.stdout
         async for line in self._process.stdout:
             self.told = json.loads(line)
@@ -108,14 +110,14 @@ class Attack:
                 return
 
     def go(self) -> None:
-        """Begin the attack. A second call hangs up the held calls and ends it."""
+        """Start the attack. A second call hangs up the held calls and ends the attack."""
         assert self._process.stdin
         self._process.stdin.write(b"\n")
 
 
 @asynccontextmanager
 async def attack(asterisk: AttackedTrunk, plan: AttackPlan, first: int, count: int) -> AsyncIterator[Attack]:
-    """Context with hostile INVITEs in progress; at its end all their calls are hung up."""
+    """Context with hostile INVITEs in progress. At its end it hangs up all their calls."""
     words = [
         "--seed", plan.seed, "--first", first, "--count", count, "--rate", plan.rate,
         "--weapon", plan.weapon, "--pbx", asterisk.sip_port,
@@ -182,8 +184,8 @@ async def attack_and_call(
     plan: AttackPlan,
     tell: Callable[[AttackResults], None],
 ) -> None:
-    """Run rounds of INVITEs. For each round, the service is started again while hostile calls of the round before are
-    in progress.
+    """Run the rounds, with honest calls beside them. Between two rounds the service starts again, while hostile calls
+    of the first one are in progress.
     """
     async with lab(asterisk) as phones:
         honest = HonestCalls(phones, found)
@@ -227,7 +229,7 @@ def _start(service: Service, found: AttackResults) -> None:
 
 
 def dead_process(asterisk: Asterisk, service: Service) -> str:
-    """The program that ended by itself, and its exit; empty if both run."""
+    """The program that ended by itself, with its exit code; empty if both run."""
     for name, process in (("Asterisk", asterisk.process), ("the service", service.process)):
         if process is None or process.poll() is not None:
             return f"{name} ended with {process and process.poll()}"
@@ -235,7 +237,7 @@ def dead_process(asterisk: Asterisk, service: Service) -> str:
 
 
 def judge(service: Service, found: AttackResults) -> None:
-    """Add the results from the evidence and the logs."""
+    """Add the results from the evidence and the logs to `found`."""
     records = service.records()
     found.records = len(records)
     found.incomplete = sum(not record["complete"] for record in records.values())
@@ -258,7 +260,7 @@ def run_attacks(
     plan: AttackPlan,
     tell: Callable[[AttackResults], None] = lambda _: None,
 ) -> AttackResults:
-    """Attack a separate Asterisk; returns the results."""
+    """Attack a newly started Asterisk; returns the results."""
     found = AttackResults(plan.seed)
     with AttackedTrunk(installation, scratch) as asterisk:
         service = Service(asterisk, LAB_REGISTRY)

@@ -1,11 +1,4 @@
-"""Rates of the identity table: customers missed under other spellings, and customers confused with others.
-
-    python -m bench.identity_matching [--customers N] [--refused N] [--seed N] [--json]
-
-The customers are generated from lists of common names and places; they are no real persons. `other_spelling` spells a
-refused customer in another usual way. `wrong_entry` also mistypes or leaves out fields. A customer is missed if no key
-is equal. A false match is a different customer with a key that is equal to a refused one's.
-"""
+"""Error rates of the identity table: refused customers that it misses, and customers that it confuses with others."""
 
 import random
 from collections.abc import Sequence
@@ -63,7 +56,7 @@ def _split(entry: str) -> tuple[str, str]:
 
 
 def draw_customer(chance: random.Random) -> Fields:
-    """One customer, a company in a quarter of the cases."""
+    """A random customer; a quarter of them are companies."""
     (family, family_kana), (given, given_kana) = _split(chance.choice(FAMILIES)), _split(chance.choice(GIVEN))
     prefecture, town = chance.choice(PLACES).split("|")
     block = [chance.randint(1, 9), chance.randint(1, 40), chance.randint(1, 30)]
@@ -90,7 +83,7 @@ def draw_customer(chance: random.Random) -> Fields:
 
 
 def usual_spelling(one: Fields) -> CustomerIdentity:
-    """A customer as the association entered it."""
+    """The customer as the association spells them."""
     first, second, third = one["block"]
     address = f"{one['prefecture']}{one['town']}{first}丁目{second}番{third}号{one['building']}"
     name = " ".join(one["words"])
@@ -98,7 +91,7 @@ def usual_spelling(one: Fields) -> CustomerIdentity:
 
 
 def other_spelling(one: Fields, chance: random.Random, table: IdentityTable) -> CustomerIdentity:
-    """The customer as another member wrote it."""
+    """The customer as another member might spell them."""
     name = chance.choice(("", " ", "　")).join(one["words"])
     name = "".join(VARIANTS.get(each, each) if chance.random() < 0.5 else each for each in name)
     if _is_company(one):
@@ -150,7 +143,7 @@ def _address(one: Fields, chance: random.Random) -> str:
 
 
 def wrong_entry(one: Fields, chance: random.Random, table: IdentityTable, count: int) -> CustomerIdentity:
-    """The customer as from `other_spelling`, with `count` fields wrong or left out."""
+    """The customer in another spelling, with `count` fields wrong or left out."""
     good = other_spelling(one, chance, table)
     block = [*one["block"][:2], one["block"][2] + 1]
     changes: list[Fields] = [
@@ -181,9 +174,8 @@ def _is_company(one: Fields) -> bool:
 
 
 def error_rates(customers: int, refused: int, seed: int, table: IdentityTable) -> dict[str, Any]:
-    """The share (of 1) of the refused customers that are missed, and the share of other customers that are taken for a
-    refused one. `spelling` has, for each kind of key, the share of refused customers without an equal key under another
-    spelling.
+    """The share (0 … 1) of refused customers that are missed, and of other customers that match a refused one.
+    `spelling` has for each kind of key the share of refused customers whose key differs under another spelling.
     """
     chance = random.Random(seed)
     people = [draw_customer(chance) for _ in range(refused)]

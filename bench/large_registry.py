@@ -1,4 +1,4 @@
-"""A large registry, and suspensions for it. Each member has a range, a prefix and single numbers."""
+"""A large registry, and suspensions in it. Each member has a range, a prefix and single numbers."""
 
 import random
 from datetime import datetime
@@ -8,7 +8,9 @@ from idtone.registry.model import SuspensionEntry, SuspensionsDocument
 
 RANGE: Final = 50
 PREFIX: Final = 10
-"""Size of one range and one prefix of a member; its other numbers are single, and no two are neighbours."""
+"""How many numbers a member's prefix has, like its range. Its other numbers are single ones, of which no two are
+neighbours.
+"""
 FIRST_ISSUED: Final = datetime.fromisoformat("2026-11-02T00:00:00+09:00")
 HEADER: Final = """\
 registry: {association: JUSA, version: %d, issued: 2026-11-01T00:00:00+09:00, expires: 2036-12-01T00:00:00+09:00}
@@ -27,18 +29,18 @@ MEMBER: Final = """\
 
 
 def first_number(member: int, each: int) -> tuple[str, int]:
-    """The area and the first number of a member with `each` numbers; everyone has a block of Tokyo's or Osaka's."""
+    """The area code and the first number of a member with `each` numbers. Each member has a block in Tokyo or Osaka."""
     width = RANGE + PREFIX + 2 * (each - RANGE - PREFIX)
     return ("03", "06")[member % 2], 10_000_000 + (member // 2) * (width + -width % 10)
 
 
 def single_number(place: int) -> int:
-    """Distance of the single number at this place from the member's first number."""
+    """Offset of the single number at this place from the member's first number."""
     return 2 * place - RANGE - PREFIX + 1
 
 
 def registry_text(numbers: int, members: int, version: int = 1) -> str:
-    """A registry with this count of numbers, spread evenly."""
+    """The YAML text of a registry of `numbers` numbers, spread evenly over the members."""
     each = numbers // members
     lines = [HEADER % version]
     for member in range(members):
@@ -51,7 +53,7 @@ def registry_text(numbers: int, members: int, version: int = 1) -> str:
 
 
 def some_number(dice: random.Random, numbers: int, members: int) -> str:
-    """A random number with a holder; all are equally likely."""
+    """A random number that a member holds; all are equally likely."""
     each = numbers // members
     area, first = first_number(dice.randrange(members), each)
     place = dice.randrange(each)
@@ -59,8 +61,8 @@ def some_number(dice: random.Random, numbers: int, members: int) -> str:
 
 
 def suspend_ranges(spans: int, members: int, each: int, stock: bool) -> SuspensionsDocument:
-    """Suspensions of `spans` ranges of ten numbers, spread evenly over the members. With `stock`, the first member's
-    complete stock is suspended too.
+    """Suspensions of `spans` ranges of ten numbers, spread evenly over the members. With `stock`, all numbers of the
+    first member are suspended too.
     """
     since = FIRST_ISSUED
     entries = [SuspensionEntry(member="m-00000", since=since, reference="R-0")] if stock else []

@@ -1,7 +1,4 @@
-"""The cost of metrics in a call: without them, with a scraper, and with a crowd of scrapers, in turns.
-
-python -m bench.metrics [--rounds N] [--seconds S of each turn] [--rate R calls a second] [--json]
-"""
+"""The cost of metrics for a call: without them, with one scraper, and with a crowd of scrapers, in turns."""
 
 import asyncio
 import socket
@@ -33,7 +30,7 @@ class Scrapers(StrEnum):
 
 
 async def _scrape(port: int) -> None:
-    """Scrape once; the listener may refuse it, because its connections are few."""
+    """Scrape once. The listener may refuse, because it allows few connections."""
     with suppress(OSError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
@@ -42,7 +39,7 @@ async def _scrape(port: int) -> None:
 
 
 async def _read_slowly(port: int) -> None:
-    """Read a byte a second; the kernel accepts few more for it."""
+    """Read the answer slowly, a byte a second, so that the connection stays occupied."""
     loop = asyncio.get_running_loop()
     while True:
         with suppress(OSError), socket.socket() as slow:
@@ -57,7 +54,7 @@ async def _read_slowly(port: int) -> None:
 
 @contextmanager
 def scraping(scrapers: Scrapers, port: int) -> Iterator[None]:
-    """Context in which a thread scrapes."""
+    """Context in which threads scrape the service."""
     if scrapers is Scrapers.OFF:
         yield
         return
@@ -81,7 +78,7 @@ def scraping(scrapers: Scrapers, port: int) -> Iterator[None]:
 
 
 def turn(bed: CostBench, scrapers: Scrapers, rate: float, seconds: float) -> Run:
-    """The results of one load on a freshly started service."""
+    """Start the service and run a load; returns the results."""
     (port,) = free_ports(1)
     bed.service.stop()
     bed.service.metrics = "" if scrapers is Scrapers.OFF else f"127.0.0.1:{port}"
@@ -92,8 +89,8 @@ def turn(bed: CostBench, scrapers: Scrapers, rate: float, seconds: float) -> Run
 
 
 def row(run: Run, off: Run) -> dict[str, Any]:
-    """The figures of a run: the time from a call's INVITE to the called phone's, and the service's processor time. Both
-    are also given as the difference from the run `off`.
+    """The figures of a run: the time from the caller's INVITE to the called phone's, and the service's processor time.
+    Each also as a difference from the run `off`.
     """
     waited = [sample.post_dial_ms for sample in run.samples]
     without = [sample.post_dial_ms for sample in off.samples]

@@ -2,10 +2,10 @@
 
     python -m bench.misuse [--calls N] [--json]
 
-Each command runs in a separate process; processor time and peak memory are those of the process. `list` holds all its
-output in memory, so it lists `LISTED` calls at most, and times are compared per call. In the ledger each call has other
-numbers, so that the scan reads and groups much and judges little. The cost of judging is measured separately, per call,
-on the days of `lab/member/misuse/traffic.py`.
+Each command runs in a separate process, whose processor time and peak memory are measured. `list` holds all its output
+in memory, so it lists at most `LISTED` calls, and times are compared per call. Each call of the ledger has its own
+numbers, so the scan reads and groups much and judges little. The cost of judging is measured separately, per call, with
+the days of `lab/member/misuse/traffic.py`.
 """
 
 import multiprocessing
@@ -34,7 +34,7 @@ PROGRAM: Final = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import mai
 
 
 def costs(config: Path, calls: int, *command: str) -> dict[str, float]:
-    """Microseconds of a processor for each call, and peak memory, of a command that reads `calls` calls."""
+    """Processor time in microseconds per call, and peak memory, of a command that reads `calls` calls."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *command, "-c", str(config)], stdout=subprocess.DEVNULL
     ) as process:
@@ -53,7 +53,7 @@ def make_ledger(folder: Path, calls: int) -> None:
 
 
 def judging_time() -> dict[str, float]:
-    """Microseconds of a processor for each call of generated days."""
+    """Processor time of judging in microseconds per call, for generated days."""
     limits = load_limits(None)
     days = [
         day_of(traffic, seed)

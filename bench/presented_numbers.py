@@ -54,7 +54,7 @@ WAITING: Final = 500
 """Most calls that may wait for a verdict."""
 SHOWN_WRONG: Final = 20
 WIDTH: Final = 190
-"""Columns of the table."""
+"""Width of the table in columns."""
 DIALPLAN: Final = """
 #include idtone.conf
 
@@ -75,7 +75,7 @@ exten = _X.,1,Set(NUMBER=${URIDECODE(${PJSIP_HEADER(read,X-Number)})})
 
 
 def endpoints() -> str:
-    """The lines, and the called phone, in `pjsip.conf`."""
+    """The part of `pjsip.conf` with the lines and the called phone."""
     common = (
         "type = endpoint\ncontext = from-lab\ndisallow = all\nallow = ulaw\ndirect_media = no\n"
         f"media_address = {LOOPBACK}\nbind_rtp_to_media_address = yes\n"
@@ -91,7 +91,7 @@ def endpoints() -> str:
 
 @dataclass(frozen=True, slots=True)
 class PresentedHeaders:
-    """The users in the INVITE at the called phone. `identities` are those in P-Asserted-Identity and
+    """The user parts of the INVITE that the called phone got. `identities` are those in P-Asserted-Identity and
     Remote-Party-ID.
     """
 
@@ -102,7 +102,7 @@ class PresentedHeaders:
 
     @classmethod
     def read(cls, line: str) -> tuple[str, PresentedHeaders]:
-        """The name of the call, and the numbers in its line."""
+        """The call's name, and its numbers, from a line of the called phone's log."""
         name, sender, _, *identities, diversion, history = line.split("|")
         return name.removeprefix("lab="), cls(
             _user(sender), tuple(_user(each) for each in identities if each), _user(diversion), _user(history)
@@ -114,13 +114,13 @@ def _user(header: str) -> str:
 
 
 def national(text: str) -> str:
-    """A Japanese number in national form, from any form of the hook."""
+    """A Japanese number in national form, from any form that the hook sends."""
     return f"0{text.removeprefix('+')[2:]}" if text.removeprefix("+").startswith("81") else text
 
 
 @dataclass
 class ObservedCall:
-    """Name of a call → its status, and the numbers that it showed."""
+    """Two tables by the calls' names: their final status, and the numbers at the called phone."""
 
     status: dict[str, str] = field(default_factory=dict)
     shown: dict[str, PresentedHeaders] = field(default_factory=dict)
@@ -169,7 +169,7 @@ def find_shown_fault(call: OfferedCall, shown: PresentedHeaders | None, became: 
 def offer_calls(
     asterisk: Asterisk, calls: Sequence[OfferedCall], rate: float, folder: Path, seen: ObservedCall
 ) -> None:
-    """Place the calls by SIPp, and wait for their ends."""
+    """Place the calls with SIPp, and wait until they end."""
     caller = folder / "caller"
     caller.mkdir(parents=True)
     (caller / "numbers.csv").write_text("SEQUENTIAL\n" + "".join(f"{call.row()}\n" for call in calls))
@@ -193,7 +193,7 @@ def offer_calls(
 
 
 def restart_repeatedly(service: Service, dice: random.Random, over: threading.Event, done: Counter[str]) -> None:
-    """Stop the service, kill it, and start its next instance beside it, in turns, until `over` is set."""
+    """Stop the service, kill it, and hand it over to a new instance, in turns, until `over` is set."""
     while not over.is_set():
         for way in ("stopped", "killed", "relieved"):
             before = service.process
@@ -211,7 +211,7 @@ def restart_repeatedly(service: Service, dice: random.Random, over: threading.Ev
 
 @contextmanager
 def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None]:
-    """Context in which the service restarts repeatedly; afterwards it is up."""
+    """Context in which the service restarts repeatedly. After it, the service is up."""
     over, failed = threading.Event(), list[Exception]()
 
     def restart() -> None:
@@ -233,7 +233,7 @@ def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None
 
 @dataclass
 class NumberResults:
-    """The results: the calls by kind, spelling and state, and the faults."""
+    """The results: counts of calls by kind, spelling and state, and the faults."""
 
     seed: int
     restarts: Counter[str] = field(default_factory=Counter)
@@ -245,7 +245,7 @@ class NumberResults:
 
 
 def run(scratch: Path, seed: int, count: int, rate: float) -> NumberResults:
-    """Run the calls on a separate Asterisk; returns the results."""
+    """Run the calls on a newly started Asterisk; returns the results."""
     found, seen, began_s = NumberResults(seed), ObservedCall(), time.monotonic()
     asterisk = Asterisk(find_or_get(), scratch / "pbx", exported={"IDTONE_POLICY_WAITING": str(WAITING)}, site=BARE)
     asterisk.dialplan_files = {
@@ -287,7 +287,7 @@ def run(scratch: Path, seed: int, count: int, rate: float) -> NumberResults:
 def judge(
     service: Service, parts: Mapping[str, Sequence[OfferedCall]], seen: ObservedCall, found: NumberResults
 ) -> None:
-    """Compare the results of the calls with the requirements, and with the ledger."""
+    """Compare what happened to the calls with the requirements and with the ledger; add the faults to `found`."""
     service.entered()
     records: dict[str, list[Record]] = defaultdict(list)
     with service._reader() as reader:
@@ -313,8 +313,8 @@ def judge(
 
 
 def rows(found: NumberResults, state: str) -> list[dict[str, Any]]:
-    """A row for each kind. It has `calls = connected + refused` for each group of spellings, and the number of wrong
-    ones.
+    """A row for each kind of number. For each group of spellings it has `calls = connected + refused`, and the number
+    of wrong calls.
     """
 
     def text(cells: Sequence[Counter[str]]) -> str:

@@ -1,8 +1,9 @@
-"""Agreement of the browser's detector with Python's verifier, its cost, and its false alarms.
+"""The browser's detector compared with Python's verifier: agreement, cost, and false alarms.
 
 python -m bench.detector [--trials N] [--hours H] [--start N] [--json]
 
-For each profile, it judges `--trials` legs of each condition, chain and near miss, and listens to `--hours` of speech.
+For each profile the detector judges `--trials` legs of each condition, chain and near miss, and then `--hours` of
+speech.
 """
 
 import sys
@@ -28,14 +29,16 @@ from .detector_process import RATE_HZ, DetectorProcess
 PART: Final = Part.HELD_OUT
 THERE: Final = ("conforms", "present")
 DISAGREEING: Final = 0.005
-"""The stated error: the share of legs with another verdict than Python's."""
+"""The stated error: the largest share of legs on which the detector's verdict differs from Python's."""
 REAL_TIME_FACTOR: Final = 0.05
 FALSE_ALARMS_PER_HOUR: Final = 0.01
 SHOWN: Final = 20
 
 
 def every_leg(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal]]:
-    """Legs of every kind, without the positions of lost packets: a browser does not know them."""
+    """Legs of every kind with their names. Positions of lost packets are left out, because a browser does not know
+    them.
+    """
     numbers = range(start, start + count)
     for condition in CONDITIONS.values():
         for trial in trials(profile, condition, start, count, PART):
@@ -48,7 +51,7 @@ def every_leg(profile: Profile, start: int, count: int) -> Iterator[tuple[str, S
 
 
 def measure_agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
-    """Both verdicts on each leg, counted, and the legs on which they differ."""
+    """Compare both verdicts on each leg; returns their counts, and the legs on which they differ."""
     both: Counter[str] = Counter()
     differing: list[str] = []
     worst_s = worst_score = 0.0
@@ -79,7 +82,7 @@ def measure_agreement(judge: DetectorProcess, start: int, count: int) -> dict[st
 
 
 def measure_false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, Any]:
-    """False alarms in a stream of speech without a sound, for all profiles; and the processor time of each."""
+    """Count the false alarms of each profile in a stream of speech without a sound, and measure the processor time."""
     seconds: Counter[str] = Counter()
     cpu: Counter[str] = Counter()
     alarms = left_open = 0
@@ -107,7 +110,7 @@ def measure_false_alarms(judge: DetectorProcess, start: int, hours: float) -> di
 
 
 def run_in_web_audio(judge: DetectorProcess) -> dict[str, Any]:
-    """The results of one clean leg of each profile through an AudioWorklet at 48 kHz."""
+    """Results of one clean leg of each profile in an AudioWorklet at 48 kHz."""
     found = {}
     for profile in profiles().values():
         PROGRESS.print(f"Web Audio: {profile.id} …")

@@ -38,15 +38,15 @@ from .situations import SITUATIONS, Situation
 from .trial_calls import POLICIES, Trial
 
 INSIDE: Final = "10.99.0.1"
-"""The address for ICE in the network namespace."""
+"""The address of this namespace that ICE uses."""
 
 
 STARTS_WITHIN_S: Final = 60.0
 
 
 def enter_namespace() -> None:
-    """Continue in a separate network namespace, if root may create one. It has loopback and one more address, and no
-    route to the network.
+    """Restart this program in a network namespace of its own, if root may create one. It has loopback and one more
+    address, and no route to the network.
     """
     if os.environ.get(MEDIA) or os.geteuid() or not (shutil.which("unshare") and shutil.which("ip")):
         return
@@ -65,7 +65,7 @@ def enter_namespace() -> None:
 
 
 def fetch_all() -> None:
-    """Get all phones while there is a network."""
+    """Download all phones while there is still a network."""
     for kind in (*KINDS.values(), Rtpengine):
         try:
             kind.fetch()
@@ -76,7 +76,7 @@ def fetch_all() -> None:
 async def try_situations(
     trial: Trial, situations: Sequence[Situation], count: int, at_once: int
 ) -> dict[Situation, SituationResults]:
-    """The rows of these situations, some of them tried in parallel."""
+    """Try the situations, `at_once` of them in parallel; returns the results of each."""
     places = asyncio.Semaphore(at_once)
     rows: dict[Situation, SituationResults] = {}
 
@@ -94,7 +94,7 @@ async def try_situations(
 
 
 def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int) -> list[dict[str, object]]:
-    """The rows as JSON, in the order of the situations."""
+    """Try the situations on a new PBX; returns their rows as JSON, in order."""
     rows: dict[Situation, SituationResults] = {}
     judge = Judge()
     with contextlib.ExitStack() as life:
