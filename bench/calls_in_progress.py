@@ -291,13 +291,13 @@ class ProgressBench:
         return self._until_ready(lambda: os.kill(self.service.pid, signal.SIGKILL))
 
     def reconnect(self) -> float:
-        """Take the ARI application over with another connection, until the service takes it back. Returns the seconds."""
+        """Take the ARI application over with another connection, until the service takes it back; returns the
+        seconds.
+        """
         return self._until_ready(self._take_application)
 
     def hang_up(self) -> float | None:
-        """End the calls of `STOPPED` with Asterisk's own command, one after the other; returns the seconds until the
-        last end.
-        """
+        """End the calls of `STOPPED` with Asterisk's command, one by one; returns the seconds until the last end."""
         channels = self.asterisk.command("core show channels concise").splitlines()
         callers = [row.partition("!")[0] for row in channels if f"sip:{STOPPED}@" in row]
         began_s, (spent_s, _) = time.monotonic(), self._spent_s()

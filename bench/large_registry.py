@@ -8,7 +8,7 @@ from idtone.registry.model import SuspensionEntry, SuspensionsDocument
 
 RANGE: Final = 50
 PREFIX: Final = 10
-"""How many numbers a member's prefix has, like its range. Its other numbers are single ones, of which no two are
+"""Number of numbers in a member's range (RANGE), and in its prefix. Its other numbers are single, and no two are
 neighbours.
 """
 FIRST_ISSUED: Final = datetime.fromisoformat("2026-11-02T00:00:00+09:00")

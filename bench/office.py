@@ -1,7 +1,7 @@
 """Times of the office's commands with a large registry, each in a separate process, as the office runs it.
 
-Each is compared with a process that only parses registry.yaml. The ratio is that of processor time, because other work
-may run on this machine.
+Each is compared with a process that only parses registry.yaml. The ratios are of processor time, because other work may
+run on this machine.
 
 Reports are measured by `bench.reports`, refused contractors by `bench.refusal_check`.
 """

@@ -68,7 +68,7 @@ class LoadResults:
 
     @property
     def served_per_processor_s(self) -> float:
-        """Served calls per second of processor time. Unlike goodput, it does not depend on other work of the machine."""
+        """Served calls per second of processor time. It depends less than goodput on other work of the machine."""
         return 1000 * self.served / self.offered / (self.asterisk_ms_per_call + self.service_ms_per_call)
 
     @property

@@ -4,9 +4,8 @@
 
 The cost is the processor time of the member and of the desk; a bare evaluation is two multiplications in the group.
 
-The desk's time covers its rule with its signature, its store and its ledger on a disk. The list is read from a file and
-its SHA-256 compared for each check, as `idtone-office customer check` does. Times are valid for this machine and run
-only.
+The desk's time includes its rule, its signature, its store, and its ledger on a disk. As in `idtone-office customer
+check`, each check reads the list from a file and compares its SHA-256. Times are valid for this machine and run only.
 """
 
 import base64
@@ -48,7 +47,9 @@ SINCE, UNTIL = date(2026, 1, 1), date(2096, 1, 1)
 
 
 def measure(tokens: int, checks: int) -> dict[str, Any]:
-    """Milliseconds of processor time, medians; every second customer is refused, and must be found."""
+    """Check `checks` customers, every second one of whom is refused and must be found. Returns median milliseconds of
+    processor time.
+    """
     chance = random.Random(7)
     table, pair = default_table(), KEY.pair(1)
     customers = [usual_spelling(draw_customer(chance)) for _ in range(checks)]
@@ -111,7 +112,7 @@ def _asked(customer: Any, refusals: RefusalList, now: datetime) -> tuple[Refusal
 
 
 def _timed(done: Callable[[], Any]) -> tuple[float, Any]:
-    """Milliseconds of this process's processor time, and the result."""
+    """Milliseconds of processor time that `done` took, and its result."""
     begun = time.process_time()
     result = done()
     return (time.process_time() - begun) * 1000, result

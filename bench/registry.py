@@ -2,10 +2,10 @@
 
     python -m bench.registry [--numbers N] [--members N] [--json]
 
-The delays of decisions while the registry is replaced take turns with the same without a replacement, because this
-machine has other work as well. The delay of a stop meanwhile is measured too. `bench.office` has the commands.
+The delays of decisions are measured with and without a replacement of the registry in turns, because this machine has
+other work as well. The delay of a suspension during a replacement is measured too. `bench.office` has the commands.
 
-Each load happens in a separate process, so that the memory covers one load. Times are valid for this machine and run
+Each load runs in a separate process, so that the memory is of one load only. Times are valid for this machine and run
 only.
 """
 
@@ -48,14 +48,14 @@ QUESTIONS: Final = 100_000
 ROUNDS: Final = (5, 10)
 SPANS: Final = 10_000
 RELOADS: Final = 100
-"""Reloads in a round of suspensions."""
+"""Number of reloads in a round of suspensions."""
 TICK_S: Final = 0.001
 ASKED: Final = ("0312345677", "0312345678")
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryFolder:
-    """A member's machine, in a form for another process."""
+    """The paths of a member's registry. They can be sent to another process."""
 
     trust: Path
     source: str
@@ -71,7 +71,7 @@ def in_a_process(work: Callable[..., dict[str, float]], *arguments: Any) -> dict
 
 
 def measure_load(place: RegistryFolder) -> dict[str, float]:
-    """Seconds to verify and read, and the process's peak memory in megabytes."""
+    """Verify and read the registry; returns the seconds of each, and the process's peak memory in megabytes."""
     source = place.open()
     began = time.perf_counter()
     source.refresh()
@@ -90,7 +90,7 @@ def calls_of(numbers: Iterable[str]) -> list[ForwardedCall]:
 
 
 def decision_times_us(registry: RegistryIndex | None, calls: Iterable[ForwardedCall]) -> list[float]:
-    """Microseconds for each decision, on a node of the member that holds the number."""
+    """Microseconds of each decision, on a node of the member that holds the number."""
     now, took = datetime.now(UTC), []
     for call in calls:
         policy = Policy(member=registry.member(call.forwarding_number, now) if registry else None)
@@ -101,7 +101,7 @@ def decision_times_us(registry: RegistryIndex | None, calls: Iterable[ForwardedC
 
 
 def measure_decisions(place: RegistryFolder, numbers: int, members: int) -> dict[str, float]:
-    """Microseconds for a decision, with a number that was parsed before."""
+    """Microseconds of a decision on a number that is already parsed."""
     source, dice = place.open(), random.Random(1)
     source.refresh()
     took = decision_times_us(source.current, calls_of(some_number(dice, numbers, members) for _ in range(QUESTIONS)))
@@ -109,8 +109,8 @@ def measure_decisions(place: RegistryFolder, numbers: int, members: int) -> dict
 
 
 def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIONS // 10) -> dict[str, float]:
-    """Microseconds for a decision by a registry without wholesale chains; and the ratio of the same registry with
-    `chains` of them, for numbers without a chain, and for numbers with one. In turn.
+    """Microseconds of a decision with a registry without wholesale chains; and the ratios to it with `chains` chains,
+    for numbers outside the chains and for numbers in one. They are measured in turns.
     """
     document = parse_registry(registry_text(numbers, members), "registry.yaml")
     each, check = numbers // members, {"by": "m-00000", "day": "2026-04-01", "document": "D"}
@@ -146,9 +146,9 @@ def _chain_of(registry: RegistryIndex, call: ForwardedCall) -> WholesaleChain | 
 def measure_look_ups(place: RegistryFolder, numbers: int, members: int) -> dict[str, float]:
     """Median nanoseconds of each look-up, and two ratios.
 
-    `few`, `many`, `stock`: a number's suspensions, in a registry with few ranges, with many, and with many and a
-    member's complete stock. `single`: the same in a table of single numbers, which is enough without ranges.
-    `holder`: the number's holder.
+    `few`, `many` and `stock` look up a number's suspensions: in a registry with few suspended ranges, with many, and
+    with many and one member's complete stock. `single` looks in a table of single numbers, which would do without
+    ranges. `holder` looks up the number's holder.
     """
     source, dice = place.open(), random.Random(2)
     source.refresh()
@@ -182,15 +182,15 @@ def measure_look_ups(place: RegistryFolder, numbers: int, members: int) -> dict[
 
 
 def suspending(generation: int) -> str:
-    """The suspensions of a generation, which stop one of two numbers in turn."""
+    """The suspensions file of a generation. It suspends one of two numbers, in turn."""
     issued = (FIRST_ISSUED + timedelta(seconds=generation)).isoformat()
     entry = f"{{number: {ASKED[generation % 2]!r}, since: {FIRST_ISSUED.isoformat()}, reference: R-1}}"
     return f"issued: {issued}\nsuspensions: [{entry}]\n"
 
 
 def run_as_service(place: RegistryFolder, line: Connection, rounds: int, each: int) -> None:
-    """Decide in an event loop, while a thread asks for generations and takes them; and, in turn, while it asks and
-    takes none. Results go into `line`.
+    """Decide in an event loop, while a thread asks for new generations of the registry and takes them. In turns with
+    that, the thread takes none. Sends the results over `line`.
     """
     from idtone.core.responsive_loop import (
         prefer_event_loop,  # where memory is measured, without the rest of the service
@@ -246,8 +246,8 @@ def run_as_service(place: RegistryFolder, line: Connection, rounds: int, each: i
 
 
 def suspend_during_compilation(place: RegistryFolder, line: Connection) -> None:
-    """Decide in an event loop every few milliseconds. Other members are published and, while they are compiled, a
-    suspension. Results: the delay of the suspension and of the loop, and the memory.
+    """Decide in an event loop every few milliseconds. Meanwhile a registry with other members is published and, while
+    it is compiled, a suspension. Sends over `line` the delays of the suspension and of the loop, and the memory.
     """
     from idtone.core.responsive_loop import prefer_event_loop
     from idtone.service.source_watch import SourceWatch
@@ -298,8 +298,8 @@ def suspend_during_compilation(place: RegistryFolder, line: Connection) -> None:
 
 
 def measure_during_compilation(place: RegistryFolder, *publish: Callable[[], None]) -> dict[str, float]:
-    """The results of publishing these one after the other, at the request of the process that represents the
-    service.
+    """Publish these one after the other, each when the process that plays the service asks for it; returns that
+    process's results.
     """
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()
@@ -322,7 +322,7 @@ def delay_figures(name: str, late_ms: list[float]) -> dict[str, float]:
 
 
 def measure_reloads(place: RegistryFolder, rounds: int, each: int, publish: Callable[[], None]) -> dict[str, float]:
-    """The results of publishing at each request of the process that represents the service."""
+    """Publish whenever the process that plays the service asks for it; returns that process's results."""
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()
     service = context.Process(target=run_as_service, args=(place, other, rounds, each))
@@ -338,9 +338,7 @@ def measure_reloads(place: RegistryFolder, rounds: int, each: int, publish: Call
 
 
 def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[[str], None]) -> dict[str, Any]:
-    """The figures of a registry. `rounds`: number of times that other members are published, and a hundred
-    suspensions.
-    """
+    """The figures of a registry. In each of `rounds` rounds other members are published, and a hundred suspensions."""
     found: dict[str, Any] = {}
     generations, versions = itertools.count(1), itertools.count(2)
     with tempfile.TemporaryDirectory(prefix="idtone-registry-") as folder:

@@ -2,10 +2,10 @@
 
     python -m bench.replication [--calls N] [--json]
 
-All in one run, on one PostgreSQL: the rates, and the wait for a step with no PostgreSQL in the settings, with one that
-is up to date, with one that is being filled from nothing, and with one that is down. The goals: faster than
-PostgreSQL's INSERT loop, so that the steps of a day are replicated within an hour; and a step as fast as without
-PostgreSQL.
+One run measures, on one PostgreSQL, the rates and the wait for a step. The wait is measured without PostgreSQL in the
+settings, and with a replica that is up to date, that is being filled, or whose server is down. The goals: replication
+is faster than PostgreSQL's INSERT loop, so that the steps of a day need less than an hour; and a step is as fast as
+without PostgreSQL.
 """
 
 import random
@@ -30,13 +30,13 @@ from .bench_output import options, report
 
 CALLS: Final = 10_000
 WAITED: Final = 60
-"""Steps in a round that waits for each of them."""
+"""Number of steps in a round that are awaited one by one."""
 FILLING: Final = 2000
-"""Calls for the filling meanwhile."""
+"""Number of calls that are replicated during the round `filling`."""
 ROUNDS: Final = 30
 PIECE: Final = 1000
 WAYS: Final = ("none", "none again", "up", "filling", "down")
-"""The ways. The second is the same as the first: its difference from the first shows the chance."""
+"""The conditions of the wait. The second one repeats the first, and their difference shows the random variation."""
 TABLES: Final = (
     "CREATE TABLE steps (id bigint PRIMARY KEY, node text, call_id text, kind text, at bigint, details text, "
     "leaf bigint)",
@@ -48,7 +48,7 @@ TABLES: Final = (
 
 
 def bare_speed(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str) -> float:
-    """Steps per second for writing the same rows into the same tables, without tree, comparison and position."""
+    """Steps per second to write the same rows into the same tables, without tree, comparison and stored position."""
     with psycopg.connect(
         host="127.0.0.1", port=server.port, user=server.user, password=server.password, dbname="postgres"
     ) as connection:
@@ -76,7 +76,7 @@ def bare_speed(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], wa
 
 
 def write_waits_ms(node: Node, name: str) -> list[float]:
-    """Milliseconds from handing a step over until it is durable, for the steps of complete calls."""
+    """Milliseconds from handing over a step until it is durable, for each step of complete calls."""
     took = []
     with LedgerWriter.open(node.settings.own(), node.name, KeyRing.of(node.settings, node.name)) as writer:
         for number in range(WAITED // 6):
@@ -90,7 +90,7 @@ def write_waits_ms(node: Node, name: str) -> list[float]:
 
 
 def median_wait_ms(folder: Path, name: str, way: str, server: Server) -> float:
-    """The median wait of a round, in milliseconds."""
+    """The median wait of a round under the condition `way`, in milliseconds."""
     node = Node.at(folder, name, server)
     if way.startswith("none"):
         return statistics.median(write_waits_ms(node, way))

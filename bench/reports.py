@@ -4,7 +4,7 @@
 
 Command and query take turns, because this machine has other work as well.
 
-Every report is sealed as a real one. A tenth of them waits for a member, and half of these are overdue.
+Every report is sealed as a real one. A tenth of them waits for a member, and half of that tenth is overdue.
 """
 
 import contextlib
@@ -39,13 +39,13 @@ from .bench_output import report as print_report
 REPORTS: Final = 50_000
 ROUNDS: Final = 5
 WAITING: Final = 10
-"""One of this many reports waits for a member."""
+"""Of this many reports, one waits for a member."""
 SEED: Final = 1
 MEMBER: Final = "m-0001"
 
 
 def make_reports(members: Members, count: int, now: datetime) -> str:
-    """Write the reports of a year; returns the id of a closed one."""
+    """Write the reports of a year; returns the id of a closed report."""
     chance = random.Random(SEED)
     reports = (
         _made(members, number, count, now, chance) for number in _shown(range(count), f"sealing {count:,} reports")
@@ -127,7 +127,7 @@ def commands(folder: Path, one: str) -> dict[str, tuple[list[str], str]]:
 
 
 def measure(folder: Path, one: str, rounds: int, members: Members) -> dict[str, Any]:
-    """The median time of each command, that of the bare query, and their ratio."""
+    """Median times of each command and of its bare query, and their ratio."""
     found: dict[str, Any] = {}
     for name, (words, query) in commands(folder, one).items():
         ours, bare = [], []
@@ -149,7 +149,7 @@ def _figures(ours: list[float], bare: list[float]) -> dict[str, float]:
 
 
 def run(words: list[str]) -> str:
-    """Run a command; returns its output. Fails if it could not be done; a negative verdict is not a failure."""
+    """Run a command; returns its output. Raises RuntimeError if it fails; a negative verdict is not a failure."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:

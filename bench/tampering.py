@@ -2,11 +2,10 @@
 
     python -m bench.tampering [--count 20000] [--seed N] [--json] [--page] [--result FILE]
 
-First all named kinds of manipulations, before and after the signature, against four verifiers; then `--count` random
-changes, a quarter each of a ledger's rows, of its file's pages, of tiles, and of packs; then the cost of the worst
-inputs. Exit 1 if a change was missed, or an input cost more than it may. `--page` puts the tables into
-docs/explanation/evidence.md and its Japanese page; with `--result` they are those of an earlier run, whose JSON is in
-that file.
+First, four verifiers judge all named kinds of manipulation, before and after the signature. Then come `--count` random
+changes: a quarter each of a ledger's rows, of its database pages, of tiles, and of packs. Last comes the cost of the
+worst inputs. Exit 1 if a change was missed, or an input cost more than it may. `--page` puts the tables into
+docs/explanation/evidence.md and its Japanese page. With `--result`, the tables come from the JSON of an earlier run.
 """
 
 import json
@@ -31,14 +30,14 @@ from .hostile_evidence import costs
 
 
 def kinds(folder: Path) -> list[Outcome]:
-    """The result of each kind of manipulation."""
+    """The results of the verifiers for each kind of manipulation."""
     ledger = folder / "forged" / "ledger.sqlite3"
     write(url_of(ledger), evidence(8), [decided(call_id="open")])
     return [*in_ledgers(folder), *forged(ledger, lambda: faults(url_of(ledger))), *in_packs()]
 
 
 def of_kinds(outcomes: list[Outcome]) -> list[dict[str, object]]:
-    """A row for each verifier."""
+    """A row of counts for each verifier."""
     rows = []
     for verifier in dict.fromkeys(each.verifier for each in outcomes):
         own = [each for each in outcomes if each.verifier == verifier]

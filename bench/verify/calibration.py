@@ -1,11 +1,11 @@
-"""Learns the verifier's weights of evidence, from development material alone.
+"""Learns the verifier's weights of evidence from the development material only.
 
     python -m bench.verify.calibration
 
-Evidence against the sound: every fit within the tolerance in speech and music. Evidence for it: the fits of the sound
-itself under every condition. A logistic regression weighs the features. The threshold is as high as the goals of
-detection allow, all profiles together, and a margin above the highest false log-odds at least. Writes `CALIBRATION`;
-the false alarms in it are counted by the experiment, on held-out material.
+The evidence against the sound is every fit within the tolerance in speech and music. The evidence for it is the fits of
+the sound itself under every condition. A logistic regression weighs the features. The threshold is the highest one with
+which all profiles reach the goals of detection, and at least a margin above the highest false log-odds. Writes
+`CALIBRATION`. The experiment later counts its false alarms, on held-out material.
 """
 
 import argparse
@@ -31,10 +31,10 @@ from .speech_and_music import Part, music_take, speech_take
 
 NAMES: Final = tuple(field.name for field in fields(Features))
 MARGIN: Final = 2.0
-"""The threshold lies at least this far above the highest false log-odds."""
+"""Least distance of the threshold above the highest false log-odds."""
 STEP: Final = 0.05
 GREY_HOURS: Final = 30.0
-"""Hours in which one profile has one false log-odds above `grey`."""
+"""Hours in which one profile has one false log-odds above `grey`, on average."""
 _MUSIC_EVERY: Final = 8
 _RIDGE: Final = 0.003
 
@@ -50,7 +50,9 @@ class Task:
 
 
 def gather_evidence(task: Task) -> tuple[Task, Rows, float]:
-    """The features of a task's fits, and their hours of material (for trials: the number of those not found)."""
+    """The features of a task's fits, and the hours of its material. For trials, the number of trials without a fit
+    instead of hours.
+    """
     verifier = Verifier(profiles()[task.profile])
     rows: Rows = []
     if task.condition is None:
@@ -77,7 +79,7 @@ def gather_evidence(task: Task) -> tuple[Task, Rows, float]:
 
 
 def learn_weights(false: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Weights and constant of a ridge logistic regression; both classes have equal weight."""
+    """Weights and constant of a ridge logistic regression in which both classes have equal weight."""
     values = np.column_stack([np.vstack([false, true]), np.ones(len(false) + len(true))])
     wanted = np.repeat([0.0, 1.0], [len(false), len(true)])
     importance = np.repeat([1000 / len(false), 1000 / len(true)], [len(false), len(true)])
@@ -91,7 +93,7 @@ def learn_weights(false: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def _found(trials: list[tuple[np.ndarray, int]], threshold: float) -> float:
-    """The share of all trials with at least this log-odds."""
+    """The share of all trials whose log-odds reach the threshold."""
     return sum(int(np.sum(each >= threshold)) for each, _ in trials) / sum(count for _, count in trials)
 
 

@@ -30,18 +30,18 @@ from .transmission_chains import CHAINS, DAMAGES, WHOLE
 PARTS_OF_IT: Final = ("throughput", "inspect", "detection", "chains", "near-misses", "frequency", "false-alarms")
 HOURS: Final = 4.0
 TRIALS: Final = 40
-"""Number of trials that two processors do in about eight minutes. The goals ask for 300 hours and 3 000 trials."""
+"""Number of trials. Two processors need about eight minutes for these; the goals need 3 000 trials and 300 hours."""
 OTHER_SHARE: Final = 1 / 15
-"""Share of the hours for music and for the network's signals: 20 each for 300 of speech."""
+"""Hours of music, and of network signals, as a share of the hours of speech: 20 each for 300."""
 NEAR_MISS_SHARE: Final = 1 / 10
-"""Share of the trials for each kind through each codec; each profile has a hundred of those."""
+"""Trials for each kind of near miss through each codec, as a share of all; a profile has a hundred such pairs."""
 CHAIN_SHARE: Final = 3 / 8
-"""Share of the trials for each chain; a third of that with each damage. With 40 trials, each chain has every loss and
-room.
+"""Trials for each chain as a share of all, and a third of that with each damage. With 40 trials, each chain has every
+loss and room.
 """
 
 PART: Final = Part.HELD_OUT
-"""The part of the material."""
+"""The part of the material that judges the verifier."""
 
 _COLUMNS: Final = (
     TextColumn("{task.description:24}"),
@@ -55,7 +55,7 @@ _TAKES_AT_ONCE: Final = 2
 
 
 def make_jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, start: int = 0) -> Iterator[Job]:
-    """All jobs of the processes, the longest work first. The first trial and take have the number `start`."""
+    """All jobs for the processes, the longest first. Their first trial or take has the number `start`."""
     everybody = tuple(names)
     near = max(1, round(count * NEAR_MISS_SHARE))
     split = partial(_split, start=start)
@@ -91,7 +91,7 @@ def _split(kind: str, names: tuple[str, ...], what: str, coding: str, count: int
 
 
 def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
-    """The sum of all processes' results, in the order of the jobs."""
+    """The sum of all jobs' results, in the order of the jobs."""
     found: dict[Key, Tally] = {}
     with (
         Progress(*_COLUMNS, console=PROGRESS) as progress,
@@ -116,7 +116,7 @@ def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print. The exit code is 0 if every goal was reached."""
+    """Measure, and print the results. The exit code is 0 if every goal was reached."""
     parser = argparse.ArgumentParser(prog="python -m bench.verify", description=__doc__.partition("\n")[0])
     parser.add_argument("--hours", type=float, default=HOURS, help="of speech for false alarms (default %(default)s)")
     parser.add_argument("--trials", type=int, default=TRIALS, help="of each kind and profile (default %(default)s)")

@@ -1,4 +1,4 @@
-"""The experiment's results beside its goals: rows, their table and their JSON."""
+"""The experiment's results compared with its goals: as rows, as a table and as JSON."""
 
 import json
 from collections import Counter
@@ -29,16 +29,18 @@ ABSENT_GOAL: Final = 0.005
 DAMAGED_GOAL: Final = 0.001
 FREQUENCY_GOAL: Final = 1.3
 THROUGHPUT_GOAL: Final = {True: 15_000.0, False: 1_500.0}
-"""Goals with numba and without, × real time."""
+"""Goal of the throughput with numba (True) and without it, as multiples of real time."""
 INSPECT_GOAL: Final = 2.0
-"""Goal as a share of the recording's length."""
+"""Highest processor time of an inspection, as a share of the recording's length."""
 
 HOURS_GOAL: Final = {"speech": 300, "music": 20, "signals": 20}
-"""Goal of hours without a false alarm."""
+"""Hours that must pass without a false alarm."""
 
 
 class GoalStatus(StrEnum):
-    """State of a goal. `SHOWN`: the 95 % bound reaches it too. `SO_FAR`: only the figure does, on too few trials."""
+    """State of a goal. `SHOWN`: its 95 % bound reaches it too. `SO_FAR`: only the figure reaches it, because there were
+    too few trials.
+    """
 
     SHOWN = "reached"
     SO_FAR = "reached so far"
@@ -48,7 +50,7 @@ class GoalStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `bound` is the one-sided 95 % bound towards the worse; `trials` and `hours` are its basis."""
+    """A figure. `bound` is its one-sided 95 % bound towards the worse; `trials` and `hours` are what it rests on."""
 
     measure: str
     profile: str
@@ -65,7 +67,7 @@ class Row:
 
 
 def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """The rows of all tallies, and those over all profiles if there are several."""
+    """A row for each tally, and rows over all profiles if there are several."""
     found: list[Row] = []
     for (kind, profile, what), tally in tallies.items():
         if kind == "detection":
@@ -79,7 +81,9 @@ def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
 
 
 def state_false_alarms(found: Sequence[Row]) -> None:
-    """Write the false alarms in speech, music and signals, of all profiles together, to the verifier's calibration."""
+    """Write the rate of false alarms in speech, music and signals, for all profiles together, into the verifier's
+    calibration.
+    """
     alarms = [row for row in found if row.measure == "false alarms"]
     hours, count = sum(row.hours or 0.0 for row in alarms), sum(row.hits or 0 for row in alarms)
     stored = json.loads(CALIBRATION.read_text(encoding="utf-8"))
@@ -115,7 +119,7 @@ def _alarm_row(profile: str, what: str, tally: Tally) -> Row:
 
 
 def _open_row(profile: str, what: str, tally: Tally) -> Row:
-    """The row of undecided places in speech and music, the cost of caution."""
+    """The row of places in speech and music that the verifier left undecided."""
     hours, count = tally["milliseconds"] / 3_600_000, tally["cannot-tell"]
     bound = confidence.events_at_most(count) / hours
     return Row("left open in other sounds", profile, what, count / hours, "/h", bound, count, None, hours)
@@ -134,8 +138,8 @@ def _frequency_row(profile: str, what: str, tally: Tally) -> Row:
 
 
 def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """Rows of complete sounds called absent or left open, and of damaged ones called conforming: for each profile, and
-    for all.
+    """Rows of complete sounds that were called absent or left undecided, and of damaged ones that were called
+    conforming. There is one for each profile, and one for all.
     """
     found = []
     names = tuple(dict.fromkeys(key[1] for key in tallies))
@@ -174,7 +178,7 @@ def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
 
 
 def _near_miss_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """One row for each profile, with the accepted near misses in its notes."""
+    """A row for each profile; its notes name the accepted near misses."""
     found = []
     for profile in dict.fromkeys(key[1] for key in tallies):
         mine = {key[2]: tally for key, tally in tallies.items() if key[1] == profile}
@@ -223,7 +227,7 @@ def _at_most(value: float, bound: float, goal: float) -> GoalStatus:
 
 
 def print_tables(found: Sequence[Row]) -> None:
-    """Print the rows of each measure, and of all profiles together, with the commonest reasons for a missed goal."""
+    """Print the rows by measure, the rows of all profiles together, and the commonest reasons for a missed goal."""
     for measure in dict.fromkeys(row.measure for row in found):
         mine = [row for row in found if row.measure == measure]
         print_table(measure, [_shown(row) for row in (*mine, *_together(mine))])

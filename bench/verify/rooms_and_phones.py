@@ -1,7 +1,7 @@
 """Effects of a phone or a room on a leg: adaptive playout, noise suppression, reverberation.
 
-The responses of the rooms are synthetic, and so is the adaptive buffer: it repeats or leaves out periods like that of
-WebRTC (NetEq). The suppressors are the libraries themselves.
+The rooms and the adaptive buffer are simulated. The buffer repeats or leaves out periods like WebRTC's NetEq. The noise
+suppressors are real libraries.
 """
 
 import ctypes
@@ -19,15 +19,14 @@ from .speech_and_music import Signal
 
 _SHORTEST: Final = RATE_HZ // 400
 _LONGEST: Final = RATE_HZ * 15 // 1000
-"""Longest period that an adaptive buffer repeats or leaves out: they are 2.5 to 15 ms."""
+"""Longest period, in samples, that an adaptive buffer repeats or leaves out. Periods are 2.5 to 15 ms long."""
 _BUSY: Final = 0.6
-"""Share of the places that the buffer uses while it drains or fills."""
+"""Share of the possible places that the buffer uses while it drains or fills."""
 
 
 def adaptive_playout(samples: Signal, chance: np.random.Generator) -> Signal:
-    """The samples after an adaptive buffer: at times it repeats a period or leaves one out, at most once in 60 ms.
-
-    It drains or fills for some hundred milliseconds, then rests.
+    """The samples after an adaptive buffer, which at times repeats or leaves out a period, at most once in 60 ms. It
+    drains or fills for some hundred milliseconds, and then rests.
     """
     pieces: list[Signal] = []
     place = 0

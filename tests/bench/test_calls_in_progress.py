@@ -1,4 +1,4 @@
-"""Calls in progress, beside everything that happens to the service. `make bench-progress` keeps 3,000 of them up."""
+"""Calls in progress during every event of the service. `make bench-progress` does it with 3,000 calls."""
 
 import pytest
 

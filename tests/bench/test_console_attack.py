@@ -1,4 +1,4 @@
-"""The page on the console's security has the results of the bench."""
+"""The page on the console's security contains the results of the bench."""
 
 from bench import console_attack_page, results_in_docs
 from bench.console_attack_page import MOST_ROWS

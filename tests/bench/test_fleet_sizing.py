@@ -1,4 +1,4 @@
-"""The model of a fleet, which calculates from the cost of one call."""
+"""The size of a fleet, calculated from the cost of one call."""
 
 import json
 import math
@@ -45,7 +45,7 @@ def test_a_carriers_busiest_hour():
 
 
 def test_what_long_calls_take_of_a_node():
-    """Their number in progress decides, not how often they come."""
+    """The number of calls in progress decides, not the number of new calls."""
     talk = TalkCost(asterisk_ms_per_s=2.0, asterisk_mb=0.1, open_files=10)
     needed = talk_load(ONE, talk, CARRIER, talk_s=180)
     assert math.isclose(needed.in_progress, 60_000)

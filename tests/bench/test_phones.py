@@ -1,4 +1,4 @@
-"""The bench of phones of other makers: its judgement, and its table on the pages."""
+"""The bench of other makers' phones: its judgement, and its table on the pages."""
 
 import re
 import socket
@@ -108,7 +108,7 @@ def test_the_last_packets_of_a_call_before_are_none_of_the_next_one():
 
 @pytest.mark.skipif(not Capture.possible(), reason="only root can capture")
 def test_connections_of_others_take_no_place_from_media(monkeypatch):
-    """The octets fill the buffer while nobody reads them."""
+    """While nobody reads them, the octets of other connections fill the buffer."""
     monkeypatch.setattr(Capture, "_listen", lambda _: None)
     with (
         Capture(),

@@ -1,4 +1,4 @@
-"""The numbers that `make bench-numbers` offers, and the results that it counts as wrong."""
+"""The calls that `make bench-numbers` offers, and the results that it counts as wrong."""
 
 from collections import Counter
 from datetime import UTC, datetime

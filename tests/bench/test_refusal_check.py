@@ -1,4 +1,4 @@
-"""The bench of the refusals finds every refused customer and no other, and its figures come from one run."""
+"""The bench finds every refused customer and no other one, and its figures come from one run."""
 
 from bench.refusal_check import measure
 

@@ -1,4 +1,4 @@
-"""The registry of the bench has the contents that the bench states."""
+"""The bench's registry: members and numbers, chains, generations, suspended ranges."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The reports of the bench are real ones, and its commands find them."""
+"""The bench's reports are real ones, and its commands find them."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The tables of the evidence pages, made from the bench's results."""
+"""The tables on the evidence pages, made from the bench's results."""
 
 import json
 import sys

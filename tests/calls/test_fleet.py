@@ -1,4 +1,4 @@
-"""The fleet starts, loses a node's Asterisk while calls come, and has the evidence of all of them."""
+"""A fleet starts, loses a node's Asterisk during calls, and still has the evidence of all calls."""
 
 import time
 
@@ -13,13 +13,13 @@ from lab.postgresql import programs
 
 RATE, SECONDS = 8, 8
 COUNT = RATE // 2 * SECONDS
-"""Number of calls of each carrier."""
+"""The number of calls from each carrier."""
 DETECTED_S = 6.0
-"""Seconds until the death of a node is noticed: two OPTIONS, and the time that each waits."""
+"""Seconds until Kamailio notices a dead node: two OPTIONS with their timeouts."""
 
 
 def waiting(carrier: Carrier, since_s: float) -> list[CarriedCall]:
-    """Calls sent since then that have not ended."""
+    """The calls sent since `since_s` that have not ended."""
     calls = carrier.calls().values()
     return [call for call in calls if call.sent_s > since_s and call.over_s is None and call.status < 400]
 

@@ -1,5 +1,5 @@
-"""Hostile INVITEs beside honest calls. test_caller_texts has what a caller writes one by one, `make bench-hostile` a
-hundred thousand. Alone, because a slow Asterisk turns honest calls away, as it should.
+"""Hostile INVITEs beside honest calls. test_caller_texts sends single texts, `make bench-hostile` a hundred thousand
+INVITEs. This test runs alone, because a slow Asterisk rightly rejects honest calls.
 """
 
 import pytest

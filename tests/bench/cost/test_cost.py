@@ -25,7 +25,7 @@ def run(
 
 
 def test_figures():
-    """A percentile is a value that there was, a difference has its confidence, and what grows is told by the hour."""
+    """A percentile is one of the values, a difference has its confidence interval, and growth is per hour."""
     assert [percentile([3.0, 1.0, 2.0, 4.0], share) for share in (0.25, 0.5, 0.95, 1.0)] == [1.0, 2.0, 4.0, 4.0]
     values = [float(value) for value in range(100)]
     found = added_percentile([value + 3 for value in values], values, 0.5)
@@ -51,7 +51,7 @@ def version(connected_ms: float, asterisk_ms: float, failed: int = 0) -> compare
 
 
 def test_two_versions_are_compared_within_each_turn():
-    """Other work of the machine in a turn slows both versions, and the native way of both."""
+    """Other work of the machine in a turn slows the hook and the native way of both versions."""
     turns = [(version(number, 5.0 + number), version(number + 3, 9.0 + number, failed=1)) for number in range(7)]
     slower = [(one, other | {HOOK: other[HOOK] | {"connected_ms": [99.0] * 9}}) for one, other in turns]
     found = compare_versions.compare(turns)
@@ -130,7 +130,7 @@ def test_every_way_forwards_calls(tmp_path):
 
 
 def test_a_bench_takes_as_long_as_it_was_given(monkeypatch):
-    """The given time includes the beginning and the end of each load, however long they take."""
+    """The given time includes the start and the end of each load, however long they take."""
     now_s = [0.0]
     change_library(monkeypatch, bench_main, "time", monotonic=lambda: now_s[0])
 

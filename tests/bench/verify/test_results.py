@@ -1,4 +1,4 @@
-"""Rows, verdicts and files that are made from tallies."""
+"""Rows, states of the goals, and files, made from tallies."""
 
 import json
 from collections import Counter

@@ -16,7 +16,7 @@ def verdict(chain, damage, number=0):
 
 
 BY_DAY = ("G.711", "G.722", "AMR", "Opus", "Speex, its suppression, playout")
-"""Chains that run by day: one codec of each kind, and one chain with everything that a phone does. The others run at
+"""Chains of `make test`: one for each kind of codec, and one with everything that a phone does. The others run at
 night.
 """
 assert {*BY_DAY} <= CHAINS.keys()
