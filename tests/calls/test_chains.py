@@ -90,7 +90,7 @@ async def test_a_chain_while_the_service_is_away(away, references):
 
 
 async def test_a_forged_diversion_silences_nothing(asterisk, service, references, interface):
-    """It names a call in progress that sounds, but comes by a trunk whose word counts for nothing."""
+    """The forged header names a call in progress that has its sound, but comes over a trunk that is not trusted."""
     diversion = ("Diversion", f"<sip:{LICENSED}@pbx.example>;reason=unconditional")
     async with lab(asterisk) as phones:
         first = await phones.place(Forwarding(dialled=AGAIN))
@@ -102,7 +102,7 @@ async def test_a_forged_diversion_silences_nothing(asterisk, service, references
 
 
 async def test_a_stranger_s_diversion_by_a_believed_trunk_silences_nothing(asterisk, service, references, believed):
-    """The header names a call in progress that has its sound, but that of another caller."""
+    """The header names a call in progress that has its sound, but the call is another caller's."""
     diversion = ("Diversion", f"<sip:{LICENSED}@pbx.example>;reason=unconditional")
     async with lab(asterisk) as phones:
         first = await phones.place(Forwarding(dialled=AGAIN))

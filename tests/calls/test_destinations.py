@@ -83,7 +83,9 @@ async def test_a_conference(asterisk, serving, references):
 
 
 async def test_a_machine_of_the_pbx_that_plays_something(asterisk, serving, references):
-    """The machine plays at once, like a mailbox. It does not wait for the sound, so the caller misses its beginning."""
+    """The machine plays at once, like a mailbox. It does not wait for the sound, so the caller misses the start of its
+    message.
+    """
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
 

@@ -38,7 +38,7 @@ AGAIN = "0312345679"
 """Another number of the same member: node A forwards to it, and node B forwards it once more."""
 ADDRESSES = {"node-a": "127.0.0.2", "node-b": "127.0.0.3"}
 ANSWERED = "9"
-"""Prefix of a number with which the PBX answers the call before it calls the hook."""
+"""Prefix of a number for which the PBX answers the call before it calls the hook."""
 HUNTED = "8"
 """Prefix of a number for which the PBX first forwards to a busy line."""
 DIALPLAN = f"""
