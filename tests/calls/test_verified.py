@@ -1,4 +1,4 @@
-"""The audio of a called phone, as a capture, checked by the same command that an auditor uses."""
+"""A capture of the called phone's audio, checked with the auditor's command."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""One PBX, one service and the reference, under one load after another."""
+"""One PBX with its service and the reference applications, for one load after another."""
 
 import subprocess
 import sys
@@ -22,9 +22,9 @@ from lab.service import Service
 from lab.sipp import Arrival, Load, Outcome, called
 from lab.site import BARE
 
-from .figures import Run, Sample
-from .packet_sink import Sink
-from .ways import ANSWERED_BY_REFERENCE, ANSWERER, EXTENSIONS, NOTIFY, REFERENCE, Way
+from .forwarding_ways import ANSWERED_BY_REFERENCE, ANSWERER, EXTENSIONS, NOTIFY, REFERENCE, Way
+from .packet_sink import PacketSink
+from .run_statistics import Run, Sample
 
 SOUND_MS: Final = 440.0
 HOLD_S: Final = 0.2
@@ -35,16 +35,16 @@ MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """An observation of the service during a load."""
+class ServiceObservation:
+    """Failed calls of a load, and the service's highest resident memory (MB) during it."""
 
     failed: int
     most_mb: float
 
 
 @dataclass
-class Bench:
-    """The bed of a measurement; get one from `bench`."""
+class CostBench:
+    """The PBX, the service and the reference applications of a measurement; `cost_bench` makes one."""
 
     asterisk: Asterisk
     service: Service
@@ -52,16 +52,16 @@ class Bench:
     scratch: Path
     loads: int = 0
     left: int = 0
-    """Channels that no load will see the end of."""
+    """Channels of earlier loads that even a hang-up did not end; later loads do not count them."""
 
     def run(self, way: Way, rate: float, seconds: float, hold_s: float = HOLD_S) -> Run:
-        """Run a load; returns its results, after the last of its calls has gone."""
+        """Run a load, and wait until its last call has ended; returns its results."""
         self.loads += 1
         folder = self.scratch / f"load-{self.loads}"
         pids = self._pids(way)
         began = datetime.now(UTC)
         spent_s = [processor_s(pid) for pid in pids]
-        with Sink() as sink:
+        with PacketSink() as sink:
             with called(folder / "called", sink.port) as answering:
                 load = Load(
                     self.asterisk.sip_address,
@@ -90,7 +90,7 @@ class Bench:
             left=left,
         )
 
-    def run_and_look(self, way: Way, rate: float, seconds: float, hold_s: float) -> Looked:
+    def run_and_observe(self, way: Way, rate: float, seconds: float, hold_s: float) -> ServiceObservation:
         """Run a load; returns the count of failed calls, and the greatest memory of the service meanwhile."""
         (_, service) = self._pids(way)
         most_mb, over = 0.0, threading.Event()
@@ -107,10 +107,10 @@ class Bench:
         finally:
             over.set()
             looking.join()
-        return Looked(run.failed, most_mb)
+        return ServiceObservation(run.failed, most_mb)
 
     def _pids(self, way: Way) -> list[int]:
-        """The pids of Asterisk, and of the application of this way."""
+        """The pid of Asterisk, and that of the way's application, if it has one."""
         asterisk, service = self.asterisk.process, self.service.process
         assert asterisk
         assert service
@@ -118,7 +118,7 @@ class Bench:
         return [asterisk.pid, *beside]
 
     def records(self, since: datetime) -> int:
-        """Number of complete records of calls since then that were connected after their sounds."""
+        """Number of complete records since `since` of calls that were connected after all their sounds."""
         return sum(
             record["complete"]
             and record["known_by"].keys() == record["profiles"].keys()
@@ -128,7 +128,7 @@ class Bench:
         )
 
     def _settle(self) -> int:
-        """Wait until the last call has gone. Hangs up the channels that stayed, and returns their number."""
+        """Wait until the last call has ended. Hang up the channels that remain, and return their number."""
         left = self._left()
         if left:
             self.asterisk.command("channel request hangup all")
@@ -147,7 +147,7 @@ class Bench:
 def _samples(
     way: Way, outcomes: Sequence[Outcome], arrivals: Sequence[Arrival], heard: Mapping[int, list[float]]
 ) -> Iterator[Sample]:
-    """The samples of calls that were connected and, on a way with a sound, heard it."""
+    """Samples of the connected calls; with a sound on this way, only of calls whose phone heard it."""
     came = {arrival.call: arrival for arrival in arrivals}
     for outcome in outcomes:
         arrival = came.get(f"c{outcome.call}")
@@ -169,14 +169,14 @@ def _first(streams: Sequence[float], answered_s: float) -> float | None:
 
 
 @contextmanager
-def bench(scratch: Path, registry: Path = LAB_REGISTRY) -> Iterator[Bench]:
-    """Context with all parts, started."""
+def cost_bench(scratch: Path, registry: Path = LAB_REGISTRY) -> Iterator[CostBench]:
+    """Context with a started PBX, service and reference applications."""
     with (
         Asterisk(find_or_get(), scratch / "pbx", {"extensions.conf": EXTENSIONS}, site=BARE) as asterisk,
         Service(asterisk, registry, NOTIFY) as service,
         _reference(asterisk, scratch) as reference,
     ):
-        yield Bench(asterisk, service, reference, scratch)
+        yield CostBench(asterisk, service, reference, scratch)
 
 
 @contextmanager
@@ -186,7 +186,7 @@ def _reference(asterisk: Asterisk, scratch: Path) -> Iterator[subprocess.Popen[s
     with (
         (scratch / "reference.log").open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "bench.cost.reference", asterisk.ari_url, password, asterisk.sounds],
+            [sys.executable, "-m", "bench.cost.reference_applications", asterisk.ari_url, password, asterisk.sounds],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -20,7 +20,7 @@ class Way(StrEnum):
     EMPTY_U = "empty-u"
     """NATIVE with a U() that only returns."""
     FLOOR = "floor"
-    """Both: the cost of an empty hook of this shape."""
+    """NATIVE with both the Stasis() and the U(): the cost of an empty hook of the same shape."""
     ARI_CALLED = "ari-called"
     AGI_CALLED = "agi-called"
     ARI_BOTH = "ari-both"
@@ -44,9 +44,9 @@ REFERENCE: Final = "bench-reference"
 ANSWERER: Final = "bench-answerer"
 """The application of STASIS and FLOOR. The channel continues at the extension that is the argument of Stasis()."""
 ANSWERED_BY_REFERENCE: Final = (Way.BY_HTTP, Way.STASIS, Way.FLOOR)
-"""The ways whose application is `reference`, not the service."""
+"""The ways whose application is `reference_applications`, not the service."""
 NOTIFY: Final = "notify: {incoming: called, outgoing: both}"
-"""Notify of the service's policy: the direction chooses the party that hears the sound."""
+"""The service's policy `notify`. So the direction of a call chooses the parties that hear the sound."""
 
 
 _EMPTY: Final = "bench-empty"

@@ -1,12 +1,11 @@
 """The cost of a customer's check against a million tokens, beside one bare evaluation.
 
-    python -m bench.refusals [--tokens N] [--checks N] [--json]
+    python -m bench.refusal_check [--tokens N] [--checks N] [--json]
 
 The cost is the processor time of the member and of the desk; a bare evaluation is two multiplications in the group.
 
-The desk's time covers its rule with its signature, its store and its ledger on a disk. The list is read from a file and
-its SHA-256 compared for each check, as `idtone-office customer check` does. Times are valid for this machine and run
-only.
+The desk's time includes its rule, its signature, its store, and its ledger on a disk. As in `idtone-office customer
+check`, each check reads the list from a file and compares its SHA-256. Times are valid for this machine and run only.
 """
 
 import base64
@@ -38,7 +37,7 @@ from idtone.registry.correspondence.signed_document import sign_document
 from lab.registry.examples import GOOD
 
 from .bench_output import PROGRESS, options, report
-from .identities import generated, usual
+from .identity_matching import draw_customer, usual_spelling
 
 TOKENS: Final = 1_000_000
 CHECKS: Final = 50
@@ -47,11 +46,13 @@ SIGNER: Final = Signer("m-0001/pbx-1", b"1" * 32)
 SINCE, UNTIL = date(2026, 1, 1), date(2096, 1, 1)
 
 
-def measured(tokens: int, checks: int) -> dict[str, Any]:
-    """Milliseconds of processor time, medians; every second customer is refused, and must be found."""
+def measure(tokens: int, checks: int) -> dict[str, Any]:
+    """Check `checks` customers, every second one of whom is refused and must be found. Returns median milliseconds of
+    processor time.
+    """
     chance = random.Random(7)
     table, pair = default_table(), KEY.key_pair(1)
-    customers = [usual(generated(chance)) for _ in range(checks)]
+    customers = [usual_spelling(draw_customer(chance)) for _ in range(checks)]
     rows = [RefusedToken(chance.randbytes(16), SINCE, UNTIL, number) for number in range(tokens)]
     for number, customer in enumerate(customers[::2]):
         rows += [RefusedToken(token, SINCE, UNTIL, number) for token in KEY.tokens(1, table.keys_of(customer))]
@@ -111,7 +112,7 @@ def _asked(customer: Any, refusals: RefusalList, now: datetime) -> tuple[Refusal
 
 
 def _timed(done: Callable[[], Any]) -> tuple[float, Any]:
-    """Milliseconds of this process's processor time, and the result."""
+    """Milliseconds of processor time that `done` took, and its result."""
     begun = time.process_time()
     result = done()
     return (time.process_time() - begun) * 1000, result
@@ -119,7 +120,7 @@ def _timed(done: Callable[[], Any]) -> tuple[float, Any]:
 
 def main() -> None:
     given = options(__doc__, tokens=TOKENS, checks=CHECKS).parse_args()
-    report("a check of a customer", measured(given.tokens, given.checks), given.json)
+    report("a check of a customer", measure(given.tokens, given.checks), given.json)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Figures from the single calls: percentiles, differences with their confidence, and the goals. Pure."""
+"""Statistics of runs of calls: percentiles, differences with their confidence, and results beside goals. Pure."""
 
 import math
 import random
@@ -6,29 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .ways import Way
+from .forwarding_ways import Way
 
 CLEAN_MS: Final = 50.0
-"""Limit of a clean rate: nothing failed, and the 95th percentile of the addition stays below this."""
+"""Most milliseconds that a call of a clean run may be added, at the 95th percentile."""
 _DRAWS: Final = 400
 _SEED: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One call. Times in milliseconds; None if the call did not come to that."""
+    """Times of one call."""
 
     post_dial_ms: float
     """Milliseconds from the caller's INVITE to the called phone's."""
     onset_ms: float | None
-    """Milliseconds from the answer to the first packet of the sound."""
+    """Milliseconds from the answer to the sound's first packet; None if the sound was not measured."""
     connected_ms: float
-    """Milliseconds from the answer until the caller gets it, less the sound's length."""
+    """Milliseconds from the called phone's answer until the caller receives it, less the sound's length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Calls of one way of forwarding at one rate. They come from one load, or from several together."""
+    """The calls of one way of forwarding at one rate, of one load or of several merged ones."""
 
     way: Way
     rate: float
@@ -38,9 +38,9 @@ class Run:
     asterisk_ms_per_call: float
     service_ms_per_call: float
     resident_mb: float | None
-    """Resident memory of the service, at the end."""
+    """The service's resident memory after the load; None on a way without a service."""
     records: int | None
-    """Complete records of this load in the evidence; None without a service on this way."""
+    """Complete records of the load's calls in the evidence; None on a way without the hook."""
     left: int = 0
     """Channels that Asterisk still had long after the last call."""
 
@@ -53,8 +53,8 @@ class Run:
         return 0 if self.records is None else abs(len(self.samples) - self.records)
 
 
-def together(runs: Sequence[Run]) -> Run:
-    """Several runs of one way at one rate as one run."""
+def merge_runs(runs: Sequence[Run]) -> Run:
+    """One run from several of the same way and rate."""
     first, offered = runs[0], sum(run.offered for run in runs)
     return Run(
         first.way,
@@ -71,14 +71,14 @@ def together(runs: Sequence[Run]) -> Run:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of them do not exceed; NaN for no values."""
+    """The smallest value that is not exceeded by this share (0 … 1) of the values; NaN for no values."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
-    """Difference of a percentile from another way's, with the interval of 95 of 100 resamplings."""
+class AddedTime:
+    """Difference of a percentile from the native way's, in milliseconds, with the interval of 95 of 100 resamplings."""
 
     value: float
     low: float
@@ -88,21 +88,25 @@ class Added:
         return f"{self.value:+.2f} ({self.low:+.2f} … {self.high:+.2f})"
 
 
-def added(values: Sequence[float], native: Sequence[float], share: float) -> Added:
-    """The difference of a percentile, by bootstrap; NaN for no values."""
+def added_percentile(values: Sequence[float], native: Sequence[float], share: float) -> AddedTime:
+    """The difference of a percentile (share 0 … 1) from the native way's, with its interval by bootstrap; NaN for no
+    values.
+    """
     value = percentile(values, share) - percentile(native, share)
     if not values or not native:
-        return Added(math.nan, math.nan, math.nan)
+        return AddedTime(math.nan, math.nan, math.nan)
     dice = random.Random(_SEED)
     drawn = sorted(
         percentile(dice.choices(values, k=len(values)), share) - percentile(dice.choices(native, k=len(native)), share)
         for _ in range(_DRAWS)
     )
-    return Added(value, drawn[int(0.025 * _DRAWS)], drawn[int(0.975 * _DRAWS) - 1])
+    return AddedTime(value, drawn[int(0.025 * _DRAWS)], drawn[int(0.975 * _DRAWS) - 1])
 
 
-def clean(run: Run, native: Run) -> bool:
-    """True if a way is clean at this rate; the addition is over the native way's median at its lowest rate."""
+def is_clean(run: Run, native: Run) -> bool:
+    """True if no call failed, and the addition stays within CLEAN_MS at p95. `native` is the native run at its lowest
+    rate; the addition is measured from its median.
+    """
     if run.failed or run.unrecorded or run.left:
         return False
     base = percentile([sample.connected_ms for sample in native.samples], 0.5)
@@ -110,8 +114,8 @@ def clean(run: Run, native: Run) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One goal: its subject, the found figure, and the demanded one."""
+class GoalResult:
+    """A goal (`what`), the measured value, and the limit."""
 
     what: str
     found: float

@@ -17,7 +17,7 @@ _STARTS: Final = frozenset({"dummy_start", "start_thread", "clone3", "__clone3",
 """Functions at the beginning of each thread."""
 
 
-def folded(lines: Iterable[str]) -> Counter[Stack]:
+def fold_stacks(lines: Iterable[str]) -> Counter[Stack]:
     """Stack → number of its samples, from the output of `perf script -F ip,sym,dso`."""
     found, frames = Counter[Stack](), list[str]()
     for line in lines:
@@ -104,11 +104,11 @@ to its caller.
 """
 
 
-def what(stack: Stack) -> str:
-    """The activity at this sample: a name of `WHAT`, or threads, network, ELSE.
+def activity(stack: Stack) -> str:
+    """The activity in this sample: a name of `WHAT`, THREADS, NETWORK, MEMORY, or ELSE.
 
-    The kernel's work belongs to threads or to the network by its system call, otherwise to the function that called it.
-    Of Asterisk's functions, the nearest to the running one that `WHAT` names decides.
+    If the kernel runs, the system call decides between THREADS, NETWORK and the function that called the kernel. Of the
+    stack's other functions, the last one that `WHAT` names decides. MEMORY is for stacks that show only the C library.
     """
     for name in reversed(stack):
         if name.endswith(KERNEL):
@@ -147,7 +147,9 @@ _CALL: Final = (
     (HANGUP, _HANGUP_RUN), (U, "ast_app_exec_sub"), (STASIS, "stasis_app_exec"),
     (BRIDGE, "ast_bridge_call_with_flags"), (DIAL, "dial_exec_full"),
 )  # fmt: skip
-"""The steps in the thread that runs the dialplan, each by a function: the first one found counts."""
+"""Steps of the thread that runs the dialplan, each with its function. The first step whose function is in the stack
+counts.
+"""
 _THREADS_OF: Final = (
     (BRIDGED, "bridge_channel_ind_thread"), (BRIDGED, "bridge_channel_depart_thread"), (AUTOSERVICE, "autoservice_run"),
     (SIP_THREAD, "monitor_thread_exec"), (WEBSOCKET, "httpd_helper_thread"), (WEBSOCKET, "handle_tcptls_connection"),
@@ -157,11 +159,11 @@ _TASKS: Final = (
     (BUS_TASKS, _any(r"dispatch_exec\w* stasis_\w+ subscription_invoke router_dispatch")),
     (SIP_TASKS, _any(r"\w*(sip|session|invite|distribut|transport|pj_|sdp)\w* answer hangup indicate call read_pjsip")),
 )
-"""Tasks of threads that serve all calls, by a function near the beginning."""
+"""Tasks of threads that serve all calls, each with a function near the thread's first one."""
 
 
-def where(stack: Stack) -> str:
-    """The step of the call, or the other thread, of this sample."""
+def thread_or_step(stack: Stack) -> str:
+    """The call's step, or the thread that serves all calls, in this sample."""
     inside = frozenset(stack)
     if "__ast_pbx_run" in inside or _HANGUP_RUN in inside:
         return next((step for step, function in _CALL if function in inside), PRIORITIES)
@@ -173,7 +175,7 @@ def where(stack: Stack) -> str:
     return OTHERS
 
 
-def shares(stacks: Mapping[Stack, int], of: Callable[[Stack], str]) -> dict[str, float]:
+def part_shares(stacks: Mapping[Stack, int], of: Callable[[Stack], str]) -> dict[str, float]:
     """The share of each part in the samples."""
     counted = Counter[str]()
     for stack, samples in stacks.items():
@@ -194,7 +196,7 @@ _STYLE: Final = (
 
 
 def flame_graph(stacks: Mapping[Stack, int], title: str) -> str:
-    """An SVG: a function is as wide as its share of the samples, and is drawn on its caller."""
+    """An SVG. A function is as wide as its share of the samples, and stands on its caller. `title` is its heading."""
     whole, ordered = sum(stacks.values()), sorted(stacks.items())
     boxes = [*_boxes(ordered, 0, whole)]
     height = _TOP + _ROW * (1 + max((depth for depth, *_ in boxes), default=0)) + 10
@@ -219,7 +221,7 @@ def flame_graph(stacks: Mapping[Stack, int], title: str) -> str:
 def _boxes(
     stacks: list[tuple[Stack, int]], depth: int, whole: int, first: int = 0
 ) -> Iterator[tuple[int, float, float, str, int]]:
-    """Depth, left, width, function and samples of each box on these stacks, which share the levels below."""
+    """Depth, left edge, width, function and samples of each box. All stacks have the same functions below `depth`."""
     groups: dict[str, list[tuple[Stack, int]]] = {}
     for stack, samples in stacks:
         if len(stack) > depth:

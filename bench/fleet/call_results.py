@@ -1,4 +1,4 @@
-"""The results of calls while a part of the fleet failed, from the carrier, the called parties and the evidence."""
+"""Results of the calls around a failure in the fleet, by the carrier, the called phones and the evidence."""
 
 import shutil
 import tempfile
@@ -20,17 +20,17 @@ from lab.fleet import Fleet, Node
 from lab.lab import SUSPENDED
 
 NOTICED_S: Final = 5.0
-"""Seconds after its failure in which a part may still get calls: until OPTIONS or a timeout tells Kamailio."""
+"""Seconds for which a dead part may still get calls, until Kamailio notices by OPTIONS or a timeout."""
 ENTERED_S: Final = 60.0
-"""Most seconds of waiting for the evidence after the calls."""
+"""Longest wait for the evidence after the calls, in seconds."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Counts of calls; `recovered_s` is from the strike until the last lost or rejected call was sent.
+class CallResults:
+    """Counts of calls in a drill.
 
-    On the dead part: `lost_on_dead` were in set-up there, `cut_on_dead` were in progress. `lost_elsewhere` and
-    `touched_elsewhere` are the same on the other parts.
+    On the dead part, `lost_on_dead` calls were in set-up and `cut_on_dead` calls were in progress. `lost_elsewhere` and
+    `touched_elsewhere` count the same on the other parts.
     """
 
     offered: int
@@ -40,14 +40,16 @@ class Judged:
     lost_on_dead: int
     lost_elsewhere: int
     lost_how: list[str]
-    """Text on each lost call: the final status, 0 for none, its time after the strike, and where it had rung."""
+    """A text for each lost call: its final status (0 for none), its time in seconds after the failure, and the nodes
+    where it rang.
+    """
     cut_on_dead: int
     touched_elsewhere: int
     rang_twice: int
     suspended_offered: int
     suspended_connected: int
     with_notice: int
-    """Calls with the notice instead of the licensed sound, by the evidence."""
+    """Calls that got the notice instead of the licensed sound, by the evidence."""
     unannounced: int
     """Answered calls whose sound did not play to its end, by the evidence."""
     records: int
@@ -62,7 +64,7 @@ class Judged:
     entered_s: float
     """Seconds from the end of the calls until all their evidence was complete, in PostgreSQL too."""
     recovered_s: float | None
-    """Seconds from the strike to the last lost or rejected call; None if there was none."""
+    """Seconds from the failure to the sending of the last lost or rejected call; None without such a call."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,18 @@ class _Evidence:
     replicated: dict[tuple[str, str], Record]
 
 
-def judge(
+def judge_calls(
     fleet: Fleet,
     calls: Mapping[str, CarriedCall],
     struck_s: float,
     dead_nodes: Collection[str] = (),
     dead_proxy: str = "",
     within_s: float = ENTERED_S,
-) -> Judged:
-    """The results of the calls. `dead_nodes` are names; `dead_proxy` is the beginning of the ids of calls through a
-    dead Kamailio. It waits for the evidence.
+) -> CallResults:
+    """Wait for the evidence, and count the results of the calls.
+
+    `struck_s` is the time of the failure, since the epoch. `dead_nodes` has the names of the nodes that failed. If a
+    Kamailio failed, the ids of the calls through it begin with `dead_proxy`. The wait is at most `within_s`.
     """
     names = {node.asterisk.sip_address: node.name for node in fleet.nodes}
     names |= {each.address: each.name for each in fleet.apart if each.address}
@@ -121,7 +125,7 @@ def judge(
         time.sleep(0.5)
     every = evidence.own | evidence.apart
     heard = {place for place, record in every.items() if record.sent}
-    return Judged(
+    return CallResults(
         offered=len(calls),
         answered=len(answered),
         refused=statuses[403],
@@ -197,7 +201,7 @@ def _evidence(fleet: Fleet, since: datetime) -> _Evidence:
 
 
 def own_records(node: Node, since: datetime) -> list[Record]:
-    """The records of the node's own ledger; if the ledger is on another file system, they are read from a copy."""
+    """The records of the node's own ledger. A ledger on another file system is copied before it is read."""
     if not node.service.disk_mb:
         return LedgerReader.open(f"sqlite:///{node.service.ledger}").records(since=since)
     with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:

@@ -1,7 +1,7 @@
 """The size of a fleet, calculated from the cost of one call on this lab's fleet. Pure.
 
-A part's processor time is a constant for each node and second, plus a part for each call; the same holds for WAL. Rows
-and bytes depend on the calls alone, transactions and witness requests on the time.
+Processor time and WAL have two components: one for each node and second, and one for each call. Rows and bytes depend
+only on the calls; transactions and witness requests depend only on the time.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ PARTS: Final = ("kamailio", "asterisk", "service", "postgresql")
 DAY_S, YEAR_DAYS = 86_400, 365
 PACKETS_PER_S: Final = 50
 WRITTEN_EVERY_S: Final = 1.0
-"""Interval at which each node writes its state and, in another transaction, new evidence, if there is any."""
+"""Interval in seconds at which each node writes its state and, in another transaction, its new evidence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class PartCost:
     """The cost of one part, in milliseconds of processor time."""
 
     per_call_ms: float
@@ -29,38 +29,38 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """The cost of one call. Bytes in PostgreSQL include tables and indexes."""
+class CallCost:
+    """The cost of one call. Bytes in PostgreSQL include tables and indexes. `parts` has the processor time by part."""
 
-    parts: Mapping[str, Cost]
+    parts: Mapping[str, PartCost]
     rows_per_call: float
     database_bytes_per_call: float
     wal_bytes_per_call: float
     wal_bytes_per_node_second: float
-    """WAL without calls: each node writes its state."""
+    """Bytes of WAL that a node without calls causes each second by writing its state."""
     ledger_bytes_per_call: float
-    """Bytes in the node's own file."""
+    """Bytes that a call adds to the node's own ledger file."""
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> Self:
-        parts = {name: Cost(**cost) for name, cost in found["parts"].items()}
+        parts = {name: PartCost(**cost) for name, cost in found["parts"].items()}
         return cls(**{**found, "parts": parts})
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class TalkCost:
     """The cost of a call in progress on its node, while both parties talk (`talking_calls`)."""
 
     asterisk_ms_per_s: float
-    """Asterisk's processor time in each second. The service has nothing to do."""
+    """Asterisk's processor time for each second of the call. The service has no work meanwhile."""
     asterisk_mb: float
     open_files: float
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """The demand on a fleet. `busy_share` is the busiest hour's part of the day's calls; the witnesses are the
-    registered ones, with their usual interval.
+class FleetDemand:
+    """The demand on a fleet. `busy_share` is the busiest hour's share of the day's calls. Each of the registered
+    witnesses asks every `witness_every_s`.
     """
 
     calls_per_day: float
@@ -75,8 +75,8 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizing:
-    """The size of a fleet. Processors are counted in those of the lab's machine, at the busiest hour."""
+class FleetSize:
+    """The size of a fleet. A processor is one of the lab's machine; busy processors are those of the busiest hour."""
 
     busy_calls_per_s: float
     busy_calls_per_s_of_node: float
@@ -97,7 +97,7 @@ class Sizing:
 
 
 @dataclass(frozen=True, slots=True)
-class MillionCalls:
+class MillionCallsCost:
     """The cost of a million calls."""
 
     processor_hours: Mapping[str, float]
@@ -107,40 +107,40 @@ class MillionCalls:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
-    """The load of long calls on a node in the busiest hour. Processors are counted as in `Sizing`."""
+class TalkLoad:
+    """The load of long calls on a node in the busiest hour. Processors are counted as in `FleetSize`."""
 
     in_progress: float
     """Calls in progress on all nodes."""
     in_progress_of_node: float
     packets_per_s_of_node: float
-    """Packets that Asterisk receives, and sends: each party sends one in 20 ms."""
+    """Packets per second that Asterisk receives, and as many that it sends: each party sends one every 20 ms."""
     set_up_processors_of_node: float
     talk_processors_of_node: float
     asterisk_mb_of_node: float
     open_files_of_node: float
 
 
-def carried(measured: Measured, talk: Talk, demand: Demand, talk_s: float) -> Carried:
-    """The load on each node from calls of `talk_s` seconds."""
+def talk_load(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: float) -> TalkLoad:
+    """The load from calls of `talk_s` seconds in the busiest hour."""
     in_progress = demand.busy_calls_per_s * talk_s
     each = in_progress / demand.nodes
-    return Carried(
+    return TalkLoad(
         in_progress,
         each,
         each * 2 * PACKETS_PER_S,
-        size(measured, demand).processors_of_node,
+        size_fleet(measured, demand).processors_of_node,
         each * talk.asterisk_ms_per_s / 1000,
         each * talk.asterisk_mb,
         each * talk.open_files,
     )
 
 
-def nodes_for(measured: Measured, talk: Talk, demand: Demand, talk_s: float, processors: float) -> int:
-    """The fewest nodes that each keep at most this number of processors busy."""
+def nodes_for(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: float, processors: float) -> int:
+    """The smallest number of nodes with at most `processors` busy processors on each."""
     nodes = 1
     while True:
-        needed = carried(measured, talk, replace(demand, nodes=nodes), talk_s)
+        needed = talk_load(measured, talk, replace(demand, nodes=nodes), talk_s)
         if needed.set_up_processors_of_node + needed.talk_processors_of_node <= processors:
             return nodes
         nodes += 1
@@ -148,19 +148,19 @@ def nodes_for(measured: Measured, talk: Talk, demand: Demand, talk_s: float, pro
 
 @dataclass(frozen=True, slots=True)
 class ServerSizing:
-    """One of several PostgreSQL servers, each with its share of the nodes. Processors are counted as in `Sizing`."""
+    """One of several PostgreSQL servers, each with its share of the nodes. Processors are counted as in `FleetSize`."""
 
     nodes: float
     rows_per_s: float
     processors: float
     bytes_per_year: float
     replay_hours: float
-    """Hours to replay the evidence of a day after the server was down for that day, on one of its processors."""
+    """Hours of one of the server's processors to replay the evidence of a whole day for which it was down."""
 
 
-def server_of(measured: Measured, demand: Demand, servers: int, replay_ms_per_call: float) -> ServerSizing:
-    """The load on each of `servers` servers."""
-    whole = size(measured, demand)
+def size_server(measured: CallCost, demand: FleetDemand, servers: int, replay_ms_per_call: float) -> ServerSizing:
+    """The load on each server, if `servers` servers share the nodes."""
+    whole = size_fleet(measured, demand)
     return ServerSizing(
         demand.nodes / servers,
         whole.rows_per_s / servers,
@@ -170,12 +170,12 @@ def server_of(measured: Measured, demand: Demand, servers: int, replay_ms_per_ca
     )
 
 
-def size(measured: Measured, demand: Demand) -> Sizing:
+def size_fleet(measured: CallCost, demand: FleetDemand) -> FleetSize:
     """The size of a fleet for a demand."""
     busy, nodes = demand.busy_calls_per_s, demand.nodes
     yearly = demand.calls_per_day * YEAR_DAYS
     processors = {name: measured.parts[name].processors(busy, nodes) for name in PARTS}
-    return Sizing(
+    return FleetSize(
         busy_calls_per_s=busy,
         busy_calls_per_s_of_node=busy / nodes,
         processors=processors,
@@ -193,9 +193,9 @@ def size(measured: Measured, demand: Demand) -> Sizing:
     )
 
 
-def million(measured: Measured) -> MillionCalls:
-    """The cost of a million calls, without the constant cost of a fleet."""
-    return MillionCalls(
+def million_calls_cost(measured: CallCost) -> MillionCallsCost:
+    """The cost of a million calls, without the constant cost of the nodes."""
+    return MillionCallsCost(
         {name: measured.parts[name].per_call_ms * 1e6 / 1000 / 3600 for name in PARTS},
         1e6 * measured.database_bytes_per_call,
         1e6 * measured.ledger_bytes_per_call,
@@ -203,8 +203,8 @@ def million(measured: Measured) -> MillionCalls:
     )
 
 
-def predicted(measured: Measured, calls_per_s: float, nodes: int) -> dict[str, float]:
-    """The model's prediction for this number of nodes: processors by part, and rows, bytes and WAL each second."""
+def predict_load(measured: CallCost, calls_per_s: float, nodes: int) -> dict[str, float]:
+    """The predicted load of this number of nodes: busy processors by part; rows, bytes and WAL per second."""
     return {
         **{name: measured.parts[name].processors(calls_per_s, nodes) for name in PARTS},
         "rows_per_s": calls_per_s * measured.rows_per_call,

@@ -1,10 +1,10 @@
 """Speed of the console's searches for calls: the time to the first byte of each page, beside the bare query.
 
-    python -m bench.console_calls [--calls N] [--rounds N] [--json]
+    python -m bench.console_search [--calls N] [--rounds N] [--json]
 
-The goal: 100 ms for each search in a ledger of 1,000,000 calls, which takes some minutes to make. A search for rare
-calls reads for half a second and shows how far it came; its bare query does the same. Times are valid for this machine
-and run only.
+The goal: 100 ms for each search in a ledger of 1,000,000 calls, which takes minutes to make. A search for rare calls
+stops after half a second and shows how far it came; so does its bare query. Times are valid for this machine and run
+only.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from .fill_ledger import NODE, fill
 CALLS: Final = 1_000_000
 ROUNDS: Final = 15
 KNOWN: Final = 100
-"""Calls of the searched number."""
+"""Number of calls of the number that is searched."""
 MONTH: Final = timedelta(days=31)
 SEARCHES: Final = {
     "first page": {},
@@ -57,8 +57,8 @@ SEARCHES: Final = {
 }
 
 
-def rare(ms: float) -> list[Step]:
-    """Calls of rare kinds."""
+def rare_calls(ms: float) -> list[Step]:
+    """The steps of three calls of rare kinds, from `ms` on."""
     licensed = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0777", {Party.CALLED: "sample"}, 42, member="m-0777")
     alone = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="rare-3", ms=ms)
     return [
@@ -84,17 +84,17 @@ def settings_in(folder: Path) -> Settings:
     )
 
 
-def make(settings: Settings, folder: Path, count: int) -> None:
+def make_ledger(settings: Settings, folder: Path, count: int) -> None:
     ring = KeyRing.of(settings.ledger, NODE)
     fill(folder / "ledger.sqlite3", ring, count, MONTH, lambda call: call % (count // KNOWN) == 0)
     with LedgerWriter.open(settings.ledger.own(), NODE, ring) as writer:
-        for step in rare(2 * 3_600_000):
+        for step in rare_calls(2 * 3_600_000):
             written = writer.append(step)
         written.result(60)
 
 
-def at_the_end(now: datetime) -> type[datetime]:
-    """A clock for the console: the ledger's calls are from the last month."""
+def clock_at(now: datetime) -> type[datetime]:
+    """A `datetime` class that always says `now`, because the ledger's calls are from the last month."""
 
     class Clock(datetime):
         @classmethod
@@ -117,13 +117,13 @@ async def first_byte_ms(visitor: Visitor, method: str, path: str, fields: dict[s
     return took_ms
 
 
-async def bare_ms(query: Callable[[], object]) -> float:
+async def query_ms(query: Callable[[], object]) -> float:
     began = time.perf_counter()
     await asyncio.to_thread(query)
     return 1000 * (time.perf_counter() - began)
 
 
-def searched(reader: LedgerReader, wanted: CallQuery) -> object:
+def search_ledger(reader: LedgerReader, wanted: CallQuery) -> object:
     until_s = time.perf_counter() + long_reads.SEARCH_S
     return search_calls(
         reader,
@@ -137,7 +137,7 @@ def searched(reader: LedgerReader, wanted: CallQuery) -> object:
 
 async def measure(settings: Settings, count: int, rounds: int) -> dict[str, dict[str, float]]:
     now = NOW + MONTH + timedelta(hours=2)
-    calls.datetime = at_the_end(now)  # type: ignore[misc, attr-defined]  # a class in place of a class, which the module imports
+    calls.datetime = clock_at(now)  # type: ignore[misc, attr-defined]  # a class in place of a class, which the module imports
     number = parse(FORWARDING)
     with LedgerReader.open(settings.ledger.own(), KeyRing.of(settings.ledger, NODE).days) as reader:
         async with running(settings) as site:
@@ -147,7 +147,7 @@ async def measure(settings: Settings, count: int, rounds: int) -> dict[str, dict
             pairs = {
                 name: (
                     partial(first_byte_ms, visitor, "GET", f"/calls?{urlencode(query)}"),
-                    partial(searched, reader, CallQuery.of(query)),
+                    partial(search_ledger, reader, CallQuery.of(query)),
                 )
                 for name, query in SEARCHES.items()
             } | {
@@ -165,7 +165,7 @@ async def measure(settings: Settings, count: int, rounds: int) -> dict[str, dict
             for _ in range(rounds):
                 for name, (page, bare) in pairs.items():
                     took[name][0].append(await page())
-                    took[name][1].append(await bare_ms(bare))
+                    took[name][1].append(await query_ms(bare))
     return {
         name: {"median_ms": statistics.median(page), "most_ms": max(page), "bare_ms": statistics.median(bare)}
         for name, (page, bare) in took.items()
@@ -181,7 +181,7 @@ def main() -> None:
         folder = Path(name)
         settings = settings_in(folder)
         PROGRESS.print(f"a ledger of {chosen.calls:,} calls …")
-        make(settings, folder, chosen.calls)
+        make_ledger(settings, folder, chosen.calls)
         PROGRESS.print("finding calls …")
         found = asyncio.run(measure(settings, chosen.calls, chosen.rounds))
     report("Time to the first byte", {"calls": chosen.calls, **found}, chosen.json)

@@ -1,4 +1,4 @@
-"""Writes a bench's results into the documentation's pages: the text between two marks."""
+"""Writes a bench's results into pages of the documentation, between two marks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +8,12 @@ END: Final = "<!-- until here -->"
 
 
 def begin(bench: str) -> str:
-    """The mark before the text of `make BENCH`."""
+    """The mark that begins the text of `make BENCH`."""
     return f"<!-- made by make {bench} -->"
 
 
 def text_in(page: Path, bench: str) -> str:
-    """The text of the bench on the page. Raises ValueError if the page has no place for it."""
+    """The bench's text on the page. Raises ValueError if the page has no place for it."""
     return _parts(page, bench)[1]
 
 
@@ -28,7 +28,7 @@ def write_texts(texts: Mapping[Path, str], bench: str) -> None:
 
 
 def _parts(page: Path, bench: str) -> tuple[str, str, str]:
-    """The page before the text, the text, and the page after it."""
+    """The text of the bench, with what stands before and after it on the page."""
     before, first, rest = page.read_text().partition(begin(bench))
     text, last, after = rest.partition(END)
     if not (first and last):

@@ -1,10 +1,10 @@
 """Hostile INVITEs on a real Asterisk, and honest calls beside them.
 
-    python -m bench.hostile [--count 100000] [--seed N] [--rate 40] [--round 5000] [--weapon NAME] [--json]
+    python -m bench.hostile_invites [--count 100000] [--seed N] [--rate 40] [--round 5000] [--weapon NAME] [--json]
 
-In rounds: the service uses the ARI WebSocket and HTTP in turns, and starts while hostile calls are in progress. Calls
+In each round the service starts while hostile calls are in progress; it uses the ARI WebSocket and HTTP in turns. Calls
 use ARI and AGI. Exits with 1 if Asterisk or the service died, an honest call did not hear its sound, a record is not
-complete, the ledger does not verify, or a number is in the service's log.
+complete, the ledger does not verify, or the service's log has a number.
 """
 
 import asyncio
@@ -37,16 +37,18 @@ from .bench_output import PROGRESS, options, report
 
 HONEST_PER_S: Final = 2.0
 LATEST_MS: Final = 1000.0
-"""Latest beginning of an honest call's sound: the bench judges whether it is complete, not the load of the machine."""
+"""Latest start of an honest call's sound. It is generous: the bench checks that the sound is complete, not how busy the
+machine is.
+"""
 STARTS_WITHIN_S: Final = 60.0
 EMPTY_WITHIN_S: Final = 60.0
-"""Seconds until Asterisk is empty: an answered hostile call that cannot be acknowledged ends after 32 s."""
+"""Seconds until Asterisk has no channel: an answered hostile call whose ACK never comes ends after 32 s."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The plan of an attack: `rate` per second, in rounds of `round`. If `weapon` is given, all are hostile only in
-    that part.
+class AttackPlan:
+    """An attack of `count` INVITEs, `rate` per second, in rounds of `round`. With `weapon`, only that part of each
+    INVITE is hostile.
     """
 
     count: int
@@ -57,8 +59,8 @@ class Plan:
 
 
 @dataclass
-class Found:
-    """The outcome of all calls."""
+class AttackResults:
+    """The results of all calls."""
 
     seed: int
     sent: int = 0
@@ -67,9 +69,9 @@ class Found:
     honest: int = 0
     heard: int = 0
     unheard: list[str] = field(default_factory=list)
-    """The reason for each honest call without its sound."""
+    """For each honest call without its sound, the reason."""
     died: list[str] = field(default_factory=list)
-    """Programs that died, each with the hostile parts of the latest INVITEs."""
+    """Programs that died, each with the hostile parts of the last INVITEs."""
     records: int = 0
     incomplete: int = 0
     anomalies: Counter[str] = field(default_factory=Counter)
@@ -100,7 +102,7 @@ class Attack:
         self.told: dict[str, Any] = {"sent": 0, "answers": {}, "rang": 0, "held": 0, "waiting": []}
 
     async def follow(self, count: int) -> None:
-        """Follow the calls until the last INVITE has its answer."""
+        """Read the process's reports until the last INVITE is answered."""
         assert self._process.stdout
         async for line in self._process.stdout:
             self.told = json.loads(line)
@@ -108,14 +110,14 @@ class Attack:
                 return
 
     def go(self) -> None:
-        """Begin the attack. A second call hangs up the held calls and ends it."""
+        """Start the attack. A second call hangs up the held calls and ends the attack."""
         assert self._process.stdin
         self._process.stdin.write(b"\n")
 
 
 @asynccontextmanager
-async def attack(asterisk: AttackedTrunk, plan: Plan, first: int, count: int) -> AsyncIterator[Attack]:
-    """Context with hostile INVITEs in progress; at its end all their calls are hung up."""
+async def attack(asterisk: AttackedTrunk, plan: AttackPlan, first: int, count: int) -> AsyncIterator[Attack]:
+    """Context with hostile INVITEs in progress. At its end it hangs up all their calls."""
     words = [
         "--seed", plan.seed, "--first", first, "--count", count, "--rate", plan.rate,
         "--weapon", plan.weapon, "--pbx", asterisk.sip_port,
@@ -146,10 +148,10 @@ async def attack(asterisk: AttackedTrunk, plan: Plan, first: int, count: int) ->
             await process.wait()
 
 
-class Honest:
+class HonestCalls:
     """Licensed calls at a steady rate, over both interfaces in turn."""
 
-    def __init__(self, phones: Lab, found: Found) -> None:
+    def __init__(self, phones: Lab, found: AttackResults) -> None:
         self._phones = phones
         self._found = found
         self._references = {name: synthesise(profile, 8000) for name, profile in load_library().items()}
@@ -175,14 +177,18 @@ class Honest:
             self._found.heard += 1
 
 
-async def attacked(
-    asterisk: AttackedTrunk, service: Service, found: Found, plan: Plan, tell: Callable[[Found], None]
+async def attack_and_call(
+    asterisk: AttackedTrunk,
+    service: Service,
+    found: AttackResults,
+    plan: AttackPlan,
+    tell: Callable[[AttackResults], None],
 ) -> None:
-    """Run rounds of INVITEs. For each round, the service is started again while hostile calls of the round before are
-    in progress.
+    """Run the rounds, with honest calls beside them. Between two rounds the service starts again, while hostile calls
+    of the first one are in progress.
     """
     async with lab(asterisk) as phones:
-        honest = Honest(phones, found)
+        honest = HonestCalls(phones, found)
         await phones.call(Forwarding(LICENSED, endpoint="lab"))
         for turn, first in enumerate(range(0, plan.count, plan.round)):
             part = min(plan.round, plan.count - first)
@@ -190,7 +196,7 @@ async def attacked(
                 over = asyncio.Event()
                 calling = asyncio.create_task(honest.until(over))
                 following = asyncio.create_task(attacking.follow(part))
-                while not following.done() and not died(asterisk, service):
+                while not following.done() and not dead_process(asterisk, service):
                     await asyncio.wait({following}, timeout=1)
                     tell(found)
                 over.set()
@@ -198,11 +204,11 @@ async def attacked(
                 found.sent += attacking.told["sent"]
                 found.answers.update(attacking.told["answers"])
                 found.rang += attacking.told["rang"]
-                if not died(asterisk, service):
+                if not dead_process(asterisk, service):
                     await asyncio.to_thread(service.stop)
                     service.transport = ("auto", "http")[turn % 2]
                     await asyncio.to_thread(_start, service, found)
-                if gone := died(asterisk, service):
+                if gone := dead_process(asterisk, service):
                     found.died.append(f"{gone} after {found.sent} INVITEs, the latest: {attacking.told['waiting']}")
                     following.cancel()
                     return
@@ -214,7 +220,7 @@ async def attacked(
             found.left = asterisk.channels()
 
 
-def _start(service: Service, found: Found) -> None:
+def _start(service: Service, found: AttackResults) -> None:
     try:
         service.start(timeout_s=STARTS_WITHIN_S)
         time.sleep(1)  # it compares its calls with Asterisk's channels now
@@ -222,16 +228,16 @@ def _start(service: Service, found: Found) -> None:
         found.died.append(f"the service did not start: {str(error)[-300:]}")
 
 
-def died(asterisk: Asterisk, service: Service) -> str:
-    """The program that ended by itself, and its exit; empty if both run."""
+def dead_process(asterisk: Asterisk, service: Service) -> str:
+    """The program that ended by itself, with its exit code; empty if both run."""
     for name, process in (("Asterisk", asterisk.process), ("the service", service.process)):
         if process is None or process.poll() is not None:
             return f"{name} ended with {process and process.poll()}"
     return ""
 
 
-def judge(service: Service, found: Found) -> None:
-    """Add the results from the evidence and the logs."""
+def judge(service: Service, found: AttackResults) -> None:
+    """Add the results from the evidence and the logs to `found`."""
     records = service.records()
     found.records = len(records)
     found.incomplete = sum(not record["complete"] for record in records.values())
@@ -248,17 +254,20 @@ def judge(service: Service, found: Found) -> None:
     found.asterisk_warnings = len(service.asterisk.complaints())
 
 
-def run(
-    installation: AsteriskInstallation, scratch: Path, plan: Plan, tell: Callable[[Found], None] = lambda _: None
-) -> Found:
-    """Attack a separate Asterisk; returns the results."""
-    found = Found(plan.seed)
+def run_attacks(
+    installation: AsteriskInstallation,
+    scratch: Path,
+    plan: AttackPlan,
+    tell: Callable[[AttackResults], None] = lambda _: None,
+) -> AttackResults:
+    """Attack a newly started Asterisk; returns the results."""
+    found = AttackResults(plan.seed)
     with AttackedTrunk(installation, scratch) as asterisk:
         service = Service(asterisk, LAB_REGISTRY)
         service.start(timeout_s=STARTS_WITHIN_S)
         try:
-            asyncio.run(attacked(asterisk, service, found, plan, tell))
-            if not died(asterisk, service):
+            asyncio.run(attack_and_call(asterisk, service, found, plan, tell))
+            if not dead_process(asterisk, service):
                 judge(service, found)
         finally:
             service.stop()
@@ -270,11 +279,11 @@ def main() -> int:
     parser = options(__doc__, count=100_000, seed=1, rate=40.0, round=5_000)
     parser.add_argument("--weapon", choices=["", *WEAPONS], default="", help="all INVITEs are hostile by this alone")
     chosen = parser.parse_args()
-    plan = Plan(chosen.count, chosen.seed, chosen.rate, chosen.round, chosen.weapon)
+    plan = AttackPlan(chosen.count, chosen.seed, chosen.rate, chosen.round, chosen.weapon)
     end_in_order()
     said_s = began_s = time.monotonic()
 
-    def tell(found: Found) -> None:
+    def tell(found: AttackResults) -> None:
         nonlocal said_s
         if time.monotonic() > said_s + 10:
             said_s = time.monotonic()
@@ -283,7 +292,7 @@ def main() -> int:
             )
 
     with tempfile.TemporaryDirectory(prefix="idtone-hostile-") as folder:
-        found = run(find_or_get(), Path(folder), plan, tell)
+        found = run_attacks(find_or_get(), Path(folder), plan, tell)
     shown = asdict(found) | {"faults": len(found.faults)}
     shown["answers"], shown["anomalies"] = dict(found.answers), dict(found.anomalies)
     if not chosen.json:

@@ -1,13 +1,13 @@
-"""The shares of Asterisk's time and their picture, from sampled stacks."""
+"""The parts of Asterisk's processor time and their picture, from sampled call stacks."""
 
 from collections import Counter
 from xml.etree import ElementTree
 
 import pytest
 
-from bench.cost import profile, stacks
+from bench.cost import asterisk_time, call_stacks
+from bench.cost.forwarding_ways import Way
 from bench.cost.goals import HOOK
-from bench.cost.ways import Way
 
 PERF = """
 \tffffffff8100 __schedule+0x12 ([kernel.kallsyms])
@@ -28,11 +28,11 @@ CALL = ("pbx_thread", "__ast_pbx_run", "pbx_exec")
 
 
 def test_stacks_are_read():
-    """A stack begins at the thread's own first function; a function without a name shows its file; names may have
-    parentheses.
+    """A stack begins at the thread's own first function. A function without a name is shown by its file. Names may
+    contain parentheses.
     """
-    kernel = tuple(name + stacks.KERNEL for name in ("__x64_sys_poll", "do_sys_poll", "__schedule"))
-    assert stacks.folded(PERF.splitlines()) == {
+    kernel = tuple(name + call_stacks.KERNEL for name in ("__x64_sys_poll", "do_sys_poll", "__schedule"))
+    assert call_stacks.fold_stacks(PERF.splitlines()) == {
         ("autoservice_run", "poll", *kernel): 1,
         ("operator new(unsigned long)", "pbx_builtin_setvar_multiple", "[libc.so.6]"): 1,
     }
@@ -41,30 +41,34 @@ def test_stacks_are_read():
 @pytest.mark.parametrize(
     ("stack", "what", "where"),
     [
-        ((*CALL, "pbx_builtin_setvar", "ast_func_write", "malloc"), stacks.VARIABLES, stacks.PRIORITIES),
-        ((*CALL, "pbx_builtin_setvar", "stasis_publish"), stacks.BUS, stacks.PRIORITIES),
-        ((*CALL, "dial_exec_full", U, "file_write", "fopen", "__x64_sys_openat_[k]"), stacks.FILES, stacks.U),
-        ((*CALL, "dial_exec_full", "__x64_sys_poll_[k]", "__schedule_[k]"), stacks.THREADS, stacks.DIAL),
-        ((*CALL, "dial_exec_full", "ast_request"), stacks.ELSE, stacks.DIAL),
-        ((*TASK, "pj_sock_sendto", "__x64_sys_sendto_[k]"), stacks.NETWORK, stacks.SIP_TASKS),
+        ((*CALL, "pbx_builtin_setvar", "ast_func_write", "malloc"), call_stacks.VARIABLES, call_stacks.PRIORITIES),
+        ((*CALL, "pbx_builtin_setvar", "stasis_publish"), call_stacks.BUS, call_stacks.PRIORITIES),
+        ((*CALL, "dial_exec_full", U, "file_write", "fopen", "__x64_sys_openat_[k]"), call_stacks.FILES, call_stacks.U),
+        ((*CALL, "dial_exec_full", "__x64_sys_poll_[k]", "__schedule_[k]"), call_stacks.THREADS, call_stacks.DIAL),
+        ((*CALL, "dial_exec_full", "ast_request"), call_stacks.ELSE, call_stacks.DIAL),
+        ((*TASK, "pj_sock_sendto", "__x64_sys_sendto_[k]"), call_stacks.NETWORK, call_stacks.SIP_TASKS),
     ],
 )  # fmt: skip
 def test_a_stack_belongs_to_one_part(stack, what, where):
-    """The function nearest to the running one decides what is done; memory and locks belong to who asked for them."""
-    assert (stacks.what(stack), stacks.where(stack)) == (what, where)
+    """The function nearest to the running one decides the activity. Memory and locks belong to their caller."""
+    assert (call_stacks.activity(stack), call_stacks.thread_or_step(stack)) == (what, where)
 
 
 def test_parts_are_the_processor_time_of_a_call():
-    """The parts of each way add up to what a call of it takes, and the differences to what the hook adds."""
-    found = {way: Counter({CALL: 3, ("autoservice_run",): number}) for number, way in enumerate(profile.PROFILED, 1)}
+    """The parts of each way add up to the processor time of its call, and the differences add up to the hook's
+    addition.
+    """
+    found = {
+        way: Counter({CALL: 3, ("autoservice_run",): number}) for number, way in enumerate(asterisk_time.PROFILED, 1)
+    }
     us = dict.fromkeys(found, 8000.0) | {HOOK: 9000.0}
-    for rows in profile.parts(found, us).values():
+    for rows in asterisk_time.time_by_part(found, us).values():
         assert sum(row[HOOK] for row in rows) == pytest.approx(9000)
         assert sum(row["hook_adds"] for row in rows) == pytest.approx(1000)
 
 
 def test_a_way_is_compared_with_native_in_its_turn():
-    """A turn in which all else is slow counts as much as another."""
+    """A turn in which everything is slow counts as much as another turn."""
     blocks = {
         way.value: [
             {"connected_ms": [slow + more] * 9, "post_dial_ms": [slow] * 9, "asterisk_ms": slow * (1 + more),
@@ -73,7 +77,7 @@ def test_a_way_is_compared_with_native_in_its_turn():
         ]
         for way, more in ((Way.NATIVE, 0.0), (Way.FLOOR, 0.25), (Way.DIAL, 0.0))
     }  # fmt: skip
-    native, floor, dial = profile.compared(blocks)
+    native, floor, dial = asterisk_time.compare_ways(blocks)
     assert floor["asterisk_of_native"] == pytest.approx(1.25)
     assert native["asterisk_us"] == pytest.approx(1000 * 53 / 3)
     assert (floor["connected_ms"], floor["connected_fastest_ms"]) == (0.25, 0.25)
@@ -81,11 +85,11 @@ def test_a_way_is_compared_with_native_in_its_turn():
 
 
 def test_the_flame_graph_shows_the_shares():
-    """A box for each function that is wide enough, as wide as its share, on the one that called it."""
-    found = Counter({("a<b", "wide"): 600, ("a<b", "other" + stacks.KERNEL): 399, ("thin",): 1})
+    """Each function that is wide enough has a box. The box is as wide as its share, and stands on its caller's box."""
+    found = Counter({("a<b", "wide"): 600, ("a<b", "other" + call_stacks.KERNEL): 399, ("thin",): 1})
     boxes = [
         (box[0].text, float(box[1].get("width")), float(box[1].get("y")))
-        for box in ElementTree.fromstring(stacks.flame_graph(found, "title & more")).iter()  # noqa: S314  our own
+        for box in ElementTree.fromstring(call_stacks.flame_graph(found, "title & more")).iter()  # noqa: S314  our own
         if box.tag.endswith("}g")
     ]
     assert [(title, width) for title, width, _ in boxes] == [

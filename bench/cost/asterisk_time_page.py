@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from lab.repository import ROOT
 
-from ..page_tables import write_texts
-from . import stacks
+from ..results_in_docs import write_texts
+from . import call_stacks
+from .call_stacks import Stack
+from .forwarding_ways import Way
 from .goals import HOOK
-from .stacks import Stack
-from .ways import Way
 
 BENCH: Final = "bench-profile"
 ENGLISH: Final = ROOT / "docs" / "explanation" / "asterisk-time.md"
@@ -51,21 +51,22 @@ _JAPANESE: Final = {
     "ari-called": "フック `ari-called`", "ari-both": "フック `ari-both`",
     "what": "| Asterisk、1 通話あたり µs、処理の種類別 | native | 下限 | フック | フック − native |",
     "where": "| Asterisk、1 通話あたり µs、場所別 | native | 下限 | フック | フック − native |",
-    stacks.THREADS: "スレッドの待機、起床、切替え", stacks.NETWORK: "ネットワーク",
-    stacks.ELSE: "ダイヤルプラン、チャネル、ブリッジ",
-    stacks.MEMORY: "呼出し元がスタックから分からないメモリーと文字列",
-    stacks.FILES: "音とジャーナルのファイル", stacks.BUS: "バスのメッセージとスナップショット",
-    stacks.VARIABLES: "変数、関数、式",
-    stacks.PRIORITIES: "通話: その他のプライオリティ", stacks.HANGUP: "通話: ハングアップハンドラー",
-    stacks.DIAL: "通話: `Dial()`", stacks.U: "通話: `U()` とその再生", stacks.STASIS: "通話: `Stasis()`",
-    stacks.BRIDGE: "通話: ブリッジ", stacks.BRIDGED: "ブリッジでの着信側のスレッド", stacks.SIP_TASKS: "SIP のタスク",
-    stacks.SIP_THREAD: "SIP を送受信するスレッド", stacks.BUS_TASKS: "バスのタスク",
-    stacks.AUTOSERVICE: "待つチャネルを読むスレッド", stacks.WEBSOCKET: "WebSocket のスレッド",
-    stacks.DEVICES: "デバイスの状態のスレッド", stacks.OTHERS: "その他のスレッド、始まりの分からないスタック",
+    call_stacks.THREADS: "スレッドの待機、起床、切替え", call_stacks.NETWORK: "ネットワーク",
+    call_stacks.ELSE: "ダイヤルプラン、チャネル、ブリッジ",
+    call_stacks.MEMORY: "呼出し元がスタックから分からないメモリーと文字列",
+    call_stacks.FILES: "音とジャーナルのファイル", call_stacks.BUS: "バスのメッセージとスナップショット",
+    call_stacks.VARIABLES: "変数、関数、式",
+    call_stacks.PRIORITIES: "通話: その他のプライオリティ", call_stacks.HANGUP: "通話: ハングアップハンドラー",
+    call_stacks.DIAL: "通話: `Dial()`", call_stacks.U: "通話: `U()` とその再生", call_stacks.STASIS: "通話: `Stasis()`",
+    call_stacks.BRIDGE: "通話: ブリッジ", call_stacks.BRIDGED: "ブリッジでの着信側のスレッド",
+    call_stacks.SIP_TASKS: "SIP のタスク",
+    call_stacks.SIP_THREAD: "SIP を送受信するスレッド", call_stacks.BUS_TASKS: "バスのタスク",
+    call_stacks.AUTOSERVICE: "待つチャネルを読むスレッド", call_stacks.WEBSOCKET: "WebSocket のスレッド",
+    call_stacks.DEVICES: "デバイスの状態のスレッド", call_stacks.OTHERS: "その他のスレッド、始まりの分からないスタック",
 }  # fmt: skip
 
 
-def text(
+def page_text(
     measured: Mapping[str, Any], rows: Sequence[Row], tables: Mapping[str, Sequence[Row]], words: Mapping[str, str]
 ) -> str:
     """The three tables: the ways beside native, and Asterisk's time by what is done and by where."""
@@ -94,7 +95,7 @@ def text(
     return "\n".join(lines) + "\n"
 
 
-def write(
+def write_page(
     measured: Mapping[str, Any],
     rows: Sequence[Row],
     tables: Mapping[str, Sequence[Row]],
@@ -102,13 +103,16 @@ def write(
 ) -> None:
     """Write the tables into both pages, and the flame graphs beside them."""
     write_texts(
-        {page: text(measured, rows, tables, words) for page, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE))},
+        {
+            page: page_text(measured, rows, tables, words)
+            for page, words in ((ENGLISH, _ENGLISH), (JAPANESE, _JAPANESE))
+        },
         BENCH,
     )
     for way, name in PICTURES.items():
         of = f"{measured['profiled'][way]:,} calls, {sum(found[way].values()):,} samples"
         title = f"Asterisk's processor time: {_TITLES[way]} ({of})"
-        (IMAGES / name).write_text(stacks.flame_graph(found[way], title))
+        (IMAGES / name).write_text(call_stacks.flame_graph(found[way], title))
 
 
 _TITLES: Final = {

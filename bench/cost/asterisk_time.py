@@ -1,6 +1,6 @@
 """Asterisk's processor time in a call by its parts: native, an empty hook of the same shape, and the hook.
 
-    python -m bench.cost.profile [--calls N] [--rate R] [--turns T] [--folder F] [--again] [--json] [--page]
+    python -m bench.cost.asterisk_time [--calls N] [--rate R] [--turns T] [--folder F] [--again] [--json] [--page]
 
 All ways take turns on one PBX. `perf` samples the stacks of these three, including the kernel's. For that, Asterisk
 should be built with `-g -fno-omit-frame-pointer` and be given in `ASTERISK=`. In each turn a block of calls of each way
@@ -25,12 +25,12 @@ from lab.processes import end_in_order
 from lab.repository import ROOT
 
 from ..bench_output import PROGRESS, options, print_table
-from . import profile_page, stacks
-from .figures import Run, percentile
+from . import asterisk_time_page, call_stacks
+from .call_stacks import Stack
+from .cost_bench import CostBench, cost_bench
+from .forwarding_ways import Way
 from .goals import HOOK
-from .measuring import Bench, bench
-from .stacks import Stack
-from .ways import Way
+from .run_statistics import Run, percentile
 
 CALLS, TURNS = 10_000, 10
 RATE: Final = 15.0
@@ -48,7 +48,7 @@ Times = dict[str, list[dict[str, Any]]]
 
 
 @contextmanager
-def sampled(pid: int, into: Counter[Stack], scratch: Path) -> Iterator[None]:
+def sample_stacks(pid: int, into: Counter[Stack], scratch: Path) -> Iterator[None]:
     """Context in which the process's stacks are sampled. Raises CalledProcessError if `perf` cannot read its
     samples.
     """
@@ -60,12 +60,12 @@ def sampled(pid: int, into: Counter[Stack], scratch: Path) -> Iterator[None]:
     shown = ["perf", "script", "-i", str(data), "--no-inline", "-F", "ip,sym,dso"]
     with subprocess.Popen(shown, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace") as of:
         assert of.stdout
-        into.update(stacks.folded(of.stdout))
+        into.update(call_stacks.fold_stacks(of.stdout))
     if of.returncode:
         raise subprocess.CalledProcessError(of.returncode, shown)
 
 
-def measure(bed: Bench, calls: int, rate: float, turns: int, folder: Path) -> None:
+def measure(bed: CostBench, calls: int, rate: float, turns: int, folder: Path) -> None:
     """Measure all ways in turns, and write the results into the folder after each of them."""
     times: Times = {way.value: [] for way in TIMED}
     found = {way: Counter[Stack]() for way in PROFILED}
@@ -79,7 +79,7 @@ def measure(bed: Bench, calls: int, rate: float, turns: int, folder: Path) -> No
             times[way.value].append(_plain(bed.run(way, rate, max(1.0, TIMED_SHARE * seconds))))
         loads.append(os.getloadavg()[0])
         for way, share in PROFILED.items():
-            with sampled(bed.asterisk.process.pid, found[way], bed.scratch):
+            with sample_stacks(bed.asterisk.process.pid, found[way], bed.scratch):
                 failed += bed.run(way, rate, share * seconds).failed
         for way, each in found.items():
             lines = (f"{';'.join(stack)} {samples}\n" for stack, samples in each.items())
@@ -108,7 +108,7 @@ def read_stacks(folder: Path, way: Way) -> Counter[Stack]:
     return Counter({tuple(stack.split(";")): int(samples) for stack, _, samples in lines})
 
 
-def compared(times: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+def compare_ways(times: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """A row for each way. It has two differences from native: of the fastest tenth of all calls, and the median over
     the turns.
 
@@ -149,11 +149,11 @@ def _us(blocks: Sequence[Mapping[str, Any]], name: str) -> float:
     return 1000 * sum(block[name] * block["offered"] for block in blocks) / sum(block["offered"] for block in blocks)
 
 
-def parts(found: Mapping[Way, Mapping[Stack, int]], us: Mapping[Way, float]) -> dict[str, list[dict[str, Any]]]:
+def time_by_part(found: Mapping[Way, Mapping[Stack, int]], us: Mapping[Way, float]) -> dict[str, list[dict[str, Any]]]:
     """µs of processor time a call of each part, by what is done and by where; and the hook's addition to native."""
     tables = {}
-    for title, of in (("what", stacks.what), ("where", stacks.where)):
-        shares = {way: stacks.shares(each, of) for way, each in found.items()}
+    for title, of in (("what", call_stacks.activity), ("where", call_stacks.thread_or_step)):
+        shares = {way: call_stacks.part_shares(each, of) for way, each in found.items()}
         names = {name: 0 for each in shares.values() for name in each}
         rows = []
         for name in sorted(names, key=lambda name: -us[HOOK] * shares[HOOK].get(name, 0.0)):
@@ -171,15 +171,15 @@ def main() -> None:
     chosen = parser.parse_args()
     end_in_order()
     if not chosen.again:
-        with tempfile.TemporaryDirectory(prefix="idtone-profile-") as scratch, bench(Path(scratch)) as bed:
+        with tempfile.TemporaryDirectory(prefix="idtone-profile-") as scratch, cost_bench(Path(scratch)) as bed:
             measure(bed, chosen.calls, chosen.rate, chosen.turns, chosen.folder)
     measured = json.loads((chosen.folder / MEASURED).read_text())
-    rows = compared(measured["times"])
+    rows = compare_ways(measured["times"])
     us = {Way(row["way"]): row["asterisk_us"] for row in rows}
     found = {way: read_stacks(chosen.folder, way) for way in PROFILED}
-    tables = parts(found, us)
+    tables = time_by_part(found, us)
     if chosen.page:
-        profile_page.write(measured, rows, tables, found)
+        asterisk_time_page.write_page(measured, rows, tables, found)
     if chosen.json:
         print(json.dumps({**measured, "times": rows, **tables}, indent=1))
     else:

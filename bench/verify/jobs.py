@@ -1,4 +1,4 @@
-"""The verifier on the material, in independent pieces of work for several processes."""
+"""Jobs of the experiment: independent pieces of work in which the verifier judges the material."""
 
 import functools
 import math
@@ -18,7 +18,7 @@ from idtone.tones.verification.verifier import Verifier
 
 from . import speech_and_music
 from .conditions import CONDITIONS, Condition, Trial, sounding_rms, trials
-from .near_misses import near_miss_trials, signals_take
+from .near_misses import near_miss_trials, signal_take
 from .profiles import profiles
 from .speech_and_music import RATE_HZ, Part, Take
 from .transmission_chains import chain_trial
@@ -26,23 +26,25 @@ from .transmission_chains import chain_trial
 FREQUENCY_CONDITION: Final = Condition("white +10 dB, no codec", None, noise="white", snr_db=10)
 BEFORE_MS: Final = 30.0
 AFTER_MS: Final = 130.0
-"""Latest place of a found sound after its true place: a codec delays it by up to 70 ms."""
+"""How much later than its true place a sound may be found, in milliseconds: a codec delays it by up to 70 ms."""
 
 INSPECTED_S: Final = (5.8, 60.0)
-"""Lengths of a short call and a long one."""
+"""Lengths of a short call and of a long one, in seconds."""
 
 _THROUGHPUT_TAKES: Final = 3
 
 Key = tuple[str, str, str]
-"""The measure, the profile, and the object: ("detection", "sample", "gsm")."""
+"""The measure, the profile, and what is judged: ("detection", "sample", "gsm")."""
 Tally = Counter[str]
 
-_TAKES: Final = {"speech": speech_and_music.speech_take, "music": speech_and_music.music_take, "signals": signals_take}
+_TAKES: Final = {"speech": speech_and_music.speech_take, "music": speech_and_music.music_take, "signals": signal_take}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`count` trials or takes from number `first` on. The search for false alarms uses all of `profiles` at once."""
+    """A piece of work: `count` trials or takes from number `first` on, for each of `profiles`. A search for false
+    alarms judges all profiles in one pass.
+    """
 
     kind: str
     profiles: tuple[str, ...]
@@ -54,7 +56,7 @@ class Job:
 
 
 def run(job: Job) -> dict[Key, Tally]:
-    """The tallies of one piece of work, to be added to those of the others."""
+    """The tallies of a job. They are added to those of the others."""
     found: dict[Key, Tally] = {}
     for name in job.profiles:
         tally: Tally = Counter()
@@ -65,13 +67,13 @@ def run(job: Job) -> dict[Key, Tally]:
 
 @functools.lru_cache(2)
 def _take(what: str, part: Part, index: int) -> Take:
-    """A take, cached for the next profile."""
+    """The take with this number. It is cached, because the next profile needs it too."""
     return _TAKES[what](part, index)
 
 
-def verdicts(profile: Profile, trial: Trial) -> tuple[bool, bool, tuple[str, ...]]:
-    """True if the sound was found in its place as conforming; True if it was found there at all; and the failed
-    criteria.
+def verify_trial(profile: Profile, trial: Trial) -> tuple[bool, bool, tuple[str, ...]]:
+    """Verify a trial. Returns True if the sound was found in its place as conforming; True if it was found there at
+    all; and the failed criteria.
     """
     report = verifier(profile.id).verify(trial.samples, RATE_HZ, trial.lost)
     here = _here(trial, report)
@@ -94,13 +96,13 @@ def _profile(name: str) -> Profile:
 
 
 def _here(trial: Trial, report: Report) -> list[Match]:
-    """The matches in the place of the sound."""
+    """The matches at the true place of the sound."""
     return [found for found in report.findings if -BEFORE_MS < found.start_ms - trial.start_ms < AFTER_MS]
 
 
 def _detection(job: Job, name: str, tally: Tally) -> str:
     for trial in trials(_profile(name), CONDITIONS[job.what], job.first, job.count, job.part):
-        conforms, present, reasons = verdicts(_profile(name), trial)
+        conforms, present, reasons = verify_trial(_profile(name), trial)
         tally.update(trials=1, conforms=int(conforms), present=int(present))
         tally.update(f"failed: {reason}" for reason in reasons)
     return job.what
@@ -153,19 +155,19 @@ _KINDS: Final[dict[str, Callable[[Job, str, Tally], str]]] = {
     "false-alarms": _false_alarms,
     "frequency": _frequency,
 }
-"""Kind → function that adds up one profile's results, and returns their object."""
+"""Kind of job → function that adds up one profile's results, and returns the name of what was judged."""
 
 
-def steady(profile: Profile) -> bool:
-    """True if the profile consists only of steady sines. The bound holds only for those."""
+def is_steady(profile: Profile) -> bool:
+    """True if the profile has only steady sines. `frequency_bound` holds only for those."""
     return not any(segment.modulation or segment.sweep for segment in profile.segments)
 
 
 def frequency_bound(profile: Profile, snr_db: float) -> float:
-    """The Cramér–Rao bound of the relative frequency error: all sines are off by one factor, their phases unknown.
+    """The Cramér–Rao bound of the relative frequency error, if all sines are off by one factor and have unknown phases.
 
     A sine of amplitude A in white noise of variance σ² gives the information A²/2σ² · Σ w² (n − n̄)² about its angular
-    frequency, w being its envelope.
+    frequency, where w is its envelope.
     """
     variance = sounding_rms(profile) ** 2 * 10 ** (-snr_db / 10)
     information = 0.0
@@ -185,7 +187,7 @@ def frequency_bound(profile: Profile, snr_db: float) -> float:
 
 
 def throughput(profile: str, what: str, part: Part) -> float:
-    """The speed of verification on one processor as a multiple of real time, for half an hour of decoded audio."""
+    """The speed of verification on one processor, as a multiple of real time, over half an hour of decoded audio."""
     takes = [_take(what, part, index) for index in range(_THROUGHPUT_TAKES)]
     verifier(profile).verify(takes[0].samples[: 10 * RATE_HZ], RATE_HZ)
     began_s = time.process_time()
@@ -194,8 +196,8 @@ def throughput(profile: str, what: str, part: Part) -> float:
     return sum(take.duration_s for take in takes) / (time.process_time() - began_s)
 
 
-def inspecting(what: str, length_s: float, part: Part) -> float:
-    """The processor time of `idtone tone inspect` as a share of the recording's length; the worst of three takes."""
+def inspection_time(what: str, length_s: float, part: Part) -> float:
+    """Processor time of `idtone tone inspect` as a share of the recording's length, the worst of three takes."""
     shares = []
     for index in range(_THROUGHPUT_TAKES):
         samples = _take(what, part, index).samples[: round(length_s * RATE_HZ)]

@@ -1,11 +1,4 @@
-"""Rates of the identity table: customers missed under other spellings, and customers confused with others.
-
-    python -m bench.identities [--customers N] [--refused N] [--seed N] [--json]
-
-The customers are generated, from lists of common names and of places; they are no real persons. `spelt` writes a
-refused customer in other usual ways; `wrong` also mistypes or leaves out fields. A customer is missed if no key is
-equal. A false match is a different customer with a key that is equal to a refused one's.
-"""
+"""Error rates of the identity table: refused customers that it misses, and customers that it confuses with others."""
 
 import random
 from collections.abc import Sequence
@@ -62,8 +55,8 @@ def _split(entry: str) -> tuple[str, str]:
     return entry[:kana], entry[kana:]
 
 
-def generated(chance: random.Random) -> Fields:
-    """One customer, a company in a quarter of the cases."""
+def draw_customer(chance: random.Random) -> Fields:
+    """A random customer; a quarter of them are companies."""
     (family, family_kana), (given, given_kana) = _split(chance.choice(FAMILIES)), _split(chance.choice(GIVEN))
     prefecture, town = chance.choice(PLACES).split("|")
     block = [chance.randint(1, 9), chance.randint(1, 40), chance.randint(1, 30)]
@@ -89,16 +82,16 @@ def generated(chance: random.Random) -> Fields:
     }
 
 
-def usual(one: Fields) -> CustomerIdentity:
-    """A customer as the association entered it."""
+def usual_spelling(one: Fields) -> CustomerIdentity:
+    """The customer as the association spells them."""
     first, second, third = one["block"]
     address = f"{one['prefecture']}{one['town']}{first}丁目{second}番{third}号{one['building']}"
     name = " ".join(one["words"])
     return _identity(one, f"株式会社{name}" if _is_company(one) else name, " ".join(one["kana"]), None, address)
 
 
-def spelt(one: Fields, chance: random.Random, table: IdentityTable) -> CustomerIdentity:
-    """The customer as another member wrote it."""
+def other_spelling(one: Fields, chance: random.Random, table: IdentityTable) -> CustomerIdentity:
+    """The customer as another member might spell them."""
     name = chance.choice(("", " ", "　")).join(one["words"])
     name = "".join(VARIANTS.get(each, each) if chance.random() < 0.5 else each for each in name)
     if _is_company(one):
@@ -149,9 +142,9 @@ def _address(one: Fields, chance: random.Random) -> str:
     return chance.choice((one["prefecture"], "")) + town + block + chance.choice((one["building"], ""))
 
 
-def wrong(one: Fields, chance: random.Random, table: IdentityTable, count: int) -> CustomerIdentity:
-    """The customer as from `spelt`, with `count` fields wrong or left out."""
-    good = spelt(one, chance, table)
+def wrong_entry(one: Fields, chance: random.Random, table: IdentityTable, count: int) -> CustomerIdentity:
+    """The customer in another spelling, with `count` fields wrong or left out."""
+    good = other_spelling(one, chance, table)
     block = [*one["block"][:2], one["block"][2] + 1]
     changes: list[Fields] = [
         {"kana": None, "latin": None},
@@ -180,19 +173,18 @@ def _is_company(one: Fields) -> bool:
     return one["kind"] is IdentityKind.COMPANY
 
 
-def rates(customers: int, refused: int, seed: int, table: IdentityTable) -> dict[str, Any]:
-    """The share (of 1) of the refused customers that are missed, and the share of other customers that are taken for a
-    refused one. `spelling` has, for each kind of key, the share of refused customers without an equal key under another
-    spelling.
+def error_rates(customers: int, refused: int, seed: int, table: IdentityTable) -> dict[str, Any]:
+    """The share (0 … 1) of refused customers that are missed, and of other customers that match a refused one.
+    `spelling` has for each kind of key the share of refused customers whose key differs under another spelling.
     """
     chance = random.Random(seed)
-    people = [generated(chance) for _ in range(refused)]
-    keys = [frozenset(table.keys_of(usual(one))) for one in people]
+    people = [draw_customer(chance) for _ in range(refused)]
+    keys = [frozenset(table.keys_of(usual_spelling(one))) for one in people]
     entered = frozenset().union(*keys)
-    otherwise = [frozenset(table.keys_of(spelt(one, chance, table))) for one in people]
+    otherwise = [frozenset(table.keys_of(other_spelling(one, chance, table))) for one in people]
 
     def missed(count: int) -> float:
-        asked = (table.keys_of(wrong(one, chance, table, count)) for one in people)
+        asked = (table.keys_of(wrong_entry(one, chance, table, count)) for one in people)
         return sum(own.isdisjoint(found) for own, found in zip(keys, asked, strict=True)) / refused
 
     def unequal(fields: str) -> float:
@@ -206,7 +198,7 @@ def rates(customers: int, refused: int, seed: int, table: IdentityTable) -> dict
         "spelling": {fields: unequal(fields) for fields in ("name+born", "reading+born", "name+address")},
         "missed": {f"{count} wrong": missed(count) for count in range(3)},
         "false_matches": sum(
-            not entered.isdisjoint(table.keys_of(spelt(generated(chance), chance, table)))
+            not entered.isdisjoint(table.keys_of(other_spelling(draw_customer(chance), chance, table)))
             for _ in track(range(customers), "other customers", console=PROGRESS, transient=True)
         )
         / customers,
@@ -217,7 +209,7 @@ def main() -> None:
     given = options(__doc__, customers=CUSTOMERS, refused=REFUSED, seed=SEED).parse_args()
     report(
         f"{given.refused:,} refused, {given.customers:,} others",
-        rates(given.customers, given.refused, given.seed, default_table()),
+        error_rates(given.customers, given.refused, given.seed, default_table()),
         given.json,
     )
 

@@ -1,9 +1,10 @@
 """The cost of a key in a PKCS#11 token (SoftHSM) beside one in a file: signatures, and commits with checkpoints.
 
-    python -m bench.token [--signatures N] [--commits N] [--json]
+    python -m bench.token_signing [--signatures N] [--commits N] [--json]
 
-Both take turns in one run, so that other load affects both. A commit has a call's last step, with the signatures of its
-leaf and head; here the bench waits for it, and no call. `away`: the token's library is missing after the first second.
+Both take turns in one run, so that other load affects both. A commit contains a call's last step, with the signatures
+of its leaf and head. The bench waits for the commit; a real call does not. `away`: the token's library is missing from
+the second second on.
 """
 
 import statistics
@@ -39,14 +40,14 @@ def settings_of(folder: Path, library: Path | None) -> LedgerSettings:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Milliseconds of the work."""
+    """Milliseconds that `work` takes."""
     begin_s = time.perf_counter()
     work()
     return 1000 * (time.perf_counter() - begin_s)
 
 
-def commits(writer: LedgerWriter, count: int, numbers: Iterator[int]) -> list[float]:
-    """Milliseconds of the commit of each call's last step."""
+def commit_times(writer: LedgerWriter, count: int, numbers: Iterator[int]) -> list[float]:
+    """Milliseconds of each commit with a call's last step."""
     taken = []
     for number in (next(numbers) for _ in range(count)):
         *before, last = heard_call(f"c-{number}", 1000.0 * number)
@@ -82,15 +83,15 @@ def main() -> None:
         }
         numbers = iter(range(10**9))
         for writer in writers.values():
-            commits(writer, 1, numbers)
+            commit_times(writer, 1, numbers)
         taken: dict[str, list[float]] = {name: [] for name in writers}
         for _ in range(TURNS):
             for name, writer in writers.items():
-                taken[name] += commits(writer, asked.commits // TURNS, numbers)
+                taken[name] += commit_times(writer, asked.commits // TURNS, numbers)
         hardware_token_signer.PROGRAM[:] = ["/bin/false"]
         rings["token"].close()
-        first = commits(writers["token"], 1, numbers)
-        taken["away"] = commits(writers["token"], asked.commits // 3, numbers)
+        first = commit_times(writers["token"], 1, numbers)
+        taken["away"] = commit_times(writers["token"], asked.commits // 3, numbers)
     report(
         "The key of the log in a file and in a token",
         {
@@ -105,7 +106,7 @@ def main() -> None:
 
 
 def percentiles(taken: list[float]) -> dict[str, float]:
-    """The percentiles p50 and p99, in ms."""
+    """The p50 and p99 of these times, in milliseconds."""
     ordered = sorted(taken)
     return {"p50": round(statistics.median(ordered), 3), "p99": round(ordered[int(0.99 * (len(ordered) - 1))], 3)}
 

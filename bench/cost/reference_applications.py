@@ -3,7 +3,7 @@
 One works like most ARI applications: it creates, dials, sounds and bridges both legs over HTTP. The other lets each
 channel continue at once, over the WebSocket as idtone does: this gives the cost of an empty Stasis().
 
-    python -m bench.cost.reference URL PASSWORD_FILE SOUNDS
+    python -m bench.cost.reference_applications URL PASSWORD_FILE SOUNDS
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from .ways import ANSWERER, REFERENCE, SOUND
+from .forwarding_ways import ANSWERER, REFERENCE, SOUND
 
 
 @dataclass
@@ -30,13 +30,13 @@ class _Call:
 
 @dataclass
 class Reference:
-    """One application on one Asterisk."""
+    """The application that creates, dials, sounds and bridges both legs."""
 
     session: aiohttp.ClientSession
     url: str
     sound: str
     calls: dict[str, _Call] = field(default_factory=dict)
-    """The calls by either leg's channel, and by the playback."""
+    """Id of a channel of either leg, or of the playback → its call."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def ask(self, method: str, path: str, **query: str) -> None:
