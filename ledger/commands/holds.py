@@ -26,7 +26,7 @@ from ..disclosure.legal_holds import (
 )
 from ..disclosure.record_act import record_act
 from ..evidence.steps import StepKind
-from ..keys.key_ring import KeyRing, need_keys
+from ..keys.key_ring import KeyRing, require_keys
 from ..store.database import Database
 from ..store.given_up_ends import first_foreign_step
 from ..store.ledger_reader import LedgerReader
@@ -169,7 +169,7 @@ def lift_hold(
 
 def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
     settings = load_settings(config)
-    need_keys(settings.ledger, settings.node)
+    require_keys(settings.ledger, settings.node)
     return settings, KeyRing.of(settings.ledger, settings.node)
 
 
@@ -183,7 +183,7 @@ def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
     to the destruction of a key then.
     """
     ledger = settings.ledger.own()
-    foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continued_trees.origin))
+    foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.successor_trees.origin))
     if foreign is not None:
         raise LedgerError(
             "step {step} of the ledger is gone, or the service did not write it so; no key is destroyed: "

@@ -9,7 +9,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import VerifierKey
 
 from ..evidence.steps import Step
-from ..keys.key_ring import KeyRing, need_keys
+from ..keys.key_ring import KeyRing, require_keys
 from .disclosure_request import DisclosureRules
 from .disclosures import Disclosure, receipt_objection
 from .pack import digest
@@ -35,7 +35,7 @@ def disclosure_of_pack(
 
 def record_delivery(settings: Settings, known: Mapping[str, Disclosure], make: Callable[[str], Step]) -> str:
     """Record a receipt or a confirmation, and return the id of the act. Raises UsageError and LedgerError."""
-    need_keys(settings.ledger, settings.node)
+    require_keys(settings.ledger, settings.node)
     if why := receipt_objection(make("act"), known, datetime.now(UTC)):
         raise UsageError(why)
     key_ring = KeyRing.of(settings.ledger, settings.node)

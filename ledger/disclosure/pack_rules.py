@@ -123,7 +123,7 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
             yield breach(Rule.BASIS_ALIKE, other)
 
 
-def stamps_of(
+def timestamp_times(
     files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
 ) -> tuple[dict[int, datetime], list[Breach]]:
     """For each size of a pack's tree, the time at which a timestamp proves that it existed; and the faults of the
@@ -175,7 +175,7 @@ def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Sca
         if not (found := REGISTRY.fullmatch(name)):
             continue
         trusts = {trust for digest, trust in decided_by if digest == found[1]}
-        given, trust = metadata_digest(content), trust_of(content)
+        given, trust = metadata_digest(content), stated_trust(content)
         if (
             not trusts
             or trust is None
@@ -188,7 +188,7 @@ def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Sca
             yield breach(Rule.REGISTRY, other)
 
 
-def trust_of(content: bytes) -> str | None:
+def stated_trust(content: bytes) -> str | None:
     """The trust that a registry of a pack states; None if its metadata contradicts it."""
     is_signed = metadata_digest(content) is not None
     try:

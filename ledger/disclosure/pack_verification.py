@@ -25,7 +25,7 @@ from ..tree.checkpoints import verified_checkpoint
 from ..tree.inclusion_proof import InclusionProof
 from .disclosure_request import DisclosureRequest, RequestState, requests
 from .legal_basis import LegalBasis
-from .log_binding import LogBinding, Registry, log_binding, registries_of
+from .log_registration import LogRegistration, Registry, log_registration, registries_of
 from .pack import (
     FORMAT,
     MANIFEST,
@@ -46,7 +46,7 @@ from .pack import (
     read_record,
     selection,
 )
-from .pack_rules import PackedLeaf, basis_faults, leaf_faults, registry_faults, stamps_of, time_faults
+from .pack_rules import PackedLeaf, basis_faults, leaf_faults, registry_faults, time_faults, timestamp_times
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
@@ -78,7 +78,7 @@ class PackVerdict:
     """The time of existence of a tree by its timestamp, by the size of the tree."""
     heads: Sequence[Note] = ()
     """The signed heads that the proofs reach."""
-    binding: LogBinding = field(default_factory=LogBinding)
+    registration: LogRegistration = field(default_factory=LogRegistration)
     """The owner of the log and the witnesses that count, by the association's registry."""
     told: list[PackRecord] = field(default_factory=list)
     faults: list[Breach] = field(default_factory=list)
@@ -158,7 +158,7 @@ def verify_pack_files(
             )
             verdict.faults.append(breach(Rule.FORMAT, other))
         verdict.faults += leaf_faults(leaves, exported, witnesses)
-        verdict.stamps, faults = stamps_of(files, leaves, exported, stamp_roots)
+        verdict.stamps, faults = timestamp_times(files, leaves, exported, stamp_roots)
         verdict.faults += faults
         verdict.faults += time_faults(exported, verdict.basis, verdict.request, now)
         verdict.faults += basis_faults(verdict.basis.details() if verdict.basis else {})
@@ -167,7 +167,7 @@ def verify_pack_files(
         decided_by.add((manifest.get("registry"), Trust.SIGNED))
         verdict.faults += (wrong_registries := list(registry_faults(files, decided_by)))
         verdict.heads = [each.checkpoint for each in leaves]
-        verdict.binding, faults = log_binding(
+        verdict.registration, faults = log_registration(
             () if wrong_registries else registries_of(files),
             verdict.log,
             verdict.heads,

@@ -31,7 +31,7 @@ from ..keys.key_ring import KeyRing
 from ..keys.private_files import replace_private
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
-from ..writing.earlier_log_ends import lost_end, signing_objection
+from ..writing.earlier_log_ends import give_up_objection, lost_end
 from ..writing.ledger_writer import LedgerWriter
 from .disclosure_request import DisclosureRules, objection, requests
 from .disclosures import disclosures_in, receipt_objection
@@ -98,18 +98,18 @@ def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
     read.
     """
     origin, *said = (step.details[name] for name in ("origin", "leaves", "root", "signed"))
-    following = next((each for each in ring.continued_trees.unsigned if each.after == origin), None) if ring else None
+    following = next((each for each in ring.successor_trees.unsigned if each.after == origin), None) if ring else None
     if ring is None or following is None:
         return f"the end of {origin} does not wait for a signature here"
     _, *known = lost_end(following, ring, path_of(url))
     if said != known:
         return f"{origin} has ended with other leaves, or with others signed"
-    return signing_objection(following, ring, path_of(url))
+    return give_up_objection(following, ring, path_of(url))
 
 
 def _ending(step: Step, ring: KeyRing | None) -> AbstractContextManager[object]:
     """A lock from the judgement of the act to its record, so that no key signs an end that the act gives up."""
-    return ring.continued_trees.ending if ring and step.kind is StepKind.END_GIVEN_UP else nullcontext()
+    return ring.successor_trees.ending if ring and step.kind is StepKind.END_GIVEN_UP else nullcontext()
 
 
 def _is_recorded(url: str, act_id: str) -> bool:

@@ -18,7 +18,7 @@ from ..evidence.call_record import Record
 from ..evidence.format_rules import Breach, Rule, breach
 from ..evidence.steps import StepKind
 from .evidence_report import report
-from .log_binding import log_binding, registries_of
+from .log_registration import log_registration, registries_of
 from .pack import PAPER, PROFILE, REPORT
 from .pack_verification import PackVerdict
 
@@ -88,7 +88,7 @@ def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
     assert verdict.log
     records = [each.record for each in verdict.told]
     exported = datetime.fromisoformat(verdict.exported)
-    binding, _ = log_binding(registries_of(files), verdict.log, verdict.heads, records, exported, {})
+    registration, _ = log_registration(registries_of(files), verdict.log, verdict.heads, records, exported, {})
     return report(
         verdict.case,
         exported,
@@ -97,7 +97,7 @@ def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
         str(verdict.log),
         verdict.basis,
         verdict.request,
-        binding,
+        registration,
     )
 
 

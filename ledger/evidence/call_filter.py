@@ -25,13 +25,13 @@ class CallFilter:
 
     def accepts(self, record: Record) -> bool:
         return (
-            all(getattr(record, name) == value for name, value in self.decided.items())
+            all(getattr(record, name) == value for name, value in self.decision_details.items())
             and (self.delivery is None or record.least_delivery == self.delivery)
             and (self.fallback is None or record.fallback is self.fallback)
             and (not self.odd or bool(record.anomalies))
         )
 
     @property
-    def decided(self) -> dict[str, str]:
+    def decision_details(self) -> dict[str, str]:
         """Details that the decision of a wanted call must have."""
         return {name: value for name in _OF_THE_DECISION if (value := getattr(self, name)) is not None}

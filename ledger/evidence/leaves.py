@@ -80,7 +80,7 @@ def leaf(call_id: str, steps: Sequence[str], after: int) -> bytes:
     return f'{{{before}"call":{quoted(call_id)},"steps":[{",".join(steps)}]}}'.encode()
 
 
-def must_be_counted(kinds: Sequence[str]) -> bool:
+def may_continue_call(kinds: Sequence[str]) -> bool:
     """True if the call may have steps before these: the first one does not begin a call, or there is only one, which
     may have been recorded later.
     """

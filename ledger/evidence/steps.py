@@ -243,7 +243,7 @@ def fallback(
     return _first(StepKind.FALLBACK, call, at, details)
 
 
-def kept_sip_call_id(text: str) -> str:
+def truncated_sip_call_id(text: str) -> str:
     """The kept part of a SIP Call-ID: its first `SIP_CALL_ID_LIMIT` characters."""
     return text.strip()[:SIP_CALL_ID_LIMIT]
 

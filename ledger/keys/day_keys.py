@@ -1,6 +1,6 @@
 """The file of the day keys, each encrypted with the ledger's key. A key that is destroyed here is gone for ever.
 
-One line a day (`erasable_keys`): `2026-11-01 BASE64`. A damaged line makes only the numbers of its day unreadable.
+One line a day (`erasable_key_file`): `2026-11-01 BASE64`. A damaged line makes only the numbers of its day unreadable.
 """
 
 import base64
@@ -10,7 +10,7 @@ from typing import Final
 
 from idtone.core.errors import LedgerError
 
-from .erasable_keys import DESTROYED, KeyLine, KeyLines
+from .erasable_key_file import DESTROYED, ErasableKeyFile, KeyLine
 from .legal_hold_keys import LegalHoldKeys
 from .sealing import DayKey, LedgerKey
 
@@ -29,7 +29,7 @@ class DayKeys:
         self.held = LegalHoldKeys(path.with_name(f"{path.name}-held"), ring)
         """Keys of single records that outlive the key of their day."""
         self._keys: dict[str, DayKey] = {}
-        self._file = KeyLines(path, r"\d{4}-\d\d-\d\d", _DAY_BYTES, self._unusable)
+        self._file = ErasableKeyFile(path, r"\d{4}-\d\d-\d\d", _DAY_BYTES, self._unusable)
         self._seen: list[KeyLine | None] = []
         """Damaged lines that were logged already."""
         self._told: set[str] = set()

@@ -63,7 +63,7 @@ class Coverage:
     waiting: int | None = None
     since: datetime | None = None
 
-    def seen(self, head: int, cosigned: int, now: datetime) -> Coverage:
+    def updated(self, head: int, cosigned: int, now: datetime) -> Coverage:
         """The coverage after the log has shown `head` leaves and the witness has cosigned `cosigned` of them."""
         size = max(self.size, cosigned)
         if size >= head:
@@ -81,7 +81,7 @@ def cosignature_alarm(witness: str, coverage: Coverage, within: timedelta, now: 
         witness=witness,
         size=coverage.size,
         waiting=coverage.waiting,
-        since=second(coverage.since),
+        since=to_second(coverage.since),
     )
     return Alarm(AlarmKind.LATE_COSIGNATURE, text, now)
 
@@ -90,7 +90,7 @@ def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) 
     """The alarm for a log that does not grow. `grown` is when it last grew; None if it was never read."""
     if grown is None or now - grown <= silent_for:
         return None
-    return Alarm(AlarmKind.SILENCE, Message("no new leaf since {since}", since=second(grown)), now)
+    return Alarm(AlarmKind.SILENCE, Message("no new leaf since {since}", since=to_second(grown)), now)
 
 
 def withheld_alarm(
@@ -105,11 +105,11 @@ def withheld_alarm(
         "{place} has a head of {shown:,} leaves since {since}; the log shows {head:,}",
         place=place,
         shown=shown,
-        since=second(since),
+        since=to_second(since),
         head=head,
     )
     return Alarm(AlarmKind.SILENCE, text, now)
 
 
-def second(moment: datetime) -> str:
+def to_second(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")

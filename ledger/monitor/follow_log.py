@@ -23,7 +23,7 @@ from ..tiles.tiles_verification import entries_as_signed, not_as_signed, signed_
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import consistency_proof
 from ..tree.tiles import CHECKPOINT, WIDTH, Tile, TiledTree, tiles
-from .alarms import Alarm, AlarmKind, Coverage, cosignature_alarm, second, silence_alarm, withheld_alarm
+from .alarms import Alarm, AlarmKind, Coverage, cosignature_alarm, silence_alarm, to_second, withheld_alarm
 from .log_state import ALARMS_LIMIT, LogState, PendingHead
 from .monitored_logs import MonitoredLog
 from .shown_heads import ShownHead, cosigners, shown_heads
@@ -212,7 +212,7 @@ class _Look:
                 found |= cosigners(self._known.head, key)
         for name, at in found.items():
             if at > self._now + SKEW:
-                text = Message("{witness} has cosigned at {at}, which is in the future", witness=name, at=second(at))
+                text = Message("{witness} has cosigned at {at}, which is in the future", witness=name, at=to_second(at))
                 self._alarm(AlarmKind.RULE, text)
         return found
 
@@ -351,7 +351,7 @@ class _Look:
             if each.witness and each.checkpoint and not each.trouble and each.place not in self._split_at:
                 covered[each.witness] = max(covered.get(each.witness, 0), min(each.checkpoint.size, size))
         coverage = {
-            key.name: known.coverage.get(key.name, Coverage()).seen(size, covered.get(key.name, 0), now)
+            key.name: known.coverage.get(key.name, Coverage()).updated(size, covered.get(key.name, 0), now)
             for _, key in self._log.witness_keys()
         }
         known.coverage = coverage

@@ -119,7 +119,7 @@ class Ledgers:
         return newest(filter(keep, heapq.merge(*each, key=latest, reverse=True)), limit)
 
     def find(self, number: Number, start: datetime | None = None, end: datetime | None = None) -> list[Record]:
-        """The calls as from `LedgerReader.find`, in the ledgers whose keys are here (`without_keys` are not searched).
+        """The calls as from `LedgerReader.find`, without the ledgers whose keys are not here (`nodes_without_keys`).
 
         Raises LedgerError if no keys are here.
         """
@@ -242,11 +242,11 @@ def _names(servers: Sequence[Server]) -> str:
     return ", ".join(map(str, servers))
 
 
-def days_by(key_file: Path) -> DayKeys:
+def day_keys_beside(key_file: Path) -> DayKeys:
     """The day keys beside a copy of a node's key file. Raises LedgerError if they cannot be used."""
     return DayKeys(LedgerSettings(key_file=key_file).day_keys(), LedgerKey(read_key(key_file)))
 
 
-def without_keys(ledgers: Sequence[NodeLedger]) -> list[str]:
+def nodes_without_keys(ledgers: Sequence[NodeLedger]) -> list[str]:
     """The nodes whose numbers cannot be opened or found here."""
     return sorted({ledger.node for ledger in ledgers if not ledger.has_keys})

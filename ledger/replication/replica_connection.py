@@ -18,7 +18,7 @@ from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import VerifierKey
 
 from ..keys.key_file import read_key
-from ..keys.key_ring import continued_trees_of, own_key
+from ..keys.key_ring import own_key, successor_trees_of
 from ..keys.sealing import LedgerKey
 from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import Connection, Database, scalar
@@ -43,7 +43,7 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
     key = own_key(settings, node)
     # In this order: the ledger that follows another one is named first, and then its database is begun.
     path = path_of(settings.own())
-    if continued_trees_of(settings, node).unfinished(path):
+    if successor_trees_of(settings, node).tree_without_database(path):
         raise LedgerError(
             "{path}: it is damaged, and another one is about to begin; that one is replicated next", path=path
         )
@@ -53,7 +53,7 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
 def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> int:
     """Number of signed leaves that never arrived in PostgreSQL, in ledgers that were damaged and set aside."""
     lost = 0
-    for tree in continued_trees_of(settings, node).trees:
+    for tree in successor_trees_of(settings, node).trees:
         origin, size, _ = tree.ended
         schema = schema_of(origin)
         arrived = 0
@@ -65,7 +65,7 @@ def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ReportResult:
     """The result of a report of the node's state. PostgreSQL's clock is ahead of this machine's by at least
     `ahead_least_s` and at most `ahead_most_s`. `writer` wrote the report. `before` wrote the previous one; None if
     there was none.
@@ -127,7 +127,7 @@ class ReplicaConnection:
         self._left_at = batch.position
         return batch
 
-    def report(self, writer: str, state: str) -> Exchange:
+    def report(self, writer: str, state: str) -> ReportResult:
         """Write the node's state, a JSON object, beside its replica, with PostgreSQL's time and the name of the writer,
         which has only letters and digits. The replica may lag or differ. After a LedgerError the next call connects
         anew.
@@ -148,9 +148,9 @@ class ReplicaConnection:
             self.close()
             raise
         at_s, before = row[0] / 1_000_000, row[1]
-        return Exchange(at_s - answered_s, at_s - sent_s, writer, before)
+        return ReportResult(at_s - answered_s, at_s - sent_s, writer, before)
 
-    def cut(self) -> None:
+    def abort_waits(self) -> None:
         """Abort every wait. Thread-safe."""
         connection = self._connection
         if connection is None or connection.driver.closed:
@@ -169,7 +169,7 @@ class ReplicaConnection:
 
     @contextmanager
     def _answering(self) -> Iterator[threading.Timer]:
-        timer = threading.Timer(ANSWER_WITHIN_S, self.cut)
+        timer = threading.Timer(ANSWER_WITHIN_S, self.abort_waits)
         timer.daemon = True
         timer.start()
         try:

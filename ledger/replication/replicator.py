@@ -20,7 +20,7 @@ from idtone.core.signed_notes import VerifierKey
 
 from ..store.database import Database
 from ..store.stored_tree import newest_id
-from .replica_connection import Exchange, ReplicaConnection, key_of_own_ledger
+from .replica_connection import ReplicaConnection, ReportResult, key_of_own_ledger
 
 LOOK_EVERY_S: Final = 1.0
 ALMOST: Final = 0.9
@@ -81,9 +81,9 @@ class Replicator:
         self._arrived_steps = 0
         """Number of steps replicated since the start or the last failure."""
         self._woken = threading.Event()
-        self._state: Callable[[Exchange | None], str] | None = None
+        self._state: Callable[[ReportResult | None], str] | None = None
         self._writer = secrets.token_hex(4)
-        self._exchange: Exchange | None = None
+        self._exchange: ReportResult | None = None
         self._reports_arrive = False
         self._report_at_s = 0.0
         """Time of the next report."""
@@ -93,7 +93,7 @@ class Replicator:
     def begin(self) -> None:
         self._thread.start()
 
-    def report(self, state: Callable[[Exchange | None], str] | None) -> None:
+    def report(self, state: Callable[[ReportResult | None], str] | None) -> None:
         """Write the node's state beside the replica each second from now on, even while nothing is replicated. The
         function `state` makes it from the previous exchange, in this object's thread. None ends the reports.
         Thread-safe.
@@ -110,7 +110,7 @@ class Replicator:
         self._woken.set()
         self._thread.join(CLOSE_WITHIN_S)
         if self._thread.is_alive():
-            self._connection.cut()
+            self._connection.abort_waits()
             self._thread.join(CLOSE_WITHIN_S)
 
     def _run(self) -> None:

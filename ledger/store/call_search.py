@@ -4,7 +4,7 @@ too.
 Calls are in the order of their first steps. (If the hook acted although the service had decided, the call has two
 decisions, both with the time of the request. Its place is that of the first one with the sought words.) The ledger has
 no index of decisions, so a search reads it from the newest call to the oldest. Python interprets only calls whose
-decision has the sought words (`CallFilter.decided`).
+decision has the sought words (`CallFilter.decision_details`).
 """
 
 import json
@@ -111,7 +111,7 @@ def search_calls(
 
 def _sought(record: Record, wanted: CallFilter) -> Step:
     """The step by which the search finds the call: its first step, or the first decision with the sought words."""
-    words = wanted.decided.items()
+    words = wanted.decision_details.items()
     decisions = (step for step in record.steps if step.kind in FIRST and step.details.items() >= words)
     return next(decisions, record.steps[0]) if words else record.steps[0]
 
@@ -172,7 +172,9 @@ def _conditions(wanted: CallFilter, is_sqlite: bool) -> tuple[str, list[Any]]:
     """
     has = f"{'instr' if is_sqlite else 'strpos'}(details, ?) > 0"  # which takes a third of the time of LIKE
     # Canonical JSON writes a member in one way only.
-    texts = [f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}" for name, value in wanted.decided.items()]
+    texts = [
+        f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}" for name, value in wanted.decision_details.items()
+    ]
     conditions = [f"kind IN ({_FIRST})", *[has] * len(texts)] if texts else [_BEGINNING]
     if wanted.fallback:
         conditions.append(_has(StepKind.FALLBACK))

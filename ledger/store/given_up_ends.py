@@ -7,9 +7,9 @@ from idtone.core.errors import LedgerError
 
 from ..evidence.leaves import ACT_ID, AFTER_ACTS, StoredStep
 from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
-from ..keys.continued_trees import Continued, ContinuedTrees
 from ..keys.sealing import LedgerKey
 from ..keys.step_key import StepKey
+from ..keys.successor_trees import SuccessorTree, SuccessorTrees
 from .database import Database, literals, scalar
 from .step_macs import StepMacs
 from .step_rows import step_of
@@ -57,7 +57,7 @@ def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
         return False
 
 
-def end_given_up(trees: ContinuedTrees, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
+def end_given_up(trees: SuccessorTrees, following: SuccessorTree, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
     """The act that gave up the end of the log before `following`; None if there is no such act. It may be in the log
     `following` or in a later one. `ledger` is the current database. Raises LedgerError if no act is found and a log
     that may contain one cannot be read.

@@ -82,13 +82,13 @@ def lock_for_writing(path: Path) -> int:
     return descriptor
 
 
-def mark(lock: int, origin: str) -> None:
+def mark_as_ledger(lock: int, origin: str) -> None:
     """Note in the lock file that the database beside it is a ledger with this name."""
     os.pwrite(lock, f"{origin}\n".encode(), 0)
     os.ftruncate(lock, len(origin.encode()) + 1)
 
 
-def is_marked(lock: int, origins: Collection[str]) -> bool:
+def was_ledger(lock: int, origins: Collection[str]) -> bool:
     """True if, by the lock file, the database was a ledger with one of these names when it was last opened."""
     return os.pread(lock, 1024, 0).decode(errors="replace").rstrip("\n") in origins
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Note, VerifierKey
 
-from ..evidence.leaves import StoredStep, leaf, must_be_counted
+from ..evidence.leaves import StoredStep, leaf, may_continue_call
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import Frontier, root, stored_hashes
 from .database import Connection, placeholders, scalar
@@ -44,7 +44,7 @@ def open_call(connection: Connection, call_id: str, until: int | None = None, cl
 
 def leaf_closed_by(unclosed: Sequence[StoredStep], before: int) -> bytes:
     """The leaf that the last of these steps closes. The call has `before` earlier steps."""
-    after = before if must_be_counted([step.kind for step in unclosed]) else 0
+    after = before if may_continue_call([step.kind for step in unclosed]) else 0
     return leaf(unclosed[-1].call_id, [step.text for step in unclosed], after)
 
 

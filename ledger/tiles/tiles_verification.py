@@ -94,7 +94,7 @@ def verify_tiles(
             for fault in _bundle_faults(source, tree, tile, rules, count):
                 verdict.fault(fault)
             progress(tile.number * WIDTH + tile.width, tree.size)
-        verdict.awaited = rules.awaited
+        verdict.awaited = rules.steps_without_leaf
     return verdict
 
 

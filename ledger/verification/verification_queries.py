@@ -191,7 +191,7 @@ class LedgerRows:
         """Calls that the table `in_progress` has although they are over or have no steps."""
         return [call_id for (call_id,) in self._all(_WRONGLY_OPEN, (limit,))]
 
-    def is_known_as_open(self, call_id: str, last: int) -> bool:
+    def was_in_progress(self, call_id: str, last: int) -> bool:
         """True if the table `in_progress` has the call, or if a step after `last` ended it."""
         return bool(self._all(_KNOWN_AS_OPEN, (call_id, call_id, last)))
 
@@ -208,7 +208,7 @@ class LedgerRows:
         """
         return self._all(_OPENINGS_AND_ENDS, (after, last, limit))
 
-    def planted(self, last: int, limit: int) -> list[int]:
+    def entries_of_later_steps(self, last: int, limit: int) -> list[int]:
         """The steps after `last` that have entries in `sought` and close no leaf."""
         return [step for (step,) in self._all(_PLANTED, (last, limit))]
 

@@ -19,13 +19,13 @@ from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import (
     AFTER_END,
-    as_request,
     check_call,
     check_request,
     check_times,
+    early_selection_error,
     read_leaf,
-    selected_before,
-    selected_by,
+    request_name,
+    selected_calls,
 )
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
@@ -34,9 +34,9 @@ from ..store.ledger_reader import LedgerReader
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored_hashes
 from . import day_key_check
-from .day_key_check import Sealed
-from .regrown_tree import BEGINS, RegrownTree
-from .search_entries import EntrySum, add_held, differences, planted
+from .day_key_check import SealedNumbers
+from .recomputed_tree import BEGINS, RecomputedTree
+from .search_entry_check import EntrySum, add_existing_entries, later_entry_faults, search_entry_faults
 from .verification_queries import LedgerRows
 
 PAGE_ROWS: Final = 600
@@ -107,7 +107,7 @@ def verify_ledger(
     their total. Raises LedgerError if the database cannot be read at all.
     """
 
-    def day_key_faults(sealed: Mapping[str, Sealed]) -> Iterator[Message]:
+    def day_key_faults(sealed: Mapping[str, SealedNumbers]) -> Iterator[Message]:
         if reader.days and with_days:
             acts = reader.acts(frozenset({StepKind.FORGOTTEN})) if is_latest else []
             told = max((str(act.details.get("before")) for act in acts), default="") if is_latest else None
@@ -135,7 +135,7 @@ class _Verification:
         rows: LedgerRows,
         log: VerifierKey,
         notes: Iterable[tuple[str, Note]],
-        day_key_faults: Callable[[Mapping[str, Sealed]], Iterable[Message]],
+        day_key_faults: Callable[[Mapping[str, SealedNumbers]], Iterable[Message]],
         step_key: StepKey | None,
         progress: Callable[[int, int], None],
     ) -> None:
@@ -150,7 +150,7 @@ class _Verification:
         """Calls that are not over and whose faults are reported already."""
         key = os.urandom(16)
         self._held = EntrySum(key)
-        self._grown = RegrownTree(EntrySum(key), {})
+        self._grown = RecomputedTree(EntrySum(key), {})
 
     def run(self) -> LedgerVerdict:
         verdict, grown = self._verdict, self._grown
@@ -298,10 +298,10 @@ class _Verification:
         known: set[str] = set()
         selected: dict[str, int] = {}
         for call_id, kind, at, details, index in self._rows.judged_acts(last):
-            if (request := as_request(kind, call_id, details)) is not None:
+            if (request := request_name(kind, call_id, details)) is not None:
                 known.add(request)
             try:
-                for each in selected_by(kind, details):
+                for each in selected_calls(kind, details):
                     selected.setdefault(each, index)
                 check_times(kind, at, details)
                 check_request(kind, details, known)
@@ -310,7 +310,7 @@ class _Verification:
         for call_id, index in selected.items():
             first = self._rows.first_leaf(call_id, last)
             if isinstance(first, int) and first > index:
-                self._verdict.fault(_against_rules(call_id, first, selected_before()))
+                self._verdict.fault(_against_rules(call_id, first, early_selection_error()))
 
     def _step(self, step: StoredRow) -> list[str]:
         """Add the step to its call, and return the texts of the call."""
@@ -347,7 +347,7 @@ class _Verification:
                 self._verdict.fault(
                     Message("call {call_id}: an index of the ledger does not lead to all of its steps", call_id=call_id)
                 )
-            elif not over and not OPENING.isdisjoint(after) and not self._rows.is_known_as_open(call_id, last):
+            elif not over and not OPENING.isdisjoint(after) and not self._rows.was_in_progress(call_id, last):
                 self._verdict.fault(
                     Message(
                         "call {call_id}: it is in progress, and the table `in_progress` does not hold it",
@@ -404,10 +404,10 @@ class _Verification:
             count, last = count - len(rows), rows[0][0] - 1
 
     def _compare_sought(self, last: int) -> None:
-        for fault in planted(self._rows, last, FAULTS_LIMIT):
+        for fault in later_entry_faults(self._rows, last, FAULTS_LIMIT):
             self._verdict.fault(fault)
         try:
-            add_held(self._held, self._rows, last)
+            add_existing_entries(self._held, self._rows, last)
         except struct.error:
             same = False
         else:
@@ -415,7 +415,7 @@ class _Verification:
         if same or len(self._verdict.faults) >= FAULTS_LIMIT:
             return
         told = False
-        for fault in differences(self._rows, last):
+        for fault in search_entry_faults(self._rows, last):
             told = True
             self._verdict.fault(fault)
             if len(self._verdict.faults) == FAULTS_LIMIT:

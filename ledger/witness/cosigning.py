@@ -32,7 +32,7 @@ better. After that, the later one replaces it; otherwise no witness would confir
 _log = logging.getLogger(__name__)
 
 
-class Tree(Protocol):
+class CosignedTree(Protocol):
     """The part of the ledger that witnesses need."""
 
     @property
@@ -56,7 +56,7 @@ class WitnessStatus:
 class Cosigning:
     """Sends each new checkpoint to every witness."""
 
-    def __init__(self, tree: Tree, key_ring: KeyRing, witnesses: Sequence[str], every_s: float) -> None:
+    def __init__(self, tree: CosignedTree, key_ring: KeyRing, witnesses: Sequence[str], every_s: float) -> None:
         """`witnesses` are entries as in the settings. Raises UsageError if one has no verifier key of a witness."""
         self._tree = tree
         self._key_ring = key_ring

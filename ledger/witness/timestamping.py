@@ -22,7 +22,7 @@ from ..keys.key_ring import KeyRing
 from ..keys.timestamp_store import Stamps
 from ..tree.checkpoints import Checkpoint
 from ..tree.timestamps import QUERY_TYPE, REPLY_LIMIT, query, roots_of, stamped_at
-from .cosigning import Tree
+from .cosigning import CosignedTree
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 class Timestamping:
     """Asks the authority for a timestamp when there are new leaves, no more often than the settings allow."""
 
-    def __init__(self, tree: Tree, key_ring: KeyRing, settings: TimestampSettings, stamps: Stamps) -> None:
+    def __init__(self, tree: CosignedTree, key_ring: KeyRing, settings: TimestampSettings, stamps: Stamps) -> None:
         self._tree = tree
         self._key_ring = key_ring
         self._settings = settings
@@ -116,12 +116,12 @@ class Timestamping:
         return await asyncio.to_thread(self._kept, note, reply, nonce)
 
     def _kept(self, note: Note, reply: bytes, nonce: int) -> str:
-        at = stamped_at(reply, note.text, roots(self._settings.root) if self._settings.root else (), nonce)
+        at = stamped_at(reply, note.text, load_roots(self._settings.root) if self._settings.root else (), nonce)
         self._stamps.put(note, reply)
         return at.isoformat()
 
 
-def roots(path: Path) -> list[Certificate]:
+def load_roots(path: Path) -> list[Certificate]:
     """The authority's root certificates in a file. Raises ProofError and OSError."""
     try:
         return roots_of(path.read_bytes())

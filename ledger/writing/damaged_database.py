@@ -14,9 +14,9 @@ from idtone.core.signed_notes import Note
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
 from ..evidence.steps import Step
-from ..keys.continued_trees import Continued
 from ..keys.key_ring import KeyRing
 from ..keys.step_key import StepKey
+from ..keys.successor_trees import SuccessorTree
 from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
 from ..store.step_macs import StepMacs
@@ -26,7 +26,7 @@ from ..tree.checkpoints import Checkpoint, verified_checkpoint
 _log = logging.getLogger(__name__)
 
 
-def continuation(begun: Continued) -> Step:
+def continuation(begun: SuccessorTree) -> Step:
     """The first step of the next database."""
     origin, size, root = begun.ended
     return steps.continued(new_act_id(), datetime.now(UTC), origin, size, root.hex(), Path(begun.file).name, begun.told)

@@ -18,9 +18,9 @@ from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
 from ..evidence.steps import SEALED, UNSEALED, Step, StepKind
-from ..keys.continued_trees import DAMAGED, ENDED, NextKey, move_aside, name_aside
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
+from ..keys.successor_trees import DAMAGED, ENDED, NextKey, move_aside, name_aside
 from ..store import sqlite
 from ..store.file_identity import identity_of
 from ..store.schema import log_unexpected_entries, make_or_upgrade
@@ -29,16 +29,16 @@ from ..store.sqlite import (
     code_of,
     connect_for_writing,
     explain_error,
-    is_marked,
     lock_for_writing,
-    mark,
+    mark_as_ledger,
     trouble,
+    was_ledger,
     writing,
 )
 from ..store.step_rows import row_of
 from .damaged_database import calls_in_progress_in, continuation, empty_file_error, latest_checkpoint
 from .disk_reserve import Reserve
-from .earlier_log_ends import find_unsigned_ends, note_given_up_ends
+from .earlier_log_ends import note_given_up_ends, note_unsigned_ends
 from .log_store import LogAppend, LogStore
 from .sign_log_end import EndCheck, sign_end
 
@@ -155,7 +155,7 @@ class GroupWriter:
             _log.error("the head is signed and cannot be written: %s", explain_error(error, self._path))
             return
         if note:
-            self._tree.signed(note)
+            self._tree.keep_note(note)
 
     @property
     def has_ended(self) -> bool:
@@ -165,29 +165,29 @@ class GroupWriter:
     @property
     def unsigned_ends(self) -> dict[str, str]:
         """The earlier logs of this node whose end is not signed yet, each with the reason. Thread-safe."""
-        ends = [each.after for each in self._key_ring.continued_trees.unsigned]
+        ends = [each.after for each in self._key_ring.successor_trees.unsigned]
         away = Message("the token of its key has not signed it yet")
         return {name: self._end_troubles.get(name, away) for name in ends}
 
     @property
     def ends_given_up(self) -> list[str]:
         """The earlier logs of this node whose end was given up. Thread-safe."""
-        return [each.after for each in self._key_ring.continued_trees.without_end if each.given_up]
+        return [each.after for each in self._key_ring.successor_trees.without_end if each.given_up]
 
     def sign_ends(self) -> None:
         """Try to sign the ends of earlier logs whose tokens were away. From one thread, which need not be the
         writer's.
         """
         ring = self._key_ring
-        for each in ring.continued_trees.unsigned:
+        for each in ring.successor_trees.unsigned:
             known = self._end_troubles.get(each.after)
             try:
-                with ring.continued_trees.ending:
-                    if each not in ring.continued_trees.unsigned:
+                with ring.successor_trees.ending:
+                    if each not in ring.successor_trees.unsigned:
                         continue  # it was given up meanwhile
                     check = self._end_checks.setdefault(each.after, EndCheck())
-                    note = sign_end(each, ring.continued_trees.database_of(each, self._path), ring, check)
-                    ring.continued_trees.signed(each, note)
+                    note = sign_end(each, ring.successor_trees.database_of(each, self._path), ring, check)
+                    ring.successor_trees.record_signed_end(each, note)
             except Exception as error:  # a cell of an old database may contain anything
                 self._end_troubles[each.after] = trouble = _why(error)
                 if trouble != known:
@@ -279,7 +279,7 @@ class GroupWriter:
             appended = self._tree.append(self._connection, rows)
             self._doubtful = appended, rest
         self._doubtful = None
-        self._tree.committed(appended)
+        self._tree.keep_committed(appended)
         if any(step.kind is StepKind.END_GIVEN_UP for step in rest):
             note_given_up_ends(self._key_ring, self._path)
 
@@ -295,7 +295,7 @@ class GroupWriter:
         if not written:
             return group
         if self._tree.next_id < appended.next_id:  # it was not read again
-            self._tree.committed(appended)
+            self._tree.keep_committed(appended)
         there = {id(step) for step in steps}
         return [step for step in group if id(step) not in there]
 
@@ -323,8 +323,8 @@ class GroupWriter:
 
     def _start(self) -> None:
         """Open the database, or the next one if this one is being set aside."""
-        continued_trees = self._key_ring.continued_trees
-        begun = continued_trees.unfinished(self._path)
+        successor_trees = self._key_ring.successor_trees
+        begun = successor_trees.tree_without_database(self._path)
         if begun:
             move_aside(self._path, Path(begun.file))
             if not self._unclosed and f".{ENDED}-" in Path(begun.file).name:
@@ -347,20 +347,20 @@ class GroupWriter:
                 tree = LogStore.open(connection, self._path, self._key_ring, self._node, identity_of(descriptor))
                 told = tree.append(connection, ()) if tree.has_set_aside else None
             if told:
-                tree.committed(told)
+                tree.keep_committed(told)
             if begun and not tree.size:
                 with writing(connection):
                     appended = tree.append(connection, [self._row(continuation(begun)), *self._unclosed])
-                tree.committed(appended)
+                tree.keep_committed(appended)
             if begun:
-                continued_trees.finish(begun)
+                successor_trees.record_start(begun)
                 self._unclosed = []
-            mark(self._lock, continued_trees.origin)
+            mark_as_ledger(self._lock, successor_trees.origin)
             if self._tree:
                 tree.continue_from(self._tree)
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
-        find_unsigned_ends(self._key_ring, self._path)
+        note_unsigned_ends(self._key_ring, self._path)
         note_given_up_ends(self._key_ring, self._path)
         if not tree.has_ended:
             return
@@ -373,7 +373,7 @@ class GroupWriter:
 
     def _next_key(self, named: str) -> NextKey | None:
         """The key that the end of this log names, if a replacement of the key was interrupted there."""
-        key = self._key_ring.continued_trees.intended(named) if named else None
+        key = self._key_ring.successor_trees.next_key(named) if named else None
         if named and key is None:
             _log.error(
                 "%s: its last leaf names the key %s for the log that follows, and the replacement was interrupted; "
@@ -386,7 +386,7 @@ class GroupWriter:
 
     def _is_ours(self) -> bool:
         """True if this file was opened as our ledger before."""
-        return is_marked(self._lock, self._key_ring.continued_trees.origins)
+        return was_ledger(self._lock, self._key_ring.successor_trees.origins)
 
     def _may_set_aside(self) -> bool:
         return self._is_ours() and time.monotonic() >= self._set_aside_s + NEXT_AFTER_S
@@ -403,7 +403,7 @@ class GroupWriter:
             "docs/how-to/damaged-evidence.md says what to do with the old one",
             explain_error(error, self._path),
             aside,
-            self._key_ring.continued_trees.origin,
+            self._key_ring.successor_trees.origin,
         )
 
     def _latest(self) -> Note | None:
@@ -439,7 +439,7 @@ class GroupWriter:
         Raises NotWrittenError, LedgerError and OSError.
         """
         if ending:
-            self._key_ring.continued_trees.intend(key)
+            self._key_ring.successor_trees.record_next_key(key)
             self.end(ending)
         aside = self._begin_next(ENDED, self._latest() if ending else trusted, key)
         self._start()

@@ -294,11 +294,11 @@ class LedgerWriter:
                 self._failed(error, again_s)
                 if error.trouble is Trouble.OTHER:
                     lost = True
-                    self._unwritten.done(len(kept))
-                    self._unwritten.lose(kept)
+                    self._unwritten.drop_first(len(kept))
+                    self._unwritten.count_lost(kept)
                     self._missing_file.write(self._unwritten.owed)
             else:
-                self._unwritten.done(len(kept))
+                self._unwritten.drop_first(len(kept))
                 self._missing_file.write(self._unwritten.owed)
         if self._unwritten:
             return False
@@ -328,7 +328,7 @@ class LedgerWriter:
         text = str(trouble) if trouble else f"{self._path}: the steps before it are not written yet"
         kept = [step for step, _ in group if step.kind not in KEEPERS_ACTS]
         if lost:
-            self._unwritten.lose(kept)
+            self._unwritten.count_lost(kept)
         else:
             self._unwritten.keep(kept)
         self._missing_file.write(self._unwritten.owed)

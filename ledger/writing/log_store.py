@@ -246,7 +246,7 @@ class LogStore:
             connection.execute(SET_META, (CHECKPOINT, str(note)))
         return note
 
-    def signed(self, note: Note) -> None:
+    def keep_note(self, note: Note) -> None:
         """Keep the note in memory after it was committed."""
         self._checkpoint = note
         if self._away:
@@ -329,7 +329,7 @@ class LogStore:
         if not self._refusal:
             self._refusal = _refusing(path, reason, _RESTORE)
 
-    def committed(self, appended: LogAppend) -> None:
+    def keep_committed(self, appended: LogAppend) -> None:
         """Keep the committed changes in memory."""
         self._frontier, self._next_id = appended.frontier, appended.next_id
         self._mac = appended.macs[-1] if appended.macs else self._mac
@@ -338,7 +338,7 @@ class LogStore:
             self.quarantined += appended.aside.steps
             _tell_set_aside(self._path, appended.aside)
         if appended.checkpoint:
-            self.signed(appended.checkpoint)
+            self.keep_note(appended.checkpoint)
         for call_id, call in appended.calls.items():
             self._open.pop(call_id, None)
             if not call.over:

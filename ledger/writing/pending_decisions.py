@@ -32,7 +32,7 @@ from ..keys.private_files import PRIVATE_FILE, open_private
 from ..keys.step_key import StepKey
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
-from ..store.step_rows import sealed
+from ..store.step_rows import seal_numbers
 
 _SUFFIXES: Final = (".pending", ".pending-2")
 _QUARANTINE: Final = ".pending-quarantine"
@@ -139,7 +139,7 @@ class PendingDecisions:
         if step.kind is not StepKind.DECIDED:
             return self._evidence.append(step)
         with suppress(LedgerError):  # the writer logs it, and leaves the numbers out as is done here
-            step = sealed(step, self._days.writing)
+            step = seal_numbers(step, self._days.writing)
         with self._lock:
             if self._now.bytes >= ENOUGH_BYTES and self._other.free and not self._other.bytes:
                 self._now, self._other = self._other, self._now

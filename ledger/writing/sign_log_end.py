@@ -18,9 +18,9 @@ from idtone.core.signed_notes import Note, VerifierKey
 
 from ..evidence.leaves import StoredStep
 from ..evidence.steps import StepKind
-from ..keys.continued_trees import Continued
 from ..keys.key_ring import KeyRing
 from ..keys.step_key import StepKey
+from ..keys.successor_trees import SuccessorTree
 from ..store.database import scalar
 from ..store.meta import CHECKPOINT, SET_META, facts
 from ..store.sqlite import connect_for_reading, connect_for_writing, writing
@@ -45,7 +45,7 @@ class EndCheck:
     why: Exception | None = None
 
 
-def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndCheck) -> Note:
+def sign_end(following: SuccessorTree, database: Path, ring: KeyRing, check: EndCheck) -> Note:
     """The signed head of the log before `following`, also written into its database. `database` is the current database
     of `following` itself.
 
@@ -56,7 +56,7 @@ def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndChec
         raise LedgerError("{path}: the database is missing; restore it from a backup", path=path)
     signer = ring.signer_of(following.after)
     end = end_named(database, ring.days.ledger_key.step_key(following.origin))
-    known = heads_beside_key(ring, signer.key)
+    known = stored_heads(ring, signer.key)
     before = _stamps(path)
     if note := _signed_end(path, end, signer.key):
         return note
@@ -85,7 +85,7 @@ def _signed_end(path: Path, end: Checkpoint, log: VerifierKey) -> Note | None:
     try:
         with closing(connect_for_reading(path)) as connection:
             noted = facts(connection).get(CHECKPOINT)
-        return Note.parse(noted.encode()) if noted and heads_noted([noted], log) == [end] else None
+        return Note.parse(noted.encode()) if noted and heads_in_notes([noted], log) == [end] else None
     except (sqlite3.Error, LedgerError, ProofError):
         return None  # the caller examines it again before it signs
 
@@ -119,21 +119,21 @@ def end_named(database: Path, key: StepKey) -> Checkpoint:
     return Checkpoint(named["origin"], named["leaves"], bytes.fromhex(named["root"]))
 
 
-def heads_beside_key(ring: KeyRing, log: VerifierKey) -> list[Checkpoint]:
+def stored_heads(ring: KeyRing, log: VerifierKey) -> list[Checkpoint]:
     """The newest heads of a log in the files beside the key: those that the node signed, and those that witnesses
     cosigned.
     """
     return [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
 
 
-def heads_noted(notes: Iterable[str | None], log: VerifierKey) -> list[Checkpoint]:
+def heads_in_notes(notes: Iterable[str | None], log: VerifierKey) -> list[Checkpoint]:
     """The heads in these notes. Raises LedgerError if the log has not signed one."""
     return [verified_checkpoint(Note.parse(each.encode()), log) for each in notes if each]
 
 
 def _check(
     connection: sqlite3.Connection,
-    following: Continued,
+    following: SuccessorTree,
     end: Checkpoint,
     known: list[Checkpoint],
     log: VerifierKey,
@@ -143,7 +143,7 @@ def _check(
     size = count_leaves(connection)
     frontier = read_frontier(connection, size)
     noted = facts(connection).get(CHECKPOINT), following.checkpoint
-    kept = [*known, *heads_noted(noted, log)]
+    kept = [*known, *heads_in_notes(noted, log)]
     for each in kept:
         check_beginning(connection, size, each)
     if Checkpoint(log.name, size, frontier.root()) != end:

@@ -93,7 +93,7 @@ class UnwrittenSteps:
             else:
                 self._missing = _sum(self._missing, absent)
 
-    def lose(self, steps: Iterable[Step]) -> None:
+    def count_lost(self, steps: Iterable[Step]) -> None:
         """Count steps that will never be written."""
         self._missing = _sum(self._missing, *map(MissingSteps.of, steps))
         self._enter()
@@ -102,7 +102,7 @@ class UnwrittenSteps:
     def first(self, count: int) -> Sequence[Step]:
         return list(islice(self._kept, count))
 
-    def done(self, count: int) -> None:
+    def drop_first(self, count: int) -> None:
         """Drop the first `count` steps, which are written or lost."""
         for _ in range(count):
             self._kept.popleft()

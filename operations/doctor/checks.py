@@ -537,7 +537,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
 
 def _aside(exam: Exam) -> Finding:
     try:
-        trees = key_ring.continued_trees_of(exam.settings.ledger, exam.settings.node).trees
+        trees = key_ring.successor_trees_of(exam.settings.ledger, exam.settings.node).trees
     except LedgerError as error:
         return unknown("ledger-aside", str(error), AS_SERVICE)
     return ledger_findings.aside([path for path in (Path(each.file) for each in trees) if observe_machine.there(path)])
@@ -548,7 +548,7 @@ def _signed(exam: Exam, exists: bool) -> Finding:
     if not exists:
         return ledger_findings.signed(0, "", looked=True)
     try:
-        keys = LogKeys(settings, key_ring.continued_trees_of(settings, exam.settings.node))
+        keys = LogKeys(settings, key_ring.successor_trees_of(settings, exam.settings.node))
         key = key_ring.own_key(settings, exam.settings.node)
         reader = LedgerReader.open(settings.own())
     except LedgerError as error:
@@ -574,10 +574,10 @@ def _signed(exam: Exam, exists: bool) -> Finding:
 def _ends(exam: Exam) -> Finding:
     settings = exam.settings.ledger
     try:
-        keys = LogKeys(settings, key_ring.continued_trees_of(settings, exam.settings.node))
+        keys = LogKeys(settings, key_ring.successor_trees_of(settings, exam.settings.node))
     except LedgerError as error:
         return ledger_findings.ends({}, (), str(error))
-    without = keys.continued_trees.without_end
+    without = keys.successor_trees.without_end
     waiting = {each.after: keys.of(each.after).place for each in without if not each.given_up}
     return ledger_findings.ends(waiting, [each.after for each in without if each.given_up])
 
@@ -585,7 +585,7 @@ def _ends(exam: Exam) -> Finding:
 def _token(exam: Exam) -> Finding:
     settings = exam.settings.ledger
     try:
-        trees = key_ring.continued_trees_of(settings, exam.settings.node)
+        trees = key_ring.successor_trees_of(settings, exam.settings.node)
         keys = LogKeys(settings, trees)
         # A token whose log has ended is needed until it has signed the end.
         origins = [*(each.after for each in trees.unsigned), trees.origin]

@@ -60,7 +60,7 @@ def _folded(blocks: bytes) -> int:
     return value
 
 
-def add_held(held: EntrySum, rows: LedgerRows, last: int) -> None:
+def add_existing_entries(held: EntrySum, rows: LedgerRows, last: int) -> None:
     """Add the existing entries, up to the step `last`. Raises struct.error if one is not a pair of integers."""
     for part in rows.entries(last):
         held.add(struct.pack(f">{2 * len(part)}q", *chain.from_iterable(part)))
@@ -93,7 +93,7 @@ class _Buckets:
         return frozenset(islice((bucket for bucket, entries in enumerate(self._sums) if entries), DIFFERING_LIMIT))
 
 
-def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
+def search_entry_faults(rows: LedgerRows, last: int) -> Iterator[Message]:
     """The faults of `sought` among the steps up to `last`. Steps and entries are read twice, and only a few entries are
     in memory at once.
     """
@@ -150,11 +150,11 @@ def _foreign(rows: LedgerRows, step: int) -> Message:
     )
 
 
-def planted(rows: LedgerRows, last: int, limit: int) -> list[Message]:
+def later_entry_faults(rows: LedgerRows, last: int, limit: int) -> list[Message]:
     """Faults for search entries of steps after `last`, at most `limit`. They would lead a search to a call that comes
     later.
     """
     return [
         Message("step {step}: the table `sought` has an entry for it, and it is not written or ends no call", step=step)
-        for step in rows.planted(last, limit)
+        for step in rows.entries_of_later_steps(last, limit)
     ]

@@ -45,7 +45,7 @@ class CallGroup(NamedTuple):
     times: int
 
 
-def calls_to_count(
+def call_groups(
     reader: LedgerReader,
     start: datetime | None = None,
     end: datetime | None = None,

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 from ..evidence.leaf_rules import LeafShapes
 from ..evidence.leaves import leaf, search_digits
 from ..tree.merkle import Frontier, leaf_hash, stored_hashes
-from .day_key_check import Sealed
-from .search_entries import EntrySum
+from .day_key_check import SealedNumbers
+from .search_entry_check import EntrySum
 from .verification_queries import LED_TO_LIMIT, OPENS, LedgerRows, Text
 
 BEGINS: Final = b'{"at":'
@@ -42,7 +42,7 @@ class _Closed(NamedTuple):
 
 
 @dataclass
-class RegrownTree:
+class RecomputedTree:
     """The tree of the steps that were read so far."""
 
     entries: EntrySum
@@ -56,7 +56,7 @@ class RegrownTree:
     """The search keys of calls that begin with one of `leaves.OPENING`."""
     more_digits: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The search keys of other calls."""
-    days: dict[str, Sealed] = field(default_factory=dict)
+    days: dict[str, SealedNumbers] = field(default_factory=dict)
     """Days whose keys seal numbers → the first such numbers."""
     node: str = ""
     """The node that wrote the latest steps."""
@@ -152,5 +152,5 @@ class RegrownTree:
         """Note the days whose keys seal the numbers in a step's text."""
         if self._day not in text:
             for day in _DAY.findall(text):
-                self.days.setdefault(day, Sealed(call_id, text))
+                self.days.setdefault(day, SealedNumbers(call_id, text))
                 self._day = f'"day":"{day}"'

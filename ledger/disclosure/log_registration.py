@@ -33,7 +33,7 @@ Registry = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class KeyTerm:
     """The period of a key: its signatures count from `since` to `until` (exclusive)."""
 
     key: VerifierKey
@@ -52,7 +52,7 @@ class LogOwner:
     japanese: str
     english: str
     corporate_number: str | None
-    term: Term
+    term: KeyTerm
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class SignedLogs:
 
     version: int
     owners: tuple[LogOwner, ...]
-    witnesses: tuple[Term, ...]
+    witnesses: tuple[KeyTerm, ...]
     cosignatures: int
 
     def owner(self, log: VerifierKey) -> LogOwner | None:
@@ -77,7 +77,7 @@ class SignedLogs:
 
 
 @dataclass(frozen=True, slots=True)
-class LogBinding:
+class LogRegistration:
     """The owner and the witnesses of a pack's log. `logs` is None if the pack has no registry that names logs, and
     `owner` if no member in it has this log.
 
@@ -116,7 +116,7 @@ def registries_of(files: Mapping[str, bytes]) -> list[Registry]:
     return [each for each in found if each]
 
 
-def log_binding(
+def log_registration(
     registries: Sequence[Registry],
     log: VerifierKey,
     heads: Iterable[Note],
@@ -126,7 +126,7 @@ def log_binding(
     root: Metadata[Root] | None = None,
     today: Sequence[Registry] = (),
     now: datetime | None = None,
-) -> tuple[LogBinding, list[Breach]]:
+) -> tuple[LogRegistration, list[Breach]]:
     """The owner of a pack's log, its witnesses, and the breaches, by the latest registry in the pack.
 
     The verifier's registries of `today` replace the pack's, because a pack made with a stolen key may contain any
@@ -144,22 +144,24 @@ def log_binding(
         logs = max((each for each in known if each), key=lambda each: each.version, default=None)
         if logs is None:
             unknown = Message("no registry that counts says whose log it is")
-            return LogBinding(is_read=True), [breach(Rule.LOG_MEMBER, unknown)] if root else []
+            return LogRegistration(is_read=True), [breach(Rule.LOG_MEMBER, unknown)] if root else []
         owner = logs.owner(log)
         counted = [(note, _counted(note, logs, owner)) for note in {str(note): note for note in heads}.values()]
     except ProofError as error:
         rule = error.rule if isinstance(error, RuleError) else Rule.COSIGNATURE
-        return LogBinding(), [breach(rule, Message("{error}", error=error))]
+        return LogRegistration(), [breach(rule, Message("{error}", error=error))]
     everywhere = set.intersection(*(names for _, names in counted)) if counted else set[str]()
     is_met = logs.cosignatures > 0 and all(len(names) >= logs.cosignatures for _, names in counted)
-    binding = LogBinding(logs, owner, tuple(sorted(everywhere)), is_met, root is not None, True)
-    faults = [*_faults(binding, log, records, root is not None), *_begun(binding, exported)]
-    return binding, [*faults, *_ended(binding, counted, stamps, now)]
+    registration = LogRegistration(logs, owner, tuple(sorted(everywhere)), is_met, root is not None, True)
+    faults = [*_faults(registration, log, records, root is not None), *_begun(registration, exported)]
+    return registration, [*faults, *_ended(registration, counted, stamps, now)]
 
 
-def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is_relied_on: bool) -> Iterator[Breach]:
-    assert binding.logs
-    owner, members = binding.owner, {each.member for each in binding.logs.owners}
+def _faults(
+    registration: LogRegistration, log: VerifierKey, records: Sequence[Record], is_relied_on: bool
+) -> Iterator[Breach]:
+    assert registration.logs
+    owner, members = registration.owner, {each.member for each in registration.logs.owners}
     licensed = {str(each.first_decision.get("member")) for each in records if "licence" in each.first_decision}
     if owner is None and (is_relied_on or licensed & members):
         names = ", ".join(sorted(licensed)) or "—"
@@ -174,43 +176,46 @@ def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is
                 member=member,
             )
             yield breach(Rule.LOG_MEMBER, other)
-    if is_relied_on and binding.required and not binding.is_met:
+    if is_relied_on and registration.required and not registration.is_met:
         few = Message(
             "the registry demands cosignatures of {required} of {witnesses}",
-            required=binding.required,
-            witnesses=", ".join(binding.witnesses),
+            required=registration.required,
+            witnesses=", ".join(registration.witnesses),
         )
         yield breach(Rule.WITNESS_POLICY, few)
 
 
-def _begun(binding: LogBinding, exported: datetime) -> Iterator[Breach]:
-    if binding.owner and exported < binding.owner.term.since:
+def _begun(registration: LogRegistration, exported: datetime) -> Iterator[Breach]:
+    if registration.owner and exported < registration.owner.term.since:
         early = Message(
             "the log {log} is of {owner} from {since} on, and the pack was made before",
-            log=binding.owner.term.key.name,
-            owner=binding.owner.member,
-            since=binding.owner.term.since.isoformat(),
+            log=registration.owner.term.key.name,
+            owner=registration.owner.member,
+            since=registration.owner.term.since.isoformat(),
         )
         yield breach(Rule.LOG_MEMBER, early)
 
 
 def _ended(
-    binding: LogBinding, counted: Iterable[tuple[Note, set[str]]], stamps: Mapping[int, datetime], now: datetime | None
+    registration: LogRegistration,
+    counted: Iterable[tuple[Note, set[str]]],
+    stamps: Mapping[int, datetime],
+    now: datetime | None,
 ) -> Iterator[Breach]:
     """Breaches for heads that an expired key may have signed at any time, because nobody else has seen them before its
     end.
     """
-    until = binding.owner.term.until if binding.owner else None
-    if binding.owner is None or until is None or (now and until > now):
+    until = registration.owner.term.until if registration.owner else None
+    if registration.owner is None or until is None or (now and until > now):
         return
     for note, names in counted:
         size = Checkpoint.parse(note.text).size
-        is_stamped = size in stamps and binding.owner.term.contains(stamps[size])
-        if not is_stamped and len(names) < max(1, binding.required):
+        is_stamped = size in stamps and registration.owner.term.contains(stamps[size])
+        if not is_stamped and len(names) < max(1, registration.required):
             late = Message(
                 "the key of {log} is not believed from {until} on, and no other has seen the tree of {size} leaves "
                 "before",
-                log=binding.owner.term.key.name,
+                log=registration.owner.term.key.name,
                 until=until.isoformat(),
                 size=size,
             )
@@ -267,11 +272,11 @@ def _parsed(version: Any, said: Mapping[str, Any]) -> SignedLogs:
     return SignedLogs(version, owners, witnesses, number)
 
 
-def _term(said: Mapping[str, Any], algorithm: Algorithm) -> Term:
+def _term(said: Mapping[str, Any], algorithm: Algorithm) -> KeyTerm:
     key, until = VerifierKey.parse(said["key"]), said["until"]
     if key.algorithm is not algorithm or str(key) != said["key"]:
         raise ValueError("a key of another kind")
-    return Term(key, _moment(said["since"]), None if until is None else _moment(until))
+    return KeyTerm(key, _moment(said["since"]), None if until is None else _moment(until))
 
 
 def _moment(text: str) -> datetime:

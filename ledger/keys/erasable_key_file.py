@@ -35,7 +35,7 @@ class _Content(NamedTuple):
     by_name: dict[str, str]
 
 
-class KeyLines:
+class ErasableKeyFile:
     """The lines of a file of keys, which may be missing. Thread-safe; several processes may use it."""
 
     def __init__(self, path: Path, name: str, name_bytes: int, unusable: Callable[[OSError], LedgerError]) -> None:
@@ -79,7 +79,7 @@ class KeyLines:
         return content
 
     @contextmanager
-    def changing(self) -> Iterator[Change]:
+    def changing(self) -> Iterator[KeyFileChange]:
         """Keep other processes from changing the file during the block. The change is on the disk afterwards. Raises
         LedgerError.
         """
@@ -90,14 +90,14 @@ class KeyLines:
             raise self._unusable(error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield Change(self.path, descriptor, self._line_bytes, self._name_bytes + 1)
+            yield KeyFileChange(self.path, descriptor, self._line_bytes, self._name_bytes + 1)
         except OSError as error:
             raise self._unusable(error) from error
         finally:
             os.close(descriptor)
 
 
-class Change:
+class KeyFileChange:
     """Adds and destroys keys in the file, which the caller has locked. Raises OSError."""
 
     def __init__(self, path: Path, descriptor: int, line_bytes: int, key_at: int) -> None:
