@@ -143,7 +143,7 @@ def _print(records: Sequence[Record], form: command_line.Form, with_node: bool) 
 
 
 def _printer(form: command_line.Form, with_node: bool) -> Callable[[Sequence[Record]], None]:
-    """A function that prints records as they come: one line of JSON for each, or rows below one heading."""
+    """The function that prints records as they come: one JSON line for each, or rows below one heading."""
 
     def lines(records: Sequence[Record]) -> None:
         for record in records:
@@ -264,7 +264,7 @@ def stats(
 
 
 def _wanted_number(text: str | None) -> Number:
-    """The number to search for, from the option or typed by the person. Raises UsageError."""
+    """The number to search for, from the option, or asked for. Raises UsageError."""
     wanted = parse(text if text is not None else _asked_for("telephone number"))
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
         raise UsageError("only telephone numbers can be found; write it like 0312345678")
@@ -359,9 +359,7 @@ def _line(record: Record) -> tuple[str, ...]:
 
 
 def _details(record: Record, step: Step) -> dict[str, object]:
-    """The details of the step for people: masked numbers instead of tokens, and no nonce, which means nothing to
-    them.
-    """
+    """The details of the step for people: masked numbers instead of tokens, and without the nonce."""
     shown: dict[str, object] = {
         name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4", "nonce"))
     }

@@ -1,4 +1,6 @@
-"""`idtone-evidence disclosure approve | refuse | requests`: exports that need the approval of a second person."""
+"""`idtone-evidence disclosure approve | refuse | requests`: answers requests for exports that need a second person's
+approval.
+"""
 
 from __future__ import annotations
 

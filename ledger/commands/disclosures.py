@@ -1,4 +1,6 @@
-"""`idtone-evidence disclosure deliver | receipt | confirm | list`: the delivery of packs that were made."""
+"""`idtone-evidence disclosure deliver | receipt | confirm | list`: delivers packs, and records their receipts and
+confirmations.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence hold place | list | lift`: calls whose numbers are kept while a case needs them."""
+"""`idtone-evidence hold place | list | lift`: keeps the numbers of calls while a case needs them."""
 
 from __future__ import annotations
 
@@ -179,8 +179,8 @@ def _holds(settings: Settings) -> dict[str, LegalHold]:
 
 
 def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
-    """Raise LedgerError if a step is missing, or if anyone else wrote or changed one. The remaining holds must not lead
-    to the destruction of a key then.
+    """Raise LedgerError if a step is missing, or if anyone else wrote or changed one. Such a ledger must not decide
+    which keys are destroyed.
     """
     ledger = settings.ledger.own()
     foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.successor_trees.origin))

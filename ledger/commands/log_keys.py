@@ -1,5 +1,5 @@
-"""`idtone-evidence log replace-key | end | give-up`: a new key for the log, its end, and an end that nothing can
-sign.
+"""`idtone-evidence log replace-key | end | give-up`: replaces the log's key, ends the log, and gives up the end of an
+earlier log.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def give_up(
 
 
 def _given_up(settings: Settings, ring: KeyRing, following: SuccessorTree) -> EndGivenUp | None:
-    """The end as it was given up earlier, also by a command that was killed afterwards; None if it was not."""
+    """The end, if it was given up earlier; otherwise None. The earlier command may have been killed since."""
     ledger = settings.ledger
     found = None
     with suppress(LedgerError):  # a database between was lost; the present log is asked again before it records the act
@@ -217,7 +217,7 @@ def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
 
 
 def _unsigned(ring: KeyRing, log: str | None) -> SuccessorTree:
-    """The tree that follows the tree whose end is given up. Raises UsageError."""
+    """The successor of the tree whose end is given up. Raises UsageError."""
     without = ring.successor_trees.without_end
     waiting = {each.after: each for each in (without if log else ring.successor_trees.unsigned or without)}
     if log is None and len(waiting) > 1:

@@ -1,5 +1,5 @@
-"""`idtone-evidence monitor` and `verify split-view`: follows the logs of others, and proves that one has two
-histories.
+"""`idtone-evidence monitor` and `verify split-view`: follows the logs of others, and verifies the proof that a log has
+two histories.
 """
 
 from __future__ import annotations

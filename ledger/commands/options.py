@@ -118,7 +118,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_until(text: str, now: datetime) -> datetime:
-    """The moment as from `parse_since`, but the end of the day if a day is given."""
+    """The moment in a text, as from `parse_since`. A day means its end."""
     return parse_since(text, now, "--until") + timedelta(days=bool(_DAY.fullmatch(text)))
 
 
@@ -143,7 +143,7 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
 
 
 def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None, keys: Sequence[str] = ()) -> Ledgers:
-    """The ledgers that these options name. Reports those that cannot be read. Raises UsageError and LedgerError."""
+    """The ledgers that these options name. Unreadable ones are reported. Raises UsageError and LedgerError."""
     ledgers = ledgers_now(config, ledger, node, keys)
     for trouble in (*ledgers.unreadable, *ledgers.doubts):
         print(trouble, file=sys.stderr)
@@ -217,7 +217,7 @@ def _note(path: Path) -> Note:
 
 
 def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, str]:
-    """The key to verify a node's replica with, and its source: `own` or `postgresql`. Raises LedgerError."""
+    """The key that verifies a node's replica, and its source: `own` or `postgresql`. Raises LedgerError."""
     trees = successor_trees_of(settings.ledger, settings.node)
     if ledger.origin in trees.origins and LogKeys(settings.ledger, trees).is_here(ledger.origin):
         return own_key(settings.ledger, settings.node, ledger.origin), "own"
@@ -226,7 +226,7 @@ def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, st
 
 
 def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
-    """Print the earlier logs whose ends a log has given up (`EndGivenUp.to_json`)."""
+    """Print the ends of earlier logs that a log has given up (`EndGivenUp.to_json`)."""
     for each in ends:
         said = Message(
             "  gives up     the end of {log}, on {at}, by {by}: {why}; of its {leaves:,} leaves the first {signed:,} "

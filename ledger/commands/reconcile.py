@@ -1,4 +1,4 @@
-"""`idtone-evidence reconcile`: finds calls that the ledger or the call detail records of others lack."""
+"""`idtone-evidence reconcile`: compares the ledger with call detail records, and finds calls that one of them lacks."""
 
 from __future__ import annotations
 

@@ -309,7 +309,7 @@ def _read_association_root(path: Path) -> Metadata[Root]:
 
 
 def _read_association_metadata(folder: Path) -> dict[str, bytes]:
-    """The association's present metadata about logs: ROLE.json, or the latest N.ROLE.json, as in its repository. Raises
+    """The association's current metadata about logs, from a folder with ROLE.json, or the latest N.ROLE.json. Raises
     UsageError if one is missing.
     """
     found: dict[str, tuple[int, Path]] = {}

@@ -1,4 +1,4 @@
-"""Deliveries of packs: the disclosure that a pack belongs to, and the acts that record its receipt and confirmation."""
+"""Deliveries of packs: finds the disclosure of a pack, and records its receipt and confirmation."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,8 +21,8 @@ from .record_act import record_act
 def disclosure_of_pack(
     pack: Path, known: Mapping[str, Disclosure], key: VerifierKey, limit: int = BYTES_LIMIT
 ) -> Disclosure:
-    """The disclosure that has made this pack. Raises UsageError if the pack was changed or if the ledger does not know
-    it; also LedgerError.
+    """The disclosure that made this pack. Raises LedgerError, and UsageError if the pack was changed or is unknown to
+    the ledger.
     """
     files = read_zip(pack, limit)
     if faults := verify_pack_files(files, key, now=datetime.now(UTC)).faults:

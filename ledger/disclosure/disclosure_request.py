@@ -34,9 +34,7 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestAnswer:
-    """The answer to a request. `until` is the time until which an approval is valid. `why` is the reason for a
-    refusal.
-    """
+    """The answer to a request. An approval is valid until `until`; a refusal gives its reason in `why`."""
 
     act: str
     at: datetime
@@ -96,8 +94,8 @@ class DisclosureRules:
     """The rules by which the writer of the ledger judges acts.
 
     `two_persons`: an export needs the approval of another person. `term`: how long a request may wait, and how long an
-    approval is valid. `bases`: the requirements of each legal basis; None means that no basis is judged, as for acts of
-    earlier times.
+    approval is valid. `bases`: the requirements of each legal basis. None: legal bases are not judged, as in acts of
+    earlier versions.
     """
 
     two_persons: bool = False
@@ -114,7 +112,7 @@ class DisclosureRules:
 def objection(
     step: Step, known: Mapping[str, DisclosureRequest], rules: DisclosureRules, now: datetime | None = None
 ) -> str | None:
-    """The reason why this act is not allowed; None if it is. `known` are the requests before it.
+    """The reason why this act is not allowed; None if it is allowed. `known` are the earlier requests.
 
     `now` is the time by the clock of the judging process, not by that of the acting person.
     """

@@ -77,7 +77,7 @@ def report(
     registration: LogRegistration | None = None,
 ) -> Paper:
     """The report. Times are in Japan Standard Time. `request` is the request that another person has approved,
-    `registration` the owner and the witnesses of the log as the pack shows them.
+    `registration` has the owner and the witnesses of the log as the pack shows them.
     """
     registration = registration or LogRegistration()
     approval = request.approval if request else None

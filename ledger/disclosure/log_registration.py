@@ -1,7 +1,7 @@
-"""The owner of a pack's log, and the cosignatures of the witnesses that the association demands. Pure.
+"""The registration of a pack's log with the association: its owner, and the cosignatures that it needs. Pure.
 
-The association signs both with its registry (`custom.logs` of the target `registry.yaml`); packs contain its metadata.
-docs/evidence-format.md, section 6.8, has the form and the rules.
+The association signs both facts with its registry (`custom.logs` of the target `registry.yaml`); packs contain its
+metadata. docs/evidence-format.md, section 6.8, has the form and the rules.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
 
 ROLES: Final = ("root", "targets", "registry")
-"""Roles of the metadata that lead from the association's root to its statement about logs."""
+"""TUF roles whose metadata lead from the association's root to its statement about logs."""
 _FILE: Final = "registry.yaml"
 Registry = Mapping[str, bytes]
 """The metadata of a registry, by file name."""
@@ -65,8 +65,8 @@ class SignedLogs:
     cosignatures: int
 
     def owner(self, log: VerifierKey) -> LogOwner | None:
-        """The owner of the log; None if there is none. A tree that continues another one with the same key has the
-        other's name followed by a number.
+        """The owner of the log; None if there is none. If a tree continues another one with the same key, its name is
+        the other's name and a number.
         """
         for each in self.owners:
             base, _, number = log.name.rpartition(".")
@@ -78,8 +78,8 @@ class SignedLogs:
 
 @dataclass(frozen=True, slots=True)
 class LogRegistration:
-    """The owner and the witnesses of a pack's log. `logs` is None if the pack has no registry that names logs, and
-    `owner` if no member in it has this log.
+    """The owner and the witnesses of a pack's log. `logs` is None if no registry in the pack names logs. `owner` is
+    None if the registry names no owner of this log.
 
     `cosigners` are the names of the witnesses that count and have cosigned each tree of the pack in time. `is_met`:
     each tree has enough of them. `is_verified`: the association's signatures were verified by the given root.
@@ -104,7 +104,7 @@ class LogRegistration:
 
 
 def registries_of(files: Mapping[str, bytes]) -> list[Registry]:
-    """The signed registries of a pack whose form `registry_faults` has checked."""
+    """The signed registries of a pack. `registry_faults` has checked their form."""
     found = []
     for name, content in files.items():
         if REGISTRY.fullmatch(name):
@@ -131,7 +131,7 @@ def log_registration(
 
     The verifier's registries of `today` replace the pack's, because a pack made with a stolen key may contain any
     version. `heads` are the signed heads to which the pack's proofs lead; `stamps` are the times that an authority
-    gives for them. An announced end of a key counts only from its time on, by `now`.
+    gives for them. If a key is announced to end after `now`, that end does not count yet.
 
     `root` is the association's root from another source than the pack. If it is given, the registries' signatures are
     verified, the registry must name the log, and enough of its witnesses must have cosigned.
@@ -202,9 +202,7 @@ def _ended(
     stamps: Mapping[int, datetime],
     now: datetime | None,
 ) -> Iterator[Breach]:
-    """Breaches for heads that an expired key may have signed at any time, because nobody else has seen them before its
-    end.
-    """
+    """Breaches for heads that no other party saw before the log's key ended. The key may have signed them later."""
     until = registration.owner.term.until if registration.owner else None
     if registration.owner is None or until is None or (now and until > now):
         return
@@ -223,7 +221,7 @@ def _ended(
 
 
 def _counted(note: Note, logs: SignedLogs, owner: LogOwner | None) -> set[str]:
-    """The names of the witnesses that have cosigned both in their period and in the log's. Raises ProofError for a bad
+    """The names of the witnesses that cosigned within their own period and the log's. Raises ProofError for a malformed
     line.
     """
     found: set[str] = set()
@@ -253,7 +251,7 @@ def _signed_logs(registry: Registry) -> SignedLogs | None:
 
 
 def _parsed(version: Any, said: Mapping[str, Any]) -> SignedLogs:
-    """The association's entries from parsed JSON. Raises the errors of reading."""
+    """The association's entries from parsed JSON. Raises what `_signed_logs` catches."""
     owners = tuple(
         LogOwner(
             _text(member["member"]),

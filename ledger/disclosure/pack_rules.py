@@ -85,7 +85,7 @@ def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Seq
 
 
 def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[str, datetime]]:
-    """The witnesses of the cosignatures, with their times. The signatures are verified elsewhere."""
+    """The witness and the time of each cosignature. The signatures are verified elsewhere."""
     for witness in witnesses:
         lines = [line for line in note.signatures if (line.name, line.key_id) == (witness.name, witness.key_id)]
         for line in lines:
@@ -126,10 +126,10 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
 def timestamp_times(
     files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
 ) -> tuple[dict[int, datetime], list[Breach]]:
-    """For each size of a pack's tree, the time at which a timestamp proves that it existed; and the faults of the
-    timestamps.
+    """Size of a tree of the pack → the time of its timestamp, which proves that the tree existed. Also the faults of
+    the timestamps.
 
-    With `roots`, each tree needs a timestamp that leads to one of them.
+    With `roots`, each tree needs a timestamp whose certificates lead to one of these roots.
     """
     heads = {Checkpoint.parse(each.checkpoint.text).size: each.checkpoint.text for each in leaves}
     found: dict[int, datetime] = {}
@@ -168,8 +168,8 @@ def timestamp_times(
 
 
 def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Scalar, Scalar]]) -> Iterator[Breach]:
-    """Breaches for registries of a pack that did not decide its calls. `decided_by` has digests, each with the trust in
-    that registry, if known. The content of the registries is checked elsewhere.
+    """Breaches for registries in a pack that decided none of its calls. `decided_by` has pairs: the digest of a
+    registry, and the trust in it, if known. The content of the registries is checked elsewhere.
     """
     for name, content in files.items():
         if not (found := REGISTRY.fullmatch(name)):
@@ -189,7 +189,7 @@ def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Sca
 
 
 def stated_trust(content: bytes) -> str | None:
-    """The trust that a registry of a pack states; None if its metadata contradicts it."""
+    """The trust that a registry of a pack states; None if the registry's metadata contradicts the statement."""
     is_signed = metadata_digest(content) is not None
     try:
         trust = json.loads(content)["trust"]

@@ -56,8 +56,8 @@ _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 @dataclass
 class PackVerdict:
-    """The result of a verification. `told` are the proven records; `cosigners` are the witnesses that have signed the
-    tree that contains them all.
+    """The result of a verification. `told` are the proven records; `cosigners` are the witnesses that cosigned the tree
+    with all of these.
 
     `basis` is the legal basis; None in a pack of the first format. `request` is the approved request, also proven; None
     if the pack shows no approval.
@@ -75,7 +75,7 @@ class PackVerdict:
     checkpoint: Note | None = None
     """The signed head of the largest tree in the pack, which has `leaves` leaves."""
     stamps: Mapping[int, datetime] = field(default_factory=dict)
-    """The time of existence of a tree by its timestamp, by the size of the tree."""
+    """Size of a tree → the time at which it existed, by its timestamp."""
     heads: Sequence[Note] = ()
     """The signed heads that the proofs reach."""
     registration: LogRegistration = field(default_factory=LogRegistration)
@@ -98,10 +98,10 @@ def verify_pack_files(
     """The verdict on a pack: it must be what its log has sealed, and each record must be in the tree that the log has
     signed.
 
-    `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
-    have made. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp that leads to one of them.
-    With `root`, the association's root, the registry must name the log and enough witnesses must have cosigned. `today`
-    are the current registries; if there are any, those of the pack do not count.
+    `log` is the log's key from another source than the pack. Without it, the key in the pack is used; anyone could have
+    made that key. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp whose certificates lead
+    to one of these roots. With `root`, the association's root, the registry must name the log and enough witnesses must
+    have cosigned. `today` are the current registries; if there are any, those of the pack do not count.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]

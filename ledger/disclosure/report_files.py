@@ -1,4 +1,4 @@
-"""The report of a pack as files, and the check that they agree with the leaves."""
+"""The report of a pack as files, and the check that these files agree with the leaves."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[
 
 
 def played_files(records: Iterable[Record]) -> dict[str, str | None]:
-    """Each profile that was played, with the known digest and format of its files: `played_sha256` of a pack."""
+    """Each played profile → the digests and formats of its files, if known (`played_sha256` of a pack)."""
     found: dict[str, set[str]] = {}
     for step in (step for record in records for step in record.steps):
         if step.kind is StepKind.SOUND_STARTED:
@@ -102,7 +102,7 @@ def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
 
 
 def _shown(pdf: bytes) -> str:
-    """The digest of a PDF's displayed content, because libraries compress the same page differently."""
+    """The digest of a PDF's displayed content. The files differ, because libraries compress the same page differently."""
     streams = [_unpacked(stream) for stream in _STREAM.findall(pdf)]
     rest = _PLACES.sub(b"", _STREAM.sub(b"stream", pdf))
     return sha256(repr((streams, rest)).encode()).hexdigest()

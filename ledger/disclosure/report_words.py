@@ -38,7 +38,7 @@ DELIVERY: Final[Mapping[str, Words]] = {
     Delivery.SENT: Words("送信済み", "sent"),
     Delivery.NOT_KNOWN: Words("不明", "not known"),
 }
-"""The scale of delivery, from confirmed to not known."""
+"""The words for each degree of delivery, from confirmed to not known."""
 
 
 STEPS: Final[Mapping[str, Words]] = {

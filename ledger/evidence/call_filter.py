@@ -11,7 +11,7 @@ _OF_THE_DECISION: Final = ("direction", "outcome", "reason", "member", "licence"
 @dataclass(frozen=True, slots=True)
 class CallFilter:
     """Conditions for a search. A call must meet each condition that is not None. `delivery` is the least certain
-    delivery that is accepted for its sounds (`Delivery`). `odd` means that its steps contradict each other.
+    delivery that is accepted for the call's sounds (`Delivery`). `odd`: the call's steps contradict each other.
     """
 
     direction: str | None = None

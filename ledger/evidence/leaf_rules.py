@@ -40,15 +40,15 @@ _VALUE: Final = re.compile(rb':(?<!"kind":)(?:%b|%b)(?=[,}])' % (_TEXT, _WHOLE))
 _ALIKE_LIMIT: Final = 30
 """Maximum number of shapes for leaves with the same number of quotes."""
 _ALIKE_OCTETS: Final = 8_000
-"""Maximum number of octets of a leaf that gets a shape. For a longer one, compiling takes longer than reading it, and
-few leaves are like it.
+"""Maximum number of octets of a leaf that gets a shape. A longer leaf takes longer to compile than to read, and few
+leaves resemble it.
 """
 _SHAPES_OCTETS: Final = 1_000_000
-"""Maximum number of octets of all leaves together that get shapes. Each octet takes about ten octets of memory."""
+"""Maximum total length, in octets, of the leaves that get shapes. Each octet takes about ten octets of memory."""
 
 
 _KIND: Final = re.compile("[a-z-]+")
-"""The pattern of a kind, so that no other word looks like one that ends a call."""
+"""The pattern of a kind. No other text can look like a kind that ends a call."""
 AFTER_END: Final = Message("it follows the leaf with which its log has ended")
 
 
@@ -94,7 +94,7 @@ def read_leaf(content: bytes) -> ReadLeaf:
 
 
 def check_call(read: ReadLeaf, before: int) -> None:
-    """Raise RuleError unless the leaf can follow `before` steps of its call, which earlier leaves have."""
+    """Raise RuleError unless the leaf can follow earlier leaves with `before` steps of its call."""
     if read.after != before:
         raise RuleError(
             Rule.LEAF_AFTER,
@@ -115,8 +115,8 @@ def check_call(read: ReadLeaf, before: int) -> None:
 
 
 class LeafShapes:
-    """Accepts leaves of the ledger quickly if they resemble a leaf that was read: they have the same kinds of steps and
-    the same details, with other texts or integers.
+    """Accepts quickly each leaf of the ledger that resembles an earlier one: it has the same kinds of steps and the
+    same details, with other texts or integers.
 
     The leaf must be made of rows (`leaves.leaf`), so its ids, `after` and call come from rows and have their types.
     """
@@ -151,8 +151,8 @@ class LeafShapes:
 
 
 def _shape(content: bytes) -> re.Pattern[bytes]:
-    """A pattern that matches this leaf with other values. One match takes a third of the time of a replacement of all
-    values.
+    """A pattern that matches this leaf with other values. One match takes a third of the time that replacing all values
+    takes.
     """
     parts, end = [], 0
     for value in _VALUE.finditer(content):
@@ -176,7 +176,7 @@ class RequestIds(Protocol):
 
 
 class LeafRules:
-    """All rules for the leaves of a tree, which come in the order of their numbers.
+    """All rules for the leaves of a tree. Add the leaves in the order of their numbers.
 
     `has_all` means that every leaf of the tree is added. Otherwise all leaves of some calls are added, and other steps
     may be missing.
@@ -278,7 +278,7 @@ def selected_calls(kind: str, details: Mapping[str, Any]) -> list[str]:
 
 
 def early_selection_error() -> RuleError:
-    """The error for a call's first leaf that comes after a request which selects the call."""
+    """The error for a request that selects a call before the call's first leaf."""
     return RuleError(Rule.ACT_CALLS, Message("its call was selected by a request before it was over"))
 
 

@@ -22,7 +22,7 @@ from .leaf_rules import ReadLeaf
 from .steps import Scalar, Step, StepKind
 
 KINDS: Final = frozenset({StepKind.CONTINUED, StepKind.END_GIVEN_UP})
-"""Kinds of steps of a log that must be read."""
+"""Kinds of steps to read from a log."""
 LIMIT: Final = 100
 """Maximum number of such acts of one log. No node has so many logs, and readers of foreign logs accept no more."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,8 +31,9 @@ _ROOT: Final = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class EndGivenUp:
-    """The end of the log `origin` that was given up. Its key signed the first `signed` of `leaves` leaves with the root
-    `root`, and signs no more. `by` are the persons, `why` is the first one's reason, and `at` the time of the last act.
+    """The end of the log `origin` that was given up. Its key signed the first `signed` of its `leaves` leaves, and
+    signs no more. `root` is the root of all leaves. `by` are the persons, `why` is the first one's reason, and `at` the
+    time of the last act.
     """
 
     act: str
@@ -80,7 +81,7 @@ class EndGivenUp:
 
 @dataclass
 class EndsGivenUp:
-    """The acts of this kind in a log, in their order: those that count, and those that wait for another person."""
+    """The acts in a log that give up ends, in order: those that count, and those that wait for another person."""
 
     counted: list[EndGivenUp] = field(default_factory=list)
     waiting: dict[str, EndGivenUp] = field(default_factory=dict)
@@ -124,8 +125,8 @@ class EndsGivenUp:
             self.add(Step(act_id, StepKind(kind), _EPOCH + timedelta(microseconds=at), details))
 
     def objection(self, step: Step, two_persons: bool = False) -> str | None:
-        """The reason why this act is not allowed after the earlier ones; None if it is allowed. `two_persons` means
-        that it takes two persons here.
+        """The reason why this act is not allowed after the earlier ones; None if it is allowed. `two_persons`: giving
+        up an end takes two persons here.
         """
         try:
             given = _read(step)
@@ -154,14 +155,12 @@ class EndsGivenUp:
         return next((each for each in self.counted if each.origin == origin), None)
 
     def awaiting_confirmation(self, end: tuple[str, int, str, int]) -> EndGivenUp | None:
-        """The act of a first person that gives up this end, and that another person has to confirm; None if there is
-        none.
-        """
+        """The first person's act for this end, if another person still has to confirm it; otherwise None."""
         return next((each for each in self.waiting.values() if each.end == end), None)
 
 
 def act_words(step: Step) -> str:
-    """The statement of one such act in words; empty for another step."""
+    """The words for an act that gives up an end; empty for another step."""
     if step.kind is not StepKind.END_GIVEN_UP:
         return ""
     try:

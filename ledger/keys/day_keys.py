@@ -1,6 +1,7 @@
 """The file of the day keys, each encrypted with the ledger's key. A key that is destroyed here is gone for ever.
 
-One line a day (`erasable_key_file`): `2026-11-01 BASE64`. A damaged line makes only the numbers of its day unreadable.
+One line for each day (`erasable_key_file`): `2026-11-01 BASE64`. A damaged line makes only the numbers of its day
+unreadable.
 """
 
 import base64

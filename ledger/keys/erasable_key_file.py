@@ -1,7 +1,7 @@
-"""A file of keys, one on each line, all of one length. Lines are added, and a key is destroyed by overwriting it in
-place; nothing else changes. I/O.
+"""A file with one key on each line, all of one length. Keys are added at the end, and destroyed by overwriting in
+place. I/O.
 
-The files are not part of the database, so no key is in the database's free pages, journals and backups.
+These files are separate from the database, so its free pages, journals and backups contain no key.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Content(NamedTuple):
 
 
 class ErasableKeyFile:
-    """The lines of a file of keys, which may be missing. Thread-safe; several processes may use it."""
+    """The lines of a file of keys. The file may be missing. Thread-safe; several processes may use it."""
 
     def __init__(self, path: Path, name: str, name_bytes: int, unusable: Callable[[OSError], LedgerError]) -> None:
         """`name` is the pattern of a line's name, which has `name_bytes` bytes. `unusable` makes the error for a file

@@ -1,8 +1,8 @@
 """The keys of single records under a legal hold, each encrypted with the ledger's key, in a file beside the day keys.
 
-A record's numbers are sealed under a separate key, which the day key encrypts (`sealing`). This file is needed only
-after the day key is destroyed: the record's key in it still opens the numbers of that record and of no other. One line
-a record (`erasable_key_file`): `SHA256-OF-THE-CALL-ID BASE64`.
+A record's numbers are sealed under a separate key, which the day key encrypts (`sealing`). After the day key is
+destroyed, the record's key in this file still opens the numbers of that record, and of no other. One line for each
+record (`erasable_key_file`): `SHA256-OF-THE-CALL-ID BASE64`.
 """
 
 import base64

@@ -69,7 +69,7 @@ class LogKeys:
         return own.with_name(f"{own.name}.{place}")
 
     def require(self) -> None:
-        """Raise LedgerError if the key of the tree is missing, so that none is made."""
+        """Raise LedgerError if the key of the current tree is missing. `signer` would make one."""
         if not (place := self.of(None).place).startswith(PREFIX):
             read_key(self.file(place))
 
@@ -79,8 +79,8 @@ class LogKeys:
         return [self.file(place) for place in dict.fromkeys(places) if not is_in_token(place)]
 
     def signer(self, origin: str, key: LogKey | None = None) -> NoteSigner:
-        """The signer of the tree with this name, with `key` if it is given. A missing file is made, unless its key is
-        known. Raises LedgerError.
+        """The signer of the tree with this name, with `key` if it is given. A missing key file is made, unless the
+        public half of its key is recorded. Raises LedgerError.
         """
         key = key or self.of(origin)
         if not is_in_token(key.place):

@@ -1,11 +1,10 @@
-"""The trees of one ledger, one after the other. If a database is damaged it is set aside, and the next tree gets a name
-of its own.
+"""The trees of one ledger after its first one. When a damaged database is set aside, the next tree gets a new name.
 
 A second tree with the same name would look like a fork of what was signed. So the next one is called NODE/idtone.2. A
 file beside the key remembers this, and the first leaf of the new tree says which tree it continues.
 
-The ledger of a restored node follows in the same way, because the backed-up tree may have grown after the backup. A
-backup may be restored twice, so the new name has the time and a random number instead: NODE/idtone.202611010000001234.
+A restored node also begins a new tree, because the old tree may have grown after the backup. A backup may be restored
+twice, so this tree's name has the time and a random number instead: NODE/idtone.202611010000001234.
 """
 
 import json
@@ -37,9 +36,9 @@ _COUNTED: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class SuccessorTree:
-    """A tree that continues another one. `base` is the first tree's name. `checkpoint` is the last one of the previous
-    tree; empty if nothing was signed. `ledger` is the path of the database, `file` the path to which the previous
-    database was set aside.
+    """A tree that continues another one. `base` is the first tree's name. `checkpoint` is the last checkpoint of the
+    previous tree; empty if nothing was signed. `ledger` is the path of the database, `file` the path to which the
+    previous database was set aside.
     """
 
     base: str
@@ -57,9 +56,9 @@ class SuccessorTree:
     told: dict[str, Scalar] = field(default_factory=dict)
     """Further details in the first leaf, about a replaced key."""
     unsigned: str = ""
-    """The text of the checkpoint of the whole previous tree, as long as its key's token has not signed its end."""
+    """The text of the last checkpoint of the previous tree, while that tree's end is not signed; otherwise empty."""
     given_up: str = ""
-    """The act of a later log that gave that end up; empty if it still waits for its signature."""
+    """The id of the act that gave that end up; empty while the end waits for its signature."""
 
     @property
     def ended(self) -> tuple[str, int, bytes]:
@@ -84,7 +83,7 @@ class NextKey(NamedTuple):
 
 
 class SuccessorTrees:
-    """The file with the trees that followed the first one, whose name is `base`."""
+    """The file with the trees that followed the first tree, `base`."""
 
     def __init__(self, path: Path, base: str) -> None:
         """Read the file. Raises LedgerError if it cannot be read."""
@@ -92,7 +91,7 @@ class SuccessorTrees:
         self._base = base
         self._changing = threading.Lock()
         self.ending = threading.Lock()
-        """A lock for those who sign an end or give it up, so that nothing gets both."""
+        """A lock to hold while an end is signed or given up, so that no end gets both."""
         self._all = self._read()
 
     @property
@@ -115,12 +114,12 @@ class SuccessorTrees:
 
     @property
     def unsigned(self) -> list[SuccessorTree]:
-        """The trees that follow a tree whose end still waits for its signature."""
+        """The trees whose predecessor's end still waits for its signature."""
         return [each for each in self.without_end if not each.given_up]
 
     @property
     def without_end(self) -> list[SuccessorTree]:
-        """The trees that follow a tree whose end is not signed, including those whose signature was given up."""
+        """The trees whose predecessor's end is not signed, even if that end was given up."""
         return [each for each in self.trees if each.begun and each.unsigned]
 
     def database_of(self, tree: SuccessorTree, present: Path) -> Path:
@@ -146,12 +145,12 @@ class SuccessorTrees:
             self._write([*self._all, added])
 
     def record_next_key(self, key: NextKey) -> None:
-        """Remember the key of the next tree, before the end of this one names it. Raises OSError."""
+        """Remember the key of the next tree, before the end of the current tree names it. Raises OSError."""
         kept = {"public": str(key.public), "place": key.place, "told": dict(key.told)}
         replace_private(self._intended(), json.dumps(kept).encode())
 
     def next_key(self, public: str) -> NextKey | None:
-        """The key with this public half, if the end of a tree named it and the next tree was not begun."""
+        """The key from `record_next_key` if it has this public half; otherwise None."""
         try:
             kept = json.loads(self._intended().read_text("utf-8"))
             key = NextKey(VerifierKey.parse(kept["public"]), str(kept["place"]), dict(kept["told"]))
@@ -169,7 +168,9 @@ class SuccessorTrees:
         return f"{self._base}.{number}"
 
     def record_start(self, begun: SuccessorTree) -> None:
-        """Forget the intended key, with the person and the reason that it names. Raises OSError."""
+        """Record that the database of this tree exists. Forget the key from `record_next_key`, with its person and
+        reason. Raises OSError.
+        """
         if begun.key:
             self._intended().unlink(missing_ok=True)
         self._replace(begun, replace(begun, begun=True))

@@ -11,7 +11,7 @@ from idtone.core.translation import Message
 
 
 class AlarmKind(StrEnum):
-    """A fault of a log; the worst kind comes first."""
+    """Kinds of faults of a log or of a witness, the worst first."""
 
     SPLIT_VIEW = "split-view"
     """The log's key has signed two histories."""
@@ -30,7 +30,7 @@ class AlarmKind(StrEnum):
     LATE_COSIGNATURE = "late-cosignature"
     """A witness has not cosigned the log's head for too long."""
     WITNESS = "witness"
-    """A witness, or a copy of the log, does not answer, or shows something else than a head of the log."""
+    """A witness, or a copy of the log, does not answer, or shows anything but a head of the log."""
 
 
 LASTING: Final = frozenset({AlarmKind.SPLIT_VIEW, AlarmKind.RULE})
@@ -96,8 +96,8 @@ def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) 
 def withheld_alarm(
     place: str, shown: int, head: int, since: datetime, within: timedelta, now: datetime
 ) -> Alarm | None:
-    """The alarm for a log that withholds leaves: a witness or a copy has had a head of `shown` leaves since `since`,
-    longer than `within` ago. None before that.
+    """The alarm for a log that withholds leaves: a witness or a copy has shown `shown` leaves since `since`, for longer
+    than `within`. None until then.
     """
     if now - since <= within:
         return None

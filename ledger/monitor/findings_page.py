@@ -43,7 +43,7 @@ class LogReport:
     alarms: Sequence[Alarm] = ()
     trouble: str = ""
     given_up: str = ""
-    """The statement of a later log of the same node, which is followed too, about the end of this one."""
+    """The statement about the end of this log in a later log of the same node. The monitor follows both."""
 
     @property
     def leaves(self) -> int:
@@ -88,8 +88,8 @@ def _is_of_node(later: str, earlier: str) -> bool:
 
 
 def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[LogReport, Alarm]]:
-    """Alarms for logs that contradict an earlier one, each with its log: the first leaf continues another end than the
-    earlier log has shown, or signed leaves are given up.
+    """Alarms, each with its log, for logs that contradict an earlier one: the first leaf continues another end than the
+    earlier log showed, or an act gives up signed leaves.
 
     The text is the same at each look, however far the earlier log grows, so that the alarm is recognised again.
     """
