@@ -84,12 +84,12 @@ def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None
 
 
 MOMENTS = {
-    "the new key is made": (successor_trees.SuccessorTrees, "intend"),
+    "the new key is made": (successor_trees.SuccessorTrees, "record_next_key"),
     "the new key is remembered": (group_writer.GroupWriter, "end"),
     "the end is written": (group_writer.GroupWriter, "_begin_next"),
     "the next tree has its name": (group_writer.GroupWriter, "_start"),
     "the old database is set aside": (group_writer, "connect_for_writing"),
-    "the next tree is begun": (successor_trees.SuccessorTrees, "finish"),
+    "the next tree is begun": (successor_trees.SuccessorTrees, "record_start"),
 }
 """Methods before which a process that replaces a key is killed."""
 

@@ -73,7 +73,7 @@ class IndexEntry:
         }
 
     def row(self, at: str, today: date, pack_digits: int | None = None) -> tuple[object, ...]:
-        """The entry's values in the order of `COLUMNS`. `pack_digits`: how many digits of the pack's digest are shown."""
+        """The entry's values in the order of `COLUMNS`. `pack_digits`: number of digits shown of the pack's digest."""
         export, basis = self.export, self.basis
         return (
             self.act, at, self.state, self.case, basis and basis.basis, basis and basis.authority, self.calls,

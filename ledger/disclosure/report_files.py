@@ -102,7 +102,7 @@ def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
 
 
 def _shown(pdf: bytes) -> str:
-    """The digest of a PDF's displayed content. The files differ, because libraries compress the same page differently."""
+    """The digest of a PDF's displayed content. The files differ, because libraries compress a page differently."""
     streams = [_unpacked(stream) for stream in _STREAM.findall(pdf)]
     rest = _PLACES.sub(b"", _STREAM.sub(b"stream", pdf))
     return sha256(repr((streams, rest)).encode()).hexdigest()

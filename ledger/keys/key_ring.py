@@ -1,4 +1,4 @@
-"""The keys of a ledger, and the files beside it: day keys, signing key, latest checkpoints, and the list of its trees."""
+"""The keys of a ledger and the files beside it: day keys, signing key, latest checkpoints, and the list of trees."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _MEANS: Final = (
 
 @dataclass
 class LogReport:
-    """The findings about a log after a look at it. `trouble` is the reason why they could not be kept."""
+    """The findings about a log after a look at it. `trouble` is the reason why these findings could not be kept."""
 
     origin: str
     place: str
@@ -72,8 +72,8 @@ class LogReport:
 
 
 def add_given_up_ends(reports: Sequence[LogReport]) -> None:
-    """Add to the report of each log what later logs of the same node say about its end. The name of a later log is the
-    earlier name followed by a number.
+    """Add the statements of later logs about the end of a log to the report on that log. A later log of the same node
+    has the earlier log's name and a number.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
@@ -148,7 +148,7 @@ def _section(report: LogReport) -> Section:
 
 
 def _file(alarm: Alarm) -> str:
-    """The name of an alarm's file, without a path of this machine, because others may read the page."""
+    """The name of an alarm's file. The page may be public, so it shows no path of this machine."""
     return Path(alarm.proof).name if alarm.proof else ""
 
 

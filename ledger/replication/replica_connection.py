@@ -1,6 +1,6 @@
 """A connection to PostgreSQL that writes the replica of a node's ledger, and compares before it writes (docs/adr/0015).
 
-Nothing in the ledger is locked while it waits for PostgreSQL, because the evidence of calls is written there meanwhile.
+While it waits for PostgreSQL, the ledger is not locked: the evidence of calls is written meanwhile.
 """
 
 import logging
@@ -33,13 +33,13 @@ ANSWER_WITHIN_S: Final = 45.0
 PostgreSQL.
 """
 ENCODINGS: Final = ("UTF8", "SQL_ASCII")
-"""Encodings of databases that return everything that a ledger contains."""
+"""Encodings of databases in which every text of a ledger comes back unchanged."""
 
 _log = logging.getLogger(__name__)
 
 
 def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
-    """The key of the log in this node's database. Raises LedgerError during the change from one ledger to the next."""
+    """The key of the log in this node's database. Raises LedgerError while a new ledger replaces a damaged one."""
     key = own_key(settings, node)
     # In this order: the ledger that follows another one is named first, and then its database is begun.
     path = path_of(settings.own())
@@ -66,9 +66,8 @@ def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> 
 
 @dataclass(frozen=True, slots=True)
 class ReportResult:
-    """The result of a report of the node's state. PostgreSQL's clock is ahead of this machine's by at least
-    `ahead_least_s` and at most `ahead_most_s`. `writer` wrote the report. `before` wrote the previous one; None if
-    there was none.
+    """The result of a report of the node's state. PostgreSQL's clock is ahead of this machine's clock by
+    `ahead_least_s` to `ahead_most_s`. `writer` wrote this report; `before` wrote the previous one, or is None.
     """
 
     ahead_least_s: float
@@ -90,8 +89,7 @@ class ReplicaConnection:
         self._is_entered = False
         """True if the schema exists and belongs to this log."""
         self._left_at: ReplicaPosition | None = None
-        """The position at which this connection left the replica. If the replica is still there, nothing needs to be
-        compared.
+        """The replica's position after this connection's last write. If it is unchanged, nothing needs to be compared.
         """
         self.lost_leaves = 0
         """Number of lost leaves at the time of the connection."""
@@ -128,9 +126,8 @@ class ReplicaConnection:
         return batch
 
     def report(self, writer: str, state: str) -> ReportResult:
-        """Write the node's state, a JSON object, beside its replica, with PostgreSQL's time and the name of the writer,
-        which has only letters and digits. The replica may lag or differ. After a LedgerError the next call connects
-        anew.
+        """Write the node's state, a JSON object, beside its replica, with PostgreSQL's time and the writer's name (only
+        letters and digits). The replica may lag or differ. After a LedgerError the next call connects anew.
         """
         try:
             # A report lost in a crash of PostgreSQL comes again a second later, so the commit does not wait for a disk.
@@ -186,7 +183,7 @@ class ReplicaConnection:
             yield self._connection
 
     def _enter(self, connection: PostgreSQLConnection, timer: threading.Timer) -> None:
-        """Make the schema, or bring it up to this version. Raises LedgerError if it is another log's."""
+        """Make the schema, or upgrade it to this version. Raises LedgerError if the schema belongs to another log."""
         if (encoding := scalar(connection, "SHOW server_encoding")) not in ENCODINGS:
             raise LedgerError(
                 "{server}: its encoding is {encoding}, which does not hold every character; make another "
@@ -211,7 +208,7 @@ class ReplicaConnection:
             self._check_key(scalar(connection, _LOG_KEY))
 
         def upgrading() -> None:
-            """Lift the time limits for an upgrade, whose time grows with the size of the ledger."""
+            """Lift the time limits: an upgrade takes longer for a larger ledger."""
             timer.cancel()
             connection.execute("SET LOCAL statement_timeout = 0")
 
@@ -293,6 +290,4 @@ FROM clock, meta AS own WHERE own.key = 'log_key' AND own.value = ?
 ON CONFLICT (key) DO UPDATE SET value = excluded.value
 RETURNING (SELECT at FROM clock), (SELECT writer FROM before)
 """
-"""The statement of a report. An UPDATE of this row changes no index, so PostgreSQL writes it beside the old one
-(HOT).
-"""
+"""The statement of a report. Its UPDATE changes no index, so PostgreSQL writes the new row beside the old one (HOT)."""

@@ -24,8 +24,8 @@ from .replica_connection import ReplicaConnection, ReportResult, key_of_own_ledg
 
 LOOK_EVERY_S: Final = 1.0
 ALMOST: Final = 0.9
-"""Share of the interval after which a report is due. A wait may fall short, and without this the report would be put
-off until the next one.
+"""Share of the interval after which a report is due. A wait may end a little early; the report must not wait for the
+next one then.
 """
 HEARD_EVERY_S: Final = 10.0
 """Interval at which the node asks PostgreSQL for the replica's progress while nothing else happens, in seconds."""
@@ -39,10 +39,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """The state of the replication. `behind` is the number of steps that are not there yet, or None if unknown;
+    """The state of the replication. `behind` is the number of steps that the replica lacks, or None if unknown;
     `trouble` is the reason for a failure.
 
-    `lost_leaves` counts leaves that never arrived: they are in ledgers that were damaged and set aside.
+    `lost_leaves` counts leaves that never arrived, in ledgers that were damaged and set aside.
     """
 
     behind: int | None = None
@@ -95,13 +95,13 @@ class Replicator:
 
     def report(self, state: Callable[[ReportResult | None], str] | None) -> None:
         """Write the node's state beside the replica each second from now on, even while nothing is replicated. The
-        function `state` makes it from the previous exchange, in this object's thread. None ends the reports.
+        function `state` makes it from the previous `ReportResult`, in this object's thread. None ends the reports.
         Thread-safe.
         """
         self._state = state
 
     def report_soon(self) -> None:
-        """Send the next report at once, not after a second. Thread-safe."""
+        """Send the next report at once, without waiting for the interval. Thread-safe."""
         self._woken.set()
 
     def close(self) -> None:
@@ -198,7 +198,7 @@ class Replicator:
             return newest_id(connection) - last
 
     def _tell(self, error: Exception) -> None:
-        """Log each trouble once, and not at every attempt."""
+        """Log each trouble once, not at every attempt."""
         trouble = in_words(error)
         if trouble != self.status.trouble:
             _log.error("evidence is not replicated, and kept here: %s", trouble, exc_info=unexpected(error))

@@ -1,4 +1,4 @@
-"""The acts that gave up ends of earlier logs, and the check that a log is unchanged since its service wrote it. I/O."""
+"""The acts that gave up ends of earlier logs, and the check that the service wrote every step of a log. I/O."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -34,10 +34,10 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
 
 
 def first_foreign_step(database: Database, key: StepKey) -> int | None:
-    """The first step that is missing, was changed, or was written by anyone but the service; None if there is none.
-    Raises LedgerError.
+    """The first step that is missing, was changed, or was not written by the service; None if there is none. Raises
+    LedgerError.
 
-    It looks at every step, because an act that was changed to look like a call is no longer among the acts.
+    It checks every step: an act may have been changed to look like a step of a call.
     """
     with database.paged() as connection:
         macs, reached = StepMacs(connection, key), 0

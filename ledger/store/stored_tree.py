@@ -29,7 +29,7 @@ class OpenCall(NamedTuple):
 
 
 def open_call(connection: Connection, call_id: str, until: int | None = None, closing: int | None = None) -> OpenCall:
-    """The state of a call in the database: at present, or before the step `until` and before the leaf `closing` was
+    """The state of a call in the database: at present, or before the step `until`, or before the leaf `closing` was
     closed.
     """
     query = f"SELECT {STEP}, leaf FROM steps WHERE call_id = ?"  # noqa: S608 - of our own words
@@ -98,10 +98,11 @@ class UnsignedError(LedgerError):
 
 
 def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-    """The number of leaves of the tree, if the log has signed all and the tree begins with each checkpoint in `kept`.
+    """The number of leaves of the tree. The log must have signed all, and the tree must begin with each checkpoint in
+    `kept`.
 
-    Raises LedgerError if that is not so, and UnsignedError if only signatures are missing. Reads a few hashes, and no
-    step; `verification` reads everything.
+    Raises UnsignedError if only signatures are missing, otherwise LedgerError. It reads only a few hashes;
+    `verification` reads everything.
     """
     size = count_leaves(connection)
     read_frontier(connection, size)

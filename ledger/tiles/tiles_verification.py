@@ -27,9 +27,9 @@ FAULTS_LIMIT: Final = 100
 
 @dataclass
 class TilesVerdict:
-    """The verdict on a published tree. `steps` is the number of steps in leaves, `awaited` that of steps between them
-    that are in no leaf. `cosigners` are the given witnesses that have cosigned the checkpoint. `root` is empty if the
-    checkpoint is not trusted.
+    """The verdict on a published tree. `steps` is the number of steps in leaves; `awaited` counts the steps between
+    these that are in no leaf. `cosigners` are the given witnesses that have cosigned the checkpoint. `root` is empty if
+    the checkpoint is not trusted.
     """
 
     leaves: int = 0
@@ -165,7 +165,9 @@ def not_as_signed(tile: Tile, index: int) -> Message:
 
 
 class _Counts:
-    """The number of steps in the leaves of each call (`leaf_rules.Counts`). Many are kept on disk."""
+    """The number of steps in the leaves of each call (`leaf_rules.StepCounts`). If there are many, they are kept on
+    disk.
+    """
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)  # a file without a name

@@ -1,9 +1,9 @@
-"""The tree, computed again from the steps, page by page, as long as the pages are unchanged.
+"""The tree, computed again from the steps, one page at a time, as long as the pages are unchanged.
 
-A page that matches takes less than half the time of an examination step by step (`verify_ledger`). Any difference, and
-anything unusual, is left to that. The database makes the texts of steps, so different rows must not give the same text.
-Therefore node and kind are known values, `at` and `id` are integers, and a count shows that no step's details contain
-the text of another step.
+A page that matches takes less than half the time of a check step by step. If a page differs or is unusual,
+`verify_ledger` checks its steps one by one. The database makes the texts of steps, and different rows must not give the
+same text. Therefore node and kind are known values, `at` and `id` are integers, and a count shows that no step's
+details contain the text of another step.
 """
 
 import re
@@ -25,12 +25,12 @@ _DAY: Final = re.compile(r'"day":"([^"\\]*)"')
 
 
 def _holds(leaf: bytes, steps: int) -> bool:
-    """True if the leaf has exactly this number of steps. Its brackets nearly always show it, which is the fast way."""
+    """True if the leaf has exactly this number of steps. Counting its brackets nearly always suffices, and is fast."""
     return leaf.count(b"{") == 1 + 2 * steps or leaf.count(BEGINS) == steps
 
 
 class _Closed(NamedTuple):
-    """A call that a step closes, with the texts of its steps; `digits` is set if it begins with one of
+    """A call that a step closes, with the texts of its steps. `digits` is set if the call begins with one of
     `leaves.OPENING`.
     """
 
@@ -57,7 +57,7 @@ class RecomputedTree:
     more_digits: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The search keys of other calls."""
     days: dict[str, SealedNumbers] = field(default_factory=dict)
-    """Days whose keys seal numbers → the first such numbers."""
+    """Day whose key seals numbers → the first of these numbers."""
     node: str = ""
     """The node that wrote the latest steps."""
     shapes: LeafShapes = field(default_factory=LeafShapes)
@@ -75,7 +75,7 @@ class RecomputedTree:
         return made
 
     def match(self, rows: LedgerRows, after: int, until: int) -> bool:
-        """Add the steps after `after` up to `until`. False if they need a closer look; nothing has changed then."""
+        """Add the steps after `after` up to `until`. False, without any change, if they need a closer look."""
         steps = rows.texts(after, until, self.node)
         closed: list[_Closed] = []
         ordinary = self._group(after, steps, closed) and not rows.missing_from_indexes(after, until)
@@ -120,7 +120,7 @@ class RecomputedTree:
                 self.digits.pop(call_id, None)
 
     def _hashed(self, rows: LedgerRows, closed: Sequence[_Closed], led_to: Sequence[tuple[int]] | None) -> bool:
-        """Append these leaves. False if the database has other hashes, or if its indexes do not lead to the steps."""
+        """Append these leaves. False if the database's hashes differ, or if its indexes do not lead to the steps."""
         leaves: list[bytes] = []
         steps: list[tuple[int]] = []
         entries: list[str] = []

@@ -1,7 +1,7 @@
 """Compares the ledger with call detail records of others by SIP Call-ID, and finds calls that one side lacks.
 
-Of a Call-ID the ledger keeps only a token, made with the key of the day. The comparison uses a temporary SQLite file,
-so that memory does not grow with the number of calls. The file contains tokens and ids of calls, and no numbers.
+The ledger keeps only a token of a Call-ID, made with the key of the day. The comparison uses a temporary SQLite file,
+so the use of memory does not grow with the number of calls. The file contains tokens and ids of calls, and no numbers.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from .cdr_file import CdrRow
 
 KINDS: Final = frozenset({*FIRST, StepKind.ENDED, StepKind.INTERRUPTED})
 _DAY: Final = timedelta(days=1)
-"""Tolerance in time. A call may be decided on the day after its record begins; and clocks and time zones differ."""
+"""Tolerance in time. A call may be decided on the day after its record begins. Clocks and time zones differ, too."""
 _MEMORY_KIB: Final = 16_384
 _SCHEMA: Final = f"""
 PRAGMA journal_mode = OFF;
@@ -83,7 +83,7 @@ class ComparisonCounts:
 
 
 class Reconciliation:
-    """A comparison in progress. Use `opened`; then `add_ledger` for each node, `add_row` for each row, and at last
+    """A comparison in progress. Use `opened`, then `add_ledger` for each node, `add_row` for each row, and finally
     `compared`.
     """
 

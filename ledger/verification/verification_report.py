@@ -34,7 +34,7 @@ def verification_report(
     arrived: int | None = None,
     progress: Callable[[int, int], None] = lambda steps, total: None,
 ) -> dict[str, Any]:
-    """Verify a ledger, also against the checkpoints of it that this node keeps if `key_from` is `own`.
+    """Verify a ledger. If `key_from` is `own`, also compare it with the checkpoints that this node keeps.
 
     `notes` are further checkpoints with their sources. `has_keys` is True if the reader has the day keys. `arrived` is
     the number of leaves of a replica, which may lag. `progress` gets the number of read steps and their total. Raises
@@ -80,7 +80,7 @@ def verification_report(
 
 
 def _replaced(settings: Settings, key: VerifierKey) -> SuccessorTree | None:
-    """The tree that follows the tree of this key with another key; None if there is none."""
+    """The tree that continues the tree of this key with another key; None if there is none."""
     trees = successor_trees_of(settings.ledger, settings.node).trees
     return next((each for each in trees if each.after == key.name and each.key), None)
 
@@ -88,7 +88,7 @@ def _replaced(settings: Settings, key: VerifierKey) -> SuccessorTree | None:
 def _end(
     settings: Settings, key: VerifierKey, verdict: LedgerVerdict, days: DayKeys | None
 ) -> tuple[EndGivenUp | None, list[Message]]:
-    """The act that gave up the end of an ended, unsigned log, and the faults of that."""
+    """The act that gave up the end of an unsigned log, and the faults of that end."""
     trees, ledger = successor_trees_of(settings.ledger, settings.node), settings.ledger.own()
     following = next((each for each in trees.without_end if each.after == key.name), None)
     if following is None:
@@ -119,7 +119,9 @@ def _end(
 
 
 def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, ending: Step | None) -> Iterator[Message]:
-    """Faults where the first or last leaf names another key than this node has for the previous or the next tree."""
+    """Faults if the first leaf names another key for the previous tree than this node has, or the last leaf for the
+    next tree.
+    """
     trees = successor_trees_of(settings.ledger, settings.node)
     keys = LogKeys(settings.ledger, trees)
     following = next((each.origin for each in trees.trees if each.after == key.name), None)

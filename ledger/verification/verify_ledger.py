@@ -1,5 +1,5 @@
-"""Verification of the ledger against what was signed. Every step is read, every leaf is made again, and every hash is
-compared.
+"""Verification of the ledger against the signed checkpoints. Every step is read, every leaf is made again, and every
+hash is compared.
 
 A fault is reported with the call that it concerns. The ledger may be written meanwhile: the state at the start is
 verified, in short transactions.
@@ -54,8 +54,8 @@ class SignedCheckpoint:
 
 @dataclass
 class LedgerVerdict:
-    """The result of a verification. `steps` and `leaves` are counts. `open_calls` is the number of calls that are not
-    over, so that no leaf contains their steps yet.
+    """The result of a verification. `steps` and `leaves` are counts. `open_calls` is the number of calls in progress;
+    no leaf contains their steps yet.
     """
 
     steps: int = 0
@@ -103,8 +103,8 @@ def verify_ledger(
 
     `notes` are signed checkpoints with their sources; the ledger's own is checked in any case. `with_days` also checks
     that the day keys open what they have sealed, if the reader has keys. `is_latest` is True if no other ledger of the
-    node follows, so that the acts that destroyed keys are in this one. `progress` gets the number of read steps and
-    their total. Raises LedgerError if the database cannot be read at all.
+    node follows; then this ledger has all acts that destroyed keys. `progress` gets the number of read steps and their
+    total. Raises LedgerError if the database cannot be read at all.
     """
 
     def day_key_faults(sealed: Mapping[str, SealedNumbers]) -> Iterator[Message]:
@@ -119,7 +119,7 @@ def verify_ledger(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Stop garbage collection during the block: it would look for cycles among millions of texts, which have none."""
+    """Stop garbage collection during the block. It would look in vain for cycles among millions of texts."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -147,7 +147,7 @@ class _Verification:
         self._progress = progress
         self._verdict = LedgerVerdict()
         self._named: set[str] = set()
-        """Calls that are not over and whose faults are reported already."""
+        """Calls in progress whose faults are reported already."""
         key = os.urandom(16)
         self._held = EntrySum(key)
         self._grown = RecomputedTree(EntrySum(key), {})
@@ -285,8 +285,8 @@ class _Verification:
         return after
 
     def _apply_rules(self, content: bytes, closing: StoredRow, before: int) -> None:
-        """Apply the rules for leaves. The rows show already that no step is in two leaves, and that leaves are in
-        order.
+        """Apply the rules for leaves, except two that the rows satisfy already: no step is in two leaves, and leaves
+        are in order.
         """
         try:
             check_call(read_leaf(content), before)
@@ -327,10 +327,9 @@ class _Verification:
         return texts
 
     def _look_at_open_calls(self, last: int) -> None:
-        """Check the open calls. A call that has a leaf is over, and each later step is a leaf, except a decision that
-        came too late.
+        """Check the open calls. A call with a leaf is over, and each later step must be a leaf, except a late decision.
 
-        The hook has decided such a call alone, and the service decided it afterwards.
+        A late decision is the service's, for a call that the hook had already decided alone.
         """
         for call_id, texts in self._grown.calls.items():
             if len(self._verdict.faults) >= FAULTS_LIMIT:
@@ -359,9 +358,9 @@ class _Verification:
                 self._named.add(call_id)
 
     def _look_at_unsigned(self, last: int, signed: int, is_under_way: bool) -> None:
-        """Check the steps that no signature covers: the service, which has the key, must have written them. Each leaf
-        is signed in the transaction that writes it. Only a replica that is under way may have leaves whose checkpoint
-        comes later, and only the key shows that these are the service's.
+        """Check the steps that no signature covers: their MACs must show that the service wrote them. A leaf is signed
+        in the transaction that writes it. Only an unfinished replica may have leaves before their checkpoint; there,
+        too, only the MACs show that the service wrote them.
         """
         for number, call_id in self._rows.quarantined(FAULTS_LIMIT):
             self._verdict.fault(_set_aside(call_id, number))
@@ -395,7 +394,7 @@ class _Verification:
                 self._verdict.fault(_not_ours(columns[2], last))
 
     def _closing(self, signed: int, last: int, count: int) -> Iterator[tuple[int, str, int]]:
-        """(id, call_id, leaf) of the `count` unsigned leaves, as long as faults are reported."""
+        """(id, call_id, leaf) of the `count` unsigned leaves, until enough faults are reported."""
         while count > 0 and len(self._verdict.faults) < FAULTS_LIMIT:
             rows = self._rows.closing(signed, last, min(count, FAULTS_LIMIT))
             if not rows:
@@ -424,7 +423,7 @@ class _Verification:
             self._verdict.fault(Message("the table `sought` does not lead to the records that were signed"))
 
     def _tell_changed(self, place: int, grown: list[bytes], held: list[bytes], closed: list[str]) -> None:
-        """Report the calls whose leaves have another hash than the written one. If there are none, hashes were
+        """Report the calls whose leaves have other hashes than the stored ones. If no leaf has, inner hashes were
         changed.
         """
         leaves = iter(closed)

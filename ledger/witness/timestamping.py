@@ -1,5 +1,5 @@
-"""Requests timestamps of the tree's head from an authority (RFC 3161) from time to time. No call or signature waits for
-it.
+"""Requests timestamps of the tree's head from an authority (RFC 3161) from time to time. Calls and signatures do not
+wait for them.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ class Timestamping:
         """The time of the last timestamp of the newest head; None if there never was one."""
 
     def after_witnesses(self, witnesses: Sequence[object]) -> Timestamping:
-        """The same object. If there are witnesses, it will request timestamps only for heads that they have
-        cosigned.
-        """
+        """Request timestamps only for cosigned heads from now on, if there are witnesses. Returns the same object."""
         self._has_witnesses = bool(witnesses)
         return self
 
@@ -67,7 +65,7 @@ class Timestamping:
                 await asyncio.sleep(every_s if await self.ask(session) else min(AGAIN_AFTER_S, every_s))
 
     async def ask(self, session: aiohttp.ClientSession) -> bool:
-        """Get a timestamp for the latest head, if it has none. Returns False if there is no head yet, or if this
+        """Get a timestamp for the latest head, if it has none. Returns False if there is no head yet, or if the request
         failed.
         """
         try:
@@ -97,7 +95,9 @@ class Timestamping:
         return latest[0] if latest else None
 
     async def _stamp(self, session: aiohttp.ClientSession, note: Note) -> str:
-        """The time at which the head existed, by the authority. Raises LedgerError, OSError and the errors of HTTP."""
+        """The time at which the head existed, according to the authority. Raises LedgerError, OSError and the errors of
+        HTTP.
+        """
         settings = self._settings
         assert settings.url
         octets, nonce = await asyncio.to_thread(query, note.text)

@@ -1,4 +1,4 @@
-"""The readable part of a damaged database, and the start of the next one."""
+"""The readable part of a damaged database, and the first step of the next one."""
 
 import logging
 import sqlite3
@@ -33,14 +33,16 @@ def continuation(begun: SuccessorTree) -> Step:
 
 
 def empty_file_error() -> sqlite3.DatabaseError:
-    """An error for an empty file. SQLite raises none, because it takes an empty file for a new database."""
+    """The error for an empty database file. SQLite itself raises none, because it takes an empty file for a new
+    database.
+    """
     error = sqlite3.DatabaseError("the file is empty")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
 
 
 def latest_checkpoint(path: Path, key_ring: KeyRing, known: Note | None) -> Note | None:
-    """The latest signed checkpoint of a ledger: from memory, from its damaged database, or from the file beside its
+    """The latest signed checkpoint of a ledger, from memory (`known`), its damaged database, or the files beside its
     key.
     """
     found = [note for note in (known, *_kept(path, key_ring)) if note]
@@ -65,7 +67,7 @@ def _kept(path: Path, key_ring: KeyRing) -> Iterator[Note | None]:
 
 
 def calls_in_progress_in(path: Path, key: StepKey) -> list[dict[str, Any]]:
-    """The rows of the calls in progress of an ended ledger, in order; empty if it cannot be read."""
+    """The rows of the calls in progress in an ended ledger, in order; empty if the ledger cannot be read."""
     try:
         with closing(connect_for_reading(path)) as connection:
             macs = StepMacs(connection, key)

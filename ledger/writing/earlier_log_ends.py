@@ -1,7 +1,7 @@
-"""The ends of earlier logs: those that wait for their signatures, and those that later logs give up. I/O.
+"""The ends of earlier logs: some wait for their signatures, others were given up in later logs. I/O.
 
-The file beside the key remembers both, so that they are read again only after a change. It is neither signed nor
-evidence: each start reads the leaves and acts again, and an end that no log gives up waits again.
+The file beside the key remembers both, so that the logs are read again only after a change. That file is not signed, so
+it proves nothing. Each start reads the leaves and acts again, and an end that no log gives up waits again.
 """
 
 import logging
@@ -28,7 +28,9 @@ _log = logging.getLogger(__name__)
 
 
 def note_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
-    """Note the ends that the first leaf of a next log names, if the file beside the key lacks their signatures."""
+    """Note in the file beside the key which ends are not signed. The first leaf of each log names the end of the
+    previous log.
+    """
     for tree in ring.successor_trees.trees:
         if not tree.begun or tree.told.get("compromised"):
             continue
@@ -42,8 +44,8 @@ def note_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
 def lost_end(following: SuccessorTree, ring: KeyRing, ledger: Path) -> tuple[str, int, str, int]:
     """Name, leaves and root of the log before `following`, and the number of its signed leaves.
 
-    The first leaf of `following` names the end, and the key of the previous log proves what is signed; the file beside
-    the key proves nothing. `ledger` is the current database. Raises LedgerError.
+    The first leaf of `following` names the end. Signatures of the previous log's key show which leaves are signed; the
+    file beside the key proves nothing. `ledger` is the current database. Raises LedgerError.
     """
     path = Path(following.file)
     try:
@@ -63,9 +65,9 @@ def lost_end(following: SuccessorTree, ring: KeyRing, ledger: Path) -> tuple[str
 
 
 def give_up_objection(following: SuccessorTree, ring: KeyRing, ledger: Path) -> Message | None:
-    """The reason why the end of the log before `following` must not be given up; None if nothing can sign it. If its
-    key is here, it is signed now. A key in a token is lost if its library says so; without the library that is unknown.
-    Hold `successor_trees.ending`.
+    """The reason why the end of the log before `following` must not be given up; None if it may be given up. If that
+    log's key is here, the key signs the end now, and this is the reason. A key in a token is lost only if the token's
+    library says so. Hold `successor_trees.ending`.
     """
     with closing(ring.with_new_attempts()) as asked:
         return _objection(following, asked, ledger)
@@ -102,8 +104,8 @@ def _end_of(following: SuccessorTree, ring: KeyRing, ledger: Path) -> Checkpoint
 
 
 def note_given_up_ends(ring: KeyRing, ledger: Path) -> None:
-    """Note which ends were given up and wait for no signature. `ledger` is the current database. If something cannot be
-    read or written, this is logged, and nothing changes.
+    """Note in the file beside the key which ends were given up. `ledger` is the current database. If something cannot
+    be read or written, log it, and change nothing.
     """
     for each in ring.successor_trees.without_end:
         try:

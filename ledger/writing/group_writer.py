@@ -43,11 +43,13 @@ from .log_store import LogAppend, LogStore
 from .sign_log_end import EndCheck, sign_end
 
 NEXT_AFTER_S: Final = 60.0
-"""Shortest time between setting aside two databases. Otherwise a failing disk would be filled with damaged files."""
+"""Shortest time between two databases that are set aside, in seconds. Otherwise damaged files would fill a failing
+disk.
+"""
 PASSING: Final = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-"""Errors that count as errors of the disk, not of the database, unless they occur twice in a row."""
+"""Errors that count as errors of the disk, not of the database, until they occur twice in a row."""
 LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-"""Errors with which no transaction was begun, although SQLite has waited for the lock."""
+"""Errors after which no transaction has begun, although SQLite has waited for the lock."""
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
@@ -83,20 +85,20 @@ class GroupWriter:
         self._doubtful: tuple[LogAppend, Sequence[Step]] | None = None
         """The steps of a commit that reported an error. They may be on the disk all the same."""
         self._unclosed: list[dict[str, Any]] = []
-        """Rows of the calls in progress at the time when the database was damaged."""
+        """Rows of the calls that were in progress when the database was found damaged."""
         self._set_aside_s = -NEXT_AFTER_S
         self._follows = follows
         self._end_troubles: dict[str, str] = {}
-        """Logs whose end is not signed → the reason."""
+        """Log whose end is not signed → the reason."""
         self._end_checks: dict[str, EndCheck] = {}
-        """Logs among these whose databases have changed → the state of their files."""
+        """Log among these whose database has changed → the state of its files."""
 
     @classmethod
     def open(cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None, follows: bool = True) -> Self:
-        """Become the one writer. `reserve_bytes` None leaves the reserve unchanged. If the log has ended, `follows`
-        begins another one.
+        """Become the one writer. If `reserve_bytes` is None, the reserve stays unchanged. If the log has ended and
+        `follows` is True, another log begins.
 
-        Raises LedgerError if another process writes to it, or if the file cannot be used.
+        Raises LedgerError if another process writes to the ledger, or if its file cannot be used.
         """
         with ExitStack() as resources:
             try:
@@ -159,7 +161,7 @@ class GroupWriter:
 
     @property
     def has_ended(self) -> bool:
-        """True if the last leaf is the end of the log; only without `follows`."""
+        """True if the last leaf ends the log; possible only if the writer was opened without `follows`."""
         return self._tree is not None and self._tree.has_ended
 
     @property
@@ -175,8 +177,8 @@ class GroupWriter:
         return [each.after for each in self._key_ring.successor_trees.without_end if each.given_up]
 
     def sign_ends(self) -> None:
-        """Try to sign the ends of earlier logs whose tokens were away. From one thread, which need not be the
-        writer's.
+        """Try to sign the ends of earlier logs whose tokens were away. Always call this from the same thread; it need
+        not be the writer's.
         """
         ring = self._key_ring
         for each in ring.successor_trees.unsigned:
@@ -229,8 +231,8 @@ class GroupWriter:
             raise NotWrittenError(what, Trouble.OTHER) from error
 
     def _retrying(self, work: Callable[[], None]) -> None:
-        """Retry after each piece of the reserve, once after reopening the file (the error may be temporary), and once
-        with a new database.
+        """Do the work, and retry it after failures: after each piece of the reserve, once after reopening the file (the
+        error may be temporary), and once with a new database.
         """
         anew = False
         damaged: sqlite3.Error | None = None
@@ -284,7 +286,7 @@ class GroupWriter:
             note_given_up_ends(self._key_ring, self._path)
 
     def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
-        """The steps that were not committed, although an error was reported."""
+        """The steps of the group that are not on the disk. A commit that reported an error may have written them."""
         assert self._connection is not None
         assert self._tree is not None
         assert self._doubtful is not None
@@ -307,8 +309,8 @@ class GroupWriter:
             self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience_s)}")
 
     def _row(self, step: Step) -> dict[str, Any]:
-        """The step as a row, without its numbers if they cannot be sealed. Raises OSError if the disk has no room for
-        the key that seals them.
+        """The step as a row, without its numbers if they cannot be sealed. Raises OSError if the disk has no room for a
+        new day key.
         """
         try:
             return row_of(self._node, step, self._key_ring.days.writing)
@@ -322,7 +324,7 @@ class GroupWriter:
     # -- one database after the other ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Open the database, or the next one if this one is being set aside."""
+        """Open the database. If it is being set aside, move it and open the next one."""
         successor_trees = self._key_ring.successor_trees
         begun = successor_trees.tree_without_database(self._path)
         if begun:
@@ -372,7 +374,7 @@ class GroupWriter:
             self._start()
 
     def _next_key(self, named: str) -> NextKey | None:
-        """The key that the end of this log names, if a replacement of the key was interrupted there."""
+        """The key that the end of this log names, if the replacement of the key was interrupted after that end."""
         key = self._key_ring.successor_trees.next_key(named) if named else None
         if named and key is None:
             _log.error(
@@ -394,7 +396,7 @@ class GroupWriter:
     def _set_aside(self, error: sqlite3.Error) -> None:
         """Prepare a new database in place of the damaged one; the next `_start` begins it.
 
-        Raises OSError if that cannot be written down; then nothing has changed.
+        Raises OSError if the next tree cannot be recorded; then nothing has changed.
         """
         aside = self._begin_next(DAMAGED, self._latest())
         self._set_aside_s = time.monotonic()
@@ -410,9 +412,9 @@ class GroupWriter:
         return latest_checkpoint(self._path, self._key_ring, self.stored_checkpoint)
 
     def _begin_next(self, why: str, head: Note | None, key: NextKey | None = None, unsigned: str = "") -> Path:
-        """Name the next tree, which the next `_start` begins, and return the future place of this database. The next
-        tree continues this one after `head`, or with all of its leaves if the end is still `unsigned`. It takes over
-        the calls in progress.
+        """Record the name of the next tree, and return the path to which this database will be moved. The next `_start`
+        moves it and begins that tree. The next tree continues this one after `head`, or after all leaves if the end is
+        still `unsigned`. It takes over the calls in progress.
         """
         aside = name_aside(self._path, datetime.now(UTC), why)
         self._key_ring = self._key_ring.for_next_tree(head, self._path, aside, key, unsigned)
@@ -425,7 +427,7 @@ class GroupWriter:
     # -- the end of a log ---------------------------------------------------------------------------------------------
 
     def end(self, ending: Step) -> None:
-        """Write the last leaf of this tree. The next start begins another tree. Raises NotWrittenError and
+        """Write `ending`, the last leaf of this tree. The next start begins another tree. Raises NotWrittenError and
         LedgerError.
         """
         self.write([ending])
@@ -433,8 +435,8 @@ class GroupWriter:
             raise LedgerError("the end is written and not signed: {why}", why=self.refusal)
 
     def replace_key(self, key: NextKey, ending: Step | None, trusted: Note | None) -> Path:
-        """End this tree with `ending`, begin one that `key` signs, and return the current place of this tree's
-        database. Without `ending` the key of this tree is compromised, and `trusted` is the last head that counts.
+        """End this tree with `ending`, begin a tree that `key` signs, and return the new path of the old database. If
+        `ending` is None, the old key is compromised, and `trusted` is the last head that counts.
 
         Raises NotWrittenError, LedgerError and OSError.
         """

@@ -110,7 +110,7 @@ async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
     head = Note.parse(settings.ledger.seen().read_bytes())
     Stamps(settings.ledger.stamps()).put(head, b"reply")
     ring.successor_trees.add(None, tmp_path / "l", tmp_path / "aside", unsigned=head.text)
-    ring.successor_trees.finish(ring.successor_trees.trees[-1])
+    ring.successor_trees.record_start(ring.successor_trees.trees[-1])
     query(
         tmp_path / "ledger.sqlite3",
         "INSERT INTO steps SELECT 99, node, 'c-9', kind, at, details, 2 FROM steps WHERE leaf = 1",
