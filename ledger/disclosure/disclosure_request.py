@@ -1,7 +1,7 @@
 """Requests for disclosure, which a second person approves: their states, and the acts that each state allows. Pure.
 
 One person requests, another approves, and one of the two makes the pack; each is an act in the ledger. The writer of
-the ledger refuses an act that is not allowed. If such an act is in the ledger all the same, it has no effect.
+the ledger refuses an act that is not allowed. If such an act is in the ledger anyway, it has no effect.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def objection(
 ) -> str | None:
     """The reason why this act is not allowed; None if it is allowed. `known` are the earlier requests.
 
-    `now` is the time by the clock of the judging process, not by that of the acting person.
+    `now` is the time by the clock of the judging process, not of the acting person's.
     """
     try:
         if step.kind is StepKind.EXPORT_REQUESTED:

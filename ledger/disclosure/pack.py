@@ -4,11 +4,11 @@
     manifest.note   the log's signature on it
     leaves/N.json   the leaf N of the log's tree
     proofs/N.tlog-proof
-    profiles/ID.json  the profiles of the sounds that were played, as they are at the time of the export
+    profiles/ID.json  the profile of a played sound, as at the time of the export
     report.html     the report for people
     report.pdf      the same report on paper
-    timestamps/N.tsr  when an authority says that the signed tree of N leaves was there (RFC 3161)
-    registry/DIGEST.json  what the registries with these digests (`registry_sha256`) say of the numbers of the calls
+    timestamps/N.tsr  the timestamp of the signed tree of N leaves (RFC 3161)
+    registry/DIGEST.json  an excerpt of the registry with this digest, for the calls' numbers
 
 If exports take two persons, the pack also has the leaves of the request and its approval.
 

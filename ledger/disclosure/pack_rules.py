@@ -33,7 +33,7 @@ _LATIN: Final = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 _ALIKE: Final = re.compile(
     r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]"
 )
-"""Letters of Greek, Cyrillic, Armenian, Cherokee, Coptic and Lisu that look like Latin ones."""
+"""Letters of Greek, Cyrillic, Armenian, Cherokee, Coptic and Lisu that look like Latin letters."""
 
 
 class PackedLeaf(NamedTuple):

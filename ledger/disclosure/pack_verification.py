@@ -101,7 +101,7 @@ def verify_pack_files(
     `log` is the log's key from another source than the pack. Without it, the key in the pack is used; anyone could have
     made that key. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp whose certificates lead
     to one of these roots. With `root`, the association's root, the registry must name the log and enough witnesses must
-    have cosigned. `today` are the current registries; if there are any, those of the pack do not count.
+    have cosigned. `today` are the current registries; if there are any, the registries in the pack do not count.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
@@ -244,7 +244,7 @@ def _verify_record(
     log: VerifierKey,
     proven: list[PackedLeaf],
 ) -> Sequence[bytes]:
-    """The proven leaves of one record. They are added to `proven` as well."""
+    """The proven leaves of one record. Also adds them to `proven`."""
     call_id = str(entry["call"])
     leaves: dict[int, bytes] = {}
     try:
@@ -272,8 +272,8 @@ def _verify_approval(
     verdict: PackVerdict,
     proven: list[PackedLeaf],
 ) -> None:
-    """Check that one person has requested exactly this, and another person approved it in time. The leaves of the acts
-    are added to `proven`.
+    """Check that one person requested exactly this pack, and that another person approved it in time. Add the leaves of
+    both acts to `proven`.
     """
     assert verdict.log
     try:

@@ -2,8 +2,8 @@
 
     openssl dgst -sha256 -sign office.key -out pack.sig pack.zip
 
-A signed note (C2SP) would need our program at the office. CMS (RFC 5652) would need a library to verify it, and would
-prove no more, because the office's key must come from another source in either case.
+A signed note (C2SP) would need idtone at the office. CMS (RFC 5652) would need a library to verify it, and would prove
+no more, because the office's key must come from another source in either case.
 """
 
 import hashlib

@@ -68,7 +68,7 @@ def played_files(records: Iterable[Record]) -> dict[str, str | None]:
 
 
 def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
-    """The report, made again from the leaves and profiles. Raises ProofError if a profile is not that of a played
+    """The report, made again from the leaves and profiles. Raises ProofError if a profile belongs to no played
     sound.
     """
     played = played_files(each.record for each in verdict.told)

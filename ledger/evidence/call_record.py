@@ -46,10 +46,10 @@ class Record:
     for each party, and `skip` is the reason for no sound. `delivery` is the delivery of each of these sounds
     (`Delivery`), and `known_by` its proof, for sounds that were played to their end. `complete` means that the end of
     the call was seen, `fallback` that the hook decided without the service. `nonce` binds the lines of the journal to
-    the call. `chain_call` is the call on the node `chain_node` that announces this one. `sip_call_id_token` is the
-    token of the caller's SIP Call-ID. `customer` is the id of the operator's customer whose call it is, from the table
-    of lines. `canary` means a canary call (`idtone canary`), which is no customer's. `registry_sha256` is the digest of
-    the registry by which it was decided.
+    the call. `chain_call` is the call that announces this call; it is on the node `chain_node`. `sip_call_id_token` is
+    the token of the caller's SIP Call-ID. `customer` is the id of the operator's customer whose call it is, from the
+    table of lines. `canary` means a canary call (`idtone canary`), which is no customer's. `registry_sha256` is the
+    digest of the registry by which the call was decided.
     """
 
     call_id: str
@@ -238,7 +238,7 @@ _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
 _NOT_ITS_OWN: Final = frozenset({Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN})
 """Reasons of calls that present a number of another line, by the table of lines."""
 _APART: Final = timedelta(milliseconds=100)
-"""Greatest difference in time of two steps whose order may be reversed: two channels of a call report independently."""
+"""Maximum time between two steps whose order may be reversed. The two channels of a call report independently."""
 
 _SOUND_FIRST: Final[frozenset[str | None]] = frozenset({Outcome.PLAY, Outcome.NOTICE})
 

@@ -43,7 +43,7 @@ class Rule(StrEnum):
     ACT_REQUEST = "act-request"
     """An approval, a refusal and an export name a request that comes before them."""
     ACT_CALLS = "act-calls"
-    """No call has its first leaf after a request that selects it."""
+    """A request selects only calls whose first leaf comes before it."""
     LOG_ENDED = "log-ended"
     """No leaf follows the one that ends the log."""
     PROOF = "proof"
@@ -61,7 +61,7 @@ class Rule(StrEnum):
     BASIS_FORM = "basis-form"
     """The legal basis is of the form that the format demands."""
     BASIS_ALIKE = "basis-alike"
-    """No text of the legal basis looks like another one."""
+    """No text of the legal basis looks like a different text."""
     RECORD_TWICE = "record-twice"
     """A call is in a pack once."""
     SEAL = "seal"
@@ -99,9 +99,9 @@ class Rule(StrEnum):
     WITNESS_POLICY = "witness-policy"
     """Enough witnesses, by the registry, have cosigned each checkpoint."""
     TIMESTAMP = "timestamp"
-    """A timestamp is of a checkpoint of the pack, and its time is between those of the steps and of the pack."""
+    """A timestamp is of a checkpoint of the pack, and its time is after the steps and before the pack."""
     PROFILE = "profile"
-    """A profile is that of a sound that was played."""
+    """A profile belongs to a sound that was played."""
 
 
 class Breach(Message):

@@ -204,7 +204,7 @@ class LeafRules:
 
     @property
     def steps_without_leaf(self) -> int:
-        """Number of steps that are in no leaf yet, as far as known: those of calls in progress."""
+        """Number of steps that are in no leaf yet, because their calls are in progress; 0 if unknown."""
         return self._order.steps_without_leaf
 
     def add(self, content: bytes) -> ReadLeaf:
@@ -240,7 +240,7 @@ class LeafRules:
 
 
 def request_name(kind: str, call_id: str, details: Mapping[str, Any]) -> str | None:
-    """The name by which later acts can refer to this one in `request`; None if they cannot."""
+    """The name by which later acts can refer to this act in `request`; None if they cannot."""
     if kind == GIVEN_UP and details.get("request") is None:
         return _given_up(call_id)
     return call_id if kind == StepKind.EXPORT_REQUESTED else None
@@ -311,7 +311,7 @@ def _day(text: str) -> date:
 
 
 def strict_time(text: str) -> datetime:
-    """A time in the form of section 1. Raises ValueError and TypeError."""
+    """A time in the form of docs/evidence-format.md, section 1. Raises ValueError and TypeError."""
     found = datetime.fromisoformat(text)
     offset = found.utcoffset()
     if offset is None or offset % timedelta(minutes=1) or found.isoformat() != text:
@@ -348,7 +348,7 @@ class StepOrder:
 
     @property
     def steps_without_leaf(self) -> int:
-        """Number of steps that are in no leaf yet: those of calls in progress."""
+        """Number of steps that are in no leaf yet, because their calls are in progress."""
         return len(self._awaited)
 
     @property

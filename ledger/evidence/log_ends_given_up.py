@@ -1,7 +1,8 @@
 """The ends of logs that were given up: the persons, the time, the reason, and the acts that count. Pure.
 
 If the key of an earlier log is lost, it can never sign that log's end. A person gives that end up by an act in the
-present log. If this takes two persons, the act of the second one names that of the first, and only both together count.
+present log. If two persons are needed, the second person's act names the first person's act, and only both together
+count.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _ROOT: Final = re.compile("[0-9a-f]{64}")
 @dataclass(frozen=True, slots=True)
 class EndGivenUp:
     """The end of the log `origin` that was given up. Its key signed the first `signed` of its `leaves` leaves, and
-    signs no more. `root` is the root of all leaves. `by` are the persons, `why` is the first one's reason, and `at` the
-    time of the last act.
+    signs no more. `root` is the root of all leaves. `by` are the persons, `why` is the first person's reason, and `at`
+    the time of the last act.
     """
 
     act: str
@@ -88,7 +89,7 @@ class EndsGivenUp:
     continues: tuple[Scalar, ...] | None = None
     """The end (origin, leaves, root) that the log itself continues, as in its first leaf."""
     counts_less: bool = False
-    """True if the key of that log is compromised. Leaves after this end do not count then."""
+    """True if the key of that log is compromised. Then leaves after this end do not count."""
 
     @classmethod
     def of(cls, acts: Iterable[Step]) -> EndsGivenUp:

@@ -108,7 +108,7 @@ CANARY: Final = "canary"
 """A detail of a first step, for a canary call (`idtone canary`). Statistics and `idtone-office misuse` skip such calls.
 """
 UNOPENED: Final = "cannot be opened"
-"""Value in place of numbers that differ from the sealed ones."""
+"""Value in place of sealed numbers that were changed, or sealed with another key."""
 UNSEALED: Final = "could not be sealed"
 """Value in place of numbers whose day key could not be made. Such numbers are not kept."""
 CALL_ID_LIMIT: Final = 255
@@ -305,7 +305,7 @@ def sound_ended(
     packets: int | None = None,
     instead: str | None = None,
 ) -> Step:
-    """The end of a sound that was played completely, for `played_ms`; for other sounds there is `sound_failed`.
+    """The end of a sound that was played completely, for `played_ms`. For other sounds use `sound_failed`.
 
     `known_by` is the proof of this, `packets` the number of RTP packets that were sent meanwhile. `instead` is the
     profile that was played if it differs from the one that was decided on.
@@ -556,8 +556,8 @@ def end_given_up(
 ) -> Step:
     """The log that `end` names (origin, leaves, root in hexadecimal) gets no signature after its first `signed` leaves.
 
-    `persons` is how many persons must give it up; `request` is the act of the first, which this one confirms. `why` as
-    in `sound_failed`.
+    `persons` is how many persons must give it up; `request` is the first person's act, which this act confirms. `why`
+    as in `sound_failed`.
     """
     origin, leaves, root = end
     details: dict[str, Scalar] = {

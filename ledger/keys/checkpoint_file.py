@@ -77,5 +77,5 @@ class CheckpointFile:
 
 
 def cosigned_file(settings: LedgerSettings) -> CheckpointFile:
-    """The file of the last checkpoint that witnesses have cosigned, with those of earlier trees."""
+    """The file of the last checkpoint that witnesses have cosigned. Last checkpoints of earlier trees are kept too."""
     return CheckpointFile(settings.cosigned(), keeps_earlier=True)

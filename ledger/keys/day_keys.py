@@ -73,7 +73,7 @@ class DayKeys:
             )
 
     def knows(self, day: str) -> bool:
-        """True if there is a key of that day, or was one before it was destroyed."""
+        """True if the file has a key of that day, even if the key is destroyed."""
         return day in self._days()
 
     def writing(self, day: str) -> DayKey:
@@ -108,7 +108,7 @@ class DayKeys:
         return sorted(day for day, kept in self._days().items() if kept != DESTROYED)
 
     def destroy(self, before: str) -> list[str]:
-        """Overwrite the keys of the days before this one, durably, and return these days.
+        """Overwrite the keys of the days before `before` durably, and return these days.
 
         Raises LedgerError if the file cannot be written.
         """

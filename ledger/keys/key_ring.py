@@ -41,7 +41,7 @@ class KeyRing:
     def for_next_tree(
         self, checkpoint: Note | None, ledger: Path, file: Path, key: NextKey | None = None, unsigned: str = ""
     ) -> KeyRing:
-        """The key ring of the next tree, with its key if that is a new one. `checkpoint` is the last signed one.
+        """The key ring of the next tree, with `key` if its key is new. `checkpoint` is the last signed checkpoint.
         `unsigned` is the text of the checkpoint of the whole tree, if its end is not signed yet. Raises OSError and
         LedgerError.
         """
@@ -54,7 +54,7 @@ class KeyRing:
         return replace(self, signer=self._signer(self.successor_trees.origin))
 
     def signer_of(self, origin: str | None) -> NoteSigner:
-        """The signer of the tree with this name if it is one of ours; otherwise that of the current tree. Raises
+        """The signer of the tree with this name; for an unknown name, the signer of the current tree. Raises
         LedgerError.
         """
         return self._signer(origin) if origin in self.successor_trees.origins else self.signer
@@ -95,7 +95,7 @@ def successor_trees_of(settings: LedgerSettings, node: str) -> SuccessorTrees:
 
 
 def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> VerifierKey:
-    """The key that verifies this node's checkpoints; if `origin` names an earlier tree of ours, that tree's key.
+    """The key that verifies this node's checkpoints; if `origin` names an earlier tree of this node, that tree's key.
 
     Raises LedgerError if there is no signing key here.
     """

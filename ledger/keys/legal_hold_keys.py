@@ -33,7 +33,7 @@ class LegalHoldKeys:
         return None if kept == DESTROYED else self._ring.unwrap_record(call_id, base64.b64decode(kept))
 
     def add(self, keys: Mapping[str, bytes]) -> None:
-        """Keep these keys of records, by call id, durably. Raises LedgerError."""
+        """Write these keys of records, given by call id, durably. Raises LedgerError."""
         with self._lines.changing() as change:
             there = self._lines.by_name()
             change.add(

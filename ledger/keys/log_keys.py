@@ -1,7 +1,7 @@
 """The keys that sign the trees of a node, one after the other, each with its place and its signer. I/O.
 
-A place is a text: `sign`, the ending of a file beside the ledger's key; `sign-2`, that of the key of the second tree;
-`hsm:…`, a key in a token.
+A place is a text: `sign` is the ending of a file beside the ledger's key; `sign-2` is the ending of the second tree's
+key file; `hsm:…` is a key in a token.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LogKeys:
         self._tokens: dict[str, TokenProcess] = {}
 
     def of(self, origin: str | None) -> LogKey:
-        """The key of the tree with this name; for an unknown name, that of the current tree."""
+        """The key of the tree with this name; for an unknown name, the key of the current tree."""
         trees = self.successor_trees.trees
         names = self.successor_trees.origins
         reached = names.index(origin) if origin in names else len(trees)
@@ -89,7 +89,7 @@ class LogKeys:
         return TokenSigner(origin, key.public or self._public(key.place), self._token(key.place))
 
     def verifier(self, origin: str) -> VerifierKey:
-        """The key that verifies the tree with this name. Raises LedgerError if it is not known here."""
+        """The key that verifies the tree with this name. Raises LedgerError if the key is not known here."""
         key = self.of(origin)
         if key.public is None and not is_in_token(key.place):
             return Signer(origin, read_key(self.file(key.place))).key

@@ -1,6 +1,6 @@
 """The trees of one ledger after its first one. When a damaged database is set aside, the next tree gets a new name.
 
-A second tree with the same name would look like a fork of what was signed. So the next one is called NODE/idtone.2. A
+A second tree with the same name would look like a fork of what was signed. So the next tree is called NODE/idtone.2. A
 file beside the key remembers this, and the first leaf of the new tree says which tree it continues.
 
 A restored node also begins a new tree, because the old tree may have grown after the backup. A backup may be restored
@@ -123,7 +123,7 @@ class SuccessorTrees:
         return [each for each in self.trees if each.begun and each.unsigned]
 
     def database_of(self, tree: SuccessorTree, present: Path) -> Path:
-        """The current path of a tree's database. `present` is the path of the current one."""
+        """The current path of the database of `tree`. `present` is the path of the newest tree's database."""
         return next((Path(each.file) for each in self.trees if each.after == tree.origin), present)
 
     def add(
@@ -135,7 +135,7 @@ class SuccessorTrees:
         key: NextKey | None = None,
         unsigned: str = "",
     ) -> None:
-        """Name the next tree, durably. Raises OSError."""
+        """Record the name of the next tree durably. Raises OSError."""
         after, following = self.origin, self.next_origin(is_restored)
         text = str(checkpoint) if checkpoint else ""
         added = SuccessorTree(self._base, following, after, text, str(ledger.absolute()), str(file), unsigned=unsigned)

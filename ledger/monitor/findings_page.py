@@ -88,10 +88,10 @@ def _is_of_node(later: str, earlier: str) -> bool:
 
 
 def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[LogReport, Alarm]]:
-    """Alarms, each with its log, for logs that contradict an earlier one: the first leaf continues another end than the
+    """Alarms, each with its log, for logs that contradict an earlier log: the first leaf continues another end than the
     earlier log showed, or an act gives up signed leaves.
 
-    The text is the same at each look, however far the earlier log grows, so that the alarm is recognised again.
+    The text stays the same while the earlier log grows, so that the alarm is recognised at the next look.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:

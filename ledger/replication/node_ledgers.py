@@ -53,7 +53,7 @@ class NodeLedger:
     reader: LedgerReader
     key: VerifierKey | None = None
     has_keys: bool = False
-    """True if the keys of its numbers are here."""
+    """True if this machine has the keys of its numbers."""
     cosigned: Note | None = None
     progress: ReplicaProgress | None = None
 
@@ -61,7 +61,7 @@ class NodeLedger:
 @dataclass
 class Ledgers:
     """The ledgers of one address. Use `of_file` or `in_postgresql`. `unreadable` names ledgers that cannot be read,
-    with the reasons. `doubts` names nodes that may not be the ones they claim to be.
+    with the reasons. `doubts` names nodes whose identity is doubtful.
     """
 
     nodes: list[NodeLedger]

@@ -64,7 +64,7 @@ class NodeReportsReader:
         self._readers = [_ServerReader(server) for server in servers]
 
     def read(self) -> NodeReports:
-        """The reports from all servers. Raises LedgerError if no server can be read; the next call connects anew then.
+        """The reports from all servers. Raises LedgerError if no server can be read; then the next call connects anew.
 
         A server that does not answer delays one call, for some seconds. Later it is asked in the background.
         """
@@ -152,7 +152,7 @@ class _ServerReader:
             self._reading_now.add_done_callback(lambda _: self._disconnect())
 
     def _read(self) -> NodeReports:
-        """The reports of the server. Raises LedgerError; the next call connects anew then."""
+        """The reports of the server. Raises LedgerError; then the next call connects anew."""
         try:
             with self._database.explaining(), self._reading() as connection:
                 schemas = connection.execute(_SCHEMAS).fetchall()

@@ -125,7 +125,7 @@ class ReplicaDiffersError(LedgerError):
 
 
 class _Sample(NamedTuple):
-    """What two ledgers are compared by, up to a position: the tree's root, and the last steps."""
+    """Values for comparing two ledgers up to a position: the tree's root, and the last steps."""
 
     root: bytes
     tail: list[tuple[Any, ...]]

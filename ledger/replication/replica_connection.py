@@ -1,6 +1,6 @@
 """A connection to PostgreSQL that writes the replica of a node's ledger, and compares before it writes (docs/adr/0015).
 
-While it waits for PostgreSQL, the ledger is not locked: the evidence of calls is written meanwhile.
+While it waits for PostgreSQL, the ledger is not locked: the service continues to write evidence.
 """
 
 import logging
@@ -67,7 +67,8 @@ def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> 
 @dataclass(frozen=True, slots=True)
 class ReportResult:
     """The result of a report of the node's state. PostgreSQL's clock is ahead of this machine's clock by
-    `ahead_least_s` to `ahead_most_s`. `writer` wrote this report; `before` wrote the previous one, or is None.
+    `ahead_least_s` to `ahead_most_s`. `writer` wrote this report; `before` wrote the previous report; None if there was
+    none.
     """
 
     ahead_least_s: float

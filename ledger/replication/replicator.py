@@ -24,8 +24,8 @@ from .replica_connection import ReplicaConnection, ReportResult, key_of_own_ledg
 
 LOOK_EVERY_S: Final = 1.0
 ALMOST: Final = 0.9
-"""Share of the interval after which a report is due. A wait may end a little early; the report must not wait for the
-next one then.
+"""Share of the interval after which a report is due. A wait may end a little early; the report is sent then, and not
+one interval later.
 """
 HEARD_EVERY_S: Final = 10.0
 """Interval at which the node asks PostgreSQL for the replica's progress while nothing else happens, in seconds."""
@@ -105,7 +105,7 @@ class Replicator:
         self._woken.set()
 
     def close(self) -> None:
-        """Replicate the last steps, as far as a short time allows."""
+        """Replicate the last steps for at most `CLOSE_WITHIN_S`."""
         self._over.set()
         self._woken.set()
         self._thread.join(CLOSE_WITHIN_S)

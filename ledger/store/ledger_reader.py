@@ -164,7 +164,7 @@ class LedgerReader:
         return newest or 0
 
     def place_before(self, at: datetime) -> int:
-        """The id of the step before the first one since `at`; `newest_place` if there is no step since then."""
+        """The id of the step before the first step since `at`; `newest_place` if no step was written since then."""
         since = self.extent(at)
         return since.steps - since.recent if since else self.newest_place()
 
@@ -454,7 +454,7 @@ class LedgerReader:
         """The key that opens the numbers of this call alone; None if the call has no numbers, or if the day key is
         destroyed and the call is not held.
 
-        Raises LedgerError if the numbers differ from the sealed ones.
+        Raises LedgerError if the sealed numbers were changed.
         """
         query = f"SELECT details FROM steps WHERE call_id = ? AND kind IN ({_FIRST}) ORDER BY id LIMIT 1"  # noqa: S608
         for (text,) in self._all(query, call_id):

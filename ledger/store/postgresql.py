@@ -46,7 +46,7 @@ class PostgreSQLConnection:
 
     @contextmanager
     def writing(self, begin: str) -> Iterator[None]:
-        """One transaction for writing. After an error in the block, close the connection; nothing is written then."""
+        """One transaction for writing. After an error in the block nothing is written; close the connection then."""
         self.execute(begin)
         yield
         self.driver.commit()

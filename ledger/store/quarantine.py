@@ -56,8 +56,8 @@ class _Row(NamedTuple):
 
 
 def set_aside_end(connection: sqlite3.Connection, macs: StepMacs, signed: int | None, found: int) -> SetAside:
-    """Set aside all steps after the last one that the service wrote. `signed` is the number of signed leaves, as far as
-    known; None means that nothing was ever signed. `found` is the time, in µs since 1970.
+    """Set aside all steps after the last one that the service wrote. `signed` is the known number of signed leaves;
+    None if nothing was ever signed. `found` is the time, in µs since 1970.
 
     Raises LedgerError if none of the latest steps has the MAC of this key; then nothing is set aside.
     """

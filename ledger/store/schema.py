@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 def make_or_upgrade(connection: Connection, name: str, upgrading: Callable[[], None] = lambda: None) -> None:
     """Make the tables, or upgrade existing ones. Raises LedgerError, which shows `name`, if they are not idtone's.
 
-    `upgrading` is called before a step that may take long. Runs in the transaction of `connection`: all or nothing.
+    `upgrading` is called before a step that may take long. All runs in the transaction of `connection`.
     """
     version = _version(connection, name) if _tables(connection) else 0
     if version < _latest():
@@ -64,8 +64,7 @@ def log_unexpected_entries(connection: Connection, name: str) -> None:
 def unexpected_entries(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
     """The entries of `CATALOGUE` that idtone does not make, and those of idtone that are missing.
 
-    An index that leads to some steps only, a column of another type, or a trigger makes readers miss calls, although
-    each step is there.
+    A partial index, a column of another type, or a trigger can make readers miss calls, although each step is there.
     """
     found = {(kind, name): _words(made or "") for kind, name, made in catalogue}
     made_here = _made(_latest())
@@ -114,7 +113,7 @@ def _tables(connection: Connection) -> list[str]:
 
 
 def _version(connection: Connection, name: str) -> int:
-    """The version of the ledger's schema. Raises LedgerError if it is newer than ours, or missing."""
+    """The version of the ledger's schema. Raises LedgerError if it is missing, or newer than this version's schema."""
     tables = _tables(connection)
     if not tables:
         raise LedgerError("{name}: the ledger is still empty; start `idtone serve` first", name=name)

@@ -129,7 +129,7 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction that locks the database from its beginning. Everything in it is written, or nothing."""
+    """One transaction, which locks the database from its beginning. It is written completely or not at all."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -175,7 +175,7 @@ class Trouble(Enum):
     DAMAGED = auto()
     """The file is no longer a database."""
     OTHER = auto()
-    """The steps will never be written, as far as known."""
+    """The steps will probably never be written."""
 
 
 def trouble(error: sqlite3.Error, path: Path) -> Trouble:

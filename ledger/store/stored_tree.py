@@ -49,7 +49,7 @@ def leaf_closed_by(unclosed: Sequence[StoredStep], before: int) -> bytes:
 
 
 def count_leaves(connection: Connection) -> int:
-    """Number of leaves, by the newest leaf. A query for the largest number would read every step."""
+    """Number of leaves, taken from the newest leaf. A query for the largest number would read every step."""
     newest = scalar(connection, "SELECT leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id DESC LIMIT 1")
     return 0 if newest is None else int(newest) + 1
 
@@ -82,7 +82,7 @@ def read_frontier(connection: Connection, size: int) -> Frontier:
 
 
 def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> None:
-    """Raise LedgerError unless the tree of `size` leaves begins with the signed one."""
+    """Raise LedgerError unless the tree of `size` leaves begins with the signed tree."""
     if size < signed.size:
         raise LedgerError(
             "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
@@ -94,7 +94,7 @@ def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> No
 
 
 class UnsignedError(LedgerError):
-    """The last leaves are not signed. As far as was checked, nothing else is wrong with the tree."""
+    """The last leaves are not signed. The check found nothing else wrong with the tree."""
 
 
 def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:

@@ -33,9 +33,9 @@ FILE_MODE: Final = 0o640
 
 @dataclass
 class TilesWritten:
-    """The result of `write_tiles`. `leaves` are those of the folder's checkpoint, `before` those of the previous one.
-    `files` and `octets` were written now. `cosigners` are the names in the other signatures on the checkpoint; they are
-    not verified.
+    """The result of `write_tiles`. `leaves` is the number of leaves of the folder's checkpoint, `before` that of the
+    previous checkpoint. `files` and `octets` were written now. `cosigners` are the names in the other signatures on the
+    checkpoint; they are not verified.
     """
 
     folder: Path
@@ -120,7 +120,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _make(folder: Path) -> None:
-    """Make the folder and those above it. If root makes them, each gets the owner and group of the one above."""
+    """Make the folder and its missing parents. If root makes a folder, it gets the owner and group of its parent."""
     if folder.exists():
         return
     _make(folder.parent)
@@ -170,7 +170,7 @@ class _Writing:
         self._remove_partial()
 
     def _write_leaves(self, tree: TiledTree) -> None:
-        """Write the tiles of level 0 and their bundles. Raises ProofError if a leaf differs from the signed one."""
+        """Write the tiles of level 0 and their bundles. Raises ProofError if a leaf differs from the signed leaf."""
         first = self._written.before // WIDTH * WIDTH
         contents = leaf_contents(self._connection, first, tree.size)
         for tile in tiles(0, tree.size, self._written.before):

@@ -38,7 +38,7 @@ class TilesVerdict:
     awaited: int = 0
     cosigners: tuple[VerifierKey, ...] = ()
     gives_up: EndsGivenUp = field(default_factory=EndsGivenUp)
-    """The ends of earlier logs that this one gives up."""
+    """The ends of earlier logs that this log gives up."""
     faults: list[str] = field(default_factory=list)
 
     def fault(self, text: str) -> None:
@@ -126,9 +126,10 @@ def _entries(source: TileSource, tile: Tile) -> list[bytes]:
 
 
 def entries_as_signed(source: TileSource, tree: TiledTree, tile: Tile) -> list[bytes | None]:
-    """The entries of a tile of level 0; None for an entry that differs from the signed one.
+    """The entries of a tile of level 0; None for an entry that differs from the signed entry.
 
-    Raises ProofError if the tile differs from the signed one or has no entries, and LedgerError if they cannot be read.
+    Raises ProofError if the tile differs from the signed tile or has no entries, and LedgerError if files cannot be
+    read.
     """
     hashes = tree.hashes(tile)
     try:

@@ -69,8 +69,8 @@ _NODES_OWN: Final = re.compile(r"(.+)/idtone(\.[0-9]+)?")
 
 
 def check_name(signed: str, name: str) -> None:
-    """Raise RenamedError if the tree was signed under another name. `signed` is its signed origin, `name` that of the
-    settings.
+    """Raise RenamedError if the tree was signed under another name. `signed` is the signed origin, `name` the name in
+    the settings.
     """
     if signed == name:
         return

@@ -149,7 +149,8 @@ def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
 
 
 def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> list[PathLevel]:
-    """The levels from the leaf with this hash to the root. The last one's hash is the root (RFC 9162, section 2.1.3.2).
+    """The levels from the leaf with this hash to the root. The hash of the last level is the root (RFC 9162, section
+    2.1.3.2).
 
     Raises ProofError if the proof has a wrong length for this leaf.
     """
@@ -177,7 +178,7 @@ def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
 def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
     """Raise ProofError unless the proof shows that the old tree is the beginning of the new one.
 
-    RFC 9162, section 2.1.4.2. Every tree begins with the empty one.
+    RFC 9162, section 2.1.4.2. Every tree begins with the empty tree.
     """
     if not 0 <= old <= size:
         raise ProofError("a tree of {size} leaves never had {old}", size=size, old=old)

@@ -96,9 +96,7 @@ class TiledTree:
             raise ProofError("the last tiles do not lead to the root that was signed")
 
     def hashes(self, tile: Tile) -> list[bytes]:
-        """The hashes of a tile. Raises ProofError if they are not those of the signed tree, and the errors of
-        `read`.
-        """
+        """The hashes of a tile. Raises ProofError if they differ from the signed tree, and the errors of `read`."""
         if tile in self._edge:
             return self._edge[tile]
         number, kept = self._full.get(tile.level, (-1, []))
@@ -113,7 +111,7 @@ class TiledTree:
         return found
 
     def check_beginning(self, signed: Checkpoint) -> None:
-        """Raise ProofError unless the tree begins with the signed one. Also raises as `hashes` does."""
+        """Raise ProofError unless the tree begins with the signed tree. Also raises the errors of `hashes`."""
         if self.size < signed.size:
             raise ProofError(
                 "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",

@@ -48,7 +48,7 @@ class RecomputedTree:
     entries: EntrySum
     """The entries that the table `sought` should have."""
     roots: dict[int, bytes]
-    """Size → the root of the tree at that size, once it is reached. The keys are the wanted sizes."""
+    """Wanted size → the root of the tree at that size, as soon as the tree has reached it."""
     frontier: Frontier = field(default_factory=Frontier)
     calls: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The texts of the steps of calls that are in no leaf yet."""

@@ -77,7 +77,7 @@ class LedgerRows:
             yield cls(connection, texts, indexed=database.is_sqlite)
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows at once, because a statement that is not read to its end delays the writer."""
+        """All rows at once, because a half-read statement delays the writer."""
         rows: list[Any] = self._connection.execute(query, tuple(values)).fetchall()
         return rows
 

@@ -1,7 +1,7 @@
 """Verification of the ledger against the signed checkpoints. Every step is read, every leaf is made again, and every
 hash is compared.
 
-A fault is reported with the call that it concerns. The ledger may be written meanwhile: the state at the start is
+A fault is reported with the call that it concerns. The service may write at the same time: the state at the start is
 verified, in short transactions.
 """
 

@@ -68,7 +68,7 @@ class WitnessState:
         return Signer(name, load_key(self._folder / "witness.key"))
 
     def latest(self, origin: str) -> Checkpoint | None:
-        """The last cosigned checkpoint. Raises LedgerError if it cannot be read; nothing may be cosigned then."""
+        """The last cosigned checkpoint. Raises LedgerError if it cannot be read; then nothing may be cosigned."""
         note = self.latest_note(origin)
         return Checkpoint.parse(note.text) if note else None
 

@@ -83,7 +83,7 @@ class GroupWriter:
         self._patience_s = sqlite.BUSY_TIMEOUT_S
         self._tree: LogStore | None = None
         self._doubtful: tuple[LogAppend, Sequence[Step]] | None = None
-        """The steps of a commit that reported an error. They may be on the disk all the same."""
+        """The steps of a commit that reported an error. They may nevertheless be on the disk."""
         self._unclosed: list[dict[str, Any]] = []
         """Rows of the calls that were in progress when the database was found damaged."""
         self._set_aside_s = -NEXT_AFTER_S
@@ -209,10 +209,10 @@ class GroupWriter:
         self._resources.close()
 
     def write(self, group: Sequence[Step], patience_s: float | None = None) -> None:
-        """Write a group in one transaction: all of it, or nothing.
+        """Write a group in one transaction, completely or not at all.
 
         If the disk is full, the reserve is used. If the database is damaged, it is set aside and a new one begins.
-        `patience_s` is how long this waits for a lock of another process. Raises NotWrittenError.
+        `patience_s` is the time to wait for another process's lock, in seconds. Raises NotWrittenError.
         """
         self._wait_no_longer_than(sqlite.BUSY_TIMEOUT_S if patience_s is None else patience_s)
         try:
@@ -387,7 +387,7 @@ class GroupWriter:
         return key
 
     def _is_ours(self) -> bool:
-        """True if this file was opened as our ledger before."""
+        """True if this file was opened before as a ledger of this node."""
         return was_ledger(self._lock, self._key_ring.successor_trees.origins)
 
     def _may_set_aside(self) -> bool:

@@ -1,4 +1,4 @@
-"""The one writer of a ledger: it acknowledges durable steps, and counts what it loses."""
+"""The one writer of a ledger: it acknowledges steps that are on the disk, and counts lost steps."""
 
 import logging
 import os
@@ -84,10 +84,10 @@ class LedgerWriter:
 
     @classmethod
     def open(cls, url: str, node: str, key_ring: KeyRing, reserve_bytes: int | None = None) -> Self:
-        """Open the ledger. A missing one is made with its directories, closed to other users.
+        """Open the ledger. A missing ledger is made with its directories, closed to other users.
 
-        A ledger of an earlier version is upgraded. A damaged ledger of ours is set aside, and a new one begins. A
-        reserve of `reserve_bytes` is kept; None leaves the current one as it is.
+        A ledger of an earlier version is upgraded. A damaged ledger of this node is set aside, and a new one begins. A
+        reserve of `reserve_bytes` is kept; None leaves the current reserve unchanged.
 
         Raises LedgerError if another process writes to the ledger, or if its file cannot be used.
         """

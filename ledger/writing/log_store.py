@@ -73,7 +73,7 @@ _INSERT_STEPS: Final = f"INSERT INTO steps ({STEP}, leaf) VALUES (?, ?, ?, ?, ?,
 _INSERT_HASHES: Final = "INSERT INTO hashes (place, hash) VALUES (?, ?)"
 _INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?) ON CONFLICT DO NOTHING"
 """The statement for a search entry. It ignores an existing entry, which only a foreign program can have written, so
-that the step is written all the same.
+that the step is still written.
 """
 
 
@@ -126,7 +126,7 @@ class LogStore:
         self._aside = SetAside()
         """Steps that were set aside, until an act records this."""
         self._is_known_key = True
-        """True if the latest steps have MACs of our key. Otherwise foreign steps cannot be recognised."""
+        """True if the latest steps have MACs of the node's key. Otherwise foreign steps cannot be recognised."""
         self.quarantined = 0
         """Number of steps in quarantine."""
         self._frontier = frontier

@@ -38,7 +38,7 @@ class MissingFile:
         return self._said
 
     def write(self, owed: MissingSteps | None) -> None:
-        """Write the steps that would be missing, durably."""
+        """Write durably which steps would be missing."""
         if owed != self._said:
             self._said = owed
             self._write(owed)
