@@ -11,7 +11,7 @@ from typing import Final
 from idtone.core.settings.settings import Settings
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.replication.node_ledgers import replica_of
-from idtone.ledger.store.calls_to_count import calls_to_count
+from idtone.ledger.store.call_groups import call_groups
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
@@ -53,7 +53,7 @@ def count(settings: Settings, node: str, known: Counts | None, *, progress: Prog
         begun_at, is_own = counts.place, not is_other_node(settings, node)
         if not begun_at and newest:
             passed = partial(_passed, progress, newest)
-            for begun, record, times in calls_to_count(reader, last=newest, progress=passed):
+            for begun, record, times in call_groups(reader, last=newest, progress=passed):
                 counts.add(record, times, begun)
             counts.place, counts.last = newest, _hash(reader, newest)
             if is_own:

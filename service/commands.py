@@ -23,7 +23,7 @@ from idtone.core.terminal.extras import require
 from idtone.core.translation import Message, joined, translated
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
 from idtone.ledger.keys.key_file import read_key
-from idtone.ledger.keys.key_ring import continued_trees_of
+from idtone.ledger.keys.key_ring import successor_trees_of
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.index import RegistryIndex
@@ -163,7 +163,7 @@ def _registry_here(settings: Settings) -> RegistryIndex | None:
 
 def _check_keys(ledger: LedgerSettings, node: str) -> None:
     """Check the ledger's keys, if they were made yet. Raises LedgerError."""
-    for path in (ledger.key_file, *LogKeys(ledger, continued_trees_of(ledger, node)).files()):
+    for path in (ledger.key_file, *LogKeys(ledger, successor_trees_of(ledger, node)).files()):
         try:
             there = path.exists()
         except OSError:

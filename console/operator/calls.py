@@ -25,7 +25,7 @@ from idtone.ledger.disclosure.number_openings import purpose_objection, search_a
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence.call_filter import CallFilter
 from idtone.ledger.evidence.record_fields import FIELDS
-from idtone.ledger.evidence.steps import kept_sip_call_id
+from idtone.ledger.evidence.steps import truncated_sip_call_id
 from idtone.ledger.keys.key_ring import KeyRing
 
 from ..access.rights import Right
@@ -216,7 +216,7 @@ def _by_number_page(
 
 def _wanted(number_text: str, sip_call_id: str) -> Number | str:
     """The number, or the SIP Call-ID if only that is entered. Raises NumberError, UsageError."""
-    if kept := kept_sip_call_id(sip_call_id):
+    if kept := truncated_sip_call_id(sip_call_id):
         if number_text.strip():
             raise UsageError("a number and a SIP Call-ID are two searches; leave out one of them")
         return kept

@@ -16,7 +16,7 @@ from idtone.core.signed_notes import Note, VerifierKey, cosigned_at
 from idtone.core.translation import Message, template
 from idtone.ledger.evidence.log_ends_given_up import KINDS, EndsGivenUp
 from idtone.ledger.keys.checkpoint_file import cosigned_file
-from idtone.ledger.keys.key_ring import continued_trees_of, own_key
+from idtone.ledger.keys.key_ring import own_key, successor_trees_of
 from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tree.checkpoints import Checkpoint
@@ -81,7 +81,7 @@ class Heads:
         signed = Note.parse(held.encode()) if held else None
         key = own_key(ledger, settings.node, signed.text.partition("\n")[0] if signed else None)
         cosigned = cosigned_file(ledger).latest(key)
-        trees = continued_trees_of(ledger, settings.node)
+        trees = successor_trees_of(ledger, settings.node)
         ends = tuple(each.after for each in trees.unsigned)
         acts = EndsGivenUp.of(given)
         given_up = {

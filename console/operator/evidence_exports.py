@@ -17,7 +17,7 @@ from idtone.core.japan_time import JAPAN
 from idtone.core.paper.content import Paper
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message, template, translated
-from idtone.ledger.commands.options import answerable, discloser
+from idtone.ledger.commands.options import disclosing_person, responsible_person
 from idtone.ledger.disclosure.deliveries import disclosure_of_pack, record_delivery
 from idtone.ledger.disclosure.disclosure_index import COLUMNS, IndexEntry, all_entries, figures
 from idtone.ledger.disclosure.disclosure_papers import receipt_sheet
@@ -31,7 +31,7 @@ from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.office.authority.typed_dates import parse_day
-from idtone.operations.make_pack import approved_pack, need_keys, request_pack
+from idtone.operations.make_pack import approved_pack, request_pack, require_keys
 
 from .. import long_reads
 from ..access.rights import Right
@@ -177,8 +177,8 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 def _request(settings: Settings, given: Mapping[str, str]) -> str:
-    need_keys(settings)
-    person = answerable(settings.ledger)
+    require_keys(settings)
+    person = responsible_person(settings.ledger)
     with LedgerReader.open(settings.ledger.own()) as reader:
         demand = read_form(settings, reader, given, datetime.now(UTC))
     return str(request_pack(settings, person, demand.case, demand.calls, demand.sealed, demand.basis)["request"])
@@ -243,9 +243,9 @@ async def approve(visit: Visit) -> web.StreamResponse:
     act = visit.part("act")
 
     def do(settings: Settings) -> None:
-        need_keys(settings)
+        require_keys(settings)
         key_ring = KeyRing.of(settings.ledger, settings.node)
-        asked = approval(settings, key_ring, answerable(settings.ledger), act, datetime.now(UTC))
+        asked = approval(settings, key_ring, responsible_person(settings.ledger), act, datetime.now(UTC))
         record_answer(settings, key_ring, asked.step)
 
     return await _act(visit, do)
@@ -257,8 +257,8 @@ async def refuse(visit: Visit) -> web.StreamResponse:
     act, why = visit.part("act"), visit.field("why")
 
     def do(settings: Settings) -> None:
-        need_keys(settings)
-        step = refusal(settings, answerable(settings.ledger), act, why, datetime.now(UTC))
+        require_keys(settings)
+        step = refusal(settings, responsible_person(settings.ledger), act, why, datetime.now(UTC))
         record_answer(settings, KeyRing.of(settings.ledger, settings.node), step)
 
     return await _act(visit, do, {"why": FormField(template("Why"), any_text)})
@@ -272,8 +272,8 @@ async def make(visit: Visit) -> web.StreamResponse:
     settings, act = visit.console.settings, visit.part("act")
 
     def do() -> tuple[str, bytes]:
-        need_keys(settings)
-        made = approved_pack(settings, answerable(settings.ledger), act)
+        require_keys(settings)
+        made = approved_pack(settings, responsible_person(settings.ledger), act)
         return made.record, zipped(made.files)
 
     try:
@@ -351,7 +351,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
 
     def record(upload: Upload) -> None:
         errors_of(_DELIVERY, upload.fields).check()
-        person, now, scan = discloser(settings.ledger), datetime.now(UTC), upload.file.read_bytes()
+        person, now, scan = disclosing_person(settings.ledger), datetime.now(UTC), upload.file.read_bytes()
         proof = {"scan": hashlib.sha256(scan).hexdigest()} if scan else {}
         with visit.console.reader() as reader:
             known = disclosures_in(reader.acts())
@@ -387,7 +387,7 @@ async def confirm(visit: Visit) -> web.StreamResponse:
     act, reference, on = visit.part("act"), visit.field("reference"), visit.field("on")
 
     def do(settings: Settings) -> None:
-        person, now, day = discloser(settings.ledger), datetime.now(UTC), date.fromisoformat(on)
+        person, now, day = disclosing_person(settings.ledger), datetime.now(UTC), date.fromisoformat(on)
         with visit.console.reader() as reader:
             known = disclosures_in(reader.acts())
         record_delivery(settings, known, lambda id_: steps.export_confirmed(id_, now, person, act, reference, day))

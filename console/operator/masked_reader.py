@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import Settings
-from idtone.ledger.replication.node_ledgers import days_by
+from idtone.ledger.replication.node_ledgers import day_keys_beside
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..access.rights import Right
@@ -36,4 +36,4 @@ def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
 
 def opening_reader(settings: Settings) -> LedgerReader:
     """A reader of the ledger with the keys of the numbers. Raises LedgerError if they cannot be read."""
-    return LedgerReader.open(settings.ledger.own(), days_by(settings.ledger.key_file))
+    return LedgerReader.open(settings.ledger.own(), day_keys_beside(settings.ledger.key_file))

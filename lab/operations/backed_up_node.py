@@ -11,7 +11,7 @@ import pyrage
 import yaml
 
 from idtone.core.settings.settings import Settings, load_settings
-from idtone.ledger.keys.key_ring import KeyRing, continued_trees_of, own_key
+from idtone.ledger.keys.key_ring import KeyRing, own_key, successor_trees_of
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
@@ -81,7 +81,7 @@ class BackedUpNode:
     def next_tree(self) -> str:
         """The name of the tree that a newly started service would sign."""
         settings = self.settings
-        return continued_trees_of(settings.ledger, settings.node).origin
+        return successor_trees_of(settings.ledger, settings.node).origin
 
     def calls(self, url: str | None = None) -> set[str]:
         with LedgerReader.open(url or self.settings.ledger.own()) as reader:

@@ -24,7 +24,7 @@ from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.act_ids import new_act_id
 from idtone.ledger.evidence.steps import Scalar, Step, StepKind
-from idtone.ledger.keys.key_ring import KeyRing, continued_trees_of
+from idtone.ledger.keys.key_ring import KeyRing, successor_trees_of
 from idtone.ledger.keys.private_files import PRIVATE_FILE
 from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -147,7 +147,7 @@ class OfficeLedger:
             return []
         settings = self._settings()
         present = sqlite.path_of(settings.url)
-        earlier = (present.with_name(Path(each.file).name) for each in continued_trees_of(settings, NODE).trees)
+        earlier = (present.with_name(Path(each.file).name) for each in successor_trees_of(settings, NODE).trees)
         return [f"sqlite:///{path}" for path in (*earlier, present) if path.exists()]
 
     def _settings(self) -> LedgerSettings:

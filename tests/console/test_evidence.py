@@ -109,8 +109,8 @@ async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
     ring = KeyRing.of(settings.ledger, settings.node)
     head = Note.parse(settings.ledger.seen().read_bytes())
     Stamps(settings.ledger.stamps()).put(head, b"reply")
-    ring.continued_trees.add(None, tmp_path / "l", tmp_path / "aside", unsigned=head.text)
-    ring.continued_trees.finish(ring.continued_trees.trees[-1])
+    ring.successor_trees.add(None, tmp_path / "l", tmp_path / "aside", unsigned=head.text)
+    ring.successor_trees.record_start(ring.successor_trees.trees[-1])
     query(
         tmp_path / "ledger.sqlite3",
         "INSERT INTO steps SELECT 99, node, 'c-9', kind, at, details, 2 FROM steps WHERE leaf = 1",
@@ -119,7 +119,7 @@ async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
     assert facts["Signed"] == "2 leaves; 1 not signed"
     assert facts["Earlier log"] == "pbx-1/idtone: its end is not signed"
     assert facts["Timestamp"].startswith("2 leaves, ")
-    ring.continued_trees.give_up(ring.continued_trees.trees[-1], "act-1")
+    ring.successor_trees.give_up(ring.successor_trees.trees[-1], "act-1")
     facts = _facts((await visitor.get("/evidence")).text)
     assert facts["Earlier log"] == "pbx-1/idtone: its end was given up"
 

@@ -1,11 +1,10 @@
-"""The trees of one ledger, one after the other. If a database is damaged it is set aside, and the next tree gets a name
-of its own.
+"""The trees of one ledger after its first one. When a damaged database is set aside, the next tree gets a new name.
 
-A second tree with the same name would look like a fork of what was signed. So the next one is called NODE/idtone.2. A
+A second tree with the same name would look like a fork of what was signed. So the next tree is called NODE/idtone.2. A
 file beside the key remembers this, and the first leaf of the new tree says which tree it continues.
 
-The ledger of a restored node follows in the same way, because the backed-up tree may have grown after the backup. A
-backup may be restored twice, so the new name has the time and a random number instead: NODE/idtone.202611010000001234.
+A restored node also begins a new tree, because the old tree may have grown after the backup. A backup may be restored
+twice, so this tree's name has the time and a random number instead: NODE/idtone.202611010000001234.
 """
 
 import json
@@ -36,10 +35,10 @@ _COUNTED: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Continued:
-    """A tree that continues another one. `base` is the first tree's name. `checkpoint` is the last one of the previous
-    tree; empty if nothing was signed. `ledger` is the path of the database, `file` the path to which the previous
-    database was set aside.
+class SuccessorTree:
+    """A tree that continues another one. `base` is the first tree's name. `checkpoint` is the last checkpoint of the
+    previous tree; empty if nothing was signed. `ledger` is the path of the database, `file` the path to which the
+    previous database was set aside.
     """
 
     base: str
@@ -57,9 +56,9 @@ class Continued:
     told: dict[str, Scalar] = field(default_factory=dict)
     """Further details in the first leaf, about a replaced key."""
     unsigned: str = ""
-    """The text of the checkpoint of the whole previous tree, as long as its key's token has not signed its end."""
+    """The text of the last checkpoint of the previous tree, while that tree's end is not signed; otherwise empty."""
     given_up: str = ""
-    """The act of a later log that gave that end up; empty if it still waits for its signature."""
+    """The id of the act that gave that end up; empty while the end waits for its signature."""
 
     @property
     def ended(self) -> tuple[str, int, bytes]:
@@ -83,8 +82,8 @@ class NextKey(NamedTuple):
     told: Mapping[str, Scalar]
 
 
-class ContinuedTrees:
-    """The file with the trees that followed the first one, whose name is `base`."""
+class SuccessorTrees:
+    """The file with the trees that followed the first tree, `base`."""
 
     def __init__(self, path: Path, base: str) -> None:
         """Read the file. Raises LedgerError if it cannot be read."""
@@ -92,11 +91,11 @@ class ContinuedTrees:
         self._base = base
         self._changing = threading.Lock()
         self.ending = threading.Lock()
-        """A lock for those who sign an end or give it up, so that nothing gets both."""
+        """A lock to hold while an end is signed or given up, so that no end gets both."""
         self._all = self._read()
 
     @property
-    def trees(self) -> list[Continued]:
+    def trees(self) -> list[SuccessorTree]:
         """The trees after the first, the latest last."""
         return [each for each in self._all if each.base == self._base]
 
@@ -109,22 +108,22 @@ class ContinuedTrees:
         """The name of the tree that is signed at present."""
         return self.origins[-1]
 
-    def unfinished(self, ledger: Path) -> Continued | None:
+    def tree_without_database(self, ledger: Path) -> SuccessorTree | None:
         """The tree whose database does not exist yet; None if there is none."""
         return next((each for each in self.trees if not each.begun and each.ledger == str(ledger.absolute())), None)
 
     @property
-    def unsigned(self) -> list[Continued]:
-        """The trees that follow a tree whose end still waits for its signature."""
+    def unsigned(self) -> list[SuccessorTree]:
+        """The trees whose predecessor's end still waits for its signature."""
         return [each for each in self.without_end if not each.given_up]
 
     @property
-    def without_end(self) -> list[Continued]:
-        """The trees that follow a tree whose end is not signed, including those whose signature was given up."""
+    def without_end(self) -> list[SuccessorTree]:
+        """The trees whose predecessor's end is not signed, even if that end was given up."""
         return [each for each in self.trees if each.begun and each.unsigned]
 
-    def database_of(self, tree: Continued, present: Path) -> Path:
-        """The current path of a tree's database. `present` is the path of the current one."""
+    def database_of(self, tree: SuccessorTree, present: Path) -> Path:
+        """The current path of the database of `tree`. `present` is the path of the newest tree's database."""
         return next((Path(each.file) for each in self.trees if each.after == tree.origin), present)
 
     def add(
@@ -136,22 +135,22 @@ class ContinuedTrees:
         key: NextKey | None = None,
         unsigned: str = "",
     ) -> None:
-        """Name the next tree, durably. Raises OSError."""
-        after, following = self.origin, self.following(is_restored)
+        """Record the name of the next tree durably. Raises OSError."""
+        after, following = self.origin, self.next_origin(is_restored)
         text = str(checkpoint) if checkpoint else ""
-        added = Continued(self._base, following, after, text, str(ledger.absolute()), str(file), unsigned=unsigned)
+        added = SuccessorTree(self._base, following, after, text, str(ledger.absolute()), str(file), unsigned=unsigned)
         if key:
             added = replace(added, key=str(replace(key.public, name=following)), key_at=key.place, told=dict(key.told))
         with self._changing:
             self._write([*self._all, added])
 
-    def intend(self, key: NextKey) -> None:
-        """Remember the key of the next tree, before the end of this one names it. Raises OSError."""
+    def record_next_key(self, key: NextKey) -> None:
+        """Remember the key of the next tree, before the end of the current tree names it. Raises OSError."""
         kept = {"public": str(key.public), "place": key.place, "told": dict(key.told)}
         replace_private(self._intended(), json.dumps(kept).encode())
 
-    def intended(self, public: str) -> NextKey | None:
-        """The key with this public half, if the end of a tree named it and the next tree was not begun."""
+    def next_key(self, public: str) -> NextKey | None:
+        """The key from `record_next_key` if it has this public half; otherwise None."""
         try:
             kept = json.loads(self._intended().read_text("utf-8"))
             key = NextKey(VerifierKey.parse(kept["public"]), str(kept["place"]), dict(kept["told"]))
@@ -162,33 +161,35 @@ class ContinuedTrees:
     def _intended(self) -> Path:
         return self._path.with_name(f"{self._path.name}.next")
 
-    def following(self, is_restored: bool = False) -> str:
+    def next_origin(self, is_restored: bool = False) -> str:
         """The name of the next tree."""
         is_alone = not is_restored and all(len(each.origin) <= len(self._base) + 1 + _COUNTED for each in self.trees)
         number = str(len(self.origins) + 1) if is_alone else _unique(datetime.now(UTC))
         return f"{self._base}.{number}"
 
-    def finish(self, begun: Continued) -> None:
-        """Forget the intended key, with the person and the reason that it names. Raises OSError."""
+    def record_start(self, begun: SuccessorTree) -> None:
+        """Record that the database of this tree exists. Forget the key from `record_next_key`, with its person and
+        reason. Raises OSError.
+        """
         if begun.key:
             self._intended().unlink(missing_ok=True)
         self._replace(begun, replace(begun, begun=True))
 
-    def signed(self, following: Continued, end: Note) -> None:
+    def record_signed_end(self, following: SuccessorTree, end: Note) -> None:
         """Record that the end of the previous tree is signed now. Raises OSError."""
         self._replace(following, replace(following, checkpoint=str(end), unsigned=""))
 
-    def record_unsigned_end(self, following: Continued, end: Checkpoint) -> None:
+    def record_unsigned_end(self, following: SuccessorTree, end: Checkpoint) -> None:
         """Record that the previous tree ends, unsigned, with `end`, whatever this file had. Raises OSError."""
         self._replace(following, replace(following, unsigned=end.text))
 
-    def give_up(self, following: Continued, act: str) -> None:
+    def give_up(self, following: SuccessorTree, act: str) -> None:
         """Record that the end of the previous tree no longer waits for a signature. Without an act it waits again.
         Raises OSError.
         """
         self._replace(following, replace(following, given_up=act))
 
-    def _replace(self, before: Continued, now: Continued) -> None:
+    def _replace(self, before: SuccessorTree, now: SuccessorTree) -> None:
         with self._changing:
             self._write([now if each == before else each for each in self._all])
 
@@ -196,9 +197,9 @@ class ContinuedTrees:
         """Read the file again for a new writer, because another process may have added to it. Raises LedgerError."""
         self._all = self._read()
 
-    def _read(self) -> list[Continued]:
+    def _read(self) -> list[SuccessorTree]:
         try:
-            return [Continued(**each) for each in json.loads(self._path.read_text("utf-8"))]
+            return [SuccessorTree(**each) for each in json.loads(self._path.read_text("utf-8"))]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError) as error:
@@ -207,7 +208,7 @@ class ContinuedTrees:
                 "{path}: cannot be read: {what}; restore it from a backup", path=self._path, what=what
             ) from error
 
-    def _write(self, trees: list[Continued]) -> None:
+    def _write(self, trees: list[SuccessorTree]) -> None:
         replace_private(self._path, json.dumps([asdict(each) for each in trees], indent=1).encode())
         self._all = trees
 

@@ -1,9 +1,9 @@
-"""The tree, computed again from the steps, page by page, as long as the pages are unchanged.
+"""The tree, computed again from the steps, one page at a time, as long as the pages are unchanged.
 
-A page that matches takes less than half the time of an examination step by step (`verify_ledger`). Any difference, and
-anything unusual, is left to that. The database makes the texts of steps, so different rows must not give the same text.
-Therefore node and kind are known values, `at` and `id` are integers, and a count shows that no step's details contain
-the text of another step.
+A page that matches takes less than half the time of a check step by step. If a page differs or is unusual,
+`verify_ledger` checks its steps one by one. The database makes the texts of steps, and different rows must not give the
+same text. Therefore node and kind are known values, `at` and `id` are integers, and a count shows that no step's
+details contain the text of another step.
 """
 
 import re
@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 from ..evidence.leaf_rules import LeafShapes
 from ..evidence.leaves import leaf, search_digits
 from ..tree.merkle import Frontier, leaf_hash, stored_hashes
-from .day_key_check import Sealed
-from .search_entries import EntrySum
+from .day_key_check import SealedNumbers
+from .search_entry_check import EntrySum
 from .verification_queries import LED_TO_LIMIT, OPENS, LedgerRows, Text
 
 BEGINS: Final = b'{"at":'
@@ -25,12 +25,12 @@ _DAY: Final = re.compile(r'"day":"([^"\\]*)"')
 
 
 def _holds(leaf: bytes, steps: int) -> bool:
-    """True if the leaf has exactly this number of steps. Its brackets nearly always show it, which is the fast way."""
+    """True if the leaf has exactly this number of steps. Counting its brackets nearly always suffices, and is fast."""
     return leaf.count(b"{") == 1 + 2 * steps or leaf.count(BEGINS) == steps
 
 
 class _Closed(NamedTuple):
-    """A call that a step closes, with the texts of its steps; `digits` is set if it begins with one of
+    """A call that a step closes, with the texts of its steps. `digits` is set if the call begins with one of
     `leaves.OPENING`.
     """
 
@@ -42,13 +42,13 @@ class _Closed(NamedTuple):
 
 
 @dataclass
-class RegrownTree:
+class RecomputedTree:
     """The tree of the steps that were read so far."""
 
     entries: EntrySum
     """The entries that the table `sought` should have."""
     roots: dict[int, bytes]
-    """Size → the root of the tree at that size, once it is reached. The keys are the wanted sizes."""
+    """Wanted size → the root of the tree at that size, as soon as the tree has reached it."""
     frontier: Frontier = field(default_factory=Frontier)
     calls: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The texts of the steps of calls that are in no leaf yet."""
@@ -56,8 +56,8 @@ class RegrownTree:
     """The search keys of calls that begin with one of `leaves.OPENING`."""
     more_digits: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The search keys of other calls."""
-    days: dict[str, Sealed] = field(default_factory=dict)
-    """Days whose keys seal numbers → the first such numbers."""
+    days: dict[str, SealedNumbers] = field(default_factory=dict)
+    """Day whose key seals numbers → the first of these numbers."""
     node: str = ""
     """The node that wrote the latest steps."""
     shapes: LeafShapes = field(default_factory=LeafShapes)
@@ -75,7 +75,7 @@ class RegrownTree:
         return made
 
     def match(self, rows: LedgerRows, after: int, until: int) -> bool:
-        """Add the steps after `after` up to `until`. False if they need a closer look; nothing has changed then."""
+        """Add the steps after `after` up to `until`. False, without any change, if they need a closer look."""
         steps = rows.texts(after, until, self.node)
         closed: list[_Closed] = []
         ordinary = self._group(after, steps, closed) and not rows.missing_from_indexes(after, until)
@@ -120,7 +120,7 @@ class RegrownTree:
                 self.digits.pop(call_id, None)
 
     def _hashed(self, rows: LedgerRows, closed: Sequence[_Closed], led_to: Sequence[tuple[int]] | None) -> bool:
-        """Append these leaves. False if the database has other hashes, or if its indexes do not lead to the steps."""
+        """Append these leaves. False if the database's hashes differ, or if its indexes do not lead to the steps."""
         leaves: list[bytes] = []
         steps: list[tuple[int]] = []
         entries: list[str] = []
@@ -152,5 +152,5 @@ class RegrownTree:
         """Note the days whose keys seal the numbers in a step's text."""
         if self._day not in text:
             for day in _DAY.findall(text):
-                self.days.setdefault(day, Sealed(call_id, text))
+                self.days.setdefault(day, SealedNumbers(call_id, text))
                 self._day = f'"day":"{day}"'

@@ -12,8 +12,8 @@ from idtone.core.errors import LedgerError
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CANARY, Step
 from idtone.ledger.evidence.tally import tally, tally_groups
-from idtone.ledger.store import calls_to_count as module
-from idtone.ledger.store.calls_to_count import calls_to_count
+from idtone.ledger.store import call_groups as module
+from idtone.ledger.store.call_groups import call_groups
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.sample_calls import BOTH, calls_of_all_kinds, sounded_call
 from lab.ledger.sample_evidence import PLAY, decided, heard_call, time_after
@@ -63,7 +63,7 @@ def test_the_counts_are_those_of_each_record(reader, page, start, end, monkeypat
         for record in reader.each_record()
         if (since is None or record.steps[0].at >= since) and (until is None or record.steps[0].at < until)
     ]
-    assert tally_groups(calls_to_count(reader, since, until), day_of) == tally(records, day_of)
+    assert tally_groups(call_groups(reader, since, until), day_of) == tally(records, day_of)
 
 
 def test_calls_are_counted_as_they_were_at_a_step(reader):
@@ -71,7 +71,7 @@ def test_calls_are_counted_as_they_were_at_a_step(reader):
     newest = reader.newest_place()
     for last in (*range(0, newest, 9), newest):
         then = [now for _, now in reader.changed_records(0, last)]
-        assert tally_groups(calls_to_count(reader, last=last), day_of) == tally(then, day_of)
+        assert tally_groups(call_groups(reader, last=last), day_of) == tally(then, day_of)
     assert len(then) == len(everything)
 
 
@@ -82,4 +82,4 @@ def test_a_kind_that_is_not_known_is_told_with_its_step(tmp_path, kind):
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as connection, connection:
         connection.execute("UPDATE steps SET kind = ? WHERE id = 9", (kind,))
     with LedgerReader.open(url) as reader, pytest.raises(LedgerError, match="step 9 of the ledger cannot be read"):
-        list(calls_to_count(reader))
+        list(call_groups(reader))

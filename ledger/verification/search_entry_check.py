@@ -1,11 +1,11 @@
-"""Check of the search: it must find all calls by their numbers, and no others. For this the table `sought` is compared
-with the leaves.
+"""Check of the search entries: a search must find all calls by their numbers, and no others. The table `sought` is
+compared with the leaves.
 
-The entries that should exist come in the order of the steps; those that exist come in the order of tokens, which has
-nothing to do with time. Looking up each entry would take longer than all the rest, so sums are compared. Each entry is
-encrypted with a key made for this run. Different sets have the same sum with a probability of 2^-64, which nobody can
-influence (Clarke and others, Incremental Multiset Hash Functions, Asiacrypt 2003). If the sums differ, sums of parts of
-the entries show the place.
+The steps give the entries that should exist, in the order of time. The existing entries come in the order of tokens,
+which has nothing to do with time. Looking up each entry would take longer than the rest of the verification, so sums
+are compared. Each entry is encrypted with a key made for this run. Different sets of entries have the same sum with a
+probability of 2^-64, and no choice of entries raises it (Clarke and others, Incremental Multiset Hash Functions,
+Asiacrypt 2003). If the sums differ, the sums of smaller parts show the place.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .verification_queries import LedgerRows
 PAGE_STEPS: Final = 2000
 BUCKETS: Final = 2**16
 DIFFERING_LIMIT: Final = 100
-"""Maximum number of buckets that are examined for differences. If there are more, a fault is reported already."""
+"""Maximum number of buckets that are examined for differences. If more differ, enough faults are reported already."""
 
 
 class EntrySum:
@@ -50,7 +50,7 @@ class EntrySum:
 
 
 def _folded(blocks: bytes) -> int:
-    """The exclusive or of blocks of 16 bytes; 0 without any."""
+    """The exclusive or of blocks of 16 bytes; 0 without blocks."""
     count = len(blocks) // 16
     value = int.from_bytes(blocks, "big")
     while count > 1:
@@ -60,15 +60,15 @@ def _folded(blocks: bytes) -> int:
     return value
 
 
-def add_held(held: EntrySum, rows: LedgerRows, last: int) -> None:
-    """Add the existing entries, up to the step `last`. Raises struct.error if one is not a pair of integers."""
+def add_existing_entries(held: EntrySum, rows: LedgerRows, last: int) -> None:
+    """Add the entries up to the step `last` to `held`. Raises struct.error if one is not a pair of integers."""
     for part in rows.entries(last):
         held.add(struct.pack(f">{2 * len(part)}q", *chain.from_iterable(part)))
 
 
 class _Buckets:
-    """Sums of entries, divided into many parts by a key that is made for each run, so nobody can choose an entry's
-    part.
+    """Sums of entries in many buckets. A key made for each run selects an entry's bucket, so an attacker cannot choose
+    it.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -93,7 +93,7 @@ class _Buckets:
         return frozenset(islice((bucket for bucket, entries in enumerate(self._sums) if entries), DIFFERING_LIMIT))
 
 
-def differences(rows: LedgerRows, last: int) -> Iterator[Message]:
+def search_entry_faults(rows: LedgerRows, last: int) -> Iterator[Message]:
     """The faults of `sought` among the steps up to `last`. Steps and entries are read twice, and only a few entries are
     in memory at once.
     """
@@ -150,11 +150,11 @@ def _foreign(rows: LedgerRows, step: int) -> Message:
     )
 
 
-def planted(rows: LedgerRows, last: int, limit: int) -> list[Message]:
-    """Faults for search entries of steps after `last`, at most `limit`. They would lead a search to a call that comes
-    later.
+def later_entry_faults(rows: LedgerRows, last: int, limit: int) -> list[Message]:
+    """Faults for search entries of steps after `last`, at most `limit`. Such an entry would lead a search to a later
+    call.
     """
     return [
         Message("step {step}: the table `sought` has an entry for it, and it is not written or ends no call", step=step)
-        for step in rows.planted(last, limit)
+        for step in rows.entries_of_later_steps(last, limit)
     ]

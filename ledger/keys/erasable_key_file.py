@@ -1,7 +1,7 @@
-"""A file of keys, one on each line, all of one length. Lines are added, and a key is destroyed by overwriting it in
-place; nothing else changes. I/O.
+"""A file with one key on each line, all of one length. Keys are added at the end, and destroyed by overwriting in
+place. I/O.
 
-The files are not part of the database, so no key is in the database's free pages, journals and backups.
+These files are separate from the database, so its free pages, journals and backups contain no key.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class _Content(NamedTuple):
     by_name: dict[str, str]
 
 
-class KeyLines:
-    """The lines of a file of keys, which may be missing. Thread-safe; several processes may use it."""
+class ErasableKeyFile:
+    """The lines of a file of keys. The file may be missing. Thread-safe; several processes may use it."""
 
     def __init__(self, path: Path, name: str, name_bytes: int, unusable: Callable[[OSError], LedgerError]) -> None:
         """`name` is the pattern of a line's name, which has `name_bytes` bytes. `unusable` makes the error for a file
@@ -79,7 +79,7 @@ class KeyLines:
         return content
 
     @contextmanager
-    def changing(self) -> Iterator[Change]:
+    def changing(self) -> Iterator[KeyFileChange]:
         """Keep other processes from changing the file during the block. The change is on the disk afterwards. Raises
         LedgerError.
         """
@@ -90,14 +90,14 @@ class KeyLines:
             raise self._unusable(error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield Change(self.path, descriptor, self._line_bytes, self._name_bytes + 1)
+            yield KeyFileChange(self.path, descriptor, self._line_bytes, self._name_bytes + 1)
         except OSError as error:
             raise self._unusable(error) from error
         finally:
             os.close(descriptor)
 
 
-class Change:
+class KeyFileChange:
     """Adds and destroys keys in the file, which the caller has locked. Raises OSError."""
 
     def __init__(self, path: Path, descriptor: int, line_bytes: int, key_at: int) -> None:

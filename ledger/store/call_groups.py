@@ -1,8 +1,7 @@
-"""Calls for statistics. Calls that began in the same quarter of an hour and count alike come as one record, with their
-number.
+"""Groups of calls for statistics. Calls that began in the same quarter of an hour and count alike are one group.
 
 For each step the database reads only the details on which counting depends (`evidence.tally.COUNTED_BY`). So a call
-takes some eight microseconds, and no number is opened. The calls follow from the same rules as everywhere
+takes some eight microseconds, and no number is opened. The same rules as elsewhere make the records
 (`call_record.record_of_steps`).
 """
 
@@ -27,7 +26,7 @@ QUARTER_US: Final = 15 * 60 * 1_000_000
 in one hour.
 """
 PAGE_ROWS: Final = 600
-"""Steps that are read in one transaction. It can delay the writer's commit for that long."""
+"""Number of steps that are read in one transaction. Reading them can delay the writer's commit."""
 _BEFORE_ALL: Final = (-(2**62), 0)
 _AFTER_ALL: Final = (2**62, 0)
 _LAST_STEP: Final = 2**62
@@ -36,8 +35,8 @@ _ANY: Final = "any"
 
 
 class CallGroup(NamedTuple):
-    """A group of `times` calls that began within a quarter of an hour from `begun` on. `record` has the details that
-    count, which all of them share.
+    """A group of `times` calls that began in the quarter of an hour from `begun` on. `record` has the details that
+    count; all calls of the group share them.
     """
 
     begun: datetime
@@ -45,7 +44,7 @@ class CallGroup(NamedTuple):
     times: int
 
 
-def calls_to_count(
+def call_groups(
     reader: LedgerReader,
     start: datetime | None = None,
     end: datetime | None = None,
@@ -54,7 +53,7 @@ def calls_to_count(
 ) -> Iterator[CallGroup]:
     """The calls that began from `start` on and before `end`, in their state at the step `last`.
 
-    `progress` gets the number of steps that were passed. Raises LedgerError.
+    `progress` gets the number of steps that were read. Raises LedgerError.
     """
     counted: Counter[tuple[int, str]] = Counter()
     first: dict[str, int] = {}
@@ -76,9 +75,7 @@ def calls_to_count(
 def _pages(
     connection: Connection, start: datetime | None, end: datetime | None, last: int, is_sqlite: bool
 ) -> Iterator[list[tuple[int, str, int]]]:
-    """For the calls that begin in each page of steps: the first step's time, the details that count, and the first
-    step.
-    """
+    """Pages of calls. Each call has the first step's time, the details that count, and the first step."""
     reached = _BEFORE_ALL if start is None else (microseconds(start), 0)
     stop = _AFTER_ALL if end is None else (microseconds(end), 0)
     query = _CALLS if is_sqlite else _CALLS_IN_POSTGRESQL
@@ -89,8 +86,8 @@ def _pages(
 
 
 def _record(reader: LedgerReader, text: str, first: int) -> Record:
-    """The record for the text of a call's details that count. `first` is the first step of such a call. Raises
-    LedgerError, which names the step.
+    """The record from the text of a call's details that count. `first` is the first step of such a call, which a
+    LedgerError names.
     """
     try:
         return _folded(text)

@@ -1,4 +1,6 @@
-"""`idtone-evidence disclosure approve | refuse | requests`: exports that need the approval of a second person."""
+"""`idtone-evidence disclosure approve | refuse | requests`: answers requests for exports that need a second person's
+approval.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,9 @@ from ..disclosure.legal_basis import basis_lines
 from ..disclosure.request_approval import approval, record_answer, refusal
 from ..evidence.call_record import Record
 from ..evidence.steps import NumberRole
-from ..keys.key_ring import KeyRing, need_keys
+from ..keys.key_ring import KeyRing, require_keys
 from ..store.ledger_reader import LedgerReader
-from .options import LedgerOption, answerable, local_time
+from .options import LedgerOption, local_time, responsible_person
 
 RequestArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The request's id, as `export` and `disclosure requests` print it.")
@@ -41,7 +43,7 @@ def approve(
     if as_json and not yes:
         raise UsageError("--json does not show what you approve; leave it out, or add --yes")
     settings, key_ring = _opened(config)
-    person, now = answerable(settings.ledger), datetime.now(UTC)
+    person, now = responsible_person(settings.ledger), datetime.now(UTC)
     asked = approval(settings, key_ring, person, request_id, now)
     request = asked.request
     if not as_json:
@@ -69,7 +71,7 @@ def refuse(
 ) -> None:
     """Refuse a requested export, even after its approval; or withdraw a request of your own."""
     settings, key_ring = _opened(config)
-    person = answerable(settings.ledger)
+    person = responsible_person(settings.ledger)
     act = record_answer(settings, key_ring, refusal(settings, person, request_id, why, datetime.now(UTC)))
     if as_json:
         command_line.print_json({"request": request_id, "refusal": act})
@@ -98,7 +100,7 @@ def list_requests(
 
 def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
     settings = load_settings(config)
-    need_keys(settings.ledger, settings.node)
+    require_keys(settings.ledger, settings.node)
     return settings, KeyRing.of(settings.ledger, settings.node)
 
 

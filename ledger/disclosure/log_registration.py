@@ -1,7 +1,7 @@
-"""The owner of a pack's log, and the cosignatures of the witnesses that the association demands. Pure.
+"""The registration of a pack's log with the association: its owner, and the cosignatures that it needs. Pure.
 
-The association signs both with its registry (`custom.logs` of the target `registry.yaml`); packs contain its metadata.
-docs/evidence-format.md, section 6.8, has the form and the rules.
+The association signs both facts with its registry (`custom.logs` of the target `registry.yaml`); packs contain its
+metadata. docs/evidence-format.md, section 6.8, has the form and the rules.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
 
 ROLES: Final = ("root", "targets", "registry")
-"""Roles of the metadata that lead from the association's root to its statement about logs."""
+"""TUF roles whose metadata lead from the association's root to its statement about logs."""
 _FILE: Final = "registry.yaml"
 Registry = Mapping[str, bytes]
 """The metadata of a registry, by file name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class KeyTerm:
     """The period of a key: its signatures count from `since` to `until` (exclusive)."""
 
     key: VerifierKey
@@ -52,7 +52,7 @@ class LogOwner:
     japanese: str
     english: str
     corporate_number: str | None
-    term: Term
+    term: KeyTerm
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class SignedLogs:
 
     version: int
     owners: tuple[LogOwner, ...]
-    witnesses: tuple[Term, ...]
+    witnesses: tuple[KeyTerm, ...]
     cosignatures: int
 
     def owner(self, log: VerifierKey) -> LogOwner | None:
-        """The owner of the log; None if there is none. A tree that continues another one with the same key has the
-        other's name followed by a number.
+        """The owner of the log; None if there is none. If a tree continues another one with the same key, its name is
+        the other's name and a number.
         """
         for each in self.owners:
             base, _, number = log.name.rpartition(".")
@@ -77,9 +77,9 @@ class SignedLogs:
 
 
 @dataclass(frozen=True, slots=True)
-class LogBinding:
-    """The owner and the witnesses of a pack's log. `logs` is None if the pack has no registry that names logs, and
-    `owner` if no member in it has this log.
+class LogRegistration:
+    """The owner and the witnesses of a pack's log. `logs` is None if no registry in the pack names logs. `owner` is
+    None if the registry names no owner of this log.
 
     `cosigners` are the names of the witnesses that count and have cosigned each tree of the pack in time. `is_met`:
     each tree has enough of them. `is_verified`: the association's signatures were verified by the given root.
@@ -104,7 +104,7 @@ class LogBinding:
 
 
 def registries_of(files: Mapping[str, bytes]) -> list[Registry]:
-    """The signed registries of a pack whose form `registry_faults` has checked."""
+    """The signed registries of a pack. `registry_faults` has checked their form."""
     found = []
     for name, content in files.items():
         if REGISTRY.fullmatch(name):
@@ -116,7 +116,7 @@ def registries_of(files: Mapping[str, bytes]) -> list[Registry]:
     return [each for each in found if each]
 
 
-def log_binding(
+def log_registration(
     registries: Sequence[Registry],
     log: VerifierKey,
     heads: Iterable[Note],
@@ -126,12 +126,12 @@ def log_binding(
     root: Metadata[Root] | None = None,
     today: Sequence[Registry] = (),
     now: datetime | None = None,
-) -> tuple[LogBinding, list[Breach]]:
+) -> tuple[LogRegistration, list[Breach]]:
     """The owner of a pack's log, its witnesses, and the breaches, by the latest registry in the pack.
 
     The verifier's registries of `today` replace the pack's, because a pack made with a stolen key may contain any
     version. `heads` are the signed heads to which the pack's proofs lead; `stamps` are the times that an authority
-    gives for them. An announced end of a key counts only from its time on, by `now`.
+    gives for them. If a key is announced to end after `now`, that end does not count yet.
 
     `root` is the association's root from another source than the pack. If it is given, the registries' signatures are
     verified, the registry must name the log, and enough of its witnesses must have cosigned.
@@ -144,22 +144,24 @@ def log_binding(
         logs = max((each for each in known if each), key=lambda each: each.version, default=None)
         if logs is None:
             unknown = Message("no registry that counts says whose log it is")
-            return LogBinding(is_read=True), [breach(Rule.LOG_MEMBER, unknown)] if root else []
+            return LogRegistration(is_read=True), [breach(Rule.LOG_MEMBER, unknown)] if root else []
         owner = logs.owner(log)
         counted = [(note, _counted(note, logs, owner)) for note in {str(note): note for note in heads}.values()]
     except ProofError as error:
         rule = error.rule if isinstance(error, RuleError) else Rule.COSIGNATURE
-        return LogBinding(), [breach(rule, Message("{error}", error=error))]
+        return LogRegistration(), [breach(rule, Message("{error}", error=error))]
     everywhere = set.intersection(*(names for _, names in counted)) if counted else set[str]()
     is_met = logs.cosignatures > 0 and all(len(names) >= logs.cosignatures for _, names in counted)
-    binding = LogBinding(logs, owner, tuple(sorted(everywhere)), is_met, root is not None, True)
-    faults = [*_faults(binding, log, records, root is not None), *_begun(binding, exported)]
-    return binding, [*faults, *_ended(binding, counted, stamps, now)]
+    registration = LogRegistration(logs, owner, tuple(sorted(everywhere)), is_met, root is not None, True)
+    faults = [*_faults(registration, log, records, root is not None), *_begun(registration, exported)]
+    return registration, [*faults, *_ended(registration, counted, stamps, now)]
 
 
-def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is_relied_on: bool) -> Iterator[Breach]:
-    assert binding.logs
-    owner, members = binding.owner, {each.member for each in binding.logs.owners}
+def _faults(
+    registration: LogRegistration, log: VerifierKey, records: Sequence[Record], is_relied_on: bool
+) -> Iterator[Breach]:
+    assert registration.logs
+    owner, members = registration.owner, {each.member for each in registration.logs.owners}
     licensed = {str(each.first_decision.get("member")) for each in records if "licence" in each.first_decision}
     if owner is None and (is_relied_on or licensed & members):
         names = ", ".join(sorted(licensed)) or "—"
@@ -174,43 +176,44 @@ def _faults(binding: LogBinding, log: VerifierKey, records: Sequence[Record], is
                 member=member,
             )
             yield breach(Rule.LOG_MEMBER, other)
-    if is_relied_on and binding.required and not binding.is_met:
+    if is_relied_on and registration.required and not registration.is_met:
         few = Message(
             "the registry demands cosignatures of {required} of {witnesses}",
-            required=binding.required,
-            witnesses=", ".join(binding.witnesses),
+            required=registration.required,
+            witnesses=", ".join(registration.witnesses),
         )
         yield breach(Rule.WITNESS_POLICY, few)
 
 
-def _begun(binding: LogBinding, exported: datetime) -> Iterator[Breach]:
-    if binding.owner and exported < binding.owner.term.since:
+def _begun(registration: LogRegistration, exported: datetime) -> Iterator[Breach]:
+    if registration.owner and exported < registration.owner.term.since:
         early = Message(
             "the log {log} is of {owner} from {since} on, and the pack was made before",
-            log=binding.owner.term.key.name,
-            owner=binding.owner.member,
-            since=binding.owner.term.since.isoformat(),
+            log=registration.owner.term.key.name,
+            owner=registration.owner.member,
+            since=registration.owner.term.since.isoformat(),
         )
         yield breach(Rule.LOG_MEMBER, early)
 
 
 def _ended(
-    binding: LogBinding, counted: Iterable[tuple[Note, set[str]]], stamps: Mapping[int, datetime], now: datetime | None
+    registration: LogRegistration,
+    counted: Iterable[tuple[Note, set[str]]],
+    stamps: Mapping[int, datetime],
+    now: datetime | None,
 ) -> Iterator[Breach]:
-    """Breaches for heads that an expired key may have signed at any time, because nobody else has seen them before its
-    end.
-    """
-    until = binding.owner.term.until if binding.owner else None
-    if binding.owner is None or until is None or (now and until > now):
+    """Breaches for heads that no other party saw before the log's key ended. The key may have signed them later."""
+    until = registration.owner.term.until if registration.owner else None
+    if registration.owner is None or until is None or (now and until > now):
         return
     for note, names in counted:
         size = Checkpoint.parse(note.text).size
-        is_stamped = size in stamps and binding.owner.term.contains(stamps[size])
-        if not is_stamped and len(names) < max(1, binding.required):
+        is_stamped = size in stamps and registration.owner.term.contains(stamps[size])
+        if not is_stamped and len(names) < max(1, registration.required):
             late = Message(
                 "the key of {log} is not believed from {until} on, and no other has seen the tree of {size} leaves "
                 "before",
-                log=binding.owner.term.key.name,
+                log=registration.owner.term.key.name,
                 until=until.isoformat(),
                 size=size,
             )
@@ -218,7 +221,7 @@ def _ended(
 
 
 def _counted(note: Note, logs: SignedLogs, owner: LogOwner | None) -> set[str]:
-    """The names of the witnesses that have cosigned both in their period and in the log's. Raises ProofError for a bad
+    """The names of the witnesses that cosigned within their own period and the log's. Raises ProofError for a malformed
     line.
     """
     found: set[str] = set()
@@ -248,7 +251,7 @@ def _signed_logs(registry: Registry) -> SignedLogs | None:
 
 
 def _parsed(version: Any, said: Mapping[str, Any]) -> SignedLogs:
-    """The association's entries from parsed JSON. Raises the errors of reading."""
+    """The association's entries from parsed JSON. Raises what `_signed_logs` catches."""
     owners = tuple(
         LogOwner(
             _text(member["member"]),
@@ -267,11 +270,11 @@ def _parsed(version: Any, said: Mapping[str, Any]) -> SignedLogs:
     return SignedLogs(version, owners, witnesses, number)
 
 
-def _term(said: Mapping[str, Any], algorithm: Algorithm) -> Term:
+def _term(said: Mapping[str, Any], algorithm: Algorithm) -> KeyTerm:
     key, until = VerifierKey.parse(said["key"]), said["until"]
     if key.algorithm is not algorithm or str(key) != said["key"]:
         raise ValueError("a key of another kind")
-    return Term(key, _moment(said["since"]), None if until is None else _moment(until))
+    return KeyTerm(key, _moment(said["since"]), None if until is None else _moment(until))
 
 
 def _moment(text: str) -> datetime:
