@@ -1,4 +1,4 @@
-"""The decided calls of the last hour and day, as plots."""
+"""Plots of the decisions of the last hour and the last day."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from idtone.core.calls import Outcome
 from idtone.core.errors import LedgerError
 from idtone.core.japan_time import JAPAN
 
-from .decided_by_minute import MINUTE, DecidedByMinute
+from .decisions_by_minute import MINUTE, DecisionsByMinute
 from .drawings.stacked_plot import StackedPlot, stacked_plot
 
 EVERY_S: Final = 10.0
@@ -18,8 +18,8 @@ EVERY_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class DecidedPlots:
-    """The plots of the decisions; None before the first count, or if the ledger cannot be read (`trouble`)."""
+class DecisionPlots:
+    """The plots of the decisions. Both are None before the first count, or if the ledger cannot be read (`trouble`)."""
 
     hour: StackedPlot | None = None
     """Calls per minute."""
@@ -28,20 +28,20 @@ class DecidedPlots:
     trouble: LedgerError | None = None
 
 
-def decided_plots(decided: DecidedByMinute) -> DecidedPlots:
+def decision_plots(decided: DecisionsByMinute) -> DecisionPlots:
     now = datetime.now(UTC)
     try:
         counts = decided.counts(now)
     except LedgerError as error:
-        return DecidedPlots(trouble=error)
-    return DecidedPlots(
+        return DecisionPlots(trouble=error)
+    return DecisionPlots(
         plot_of(counts, now - timedelta(hours=1), now, MINUTE),
         plot_of(counts, now - timedelta(days=1), now, 10 * MINUTE),
     )
 
 
 def plot_of(counts: Mapping[datetime, Counter[str]], first: datetime, last: datetime, step: timedelta) -> StackedPlot:
-    """The calls of each outcome; each point counts the calls from its time to the next point's."""
+    """The plot of the calls of each outcome. A point counts the calls from its time up to that of the next point."""
     first = datetime.fromtimestamp(first.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
     places = int((last - first) / step) + 1
     series = {outcome: [0] * places for outcome in Outcome}

@@ -1,4 +1,4 @@
-"""Published files for everyone: the signed list of operators, and the files that belong to it."""
+"""The published files for everyone: the signed list of operators, and the files that belong to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from idtone.registry.trust import tuf_roles
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedFiles:
     """The files of the association's site: the list, and the files that belong to it, by name."""
 
     listed: Mapping[str, Any]
@@ -33,7 +33,7 @@ class Published:
         return [each for each in self.listed["operators"] if each["member"] not in self.stopped]
 
     @classmethod
-    def read(cls, office: Path) -> Published:
+    def read(cls, office: Path) -> PublishedFiles:
         """The published files. Raises TrustError if nothing was published, or if a file has changed."""
         workspace = Workspace(office)
         octets = workspace.repository.operator_list()
@@ -49,8 +49,8 @@ class Published:
         return cls(listed, files, stopped)
 
     def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
-        """The operator of a valid badge or mark, also if it is stopped; None if the badge is forged, changed or out of
-        date.
+        """The operator of a valid badge or mark, even if the operator is stopped; None if it is forged, changed or
+        expired.
         """
         sha256, now = hashlib.sha256(octets).hexdigest(), datetime.now(UTC)
         for operator in self.listed["operators"]:

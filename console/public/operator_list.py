@@ -15,7 +15,7 @@ from idtone.registry.stopping_conditions import STEPS
 
 from ..office.office_files import OfficeFiles
 from ..page import Method, Page, Visit
-from ..uploads import received
+from ..uploads import receive_upload
 
 PATH: Final = "/public/operators"
 BADGE_LIMIT: Final = 1_000_000
@@ -45,7 +45,7 @@ async def operators(visit: Visit) -> web.StreamResponse:
 
 
 async def table(visit: Visit) -> web.StreamResponse:
-    """Send the list for a spreadsheet, with a byte order mark, by which Excel recognises UTF-8."""
+    """Send the list as CSV for a spreadsheet. Its byte order mark tells Excel that it is UTF-8."""
     rows = operator_rows((await visit.in_thread(_files(visit).published)).operators)
     headers = {"Content-Disposition": 'attachment; filename="operators.csv"'}
     return web.Response(text="\ufeff" + csv_lines(rows), content_type="text/csv", charset="utf-8", headers=headers)
@@ -62,7 +62,7 @@ async def file(visit: Visit) -> web.StreamResponse:
 async def badge(visit: Visit) -> web.StreamResponse:
     """Show the operator whose badge was uploaded."""
     try:
-        async with received(visit, BADGE_LIMIT) as upload:
+        async with receive_upload(visit, BADGE_LIMIT) as upload:
             upload.need("badge", Message("choose the file of the badge"))
             octets = await visit.in_thread(upload.file.read_bytes)
     except IdtoneError as error:
