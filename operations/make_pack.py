@@ -22,7 +22,7 @@ from idtone.ledger.disclosure.legal_basis import (
     load_legal_bases,
     text_objection,
 )
-from idtone.ledger.disclosure.log_binding import log_binding, registries_of
+from idtone.ledger.disclosure.log_registration import log_registration, registries_of
 from idtone.ledger.disclosure.pack import SEAL, PackRecord, digest, pack_files, read_record, seal
 from idtone.ledger.disclosure.pack_rules import PackedLeaf, leaf_faults
 from idtone.ledger.disclosure.packed_calls import packed_calls, selected
@@ -30,7 +30,7 @@ from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.disclosure.report_files import played_files, report_files
 from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
-from idtone.ledger.keys.key_ring import need_keys as need_log_keys
+from idtone.ledger.keys.key_ring import require_keys as require_log_keys
 from idtone.ledger.keys.timestamp_store import Stamp, Stamps
 from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
@@ -54,11 +54,11 @@ class MadePack:
     log_key: str
 
 
-def need_keys(settings: Settings) -> None:
+def require_keys(settings: Settings) -> None:
     """Check that the ledger's keys exist, because no export and no answer to a request may create one. Raises
     LedgerError if a key is missing.
     """
-    need_log_keys(settings.ledger, settings.node)
+    require_log_keys(settings.ledger, settings.node)
 
 
 def checked_case(case: str | None) -> str:
@@ -228,7 +228,7 @@ def make_pack(
     shown = {f"registry/{sha256}.json": content for sha256, content in registries.items()}
     heads = [proven.proof.checkpoint for each in (*chosen, *approval) for proven in each.proven]
     of_calls = [each.record for each in summaries]
-    binding, wrong = log_binding(registries_of(shown), log, heads, of_calls, now, {}, now=now)
+    registration, wrong = log_registration(registries_of(shown), log, heads, of_calls, now, {}, now=now)
     leaves = [
         PackedLeaf(proven.proof.index, proven.content, proven.proof.checkpoint)
         for each in (*chosen, *approval)
@@ -236,7 +236,7 @@ def make_pack(
     ]
     for fault in (*wrong, *leaf_faults(leaves, now, ())):
         print(translated("the pack will not be good: {fault}", fault=fault), file=sys.stderr)
-    reports = report_files(report(case, now, summaries, profiles, str(log), basis, request, binding))
+    reports = report_files(report(case, now, summaries, profiles, str(log), basis, request, registration))
     made: dict[str, bytes] = {}
 
     def act(act_id: str) -> steps.Step:

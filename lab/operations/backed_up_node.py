@@ -11,11 +11,11 @@ import pyrage
 import yaml
 
 from idtone.core.settings.settings import Settings, load_settings
-from idtone.ledger.keys.key_ring import KeyRing, continued_trees_of, own_key
+from idtone.ledger.keys.key_ring import KeyRing, own_key, successor_trees_of
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger.sample_evidence import heard_call, put
+from lab.ledger.sample_evidence import heard_call, write_each
 
 SECRET = pyrage.x25519.Identity.generate()
 
@@ -74,14 +74,14 @@ class BackedUpNode:
         """Write calls. Returns the name and the size of the signed tree, or None if nothing is signed."""
         with self.writer() as writer:
             for number, call in enumerate(calls):
-                put(writer, *heard_call(call, number * 1000))
+                write_each(writer, *heard_call(call, number * 1000))
             note = writer.stored_checkpoint
         return (note.text.split("\n")[0], int(note.text.split("\n")[1])) if note else None
 
     def next_tree(self) -> str:
         """The name of the tree that a newly started service would sign."""
         settings = self.settings
-        return continued_trees_of(settings.ledger, settings.node).origin
+        return successor_trees_of(settings.ledger, settings.node).origin
 
     def calls(self, url: str | None = None) -> set[str]:
         with LedgerReader.open(url or self.settings.ledger.own()) as reader:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from idtone.cli import app
 from idtone.operations.doctor.modules import DIALPLAN_VIEW
 from lab.asterisk import IDTONE, MODULES, Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.operations.doctor.run_doctor import modules_conf
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.site import BARE

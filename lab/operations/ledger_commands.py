@@ -14,8 +14,8 @@ from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import write_zip
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger.sample_evidence import decided, heard_call, put
-from lab.programs import ledger_words, located
+from lab.idtone_programs import ledger_words, locate_command
+from lab.ledger.sample_evidence import decided, heard_call, write_each
 
 DEMAND = (
     "--authority", "見本警察署", "--reference", "見本 第7号", "--scope", "calls of one number in November",
@@ -27,7 +27,7 @@ WARRANT = ("--basis", "warrant", *DEMAND, "--court", "見本簡易裁判所", "-
 
 
 def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(*located(ledger_words(*arguments)), env={"COLUMNS": "200"})
+    result = CliRunner().invoke(*locate_command(ledger_words(*arguments)), env={"COLUMNS": "200"})
     if isinstance(result.exception, IdtoneError):
         raise result.exception
     return result
@@ -54,5 +54,5 @@ def write_settings(folder: Path) -> Path:
     )
     settings = load_settings(path, {})
     with LedgerWriter.open(settings.ledger.url, "pbx-1", KeyRing.of(settings.ledger, "pbx-1")) as writer:
-        put(writer, *heard_call("c-1"), *heard_call("c-2", 5000), decided(call_id="c-3"))
+        write_each(writer, *heard_call("c-1"), *heard_call("c-2", 5000), decided(call_id="c-3"))
     return path

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.settings.settings import DEFAULT_FILE, LedgerSettings, Settings, load_settings, settings_folder
-from idtone.ledger.keys.continued_trees import ContinuedTrees
-from idtone.ledger.keys.key_ring import continued_trees_of
+from idtone.ledger.keys.key_ring import successor_trees_of
+from idtone.ledger.keys.successor_trees import SuccessorTrees
 from idtone.ledger.store.sqlite import path_of
 
 SETTINGS: Final = "settings/idtone.yaml"
@@ -48,17 +48,17 @@ class LedgerPlace:
         return path_of(self.settings.own())
 
     @property
-    def continued_trees(self) -> ContinuedTrees:
+    def successor_trees(self) -> SuccessorTrees:
         """The trees that continue the ledger's first tree. Raises LedgerError."""
-        return continued_trees_of(self.settings, self.node)
+        return successor_trees_of(self.settings, self.node)
 
     def trees(self) -> list[tuple[str, Path]]:
         """The ledger's trees as names and files, the present tree last. Trees without a file are left out. Raises
         LedgerError.
         """
-        continued_trees = self.continued_trees
-        files = [*(Path(each.file) for each in continued_trees.trees), self.database]
-        present = zip(continued_trees.origins, files, strict=True)
+        successor_trees = self.successor_trees
+        files = [*(Path(each.file) for each in successor_trees.trees), self.database]
+        present = zip(successor_trees.origins, files, strict=True)
         return [(origin, path) for origin, path in present if path.exists() and path.stat().st_size]
 
     def files(self) -> dict[str, Path]:

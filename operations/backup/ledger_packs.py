@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from idtone.core.errors import BackupError
 from idtone.core.translation import Message
-from idtone.ledger.evidence.leaves import StoredStep, must_be_counted, search_keys
+from idtone.ledger.evidence.leaves import StoredStep, may_continue_call, search_keys
 from idtone.ledger.replication.replica_batch import ReplicaPosition, batch_after, replica_position
 from idtone.ledger.store.calls_in_progress import update_calls_in_progress
 from idtone.ledger.store.database import Database, scalar
@@ -160,7 +160,7 @@ class LedgerGrower:
             return
         del self._open[step.call_id]
         before, place = 0, stored_hashes(self.frontier.size)
-        if must_be_counted([each.kind for each in call]):
+        if may_continue_call([each.kind for each in call]):
             before = open_call(connection, step.call_id, call[0].id).before
         hashed = self.frontier.append(leaf_hash(leaf_closed_by(call, before)))
         connection.executemany(_INSERT_HASHES, enumerate(hashed, place))

@@ -23,9 +23,9 @@ from idtone.core.errors import BackupError
 from idtone.core.files import replace_durably, sync_folder
 from idtone.core.settings.settings import DEFAULT_FILE, Settings
 from idtone.core.signed_notes import Note
-from idtone.ledger.keys.continued_trees import RESTORED, ContinuedTrees, move_aside, name_aside
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.keys.private_files import PRIVATE_FILE, make_parents, replace_private
+from idtone.ledger.keys.successor_trees import RESTORED, SuccessorTrees, move_aside, name_aside
 from idtone.ledger.store.database import Database
 from idtone.ledger.store.meta import CHECKPOINT, facts
 from idtone.ledger.store.sqlite import lock_for_writing
@@ -290,17 +290,17 @@ def _place_ledger(trees: list[RestoredTree], unpacked: Unpacked, target: Target,
     if source.exists() and not continued.exists():
         replace_private(continued, source.read_bytes())
     base = named.log_origin(present.node)
-    continued_trees = ContinuedTrees(continued, base)
+    successor_trees = SuccessorTrees(continued, base)
     final = target.name(f"{role}/ledger.sqlite3")
-    if all(each.begun for each in continued_trees.trees):  # otherwise an earlier run was killed after this
+    if all(each.begun for each in successor_trees.trees):  # otherwise an earlier run was killed after this
         aside = final.with_name(name_aside(database, datetime.now(UTC), RESTORED).name)
-        continued_trees.add(head.note if head else None, final, aside, is_restored=True)
-    aside = final.with_name(Path(continued_trees.trees[-1].file).name)
+        successor_trees.add(head.note if head else None, final, aside, is_restored=True)
+    aside = final.with_name(Path(successor_trees.trees[-1].file).name)
     if not database.with_name(aside.name).exists():
         _move(present.file, database.with_name(aside.name))
     return Restored(
         target.name(SETTINGS),
-        continued_trees.origin,
+        successor_trees.origin,
         present.tree,
         aside,
         heads,
@@ -337,7 +337,7 @@ def continue_copied_ledger(settings: Settings, config: Path | None, ask: bool) -
         raise BackupError("{path}: there is no ledger; name the archives", path=path)
     lock = lock_for_writing(path)
     try:
-        continued_trees = place.continued_trees
+        successor_trees = place.successor_trees
         key = own_key(place.settings, place.node)
         database = Database.in_file(place.settings.own())
         with database.reading() as connection:
@@ -347,7 +347,7 @@ def continue_copied_ledger(settings: Settings, config: Path | None, ask: bool) -
         heads.append(KnownHead(str(path), note))
         head = latest(heads)
         aside = name_aside(path, datetime.now(UTC), RESTORED)
-        continued_trees.add(head.note if head else None, path, aside, is_restored=True)
+        successor_trees.add(head.note if head else None, path, aside, is_restored=True)
         move_aside(path, aside)
     except OSError as error:
         raise _unwritable(error, path) from error
@@ -355,7 +355,7 @@ def continue_copied_ledger(settings: Settings, config: Path | None, ask: bool) -
         os.close(lock)
     size = Checkpoint.parse(note.text).size if note else 0
     return Restored(
-        config or DEFAULT_FILE, continued_trees.origin, key.name, aside, heads, size, head.size if head else 0
+        config or DEFAULT_FILE, successor_trees.origin, key.name, aside, heads, size, head.size if head else 0
     )
 
 

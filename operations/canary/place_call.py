@@ -23,9 +23,9 @@ from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import CANARY, FIRST
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.tones.profile import Profile
-from idtone.tones.recordings.leg import Leg
 from idtone.tones.recordings.read_recording import read
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.recordings.recorded_leg import Leg
+from idtone.tones.verification.verifier import Verifier
 
 from ..originate_call import place_channel
 from .judge_canary import PlacedCall, ReceivedRecording

@@ -539,7 +539,7 @@ def _ledger(inputs: CheckInputs) -> Iterator[Finding]:
 
 def _aside(inputs: CheckInputs) -> Finding:
     try:
-        trees = key_ring.continued_trees_of(inputs.settings.ledger, inputs.settings.node).trees
+        trees = key_ring.successor_trees_of(inputs.settings.ledger, inputs.settings.node).trees
     except LedgerError as error:
         return unknown("ledger-aside", str(error), AS_SERVICE)
     return ledger_findings.ledgers_set_aside(
@@ -552,7 +552,7 @@ def _signed(inputs: CheckInputs, exists: bool) -> Finding:
     if not exists:
         return ledger_findings.signature(0, "", looked=True)
     try:
-        keys = LogKeys(settings, key_ring.continued_trees_of(settings, inputs.settings.node))
+        keys = LogKeys(settings, key_ring.successor_trees_of(settings, inputs.settings.node))
         key = key_ring.own_key(settings, inputs.settings.node)
         reader = LedgerReader.open(settings.own())
     except LedgerError as error:
@@ -578,10 +578,10 @@ def _signed(inputs: CheckInputs, exists: bool) -> Finding:
 def _ends(inputs: CheckInputs) -> Finding:
     settings = inputs.settings.ledger
     try:
-        keys = LogKeys(settings, key_ring.continued_trees_of(settings, inputs.settings.node))
+        keys = LogKeys(settings, key_ring.successor_trees_of(settings, inputs.settings.node))
     except LedgerError as error:
         return ledger_findings.earlier_log_ends({}, (), str(error))
-    without = keys.continued_trees.without_end
+    without = keys.successor_trees.without_end
     waiting = {each.after: keys.of(each.after).place for each in without if not each.given_up}
     return ledger_findings.earlier_log_ends(waiting, [each.after for each in without if each.given_up])
 
@@ -589,7 +589,7 @@ def _ends(inputs: CheckInputs) -> Finding:
 def _token(inputs: CheckInputs) -> Finding:
     settings = inputs.settings.ledger
     try:
-        trees = key_ring.continued_trees_of(settings, inputs.settings.node)
+        trees = key_ring.successor_trees_of(settings, inputs.settings.node)
         keys = LogKeys(settings, trees)
         # A token whose log has ended is needed until it has signed the end.
         origins = [*(each.after for each in trees.unsigned), trees.origin]

@@ -8,8 +8,8 @@ from typing import Final
 
 from idtone.core.errors import LedgerError
 from idtone.core.translation import Message
-from idtone.ledger.keys.continued_trees import DAMAGED
 from idtone.ledger.keys.key_file import KEY_BYTES
+from idtone.ledger.keys.successor_trees import DAMAGED
 from idtone.ledger.keys.timestamp_store import is_overdue
 from idtone.ledger.replication.own_replica import OwnReplica
 from idtone.ledger.store.growth import Growth

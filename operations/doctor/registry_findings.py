@@ -21,8 +21,8 @@ from idtone.registry.model import RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
 from idtone.registry.registry_report import counts
-from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile
+from idtone.tones.registered_profile_check import play_objection
 
 from .findings import Finding, bad, good, unknown, warning
 from .shared_file_findings import Rights

@@ -11,7 +11,7 @@ from idtone.core.errors import DocumentError, ToneError
 from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
-from idtone.tones.making.sounds import PBX_FORMATS, named_format
+from idtone.tones.making.sound_files import PBX_FORMATS, named_format
 from idtone.tones.profile_library import SHIPPED
 from idtone.tones.sound_contents import SoundContents, encoder_here
 

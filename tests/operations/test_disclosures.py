@@ -32,7 +32,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import EVIDENCE, IDTONE
 from lab.days import today
 from lab.ledger import example_pack
-from lab.ledger.sample_evidence import heard_call, put
+from lab.ledger.sample_evidence import heard_call, write_each
 from lab.operations.ledger_commands import DEMAND, WARRANT, run
 
 EMERGENCY = ("--basis", "emergency", *DEMAND, "--why", "a life is in danger")
@@ -80,7 +80,7 @@ def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespac
 def test_who_exports_a_call_of_a_clock_that_was_ahead_reads_that_verifiers_refuse_it(office, tmp_path):
     ledger, ahead_ms = load_settings(office.config, {}).ledger, 20 * 365 * 86_400_000
     with LedgerWriter.open(ledger.url, "pbx-1", KeyRing.of(ledger, "pbx-1")) as writer:
-        put(writer, *heard_call("c-4", ahead_ms))
+        write_each(writer, *heard_call("c-4", ahead_ms))
     for call, is_ahead in (("c-1", False), ("c-4", True)):
         pack = tmp_path / f"{call}.zip"
         made = run("export", "--case", "R-7", *WARRANT, "-o", pack, call, "-c", office.config)

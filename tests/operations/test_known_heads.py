@@ -22,7 +22,7 @@ from idtone.operations.backup import known_heads
 from lab.ledger.witness.witness_server import NAME, running_witness_in_thread
 from lab.nightly_tests import rest_at_night
 from lab.operations.backed_up_node import BackedUpNode
-from lab.postgresql import changed
+from lab.postgresql import change_url
 from lab.terminal import Terminal
 
 terminal = Terminal()
@@ -166,7 +166,7 @@ def test_who_does_not_answer_is_named_and_nothing_is_lost(
             [kept] = (tmp_path / "witness").glob("*.checkpoint")
             kept.write_text("nothing")
         case _:
-            set_ledger(known, url=changed(ledger.url, port=1))
+            set_ledger(known, url=change_url(ledger.url, port=1))
     terminal.told("backup", "-c", known.config)
     known.sign("c-3")
     if other == REPLICA:

@@ -30,12 +30,12 @@ from idtone.registry.sources import FileSource, SignedSource
 from idtone.registry.trust.publication_client import PublicationClient
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
-from lab.ledger.sample_evidence import put
+from lab.idtone_programs import locate_command
+from lab.ledger.sample_evidence import write_each
 from lab.ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
 from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
 from lab.operations.ledger_commands import WARRANT, reseal
-from lab.programs import located
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, Association, Machine
 from lab.repository import ROOT
@@ -96,7 +96,7 @@ class Node:
                 assert decision.reason == reason, name
                 assert decision.registry_sha256
                 ended = steps.ended(name, at + timedelta(seconds=1), steps.CallStatus.CANCEL, 16)
-                put(writer, steps.decided(call, decision, at, "ari", "123456789012"), ended)
+                write_each(writer, steps.decided(call, decision, at, "ari", "123456789012"), ended)
 
     def export(self, *calls: str, more: tuple[str, ...] = ()) -> dict[str, bytes]:
         self.pack.unlink(missing_ok=True)
@@ -111,7 +111,9 @@ class Node:
 
 
 def run(*arguments: object) -> Any:
-    return CliRunner().invoke(*located(list(map(str, arguments))), env={"COLUMNS": "200"}, catch_exceptions=False)
+    return CliRunner().invoke(
+        *locate_command(list(map(str, arguments))), env={"COLUMNS": "200"}, catch_exceptions=False
+    )
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.machine.machine import CHOSEN, Machine, image
 from lab.machine.pbx import PbxInMachine
 from lab.unpacked_packages import cache_directory

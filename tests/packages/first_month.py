@@ -18,8 +18,8 @@ import pytest
 
 import idtone
 from idtone.service.reload_result import FAILED
-from lab.machine.acts import ACTS, JAPANESE, LATER, Act, commands
-from lab.machine.failures import FAILURES, HAPPENINGS, TOLD_WITHIN_S, Happening
+from lab.machine.failures import FAILURES, HAPPENINGS, TOLD_WITHIN_S, FailureCause
+from lab.machine.first_month import ACTS, JAPANESE, LATER, Act, commands
 from lab.machine.machine import CHOSEN, Machine, image
 from lab.machine.next_version import make_next
 from lab.machine.operator_node import LISTEN, NUMBER, OperatorNode
@@ -263,7 +263,7 @@ class Watch:
 @drill
 @pytest.mark.parametrize("happening", [pytest.param(each, id="+".join(each.failures)) for each in HAPPENINGS])
 def test_a_failure_is_told_by_status_alert_and_mail(
-    node: OperatorNode, prometheus: Prometheus, happening: Happening, showed: Callable[[str], None]
+    node: OperatorNode, prometheus: Prometheus, happening: FailureCause, showed: Callable[[str], None]
 ) -> None:
     before, watch = node.bad(), Watch(node, prometheus)
     node.type(happening.make)

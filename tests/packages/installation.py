@@ -17,8 +17,8 @@ import pytest
 
 import idtone
 from lab.asterisk import Ending
-from lab.calls.traffic import profile_heard, traffic
-from lab.lab import LICENSED, lab, until
+from lab.calls.traffic import heard_profile, traffic
+from lab.lab import LICENSED, lab, wait_until
 from lab.machine.machine import Machine, MachineFailed
 from lab.machine.next_version import make_next
 from lab.machine.pbx import SOUNDS, PbxInMachine
@@ -163,7 +163,7 @@ async def evidence(machine: Machine, endings: list[Ending]) -> list[dict[str, An
         found.update((each["call_id"], each) for each in json.loads(listed))
         return all(found.get(each.call_id, {}).get("complete") for each in endings)
 
-    await until(all_complete, "the evidence of all calls to be complete")
+    await wait_until(all_complete, "the evidence of all calls to be complete")
     return [found[each.call_id] for each in endings]
 
 
@@ -271,7 +271,7 @@ async def test_it_serves_calls(machine, pbx: PbxInMachine, references):
         async with traffic(phones, ["ari"]) as placed:
             await asyncio.sleep(2)
         endings = [await phones.ending(each) for each in placed]
-    assert {profile_heard(each, references) for each in placed} == {"sample"}
+    assert {heard_profile(each, references) for each in placed} == {"sample"}
     assert all(record["sent"] for record in await evidence(machine, endings))
     assert stat(machine, "/var/lib/idtone") == "700 idtone asterisk"
 
@@ -285,7 +285,7 @@ async def test_a_suspension_reaches_asterisk_while_the_service_is_stopped(machin
     entry = f"\n  - {{number: '{LICENSED}', since: 2026-03-01T00:00:00+09:00, reference: R-9}}\n"
     registry.write_text(text.rstrip() + entry)
     async with lab(pbx) as phones:
-        await until(lambda: "81312345678" in machine.run("cat", SOUNDS / "fallback.conf"), "the timer", 180)
+        await wait_until(lambda: "81312345678" in machine.run("cat", SOUNDS / "fallback.conf"), "the timer", 180)
         _, ending = await phones.call()
     assert (ending.status, ending.reason) == ("REFUSED", "number-suspended")
     assert stat(machine, SOUNDS / "fallback.conf") == "640 idtone asterisk"
@@ -299,7 +299,7 @@ async def test_the_others_are_installed_beside_a_running_node(machine, all_four)
     machine.install(*all_four)
     assert show(machine, "MainPID") == before, "the service has all that it needs"
     machine.run("systemctl", "enable", "--now", "idtone-console")
-    await until(lambda: pages_answer(machine), "the console")
+    await wait_until(lambda: pages_answer(machine), "the console")
 
 
 async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references, showed):
@@ -308,11 +308,11 @@ async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references, show
     async with lab(pbx) as phones:
         async with traffic(phones, ["ari"]) as placed:
             said = await asyncio.to_thread(machine.install, *upgraded)
-            await until(lambda: show(machine, "MainPID") != before, "the next instance")
+            await wait_until(lambda: show(machine, "MainPID") != before, "the next instance")
             await asyncio.sleep(1)
         endings = [await phones.ending(each) for each in placed]
     showed(f"{len(placed)} calls during the upgrade")
-    assert {profile_heard(each, references) for each in placed} == {"sample"}, said
+    assert {heard_profile(each, references) for each in placed} == {"sample"}, said
     for record in await evidence(machine, endings):
         assert (record["sent"], record["status"]) == (True, "CONNECTED"), record
         assert (record["fallback"], record["anomalies"]) == (False, []), record
@@ -321,7 +321,7 @@ async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references, show
     assert (machine.root / "etc/idtone/idtone.d/10-setup.yaml").read_text() == settings
     assert "of the next version" in (machine.root / "etc/idtone/idtone.yaml").read_text(), "no question was asked"
     assert machine.run("dpkg", "--audit") == ""
-    await until(lambda: pages_answer(machine), "the console of the next version")
+    await wait_until(lambda: pages_answer(machine), "the console of the next version")
     assert unit(machine, "idtone-console", "MainPID") != console
 
 
@@ -334,7 +334,7 @@ async def test_one_package_cannot_have_another_version(machine, all_four):
 async def test_a_stop_after_a_reload_waits_for_the_service(machine):
     before = show(machine, "MainPID")
     machine.run("systemctl", "reload", "idtone")
-    await until(lambda: show(machine, "MainPID") != before, "the next instance")
+    await wait_until(lambda: show(machine, "MainPID") != before, "the next instance")
     seen = len(log(machine))
     machine.run("systemctl", "stop", "idtone")
     assert "code=killed" not in log(machine)[seen:]
@@ -349,10 +349,10 @@ async def test_another_host_name_changes_nothing(machine, pbx, references):
     def is_connected() -> bool:
         return bool(json.loads(machine.run("idtone", "status", "--json"))["ari"]["connected"])
 
-    await until(is_connected, "the connection to Asterisk")
+    await wait_until(is_connected, "the connection to Asterisk")
     async with lab(pbx) as phones:
         placed, ending = await phones.call()
-    assert profile_heard(placed, references) == "sample"
+    assert heard_profile(placed, references) == "sample"
     assert (await evidence(machine, [ending]))[0]["complete"]
     assert json.loads(machine.run("idtone", "status", "--json"))["ledger"]["trouble"] == ""
 
@@ -411,7 +411,7 @@ async def test_settings_that_the_new_version_cannot_use_leave_the_old_one_runnin
     async with lab(pbx) as phones:
         placed = await phones.place()
         await phones.talk_and_hang_up(placed)
-    assert profile_heard(placed, references) == "sample"
+    assert heard_profile(placed, references) == "sample"
 
 
 async def test_systemd_restarts_the_instance_that_took_over(machine, pbx, references):
@@ -419,15 +419,15 @@ async def test_systemd_restarts_the_instance_that_took_over(machine, pbx, refere
     assert "which is not our child" in log(machine)
     before = show(machine, "MainPID")
     machine.run("systemctl", "kill", "--kill-whom", "main", "--signal", "KILL", "idtone")
-    await until(lambda: "Main process exited, code=killed, status=9/KILL" in log(machine), "systemd to notice")
-    await until(lambda: show(machine, "NRestarts") == "1" and show(machine, "ActiveState") == "active", "the next")
+    await wait_until(lambda: "Main process exited, code=killed, status=9/KILL" in log(machine), "systemd to notice")
+    await wait_until(lambda: show(machine, "NRestarts") == "1" and show(machine, "ActiveState") == "active", "the next")
     assert show(machine, "MainPID") != before
     assert "Watchdog timeout" not in log(machine)
     assert "idtone-failed@" not in machine.run("journalctl", "--no-pager", "--output", "cat"), "a mail for each restart"
     async with lab(pbx) as phones:
         placed = await phones.place()
         await phones.talk_and_hang_up(placed)
-    assert profile_heard(placed, references) == "sample"
+    assert heard_profile(placed, references) == "sample"
 
 
 async def test_the_ledger_moves_while_calls_come(machine, pbx, references, showed):
@@ -438,7 +438,7 @@ async def test_the_ledger_moves_while_calls_come(machine, pbx, references, showe
         endings = [await phones.ending(each) for each in placed]
     print(said)
     showed(f"{len(placed)} calls while the ledger moved")
-    assert {profile_heard(each, references) for each in placed} <= {"sample", "notice"}
+    assert {heard_profile(each, references) for each in placed} <= {"sample", "notice"}
     assert all(record["sent"] for record in await evidence(machine, endings))
     assert stat(machine, "/srv/ledger") == "700 idtone asterisk"
     told = json.loads(machine.run("idtone", "status", "--json"))

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from lab.machine.acts import JAPANESE, blocks
+from lab.machine.first_month import JAPANESE, blocks
 from lab.machine.machine import CHOSEN, Machine, MachineFailed, image
 
 RELEASE: Final = "trixie"

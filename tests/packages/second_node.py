@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from lab.machine.acts import SECOND, commands
+from lab.machine.first_month import SECOND, commands
 from lab.machine.machine import CHOSEN, Machine, image
 from lab.machine.operator_node import OperatorNode
 from lab.unpacked_packages import cache_directory

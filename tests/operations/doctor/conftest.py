@@ -8,7 +8,7 @@ import pytest
 
 from idtone.operations.doctor.modules import DIALPLAN_VIEW
 from lab.asterisk import MODULES, Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.operations.doctor.run_doctor import modules_conf
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

@@ -17,7 +17,7 @@ import pytest
 from idtone.dialplan import LINES_FILE
 from idtone.operations.doctor.shared_file_checks import WRITABLE
 from lab.asterisk import IDTONE, Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.operations.doctor.run_doctor import examine, run
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

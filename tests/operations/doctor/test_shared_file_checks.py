@@ -8,11 +8,11 @@ from idtone.core.settings.settings import Settings
 from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.findings import Finding, State
 from idtone.operations.doctor.shared_file_checks import sounds_check
-from idtone.tones.making.sounds import PBX_FORMATS, put_sounds
+from idtone.tones.making.sound_files import PBX_FORMATS, put_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
-from lab.tones.made_recordings import recorded, write
+from lab.tones.synthetic_recordings import recorded, write
 
 
 def test_imported_sounds_are_compared_with_the_list_or_cannot_be_made(tmp_path, monkeypatch):

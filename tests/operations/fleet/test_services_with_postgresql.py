@@ -22,7 +22,7 @@ from lab.ledger.sample_evidence import wait_until
 from lab.postgresql import PostgreSQL
 from lab.registry.trust.association import STOPPED, Association
 from lab.registry.trust.begun_association import association, begun, certificate
-from lab.registry.trust.publication_server import over_https
+from lab.registry.trust.publication_server import serve_https
 
 __all__ = ["association", "begun", "certificate"]
 NAMES: Final = ("osaka", "tokyo")
@@ -72,7 +72,7 @@ def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
 ) -> None:
     environment = os.environ | {"SSL_CERT_FILE": str(certificate)}
     association.publish()
-    with over_https(association.repository, certificate) as address, NodeReportsReader(server) as reader:
+    with serve_https(association.repository, certificate) as address, NodeReportsReader(server) as reader:
         paths = [settings(tmp_path, name, server, address, association.root()) for name in NAMES]
         with serving(paths, environment) as running:
 

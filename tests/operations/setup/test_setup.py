@@ -22,7 +22,7 @@ from idtone.operations.make_changes import RECORD
 from idtone.operations.planned_changes import MARK
 from idtone.operations.setup.plan_setup import SetupOptions, _settings, is_new, own_file
 from lab.asterisk import MODULES
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.lab import LICENSED
 from lab.nightly_tests import rest_in_breadth
 from lab.operations.bare_asterisk import ALL_MODULES, EXTENSIONS, NEW, USER, Pbx, bare_asterisk

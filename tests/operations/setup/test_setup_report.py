@@ -9,7 +9,7 @@ import pytest
 from idtone.core.settings.settings import Settings
 from idtone.operations.doctor import machine_findings
 from idtone.operations.setup import commands
-from lab.change_library import change_library
+from lab.patch_library import patch_library
 
 
 def test_a_service_that_still_connects_is_looked_at_again(monkeypatch):
@@ -29,6 +29,6 @@ def test_a_service_that_still_connects_is_looked_at_again(monkeypatch):
 def test_a_service_that_does_not_run_is_not_waited_for(monkeypatch):
     found = [machine_findings.service(False), machine_findings.application(False, False)]
     monkeypatch.setattr(commands, "run", lambda *_, **__: found)
-    change_library(monkeypatch, commands, "time", sleep=lambda _: pytest.fail("it waits"))
+    patch_library(monkeypatch, commands, "time", sleep=lambda _: pytest.fail("it waits"))
     wishes: Any = SimpleNamespace(config=Path("idtone.yaml"), folder=Path())
     assert commands._examined(Settings(), wishes) is found
