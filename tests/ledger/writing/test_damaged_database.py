@@ -32,8 +32,8 @@ from lab.ledger.sample_evidence import (
     decided,
     heard_call,
     key_ring_of,
-    time_after,
     successor_trees_of,
+    time_after,
     wait_until,
     write_each,
 )
