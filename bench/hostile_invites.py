@@ -79,7 +79,7 @@ class AttackResults:
     """Channels that still existed at the end."""
     verified: bool = False
     leaks: int = 0
-    """Lines of the service's log with a number."""
+    """Number of lines in the service's log that contain a telephone number."""
     asterisk_warnings: int = 0
 
     @property

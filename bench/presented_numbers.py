@@ -51,7 +51,7 @@ STATES: Final = (UP, AWAY, RESTARTING)
 HOLD_S: Final = 0.1
 """Seconds that a connected call lasts after its sound."""
 WAITING: Final = 500
-"""Most calls that may wait for a verdict."""
+"""Highest number of calls that may wait for a verdict."""
 SHOWN_WRONG: Final = 20
 WIDTH: Final = 190
 """Width of the table in columns."""

@@ -9,7 +9,7 @@ from typing import Final
 from .forwarding_ways import Way
 
 CLEAN_MS: Final = 50.0
-"""Most milliseconds that a call of a clean run may be added, at the 95th percentile."""
+"""Limit of the time that forwarding adds to a call of a clean run, in milliseconds at the 95th percentile."""
 _DRAWS: Final = 400
 _SEED: Final = 7
 

@@ -1,4 +1,4 @@
-"""The connection against the real Asterisk, and against servers that misbehave."""
+"""The ARI connection to the real Asterisk, and to servers that misbehave."""
 
 import asyncio
 import base64

@@ -19,12 +19,12 @@ from lab.nightly_tests import rest_in_breadth
 from lab.sipp import Load, called
 
 WAITING = 4
-"""How many calls may wait. It is so small that RATE is too much for any machine."""
+"""Number of calls that may wait. It is so small that RATE is too much for any machine."""
 RATE, SECONDS = 300, 2.5
 NUMBERS = [*[LICENSED] * 18, "110", SUSPENDED]
 VERDICT_S = 1.0
-"""How many seconds longer than a rejected call a served one may wait. All calls wait for Asterisk first, for a time
-that depends on the machine.
+"""Seconds that a served call may wait longer than a rejected one. All calls first wait for Asterisk, for a time that
+depends on the machine.
 """
 NORMAL_AGAIN_S = 5.0
 SOON_MS, LATE_MS = 300, 1500

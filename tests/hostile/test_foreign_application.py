@@ -125,7 +125,9 @@ CALLS = {
     ],
     False: [*(({"way": way}, *FALLBACK) for way in WAYS), SUSPENDED_ONE, EMERGENCY],
 }
-"""Whether the service is up → calls, each with the expected sound (empty: the phone never rings) and record."""
+"""Calls while the service is up (True) and down, each with the expected sound (empty: the phone never rings) and
+record.
+"""
 
 
 @pytest.mark.parametrize("up", CALLS)

@@ -125,7 +125,7 @@ def assert_evidence_is_of_our_words(batch: Batch) -> None:
 
 
 LONG: Final = 1000
-"""Most octets of a diverting number in this test. Longer ones have a test of their own below."""
+"""Longest diverting number in this test, in octets. Longer ones have a test of their own below."""
 EXAMPLES: Final = [
     call
     for meta in META.values()
