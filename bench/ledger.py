@@ -50,7 +50,9 @@ RECORDS: Final = 300_000
 KNOWN: Final = 100
 """Number of records of the number that is searched."""
 ONE_BY_ONE: Final = 1500
-"""Number of steps that are awaited one by one, as a decision is that does not fit into its file."""
+"""Number of steps that are written with a wait for each. A decision that does not fit into its file waits in the same
+way.
+"""
 PROOFS: Final = 300
 FINDS: Final = 30
 NEWEST: Final = 50

@@ -137,7 +137,7 @@ def find_fault(call: OfferedCall, state: str, seen: ObservedCall, records: Seque
     (record,) = records
     if state == UP and record.fallback:
         return "was decided without the service, which was up"
-    must = call.must(record.fallback)
+    must = call.required_outcome(record.fallback)
     told = f"{became} ({status}): {record.reason}{', without the service' if record.fallback else ''}"
     if became != must:
         return f"must be {must}, and was {told}"
