@@ -58,8 +58,8 @@ def counted(service) -> int:
 
 @pytest.mark.alone
 async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
-    """The evidence has each served call as heard, and its sound was in time. Each other call was told at once that it
-    was rejected, and why.
+    """The evidence says that each served call heard its sound, and the sound was in time. Each other call was rejected
+    at once, with the reason.
     """
     hook("IDTONE_WAITING", WAITING)
     before, already = await asyncio.to_thread(service.records), counted(service)

@@ -162,7 +162,7 @@ def began(record: dict[str, Any]) -> int:
 
 
 async def test_an_emergency_call_is_not_delayed(pbx, service):
-    """The time is measured from the moment when the other application lets the channel continue to the ringing."""
+    """The delay is the time from the other application's `continue` to the ringing phone."""
     took_ms: dict[bool, list[float]] = {True: [], False: []}
     async with foreign(pbx) as application, lab(pbx) as phones:
         for _ in range(TIMED):
