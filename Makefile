@@ -295,13 +295,13 @@ detector: $(DEV)
 	@$(VENV)/bin/python -m tools.detector_package
 
 signer: $(DEV)
-	@$(VENV)/bin/python -m tools.signer $(FOR) $(PYTHON_VERSION)
+	@$(VENV)/bin/python -m tools.signer_executable $(FOR) $(PYTHON_VERSION)
 
 deb: $(DEV)
 	@$(VENV)/bin/python -m tools.deb $(RELEASES)
 
 test-packages: $(DEV) lab
-	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest -v tests/packages/environment.py \
+	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest -v tests/packages/virtual_environment.py \
 		tests/packages/wheel.py tests/packages/installation.py tests/packages/office_first_day.py tests/packages/first_month.py \
 		tests/packages/second_node.py $(ARGS)
 
@@ -355,7 +355,7 @@ environment:
 
 # A real Asterisk, so that fetching one is seen and its errors are read.
 lab:
-	@$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m lab.bootstrap >&2
+	@$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m lab.asterisk_installation >&2
 
 postgresql: $(DEV)
 	@$(VENV)/bin/python -m lab.postgresql >&2

@@ -4,7 +4,7 @@
 
 Decisions with and without the brake take turns in one process, with a million invented subjects. The bench replays the
 case of November 2025 to its last call, the frauds of `misuse` unchanged, and a year of 200 customers
-(`lab/member/misuse/year.py`) who are unknown to the brake. The brake's limits were chosen with other seeds than those
+(`lab/member/misuse/brake_traffic.py`) who are unknown to the brake. The brake's limits were chosen with other seeds than those
 from `MEASURED_FROM` on.
 """
 
@@ -28,10 +28,10 @@ from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import CALL_REJECTED, Policy, decide, refused_by_brake
 from idtone.core.numbers import WITHHELD, Number, NumberKind
 from lab.asterisk import Asterisk
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
 from lab.core.fake_registry import HELD, NOW, FakeRegistry
+from lab.member.misuse.brake_traffic import CASE_CALLS, CUSTOMERS, DAY_S, Attempt, CaseOf2025, Customers, attempts_of
 from lab.member.misuse.traffic import FRAUDS, MEASURED_FROM, Dice
-from lab.member.misuse.year import CASE_CALLS, CUSTOMERS, DAY_S, Attempt, CaseOf2025, Customers, attempts_of
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.sipp import Load, called

@@ -22,11 +22,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
+from lab.calls.call_paths import Round, draw_round, draw_storm
 from lab.calls.kill_everything import Figures as Killed
 from lab.calls.kill_everything import kill_everything
-from lab.calls.paths import Round, draw_round, draw_storm
-from lab.calls.walk_paths import Done, Figures, walk_round
+from lab.calls.walk_paths import Figures, FinishedRound, walk_round
 from lab.processes import end_in_order
 from lab.site import BARE
 
@@ -62,7 +62,7 @@ def reference_sounds() -> dict[str, Any]:
     return {name: synthesise(profile, 8000) for name, profile in load_library().items()}
 
 
-def walk_rounds(rounds: Sequence[Round], what: str) -> list[Done]:
+def walk_rounds(rounds: Sequence[Round], what: str) -> list[FinishedRound]:
     """Walk each round on a separate Asterisk, so that a fault belongs to one round."""
     heard, installation, done = reference_sounds(), find_or_get(), []
     with progress_bar(what, sum(len(drawn.paths) for drawn in rounds)) as advance:

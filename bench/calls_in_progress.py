@@ -32,7 +32,7 @@ import numpy as np
 
 from idtone.ari_app.application import BETWEEN_ENDS_S
 from lab.asterisk import LOOPBACK, MODULES, Asterisk
-from lab.bootstrap import AsteriskInstallation, find_or_get
+from lab.asterisk_installation import AsteriskInstallation, find_or_get
 from lab.lab import LICENSED
 from lab.pjsip_conf import line
 from lab.processes import end_in_order, open_files, processor_s

@@ -31,8 +31,8 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.call_search import search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.console.site import Visitor, running
-from lab.ledger.sample_evidence import FORWARDING, NOW, REFUSE, at, decided, fallback
+from lab.console.site import Visitor, running_site
+from lab.ledger.sample_evidence import FORWARDING, NOW, REFUSE, decided, fallback, time_after
 
 from .bench_output import PROGRESS, options, report
 from .fill_ledger import NODE, fill
@@ -62,9 +62,9 @@ def rare_calls(ms: float) -> list[Step]:
     licensed = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0777", {Party.CALLED: "sample"}, 42, member="m-0777")
     alone = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="rare-3", ms=ms)
     return [
-        decided(REFUSE, "rare-1", ms), steps.ended("rare-1", at(ms + 1), CallStatus.REFUSED, 21),
-        decided(licensed, "rare-2", ms), steps.ended("rare-2", at(ms + 9000), CallStatus.NOANSWER, 19),
-        alone, steps.ended("rare-3", at(ms + 9000), CallStatus.NOANSWER, 19),
+        decided(REFUSE, "rare-1", ms), steps.ended("rare-1", time_after(ms + 1), CallStatus.REFUSED, 21),
+        decided(licensed, "rare-2", ms), steps.ended("rare-2", time_after(ms + 9000), CallStatus.NOANSWER, 19),
+        alone, steps.ended("rare-3", time_after(ms + 9000), CallStatus.NOANSWER, 19),
     ]  # fmt: skip
 
 
@@ -140,7 +140,7 @@ async def measure(settings: Settings, count: int, rounds: int) -> dict[str, dict
     calls.datetime = clock_at(now)  # type: ignore[misc, attr-defined]  # a class in place of a class, which the module imports
     number = parse(FORWARDING)
     with LedgerReader.open(settings.ledger.own(), KeyRing.of(settings.ledger, NODE).days) as reader:
-        async with running(settings) as site:
+        async with running_site(settings) as site:
             visitor = await site.visitor(Role.INVESTIGATOR)
             fields = {"form_token": (await visitor.get("/calls")).form_token, "number": FORWARDING, "purpose": "bench"}
             known = f"pbx-1-1793491200.{count // 2}"

@@ -21,7 +21,7 @@ from idtone.ledger.tiles.tiles_verification import verify_tiles
 from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, expanded
 from lab.ledger.example_pack import PACK
 from lab.ledger.sample_evidence import LOG, evidence, key_ring_of, url_of
-from lab.ledger.sample_ledger import faults, write
+from lab.ledger.sample_ledger import verification_faults, write
 from lab.ledger.vectors import bases
 from lab.ledger.vectors.verifiers import VERIFIERS
 
@@ -108,7 +108,7 @@ def mutate_pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
         for each in file.parent.glob("ledger.sqlite3-*"):
             each.unlink()
         file.write_bytes(octets)
-        if _faults(lambda: faults(url_of(file))):
+        if _faults(lambda: verification_faults(url_of(file))):
             yield Mutation("page", what)
         else:
             yield Mutation("page", what, ("verify",), _harmless(before, _contents(file)))

@@ -23,11 +23,11 @@ from typing import Any, Final
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import IDTONE, Asterisk
-from lab.bootstrap import AsteriskInstallation, find_or_get
+from lab.asterisk_installation import AsteriskInstallation, find_or_get
 from lab.calls.assert_heard import assert_heard_then_connected
 from lab.hostile.attacked_trunk import AttackedTrunk
 from lab.hostile.invites import WEAPONS
-from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Lab, lab, until
+from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Lab, lab, wait_until
 from lab.processes import end_in_order
 from lab.publication import LAB_REGISTRY
 from lab.repository import ROOT
@@ -215,7 +215,7 @@ async def attack_and_call(
         # The idle channels of the site end too, and count as fewer than none.
         await asyncio.to_thread(asterisk.command, "channel request hangup all")
         try:
-            await until(lambda: asterisk.channels() <= 0, "Asterisk to be empty", EMPTY_WITHIN_S)
+            await wait_until(lambda: asterisk.channels() <= 0, "Asterisk to be empty", EMPTY_WITHIN_S)
         except AssertionError:
             found.left = asterisk.channels()
 

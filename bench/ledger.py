@@ -27,11 +27,11 @@ from idtone.core.numbers import parse
 from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.keys.checkpoint_file import CheckpointFile
-from idtone.ledger.keys.continued_trees import ContinuedTrees
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import LedgerKey
-from idtone.ledger.store.calls_to_count import calls_to_count
+from idtone.ledger.keys.successor_trees import SuccessorTrees
+from idtone.ledger.store.call_groups import call_groups
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import journal_mode
 from idtone.ledger.store.step_rows import microseconds
@@ -68,7 +68,7 @@ def key_ring(folder: Path) -> KeyRing:
         Signer(ORIGIN, bytes(32)),
         CheckpointFile(folder / "key.seen"),
         CheckpointFile(folder / "key.cosigned"),
-        ContinuedTrees(folder / "key.continued", ORIGIN),
+        SuccessorTrees(folder / "key.continued", ORIGIN),
     )
 
 
@@ -209,7 +209,7 @@ def measure_common_acts(folder: Path, records: int) -> dict[str, float]:
         assert len(reader.records(limit=NEWEST)) == min(NEWEST, records)
         newest_ms = 1000 * (time.perf_counter() - began)
         began_s = time.process_time()
-        assert sum(each.times for each in calls_to_count(reader)) == records
+        assert sum(each.times for each in call_groups(reader)) == records
         stats_us = 1e6 * (time.process_time() - began_s) / records
     with tempfile.TemporaryDirectory(dir=folder) as copied:
         copy = Path(shutil.copy(folder / "key.days", copied))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.asterisk import Asterisk
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
 from lab.lab import LICENSED, SUSPENDED
 from lab.processes import end_in_order, processor_s
 from lab.publication import LAB_REGISTRY

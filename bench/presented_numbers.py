@@ -35,12 +35,12 @@ from typing import Any, Final
 from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import NumberRole
 from lab.asterisk import IDTONE, LOOPBACK, Asterisk, free_ports
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
 from lab.pjsip_conf import pjsip
 from lab.processes import end_in_order
 from lab.service import Service
 from lab.sip import Party
-from lab.sipp import LEAVE_S, called, calling, logged, started
+from lab.sipp import LEAVE_S, call_arguments, called, log_lines, start_sipp
 from lab.site import BARE
 
 from .bench_output import PROGRESS, options, print_table, report
@@ -176,8 +176,8 @@ def offer_calls(
     lasts_s = len(calls) / rate + LEAVE_S
     with called(folder / "called", scenario="shown") as answering:
         port, media_port = free_ports(2, socket.SOCK_DGRAM)
-        process = started(
-            "offering", caller, port, media_port, *calling(rate, len(calls), lasts_s, HOLD_S),
+        process = start_sipp(
+            "offering", caller, port, media_port, *call_arguments(rate, len(calls), lasts_s, HOLD_S),
             "-key", "called", str(answering.port), f"{asterisk.sip_address[0]}:{asterisk.sip_address[1]}",
         )  # fmt: skip
         try:
@@ -186,10 +186,10 @@ def offer_calls(
             if process.poll() is None:
                 process.kill()
                 process.wait()
-    for line in logged(caller):
+    for line in log_lines(caller):
         name, status = line.split(";")
         seen.status[name] = status
-    seen.shown |= dict(map(PresentedHeaders.read, logged(answering.folder)))
+    seen.shown |= dict(map(PresentedHeaders.read, log_lines(answering.folder)))
 
 
 def restart_repeatedly(service: Service, dice: random.Random, over: threading.Event, done: Counter[str]) -> None:

@@ -31,7 +31,7 @@ from idtone.member.customers.refused.refusal_list import RefusalList, RefusedTok
 from idtone.office.desk.desk import Desk
 from idtone.office.refused.blind_evaluation import Evaluation
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.refusal_basis import FIELDS, Basis, decide_basis
+from idtone.office.refused.refusal_basis import FIELDS, Basis, record_basis
 from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import sign_document
 from lab.registry.examples import GOOD
@@ -51,7 +51,7 @@ def measure(tokens: int, checks: int) -> dict[str, Any]:
     milliseconds of processor time.
     """
     chance = random.Random(7)
-    table, pair = default_table(), KEY.pair(1)
+    table, pair = default_table(), KEY.key_pair(1)
     customers = [usual_spelling(draw_customer(chance)) for _ in range(checks)]
     rows = [RefusedToken(chance.randbytes(16), SINCE, UNTIL, number) for number in range(tokens)]
     for number, customer in enumerate(customers[::2]):
@@ -64,7 +64,7 @@ def measure(tokens: int, checks: int) -> dict[str, Any]:
         text = f"{GOOD[:at]}    keys: ['{SIGNER.key}']\n{GOOD[at:]}"
         (folder / "registry.yaml").write_text(text.partition("suspensions:")[0])
         said = dict.fromkeys(FIELDS, "bench")
-        decide_basis(folder, Basis.JOINT_USE, today.isoformat(), said, now, str)
+        record_basis(folder, Basis.JOINT_USE, today.isoformat(), said, now, str)
         Refusals(folder).begin_epoch(None, KEY, "bench", now)
         desk = Desk(folder, {KIND: Evaluation(KEY)})
         (folder / "authority.yaml").write_text("refusals: {checks_per_day: 100000}\n")

@@ -24,7 +24,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.replication.nodes import Node, rows
 from lab.ledger.sample_evidence import heard_call
-from lab.postgresql import PostgreSQL, programs
+from lab.postgresql import PostgreSQL, postgresql_programs
 
 from .bench_output import options, report
 
@@ -107,7 +107,7 @@ def measure(calls: int) -> dict[str, Any]:
     measured: dict[str, Any] = {"calls": calls}
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="idtone-replication-")))
-        postgresql = opened.enter_context(PostgreSQL(opened.enter_context(programs())))
+        postgresql = opened.enter_context(PostgreSQL(opened.enter_context(postgresql_programs())))
         away = Server.named(postgresql.url(port=1), postgresql.password)
         server = Server.named(postgresql.url(), postgresql.password)
         full = Node.at(folder, "full", server)

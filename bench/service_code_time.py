@@ -32,7 +32,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import PendingDecisions
 from idtone.service.call_counts import CallCounts
-from idtone.tones.making.sounds import put_sounds
+from idtone.tones.making.sound_files import put_sounds
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
 from lab.call_control import hook_lines
@@ -55,8 +55,8 @@ def event(call_id: str, nonce: str, at: datetime) -> str:
     """The text of a StasisStart event, as Asterisk sends it."""
     from_outside = (LICENSED, "incoming", CALLED, f"PJSIP/{CALLED}@trunk", CALLER, CHANNEL)
     arguments = [
-        "decide", call_id, nonce, hook_lines.instant(at), *map(hook_lines.encoded, from_outside), "", "", "",
-        hook_lines.encoded("1-2345@192.0.2.1"), "",
+        "decide", call_id, nonce, hook_lines.hook_time(at), *map(hook_lines.encode_text, from_outside), "", "", "",
+        hook_lines.encode_text("1-2345@192.0.2.1"), "",
     ]  # fmt: skip
     channel = {
         "id": call_id.rpartition("-")[0], "name": CHANNEL, "state": "Ring", "protocol_id": "1-2345@192.0.2.1",
@@ -147,9 +147,9 @@ class ServiceCode:
     def _lines(call_id: str, nonce: str, at: datetime) -> list[str]:
         later = at + SOUND
         return [
-            hook_lines.sounded(call_id, nonce, later, sent=22, since=at, codecs="(ulaw)/(ulaw)"),
-            f"reported,{call_id},{nonce},{hook_lines.instant(later)},,same",
-            hook_lines.ended(call_id, nonce, later),
+            hook_lines.sound_line(call_id, nonce, later, sent=22, since=at, codecs="(ulaw)/(ulaw)"),
+            f"reported,{call_id},{nonce},{hook_lines.hook_time(later)},,same",
+            hook_lines.end_line(call_id, nonce, later),
         ]
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from rich.progress import track
 
 from lab.ledger.sample_evidence import decided, evidence, url_of
-from lab.ledger.sample_ledger import faults, write
-from lab.ledger.vectors.kinds import Outcome, forged, in_ledgers, in_packs
+from lab.ledger.sample_ledger import verification_faults, write
+from lab.ledger.vectors.manipulations import Outcome, forged_outcomes, ledger_outcomes, pack_outcomes
 from lab.ledger.verification.tampering import SEED, tampered
 
 from . import bench_output, tampering_page
@@ -33,7 +33,11 @@ def kinds(folder: Path) -> list[Outcome]:
     """The results of the verifiers for each kind of manipulation."""
     ledger = folder / "forged" / "ledger.sqlite3"
     write(url_of(ledger), evidence(8), [decided(call_id="open")])
-    return [*in_ledgers(folder), *forged(ledger, lambda: faults(url_of(ledger))), *in_packs()]
+    return [
+        *ledger_outcomes(folder),
+        *forged_outcomes(ledger, lambda: verification_faults(url_of(ledger))),
+        *pack_outcomes(),
+    ]
 
 
 def of_kinds(outcomes: list[Outcome]) -> list[dict[str, object]]:

@@ -21,7 +21,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing import ledger_writer
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab import token
-from lab.ledger.sample_evidence import heard_call, put
+from lab.ledger.sample_evidence import heard_call, write_each
 
 from .bench_output import options, report
 
@@ -51,8 +51,8 @@ def commit_times(writer: LedgerWriter, count: int, numbers: Iterator[int]) -> li
     taken = []
     for number in (next(numbers) for _ in range(count)):
         *before, last = heard_call(f"c-{number}", 1000.0 * number)
-        put(writer, *before)
-        taken.append(timed(lambda last=last: put(writer, last)))  # type: ignore[misc]
+        write_each(writer, *before)
+        taken.append(timed(lambda last=last: write_each(writer, last)))  # type: ignore[misc]
     return taken
 
 

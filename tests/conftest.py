@@ -18,20 +18,20 @@ from hypothesis.internal.conjecture import providers
 
 from idtone.core import translation
 from idtone.ledger.store.postgresql import Server
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.call_control.memory_evidence import MemoryEvidence
-from lab.made_once import shared
+from lab.idtone_programs import cache_commands
+from lab.made_once import shared_folder
 from lab.packages import find_or_get_ffmpeg, sodium
-from lab.postgresql import PostgreSQL, programs
-from lab.programs import keep_commands
+from lab.postgresql import PostgreSQL, postgresql_programs
 from lab.repository import ROOT
 from lab.service import Service
-from lab.shared_service import Beside
-from lab.site import chosen, reach
+from lab.shared_service import SharedService
+from lab.site import chosen_site, make_reachable
 
 # How long an example takes is a fact of the machine and of what runs beside it. Each run tries the same examples, and
 # fails only for what was changed; `make fuzz` looks for new ones, also at the end of `make test-nightly`.
@@ -75,12 +75,12 @@ sodium()  # the room for refused customers needs it when it is imported
 
 def pytest_configure() -> None:
     Service.forks = True
-    keep_commands()
+    cache_commands()
 
 
 def pytest_report_header() -> list[str]:
     """Lines for the head of the report: the site of the calls, and the conditions that this machine cannot provide."""
-    site = chosen()
+    site = chosen_site()
     return [f"site: {site}", *(f"LEFT OUT of the site: {each}" for each in site.left_out())]
 
 
@@ -161,13 +161,13 @@ def in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Path:
     """A temporary folder for the test, which the site's users can reach too."""
-    reach(tmp_path)
+    make_reachable(tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="session")
 def installation() -> AsteriskInstallation:
-    return chosen().installation()
+    return chosen_site().installation()
 
 
 @pytest.fixture(scope="session")
@@ -182,7 +182,7 @@ def ffmpeg() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """A real PostgreSQL. A test that kills it starts it again."""
-    with programs() as found, PostgreSQL(found) as running:
+    with postgresql_programs() as found, PostgreSQL(found) as running:
         yield running
 
 
@@ -219,7 +219,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "out").write_text(ended.stdout)
         (folder / "err").write_text(ended.stderr)
 
-    return shared(tmp_path_factory, "year", work_through)
+    return shared_folder(tmp_path_factory, "year", work_through)
 
 
 @pytest.fixture
@@ -234,26 +234,26 @@ def references() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def beside(asterisk: Asterisk) -> Iterator[Beside]:
-    one = Beside(asterisk)
+def beside(asterisk: Asterisk) -> Iterator[SharedService]:
+    one = SharedService(asterisk)
     yield one
     one.away()
 
 
 @pytest.fixture
-def serving(beside: Beside) -> Callable[..., Service]:
+def serving(beside: SharedService) -> Callable[..., Service]:
     """A function that starts the service with another registry, policy or transport."""
     return beside.serving
 
 
 @pytest.fixture
-def service(beside: Beside) -> Service:
+def service(beside: SharedService) -> Service:
     """The service with the lab's registry and the default policy."""
     return beside.serving()
 
 
 @pytest.fixture
-def away(beside: Beside) -> Asterisk:
+def away(beside: SharedService) -> Asterisk:
     """An Asterisk whose service ran with the lab's registry and was stopped."""
     beside.left()
     return beside.asterisk

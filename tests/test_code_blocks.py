@@ -14,7 +14,7 @@ import yaml
 from idtone.core.settings.settings import LedgerSettings, Settings
 from idtone.ledger.store.postgresql import Server
 from idtone.office.commands import COMMANDS as OFFICE_COMMANDS
-from lab.programs import PROGRAMS, tree
+from lab.idtone_programs import PROGRAMS, command_tree
 from lab.repository import ROOT
 
 DOCS = ROOT / "docs"
@@ -63,7 +63,7 @@ def loaded(command: Any) -> Any:
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_has_the_options_and_arguments_that_a_page_gives_it(words):
-    command, rest = tree(words[0]), [word for word in words[1:] if word not in PLACEHOLDERS]
+    command, rest = command_tree(words[0]), [word for word in words[1:] if word not in PLACEHOLDERS]
     while hasattr(command, "commands") and (rest or not command.invoke_without_command):
         name, *rest = rest
         command = command.commands[name]
@@ -93,7 +93,7 @@ SPANS = [
 def unusable(name: str, rest: list[str]) -> bool:
     """True if a command does not accept these words, or if they name the folder `.`. A sentence may leave words out."""
     noun, verb = name.split()
-    command = loaded(tree("idtone-office").commands[noun].commands[verb])
+    command = loaded(command_tree("idtone-office").commands[noun].commands[verb])
     words = [word.strip("[]") for word in rest]
     plain = [word for before, word in zip(["", *words], words, strict=False) if word != "…" or before.startswith("-")]
     return "." in plain or bool(parsed(command, [*plain, *values(command, plain)])[1])

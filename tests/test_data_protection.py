@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.registry.model import RegistryDocument
 from lab.repository import ROOT, modules, parsed
 
@@ -31,8 +31,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/authority/history.py": ("history/",),
     "core/signing_keys.py": ("idtone-office key new",),
     "office/authority/key_holders.py": ("key-holders.json",),
-    "office/authority/operator_list_site.py": ("site",),
-    "office/site/month_facts.py": ("public-figures/",),
+    "office/authority/write_operator_list.py": ("site",),
+    "office/site/month_figures.py": ("public-figures/",),
     "office/site/site_folder.py": ("site",),
     "office/site/site_sounds.py": (),  # a WAVE file in memory
     "service/reload_result.py": (),  # the number of a process
@@ -82,8 +82,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ledger/disclosure/pack_file.py": ("idtone ledger export -o",),
     "ledger/disclosure/record_act.py": ("….acts",),
     "ledger/keys/checkpoint_file.py": ("….seen", "….cosigned"),
-    "ledger/keys/continued_trees.py": ("….continued", "….damaged-…"),
-    "ledger/keys/erasable_keys.py": ("….days", "….days-held"),
+    "ledger/keys/successor_trees.py": ("….continued", "….damaged-…"),
+    "ledger/keys/erasable_key_file.py": ("….days", "….days-held"),
     "ledger/keys/key_file.py": ("ledger.key_file", "….sign"),
     "ledger/keys/timestamp_store.py": ("….stamps",),
     "ledger/store/sqlite.py": ("ledger.url", "….lock"),
@@ -130,7 +130,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "core/matplotlib_pictures.py": (),  # what the modules that draw ask for
     "registry/suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),
     "tones/master_import.py": ("sounds.profiles", "idtone tone"),
-    "tones/making/sounds.py": ("sounds.directory",),
+    "tones/making/sound_files.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),
     "tones/verification/verify_folder.py": ("idtone tone verify --csv",),
 }

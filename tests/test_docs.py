@@ -17,7 +17,7 @@ from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED
-from lab.programs import PROGRAMS, tree
+from lab.idtone_programs import PROGRAMS, command_tree
 from lab.repository import ROOT
 from tools import messages
 from tools.reference_pages import pages
@@ -185,7 +185,7 @@ def test_every_command_is_in_the_changelog():
     """Until the first release the changelog names every command, so a new one cannot be forgotten."""
     changelog = " ".join((ROOT / "CHANGELOG.md").read_text("utf-8").split())
     for program in PROGRAMS:
-        top = tree(program)
+        top = command_tree(program)
         assert f"`{program}" in changelog
         for name, command in getattr(top, "commands", {}).items():
             inner = getattr(command, "commands", None)

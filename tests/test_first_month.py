@@ -10,8 +10,8 @@ import pytest
 
 from idtone.service import troubles
 from lab.alert_rules import ALERTS
-from lab.machine.acts import ACTS, ENGLISH, JAPANESE, LATER, SECOND, blocks, commands
 from lab.machine.failures import FAILURES, HAPPENINGS
+from lab.machine.first_month import ACTS, ENGLISH, JAPANESE, LATER, SECOND, blocks, commands
 
 EACH = (*ACTS, *LATER, *SECOND)
 OFFICE = ("office-first-day.md", "office-holder-leaves.md", "office-lost-key.md", "office-moves.md")

@@ -204,7 +204,7 @@ def test_a_docstring_begins_with_what_the_reader_gets():
 
 
 def test_no_test_changes_the_clock_of_all_threads():
-    """Another thread of the process may depend on the clock. `lab.change_library.change_library` changes it for one
+    """Another thread of the process may depend on the clock. `lab.patch_library.patch_library` changes it for one
     module only.
     """
     change = re.compile(r"setattr\((?:\w+\.)*(?:time|asyncio), ")

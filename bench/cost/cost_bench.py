@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.asterisk import Asterisk
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
 from lab.lab import LICENSED
 from lab.processes import processor_s, resident_mb
 from lab.publication import LAB_REGISTRY

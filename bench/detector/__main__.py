@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.tones.profile import Profile
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
 
 from ..bench_output import PROGRESS, options, report
 from ..verify import confidence, speech_and_music

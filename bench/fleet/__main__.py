@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from lab.bootstrap import find_or_get as find_asterisk
+from lab.asterisk_installation import find_or_get as find_asterisk
 from lab.fleet import fleet
 from lab.kamailio import find_or_get as find_kamailio
-from lab.postgresql import programs
+from lab.postgresql import postgresql_programs
 from lab.processes import end_in_order
 
 from ..bench_output import PROGRESS, options, print_table, report
@@ -36,7 +36,7 @@ def main() -> int:
     asterisk = find_asterisk()
     with (
         tempfile.TemporaryDirectory(prefix="idtone-drills-") as folder,
-        programs() as postgresql,
+        postgresql_programs() as postgresql,
         fleet(
             Path(folder),
             asterisk,

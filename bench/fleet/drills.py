@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.carrier import CarriedCall, Carrier
-from lab.fleet import Fleet, Node, until
+from lab.fleet import Fleet, Node, wait_until
 from lab.lab import LICENSED, SUSPENDED
 
 from .call_results import CallResults, judge_calls
@@ -89,12 +89,12 @@ def run_drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> DrillResul
         one.strike(fleet)
         if noticed := one.noticed:
             with suppress(TimeoutError):
-                until(lambda: noticed(fleet), "a word of it", away_s)
+                wait_until(lambda: noticed(fleet), "a word of it", away_s)
                 noticed_s = time.time() - struck_s
         time.sleep(max(0.0, struck_s + away_s - time.time()))
         one.mend(fleet)
         try:
-            back_s: float | None = until(lambda: one.is_back(fleet), one.name, BACK_S)
+            back_s: float | None = wait_until(lambda: one.is_back(fleet), one.name, BACK_S)
         except TimeoutError:
             back_s = None
         calls: dict[str, CarriedCall] = {}

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from idtone.ledger.store.postgresql import schema_of
-from lab.bootstrap import AsteriskInstallation
-from lab.fleet import CLONE, DATABASE, READY_S, Apart, Fleet, Node, clone, copied
+from lab.asterisk_installation import AsteriskInstallation
+from lab.fleet import CLONE, DATABASE, READY_S, Fleet, Node, SeparateLedger, clone, copy_ledger
 from lab.kamailio import NODES
 
 from .drills import LONG_S, Drill, is_replicated
@@ -43,7 +43,7 @@ class RestoredLedgerDrill:
         return fleet.nodes[self._place]
 
     def _back_up(self, fleet: Fleet) -> None:
-        self._backup = copied(self._node(fleet).service.ledger, self._folder / "backup")
+        self._backup = copy_ledger(self._node(fleet).service.ledger, self._folder / "backup")
 
     def _strike(self, fleet: Fleet) -> None:
         service = self._node(fleet).service
@@ -61,7 +61,7 @@ class RestoredLedgerDrill:
         node = self._node(fleet)
         node.service.stop()
         _move(node.service.ledger, self._folder / "aside")
-        fleet.apart.append(Apart(node.name, self._folder / "aside" / node.service.ledger.name))
+        fleet.apart.append(SeparateLedger(node.name, self._folder / "aside" / node.service.ledger.name))
         _move(self._folder / "newest" / node.service.ledger.name, node.service.ledger.parent)
         node.service.start(timeout_s=READY_S)
 
@@ -87,7 +87,7 @@ class ClonedNodeDrill:
         self._already = len(self._original.service.log())
         self._clone = clone(fleet, self._original, self._folder, self._asterisk)
         address = self._clone.asterisk.sip_address
-        fleet.apart.append(Apart(CLONE, self._clone.service.ledger, address))
+        fleet.apart.append(SeparateLedger(CLONE, self._clone.service.ledger, address))
         for proxy in fleet.proxies:
             proxy.call("dispatcher.add", NODES, f"sip:{address[0]}:{address[1]}")
 

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.bootstrap import find_or_get as find_asterisk
+from lab.asterisk_installation import find_or_get as find_asterisk
 from lab.carrier import Carrier
-from lab.fleet import Fleet, fleet, until
+from lab.fleet import Fleet, fleet, wait_until
 from lab.kamailio import find_or_get as find_kamailio
 from lab.lab import LICENSED
-from lab.postgresql import programs
+from lab.postgresql import postgresql_programs
 from lab.processes import end_in_order, ended_children_s, processor_s
 
 from ..bench_output import PROGRESS, options, print_table, report
@@ -101,7 +101,7 @@ def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> Scalin
         for number, proxy in enumerate(running.proxies)
     ]
     calls = sum(len(carrier.finish()) for carrier in carriers)
-    until(
+    wait_until(
         lambda: all(node.metrics().get("idtone_ledger_unreplicated_steps") == 0 for node in running.nodes),
         "replicas",
         30,
@@ -154,7 +154,7 @@ def model_ratios(model: CallCost, one: ScalingRun) -> dict[str, float]:
 def measure_scaling(rate: float, seconds: float, tell: Callable[[str], None]) -> list[ScalingRun]:
     """Measure a new fleet for each number of nodes."""
     found = []
-    with programs() as postgresql:
+    with postgresql_programs() as postgresql:
         asterisk, kamailio = find_asterisk(), find_kamailio()
         for nodes in NODES:
             tell(f"{nodes} nodes …")

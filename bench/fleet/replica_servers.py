@@ -24,7 +24,7 @@ from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.store.postgresql import Server
 from lab.ledger.replication.nodes import Node, rows
 from lab.ledger.sample_evidence import heard_call
-from lab.postgresql import PostgreSQL, programs
+from lab.postgresql import PostgreSQL, postgresql_programs
 from lab.processes import ended_children_s, processor_s
 
 from ..bench_output import PROGRESS, options, report
@@ -168,7 +168,7 @@ def measure(calls: int) -> dict[str, Any]:
     dice, found = random.Random(1), dict[str, Any]()
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="idtone-servers-")))
-        first = opened.enter_context(PostgreSQL(opened.enter_context(programs())))
+        first = opened.enter_context(PostgreSQL(opened.enter_context(postgresql_programs())))
         second = opened.enter_context(first.another())
         processes = opened.enter_context(ProcessPoolExecutor(len(NODES), mp_context=get_context("spawn")))
         nodes = [Node.of(folder, name, first.url(), first.password) for name in NODES]

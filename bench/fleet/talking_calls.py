@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.asterisk import LOOPBACK
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
 from lab.lab import LICENSED
 from lab.processes import end_in_order, open_files, processor_s, resident_mb
 from lab.publication import LAB_REGISTRY

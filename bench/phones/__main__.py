@@ -19,12 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.bootstrap import find_or_get
-from lab.debian import PackagesUnavailable
+from lab.asterisk_installation import find_or_get
+from lab.debian_archive import PackagesUnavailable
 from lab.phones.capture import Capture
 from lab.phones.kinds import KINDS
 from lab.phones.pbx import MEDIA, PhonesPbx
-from lab.phones.received_sound import Judge
+from lab.phones.received_sound import SoundJudge
 from lab.phones.rtpengine import Rtpengine
 from lab.processes import end_in_order
 from lab.publication import LAB_REGISTRY
@@ -96,7 +96,7 @@ async def try_situations(
 def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int) -> list[dict[str, object]]:
     """Try the situations on a new PBX; returns their rows as JSON, in order."""
     rows: dict[Situation, SituationResults] = {}
-    judge = Judge()
+    judge = SoundJudge()
     with contextlib.ExitStack() as life:
         pbx = life.enter_context(PhonesPbx(find_or_get(), scratch / "pbx", site=BARE))
         capture = life.enter_context(Capture()) if Capture.possible() else None

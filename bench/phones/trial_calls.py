@@ -16,17 +16,17 @@ from typing import Any, Final
 from idtone.core.calls import Delivery, Party
 from lab import transfer
 from lab.asterisk import LOOPBACK, Ending
-from lab.debian import PackagesUnavailable
+from lab.debian_archive import PackagesUnavailable
 from lab.incoming_call import IncomingCall
-from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, lab, until
+from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, lab, wait_until
 from lab.outgoing_call import OutgoingCall
 from lab.phone import Phone, ring
-from lab.phones.between import Lossy, Media, between
 from lab.phones.capture import Address, Capture, sockets
 from lab.phones.kinds import KINDS
+from lab.phones.network_devices import LossyNetwork, MediaPath, network_device
 from lab.phones.pbx import REGISTERED, PhonesPbx
 from lab.phones.program import Program
-from lab.phones.received_sound import Judge, Received
+from lab.phones.received_sound import Received, SoundJudge
 from lab.phones.rtpengine import Rtpengine
 from lab.service import Service
 
@@ -57,7 +57,7 @@ class Trial:
 
     pbx: PhonesPbx
     service: Service
-    judge: Judge
+    judge: SoundJudge
     folder: Path
     capture: Capture | None = None
     """Captures packets; None if the machine does not allow it. Then the proxy's packets count, or the phone's
@@ -146,7 +146,7 @@ class _Desk:
     caller: Program | None
     target: str
     engine: Rtpengine | None
-    media: Media | None
+    media: MediaPath | None
     third: Phone | None
     """The target of an attended transfer."""
     sockets: dict[Party, set[Address]] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class _Desk:
                 life.callback(engine.stop)
                 await engine.ready()
             phone = (LOOPBACK, called.port) if called else phones.called.address
-            proxy = await life.enter_async_context(between(phone, media))
+            proxy = await life.enter_async_context(network_device(phone, media))
             target = f"sip:phone@{LOOPBACK}:{proxy.port}"
         if situation.caller != OWN:
             caller = KINDS[situation.caller](
@@ -224,7 +224,7 @@ class _Desk:
         if self.trial.capture and self.sockets.get(party):
             packets = self.trial.capture.take(self.sockets[party], since_ns, self.ended_ns)
             return self.trial.judge.packets(packets) if plain else self.trial.judge.counted(packets)
-        if party is Party.CALLED and isinstance(self.media, Lossy) and plain:
+        if party is Party.CALLED and isinstance(self.media, LossyNetwork) and plain:
             return self.trial.judge.packets(list(self.media.received))
         return None
 
@@ -292,7 +292,7 @@ class _Desk:
             headers=[("X-Lab-Way", "inside"), ("X-Lab-Call", f"{name}9")],
         )
         calls = self.phones.called.calls
-        await until(lambda: calls and mark in str(calls[-1].request.uri), f"{name} to reach the called phone")
+        await wait_until(lambda: calls and mark in str(calls[-1].request.uri), f"{name} to reach the called phone")
         calls[-1].answer()
         await asyncio.sleep(DURING_S)
         assert (await transfer.attended(calls[-1], consulted)).status == 202

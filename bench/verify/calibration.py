@@ -21,7 +21,7 @@ import numpy as np
 from rich.progress import Progress
 
 from idtone.tones.verification.log_odds import Features
-from idtone.tones.verification.verify import Verifier, heard_of
+from idtone.tones.verification.verifier import Verifier, heard_of
 
 from ..bench_output import PROGRESS
 from .conditions import CONDITIONS, trials

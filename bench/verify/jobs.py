@@ -10,11 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from idtone.tones.making.scale import amplitude
+from idtone.tones.making.amplitude import amplitude
 from idtone.tones.measuring.inspection import inspect
 from idtone.tones.profile import Profile
 from idtone.tones.verification.report import Match, Report
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
 
 from . import speech_and_music
 from .conditions import CONDITIONS, Condition, Trial, sounding_rms, trials

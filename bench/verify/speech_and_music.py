@@ -25,7 +25,7 @@ import soundfile
 import soxr
 
 from lab import g711, packages
-from lab.unpacked_packages import alone, cache_directory, tell
+from lab.unpacked_packages import cache_directory, exclusive_lock, print_progress
 
 Signal = npt.NDArray[np.float32]
 """Samples at 8 kHz, one channel; 1.0 is full scale."""
@@ -138,14 +138,14 @@ def base(part: Part) -> tuple[Path, ...]:
     """The decoded sources of a part, each a file with an array of int16 at 8 kHz. The first call makes them, in a
     minute.
     """
-    cache = cache_directory(os.environ, tell) / f"material-{_SEAL}"
+    cache = cache_directory(os.environ, print_progress) / f"material-{_SEAL}"
     folder = cache / part.value
     cache.mkdir(parents=True, exist_ok=True)
-    with alone(cache / "lock", "the material", tell):
+    with exclusive_lock(cache / "lock", "the material", print_progress):
         for leftover in cache.glob("making-*"):
             shutil.rmtree(leftover)
         if not folder.exists():
-            tell(f"bench: decoding the {part.value} material, once …")
+            print_progress(f"bench: decoding the {part.value} material, once …")
             making = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
             try:
                 _make_base(part, making)
@@ -157,12 +157,12 @@ def base(part: Part) -> tuple[Path, ...]:
 
 def _make_base(part: Part, folder: Path) -> None:
     for name, package in _PROMPTS[part].items():
-        root = packages.tree(package)
+        root = packages.unpacked_tree(package)
         files = sorted(path for path in root.rglob("*") if path.suffix in (".wav", ".gsm") and _is_speech(path))
         _save(folder / f"{name}.npy", [_read(path) for path in files])
     for group, voices in enumerate(_voices(part)):
         _save(folder / f"espeak-{group}.npy", [_spoken(voice) for voice in voices])
-    pieces = sorted(path for path in packages.tree(_MUSIC).rglob("*.g722") if path.is_file())
+    pieces = sorted(path for path in packages.unpacked_tree(_MUSIC).rglob("*.g722") if path.is_file())
     mine = pieces[:1] if part is Part.DEVELOPMENT else pieces[1:]
     for path in mine:
         _save(folder / f"music-{path.stem}.npy", [_read_g722(path)])
@@ -246,7 +246,7 @@ def _word(chance: random.Random) -> str:
 def _espeak_command() -> tuple[str, ...]:
     if installed := shutil.which("espeak-ng"):
         return (installed,)
-    root = packages.tree("espeak-ng")
+    root = packages.unpacked_tree("espeak-ng")
     data = next(root.glob("usr/lib/*/espeak-ng-data"))
     return (*packages.command(root, "usr/bin/espeak-ng"), f"--path={data.parent}")
 

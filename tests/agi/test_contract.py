@@ -16,7 +16,7 @@ from idtone.agi.codec import LONGEST_COMMAND, AgiCodec
 from idtone.agi.environment import AgiRequest
 from idtone.agi.server import Address, FastAgiServer
 from lab import voices
-from lab.agi.fake_asterisk import presented
+from lab.agi.fake_asterisk import encode_agi_fields
 from lab.asterisk import LOOPBACK, Asterisk, free_ports
 from lab.phone import Phone
 from lab.rtp import Media
@@ -162,7 +162,7 @@ async def test_a_verdict_still_arrives_when_the_channel_hangs_up(extension, pbx,
     assert not closed_for(logged)
 
 
-FORGED = presented("decide", ["forged"]).partition(b"agi_callerid: ")[2].decode()
+FORGED = encode_agi_fields("decide", ["forged"]).partition(b"agi_callerid: ")[2].decode()
 
 INJECTIONS = {
     "a field in the caller's number": {"caller_id": "090\r\nagi_rdnis: forged"},

@@ -17,7 +17,7 @@ from idtone.agi.plain_agi import Relay
 from idtone.agi.plain_agi_command import relay_request
 from idtone.agi.server import FastAgiServer
 from idtone.core.errors import AgiError, UsageError
-from lab.agi.fake_asterisk import CALL, FakeAsterisk, RecordingAnswer, running
+from lab.agi.fake_asterisk import CALL, FakeAsterisk, RecordingAnswer, run_over_pipes
 
 CALLED = "0312345678"
 
@@ -46,7 +46,7 @@ async def relayed(
     path: Path, *arguments: str, environment: bytes = write_fields(CALL), instead: dict[str, bytes] | None = None
 ) -> FakeAsterisk:
     """Run the relay to its end. Raises the relay's exception, with the conversation in a note."""
-    async with running() as (asterisk, output_of_asterisk, output):
+    async with run_over_pipes() as (asterisk, output_of_asterisk, output):
         asterisk.instead |= instead or {}
         asterisk.write(environment)
         reading = asyncio.create_task(asterisk.serve())
@@ -169,7 +169,7 @@ async def test_a_service_that_is_down_is_named(path):
 @pytest.mark.parametrize("dead", [b"511 Command Not Permitted on a dead channel or intercept routine\n", b""])
 async def test_a_hangup_is_not_an_error(dead, path):
     asked = RecordingAnswer()
-    async with FastAgiServer(asked).listening(path), running() as (asterisk, output_of_asterisk, output):
+    async with FastAgiServer(asked).listening(path), run_over_pipes() as (asterisk, output_of_asterisk, output):
         asterisk.write(write_fields(CALL))
         relaying = asyncio.create_task(Relay(output_of_asterisk, output).run("decide", ["variable:A"], path))
         assert await asterisk.reader.readline() == b"NOOP\n"

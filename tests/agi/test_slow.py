@@ -15,8 +15,8 @@ import pytest
 
 from idtone.agi.environment import AgiRequest
 from idtone.agi.server import FastAgiServer
-from lab.agi.fake_asterisk import calling, presented
-from lab.lab import until
+from lab.agi.fake_asterisk import connect_as_asterisk, encode_agi_fields
+from lab.lab import wait_until
 
 SLOW = 5000
 REQUESTS, REQUESTS_PER_S = 100, 40
@@ -42,7 +42,7 @@ def keep_slow_sockets(port: int, opened: Synchronized[int]) -> None:
             with suppress(OSError):  # the server closed it without reading what was sent
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 opened.value += 1
-                for octet in presented()[:-1] if number % 2 else b"":
+                for octet in encode_agi_fields()[:-1] if number % 2 else b"":
                     if not reader.at_eof():
                         writer.write(bytes([octet]))
                         await asyncio.sleep(random.uniform(0.5, 1.5))
@@ -77,7 +77,7 @@ async def answer(_: AgiRequest) -> Mapping[str, str]:
 async def verdict_ms(address: tuple[str, int]) -> float:
     """Milliseconds from the first packet of the connection to its end."""
     started_s = time.perf_counter()
-    async with calling(address, presented()) as asterisk:
+    async with connect_as_asterisk(address, encode_agi_fields()) as asterisk:
         await asterisk.serve()
     assert len(asterisk.variables) == 2
     return 1000 * (time.perf_counter() - started_s)
@@ -101,7 +101,7 @@ async def test_slow_sockets_do_not_delay_a_verdict(caplog):
         pytest.skip(f"the hard limit of open files does not allow {SLOW} connections; raise it with ulimit -Hn")
     async with FastAgiServer(answer).listening(("127.0.0.1", 0)) as address:
         with slow_sockets(address[1]) as opened:
-            await until(lambda: opened.value >= SLOW, "all slow sockets to be open", 60)
+            await wait_until(lambda: opened.value >= SLOW, "all slow sockets to be open", 60)
             measured_ms = [await p99_ms(address)]
             while measured_ms[-1] > ALLOWED_P99_MS and len(measured_ms) < ROUNDS:
                 measured_ms.append(await p99_ms(address))

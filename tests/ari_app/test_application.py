@@ -17,8 +17,8 @@ from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.call_record import record_of_steps
 from lab.ari_app.fake_asterisk import FakeAsterisk
 from lab.ari_app.memory_call_control import CALL, NONCE, REQUESTED, call_control, end, no_journal
-from lab.call_control.memory_evidence import MEMBER, MemoryEvidence, suspending
-from lab.lab import until
+from lab.call_control.memory_evidence import MEMBER, MemoryEvidence, suspending_registry
+from lab.lab import wait_until
 
 CALLER, CALLED = "1795.1", "1795.2"
 DECIDE = ("decide", CALL, NONCE, *REQUESTED, "", "", "", "")
@@ -64,7 +64,7 @@ async def attending(application: AriApplication, asterisk: FakeAsterisk) -> Asyn
     """
     task = asyncio.create_task(application.handle_events(asterisk))
     try:
-        await until(lambda: task.done() or asterisk.requests, "the comparison with the channels")
+        await wait_until(lambda: task.done() or asterisk.requests, "the comparison with the channels")
         yield task
     finally:
         task.cancel()
@@ -73,7 +73,7 @@ async def attending(application: AriApplication, asterisk: FakeAsterisk) -> Asyn
 
 async def continued(asterisk: FakeAsterisk, channel: str = CALLER, times: int = 1) -> dict[str, str]:
     """Wait until the channel was continued `times` times; returns the last place."""
-    await until(lambda: len(asterisk.continued(channel)) == times, f"{channel} to continue")
+    await wait_until(lambda: len(asterisk.continued(channel)) == times, f"{channel} to continue")
     return asterisk.continued(channel)[-1]
 
 
@@ -87,7 +87,7 @@ async def ask(asterisk: FakeAsterisk, arguments: tuple[str, ...] = DECIDE, chann
 async def broken(application: AriApplication, asterisk: FakeAsterisk) -> FakeAsterisk:
     """Break the connection; returns the Asterisk of the next connection, with the same channels."""
     asterisk.happens(None)
-    await until(lambda: not application.connected, "the connection to break")
+    await wait_until(lambda: not application.connected, "the connection to break")
     again = FakeAsterisk()
     again.channels = asterisk.channels
     return again
@@ -206,7 +206,7 @@ async def test_channels_that_waited_for_a_connection_are_answered_once(calls, of
         "1.2": {"app_name": "Dial", "app_data": "PJSIP/x"},
     }
     async with attended(calls, asterisk):
-        await until(lambda: len(asterisk.requests) > 6, "further comparisons")
+        await wait_until(lambda: len(asterisk.requests) > 6, "further comparisons")
     (sent_to,) = asterisk.continued(CALLER)
     assert sent_to["extension"] == VERDICT
     assert {path.split("/")[1] for method, path, _ in asterisk.requests if method == "POST"} == {CALLER}
@@ -227,7 +227,7 @@ async def test_a_call_without_a_channel_is_interrupted_unless_the_journal_has_it
         await ask(asterisk)
         await broken(application, asterisk)
         async with attending(application, FakeAsterisk()):
-            await until(lambda: not len(calls), "the call to end")
+            await wait_until(lambda: not len(calls), "the call to end")
     assert evidence.kinds() == ["decided", "ended" if in_the_journal else "interrupted"]
 
 
@@ -242,7 +242,7 @@ async def test_a_journal_that_cannot_be_read_ends_no_comparison(calls, asterisk,
     async with attended(calls, asterisk, read_journal):
         await ask(asterisk)
         asterisk.hang_up(CALLER)
-        await until(lambda: not len(calls), "the call to end")
+        await wait_until(lambda: not len(calls), "the call to end")
     assert caplog.text.count("cannot be compared") == 2
     assert evidence.kinds() == ["decided", "interrupted"]
 
@@ -251,10 +251,10 @@ async def test_a_call_continues_as_long_as_its_channel_exists(calls, asterisk, e
     async with attended(calls, asterisk):
         await ask(asterisk)
         compared = len(asterisk.requests)
-        await until(lambda: len(asterisk.requests) > compared + 3, "further comparisons")
+        await wait_until(lambda: len(asterisk.requests) > compared + 3, "further comparisons")
         assert evidence.kinds() == ["decided"]
         asterisk.hang_up(CALLER)
-        await until(lambda: not len(calls), "the call to end")
+        await wait_until(lambda: not len(calls), "the call to end")
     assert evidence.kinds() == ["decided", "interrupted"]
 
 
@@ -273,10 +273,10 @@ async def test_a_call_that_is_decided_while_its_channel_is_looked_for_continues(
     asterisk = Old()
     async with attended(calls, asterisk):
         await ask(asterisk)
-        await until(lambda: ("GET", f"channels/{CALLER}", {}) in asterisk.requests, "the first comparison")
+        await wait_until(lambda: ("GET", f"channels/{CALLER}", {}) in asterisk.requests, "the first comparison")
         await ask(asterisk, OWN, CALLED)
         looking.set()
-        await until(lambda: len(looked) > 3, "further comparisons")
+        await wait_until(lambda: len(looked) > 3, "further comparisons")
     assert evidence.kinds() == ["decided", "decided"]
 
 
@@ -298,7 +298,7 @@ async def test_a_comparison_asks_for_one_channel_after_the_other(calls, asterisk
     async with attended(calls, asterisk):
         for n in range(20):
             await ask(asterisk, ("decide", f"1795.{n}-1", *DECIDE[2:]), f"1795.{n}")
-        await until(
+        await wait_until(
             lambda: sum(path.startswith("channels/") for method, path, _ in asterisk.requests if method == "GET") >= 20,
             "a comparison",
         )
@@ -311,7 +311,7 @@ async def test_a_failed_comparison_is_repeated(calls, caplog, often, failing):
     asterisk.unavailable = {"applications"} if failing == "lost" else set()
     asterisk.channels[CALLER] = WAITING
     async with attended(calls, asterisk):
-        await until(lambda: len(asterisk.requests) > 2, "a second try")
+        await wait_until(lambda: len(asterisk.requests) > 2, "a second try")
         assert "the calls in progress cannot be compared with Asterisk's channels" in caplog.text
         asterisk.refusals.clear()
         asterisk.unavailable.clear()
@@ -333,14 +333,14 @@ async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, evide
         await application.wait_for_requests()
         assert not ends(asterisk), "no number is suspended yet"
         again = await broken(application, asterisk)
-        calls.registry = suspending
+        calls.registry = suspending_registry
         for _ in range(3):
             application.end_suspended()
         assert caplog.text.count("continues until Asterisk is connected") == 1
         async with attending(application, again):
             for _ in range(2):
                 application.end_suspended()
-            await until(lambda: CALLER not in again.channels, "the channel to be hung up")
+            await wait_until(lambda: CALLER not in again.channels, "the channel to be hung up")
             end(calls, CALL, NONCE)
     assert ends(again) == [(f"channels/{CALLER}", {"reason_code": "21"})]
     assert evidence.kinds() == ["decided", "suspended", "ended"]
@@ -349,14 +349,14 @@ async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, evide
 async def test_a_hangup_that_is_lost_with_the_connection_is_requested_over_the_next_one(calls, asterisk):
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
-        calls.registry = suspending
+        calls.registry = suspending_registry
         asterisk.unavailable.add(CALLER)
         application.end_suspended()
         await application.wait_for_requests()
         again = await broken(application, asterisk)
         async with attending(application, again):
             application.end_suspended()
-            await until(lambda: ends(again), "the end")
+            await wait_until(lambda: ends(again), "the end")
 
 
 async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]:
@@ -364,7 +364,7 @@ async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]
     channels = [f"1795.{n}" for n in range(1, 21)]
     for channel in channels:
         await ask(asterisk, ("decide", f"{channel}-1", *DECIDE[2:]), channel)
-    calls.registry = suspending
+    calls.registry = suspending_registry
     return channels
 
 
@@ -375,21 +375,21 @@ async def test_many_calls_end_one_after_the_other(calls, asterisk, evidence, mon
         await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
         application.end_suspended()
-        await until(lambda: ends(asterisk), "the first end")
+        await wait_until(lambda: ends(asterisk), "the first end")
         application.end_suspended()
         assert (len(ends(asterisk)), calls.ended_suspended.total()) == (1, 0)
         assert evidence.kinds().count("suspended") == 1
         again = await broken(application, asterisk)
         async with attending(application, again):
             application.end_suspended()
-            await until(lambda: calls.ended_suspended.total() == 20, "all ends")
+            await wait_until(lambda: calls.ended_suspended.total() == 20, "all ends")
     assert (evidence.kinds().count("suspended"), calls.ended_suspended.total()) == (20, 20)
 
 
 async def test_a_connection_that_breaks_before_the_first_end_holds_no_later_one_back(calls, asterisk):
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
-        calls.registry = suspending
+        calls.registry = suspending_registry
         asterisk.happens(None)
         application.end_suspended()  # in the same turn of the loop
         again = await broken(application, asterisk)
@@ -426,7 +426,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
             application.end_suspended()
             return "1795.1" not in asterisk.channels
 
-        await until(is_over, "its end")
+        await wait_until(is_over, "its end")
     assert evidence.kinds().count("suspended") == calls.ended_suspended.total() == 20
 
 
@@ -436,7 +436,7 @@ async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evi
         channels = await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
         application.end_suspended()
-        await until(lambda: ends(asterisk), "the first end")
+        await wait_until(lambda: ends(asterisk), "the first end")
         for channel in channels:
             asterisk.hang_up(channel)
             end(calls, f"{channel}-1", NONCE)
@@ -451,7 +451,7 @@ async def test_the_next_instance_ends_what_this_one_has_not_asked_for(calls, ast
     async with attended(calls, asterisk) as application:
         await stopped_calls(calls, asterisk)
         ending = asyncio.create_task(application.end_all_suspended(5.0))
-        await until(lambda: ends(asterisk), "the first end")
+        await wait_until(lambda: ends(asterisk), "the first end")
         application.allow_takeover(True)
         assert not await ending
         await application.wait_for_requests()
@@ -470,7 +470,7 @@ async def test_a_hand_over_that_failed_meanwhile_leaves_calls_out_too(calls, ast
         await stopped_calls(calls, asterisk)
         application.end_suspended()
         ending = asyncio.create_task(application.end_all_suspended(5.0))
-        await until(lambda: ends(asterisk), "the first end")
+        await wait_until(lambda: ends(asterisk), "the first end")
         application.allow_takeover(True)
         application.allow_takeover(False)
         assert not await ending
@@ -486,7 +486,7 @@ async def test_an_end_that_asterisk_answers_after_a_hand_over_is_named_as_not_co
         await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
         application.end_suspended()
-        await until(lambda: ends(asterisk), "the first end")
+        await wait_until(lambda: ends(asterisk), "the first end")
         application.allow_takeover(True)
         await application.wait_for_requests()
         asterisk.answering.set()
@@ -497,7 +497,7 @@ async def test_a_suspended_call_that_hung_up_meanwhile_is_not_an_error(calls, as
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         asterisk.hang_up(CALLER)
-        calls.registry = suspending
+        calls.registry = suspending_registry
         application.end_suspended()
         await application.wait_for_requests()
     assert ends(asterisk)
@@ -513,7 +513,7 @@ async def test_a_connection_that_breaks_ends_attending(calls, asterisk, often):
         again = await broken(application, asterisk)
         asked = len(asterisk.requests)
         async with attending(application, again) as task:
-            await until(lambda: len(again.requests) > 3, "further comparisons")
+            await wait_until(lambda: len(again.requests) > 3, "further comparisons")
             assert len(asterisk.requests) == asked, "no request may go over a broken connection"
             again.happens(None)
             with pytest.raises(AriUnavailable):
@@ -578,12 +578,12 @@ async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, cal
     after = MemoryEvidence()
     next_calls = call_control(sounds, after)
     next_calls.restore(evidence.calls_in_progress())
-    next_calls.registry = suspending
+    next_calls.registry = suspending_registry
     async with attended(next_calls, again) as application:
         await asyncio.sleep(0.02)
         assert again.continued(CALLER) == []
         application.end_suspended()
-        await until(lambda: ends(again), "the end")
+        await wait_until(lambda: ends(again), "the end")
         end(next_calls, CALL, NONCE)
     assert (evidence.kinds(), after.kinds()) == (["decided"], ["suspended", "ended"])
 

@@ -14,7 +14,7 @@ from idtone.core.errors import AriRefused, AriUnavailable
 from lab.ari_app.fake_asterisk import FakeAsterisk
 from lab.asterisk import LOOPBACK, Asterisk
 from lab.chosen_asterisk import transports
-from lab.lab import until
+from lab.lab import wait_until
 from lab.site import BARE
 
 ARGUMENTS = ("decide", "1.1-1", "123456789987", "1795.000000", "03%2D1234", "incoming", "", "x", "", "", "")
@@ -51,7 +51,7 @@ class Peer:
             self.told.append(event)
 
     async def entered(self) -> events.Entered:
-        await until(lambda: any(isinstance(event, events.Entered) for event in self.told), "StasisStart")
+        await wait_until(lambda: any(isinstance(event, events.Entered) for event in self.told), "StasisStart")
         return next(event for event in self.told if isinstance(event, events.Entered))
 
 
@@ -110,9 +110,9 @@ async def real(asterisk: Asterisk, transport: str) -> AsyncIterator[Peer]:
         url = urlsplit(asterisk.ari_url)._replace(netloc=f"{LOOPBACK}:{port}").geturl()
         async with connect(url, "idtone", asterisk.ari_password, transport) as connection:
             assert connection.transport.endswith({"websocket": "WebSocket", "http": "HTTP"}[transport])
-            yield Peer(connection, place_call, lambda: until(asterisk.channels, "the call"), cut)
+            yield Peer(connection, place_call, lambda: wait_until(asterisk.channels, "the call"), cut)
             await asyncio.to_thread(asterisk.command, "channel request hangup all")
-            await until(lambda: not asterisk.channels(), "the channels to be gone")
+            await wait_until(lambda: not asterisk.channels(), "the channels to be gone")
 
 
 @pytest.fixture(params=["fake", *transports()])
@@ -155,7 +155,7 @@ async def test_continuing_a_channel_has_an_empty_answer(peer, query):
     async def waits_no_more() -> bool:
         return not await peer.ari.waiting() and await peer.ari.channel(channel) == events.Channel(channel, None)
 
-    await until(waits_no_more, "the channel to continue")
+    await wait_until(waits_no_more, "the channel to continue")
 
 
 async def test_a_channel_that_enters_comes_as_an_event_and_waits_until_it_hangs_up(peer):
@@ -170,14 +170,14 @@ async def test_a_channel_that_enters_comes_as_an_event_and_waits_until_it_hangs_
     async def gone() -> bool:
         return await peer.ari.channel(channel) is None and await peer.ari.waiting() == frozenset()
 
-    await until(gone, "the channel to be gone")
+    await wait_until(gone, "the channel to be gone")
 
 
 async def test_after_leaving_no_event_comes_but_requests_still_work(peer):
     """No channel of the real Asterisk is waiting for the application at that time."""
     assert not await let_go(peer)
     await peer.ari.leave()
-    await until(lambda: let_go(peer), "Asterisk to notice")
+    await wait_until(lambda: let_go(peer), "Asterisk to notice")
     await peer.place_call()
     await peer.placed()
     assert peer.told == []
@@ -192,7 +192,7 @@ async def test_the_application_is_there_as_long_as_a_channel_waits_in_it(peer):
     await asyncio.sleep(0.3)
     assert await peer.ari.waiting() == {entered.channel}
     await peer.ari.request("POST", f"channels/{entered.channel}/continue")
-    await until(lambda: let_go(peer), "Asterisk to let it go")
+    await wait_until(lambda: let_go(peer), "Asterisk to let it go")
 
 
 @pytest.mark.parametrize("kind", ["fake", *transports()])

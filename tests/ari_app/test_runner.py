@@ -19,7 +19,7 @@ from idtone.core.errors import AriRefused, AriUnavailable
 from lab.ari_app.fake_asterisk import FakeAsterisk
 from lab.ari_app.memory_call_control import call_control, no_journal
 from lab.call_control.memory_evidence import MemoryEvidence
-from lab.lab import until
+from lab.lab import wait_until
 
 UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")
 UNAUTHORISED = AriRefused(401, "Unauthorized", "GET asterisk/info")
@@ -125,7 +125,7 @@ async def running(
 async def run(application: Attended, connections: Connections, times: int = 1) -> None:
     """Run the runner until the application has been connected `times` times."""
     async with running(application, connections):
-        await until(lambda: len(application.attended) == times, f"connection {times}")
+        await wait_until(lambda: len(application.attended) == times, f"connection {times}")
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -197,27 +197,27 @@ class Replaced(Attended):
 async def test_two_instances_do_not_keep_taking_the_application_from_each_other(caplog):
     application, connections = Replaced(100), Connections()
     async with running(application, connections):
-        await until(lambda: connections.asked > 5, "it to wait")
+        await wait_until(lambda: connections.asked > 5, "it to wait")
         assert connections.tries == module.TAKEOVERS
         assert "Stop the other `idtone serve`" in caplog.text
         connections.let_go = True
-        await until(lambda: connections.tries > module.TAKEOVERS, "it to connect again")
+        await wait_until(lambda: connections.tries > module.TAKEOVERS, "it to connect again")
 
 
 async def test_rare_takeovers_are_always_reversed():
     application, connections = Replaced(10), Connections()
     clock_s = itertools.count(0.0, module.TAKEOVERS_WITHIN_S).__next__
     async with running(application, connections, clock_s=clock_s):
-        await until(lambda: len(application.attended) == 11, "the last connection")
+        await wait_until(lambda: len(application.attended) == 11, "the last connection")
     assert connections.asked == 0
 
 
 async def test_it_connects_again_on_request_and_leaves_for_good_when_it_stops():
     application, connections = Attended([]), Connections()
     async with running(application, connections) as (runner, stop, task):
-        await until(lambda: application.attended, "the connection")
+        await wait_until(lambda: application.attended, "the connection")
         runner.connect_again()
-        await until(lambda: len(application.attended) == 2, "the second connection")
+        await wait_until(lambda: len(application.attended) == 2, "the second connection")
         assert connections.open == 1
         stop.set()
         async with asyncio.timeout(60):
@@ -229,7 +229,7 @@ async def test_while_asterisk_is_down_it_looks_for_suspended_calls_and_can_be_st
     monkeypatch.setattr(module, "SUSPENDED_POLL_S", 0.001)
     application, connections = Attended([]), Connections([UNAVAILABLE] * 1000)
     async with running(application, connections) as (_, stop, task):
-        await until(lambda: application.looked_for_suspended > 3 and connections.tries, "several looks")
+        await wait_until(lambda: application.looked_for_suspended > 3 and connections.tries, "several looks")
         stop.set()
         async with asyncio.timeout(60):
             await task
@@ -255,7 +255,7 @@ async def test_a_channel_that_enters_while_the_service_stops_is_released():
 
     stop = asyncio.Event()
     serving = asyncio.create_task(ApplicationRunner(application, connect).run(stop))
-    await until(lambda: application.connected, "the connection")
+    await wait_until(lambda: application.connected, "the connection")
     stop.set()
     async with asyncio.timeout(60):
         await serving

@@ -7,8 +7,8 @@ import asyncio
 from itertools import product
 
 from lab import session_timers
-from lab.calls.assert_proved import POLICY, WAYS, Told, Way, assert_connected, told
-from lab.lab import Placed, lab
+from lab.calls.assert_proved import POLICY, WAYS, CallResult, Way, assert_connected, call_result
+from lab.lab import PlacedCall, lab
 from lab.phone import Answer
 from lab.session_timers import Refresher
 
@@ -25,12 +25,12 @@ async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, servi
     cases = list(product(ways, ("caller", "called"), ("uac", "uas")))
     async with lab(asterisk) as phones:
 
-        async def one(case: tuple[Way, str, Refresher]) -> tuple[Placed, Told]:
+        async def one(case: tuple[Way, str, Refresher]) -> tuple[PlacedCall, CallResult]:
             way, who, refresher = case
             placed = await phones.place(
-                way.forwarding(headers=session_timers.offered(EXPIRES_S, refresher) if who == "caller" else ()),
+                way.forwarding(headers=session_timers.offer_headers(EXPIRES_S, refresher) if who == "caller" else ()),
                 behaviour=Answer(
-                    after_ms=20, headers=session_timers.agreed(EXPIRES_S, refresher) if who == "called" else ()
+                    after_ms=20, headers=session_timers.answer_headers(EXPIRES_S, refresher) if who == "called" else ()
                 ),
             )
             await asyncio.sleep(EXPIRED_S)
@@ -42,7 +42,7 @@ async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, servi
             else:
                 assert (call.ended_by, session_timers.refreshes(call)) == (None, 1), case
             await placed.caller.hangup()
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
         calls = await asyncio.gather(*map(one, cases))
         await phones.nothing_is_left()

@@ -13,9 +13,9 @@ from bench.phones.situations import SITUATIONS
 from bench.results_in_docs import text_in
 from idtone.core.calls import Party
 from idtone.tones.verification.report import ToneVerdict
-from lab.phones.between import moved
 from lab.phones.capture import Capture, media
-from lab.phones.received_sound import Received, by_numbers
+from lab.phones.network_devices import change_media_address
+from lab.phones.received_sound import Received, count_by_sequence
 from lab.phones.rtpengine import decoded, encoded
 from lab.rtp import Packet
 
@@ -82,7 +82,7 @@ def test_packets_that_nobody_decodes_are_counted_by_their_numbers(numbers, loud)
 
     # Packets with another SSRC are the other party's.
     others = [packet(number, 2) for number in range(25)] if numbers else []
-    received = by_numbers([*map(packet, numbers), *others], 22, 20)
+    received = count_by_sequence([*map(packet, numbers), *others], 22, 20)
     assert (received.loud, received.whole) == (loud, loud == 20)
 
 
@@ -123,7 +123,10 @@ def test_connections_of_others_take_no_place_from_media(monkeypatch):
 
 def test_a_session_description_is_moved():
     body = b"v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 0\r\na=rtcp:4001 IN IP4 127.0.0.1\r\na=sendrecv\r\n"
-    assert moved(body, "127.0.0.9", 9) == b"v=0\r\nc=IN IP4 127.0.0.9\r\nm=audio 9 RTP/AVP 0\r\na=sendrecv\r\n"
+    assert (
+        change_media_address(body, "127.0.0.9", 9)
+        == b"v=0\r\nc=IN IP4 127.0.0.9\r\nm=audio 9 RTP/AVP 0\r\na=sendrecv\r\n"
+    )
 
 
 def test_what_rtpengine_is_asked():

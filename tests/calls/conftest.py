@@ -8,7 +8,7 @@ from lab.asterisk import Asterisk
 from lab.nightly_tests import breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
-from lab.shared_service import Beside
+from lab.shared_service import SharedService
 from lab.supervisor import Supervisor
 
 
@@ -21,7 +21,7 @@ def interface(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[st
 
 
 @pytest.fixture
-def own(asterisk: Asterisk, beside: Beside) -> Iterator[Service]:
+def own(asterisk: Asterisk, beside: SharedService) -> Iterator[Service]:
     """A service that the test may kill. The shared service is down meanwhile."""
     beside.away()
     with Service(asterisk, LAB_REGISTRY) as service:
@@ -29,7 +29,7 @@ def own(asterisk: Asterisk, beside: Beside) -> Iterator[Service]:
 
 
 @pytest.fixture
-def supervised(asterisk: Asterisk, beside: Beside) -> Iterator[Supervisor]:
+def supervised(asterisk: Asterisk, beside: SharedService) -> Iterator[Supervisor]:
     beside.away()
     with Supervisor(asterisk, LAB_REGISTRY) as service:
         yield service

@@ -21,8 +21,8 @@ from lab.calls.assert_heard import (
     assert_nothing_before_voice,
     heard_by_called,
 )
-from lab.calls.assert_proved import by_both, side_by_side
-from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
+from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import Association, Machine
@@ -32,9 +32,9 @@ REFUSED, NOTICED = ("REFUSED", "number-suspended"), ("CONNECTED", "service-unava
 
 
 async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_played(away, references):
-    cases = by_both(*(Forwarding(LICENSED, way=way) for way in ("hook", "own-dial")))
+    cases = over_both_interfaces(*(Forwarding(LICENSED, way=way) for way in ("hook", "own-dial")))
     async with lab(away) as phones:
-        for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
+        for forwarding, (placed, ending) in await run_concurrently(cases, phones.call):
             assert_heard_then_connected(placed, "notice", references)
             if forwarding.way == "hook":
                 assert (ending.status, ending.reason) == NOTICED
@@ -43,14 +43,16 @@ async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_
 async def test_a_suspended_number_is_refused_all_the_same(away):
     numbers = (SUSPENDED, "+81312345677", "03-1234-5677", "81312345677", "010-81-3-1234-5677")
     async with lab(away) as phones:
-        for forwarding, (_, ending) in await side_by_side(by_both(*map(Forwarding, numbers)), phones.call):
+        for forwarding, (_, ending) in await run_concurrently(
+            over_both_interfaces(*map(Forwarding, numbers)), phones.call
+        ):
             assert (ending.status, ending.reason, ending.cause) == (*REFUSED, "21"), forwarding
         assert not phones.called.calls
 
 
 async def test_a_suspended_number_is_not_connected_under_an_own_dial(away):
     async with lab(away) as phones:
-        for forwarding in by_both(Forwarding(SUSPENDED, way="own-dial")):
+        for forwarding in over_both_interfaces(Forwarding(SUSPENDED, way="own-dial")):
             placed, _ = await phones.call(forwarding)
             assert placed.caller.answered_ns is None
             assert placed.called
@@ -81,7 +83,7 @@ async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, servi
     serving(registry)
     beside.away()
     async with lab(asterisk) as phones:
-        calls = await side_by_side(by_both(*map(Forwarding, FOUND)), phones.call)
+        calls = await run_concurrently(over_both_interfaces(*map(Forwarding, FOUND)), phones.call)
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason) == FOUND[forwarding.number], forwarding
         if FOUND[forwarding.number] == NOTICED:
@@ -98,7 +100,9 @@ async def test_no_call_is_decided_by_the_file_that_was_before(away, beside):
         _, before = await phones.call()
         write_durably(away.sounds, render([(NumberSpan(each, each), stopped) for each in numbers], None))
         try:
-            for forwarding, (_, ending) in await side_by_side(by_both(*[Forwarding()] * 3), phones.call):
+            for forwarding, (_, ending) in await run_concurrently(
+                over_both_interfaces(*[Forwarding()] * 3), phones.call
+            ):
                 assert (ending.status, ending.reason) == REFUSED, forwarding
         finally:
             beside.away()  # the next service writes the file
@@ -125,12 +129,12 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
         return path.is_file() and path.stat().st_mode & 0o777 == 0o640 and path.read_bytes() == whole
 
     DAMAGES.get(damage, lambda path: path.chmod(0))(path)
-    await until(mended, "the file to be there", 5)
-    await until(lambda: f"{path} was removed or changed by another" in service.log()[already:], "the log", 5)
+    await wait_until(mended, "the file to be there", 5)
+    await wait_until(lambda: f"{path} was removed or changed by another" in service.log()[already:], "the log", 5)
     beside.away()
     async with lab(asterisk) as phones:
-        cases = by_both(Forwarding(SUSPENDED), Forwarding(LICENSED))
-        for forwarding, (_, ending) in await side_by_side(cases, phones.call):
+        cases = over_both_interfaces(Forwarding(SUSPENDED), Forwarding(LICENSED))
+        for forwarding, (_, ending) in await run_concurrently(cases, phones.call):
             expected = REFUSED if forwarding.number == SUSPENDED else NOTICED
             assert (ending.status, ending.reason) == expected, forwarding
 
@@ -139,14 +143,14 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
 async def test_without_the_file_every_call_but_an_emergency_is_refused(away, beside, damage):
     """Any number may be suspended while the file is missing. Asterisk had read the complete file before."""
     unknown = ("REFUSED", "suspensions-unknown", "21")
-    cases = by_both(Forwarding(LICENSED), Forwarding(SUSPENDED))
+    cases = over_both_interfaces(Forwarding(LICENSED), Forwarding(SUSPENDED))
     async with lab(away) as phones:
-        await side_by_side(cases, phones.call)
+        await run_concurrently(cases, phones.call)
         DAMAGES[damage](away.sounds / FALLBACK_FILE)
         try:
-            for forwarding, (_, ending) in await side_by_side(cases, phones.call):
+            for forwarding, (_, ending) in await run_concurrently(cases, phones.call):
                 assert (ending.status, ending.reason, ending.cause) == unknown, forwarding
-            for forwarding in by_both(Forwarding(LICENSED, way="own-dial")):
+            for forwarding in over_both_interfaces(Forwarding(LICENSED, way="own-dial")):
                 placed, _ = await phones.call(forwarding)
                 assert placed.caller.answered_ns is None
             _, emergency = await phones.call(Forwarding(SUSPENDED, dialled="110"))
@@ -182,7 +186,7 @@ async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(a
     async with lab(away) as phones:
         _, before = await phones.call()
         await asyncio.to_thread(subprocess.run, command, check=True, env=os.environ | changed)
-        for forwarding, (_, ending) in await side_by_side(by_both(Forwarding(LICENSED)), phones.call):
+        for forwarding, (_, ending) in await run_concurrently(over_both_interfaces(Forwarding(LICENSED)), phones.call):
             assert (ending.status, ending.reason) == REFUSED, forwarding
     beside.away()  # the next service writes the file
     assert (before.status, before.reason) == NOTICED
@@ -192,7 +196,7 @@ async def test_fallback_refuse(asterisk, serving, beside):
     serving(policy="fallback: refuse, refuse_cause: 38")
     beside.away()
     async with lab(asterisk) as phones:
-        for forwarding in by_both(Forwarding()):
+        for forwarding in over_both_interfaces(Forwarding()):
             _, ending = await phones.call(forwarding)
             assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "service-unavailable", "38")
         assert not phones.called.calls
@@ -206,8 +210,8 @@ async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, beside
     beside.away()
     hearing = {"incoming": ("called", "caller"), "outgoing": ("caller",)}
     async with lab(asterisk) as phones:
-        cases = by_both(*(Forwarding(LICENSED, direction) for direction in hearing))
-        calls = await side_by_side(cases, lambda forwarding: phones.call(forwarding, 1.0))
+        cases = over_both_interfaces(*(Forwarding(LICENSED, direction) for direction in hearing))
+        calls = await run_concurrently(cases, lambda forwarding: phones.call(forwarding, 1.0))
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason) == NOTICED
         assert_heard_by(placed, dict.fromkeys(hearing[forwarding.direction], "notice"), references)
@@ -221,7 +225,7 @@ async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, refe
         path.rename(path.with_name(f"away.{path.name}"))
     try:
         async with lab(away) as phones:
-            calls = await side_by_side(by_both(Forwarding()), phones.call)
+            calls = await run_concurrently(over_both_interfaces(Forwarding()), phones.call)
     finally:
         for path in files:
             path.with_name(f"away.{path.name}").rename(path)
@@ -242,9 +246,9 @@ async def test_emergency_calls_need_nothing(asterisk, serving, beside, reference
         if state == "corrupt registry":
             registry.write_bytes(b"registry: {\x00\xff")
         serving(registry)
-    cases = by_both(*(Forwarding(LICENSED, dialled=dialled) for dialled in ("110", "118", "119")))
+    cases = over_both_interfaces(*(Forwarding(LICENSED, dialled=dialled) for dialled in ("110", "118", "119")))
     async with lab(asterisk) as phones:
-        for _, (placed, ending) in await side_by_side(cases, phones.call):
+        for _, (placed, ending) in await run_concurrently(cases, phones.call):
             assert_nothing_before_voice(placed, references)
             assert ending.reason == "emergency"
 
@@ -254,9 +258,9 @@ async def test_a_service_that_starts_without_a_registry_still_refuses_what_was_s
 ):
     """An earlier service (`away`) had the registry and left its suspensions. Other numbers get the notice."""
     service = serving(tmp_path / "none.yaml")
-    cases = by_both(Forwarding(), *(Forwarding(SUSPENDED, way=way) for way in ("hook", "own-dial")))
+    cases = over_both_interfaces(Forwarding(), *(Forwarding(SUSPENDED, way=way) for way in ("hook", "own-dial")))
     async with lab(away) as phones:
-        for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
+        for forwarding, (placed, ending) in await run_concurrently(cases, phones.call):
             if forwarding.number == LICENSED:
                 assert_heard_then_connected(placed, "notice", references)
                 assert ending.reason == "registry-missing"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.calls.canary_loop import CANARY_CALLED, Loop, loop
 from lab.lab import SUSPENDED
 from lab.nightly_tests import rest_at_night

@@ -11,7 +11,7 @@ from lab.calls.assert_heard import (
     assert_nothing_before_voice,
     heard_by_called,
 )
-from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
+from lab.calls.assert_proved import RECOGNISED_S, over_both_interfaces, run_concurrently
 from lab.heard import hear, in_order
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab
 
@@ -57,7 +57,7 @@ async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving,
 async def test_a_chain_where_both_parties_hear_the_sound(asterisk, serving, references):
     serving(policy="notify: {incoming: both}")
     async with lab(asterisk) as phones:
-        for forwarding in by_both(chain(phones, "inside Asterisk")):
+        for forwarding in over_both_interfaces(chain(phones, "inside Asterisk")):
             placed, _ = await phones.call(forwarding, RECOGNISED_S)
             assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references, through_local=True)
         await phones.nothing_is_left()
@@ -114,9 +114,11 @@ async def test_a_stranger_s_diversion_by_a_believed_trunk_silences_nothing(aster
 async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references):
     """A number, and all numbers with a prefix; their neighbours hear the sound."""
     service = serving(policy=f'silent: ["{CALLED_NUMBER}", "05123*"]')
-    cases = by_both(*(Forwarding(dialled=dialled) for dialled in (CALLED_NUMBER, "0512340000", "0312340001")))
+    cases = over_both_interfaces(
+        *(Forwarding(dialled=dialled) for dialled in (CALLED_NUMBER, "0512340000", "0312340001"))
+    )
     async with lab(asterisk) as phones:
-        calls = await side_by_side(cases, phones.call)
+        calls = await run_concurrently(cases, phones.call)
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
         if forwarding.dialled == "0312340001":

@@ -9,7 +9,7 @@ import pytest
 
 from idtone.dialplan import channel_of
 from lab.asterisk import LAB_DIALPLAN, LOOPBACK, Asterisk
-from lab.lab import LICENSED, Lab, lab, until
+from lab.lab import LICENSED, Lab, lab, wait_until
 from lab.nightly_tests import rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -69,8 +69,10 @@ async def test_a_call_on_a_channel_of_any_id_has_its_record(pbx, interface):
         try:
             for number, channel in enumerate(ids, 1):
                 originate(pbx, phones, channel, "ari" if interface == "none" else interface)
-                await until(lambda count=number: len(phones.called.calls) == count, f"{channel} to reach the phone", 10)
-                await until(lambda: pbx.bridges() == 1, f"{channel} to be connected", 10)
+                await wait_until(
+                    lambda count=number: len(phones.called.calls) == count, f"{channel} to reach the phone", 10
+                )
+                await wait_until(lambda: pbx.bridges() == 1, f"{channel} to be connected", 10)
                 await phones.called.calls[-1].hangup()
                 await phones.nothing_is_left(10)
             if interface == "none":

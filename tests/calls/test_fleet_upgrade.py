@@ -14,7 +14,7 @@ import pytest
 from lab.asterisk import FLEET, IDTONE, LOOPBACK, Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected
 from lab.kamailio import Kamailio, find_or_get
-from lab.lab import lab, until
+from lab.lab import lab, wait_until
 from lab.sip import Address
 from lab.supervisor import Supervisor
 
@@ -75,7 +75,7 @@ async def test_a_node_is_upgraded_while_a_call_is_in_progress(
     async with other_node() as other, lab(asterisk) as phones:
         with Kamailio(find_or_get(), tmp_path / "kamailio", [asterisk.sip_address, other], []) as kamailio:
             both = {asterisk.sip_address: "AP", other: "AP"}
-            await until(lambda: kamailio.states() == both, "both nodes to answer OPTIONS", 10)
+            await wait_until(lambda: kamailio.states() == both, "both nodes to answer OPTIONS", 10)
             placed = await phones.place()
             nodes = inventory(tmp_path, asterisk, supervised, kamailio, note)
             upgrading = await asyncio.create_subprocess_exec(

@@ -11,9 +11,9 @@ from typing import BinaryIO
 import pytest
 
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import by_both
+from lab.calls.assert_proved import over_both_interfaces
 from lab.calls.connected_call import DEADLINE_S, connected_call
-from lab.lab import Forwarding, lab, until
+from lab.lab import Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.supervisor import Supervisor
 
@@ -23,7 +23,7 @@ ENDED_WITHIN_S = 2.0
 
 async def replaced(service: Supervisor, frozen_s: float) -> None:
     """Check that the watchdog ended the first instance in time, and that the second one serves."""
-    await until(lambda: len(service.lives) > 1 and service.lives[1].ready_s, "the next life")
+    await wait_until(lambda: len(service.lives) > 1 and service.lives[1].ready_s, "the next life")
     first, second = service.lives
     assert first.silent_s
     assert first.ended_s
@@ -35,7 +35,7 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
     assert first.ended_s - frozen_s < ENDED_WITHIN_S
     # It tells systemd that it is ready before it is connected to Asterisk, which may be started later; and Asterisk
     # lists the application of one that is dead as long as calls wait in it.
-    await until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")
+    await wait_until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")
 
 
 @pytest.mark.nightly
@@ -44,9 +44,9 @@ async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised,
         talking, talking_id = await connected_call(phones, supervised)
         frozen_s = time.monotonic()
         os.kill(supervised.pid, signal.SIGSTOP)
-        meanwhile = [phones.dial(forwarding) for forwarding in by_both(Forwarding()) * 2]
+        meanwhile = [phones.dial(forwarding) for forwarding in over_both_interfaces(Forwarding()) * 2]
         await replaced(supervised, frozen_s)
-        again = [(await phones.call(forwarding))[0] for forwarding in by_both(Forwarding())]
+        again = [(await phones.call(forwarding))[0] for forwarding in over_both_interfaces(Forwarding())]
         for placed in meanwhile:
             await placed.caller.final()
             phones.pair(placed)
@@ -134,12 +134,12 @@ async def test_no_call_waits_for_a_log_that_is_not_read_and_no_line_is_lost(aste
         with service:
             service.clog()
             clogged_s = time.monotonic()
-            calls = [await phones.call(forwarding) for forwarding in by_both(Forwarding()) * 2]
+            calls = [await phones.call(forwarding) for forwarding in over_both_interfaces(Forwarding()) * 2]
             for placed, _ in calls:
                 await phones.talk_and_hang_up(placed)
             await asyncio.sleep(max(0.0, clogged_s + 2 * service.unit.seconds("WatchdogSec") - time.monotonic()))
             assert len(service.lives) == 1, "the watchdog is content"
             ids = [(await phones.ending(placed)).call_id for placed, _ in calls]
-            await until(lambda: all(f"{each}: PLAY" in service.log() for each in ids), "a line for each call")
+            await wait_until(lambda: all(f"{each}: PLAY" in service.log() for each in ids), "a line for each call")
         for placed, _ in calls:
             assert_heard_then_connected(placed, "sample", references)

@@ -13,10 +13,10 @@ import pytest
 from idtone.core.calls import Outcome, Reason
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.asterisk import IDTONE, Asterisk
-from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.calls.connected_call import DEADLINE_S
 from lab.heard import identify
-from lab.lab import SUSPENDED, Forwarding, lab, until
+from lab.lab import SUSPENDED, Forwarding, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service, reader_of
@@ -112,8 +112,10 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
             _, reason, _ = await call(Forwarding())
         connected = (200, Reason.LEDGER_FULL, "notice")
         expected = connected if outcome is Outcome.NOTICE else (503, Reason.LEDGER_FULL, None)
-        cases = by_both(Forwarding(), Forwarding(UNLICENSED), Forwarding(SUSPENDED), Forwarding(dialled="110"))
-        for forwarding, found in await side_by_side(cases, call):
+        cases = over_both_interfaces(
+            Forwarding(), Forwarding(UNLICENSED), Forwarding(SUSPENDED), Forwarding(dialled="110")
+        )
+        for forwarding, found in await run_concurrently(cases, call):
             if forwarding.number == SUSPENDED:
                 assert found[1] == Reason.NUMBER_SUSPENDED
             elif forwarding.dialled == "110":
@@ -122,7 +124,7 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
                 assert found == expected, forwarding
         already = len(cramped.log())
         cramped.make_room()
-        await until(lambda: "evidence is written again" in cramped.log()[already:], "the evidence to be written")
+        await wait_until(lambda: "evidence is written again" in cramped.log()[already:], "the evidence to be written")
         assert await call(Forwarding()) == (200, Reason.LICENCE_VALID, "sample")
         await phones.nothing_is_left()
     records = await asyncio.to_thread(cramped.records)

@@ -6,9 +6,9 @@ import statistics
 import pytest
 
 from lab.calls.assert_heard import assert_heard_by, assert_heard_then_connected
-from lab.calls.assert_proved import POLICY, RECOGNISED_S, WAYS, by_both
+from lab.calls.assert_proved import POLICY, RECOGNISED_S, WAYS, over_both_interfaces
 from lab.calls.ending_cases import SOUND_S
-from lab.lab import Forwarding, Placed, lab
+from lab.lab import Forwarding, PlacedCall, lab
 
 CALLS, AT_ONCE = 60, 20
 ADDED_LIMIT_MS = 5.0
@@ -23,10 +23,10 @@ ONE_LATEST_MS, LATEST_MS = 80, 150
 async def test_the_sound_begins_at_once(asterisk, serving, beside, references):
     """Each way into the hook is used, with the service up and down. No call starts during the sound of another one."""
     serving(policy=POLICY)
-    forwardings = [*(way.forwarding() for way in WAYS), *by_both(Forwarding(way="own-dial"))]
+    forwardings = [*(way.forwarding() for way in WAYS), *over_both_interfaces(Forwarding(way="own-dial"))]
     async with lab(asterisk) as phones:
 
-        async def call(turn: int) -> Placed:
+        async def call(turn: int) -> PlacedCall:
             await asyncio.sleep(turn * APART_S)
             placed, _ = await phones.call(forwardings[turn], RECOGNISED_S)
             return placed
@@ -50,7 +50,7 @@ async def test_60_calls_20_at_a_time(asterisk, service, references):
     places = asyncio.Semaphore(AT_ONCE)
     async with lab(asterisk) as phones:
 
-        async def call() -> Placed:
+        async def call() -> PlacedCall:
             async with places:
                 placed, _ = await phones.call()
                 return placed

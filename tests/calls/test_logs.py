@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from idtone.call_control.call_log import EVERY_S
-from lab.calls.assert_proved import side_by_side
+from lab.calls.assert_proved import run_concurrently
 from lab.journald import Journald
-from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.nightly_tests import rest_at_night
 from lab.phone import Behaviour, Refuse
 from lab.publication import LAB_REGISTRY
@@ -103,15 +103,15 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
             (Forwarding(), Refuse(486)),
             (Forwarding(headers=(("Diversion", f"<sip:{LICENSED}@lab>"),)), None),
         ]
-        await side_by_side(cases, pass_by)
+        await run_concurrently(cases, pass_by)
         service.stop()
-        await side_by_side(
+        await run_concurrently(
             [(Forwarding(number), None) for number in (LICENSED, SUSPENDED, "110", "0399999999")], pass_by
         )
         service.start()
         await phones.nothing_is_left()
     records = service.records(since)
-    await until(lambda: len(ends(service)) >= len(records), "the line of each call")
+    await wait_until(lambda: len(ends(service)) >= len(records), "the line of each call")
     await asyncio.sleep(2 * EVERY_S)  # and no second one
     assert len(records) >= len(cases) + 4
     lines = {line["message"].split(": ", 1)[0]: line for line in ends(service)}

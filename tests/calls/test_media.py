@@ -10,7 +10,7 @@ import pytest
 
 from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import ToneVerdict
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
 from lab import key_presses, voices
 from lab.asterisk import Asterisk
 from lab.call import Call
@@ -20,20 +20,20 @@ from lab.calls.assert_proved import (
     POLICY,
     SOUND_S,
     WAYS,
-    Told,
+    CallResult,
     Way,
-    answered,
     assert_connected,
     assert_proved,
-    connect,
-    side_by_side,
-    told,
+    call_result,
+    complete_call,
+    run_concurrently,
+    wait_for_answer,
 )
 from lab.codecs import FRAME, G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import hear, hear_whole
 from lab.key_presses import press
-from lab.lab import ANSWER, TALK_S, Lab, Placed, lab, until
+from lab.lab import ANSWER, TALK_S, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.phone import Phone
 from lab.recording import reassemble
@@ -107,7 +107,7 @@ async def test_codecs(asterisk, serving, references, interfaces):
     cases = [Legs(way, *each) for way, each in pairs]
     async with lab(asterisk) as phones, speaking(phones) as members:
 
-        async def one(case: Legs) -> tuple[Placed, Told]:
+        async def one(case: Legs) -> tuple[PlacedCall, CallResult]:
             member = members[case.called]
             host, port = member.address
             phones.caller.codecs = (CODECS[case.caller],)
@@ -116,9 +116,9 @@ async def test_codecs(asterisk, serving, references, interfaces):
             await placed.caller.final()
             phones.pair(placed, member)
             await phones.talk_and_hang_up(placed, 0.6)
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
     for case, (placed, said) in calls:
         assert placed.called
@@ -141,7 +141,9 @@ async def test_a_video_is_offered(asterisk, serving, references, sighted):
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
         phones.caller.video, phones.called.video = True, sighted == "both"
-        calls = await side_by_side(WAYS, lambda way: connect(phones, service, way.forwarding(endpoint="video")))
+        calls = await run_concurrently(
+            WAYS, lambda way: complete_call(phones, service, way.forwarding(endpoint="video"))
+        )
         await phones.nothing_is_left()
     for way, (placed, said) in calls:
         assert_proved(way, placed, said, references)
@@ -157,7 +159,7 @@ async def test_a_video_is_offered(asterisk, serving, references, sighted):
 
 
 async def test_keys_in_the_voice_do_not_interrupt_the_sound(asterisk, serving, references):
-    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.Way.INBAND):
+    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.KeyMethod.INBAND):
         assert_proved(case.way, placed, said, references)
 
 
@@ -165,7 +167,7 @@ async def test_a_key_of_the_called_party_stops_only_what_dial_plays(asterisk, se
     """Dial() stops the sound at a key of the called party (RFC 4733), but not at one of the caller. Then the sound is
     played again.
     """
-    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.Way.EVENTS):
+    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.KeyMethod.EVENTS):
         if case.who == "caller" or case.way.parties == ["called"]:
             assert_proved(case.way, placed, said, references)
             continue
@@ -190,7 +192,7 @@ async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving,
     """
     half = len(references["sample"]) // 2
     rests = [references["sample"][half + late * FRAME :] for late in range(LATE_FRAMES)]
-    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.Way.INFO):
+    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.KeyMethod.INFO):
         assert_connected(case.way, said)
         assert placed.called
         assert placed.called.answered_ns
@@ -199,37 +201,39 @@ async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving,
             assert max(each.correlation for each in heard) >= 0.99, f"{case}: {heard}"
 
 
-async def pressed(asterisk: Asterisk, service: Service, how: key_presses.Way) -> list[tuple[Doing, Placed, Told]]:
+async def pressed(
+    asterisk: Asterisk, service: Service, how: key_presses.KeyMethod
+) -> list[tuple[Doing, PlacedCall, CallResult]]:
     """Calls in which a party pressed a key during the sound."""
     async with lab(asterisk) as phones:
 
-        async def one(case: Doing) -> tuple[Placed, Told]:
+        async def one(case: Doing) -> tuple[PlacedCall, CallResult]:
             placed = phones.dial(case.way.forwarding())
             await press(await sounding(phones, placed, case), "5", how)
             await placed.caller.final()
             await phones.talk_and_hang_up(placed, AFTER_S)
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(doings(how.value), one)
+        calls = await run_concurrently(doings(how.value), one)
         await phones.nothing_is_left()
     return [(case, *call) for case, call in calls]
 
 
-async def sounding(phones: Lab, placed: Placed, case: Doing) -> Call:
+async def sounding(phones: Lab, placed: PlacedCall, case: Doing) -> Call:
     """Wait until the party that acts hears the sound; returns its call."""
-    await answered(phones, placed, 0.1)
-    await until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
+    await wait_for_answer(phones, placed, 0.1)
+    await wait_until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
     assert placed.called
     return placed.caller if case.who == "caller" else placed.called
 
 
 async def reinvited(
     asterisk: Asterisk, service: Service, cases: Sequence[Doing], for_s: float
-) -> list[tuple[Doing, tuple[Placed, Told]]]:
+) -> list[tuple[Doing, tuple[PlacedCall, CallResult]]]:
     """Calls in which a phone changes the media during the sound, and restores them `for_s` after the connection."""
     async with lab(asterisk) as phones:
 
-        async def one(case: Doing) -> tuple[Placed, Told]:
+        async def one(case: Doing) -> tuple[PlacedCall, CallResult]:
             placed = phones.dial(case.way.forwarding())
             call = await sounding(phones, placed, case)
             assert (await call.reinvite(case.what)).status == 200
@@ -237,9 +241,9 @@ async def reinvited(
             await asyncio.sleep(for_s)
             assert (await call.reinvite("sendrecv")).status == 200
             await phones.talk_and_hang_up(placed, 0.4)
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
     return calls
 
@@ -284,7 +288,7 @@ async def test_hold_and_resume_in_the_conversation(asterisk, serving, references
     cases = [Doing(way, who, "inactive") for way in WAYS for who in ("called", "caller")]
     async with lab(asterisk) as phones:
 
-        async def one(case: Doing) -> tuple[Placed, Told]:
+        async def one(case: Doing) -> tuple[PlacedCall, CallResult]:
             placed = await phones.place(case.way.forwarding())
             await asyncio.sleep(TALK_S)
             call = placed.caller if case.who == "caller" else placed.called
@@ -293,9 +297,9 @@ async def test_hold_and_resume_in_the_conversation(asterisk, serving, references
             await asyncio.sleep(0.2)
             assert (await call.reinvite("sendrecv")).status == 200
             await phones.talk_and_hang_up(placed)
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
     for case, (placed, said) in calls:
         assert_proved(case.way, placed, said, references)

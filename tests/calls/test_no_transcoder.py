@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from lab import voices
-from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.codecs import G729
 from lab.lab import ANSWER, LICENSED, Forwarding, lab
 from lab.nightly_tests import rest_in_breadth
@@ -29,7 +29,7 @@ async def compressed(asterisk):
 def forwardings(called):
     host, port = called.address
     destination = f"PJSIP/compressed/sip:x@{host}:{port};lab={{name}}"
-    return by_both(
+    return over_both_interfaces(
         *(
             Forwarding(way=way, direction=direction, endpoint="compressed", destination=destination, caller=LICENSED)
             for way, direction in product(("hook", "own-dial"), ("incoming", "outgoing"))
@@ -47,7 +47,7 @@ async def assert_connected(phones, called, forwardings):
         await phones.talk_and_hang_up(placed)
         assert placed.called.packets, forwarding
 
-    await side_by_side(forwardings, one)
+    await run_concurrently(forwardings, one)
     await phones.nothing_is_left()
 
 

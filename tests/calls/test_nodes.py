@@ -25,12 +25,12 @@ from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_b
 from lab.calls.assert_proved import RECOGNISED_S
 from lab.calls.own_suspensions import acts, command, states
 from lab.heard import hear, hear_whole
-from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab, until
+from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.pjsip_conf import pjsip, trunk
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
-from lab.site import reach
+from lab.site import make_reachable
 
 KEY = bytes(range(KEY_BYTES))
 HEADER = "Idtone-Chain"
@@ -76,7 +76,7 @@ def nodes(installation, tmp_path_factory, postgresql) -> Iterator[tuple[Node, No
             fleet = f"key_file: {key_file}, trunks: [{other}]"
             metrics = f"127.0.0.1:{free_ports(1)[0]}"
             pbx.site.own(key_file, "idtone")
-            reach(key_file.parent)
+            make_reachable(key_file.parent)
             service = Service(pbx, LAB_REGISTRY, node=name, fleet=fleet, metrics=metrics, shared=shared)
             made.append(Node(name, other, pbx, service))
         ports = dict(zip(ADDRESSES, free_ports(len(ADDRESSES)), strict=True))
@@ -98,7 +98,7 @@ def to_b(a: Node) -> Forwarding:
     return Forwarding(destination=f"PJSIP/*{AGAIN}*{{port}}*{{name}}@{a.trunk}", dialled=AGAIN)
 
 
-async def passing_both(nodes: tuple[Node, Node], phones: Lab) -> tuple[Placed, list[dict]]:
+async def passing_both(nodes: tuple[Node, Node], phones: Lab) -> tuple[PlacedCall, list[dict]]:
     """Place a call through both nodes; returns it, and its new records in the evidence of A and of B."""
     before = [set(await asyncio.to_thread(node.service.records)) for node in nodes]
     placed, _ = await phones.call(to_b(nodes[0]), RECOGNISED_S)
@@ -255,11 +255,11 @@ async def test_a_number_that_one_node_stops_is_stopped_on_the_other_one(nodes):
         assert (lifted["state"], "over" in lifted["elsewhere"][0]) == ("lifted", False)
         await asyncio.to_thread(b.service.start)
         again_s = time.monotonic()
-        await until(lambda: states(b.service) == ["lifted"], "the node that was away to hear of it")
+        await wait_until(lambda: states(b.service) == ["lifted"], "the node that was away to hear of it")
         print(
             f"after its start, a node that was away knows that it is lifted within {time.monotonic() - again_s:.3f} s"
         )
-        await until(lambda: "suspension-lift-in-force" in acts(b.service, stopped["id"]), "the end of the stop")
+        await wait_until(lambda: "suspension-lift-in-force" in acts(b.service, stopped["id"]), "the end of the stop")
         assert await placed() == ("CONNECTED", "licence-valid")
     told = [each for each in acts(b.service, stopped["id"]) if each.startswith("suspension")]
     assert told == ["suspension-in-force", "suspension-lift-in-force"]

@@ -14,7 +14,7 @@ import pytest
 from idtone.core.settings.policy import PolicySettings
 from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from lab.heard import identify
-from lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until
+from lab.lab import LICENSED, SUSPENDED, Forwarding, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.sipp import Load, called
 
@@ -63,7 +63,7 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
     """
     hook("IDTONE_WAITING", WAITING)
     before, already = await asyncio.to_thread(service.records), counted(service)
-    probes: list[tuple[Forwarding, Placed]] = []
+    probes: list[tuple[Forwarding, PlacedCall]] = []
     async with lab(asterisk) as phones:
         with called(tmp_path / "called") as answering:
             load = Load(asterisk.sip_address, answering.port, NUMBERS, RATE, SECONDS, tmp_path / "caller")
@@ -131,7 +131,7 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
     assert_heard_then_connected(again, "sample", references, latest_ms=SOON_MS)
     turned_away = len(shed) + sum(ending.reason == "overload" for ending in (endings[p.name] for _, p in probes))
     assert sum(record["outcome"] == "SHED" for record in new) == turned_away
-    await until(lambda: counted(service) - already == turned_away, f"{turned_away} in the log", 12)
+    await wait_until(lambda: counted(service) - already == turned_away, f"{turned_away} in the log", 12)
 
 
 async def test_a_call_beyond_is_told_why_and_an_emergency_passes(asterisk, service, references, hook):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from lab.calls.assert_heard import assert_heard_by
-from lab.calls.assert_proved import by_both
+from lab.calls.assert_proved import over_both_interfaces
 from lab.calls.ending_cases import SOUND_S
 from lab.lab import Forwarding, lab
 from lab.nightly_tests import one_of_each
@@ -18,7 +18,7 @@ TOGETHER_MS = 30
 @pytest.mark.parametrize(("hearing", "first"), one_of_each(HEARING, ["early-media", "answered"]))
 async def test_who_hears_the_sound(asterisk, serving, references, hearing, first):
     service = serving(policy=f"notify: {{incoming: {hearing}}}, caller_hears: {first}")
-    for forwarding in by_both(Forwarding()):
+    for forwarding in over_both_interfaces(Forwarding()):
         async with lab(asterisk) as phones:
             placed, ending = await phones.call(forwarding, 1.0)
             await phones.nothing_is_left()
@@ -43,7 +43,7 @@ async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, servi
     serving(policy="notify: {incoming: both, outgoing: both}")
     async with lab(asterisk) as phones:
         for _ in range(4):
-            calls = [phones.dial(forwarding) for forwarding in by_both(Forwarding()) * 10]
+            calls = [phones.dial(forwarding) for forwarding in over_both_interfaces(Forwarding()) * 10]
             for placed in calls:
                 assert await placed.caller.final() == 200
                 phones.pair(placed)

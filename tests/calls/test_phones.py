@@ -9,15 +9,15 @@ from bench.phones.situations import ELSEWHERE, Situation, watched, watched_behin
 from bench.phones.trial_calls import POLICIES, Trial
 from idtone.core.calls import Party
 from lab.phones.pbx import PhonesPbx
-from lab.phones.program import Wanted
-from lab.phones.received_sound import Judge
+from lab.phones.program import PhoneProperties
+from lab.phones.received_sound import SoundJudge
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 CORE: Final = (
     Situation("", "", "pjsua2", between=watched),
     Situation("", "", "pjsua2", endpoint="phone-nat", between=watched_behind_nat),
-    Situation("", "", "pjsua2", Wanted(announced=ELSEWHERE), astray=True),
+    Situation("", "", "pjsua2", PhoneProperties(announced=ELSEWHERE), astray=True),
     Situation("", "", "pjsua2", endpoint="phone-nat", between=watched_behind_nat, hears="both"),
     Situation("", "", "baresip", endpoint="phone-nat", between=watched_behind_nat),
 )
@@ -30,7 +30,7 @@ async def test_the_record_claims_what_phones_of_others_received(installation, tm
     again.
     """
     with PhonesPbx(installation, tmp_path / "pbx") as pbx, Service(pbx, LAB_REGISTRY, POLICIES["called"]) as service:
-        trial = Trial(pbx, service, Judge(), tmp_path / "calls")
+        trial = Trial(pbx, service, SoundJudge(), tmp_path / "calls")
         rows = await asyncio.gather(*(trial.run(each, 1) for each in CORE))
     for situation, row in zip(CORE, rows, strict=True):
         assert (row.calls, row.unfinished, row.missing) == (1, [], ""), situation

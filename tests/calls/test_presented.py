@@ -11,8 +11,8 @@ import pytest
 from idtone.core.numbers import parse
 from idtone.dialplan import NO_TRUNKS
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
-from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Placed, lab
+from lab.calls.assert_proved import RECOGNISED_S, over_both_interfaces, run_concurrently
+from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, PlacedCall, lab
 from lab.nightly_tests import rest_in_breadth
 from lab.sip import Header, Party
 
@@ -100,7 +100,7 @@ INCOMING: Mapping[str, Leaving] = {
 }
 
 
-def assert_shown(name: str, leaving: Leaving, placed: Placed) -> None:
+def assert_shown(name: str, leaving: Leaving, placed: PlacedCall) -> None:
     assert placed.called, name
     request, shown = placed.called.request, leaving.shown
     sender = request.sender
@@ -124,10 +124,10 @@ async def place_all(asterisk, table, talk_s, **others):
     cases = [
         (name, leaving, forwarding)
         for name, leaving in table.items()
-        for forwarding in by_both(leaving.forwarding(**others))
+        for forwarding in over_both_interfaces(leaving.forwarding(**others))
     ]
     async with lab(asterisk) as phones:
-        calls = await side_by_side(cases, lambda case: phones.call(case[2], talk_s))
+        calls = await run_concurrently(cases, lambda case: phones.call(case[2], talk_s))
         await phones.nothing_is_left()
     return calls
 
@@ -176,17 +176,19 @@ async def assert_own_dials(asterisk, away):
     """Place the table's calls with the operator's own Dial(), and check their fields on the trunk."""
     table = {name: leaving for name, (leaving, _) in OWN_DIAL.items()}
     cases = [
-        (name, forwarding) for name, one in table.items() for forwarding in by_both(one.forwarding(way="own-dial"))
+        (name, forwarding)
+        for name, one in table.items()
+        for forwarding in over_both_interfaces(one.forwarding(way="own-dial"))
     ]
     async with lab(asterisk) as phones:
 
-        async def place(case: tuple[str, Forwarding]) -> Placed:
+        async def place(case: tuple[str, Forwarding]) -> PlacedCall:
             placed = await phones.place(case[1])
             if placed.caller.answered_ns:
                 await phones.talk_and_hang_up(placed, 0.1)
             return placed
 
-        calls = await side_by_side(cases, place)
+        calls = await run_concurrently(cases, place)
         await phones.nothing_is_left()
     for (name, forwarding), placed in calls:
         assert bool(placed.caller.answered_ns) is OWN_DIAL[name][1], (name, forwarding.interface, away)

@@ -13,7 +13,7 @@ from lab.codecs import G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import Heard, hear_whole
 from lab.incoming_call import IncomingCall
-from lab.lab import ANSWER, Forwarding, Lab, Placed, lab, until
+from lab.lab import ANSWER, Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import one_of_each, rest_at_night
 from lab.phone import Answer, EarlyMedia
 from lab.service import Service
@@ -98,7 +98,7 @@ BROAD: Final = {
 assert SITUATIONS.keys() >= BROAD
 
 
-async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple[Placed, dict[str, Any]]:
+async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple[PlacedCall, dict[str, Any]]:
     called = phones.called
     called.announced, called.reports_s, called.codecs = situation.announced, situation.reports_s, (situation.codec,)
     before = service.records().keys()
@@ -114,12 +114,12 @@ async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple
         new.update({call_id: found[call_id] for call_id in found.keys() - before if found[call_id]["complete"]})
         return bool(new)
 
-    await until(there, f"the evidence of {placed.name}")
+    await wait_until(there, f"the evidence of {placed.name}")
     (record,) = new.values()
     return placed, record
 
 
-def received(placed: Placed, reference: Any) -> Heard:
+def received(placed: PlacedCall, reference: Any) -> Heard:
     """The part of the sound that the called phone received, in the last of several attempts."""
     assert placed.called
     answered_ns = placed.called.answered_ns

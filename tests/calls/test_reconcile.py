@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.bootstrap import AsteriskInstallation
-from lab.commands import printed_json
-from lab.lab import SUSPENDED, Ending, Forwarding, lab, until
+from lab.asterisk_installation import AsteriskInstallation
+from lab.commands import command_json
+from lab.lab import SUSPENDED, Ending, Forwarding, lab, wait_until
 from lab.phone import Refuse
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -51,7 +51,7 @@ def _block(page: str, after: str) -> str:
 async def test_what_the_records_of_asterisk_lack_and_what_the_ledger_lacks(own, records):
     with Service(own, LAB_REGISTRY) as service:
         endings = await placed(own)
-        await until(lambda: records.exists() and len(records.read_text().splitlines()) >= 4, "all records")
+        await wait_until(lambda: records.exists() and len(records.read_text().splitlines()) >= 4, "all records")
         service.entered()
         compare(service, records, endings)
 
@@ -69,7 +69,7 @@ async def placed(own: Asterisk) -> list[Ending]:
 
 def compare(service: Service, records: Path, endings: list[Ending]) -> None:
     compared = ("reconcile", records)
-    found = printed_json(service, *compared, code=1)
+    found = command_json(service, *compared, code=1)
     assert (found["calls_in_csv"], found["not_in_csv"]) == (4, 0), found
     rows: dict[str, str] = {}
     for line in records.read_text().splitlines(keepends=True):
@@ -78,8 +78,8 @@ def compare(service: Service, records: Path, endings: list[Ending]) -> None:
     [lacking] = found["missing_in_ledger"]
     assert records.read_text().splitlines(keepends=True)[lacking["line"] - 1] in calls[3], "it went past the hook"
     records.write_text(calls[0] + calls[2])
-    found = printed_json(service, *compared, code=1)
+    found = command_json(service, *compared, code=1)
     assert (found["not_in_ledger"], [each["call_id"] for each in found["missing_in_csv"]]) == (0, [endings[1].call_id])
     records.write_text("".join(calls[:3]))
-    assert printed_json(service, *compared)["good"]
+    assert command_json(service, *compared)["good"]
     assert "0312340000" not in "".join(rows.values()), "the page's file holds no numbers"

@@ -19,15 +19,15 @@ import pytest
 
 from lab.asterisk import Asterisk, Ending
 from lab.calls.assert_heard import FRAME_MS, assert_nothing_before_voice, heard_by_called
-from lab.calls.assert_proved import RECOGNISED_S, side_by_side
+from lab.calls.assert_proved import RECOGNISED_S, run_concurrently
 from lab.heard import identify
-from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab
+from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, PlacedCall, lab
 from lab.nightly_tests import breadth
 from lab.phone import BUSY, Behaviour, ring
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BACK, FORWARD, Site
-from lab.sites import OFTEN, SITES, multiplied
+from lab.sites import OFTEN, SITES, combined_sites
 
 NEAR_S: Final = 0.1
 """Largest difference in s between a time in the evidence and that of the phones."""
@@ -86,7 +86,7 @@ class Placing:
         return PROMISES[self.name]
 
 
-ALL: Final = {**SITES, **multiplied()}
+ALL: Final = {**SITES, **combined_sites()}
 """The sites of `make test-sites`, by name."""
 
 
@@ -134,7 +134,7 @@ class PlacedCall:
     interface: str
     up: bool
     began_s: float
-    seen: Placed
+    seen: PlacedCall
     ending: Ending
 
     def __str__(self) -> str:
@@ -162,7 +162,7 @@ async def placed(phones: Lab, *, up: bool) -> list[PlacedCall]:
         return PlacedCall(promise, interface, up, began_s, seen, ending)
 
     cases = [*product(PROMISES.values(), ("ari", "agi") if up else ("ari",))]
-    return [made for _, made in await side_by_side(cases, call)]
+    return [made for _, made in await run_concurrently(cases, call)]
 
 
 def record_of(call: PlacedCall, records: Mapping[str, Any]) -> dict[str, Any]:

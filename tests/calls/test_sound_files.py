@@ -14,12 +14,12 @@ from inotify_simple import INotify, flags
 from idtone.call_control.call_sounds import FILE_CHANGED
 from idtone.ledger.evidence.steps import Step, StepKind
 from lab import voices
-from lab.calls.assert_proved import POLICY, RECOGNISED_S, by_both, told
+from lab.calls.assert_proved import POLICY, RECOGNISED_S, call_result, over_both_interfaces
 from lab.codecs import G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import identify
 from lab.incoming_call import IncomingCall
-from lab.lab import ANSWER, Forwarding, Lab, Placed, lab
+from lab.lab import ANSWER, Forwarding, Lab, PlacedCall, lab
 from lab.nightly_tests import rest_at_night
 from lab.phone import Phone
 from lab.publication import LAB_REGISTRY
@@ -94,8 +94,8 @@ def in_the_callers_language(path: Path) -> Iterator[None]:
 CHANGES = {each.__name__: each for each in (replaced, rewritten, preferred, in_the_callers_language)}
 
 
-async def steps_of(phones: Lab, service: Service, placed: Placed) -> list[Step]:
-    said = await told(phones, service, placed)
+async def steps_of(phones: Lab, service: Service, placed: PlacedCall) -> list[Step]:
+    said = await call_result(phones, service, placed)
     return await asyncio.to_thread(service.steps, said.ending.call_id)
 
 
@@ -113,7 +113,7 @@ async def test_a_changed_file_is_not_played_as_the_licensed_sound(own, reference
     path = own.asterisk.sounds / "sample.ulaw"
     with CHANGES[change](path):
         async with lab(own.asterisk) as phones:
-            calls = [phones.dial(forwarding) for forwarding in by_both(Forwarding())]
+            calls = [phones.dial(forwarding) for forwarding in over_both_interfaces(Forwarding())]
             for placed in calls:
                 await placed.caller.final()
                 phones.pair(placed)
@@ -142,7 +142,7 @@ async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(
     async with lab(own.asterisk) as phones:
         calls = [
             phones.dial(forwarding, behaviour=ring)
-            for forwarding in by_both(Forwarding(), Forwarding(direction="outgoing"))
+            for forwarding in over_both_interfaces(Forwarding(), Forwarding(direction="outgoing"))
         ]
         for placed in calls:
             await phones.reached(placed)

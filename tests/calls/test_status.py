@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from lab.asterisk import IDTONE
-from lab.calls.assert_proved import by_both
-from lab.commands import printed_json
-from lab.lab import SUSPENDED, Forwarding, lab, until
+from lab.calls.assert_proved import over_both_interfaces
+from lab.commands import command_json
+from lab.lab import SUSPENDED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
@@ -50,15 +50,15 @@ def watch(
 
 async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
     async with lab(asterisk) as phones:
-        talking = [await phones.place(forwarding) for forwarding in by_both(Forwarding())]
-        during = printed_json(own, "status")
+        talking = [await phones.place(forwarding) for forwarding in over_both_interfaces(Forwarding())]
+        during = command_json(own, "status")
         for placed in talking:
             await phones.talk_and_hang_up(placed)
-        for forwarding in by_both(Forwarding(SUSPENDED)):
+        for forwarding in over_both_interfaces(Forwarding(SUSPENDED)):
             await phones.call(forwarding)
     await asyncio.to_thread(own.entered)
-    await until(lambda: sum(printed_json(own, "status")["calls"]["ended"].values()) == 4, "the ends", 20)
-    after = printed_json(own, "status")
+    await wait_until(lambda: sum(command_json(own, "status")["calls"]["ended"].values()) == 4, "the ends", 20)
+    after = command_json(own, "status")
     assert during["calls"]["in_progress"] == 2
     assert during["calls"]["longest_seconds"] > 0
     assert own.process
@@ -116,7 +116,7 @@ async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
     watching.send_signal(signal.SIGINT)
     _, errors = await asyncio.to_thread(watching.communicate, timeout=60)
     assert (watching.returncode, errors) == (1, "")
-    assert printed_json(own, "status", code=1)["running"] is False
+    assert command_json(own, "status", code=1)["running"] is False
 
 
 def _own_terminal() -> None:

@@ -13,10 +13,20 @@ import pytest
 from lab import transfer, voices
 from lab.call import Call
 from lab.calls.assert_heard import FRAME_MS, FRAME_NS
-from lab.calls.assert_proved import AFTER_S, POLICY, SOUND_S, WAYS, Way, answered, assert_connected, side_by_side, told
+from lab.calls.assert_proved import (
+    AFTER_S,
+    POLICY,
+    SOUND_S,
+    WAYS,
+    Way,
+    assert_connected,
+    call_result,
+    run_concurrently,
+    wait_for_answer,
+)
 from lab.heard import hear, hear_last, hear_whole
 from lab.incoming_call import IncomingCall
-from lab.lab import TALK_S, Lab, Placed, lab, until
+from lab.lab import TALK_S, Lab, PlacedCall, lab, wait_until
 from lab.outgoing_call import OutgoingCall
 from lab.phone import Answer, Phone
 from lab.sip import Uri
@@ -44,7 +54,7 @@ CASES = [
 
 @dataclass
 class Transferred:
-    placed: Placed
+    placed: PlacedCall
     asking: Call
     left: Call
     reached: IncomingCall
@@ -59,32 +69,32 @@ async def three(asterisk: Any) -> AsyncIterator[tuple[Lab, Phone]]:
         yield phones, third
 
 
-def sides(placed: Placed, who: str) -> tuple[Call, Call]:
+def sides(placed: PlacedCall, who: str) -> tuple[Call, Call]:
     """The sides of the party that asks and of the party that remains."""
     assert placed.called
     return (placed.caller, placed.called) if who == "caller" else (placed.called, placed.caller)
 
 
-def address(phones: Lab, third: Phone, placed: Placed, target: str) -> Uri:
+def address(phones: Lab, third: Phone, placed: PlacedCall, target: str) -> Uri:
     extension = phones.extension(third)
     if target == "extension":
         return extension
     return Uri(f"*{NEXT_NUMBER}*{extension.user}*{placed.name}", *phones.asterisk.sip_address)
 
 
-async def at_third(third: Phone, placed: Placed) -> IncomingCall:
+async def at_third(third: Phone, placed: PlacedCall) -> IncomingCall:
     """The third phone's side of the call, once it has answered."""
     mark = f"lab={placed.name}"
 
     def there() -> list[IncomingCall]:
         return [call for call in third.calls if mark in str(call.request.uri).split(";") and call.answered_ns]
 
-    await until(there, f"the third phone to answer {placed.name}")
+    await wait_until(there, f"the third phone to answer {placed.name}")
     (call,) = there()
     return call
 
 
-async def consult(phones: Lab, third: Phone, placed: Placed, who: str, target: str = "extension") -> OutgoingCall:
+async def consult(phones: Lab, third: Phone, placed: PlacedCall, who: str, target: str = "extension") -> OutgoingCall:
     """A call to the third phone, from the phone that is going to transfer."""
     phone = phones.caller if who == "caller" else phones.called
     return await phone.call(
@@ -125,7 +135,7 @@ async def with_consultation(phones: Lab, third: Phone, case: Transfer) -> Transf
 async def talked(done: Transferred, case: Transfer) -> Transferred:
     frames = 50 if case.target == "number" else 25  # of 20 ms each, however late they come
     for call in (done.reached, done.left):
-        await until(
+        await wait_until(
             lambda call=call: sum(each.arrival_ns > done.since_ns for each in call.packets) >= frames, "them to talk"
         )
     assert done.left.ended_ns is None, f"{case}: the transfer ended the call"
@@ -167,7 +177,7 @@ def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
 async def check_transfers(asterisk: Any, service: Any, sound: Any, how: Any) -> None:
     before = service.records()
     async with three(asterisk) as (phones, third):
-        done = await side_by_side(CASES, lambda case: how(phones, third, case))
+        done = await run_concurrently(CASES, lambda case: how(phones, third, case))
         await phones.nothing_is_left()
     for case, each in done:
         assert_transferred(case, each, sound)
@@ -196,7 +206,7 @@ async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, bes
     beside.away()
     cases = [case for case in CASES if case.way.interface == "ari" and case.target == "number"]
     async with three(asterisk) as (phones, third):
-        done = await side_by_side(cases, lambda case: blindly(phones, third, case))
+        done = await run_concurrently(cases, lambda case: blindly(phones, third, case))
         await phones.nothing_is_left()
     for case, each in done:
         assert_transferred(case, each, references["notice"])
@@ -211,18 +221,18 @@ async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, r
     ]
     async with three(asterisk) as (phones, third):
 
-        async def one(case: Transfer) -> tuple[Placed, int, Any]:
+        async def one(case: Transfer) -> tuple[PlacedCall, int, Any]:
             placed = phones.dial(case.way.forwarding())
-            await answered(phones, placed, 0.05)
-            await until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
+            await wait_for_answer(phones, placed, 0.05)
+            await wait_until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
             asking, _ = sides(placed, case.who)
             assert (await transfer.blind(asking, phones.extension(third))).status == 202
             refused = await transfer.outcome(asking)
             await placed.caller.final()
             await phones.talk_and_hang_up(placed, AFTER_S)
-            return placed, refused, await told(phones, service, placed)
+            return placed, refused, await call_result(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
         assert not third.calls
     for case, (placed, refused, said) in calls:
@@ -246,7 +256,7 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
     sounding = asyncio.Lock()  # the sound is short: the work of another call could take too much of it
     async with three(asterisk) as (phones, third):
 
-        async def one(case: Transfer) -> tuple[Placed, IncomingCall, Any]:
+        async def one(case: Transfer) -> tuple[PlacedCall, IncomingCall, Any]:
             ready = asyncio.Event()
 
             async def behave(call: IncomingCall) -> None:
@@ -260,8 +270,8 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
             async with sounding:
                 ready.set()
                 called = await phones.reached(placed)
-                await until(lambda: called.packets, f"the sound of {placed.name}")
-                await until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
+                await wait_until(lambda: called.packets, f"the sound of {placed.name}")
+                await wait_until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
                 asking, left = sides(placed, case.who)
                 assert (await transfer.attended(asking, consulted)).status == 202
             assert placed.called
@@ -278,9 +288,9 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
                 await left.ended()
             reached = await at_third(third, placed)
             await reached.ended()
-            return placed, reached, await told(phones, service, placed)
+            return placed, reached, await call_result(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
     for case, (placed, reached, said) in calls:
         assert placed.called

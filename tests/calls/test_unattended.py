@@ -23,8 +23,8 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.asterisk import MODULES, Asterisk
-from lab.calls.assert_proved import by_both, side_by_side
-from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
+from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.sipp import Load, called
@@ -108,7 +108,7 @@ CASES = {
 async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped):
     cases = list(product(CASES, ["ari", "agi"]))
     async with lab(pbx) as phones:
-        calls = await side_by_side(cases, lambda case: phones.call(replace(CASES[case[0]][0], interface=case[1])))
+        calls = await run_concurrently(cases, lambda case: phones.call(replace(CASES[case[0]][0], interface=case[1])))
         await phones.nothing_is_left()
     with stopped:
         records = stopped.records()
@@ -140,8 +140,8 @@ async def test_under_an_own_dial_too(pbx, stopped):
     before = set(stopped.records())
     expected = {LICENSED: ("NOTICE", "CONNECTED", True), SUSPENDED: ("REFUSE", "REFUSED", False)}
     async with lab(pbx) as phones:
-        cases = by_both(*(Forwarding(number, way="own-dial") for number in expected))
-        await side_by_side(cases, phones.call)
+        cases = over_both_interfaces(*(Forwarding(number, way="own-dial") for number in expected))
+        await run_concurrently(cases, phones.call)
         await phones.nothing_is_left()
     with stopped:
         records = stopped.records()
@@ -230,7 +230,7 @@ async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, 
         finally:
             load.stop()
             alternating.cancel()
-    await until(lambda: pbx.channels() == 0, "the end of the calls", 20)
+    await wait_until(lambda: pbx.channels() == 0, "the end of the calls", 20)
     records = await asyncio.to_thread(stopped.records)
     stopped.stop()
     pbx.command("dialplan set global IDTONE_INTERFACE ari")
@@ -255,7 +255,9 @@ async def test_a_service_that_is_killed_while_it_enters_enters_each_once(pbx, st
             file.write(f"ended,{head},REFUSED,42,overload,,\n")
     for share in (0.05, 0.5):
         stopped.start()
-        await until(lambda wanted=share: entered(stopped, f"{began_s}.%") > wanted * 2 * len(names), "some of them", 30)
+        await wait_until(
+            lambda wanted=share: entered(stopped, f"{began_s}.%") > wanted * 2 * len(names), "some of them", 30
+        )
         stopped.stop(signal.SIGKILL)
     with stopped:
         records = stopped.records()
@@ -281,7 +283,7 @@ async def test_a_line_that_cannot_be_read_is_set_aside_and_told_without_its_numb
     with journal.open("a") as file:
         file.write("decided,1795564585.1-1,123456789012,1795564585.000000,0312345678,,0901234567\n")
     with stopped:
-        await until(lambda: refused.exists() and refused.read_text() != already, "the line to be set aside", 10)
-        await until(lambda: "a journal line was refused" in stopped.log(), "the log", 5)
+        await wait_until(lambda: refused.exists() and refused.read_text() != already, "the line to be set aside", 10)
+        await wait_until(lambda: "a journal line was refused" in stopped.log(), "the log", 5)
     assert "0312345678" not in stopped.log() + refused.read_text()
     assert refused.stat().st_mode & 0o777 == 0o600

@@ -9,16 +9,16 @@ from itertools import product
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.calls.paths import (
+from lab.calls.call_paths import (
     DIRECTIONS,
     ENDS_OF_TALK,
     HEARING,
     INTERFACES,
     POSSIBLE,
-    Leg,
-    Mishap,
+    CallPath,
+    InjectedFault,
     Move,
-    Path,
+    PathStep,
     Round,
     draw_round,
 )
@@ -39,7 +39,7 @@ def test_what_is_drawn_is_drawn_again_and_has_everything_in_it():
         (interface, to) for interface in INTERFACES for to in DIRECTIONS
     }
     assert {each.notify[direction] for each in rounds for direction in DIRECTIONS} == set(HEARING)
-    assert {mishap for each in rounds for _, mishap in each.mishaps} == set(Mishap)
+    assert {mishap for each in rounds for _, mishap in each.mishaps} == set(InjectedFault)
     everything = {what for possible in POSSIBLE.values() for what in possible} | {Event.UNREACHABLE}
     assert {leg.what for path in paths for leg in path.legs} == everything
     assert all([isinstance(leg.what, Event) for leg in path.legs].index(True) == len(path.legs) - 1 for path in paths)
@@ -62,13 +62,13 @@ async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, 
     """
     kinds = list(product(INTERFACES, DIRECTIONS, ENDS_OF_TALK))
     paths = [
-        Path(
+        CallPath(
             f"{each}",
             each * 0.04,
             "licensed",
             interface,
             direction,
-            (Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, event)),
+            (PathStep(0, Move.RING), PathStep(20, Move.ANSWER), PathStep(0, event)),
         )
         for each, (interface, direction, event) in enumerate(kinds * 9)
     ]
@@ -83,10 +83,15 @@ async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, 
 async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asterisk, beside, references):
     """The service is not needed: the sound of the decision is played, and every record gets its end."""
     beside.away()
-    legs = Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, Move.WAIT), Leg(200, Event.CALLER_HANGS_UP)
-    paths = [Path(f"{each}", 0.1 * each, "licensed", "ari", "incoming", legs) for each in range(5)]
+    legs = (
+        PathStep(0, Move.RING),
+        PathStep(20, Move.ANSWER),
+        PathStep(0, Move.WAIT),
+        PathStep(200, Event.CALLER_HANGS_UP),
+    )
+    paths = [CallPath(f"{each}", 0.1 * each, "licensed", "ari", "incoming", legs) for each in range(5)]
     # It is killed, and killed again before it can be back in time.
-    mishaps = tuple((at_s, Mishap.KILLED) for at_s in (0.45, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2))
+    mishaps = tuple((at_s, InjectedFault.KILLED) for at_s in (0.45, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2))
     drawn = Round({"incoming": "caller"}, answered_first=False, paths=tuple(paths), mishaps=mishaps)
     done = await walk_round(asterisk, drawn, references)
     assert not done.complaints, "\n".join(done.complaints)
@@ -102,13 +107,13 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, bes
     """
     beside.away()
 
-    def legs(after_ms: int) -> tuple[Leg, ...]:
-        holds = (Leg(pause_ms, move) for pause_ms, move in zip((after_ms, 100), moves, strict=False))
+    def legs(after_ms: int) -> tuple[PathStep, ...]:
+        holds = (PathStep(pause_ms, move) for pause_ms, move in zip((after_ms, 100), moves, strict=False))
         # The last one is after the sound, the sound again, and the notice: 1,440 ms.
-        return Leg(0, Move.RING), Leg(20, Move.ANSWER), *holds, Leg(2500, Event.CALLER_HANGS_UP)
+        return PathStep(0, Move.RING), PathStep(20, Move.ANSWER), *holds, PathStep(2500, Event.CALLER_HANGS_UP)
 
     paths = [
-        Path(
+        CallPath(
             f"{each}",
             each * 0.2,
             "licensed",
@@ -132,13 +137,13 @@ async def test_a_party_that_holds_while_the_service_is_away(asterisk, beside, re
     """
     beside.away()
     legs = (
-        Leg(0, Move.RING),
-        Leg(400, Move.ANSWER),
-        Leg(60, Move.CALLED_HOLDS),
-        Leg(2500, Event.CALLER_HANGS_UP),
+        PathStep(0, Move.RING),
+        PathStep(400, Move.ANSWER),
+        PathStep(60, Move.CALLED_HOLDS),
+        PathStep(2500, Event.CALLER_HANGS_UP),
     )
-    paths = tuple(Path(f"{each}", 0.1 + each * 0.03, "licensed", "ari", "incoming", legs) for each in range(6))
-    drawn = Round({"incoming": "called"}, answered_first=False, paths=paths, mishaps=((0.4, Mishap.DEAD),))
+    paths = tuple(CallPath(f"{each}", 0.1 + each * 0.03, "licensed", "ari", "incoming", legs) for each in range(6))
+    drawn = Round({"incoming": "called"}, answered_first=False, paths=paths, mishaps=((0.4, InjectedFault.DEAD),))
     done = await walk_round(asterisk, drawn, references)
     assert not done.complaints, "\n".join(done.complaints)
     assert any(walk.record and "sound-failed" in walk.record["times"] for walk in done.walks)

@@ -15,7 +15,7 @@ import pytest
 
 from lab.asterisk import Asterisk
 from lab.hostile.raw_sip import Attacker, Parts
-from lab.lab import Forwarding, lab, until
+from lab.lab import Forwarding, lab, wait_until
 from lab.processes import open_files
 from lab.site import Site
 
@@ -148,20 +148,20 @@ async def test_an_octet_that_is_not_utf_8_hides_the_call_from_ari(pbx, parts, in
             async def met() -> bool:
                 return bool((await ari.over_http("GET", "channels"))[0] == status)
 
-            await until(met, f"the answer {status}")
+            await wait_until(met, f"the answer {status}")
 
         await answers(200)
         invite = parts.invite(attacker.address, pbx.sip_address)
         if instead:
             invite = invite.replace(*instead)
         calling = asyncio.create_task(attacker.send_invite(invite, pbx.sip_address))
-        await until(lambda: pbx.channels() == 1, "the call")
+        await wait_until(lambda: pbx.channels() == 1, "the call")
         await answers(500)
         with pytest.raises(TimeoutError):
             await ari.next("StasisStart", 1.0)
         pbx.command("channel request hangup all")
         await calling
-        await until(lambda: not pbx.channels(), "its end")
+        await wait_until(lambda: not pbx.channels(), "its end")
         await answers(200)
 
 
@@ -200,7 +200,7 @@ async def test_the_seconds_since_the_epoch_are_off_by_the_zone(pbx):
         lines = [line.strip().partition("=") for line in pbx.command("dialplan show globals").splitlines()]
         return {name: value for name, _, value in lines if name.startswith("OFF_")}
 
-    await until(lambda: len(told()) == 3, "the dialplan")
+    await wait_until(lambda: len(told()) == 3, "the dialplan")
     assert told() == {"OFF_UTC": "-32400", "OFF_TOKYO": "0", "OFF_FIELDS": "0"}
 
 
@@ -223,7 +223,7 @@ async def test_a_file_that_asterisk_is_reading_is_the_one_before_to_other_channe
         already = len(read())
         for _ in range(channels):
             pbx.command("channel originate Local/reads@from-lab application NoOp")
-        await until(lambda: len(read()) == already + channels, "the dialplan")
+        await wait_until(lambda: len(read()) == already + channels, "the dialplan")
 
     write("old")
     await reads(1)
@@ -253,7 +253,7 @@ async def test_a_call_holds_ten_file_descriptors(installation, tmp_path):
             before = open_files(asterisk.process.pid)
             placed = [await phones.place(Forwarding(way="native")) for _ in range(5)]
             process = asterisk.process  # a command's connection may be among them
-            await until(lambda: round((open_files(process.pid) - before) / 5) == 10, "their descriptors")
+            await wait_until(lambda: round((open_files(process.pid) - before) / 5) == 10, "their descriptors")
             for one in placed:
                 await phones.talk_and_hang_up(one)
 
@@ -266,4 +266,4 @@ async def test_continue_inside_a_subroutine_of_dial_runs_its_priority_again(pbx)
             channel = json.loads(await ari.next("StasisStart", 5.0))["channel"]
             await ari.over_http("POST", f"channels/{channel['id']}/continue")
         pbx.command("channel request hangup all")
-        await until(lambda: not pbx.channels(), "its end")
+        await wait_until(lambda: not pbx.channels(), "its end")

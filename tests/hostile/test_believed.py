@@ -20,10 +20,10 @@ from urllib.parse import quote
 
 import pytest
 
-from lab.agi.fake_asterisk import calling, presented
+from lab.agi.fake_asterisk import connect_as_asterisk, encode_agi_fields
 from lab.asterisk import IDTONE, LAB_DIALPLAN, LOOPBACK, Asterisk
 from lab.hostile.attacked_pbx import assert_no_number_is_logged
-from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BARE
@@ -79,14 +79,14 @@ async def gets_verdict(service: Service, *values: str) -> bool:
     verdict.
     """
     address = (LOOPBACK, service.asterisk.agi_port)
-    async with asyncio.timeout(10), calling(address, presented("decide", values)) as asterisk:
+    async with asyncio.timeout(10), connect_as_asterisk(address, encode_agi_fields("decide", values)) as asterisk:
         await asterisk.serve()
     return bool(asterisk.variables)
 
 
 async def complete(service: Service, call_id: str) -> dict[str, Any]:
     """The record of a call, once it contains the call's end."""
-    await until(lambda: service.record(call_id).get("complete"), f"the record of {call_id}")
+    await wait_until(lambda: service.record(call_id).get("complete"), f"the record of {call_id}")
     return service.record(call_id)
 
 
@@ -99,7 +99,7 @@ async def channel(asterisk: Asterisk, mark: str) -> str:
         found[:] = [line for line in shown.splitlines() if mark in line]
         return len(found) == 1
 
-    await until(is_alone, f"one channel with {mark}")
+    await wait_until(is_alone, f"one channel with {mark}")
     return found[0].split("!")[-1]
 
 
@@ -159,7 +159,7 @@ async def refused(service: Service, forged: str, call_id: str, at: float | None 
         path = journal / "refused"
         return path.read_text() if path.exists() else ""
 
-    await until(lambda: mark in kept(), f"{forged} among the lines that are refused")
+    await wait_until(lambda: mark in kept(), f"{forged} among the lines that are refused")
     assert SUSPENDED not in kept()
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from idtone.ari_app import events
 from idtone.ari_app.application import AriApplication
 from idtone.core.numbers import parse
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.ari_app.fake_asterisk import FakeAsterisk
 from lab.ari_app.memory_call_control import call_control, no_journal
 from lab.call_control.memory_evidence import LICENSED, SUSPENDED, MemoryEvidence

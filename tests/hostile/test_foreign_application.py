@@ -23,7 +23,7 @@ from lab.asterisk import LAB_DIALPLAN, Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected
 from lab.hostile.attacked_pbx import assert_no_number_is_logged
 from lab.incoming_call import IncomingCall
-from lab.lab import CALLED_NUMBER, SUSPENDED, Forwarding, Lab, Placed, lab, until
+from lab.lab import CALLED_NUMBER, SUSPENDED, Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
@@ -97,7 +97,7 @@ async def foreign(pbx: Asterisk) -> AsyncIterator[Foreign]:
             await asyncio.wait({running})
 
 
-async def call(phones: Lab, dialled: str = CALLED_NUMBER, blocked: bool = True, **more: Any) -> Placed:
+async def call(phones: Lab, dialled: str = CALLED_NUMBER, blocked: bool = True, **more: Any) -> PlacedCall:
     """Place a call through the other application, talk if it is answered, and hang up.
 
     Checks that FILE() really was blocked: the dialplan's own attempt to read a file got an empty text. The hook notices
@@ -145,7 +145,7 @@ async def test_every_call_is_heard_and_recorded(pbx, service, references, up):
                 assert_heard_then_connected(placed, sound, references)
     if not up:
         await asyncio.to_thread(service.start)
-    await until(lambda: len(service.records().keys() - before) == len(CALLS[up]), "the records")
+    await wait_until(lambda: len(service.records().keys() - before) == len(CALLS[up]), "the records")
     found = [record for call_id, record in service.records().items() if call_id not in before]
     for record, (more, sound, words) in zip(sorted(found, key=began), CALLS[up], strict=True):
         assert (record["outcome"], record["reason"], record["status"]) == words, more

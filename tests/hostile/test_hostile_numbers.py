@@ -21,7 +21,7 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.registry.sources import load_registry
 from lab.asterisk import Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.hostile.attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
+from lab.hostile.attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, code_was_executed
 from lab.hostile.metacharacters import META
 from lab.hostile.raw_sip import Parts
 from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
@@ -56,7 +56,7 @@ def unharmed(pbx) -> Iterator[None]:
     """
     logged = len(pbx.service.log())
     yield
-    assert not canary_sang(pbx.asterisk)
+    assert not code_was_executed(pbx.asterisk)
     assert "/canary/alive" in pbx.asterisk.command("database show canary")
     assert_log_is_clean(pbx.service.log()[logged:])
 

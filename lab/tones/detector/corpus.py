@@ -20,11 +20,11 @@ from idtone.tones.detector.profile_json import profile_json
 from idtone.tones.profile import Profile
 from idtone.tones.verification.fit import Fitter
 from idtone.tones.verification.sound_plan import plan_of
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
 from lab import g711
 
 from ..profiles import make, tone
-from ..verification.made_legs import without_phase
+from ..verification.synthetic_legs import without_phase
 
 RATE_HZ: Final = 8000
 

@@ -13,7 +13,7 @@ from bench.cost.forwarding_ways import Way
 from bench.cost.goals import BUSY, HOOK, RunTable, judge_goals, table_row
 from bench.cost.run_statistics import Run, Sample, added_percentile, is_clean, merge_runs, percentile
 from bench.cost.soak import ResourceUse, growth_per_hour
-from lab.change_library import change_library
+from lab.patch_library import patch_library
 from lab.repository import ROOT
 
 
@@ -132,7 +132,7 @@ def test_every_way_forwards_calls(tmp_path):
 def test_a_bench_takes_as_long_as_it_was_given(monkeypatch):
     """The given time includes the start and the end of each load, however long they take."""
     now_s = [0.0]
-    change_library(monkeypatch, bench_main, "time", monotonic=lambda: now_s[0])
+    patch_library(monkeypatch, bench_main, "time", monotonic=lambda: now_s[0])
 
     class Slow:
         def run(self, way: Way, rate: float, seconds: float) -> Run:
