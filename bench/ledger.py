@@ -81,8 +81,8 @@ def calls(count: int) -> list[Step]:
 
 
 def bare_loop(folder: Path, told: list[Step], group: int) -> float:
-    """Steps per second of bare INSERTs of the same rows, `group` per transaction, with the same journal mode. It has no
-    tree and no keys.
+    """Steps per second of bare INSERTs of the same rows, without tree and keys. The journal mode is the ledger's, and a
+    transaction has `group` steps.
     """
     connection = sqlite3.connect(folder / f"bare-{group}.sqlite3", isolation_level=None)
     connection.execute(f"PRAGMA journal_mode={journal_mode()}")

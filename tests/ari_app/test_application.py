@@ -369,7 +369,7 @@ async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]
 
 
 async def test_many_calls_end_one_after_the_other(calls, asterisk, evidence, monkeypatch):
-    """New calls come between these ends. If the connection breaks, the next connection ends the remaining calls."""
+    """New calls come while these calls end. If the connection breaks, the next connection ends the remaining ones."""
     monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
     async with attended(calls, asterisk) as application:
         await stopped_calls(calls, asterisk)
