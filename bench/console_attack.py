@@ -36,7 +36,7 @@ import yaml
 
 from idtone.console import server
 from idtone.console.access.cookies import KNOWN_BROWSER, LANGUAGE
-from idtone.console.access.passwords import hashed
+from idtone.console.access.passwords import hash_password
 from idtone.console.access.rights import Role
 from idtone.core.http.request_limits import OF_SESSION
 from lab.console.browser.visits import Visitor, visits
@@ -260,7 +260,7 @@ class Memory:
 
 def _with_real_hashes(path: Path) -> None:
     """Replace the users' password hashes with the product's. A sign-in then takes as long as in production."""
-    users, made = yaml.safe_load(path.read_text("utf-8")), hashed(PASSWORD)
+    users, made = yaml.safe_load(path.read_text("utf-8")), hash_password(PASSWORD)
     for each in users["users"]:
         each["password"] = made
     path.write_text(yaml.safe_dump(users), "utf-8")

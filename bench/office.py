@@ -25,7 +25,7 @@ from idtone.core.settings.settings import PASSPHRASE
 from idtone.core.signed_notes import Signer
 from idtone.core.terminal import command_line
 from idtone.office.authority.history import Action, HistoryEntry, ReviewResult
-from idtone.office.training.course import course_of, sheet_of
+from idtone.office.training.course import answer_sheet, course_of
 from lab.asterisk import IDTONE
 from lab.office import applicant
 from lab.programs import program_of
@@ -212,7 +212,7 @@ def commands(office: Office) -> Iterator[Command]:
     yield of_office("condition enter", *WHY)
     yield of_office("condition list")
     course = course_of(None)
-    answers = sheet_of(course, {each.id: each.right for each in course.questions})
+    answers = answer_sheet(course, {each.id: each.right for each in course.questions})
     yield of_office("course record", "m-00001", "--answers", answers, typed="X\n")
     yield of_office("course certificate", "T-0001", "--person", "X", "-o", office.beside("certificate.pdf"))
     due = ("--due", "2036-01-01", "--what", "bench", "--member", "m-00001")

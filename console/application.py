@@ -33,12 +33,12 @@ from . import static_files
 from .access.cookies import LANGUAGE, SESSION, WANTED
 from .access.own_account import PATH as ACCOUNT
 from .access.rights import Right
-from .access.sign_in import PATH as SIGN_IN
+from .access.sign_in_method import PATH as SIGN_IN
 from .console import Console
 from .language import language_of
 from .own_address import FORWARDED, own_page
 from .page import Method, Page, Visit
-from .public.operators import PATH as OPERATORS
+from .public.operator_list import PATH as OPERATORS
 from .public.packs import PATH as PACK
 from .security import HEADERS, PLAIN, SCRIPTED, is_from_here
 from .threads import TooManySearchesError

@@ -23,21 +23,21 @@ from idtone.registry.expiries import SIGNED_SOON
 from .access.attempts import Attempts
 from .access.cookies import SESSION
 from .access.sessions import Session, Sessions
-from .access.sign_in import SignIn
 from .access.sign_in_log import SignInLog
+from .access.sign_in_method import SignInMethod
 from .access.users import User, Users
-from .decided_by_minute import DecidedByMinute
-from .decided_plots import EVERY_S, DecidedPlots, decided_plots
+from .decision_plots import EVERY_S, DecisionPlots, decision_plots
+from .decisions_by_minute import DecisionsByMinute
 from .doctor_runs import DoctorRuns
 from .evaluation_run import EvaluationRun
 from .fleet_live import FleetLive
 from .ledger_verification import Verification
-from .live_state import Live
+from .live_state import LiveState
 from .made_packs import MadePacks
 from .office.office_files import OfficeFiles
 from .own_address import OwnAddress
 from .page import Page, Visit
-from .pending_tasks import WhatWaits
+from .pending_tasks import PendingTasks
 from .pending_tasks_mail import WaitingMails
 from .prometheus_alerts import PrometheusAlerts
 from .registry_in_use import RegistryInUse
@@ -56,14 +56,14 @@ class Console:
 
     settings: Settings
     users: Users
-    sign_in: SignIn
+    sign_in: SignInMethod
     sessions: Sessions
-    live: Live
+    live: LiveState
     desk: Desk | None
     """The association's desk; None on an operator's node."""
     pages: Sequence[Page] = ()
     templates: Templates = field(default_factory=Templates)
-    plots: Shared[DecidedPlots] = field(init=False)
+    plots: Shared[DecisionPlots] = field(init=False)
     registry: RegistryInUse = field(init=False)
     doctor: DoctorRuns = field(init=False)
     own_address: OwnAddress = field(init=False)
@@ -83,7 +83,7 @@ class Console:
     """The fleet's state; only if `settings.ledger.is_shared()`."""
     evaluating: EvaluationRun = field(default_factory=EvaluationRun)
     made_packs: MadePacks = field(default_factory=MadePacks)
-    waits: WhatWaits = field(default_factory=WhatWaits)
+    waits: PendingTasks = field(default_factory=PendingTasks)
     mails: WaitingMails = field(init=False)
     office_files: OfficeFiles | None = field(init=False)
     prometheus: PrometheusAlerts | None = field(init=False)
@@ -105,7 +105,7 @@ class Console:
                 await self.registry.look()
 
     def __post_init__(self) -> None:
-        self.plots = Shared(partial(decided_plots, DecidedByMinute(self.reader)), EVERY_S)
+        self.plots = Shared(partial(decision_plots, DecisionsByMinute(self.reader)), EVERY_S)
         self.registry = RegistryInUse(self.settings.registry)
         self.doctor = DoctorRuns(self.settings)
         self.own_address = OwnAddress.of(self.settings.console)

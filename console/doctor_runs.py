@@ -35,7 +35,7 @@ class DoctorRun:
         return Counter(finding.state for finding in self.findings)
 
 
-def examine(settings: Settings, waiting: Callable[[Collection[str]], None]) -> Sequence[Finding]:
+def run_doctor(settings: Settings, waiting: Callable[[Collection[str]], None]) -> Sequence[Finding]:
     """The findings of all checks of `idtone doctor`. They take seconds."""
     from idtone.operations.doctor.checks import CHECKS  # here, because the checks load much that no page needs
     from idtone.operations.doctor.exam import Exam
@@ -47,7 +47,7 @@ def examine(settings: Settings, waiting: Callable[[Collection[str]], None]) -> S
 class DoctorRuns:
     """The runs of the doctor. Used by the event loop alone."""
 
-    def __init__(self, settings: Settings, do: Examine = examine) -> None:
+    def __init__(self, settings: Settings, do: Examine = run_doctor) -> None:
         self._settings = settings
         self._do = do
         self._changed = asyncio.Condition()

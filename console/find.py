@@ -21,7 +21,7 @@ from idtone.ledger.evidence.leaves import ACT_ID
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
 from .access.rights import Right
-from .administration.visitors import user_path
+from .administration.users_and_sessions import user_path
 from .office import members, reports
 from .operator import calls
 from .operator.call_query import PATH as CALLS

@@ -25,7 +25,7 @@ SUFFIX: Final = ".verified"
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerificationResult:
     """A result: the report as `idtone ledger verify --json` prints it, and the time of the last good one."""
 
     at: datetime
@@ -52,12 +52,12 @@ class Verification:
     def start(self) -> None:
         self.work.start(self._settings)
 
-    def last(self) -> Verified | None:
+    def last(self) -> VerificationResult | None:
         """The last verification; None if there is none, or if its file cannot be read."""
         try:
             kept = json.loads(self.path.read_bytes())
             good = kept["good_at"]
-            return Verified(
+            return VerificationResult(
                 datetime.fromisoformat(kept["at"]),
                 float(kept["took_s"]),
                 _with_texts(kept["report"], _read),

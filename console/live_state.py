@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ServiceState:
     """The service's state at one moment."""
 
     at: datetime
@@ -33,14 +33,14 @@ class State:
     """Time since which the console has seen the service running, or not running."""
 
 
-class Live:
+class LiveState:
     """The newest state, and those of the last seconds. Used by the event loop alone."""
 
     def __init__(self, ledger: Path, ask: Callable[[Path], Mapping[str, Any] | None] = status_client.ask) -> None:
         self._ledger = ledger
         self._ask = ask
         self._changed = asyncio.Condition()
-        self.states: deque[State] = deque(maxlen=KEPT)
+        self.states: deque[ServiceState] = deque(maxlen=KEPT)
         self.readers = 0
         """Number of pages that follow the state now."""
 
@@ -56,10 +56,10 @@ class Live:
             await asyncio.wait({asking})
 
     @property
-    def newest(self) -> State:
+    def newest(self) -> ServiceState:
         return self.states[-1]
 
-    async def follow(self) -> AsyncIterator[State]:
+    async def follow(self) -> AsyncIterator[ServiceState]:
         """Each state from now on; a reader that is late gets the newest. Ends with the console."""
         self.readers += 1
         try:
@@ -78,12 +78,12 @@ class Live:
                 self.states.append(state)
                 self._changed.notify_all()
 
-    async def _look(self) -> State:
+    async def _look(self) -> ServiceState:
         feed, trouble = None, None
         try:
             feed = await asyncio.to_thread(self._ask, self._ledger)
         except IdtoneError as error:
             trouble = error
-        now, before = datetime.now(UTC), self.states[-1] if self.states else State(datetime.now(UTC), None)
+        now, before = datetime.now(UTC), self.states[-1] if self.states else ServiceState(datetime.now(UTC), None)
         is_same = (before.feed is None, before.trouble is None) == (feed is None, trouble is None)
-        return State(now, feed, trouble, before.since or now if is_same else now)
+        return ServiceState(now, feed, trouble, before.since or now if is_same else now)

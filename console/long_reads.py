@@ -33,7 +33,7 @@ CROWDED_SEARCH_S: Final = 0.025
 CSV_PART_S: Final = 0.5
 
 
-def searched(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
+def calls_by_query(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
     """The calls of a page in this language; `opens`: the visitor may open numbers.
 
     Raises LedgerError, UsageError if there is no such node.
@@ -82,7 +82,7 @@ def csv_part(settings: Settings, query: CallQuery, place: Place | None, limit: i
 
 def calls_by_id(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> str | ShownCalls:
     """The id of the only call that begins with `call`, or all calls that do, the newest first. Raises the errors of
-    `searched`.
+    `calls_by_query`.
     """
     with ledger_of(settings, query.node, opens=opens).reader as reader:
         if not query.call.startswith(ACT_ID) and reader.knows(query.call):
@@ -130,7 +130,7 @@ def disclosures_pdf(settings: Settings, year: int, now: datetime) -> bytes:
     return as_pdf(index_paper(year, entries, figures(entries), now))
 
 
-def verified_pack(file: Path, key: str, limit: int) -> PackVerdict:
+def verify_pack(file: Path, key: str, limit: int) -> PackVerdict:
     """The verdict on a pack of at most `limit` octets, also unpacked. Raises IdtoneError."""
     log = VerifierKey.parse(key) if key else None
     try:

@@ -32,7 +32,7 @@ from .access.rights import Right
 
 if TYPE_CHECKING:
     from .access.users import User
-    from .pending_tasks import Waiting
+    from .pending_tasks import PendingTask
 
 EVERY_S: Final = 1800.0
 ADDRESS: Final = re.compile(r"[^\s@<>(),;:\"\\]{1,64}@[A-Za-z0-9.-]{1,190}")
@@ -46,22 +46,22 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class MailedTasks:
     """The tasks that a user was last told of, as digests, and the time, in seconds since 1970."""
 
     things: frozenset[str] = frozenset()
     at_s: float = float("-inf")
 
 
-def news(told: Told, waiting: Sequence[Waiting], now_s: float) -> Told | None:
+def mailed_after(told: MailedTasks, waiting: Sequence[PendingTask], now_s: float) -> MailedTasks | None:
     """The new state if a mail is due, otherwise None. Pure."""
     things = frozenset(map(_digest, waiting))
     if not things - told.things or 0 <= now_s - told.at_s < EVERY_S:
         return None
-    return Told(things, now_s)
+    return MailedTasks(things, now_s)
 
 
-def _digest(thing: Waiting) -> str:
+def _digest(thing: PendingTask) -> str:
     return hashlib.sha256(f"{thing.path}\n{thing.what}".encode()).hexdigest()[:32]
 
 
@@ -79,7 +79,7 @@ def first_mail(to: str, node: str, address: str, now: datetime) -> EmailMessage:
     return _in_both(to, subject, now, lambda: translated(words), address)
 
 
-def waiting_mail(to: str, node: str, address: str, waiting: Sequence[Waiting], now: datetime) -> EmailMessage:
+def waiting_mail(to: str, node: str, address: str, waiting: Sequence[PendingTask], now: datetime) -> EmailMessage:
     """The mail about waiting tasks, in both languages: only a browser knows the user's language. Pure."""
     kinds = Counter[tuple[str, bool]]()
     for each in waiting:
@@ -118,27 +118,30 @@ class WaitingMails:
         self._kept = users_file.with_name("console-mails.json")
         self._node, self._address = node or platform.node(), address
 
-    async def tell(self, users: Iterable[User], waiting: Callable[[User], Sequence[Waiting]]) -> None:
+    async def tell(self, users: Iterable[User], waiting: Callable[[User], Sequence[PendingTask]]) -> None:
         mailed = [(each, waiting(each)) for each in users if each.mail and not each.locked]
         if mailed:
             await asyncio.to_thread(self.tell_all, mailed, datetime.now(UTC))
 
-    def tell_all(self, mailed: Sequence[tuple[User, Sequence[Waiting]]], now: datetime) -> None:
+    def tell_all(self, mailed: Sequence[tuple[User, Sequence[PendingTask]]], now: datetime) -> None:
         """Mail all users who have new tasks. If sendmail does not take a mail, the next try is after half an hour."""
         told = self._read()
         before = dict(told)
         for user, waiting in mailed:
             assert user.mail
-            kept, found = told.get(user.name, Told()), news(told.get(user.name, Told()), waiting, now.timestamp())
+            kept, found = (
+                told.get(user.name, MailedTasks()),
+                mailed_after(told.get(user.name, MailedTasks()), waiting, now.timestamp()),
+            )
             still = kept.things & frozenset(map(_digest, waiting))
-            told[user.name] = Told(still, kept.at_s)
+            told[user.name] = MailedTasks(still, kept.at_s)
             if found is None:
                 continue
             told[user.name] = found
             try:
                 send(waiting_mail(user.mail, self._node, self._address, waiting, now))
             except Exception as error:
-                told[user.name] = Told(still, found.at_s)
+                told[user.name] = MailedTasks(still, found.at_s)
                 _log.error("a mail of what waits was not sent: %s", in_words(error), exc_info=unexpected(error))
         if told != before:
             self._write({user.name: told[user.name] for user, _ in mailed})
@@ -147,18 +150,20 @@ class WaitingMails:
         """Send the first mail. Raises UsageError if there is no sendmail, or if it does not take the mail."""
         send(first_mail(to, self._node, self._address, datetime.now(UTC)))
 
-    def _read(self) -> dict[str, Told]:
+    def _read(self) -> dict[str, MailedTasks]:
         try:
             found: dict[str, Any] = json.loads(self._kept.read_bytes())
-            return {name: Told(frozenset(each["things"]), float(each["at"])) for name, each in found.items()}
+            return {name: MailedTasks(frozenset(each["things"]), float(each["at"])) for name, each in found.items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             _log.error("%s cannot be read, so users may get a mail twice: %s", self._kept, error)
             return {}
 
-    def _write(self, told: Mapping[str, Told]) -> None:
+    def _write(self, told: Mapping[str, MailedTasks]) -> None:
         plain = {
-            name: {"things": sorted(each.things), "at": each.at_s} for name, each in told.items() if each != Told()
+            name: {"things": sorted(each.things), "at": each.at_s}
+            for name, each in told.items()
+            if each != MailedTasks()
         }
         replace_private(self._kept, json.dumps(plain).encode())

@@ -43,7 +43,7 @@ class AlertState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class ActiveAlert:
     """An alert. `labels` are those that locate it: name and severity are left out."""
 
     name: str
@@ -75,7 +75,7 @@ class AlertsNow:
     at: datetime
     rules: int = 0
     """Number of our rules that Prometheus has."""
-    alerts: Sequence[Alert] = ()
+    alerts: Sequence[ActiveAlert] = ()
     """The alerts, the firing ones first, and of these the critical ones."""
     broken: Sequence[BrokenRule] = ()
     trouble: str | None = None
@@ -130,14 +130,14 @@ def read_rules(reply: object, at: datetime) -> AlertsNow:
     return AlertsNow(at, len(ours), sorted(alerts, key=_urgency), broken)
 
 
-def _alert(name: str, alert: _Alert) -> Alert:
+def _alert(name: str, alert: _Alert) -> ActiveAlert:
     labels = {label: value for label, value in alert.labels.items() if label not in _HIDDEN}
     since = alert.activeAt if alert.activeAt.tzinfo else alert.activeAt.replace(tzinfo=UTC)
     severity = alert.labels.get("severity", "")
-    return Alert(name, AlertState(alert.state), since, severity, labels, alert.annotations)
+    return ActiveAlert(name, AlertState(alert.state), since, severity, labels, alert.annotations)
 
 
-def _urgency(alert: Alert) -> tuple[bool, int, datetime]:
+def _urgency(alert: ActiveAlert) -> tuple[bool, int, datetime]:
     known = alert.severity in _SEVERITIES
     return (
         alert.state is not AlertState.FIRING,

@@ -71,7 +71,7 @@ class ReadEndedError(LedgerError):
     """A read has exceeded its time or its memory."""
 
 
-def none_asks(_: float) -> None:
+def no_request(_: float) -> None:
     """Discard the processor time of a read."""
 
 
@@ -128,7 +128,7 @@ class ReadProcesses:
         is_gone: Callable[[], bool],
         is_awaited: Callable[[], bool],
         processor_s: float = 0.0,
-        tell_used_s: Callable[[float], object] = none_asks,
+        tell_used_s: Callable[[float], object] = no_request,
     ) -> R:
         """The result of `do`, which must be importable by name. The process gets `given` through a pipe. Blocks. All
         reads of a `kind` have one `nice`, and at most `mib` of memory.

@@ -29,7 +29,7 @@ AGAIN_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class RegistryChanges:
     """Differences from the version that this console read before."""
 
     version: int
@@ -46,7 +46,7 @@ class ReadRegistry:
     document: RegistryDocument
     index: RegistryIndex
     read_at: datetime
-    changes: Changes | None
+    changes: RegistryChanges | None
     """The differences; None: the console has read no other version."""
 
     @property
@@ -136,9 +136,9 @@ class RegistryInUse:
         return read
 
 
-def _changes(old: RegistryDocument, new: RegistryDocument) -> Changes:
+def _changes(old: RegistryDocument, new: RegistryDocument) -> RegistryChanges:
     before, after = (
         SuspensionsDocument(issued=each.registry.issued, suspensions=each.suspensions) for each in (old, new)
     )
     words = [*registry_differences(old, new), *suspension_differences(before, after)]
-    return Changes(old.registry.version, words[:CHANGES], len(words) > CHANGES)
+    return RegistryChanges(old.registry.version, words[:CHANGES], len(words) > CHANGES)

@@ -137,7 +137,7 @@ def as_wav(path: Path) -> bytes:
     return made.getvalue()
 
 
-def measured(path: Path) -> MeasuredSound:
+def measure_sound(path: Path) -> MeasuredSound:
     """The measured content of a file. Raises RecordingError. Measuring takes longer than a page may, so the results are
     kept.
     """

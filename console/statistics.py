@@ -40,7 +40,7 @@ def reader_of(settings: Settings, node: str) -> LedgerReader:
     return LedgerReader.open(settings.ledger.own())
 
 
-def count(settings: Settings, node: str, known: Counts | None, *, progress: Progress) -> Counts:
+def count_calls(settings: Settings, node: str, known: Counts | None, *, progress: Progress) -> Counts:
     """Continue from the `known` counts; start over if they are of another ledger, such as a restored backup.
 
     Raises LedgerError, UsageError.
@@ -57,7 +57,7 @@ def count(settings: Settings, node: str, known: Counts | None, *, progress: Prog
                 counts.add(record, times, begun)
             counts.place, counts.last = newest, _hash(reader, newest)
             if is_own:
-                _keep(file_of(settings), counts)
+                _keep(counts_path(settings), counts)
         for until in _ends(counts.place, newest):
             for old, new in reader.changed_records(counts.place, until):
                 if old:
@@ -65,7 +65,7 @@ def count(settings: Settings, node: str, known: Counts | None, *, progress: Prog
                 counts.add(new)
             counts.place, counts.last = until, _hash(reader, until)
             if is_own and until - counts.kept >= (BATCH if until == newest else KEPT_EVERY):
-                _keep(file_of(settings), counts)
+                _keep(counts_path(settings), counts)
             progress(until - begun_at, newest - begun_at)
     return counts
 
@@ -81,7 +81,7 @@ def _hash(reader: LedgerReader, place: int) -> str:
     return hashlib.sha256(f"{found.call_id}\n{found.text}".encode()).hexdigest() if found else ""
 
 
-def file_of(settings: Settings) -> Path:
+def counts_path(settings: Settings) -> Path:
     """Path of the file that keeps the counts of this node's ledger. Those of other nodes are kept in memory alone."""
     return file_beside(path_of(settings.ledger.own()))
 
@@ -108,10 +108,10 @@ class Statistics:
         """`node` is another node, or empty for this node."""
         self._settings = settings
         self._node = node
-        self.work: Work[Counts] = Work(count, self._take)
+        self.work: Work[Counts] = Work(count_calls, self._take)
         self.shown: object = None
         """Part of these counts that a page showed last."""
-        self.counts = None if is_other_node(settings, node) else read_counts(file_of(settings))
+        self.counts = None if is_other_node(settings, node) else read_counts(counts_path(settings))
 
     def is_behind(self) -> bool:
         """True if a new count is due. Raises LedgerError, UsageError if there is no such node."""

@@ -13,8 +13,8 @@ from typing import Any, Final, ParamSpec, TypeVar
 from idtone.core.errors import IdtoneError
 from idtone.core.in_thread import in_thread
 
-from .read_process import ReadProcesses, none_asks
-from .turns import RequestingParty, Requests, Turns, UsedOfLate
+from .read_process import ReadProcesses, no_request
+from .turns import RecentUse, RequestingParty, Requests, Turns
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,7 +110,7 @@ class OwnTurns:
 
 
 @dataclass(slots=True)
-class Queue:
+class ThreadQueue:
     """Threads of one kind. The party that has used least comes next; requests of one party keep their order."""
 
     threads: Executor
@@ -131,8 +131,8 @@ class Threads:
     """
 
     def __init__(self) -> None:
-        def queue(count: int, name: str, of_party: int = 1) -> Queue:
-            return Queue(ThreadPoolExecutor(count, name), Turns(requests, count), OwnTurns(of_party))
+        def queue(count: int, name: str, of_party: int = 1) -> ThreadQueue:
+            return ThreadQueue(ThreadPoolExecutor(count, name), Turns(requests, count), OwnTurns(of_party))
 
         self.requests = requests = Requests()
         self.processes = ReadProcesses()
@@ -141,7 +141,7 @@ class Threads:
         self.pages = queue(PAGES, "page", PAGES_OF_PARTY)
         self.public = queue(PUBLIC, "public")
         self._reads = {kind: queue(limits.count, kind) for kind, limits in LIMITS.items()}
-        self._searches, self._searched = OwnTurns(), UsedOfLate()
+        self._searches, self._searched = OwnTurns(), RecentUse()
         """Turns of both kinds of searches, one at a time for each party; and the processor time of each party."""
         self._searching: dict[RequestingParty, list[Callable[[], bool]]] = {}
         """Each party's searches and lists in progress, each with a function that is true once the visitor has left."""
@@ -149,7 +149,7 @@ class Threads:
         self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
         self._access = ThreadPoolExecutor(ACCESS, "access")
 
-    def of_page(self, *, is_public: bool, uploads: bool) -> Queue:
+    def of_page(self, *, is_public: bool, uploads: bool) -> ThreadQueue:
         """The threads for a page's handler."""
         if uploads:
             return self.public_uploads if is_public else self.uploads
@@ -194,7 +194,7 @@ class Threads:
         is_gone: Callable[[], bool],
         do: Callable[..., R],
         *given: Any,
-        tell_used_s: Callable[[float], object] = none_asks,
+        tell_used_s: Callable[[float], object] = no_request,
     ) -> R:
         limits, queue = LIMITS[kind], self._reads[kind]
 

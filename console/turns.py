@@ -67,7 +67,7 @@ class Requests:
                 del self._counts[party]
 
 
-class UsedOfLate:
+class RecentUse:
     """Seconds that each party has used lately; half of them is forgotten after `HALF_S`."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Turns:
     """
     _taken: int = 0
     _waiting: dict[RequestingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
-    used: UsedOfLate = field(default_factory=UsedOfLate)
+    used: RecentUse = field(default_factory=RecentUse)
     """Use of each party, and of all with and all without a session."""
 
     @property

@@ -77,7 +77,7 @@ class Upload:
 
 
 @asynccontextmanager
-async def received(visit: Visit, limit: int) -> AsyncIterator[Upload]:
+async def receive_upload(visit: Visit, limit: int) -> AsyncIterator[Upload]:
     """The form of a visit, with one file of at most `limit` octets; its fields become those of the visit.
 
     If the visitor has a session, the form must have its token. Raises UsageError.

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.registry.model import RegistryDocument
 from lab.repository import ROOT, modules, parsed
 
@@ -32,7 +32,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "core/signing_keys.py": ("idtone-office key new",),
     "office/authority/key_holders.py": ("key-holders.json",),
     "office/authority/operator_list_site.py": ("site",),
-    "office/site/month_facts.py": ("public-figures/",),
+    "office/site/month_figures.py": ("public-figures/",),
     "office/site/site_folder.py": ("site",),
     "office/site/site_sounds.py": (),  # a WAVE file in memory
     "service/reload_result.py": (),  # the number of a process

@@ -18,7 +18,7 @@ from idtone.core.yaml_documents import read_text
 from ..page import Page, Visit
 from .begun_sign_ins import BegunSignIns
 from .cookies import OPENID
-from .sign_in import PATH
+from .sign_in_method import PATH
 
 try:
     from authlib.oauth2.rfc6749.parameters import prepare_grant_uri

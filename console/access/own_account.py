@@ -19,8 +19,8 @@ from ..page import Method, Page, Visit
 from ..pending_tasks_mail import checked_address
 from .cookies import KNOWN_BROWSER
 from .known_browser import mark_for
-from .passkeys import CHALLENGE_S, MOST, created, creation_options, relying_party
-from .password_prompt import PasswordProof, Refusal, as_entered
+from .passkeys import CHALLENGE_S, MOST, creation_options, registered_passkey, relying_party
+from .password_proof import PasswordProof, Refusal, as_entered
 from .password_rules import SHORTEST, common_passwords, objection
 from .passwords import new_secret, provisioning_uri
 from .rights import Right
@@ -123,7 +123,7 @@ class Account:
         new = as_entered(visit, "new")
         if wrong := _objection(visit, new) or await self._asked(visit):
             return self._page(visit, wrong)
-        hashed = await self._proof.hashed(visit, new)
+        hashed = await self._proof.hash_password(visit, new)
 
         def changed(user: User) -> User:
             passkeys = () if user.given_until else user.passkeys  # another who knew the password may have made them
@@ -189,7 +189,7 @@ class Account:
         if not challenge or time.monotonic() - begun_s > CHALLENGE_S:
             return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, _LATE))
         try:
-            new = created(visit, (visit.entered or {}).get("credential", ""), challenge, name)
+            new = registered_passkey(visit, (visit.entered or {}).get("credential", ""), challenge, name)
         except UsageError as error:
             return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, Message("{error}", error=error)))
         return await self._changed(

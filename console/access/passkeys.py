@@ -119,7 +119,7 @@ def creation_options(visit: Visit, user: User, challenge: bytes) -> str:
     )
 
 
-def created(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
+def registered_passkey(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
     """The passkey that the browser has created. Raises UsageError."""
     host = relying_party(visit)
     try:
@@ -140,7 +140,7 @@ def created(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
     )
 
 
-def named(answer: str) -> tuple[str, bytes]:
+def passkey_and_challenge(answer: str) -> tuple[str, bytes]:
     """The id of the passkey that an answer names, and the challenge that it answers. Nothing of it is verified yet.
 
     Raises UsageError.
@@ -152,7 +152,7 @@ def named(answer: str) -> tuple[str, bytes]:
         raise UsageError(REFUSED) from error
 
 
-def used(visit: Visit, answer: str, challenge: bytes, passkey: Passkey) -> Passkey:
+def passkey_after_use(visit: Visit, answer: str, challenge: bytes, passkey: Passkey) -> Passkey:
     """The passkey with its new count, if it has signed the challenge. Raises UsageError."""
     host = relying_party(visit)
     try:

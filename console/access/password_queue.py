@@ -16,7 +16,7 @@ KNOWN: Final = -1
 REST_S: Final = 0.25
 
 
-class LineFullError(Exception):
+class QueueFullError(Exception):
     """The queue is full of attempts with fewer failures."""
 
 
@@ -27,7 +27,7 @@ class _Waiting:
     turn: asyncio.Future[None]
 
 
-class PasswordLine:
+class PasswordQueue:
     """The queue of attempts. Used by the event loop alone."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class PasswordLine:
 
     @asynccontextmanager
     async def turn(self, rank: int) -> AsyncIterator[None]:
-        """Context of one turn. Raises LineFullError, also for an attempt that waits already, but never for a known
+        """Context of one turn. Raises QueueFullError, also for an attempt that waits already, but never for a known
         browser.
         """
         if self._is_taken:
@@ -53,9 +53,9 @@ class PasswordLine:
             worst = max(self._waiting)
             if worst.rank > rank:
                 self._waiting.remove(worst)
-                worst.turn.set_exception(LineFullError())
+                worst.turn.set_exception(QueueFullError())
             elif rank != KNOWN:
-                raise LineFullError
+                raise QueueFullError
         self._came += 1
         mine = _Waiting(rank, self._came, asyncio.get_running_loop().create_future())
         self._waiting.append(mine)

@@ -29,7 +29,7 @@ def _unknown_users_hash() -> str:
     return _hasher.hash("unknown")
 
 
-def hashed(password: str) -> str:
+def hash_password(password: str) -> str:
     """The argon2id hash of a password. It takes some tens of milliseconds and 64 MiB on purpose, as `is_password`
     does.
     """

@@ -74,7 +74,7 @@ class SignInLog:
         return [each for each in self._failures if each.at >= earliest]
 
 
-def counted(failures: list[Failure]) -> list[tuple[str | None, str, int]]:
+def count_failures(failures: list[Failure]) -> list[tuple[str | None, str, int]]:
     """User (None: unknown name), address, and number of failures; the most frequent first. Pure."""
     counts = Counter((each.name, each.address) for each in failures)
     return [(*who, number) for who, number in counts.most_common()]

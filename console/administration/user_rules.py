@@ -29,7 +29,7 @@ def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> 
     change(users)
 
 
-def added(users: Users, name: str, roles: Sequence[Role], password: str | None, by: str, now: datetime) -> None:
+def add_user(users: Users, name: str, roles: Sequence[Role], password: str | None, by: str, now: datetime) -> None:
     """Add a user. `password` is its hash; None if a proxy or a provider knows the users. Raises FormErrors."""
     errors = FormErrors()
     errors.read("name", lambda: _check_name(users, name))
@@ -50,7 +50,7 @@ def _check_name(users: Users, name: str) -> None:
         ) from error
 
 
-def with_roles(users: Users, name: str, roles: Sequence[Role], by: str, now: datetime) -> None:
+def change_roles(users: Users, name: str, roles: Sequence[Role], by: str, now: datetime) -> None:
     errors = FormErrors()
     errors.read("roles", lambda: _need(roles))
     errors.check()
@@ -59,16 +59,16 @@ def with_roles(users: Users, name: str, roles: Sequence[Role], by: str, now: dat
     users[name] = _of(users, name).model_copy(update={"roles": tuple(roles), "administered": administered})
 
 
-def locked(users: Users, name: str, by: str) -> None:
+def lock(users: Users, name: str, by: str) -> None:
     _other(name, by)
     users[name] = _of(users, name).model_copy(update={"locked": True})
 
 
-def unlocked(users: Users, name: str) -> None:
+def unlock(users: Users, name: str) -> None:
     users[name] = _of(users, name).model_copy(update={"locked": False})
 
 
-def reset(users: Users, name: str, password: str, by: str, now: datetime) -> None:
+def reset_password(users: Users, name: str, password: str, by: str, now: datetime) -> None:
     """Set another password and remove the second factor, for a user who has lost them. The user has to choose both
     again.
     """
@@ -77,7 +77,7 @@ def reset(users: Users, name: str, password: str, by: str, now: datetime) -> Non
     users[name] = _given(_of(users, name), password, now).model_copy(update={"administered": administered})
 
 
-def removed(users: Users, name: str, by: str) -> None:
+def remove_user(users: Users, name: str, by: str) -> None:
     _other(name, by)
     del users[_of(users, name).name]
 

@@ -26,7 +26,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
+class CriterionBars:
     width: int
     height: int
     label: int
@@ -34,7 +34,7 @@ class Points:
     bars: tuple[Bar, ...]
 
 
-def points_of(rows: Sequence[ScoreRow], language: str) -> Points:
+def criterion_bars(rows: Sequence[ScoreRow], language: str) -> CriterionBars:
     """The bars. Each is as wide as the weight of its criterion, so its area shows its part of the score."""
     heaviest = max((row.criterion.weight * row.criterion.most for row in rows), default=1)
     bars = []
@@ -43,4 +43,4 @@ def points_of(rows: Sequence[ScoreRow], language: str) -> Points:
         full = max(8, WIDTH * row.criterion.weight * of // heaviest)
         name = getattr(row.criterion.title, language)
         bars.append(Bar(n * ROW, name, row.points, of, full, full * (row.points or 0) // of))
-    return Points(WIDTH, len(rows) * ROW, LABEL, BAR, tuple(bars))
+    return CriterionBars(WIDTH, len(rows) * ROW, LABEL, BAR, tuple(bars))

@@ -16,7 +16,7 @@ from idtone.office.authority.typed_dates import day, in_japan
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of, member_choices
+from .common_parts import WHY, do_act, files_of, member_choices
 
 PATH: Final = "/office/agreements"
 SHOWN: Final = 50

@@ -19,7 +19,7 @@ from ..form_errors import Fields, FormField, one_of
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
 from .act_words import words_of
-from .acts import WHY, attributed, do_act, do_act_on_file, files_of, not_found_page, spans_of
+from .common_parts import WHY, attribution_of, do_act, do_act_on_file, files_of, not_found_page, spans_of
 
 PATH: Final = "/office/applications"
 LIMIT: Final = 1_000_000
@@ -77,7 +77,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
 
     def act(upload: Upload) -> str:
         text, name = read_text(upload.file, size_limit=LIMIT), upload.name or "application.yaml"
-        kept, _ = change_registry.apply(workspace, text, name, attributed(visit))
+        kept, _ = change_registry.apply(workspace, text, name, attribution_of(visit))
         return f"{PATH}/{kept.id}"
 
     return await do_act_on_file(visit, LIMIT, act, applications, WHY, Message("choose the file of the application"))
@@ -87,7 +87,7 @@ async def review(visit: Visit) -> web.StreamResponse:
     files, name = files_of(visit), visit.part("application")
 
     def act() -> None:
-        change_registry.review(files.workspace, name, ReviewResult(visit.field("result")), attributed(visit))
+        change_registry.review(files.workspace, name, ReviewResult(visit.field("result")), attribution_of(visit))
 
     return await do_act(visit, act, application, f"{PATH}/{name}", _REVIEW)
 
@@ -99,7 +99,7 @@ async def grant(visit: Visit) -> web.StreamResponse:
         given = visit.field("from")
         start = moment(given, Message("Valid from")) if given else in_japan(datetime.now(UTC))
         until = end(visit.field("until"), Message("Valid until"))
-        change_registry.grant(files.workspace, name, start, until, attributed(visit))
+        change_registry.grant(files.workspace, name, start, until, attribution_of(visit))
 
     return await do_act(visit, act, application, f"{PATH}/{name}", _GRANT)
 

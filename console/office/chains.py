@@ -23,7 +23,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION
-from .acts import WHY, Change, do_change, entries, files_of, spans_of
+from .common_parts import WHY, Change, do_change, entries, files_of, spans_of
 
 PATH: Final = "/office/chains"
 _NUMBERS: Final[Fields] = {"numbers": FormField(template("Number, range or prefix of the chain"), entries)}

@@ -16,7 +16,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, attributed, do_act, files_of, member_choices
+from .common_parts import WHY, attribution_of, do_act, files_of, member_choices
 
 PATH: Final = "/office/contacts"
 _RECORD: Final[Fields] = {"member": FormField(template("Member"), any_text), **WHY}
@@ -50,7 +50,7 @@ async def record(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
     return await do_act(
         visit,
-        lambda: describe(workspace, visit.field("member"), visit.fields or {}, attributed(visit)),
+        lambda: describe(workspace, visit.field("member"), visit.fields or {}, attribution_of(visit)),
         contacts,
         PATH,
         _RECORD,

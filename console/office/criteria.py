@@ -18,7 +18,7 @@ from idtone.office.evaluation.enter_criteria import enter_criteria, number_text,
 from ..access.rights import Right
 from ..form_errors import Fields, FormErrors, FormField, Reader, any_text, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, attributed, do_act, files_of
+from .common_parts import WHY, attribution_of, do_act, files_of
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/criteria"
@@ -163,7 +163,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         try:
             read_version = _whole(visit.field("read_version"), _FORM)
-            enter_criteria(workspace, _tree(visit), attributed(visit), _FORM, read_version)
+            enter_criteria(workspace, _tree(visit), attribution_of(visit), _FORM, read_version)
         except DocumentError as error:
             raise _at_fields(visit, error) from error
 

@@ -24,7 +24,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of, member_choices
+from .common_parts import WHY, do_act, files_of, member_choices
 
 PATH: Final = "/office/duties"
 _DUTY: Final[Fields] = {"duty": FormField(template("Duty"), any_text)}

@@ -21,15 +21,15 @@ from idtone.registry.model import day_begins
 
 from ..access.rights import Right
 from ..page import Page, Section, Visit
-from .acts import files_of
 from .chains import is_checked
+from .common_parts import files_of
 from .office_files import OfficeFiles
 
 PATH: Final = "/office/today"
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class OpenTask:
     """The number of waiting tasks of one kind, and the address of their page. `is_late`: their time is over."""
 
     count: int
@@ -45,12 +45,12 @@ async def first_page(visit: Visit) -> web.StreamResponse:
     return visit.render("office.html", waiting=waiting, registry=registered.document.registry, now=now)
 
 
-def waiting_in(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+def waiting_in(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
     """The waiting tasks, the late ones first. Raises IdtoneError."""
     yield from sorted(_all(files, now), key=lambda each: not each.is_late)
 
 
-def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+def _all(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
     handed = sum(each.state is SubmissionState.WAITING for each in files.submissions())
     yield from _some(handed, Message("Applications handed in by applicants"), "/office/applications")
     status = Counter(status for _, status in files.applications())
@@ -82,7 +82,7 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
         yield from _some(len(due), Message("Signatures to be renewed"), path, is_late=any(each <= now for each in due))
 
 
-def _terms(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+def _terms(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
     """Licences and pledges that end soon or have ended."""
     members = files.registered().document.members
     licences = [
@@ -101,7 +101,7 @@ def _terms(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
         yield from _some(sum(now < end <= now + SOON for end in ends), soon, "/office/members?ending=1")
 
 
-def _duties(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+def _duties(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
     found, today, path = duties(files.folder), in_japan(now).date(), "/office/duties"
     yield from _some(
         sum(is_overdue(each, today) for each in found), Message("Duties that are overdue"), path, is_late=True
@@ -109,7 +109,7 @@ def _duties(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
     yield from _some(sum(is_soon(each, today) for each in found), Message("Duties that are due within 14 days"), path)
 
 
-def _certifications(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+def _certifications(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
     """The certifications of members and of links that end soon: one entry of the registry counts once, by its first
     end.
     """
@@ -123,9 +123,9 @@ def _certifications(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
     yield from _some(soon, Message("Certifications that lapse, or are to be checked, within 30 days"), path)
 
 
-def _some(count: int, what: Message, path: str, is_late: bool = False) -> Iterator[Waiting]:
+def _some(count: int, what: Message, path: str, is_late: bool = False) -> Iterator[OpenTask]:
     if count:
-        yield Waiting(count, what, path, is_late)
+        yield OpenTask(count, what, path, is_late)
 
 
 async def enter(visit: Visit) -> web.StreamResponse:

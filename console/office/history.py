@@ -16,7 +16,7 @@ from ..listing import listing
 from ..page import Page, Section, Visit
 from .act_details import detail, subject
 from .act_words import words_of
-from .acts import files_of
+from .common_parts import files_of
 from .office_files import HistoryLine
 
 PATH: Final = "/office/history"

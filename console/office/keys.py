@@ -17,7 +17,7 @@ from idtone.office.desk.office_ledger import OfficeLedger
 from ..access.rights import Right
 from ..form_errors import FormField
 from ..page import Method, Page, Visit
-from .acts import do_act, files_of
+from .common_parts import do_act, files_of
 from .office_files import OfficeFiles
 
 PATH: Final = "/office/keys"

@@ -16,7 +16,7 @@ from idtone.office.authority.workspace import Workspace
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, Change, do_change, files_of, member_choices
+from .common_parts import WHY, Change, do_change, files_of, member_choices
 
 PATH: Final = "/office/logs"
 _LABELS: Final = {"since": template("Counts from"), "until": template("Last day")}

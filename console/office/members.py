@@ -32,7 +32,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION, LICENCE_WORDS, words_of
-from .acts import WHY, attributed, do_act, entries, files_of, not_found_page, spans_of
+from .common_parts import WHY, attribution_of, do_act, entries, files_of, not_found_page, spans_of
 
 PATH: Final = "/office/members"
 NUMBERS_SHOWN: Final = 100
@@ -309,7 +309,7 @@ async def change(visit: Visit) -> web.StreamResponse:
         return not_found_page(visit, Message("There is no such member."))
 
     def act() -> Any:
-        return do(files.workspace, visit.fields or {}, attributed(visit), found)
+        return do(files.workspace, visit.fields or {}, attribution_of(visit), found)
 
     return await do_act(visit, act, member, f"{PATH}/{wanted}", FIELDS[visit.part("change")])
 

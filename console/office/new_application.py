@@ -20,7 +20,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
 from . import applications, members
-from .acts import WHY, attributed, do_act_on_file, entries, files_of, not_found_page
+from .common_parts import WHY, attribution_of, do_act_on_file, entries, files_of, not_found_page
 from .submissions import seen_submission, stamp_of
 
 PATH: Final = "/office/new-application"
@@ -96,7 +96,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
             if _is_long(submission) and not fields.get("numbers", "").strip():
                 fields["numbers"] = values_of(submission.handed)["numbers"]
         octets = upload.file.read_bytes()
-        made = receive_typed(files.workspace, fields, octets, attributed(visit), _LABELS, submission)
+        made = receive_typed(files.workspace, fields, octets, attribution_of(visit), _LABELS, submission)
         return f"{applications.PATH}/{made.id}"
 
     return await do_act_on_file(visit, LIMIT, act, new_application, _FIELDS)
@@ -112,7 +112,7 @@ async def pledge(visit: Visit) -> web.StreamResponse:
         document, signatory, signed, until = (
             upload.fields[name] for name in ("document", "signatory", "signed", "until")
         )
-        attribution = attributed(visit)
+        attribution = attribution_of(visit)
         with files.workspace.locked(), keeping_pledge(files.folder, upload.file.read_bytes()) as sha256:
             record_pledge(files.workspace, wanted, document, sha256, signatory, signed, until, attribution, _LABELS)
         return f"{members.PATH}/{wanted}"

@@ -10,14 +10,14 @@ from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
 from idtone.office.authority.typed_dates import day
 from idtone.office.evaluation.evaluate_members import period_over, read_folder
-from idtone.office.evaluation.evaluation_rules import EXCLUSION_WORDS
+from idtone.office.evaluation.evaluation import EXCLUSION_WORDS
 
 from ..access.rights import Right
 from ..event_stream import stream_work
 from ..form_errors import Fields, FormField, errors_of, labels_of
 from ..page import Method, Page, Visit
 from .act_words import NO_VALUE_WORDS
-from .acts import WHY, attributed, do_act, files_of
+from .common_parts import WHY, attribution_of, do_act, files_of
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/new"
@@ -78,7 +78,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
     files, evaluating = files_of(visit), visit.console.evaluating
     return await do_act(
         visit,
-        lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attributed(visit)),
+        lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attribution_of(visit)),
         new_evaluation,
         EVALUATIONS,
         WHY,

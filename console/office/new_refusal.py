@@ -21,7 +21,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
-from .acts import WHY, do_act, do_act_on_file, files_of
+from .common_parts import WHY, do_act, do_act_on_file, files_of
 from .refusals import PATH as REFUSALS
 from .refusals import refusals
 

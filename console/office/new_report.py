@@ -18,7 +18,7 @@ from idtone.office.desk.reports.taken_report import TAKEN_WORDS, TakenBy, take_r
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, errors_of, one_of
 from ..page import Method, Page, Visit
-from .acts import files_of
+from .common_parts import files_of
 from .reports import PATH as REPORTS
 
 PATH: Final = f"{REPORTS}/new"

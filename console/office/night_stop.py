@@ -26,13 +26,13 @@ from idtone.registry.model import SuspensionEntry
 from idtone.registry.trust import tuf_roles
 
 from ..access.attempts import Attempt
-from ..access.password_prompt import OFTEN
+from ..access.password_proof import OFTEN
 from ..access.rights import Right
 from ..form_errors import FormField, labels_of
 from ..japan_time import with_zone
 from ..page import Method, Page, Section, Visit
 from ..stop_states import StopState
-from .acts import attributed, do_act, files_of, not_found_page
+from .common_parts import attribution_of, do_act, files_of, not_found_page
 from .office_files import OfficeFiles
 from .office_stops import OfficeStop, OfficeStops
 from .suspensions import APPROVAL, TERMS, span_of_entry
@@ -114,7 +114,7 @@ async def request(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act() -> None:
-        attribution = attributed(visit)
+        attribution = attribution_of(visit)
         terms = SuspensionTerms.given(
             visit.field("reference"),
             with_zone(visit.field("requested")),
@@ -137,7 +137,7 @@ async def approve(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act() -> None:
-        files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
+        files.requests.approve(visit.field("request"), visit.field("entered"), attribution_of(visit))
         try:
             files.duty_package.prepare(datetime.now(UTC))
         except IdtoneError as error:

@@ -33,7 +33,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..japan_time import with_zone
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of, japanese_moment, member_choices, not_found_page
+from .common_parts import WHY, do_act, files_of, japanese_moment, member_choices, not_found_page
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/observations"

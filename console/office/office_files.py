@@ -39,7 +39,7 @@ from idtone.registry.registry_report import MemberReport, member_report, number_
 from idtone.registry.trust import tuf_roles
 
 from ..cached_files import CachedFiles
-from ..public.published import Published
+from ..public.published_files import PublishedFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class OfficeFiles:
         )
         self._lists = CachedFiles(lambda: [registry, suspensions, timestamp], self._read_lists)
         self._published = CachedFiles(
-            lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder)
+            lambda: [timestamp, self.folder / EVALUATION], lambda: PublishedFiles.read(self.folder)
         )
         self._signed_until = CachedFiles(lambda: [timestamp], self._read_signed_until)
         self.waiting, self.waiting_duty = map(_state_of, (self.package, self.duty_package))
@@ -178,7 +178,7 @@ class OfficeFiles:
         """The public list as the next publication makes it, and as it is published now."""
         return self._lists.get()
 
-    def published(self) -> Published:
+    def published(self) -> PublishedFiles:
         """The published files of the association's site."""
         return self._published.get()
 

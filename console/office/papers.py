@@ -18,7 +18,7 @@ from idtone.office.papers.period_account import PeriodAccount, account_paper, fi
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, at_its_field, errors_of, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import files_of, member_choices, not_found_page
+from .common_parts import files_of, member_choices, not_found_page
 
 PATH: Final = "/office/papers"
 _SENDER: Final[Fields] = {

@@ -21,7 +21,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..japan_time import shown_to_minute
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, Change, do_change, entries, files_of, member_choices, spans_of
+from .common_parts import WHY, Change, do_change, entries, files_of, member_choices, spans_of
 
 PATH: Final = "/office/portings"
 FIELDS: Final[Mapping[str, Fields]] = {

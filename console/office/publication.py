@@ -23,7 +23,7 @@ from ..form_errors import FormField
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
 from .act_words import words_of
-from .acts import WHY, attributed, do_act, do_act_on_file, files_of, not_found_page
+from .common_parts import WHY, attribution_of, do_act, do_act_on_file, files_of, not_found_page
 from .office_files import OfficeFiles
 
 PATH: Final = "/office/publication"
@@ -86,7 +86,9 @@ def _undoable(files: OfficeFiles) -> HistoryEntry | None:
 async def take_back(visit: Visit) -> web.StreamResponse:
     """Take back the last unpublished change of the registry, if it is the one that the page has shown."""
     workspace = files_of(visit).workspace
-    return await do_act(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY)
+    return await do_act(
+        visit, lambda: undo(workspace, attribution_of(visit), visit.field("shown")), publication, PATH, WHY
+    )
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
@@ -112,7 +114,7 @@ async def prolong(visit: Visit) -> web.StreamResponse:
             files.workspace,
             Action.PROLONG,
             tuf_roles.REGISTRY_FILE,
-            attributed(visit),
+            attribution_of(visit),
             lambda text, _: prolonged(text, until),
         )
 
@@ -125,7 +127,7 @@ async def note(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
 
     def act() -> None:
-        if not record_edits(workspace, attributed(visit), workspace.unrecorded()):
+        if not record_edits(workspace, attribution_of(visit), workspace.unrecorded()):
             raise UsageError("nothing was edited by hand")
 
     return await do_act(visit, act, publication, PATH, WHY)

@@ -15,7 +15,7 @@ from idtone.office.refused.refusal_basis import BASIS_WORDS, decided_basis
 from ..access.rights import Right
 from ..form_errors import FormField, any_text
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of
+from .common_parts import WHY, do_act, files_of
 
 PATH: Final = "/office/refusals"
 

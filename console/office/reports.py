@@ -25,7 +25,7 @@ from ..listing import ListRequest, list_request, listing, listing_of_cut
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Section, Visit
 from .act_words import BASIS_WORDS
-from .acts import WHY, do_act, files_of, not_found_page
+from .common_parts import WHY, do_act, files_of, not_found_page
 
 PATH: Final = "/office/reports"
 SHOWN: Final = 100

@@ -18,7 +18,7 @@ from idtone.registry.stopping_conditions import STEPS
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, Reader, any_text, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, attributed, do_act, files_of
+from .common_parts import WHY, attribution_of, do_act, files_of
 
 PATH: Final = "/office/conditions"
 EMPTY_ROWS: Final = 2
@@ -94,7 +94,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         rows = [_row(each) for _, each in _filled(visit)]
-        enter_conditions(workspace, conditions_of(visit.field("version"), rows, _FORM), attributed(visit))
+        enter_conditions(workspace, conditions_of(visit.field("version"), rows, _FORM), attribution_of(visit))
 
     return await do_act(visit, act, conditions, PATH, _fields(visit))
 

@@ -15,7 +15,7 @@ from idtone.office.desk.applicants.submissions import Submissions
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, labels_of
 from ..page import Method, Page, Visit
-from .acts import do_act, files_of, not_found_page
+from .common_parts import do_act, files_of, not_found_page
 
 PATH: Final = "/office/submissions"
 _NOTE: Final[Fields] = {"note": FormField(template("What the applicant reads"))}

@@ -28,7 +28,7 @@ from ..japan_time import with_zone
 from ..listing import listing, listing_of_cut
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
-from .acts import WHY, attributed, do_act, files_of, japanese_moment, span_text
+from .common_parts import WHY, attribution_of, do_act, files_of, japanese_moment, span_text
 from .office_files import ENDS_SHOWN, HistoryLine, OfficeFiles
 from .office_stops import OfficeStop, OfficeStops, PublishedEnd
 
@@ -178,7 +178,7 @@ async def request(visit: Visit) -> web.StreamResponse:
     is_end = visit.field("action") in ENDS
 
     def act() -> None:
-        action, attribution = Action(visit.field("action")), attributed(visit)
+        action, attribution = Action(visit.field("action")), attribution_of(visit)
         terms = None
         if not is_end:
             terms = SuspensionTerms.given(
@@ -201,7 +201,7 @@ async def approve(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act() -> None:
-        files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
+        files.requests.approve(visit.field("request"), visit.field("entered"), attribution_of(visit))
 
     return await do_act(visit, act, suspensions, PATH, APPROVAL)
 

@@ -30,7 +30,7 @@ from idtone.ledger.store.proven_leaf import ProvenLeaf
 from idtone.ledger.verification.proof_check import ProofCheck, check_proof
 
 from ..access.rights import Right
-from ..byte_ranges import ranged
+from ..byte_ranges import range_response
 from ..code_words import detail_words
 from ..console import Console
 from ..drawings.proof_tree import ProofTree, proof_tree
@@ -264,7 +264,7 @@ async def sound(visit: Visit) -> web.StreamResponse:
     if found is None or found.content is None:
         problem = found.problem if found else Message("No sound was played to this party.")
         return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=problem)
-    return ranged(visit.request, found.as_wav(), "audio/wav")
+    return range_response(visit.request, found.as_wav(), "audio/wav")
 
 
 async def open_numbers(visit: Visit) -> web.StreamResponse:

@@ -32,7 +32,7 @@ from ..access.rights import Right
 from ..application import protect
 from ..call_rows import COLUMNS, NO_CALLS, ShownCalls
 from ..form_errors import FormErrors
-from ..long_reads import calls_by_id, calls_by_number, csv_part, searched
+from ..long_reads import calls_by_id, calls_by_number, calls_by_query, csv_part
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
 from ..other_nodes import is_other_node, other_nodes
 from ..page import Method, Page, Visit
@@ -80,7 +80,7 @@ async def calls(visit: Visit) -> web.StreamResponse:
         else:
             is_list = query.wanted == CallFilter() and not is_other_node(settings, query.node)
             kind = Reads.LIST if is_list else Reads.SEARCH
-            shown = await visit.read(kind, searched, settings, query, PAGE_CALLS, opens, language)
+            shown = await visit.read(kind, calls_by_query, settings, query, PAGE_CALLS, opens, language)
             found = _answer(query, shown)
     except UsageError as error:  # no such node
         return _page(visit, query, _Found(), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)

@@ -24,9 +24,9 @@ from idtone.ledger.witness.cosigning import witness_of
 from idtone.service.status_command import duration
 
 from ..access.rights import Right
+from ..downloads import TEXT, download
 from ..event_stream import stream_work
-from ..files import TEXT, download
-from ..ledger_verification import Verified
+from ..ledger_verification import VerificationResult
 from ..page import Method, Page, Visit
 
 PATH: Final = "/evidence"
@@ -145,7 +145,7 @@ def _heads(settings: Settings) -> Heads | IdtoneError | OSError:
         return error
 
 
-def _verification(visit: Visit, verified: Verified | None) -> dict[str, Any]:
+def _verification(visit: Visit, verified: VerificationResult | None) -> dict[str, Any]:
     """The values for `evidence_verification.html`."""
     verification = visit.console.verification
     return {

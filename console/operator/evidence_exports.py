@@ -35,12 +35,12 @@ from idtone.operations.make_pack import approved_pack, need_keys, request_pack
 
 from .. import long_reads
 from ..access.rights import Right
-from ..files import PDF, ZIP, download, download_csv
+from ..downloads import PDF, ZIP, download, download_csv
 from ..form_errors import Fields, FormErrors, FormField, any_text, errors_of
 from ..listing import listing
 from ..page import Method, Page, Visit
 from ..threads import Reads
-from ..uploads import Upload, received
+from ..uploads import Upload, receive_upload
 from .disclosure_form import facts_of, read_form
 from .masked_reader import reader_for
 
@@ -374,7 +374,7 @@ async def _uploaded(visit: Visit, do: Callable[[Upload], Any]) -> web.StreamResp
     if not _person_may(visit):
         return _refused(visit)
     try:
-        async with received(visit, FILE_LIMIT) as upload:
+        async with receive_upload(visit, FILE_LIMIT) as upload:
             return cast(web.StreamResponse, await do(upload))
     except IdtoneError as error:
         return await _shown(visit, error)

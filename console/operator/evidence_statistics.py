@@ -21,9 +21,9 @@ from idtone.registry.model import day_begins
 
 from ..access.rights import Right
 from ..counts import Counts
+from ..downloads import download_csv
 from ..drawings.stacked_plot import StackedPlot, stacked_plot
 from ..event_stream import event, stream
-from ..files import download_csv
 from ..other_nodes import is_other_node, other_nodes
 from ..page import Page, Visit
 from ..statistics import Statistics

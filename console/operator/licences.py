@@ -29,7 +29,7 @@ from ..listing import listing
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Visit
 from ..registry_in_use import ReadRegistry
-from .span_words import span_words
+from .masked_span import masked_span
 
 PATH: Final = "/licences"
 
@@ -133,7 +133,7 @@ def _shown(read: ReadRegistry, policy: PolicySettings, visit: Visit) -> dict[str
         "list": members,
         "members": member_rows(read, members.rows, now),
         "chain_list": chains,
-        "chains": [(span_words(each.numbers), chain_report(each, now, policy.chain_check)) for each in chains.rows],
+        "chains": [(masked_span(each.numbers), chain_report(each, now, policy.chain_check)) for each in chains.rows],
         "expired": now >= read.index.expires,
         "in_force": sum(entry.in_force(now) for entry in document.suspensions),
     }

@@ -12,9 +12,9 @@ from idtone.core.translation import template
 from idtone.service import status_command
 
 from ..access.rights import Right
-from ..decided_plots import DecidedPlots
+from ..decision_plots import DecisionPlots
 from ..event_stream import event, stream
-from ..live_state import Live, State
+from ..live_state import LiveState, ServiceState
 from ..page import Page, Visit
 
 STUCK: Final = timedelta(hours=2)
@@ -46,7 +46,7 @@ async def now(visit: Visit) -> web.StreamResponse:
     change.
     """
     plots = visit.console.plots
-    counted = await plots.get() if plots.is_ready else DecidedPlots()
+    counted = await plots.get() if plots.is_ready else DecisionPlots()
     return visit.render("now.html", plots=counted, **_state(visit, visit.console.live.newest))
 
 
@@ -54,7 +54,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
     """Stream the state each second, and the plots less often."""
     console = visit.console
 
-    def counted(plots: DecidedPlots) -> bytes:
+    def counted(plots: DecisionPlots) -> bytes:
         return event("plots", visit.shared_fragment("now_plots.html", plots, lambda: {"plots": plots}))
 
     async def events() -> AsyncIterator[bytes]:
@@ -70,7 +70,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
     return await stream(visit, events())
 
 
-def _state(visit: Visit, state: State) -> dict[str, Any]:
+def _state(visit: Visit, state: ServiceState) -> dict[str, Any]:
     """The values for `now_state.html` and `now_service.html`."""
     feed = state.feed
     return {
@@ -95,7 +95,7 @@ def running_call(call: Mapping[str, Any], at: datetime) -> RunningCall:
     )
 
 
-def calls_a_second(live: Live) -> float | None:
+def calls_a_second(live: LiveState) -> float | None:
     """Decided calls per second, over the last seconds; None if the service did not run all that time."""
     first, last = live.states[0], live.states[-1]
     if first is last or first.feed is None or last.feed is None:

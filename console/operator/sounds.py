@@ -14,9 +14,9 @@ from idtone.tones.profile import CALL_LIMIT_MS, Profile
 from idtone.tones.profile_library import load_library
 
 from ..access.rights import Right
-from ..byte_ranges import ranged
+from ..byte_ranges import range_response
 from ..page import Page, Visit
-from ..sound_files import MeasuredSound, SoundKind, SoundState, as_wav, formats, kind_of, measured, sound_state
+from ..sound_files import MeasuredSound, SoundKind, SoundState, as_wav, formats, kind_of, measure_sound, sound_state
 
 WAV: Final = "audio/wav"
 
@@ -94,7 +94,7 @@ def _drawn(state: SoundState) -> Shown:
     if file is None:
         return Shown(state, None, "", Message("No file is there."))
     try:
-        return Shown(state, measured(file.path), file.format)
+        return Shown(state, measure_sound(file.path), file.format)
     except (RecordingError, OSError) as error:
         return Shown(state, None, file.format, error)
 
@@ -108,7 +108,7 @@ async def play(visit: Visit) -> web.StreamResponse:
         octets = None
     if octets is None:
         raise web.HTTPNotFound
-    return ranged(visit.request, octets, WAV)
+    return range_response(visit.request, octets, WAV)
 
 
 def _file(settings: Settings, sound: str, name: str) -> Path | None:

@@ -29,7 +29,7 @@ from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
 from ..access.rights import Right
-from ..files import ZIP, download
+from ..downloads import ZIP, download
 from ..form_errors import Fields, FormErrors, FormField, errors_of, one_of
 from ..japan_time import typed
 from ..number_search_limit import admits_number_search

@@ -27,7 +27,7 @@ from ..access.rights import Right
 from ..listing import Listing, listing, listing_of_cut
 from ..page import Page, Visit
 from ..stop_states import Stage, StopFacts, StopState, own_stages, stages
-from .span_words import span_words
+from .masked_span import masked_span
 
 PATH: Final = "/suspensions"
 STOPS: Final = f"{PATH}/stops"
@@ -153,7 +153,7 @@ def asked_of(one: OwnSuspension, me: Person) -> tuple[str, bool]:
 
 
 def masked_numbers(one: OwnSuspension) -> str:
-    words = span_words(NumberSpan(*one.numbers[0]))
+    words = masked_span(NumberSpan(*one.numbers[0]))
     return Message("{first} and {more:,} more", first=words, more=one.count - 1) if len(one.numbers) > 1 else words
 
 
@@ -211,7 +211,7 @@ def _scope(entry: SuspensionEntry) -> str:
     if isinstance(scope, str):
         return Message("all numbers of member {member}", member=scope)
     assert scope is not None, "the registry's rules demand a scope"
-    return span_words(scope)
+    return masked_span(scope)
 
 
 def effect_of(feed: Mapping[str, Any]) -> Effect:

@@ -14,11 +14,11 @@ from idtone.office.desk.desk import Desk
 from idtone.registry.model import RegistryDocument
 
 from ..access.rights import Right
-from ..long_reads import verified_pack
+from ..long_reads import verify_pack
 from ..page import Method, Page, Visit
 from ..read_process import ReadEndedError
 from ..threads import LIMITS, Reads
-from ..uploads import received
+from ..uploads import receive_upload
 
 PATH: Final = "/public/pack"
 HERE: Final = "/verify"
@@ -43,7 +43,7 @@ class PackVerification:
     async def verify(self, visit: Visit) -> web.StreamResponse:
         """Verify an uploaded pack. Only a complete pack takes a place, so a slow upload delays no other visitor."""
         try:
-            async with received(visit, LIMIT) as upload:
+            async with receive_upload(visit, LIMIT) as upload:
                 upload.need("pack", Message("choose the file of the pack"))
                 if self._visitors >= AT_ONCE + WAITING:
                     busy = Message("Several packs are being verified. Try again in a minute.")
@@ -53,7 +53,7 @@ class PackVerification:
                 self._visitors += 1
                 try:
                     verdict = await visit.read(
-                        self._kind, verified_pack, upload.file, upload.fields.get("key", ""), LIMIT
+                        self._kind, verify_pack, upload.file, upload.fields.get("key", ""), LIMIT
                     )
                 except ReadEndedError as error:
                     elsewhere = Message(

@@ -23,13 +23,13 @@ from idtone.ledger.disclosure.record_act import record_queued_acts
 from idtone.registry.correspondence.desk_client import PATH
 
 from .applicants.application_routes import add_application_routes
-from .applicants.expiry import erase_in_time
+from .applicants.retention import erase_submissions_in_time
 from .desk import Desk
 from .desk_guard import guarding
 from .public_form import PublicPages
 from .reports.report_page import FORM_PATH, STATUS_PATH
 from .reports.report_routes import add_report_routes
-from .reports.retention import forget_in_time
+from .reports.retention import erase_reports_in_time
 
 LINKS: Final = (
     (FORM_PATH, "通話を申告する", "Report a call"),
@@ -64,8 +64,8 @@ async def attend(
         # Commands that run at the same time leave their acts in a folder.
         background = [
             asyncio.create_task(record_queued_acts(url, writer, DisclosureRules())),
-            asyncio.create_task(forget_in_time(desk)),
-            asyncio.create_task(erase_in_time(desk)),
+            asyncio.create_task(erase_reports_in_time(desk)),
+            asyncio.create_task(erase_submissions_in_time(desk)),
         ]
         try:
             made = connections.guarded(partial(_protocol, runner))

@@ -179,7 +179,7 @@ def text_field(
 ) -> str:
     """A field of one line. `value` and `more`, which is HTML for its attributes, are escaped already."""
     return (
-        f"<label>{MUST * required}{both(*title)}"
+        f"<label>{MUST * required}{bilingual(*title)}"
         f'<input type="{kind}" name="{name}" value="{value}" maxlength="200"{more}'
         f"{' required' * required}{fault_attributes(name, wrong)}>{error_at(problems, name, wrong)}</label>"
     )
@@ -215,7 +215,7 @@ def all_wrong(problems: Problems, wrong: Mapping[str, FieldProblem]) -> str:
     each = "".join(
         f'<li><a href="#field-{name}">{_words(problems, *problem)}</a></li>' for name, problem in wrong.items()
     )
-    return f'<div class="problem" role="alert"><p>{both(*_CORRECT)}</p><ul>{each}</ul></div>'
+    return f'<div class="problem" role="alert"><p>{bilingual(*_CORRECT)}</p><ul>{each}</ul></div>'
 
 
 def problem_box(problems: Problems, problem: str) -> str:
@@ -223,10 +223,10 @@ def problem_box(problems: Problems, problem: str) -> str:
 
 
 def _words(problems: Problems, problem: str, character: str = "") -> str:
-    return both(*(words.replace("{character}", escape(character)) for words in problems[problem]))
+    return bilingual(*(words.replace("{character}", escape(character)) for words in problems[problem]))
 
 
-def both(japanese: str, english: str) -> str:
+def bilingual(japanese: str, english: str) -> str:
     """A text in both languages. Both are HTML already."""
     return f'<span lang="ja">{japanese}</span> <span lang="en">{english}</span>'
 
@@ -236,7 +236,7 @@ def page(title: tuple[str, str], body: str) -> str:
     return (
         f'<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>{title[0]} / {title[1]}</title>'
         '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
-        f"<style>{_STYLE}</style></head><body>{_HEAD}<main><h1>{both(*title)}</h1>{body}</main></body></html>\n"
+        f"<style>{_STYLE}</style></head><body>{_HEAD}<main><h1>{bilingual(*title)}</h1>{body}</main></body></html>\n"
     )
 
 
@@ -259,7 +259,9 @@ class PublicPages:
 
     def html(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
         """The answer with a `page`, with headers that forbid injected content."""
-        links = "".join(f'<a href="{path}">{both(japanese, english)}</a>' for path, japanese, english in self.links)
+        links = "".join(
+            f'<a href="{path}">{bilingual(japanese, english)}</a>' for path, japanese, english in self.links
+        )
         name = f"<strong>{escape(self.association)}</strong>" if self.association else ""
         text = text.replace(_HEAD, f"<header>{name}{links}</header>", 1)
         return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)

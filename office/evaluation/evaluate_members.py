@@ -24,7 +24,7 @@ from ..desk.desk import Desk
 from ..desk.reports.report_store import ReportStore
 from .accept_figures import CRITERIA_FILE
 from .confirmed_stops import confirmed_stops, published_editions
-from .evaluation_rules import Evaluation, Exclusion, evaluate
+from .evaluation import Evaluation, Exclusion, evaluate
 from .kept_figures import read_figures
 from .observations import Observation, observations, observations_in, observed
 

@@ -30,7 +30,7 @@ from ..authority.yaml_text import YamlText
 from ..desk.office_ledger import OfficeLedger
 from .badge import badge
 from .evaluate_members import EvaluatedMembers
-from .evaluation_rules import Evaluation
+from .evaluation import Evaluation
 from .observations import observations, observations_in
 
 ACT: Final = "evaluated"

@@ -25,7 +25,7 @@ from ..authority.registry_edits import known_member
 from ..authority.typed_dates import day, in_japan, past_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
-from .course import course_of, marked
+from .course import course_of, score_of
 
 FILE: Final = "attendances.json"
 TAKEN: Final = "course-taken"
@@ -77,7 +77,7 @@ def record_attendance(
             given=version,
             version=course.version,
         )
-    score = marked(course, answers)
+    score = score_of(course, answers)
     at = past_day(taken, name("day"), now)
     who = checked_line(person, name("person"))
     known_member(registry_of(workspace), member)

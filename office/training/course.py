@@ -70,7 +70,7 @@ def course_of(folder: Path | None) -> Course:
     return parse((resources.files("idtone.config") / FILE).read_text("utf-8"), FILE, Course, _faults)
 
 
-def marked(course: Course, answers: Mapping[str, str]) -> Score:
+def score_of(course: Course, answers: Mapping[str, str]) -> Score:
     """The result of a test. `answers`: id of a question → letter. Raises UsageError if one is missing."""
     for each in course.questions:
         if answers.get(each.id, "") not in each.choices:
@@ -85,7 +85,7 @@ def marked(course: Course, answers: Mapping[str, str]) -> Score:
     return Score(right, of, 100 * right >= course.pass_percent * of, wrong)
 
 
-def sheet_of(course: Course, answers: Mapping[str, str]) -> str:
+def answer_sheet(course: Course, answers: Mapping[str, str]) -> str:
     """The answers in the form for the association, with the course's version: `2026-1:bbacb`."""
     return f"{course.version}:{''.join(answers[each.id] for each in course.questions)}"
 

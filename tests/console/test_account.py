@@ -173,7 +173,7 @@ async def test_a_user_who_was_removed_meanwhile_changes_nothing(site, settings, 
     visitor = await site.visitor(Role.VIEWER)
     rows = {"users": [{"name": "office", "roles": ["office"], "password": HASHED}]}
     form = (await visitor.get("/account")).form_token
-    hashed = site.console.sign_in.proof.hashed
+    hashed = site.console.sign_in.proof.hash_password
 
     async def remove_and_hash(*given: object) -> str:
         settings.console.users.write_text(yaml.safe_dump(rows))

@@ -67,7 +67,7 @@ async def test_an_act_on_users_needs_the_own_proof_and_the_right(site, settings,
 def test_a_reset_keeps_nothing_by_which_somebody_else_could_listen():
     users = {"me": User(name="me", roles=(Role.ADMINISTRATOR,)), "sato": User(name="sato", roles=(Role.DUTY,))}
     users["sato"] = users["sato"].model_copy(update={"mail": "thief@example.net"})
-    user_rules.reset(users, "sato", "new", "me", NOW)
+    user_rules.reset_password(users, "sato", "new", "me", NOW)
     assert users["sato"].mail is None
 
 

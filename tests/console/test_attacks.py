@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from idtone.console.access.cookies import KNOWN_BROWSER, SESSION
-from idtone.console.access.passwords import hashed
+from idtone.console.access.passwords import hash_password
 from idtone.console.access.rights import Role
 from idtone.core.errors import DocumentError
 from idtone.core.http import connection_limits
@@ -192,7 +192,7 @@ async def test_a_form_of_another_session_or_site_does_nothing(site):
 
 @pytest.mark.alone
 async def test_neither_text_nor_time_tells_who_is_a_user(site, settings):
-    row = {"name": "viewer", "roles": ["viewer"], "password": hashed(PASSWORD)}
+    row = {"name": "viewer", "roles": ["viewer"], "password": hash_password(PASSWORD)}
     settings.console.users.write_text(yaml.safe_dump({"users": [row]}), "utf-8")
     for name in ("viewer", "nobody-of-us"):  # caches are warm
         await (await site.visitor()).sign_in(name, "wrong")

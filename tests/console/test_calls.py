@@ -191,7 +191,7 @@ async def test_pages_go_to_older_calls_and_back(viewer, monkeypatch):
 
 
 async def test_a_search_without_patience_goes_on_from_where_it_was(viewer, monkeypatch):
-    monkeypatch.setattr(calls, "searched", impatient_search)
+    monkeypatch.setattr(calls, "calls_by_query", impatient_search)
     answer = await viewer.get("/calls?outcome=REFUSE")
     found, turns = shown(answer), 0
     assert "Searched back to" in answer.text

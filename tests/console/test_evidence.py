@@ -19,7 +19,7 @@ from idtone.console.counts_file import read_counts
 from idtone.console.operator.evidence import witness_rows
 from idtone.console.operator.evidence_exports import FIELDS, in_fields
 from idtone.console.operator.evidence_statistics import CountedPeriod, Period, plot_of
-from idtone.console.statistics import count, file_of
+from idtone.console.statistics import count_calls, counts_path
 from idtone.core.persons import AccountKnownBy
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, Signer, VerifierKey
@@ -178,7 +178,7 @@ async def test_others_get_what_they_verify_with(node, settings):
 
 
 def counted(settings: Settings, known: Counts | None = None) -> Counts:
-    return count(settings, "", known, progress=lambda done, total: None)
+    return count_calls(settings, "", known, progress=lambda done, total: None)
 
 
 def test_what_was_counted_before_and_what_has_changed_since_is_what_all_counts(settings, monkeypatch):
@@ -202,23 +202,23 @@ def test_counts_are_kept_for_the_next_start_and_only_for_the_same_ledger(setting
     monkeypatch.setattr("idtone.console.statistics.BATCH", 7)
     enter(settings, *sample.evidence(10))
     first = counted(settings)
-    found = read_counts(file_of(settings))
+    found = read_counts(counts_path(settings))
     assert found == first
-    assert stat.S_IMODE(file_of(settings).stat().st_mode) == 0o600
+    assert stat.S_IMODE(counts_path(settings).stat().st_mode) == 0o600
     enter(settings, *sample.evidence(12)[-10:])
     went_through: list[int] = []
-    again = count(settings, "", found, progress=lambda done, total: went_through.append(total))
+    again = count_calls(settings, "", found, progress=lambda done, total: went_through.append(total))
     assert went_through[-1] < first.place, "only what is new"
     assert again.tallies == counted(settings).tallies
     query(tmp_path / "ledger.sqlite3", "UPDATE steps SET at = at + 86400000000")
     moved = counted(settings, again)
     assert moved.days() != first.days(), "another ledger is counted from its beginning"
     for damage in (lambda text: text[:-9], lambda text: text.replace('"tallies": [[', '"tallies": [[1, '), str.upper):
-        file_of(settings).write_text(damage(file_of(settings).read_text()))
-        assert read_counts(file_of(settings)) is None
+        counts_path(settings).write_text(damage(counts_path(settings).read_text()))
+        assert read_counts(counts_path(settings)) is None
     counted(settings)
     monkeypatch.setattr("idtone.console.counts_file.__version__", "another")
-    assert read_counts(file_of(settings)) is None
+    assert read_counts(counts_path(settings)) is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from idtone.console import number_search_limit, registry_in_use
 from idtone.console.access.rights import Role
-from idtone.console.doctor_runs import DoctorRuns, examine
+from idtone.console.doctor_runs import DoctorRuns, run_doctor
 from idtone.console.drawings.month_bars import month_bars
 from idtone.console.drawings.spectrum import TOP_HZ, spectrum
 from idtone.console.operator import expiry_calendar, licences, suspensions
@@ -500,7 +500,7 @@ async def test_a_run_that_fails_is_told_and_another_may_begin(site, registry, ca
 
 def test_the_console_runs_the_doctor_itself(settings, registry):
     told = []
-    findings = examine(settings, told.append)
+    findings = run_doctor(settings, told.append)
     assert [finding.topic for finding in findings] == [*TOPICS]
     assert told
     assert not [finding for finding in findings if "crashed" in finding.found]

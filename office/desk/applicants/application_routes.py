@@ -41,7 +41,7 @@ from .application_page import (
     state_page,
     status_page,
 )
-from .submission import Handed, Submission, handed_in
+from .submission import Submission, SubmittedForm, submitted_form
 from .submissions import Submissions, TooManyWaitError
 
 FILES: Final = {"pledge": 10_000_000, "sheet": 1_000_000}
@@ -172,7 +172,7 @@ def _enter(
 
 def _handed(
     values: Mapping[str, str], files: Mapping[str, bytes], tones: Tones, now: datetime, *, needs_pledge: bool
-) -> Handed:
+) -> SubmittedForm:
     """The applicant's content. Raises FormError."""
     wrong: dict[str, FieldProblem] = {}
     entries: list[str] = []
@@ -187,7 +187,7 @@ def _handed(
             check_pdf(files.get("pledge", b""))
         except UsageError:
             wrong["pledge"] = FieldProblem("pledge")
-    handed, others = handed_in(values, entries, [id_ for id_, _ in tones], in_japan(now).date())
+    handed, others = submitted_form(values, entries, [id_ for id_, _ in tones], in_japan(now).date())
     wrong |= others
     if handed is None or wrong:
         raise FormError(None, wrong=wrong)

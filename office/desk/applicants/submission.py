@@ -51,7 +51,7 @@ OPEN: Final = (SubmissionState.WAITING, SubmissionState.RETURNED)
 """States in which the applicant can correct it."""
 
 
-class Handed(Model):
+class SubmittedForm(Model):
     """The content of a submission. `member` is the applicant's id if it is a member already; `numbers` are entries of
     numbers.
     """
@@ -80,7 +80,7 @@ class Submission(Model):
     received: Moment
     changed: Moment
     state: SubmissionState = SubmissionState.WAITING
-    handed: Handed
+    handed: SubmittedForm
     pledge: Sha256
     note: Text | None = None
     application: Id | None = None
@@ -94,9 +94,9 @@ class Submission(Model):
         return self.state is not SubmissionState.WAITING and self.changed < before
 
 
-def handed_in(
+def submitted_form(
     values: Mapping[str, str], sheet: Iterable[str], tones: Iterable[str], today: date
-) -> tuple[Handed | None, dict[str, FieldProblem]]:
+) -> tuple[SubmittedForm | None, dict[str, FieldProblem]]:
     """The content of the fields, and their errors by name. `sheet` are the entries of a table."""
     wrong = {
         name: FieldProblem("character", character)
@@ -115,7 +115,7 @@ def handed_in(
     given |= {"name": {"ja": values.get("name_ja", ""), "en": values.get("name_en", "")}}
     given |= {"directions": directions, "numbers": entries}
     try:
-        made = Handed.model_validate(given)
+        made = SubmittedForm.model_validate(given)
     except ValidationError as error:
         made = None
         for each in error.errors(include_input=False, include_context=False, include_url=False):
@@ -162,7 +162,7 @@ def _is_span(entry: str) -> bool:
     return True
 
 
-def values_of(handed: Handed) -> dict[str, str]:
+def values_of(handed: SubmittedForm) -> dict[str, str]:
     """The values of the form's fields for this content; the office's form has fields with the same names."""
     found = {
         "member": handed.member, "name_ja": handed.name.ja, "name_en": handed.name.en, "person": handed.person,

@@ -25,7 +25,7 @@ from ...authority import shared_folder
 from ...authority.folder_lock import lock_folder
 from ...authority.typed_dates import in_japan
 from ..office_ledger import TURN_WITHIN_S, OfficeLedger
-from .submission import Handed, Submission, SubmissionState
+from .submission import Submission, SubmissionState, SubmittedForm
 
 FOLDER: Final = "submissions"
 LOCK: Final = ".submissions.lock"
@@ -90,7 +90,7 @@ class Submissions:
             raise TrustError("{path}: is damaged; restore it from a backup", path=path)
         return octets
 
-    def enter(self, handed: Handed, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
+    def enter(self, handed: SubmittedForm, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
         """Store a new submission; returns it with its secret, which is not stored. Raises TooManyWaitError if `most`
         wait.
         """
@@ -106,7 +106,9 @@ class Submissions:
             self._change(made, "application-handed-in", pdf, sha256=sha256)
         return made, secret
 
-    def correct(self, before: Submission, handed: Handed, pdf: bytes | None, sha256: str, now: datetime) -> Submission:
+    def correct(
+        self, before: Submission, handed: SubmittedForm, pdf: bytes | None, sha256: str, now: datetime
+    ) -> Submission:
         """Replace the content by the applicant's correction; the office sees it as new."""
         with self.locked():
             held = self._open(before)

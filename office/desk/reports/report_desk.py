@@ -33,9 +33,9 @@ from ..desk import Accepted, Desk
 from ..recorded_changes import RecordedChanges
 from .desk_key import DeskKey, officer_public
 from .number_holder import Basis, Holder, holder_of
-from .report_rules import ReportRules, read_rules
+from .report_settings import ReportSettings, read_report_settings
 from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, WaitingRequest
-from .small_counts import Published, without_small_counts
+from .small_counts import PublishableCounts, without_small_counts
 from .traceback import Finding, Next, ReportResult, Stage, first_request, next_request
 
 FETCHED_AT_ONCE: Final = 200
@@ -61,7 +61,7 @@ class ReportDesk:
         if self.store.exists:
             self._changes.finish()
         self.key = DeskKey.of(desk.folder)
-        self.rules: ReportRules = read_rules(desk.folder)
+        self.rules: ReportSettings = read_report_settings(desk.folder)
 
     def keys(self) -> Mapping[str, str | None]:
         """The public keys for which a report is sealed."""
@@ -161,7 +161,7 @@ class ReportDesk:
                 self.store.forget(doomed)
             return len(doomed)
 
-    def statistics(self, by: CountedBy, since: datetime, until: datetime) -> Published:
+    def statistics(self, by: CountedBy, since: datetime, until: datetime) -> PublishableCounts:
         """Counts of the reports received from `since` on and before `until`, in the form for publication."""
         return without_small_counts(self.store.counted(by, since, until), self.rules.statistics.least)
 

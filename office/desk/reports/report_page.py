@@ -13,7 +13,7 @@ from ..public_form import (
     COMMON_PROBLEMS,
     MUST,
     all_wrong,
-    both,
+    bilingual,
     error_at,
     fault_attributes,
     hidden_trap_field,
@@ -139,17 +139,17 @@ def form_page(
         )
         + text("date", "日付", "Date", "date", required=True)
         + text("time", "時刻(日本時間)", "Time (Japan)", "time", required=True)
-        + f"<label>{both('時刻の確かさ', 'How sure the time is')}"
+        + f"<label>{bilingual('時刻の確かさ', 'How sure the time is')}"
         + f'<select name="within_minutes"{fault_attributes("within_minutes", wrong)}>{options}</select>'
         + f"{error_at(PROBLEMS, 'within_minutes', wrong)}</label>"
     )
     consent = " checked" * bool(values.get("disclose"))
     reporter = (
-        f"<fieldset><legend>{both('申告者(空欄でも構いません)', 'Who you are (you may leave it empty)')}</legend>"
+        f"<fieldset><legend>{bilingual('申告者(空欄でも構いません)', 'Who you are (you may leave it empty)')}</legend>"
         + text("name", "お名前", "Name")
         + text("contact", "連絡先", "How to reach you")
         + f'<label><input type="checkbox" name="disclose" value="yes"{consent}> '
-        + both(
+        + bilingual(
             "私の氏名と連絡先を、警察や行政機関に開示することに同意します。",
             "I consent that my name and how to reach me are disclosed to the police or the government.",
         )
@@ -166,20 +166,20 @@ def form_page(
         title,
         (problem_box(PROBLEMS, problem) if problem else "")
         + all_wrong(PROBLEMS, wrong)
-        + f"<p>{both(*_PROMISE)}</p>"
-        + f"<p>{both(*_PURPOSE)}</p>"
-        + f"<p>{both(*(each.format(escape(responsible)) for each in _RESPONSIBLE))}</p>"
-        + f'<p><a href="{other}">{both(*_OTHER[other])}</a></p>'
+        + f"<p>{bilingual(*_PROMISE)}</p>"
+        + f"<p>{bilingual(*_PURPOSE)}</p>"
+        + f"<p>{bilingual(*(each.format(escape(responsible)) for each in _RESPONSIBLE))}</p>"
+        + f'<p><a href="{other}">{bilingual(*_OTHER[other])}</a></p>'
         + f'<form method="post" action="{path}" enctype="multipart/form-data">'
         + asked
-        + f"<label>{MUST}{both('何がありましたか', 'What happened')}"
+        + f"<label>{MUST}{bilingual('何がありましたか', 'What happened')}"
         + f'<textarea name="what" rows="8" maxlength="4000" required{fault_attributes("what", wrong)}>'
         + f"{escape(values.get('what', ''))}</textarea>{error_at(PROBLEMS, 'what', wrong)}</label>"
-        + f"<p>{both(*_KEPT)}</p>"
+        + f"<p>{bilingual(*_KEPT)}</p>"
         + reporter
         + hidden_trap_field()
-        + f"<button>{both('申告する', 'Send the report')}</button></form>"
-        + f'<p><a href="{STATUS_PATH}">{both("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
+        + f"<button>{bilingual('申告する', 'Send the report')}</button></form>"
+        + f'<p><a href="{STATUS_PATH}">{bilingual("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
     )
 
 
@@ -193,8 +193,8 @@ def receipt_page(receipt: str) -> str:
     return page(
         ("申告を受け付けました", "Your report was accepted"),
         f'<p class="receipt">{escape(receipt)}</p>'
-        + f"<p>{both(*_ONCE)}</p>"
-        + f'<p><a href="{STATUS_PATH}">{both("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
+        + f"<p>{bilingual(*_ONCE)}</p>"
+        + f'<p><a href="{STATUS_PATH}">{bilingual("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
     )
 
 
@@ -204,11 +204,11 @@ def status_page(report: KeptReport | None = None, unknown: bool = False) -> str:
     if unknown:
         told = problem_box(PROBLEMS, "receipt")
     elif report:
-        told = f"<p>{both(*_STATES[report.result or report.stage])}</p>"
+        told = f"<p>{bilingual(*_STATES[report.result or report.stage])}</p>"
     return page(
         ("申告の経過", "The state of a report"),
         told
         + f'<form method="post" action="{STATUS_PATH}">'
         + text_field(PROBLEMS, "receipt", ("受付番号", "Receipt number"), "")
-        + f"<button>{both('見る', 'Show')}</button></form>",
+        + f"<button>{bilingual('見る', 'Show')}</button></form>",
     )

@@ -36,7 +36,7 @@ from .report_page import (
     receipt_page,
     status_page,
 )
-from .report_rules import read_rules, responsible_body
+from .report_settings import read_report_settings, responsible_body
 from .report_store import PAGE
 
 _THREADS: Final = 4
@@ -51,7 +51,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def add_report_routes(application: web.Application, desk: Desk, public: PublicPages) -> None:
     """Add the routes of the report desk. Raises DocumentError if the desk's limits cannot be read."""
-    rules = read_rules(desk.folder)
+    rules = read_report_settings(desk.folder)
     limits = rules.page
     reports, questions = (RateLimit(limits.hourly, limits.hourly_each) for _ in range(2))
     refused = RateLimit(limits.hourly * _REFUSED, limits.hourly_each * 3 // 2)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishableCounts:
     """Counts for publication; None replaces a hidden count."""
 
     counts: Mapping[str, int | None]
     total: int | None
 
 
-def without_small_counts(counts: Mapping[str, int], least: int) -> Published:
+def without_small_counts(counts: Mapping[str, int], least: int) -> PublishableCounts:
     """The counts without those below `least`. If that hides fewer than two counts, or fewer than `least` reports in
     all, a reader could compute them from the total. So the smallest of the others is hidden too or, if that is not
     enough, the total.
@@ -22,7 +22,7 @@ def without_small_counts(counts: Mapping[str, int], least: int) -> Published:
     while hidden and rest and (len(hidden) < 2 or sum(counts[name] for name in hidden) < least):
         hidden.add(rest.pop(0)[1])
     computable = len(hidden) == 1 or 0 < sum(counts[name] for name in hidden) < least
-    return Published(
+    return PublishableCounts(
         {name: None if name in hidden else count for name, count in counts.items()},
         None if computable else sum(counts.values()),
     )

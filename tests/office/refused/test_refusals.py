@@ -23,7 +23,7 @@ from idtone.member.customers.refused.refusal_check import KIND, RefusalCheck, el
 from idtone.member.customers.refused.refusal_list import RefusalList
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.desk import Accepted, Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.refused.blind_evaluation import Evaluation
 from idtone.office.refused.change_refusals import Refusals

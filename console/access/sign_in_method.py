@@ -6,12 +6,12 @@ from typing import Protocol
 from aiohttp import web
 
 from ..page import Page
-from .password_prompt import PasswordProof
+from .password_proof import PasswordProof
 
 PATH = "/sign-in"
 
 
-class SignIn(Protocol):
+class SignInMethod(Protocol):
     """One way to sign in. `pages` are its own pages: the form, or the way back from a provider.
 
     `ends_here`: signing out here ends the sign-in. If not, a proxy signs the user in again with the next request.

@@ -6,7 +6,7 @@ from idtone.core.translation import Message
 from idtone.registry.number_notation import read_span
 
 
-def span_words(entry: str | NumberSpan) -> str:
+def masked_span(entry: str | NumberSpan) -> str:
     """The words for a number or a range: an entry of the registry, or its span."""
     span = read_span(entry) if isinstance(entry, str) else entry
     first, last = (str(parse_japanese(f"+{end}")) for end in (span.first, span.last))

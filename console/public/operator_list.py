@@ -15,7 +15,7 @@ from idtone.registry.stopping_conditions import STEPS
 
 from ..office.office_files import OfficeFiles
 from ..page import Method, Page, Visit
-from ..uploads import received
+from ..uploads import receive_upload
 
 PATH: Final = "/public/operators"
 BADGE_LIMIT: Final = 1_000_000
@@ -62,7 +62,7 @@ async def file(visit: Visit) -> web.StreamResponse:
 async def badge(visit: Visit) -> web.StreamResponse:
     """Show the operator whose badge was uploaded."""
     try:
-        async with received(visit, BADGE_LIMIT) as upload:
+        async with receive_upload(visit, BADGE_LIMIT) as upload:
             upload.need("badge", Message("choose the file of the badge"))
             octets = await visit.in_thread(upload.file.read_bytes)
     except IdtoneError as error:

@@ -17,7 +17,7 @@ LATE: Final = timedelta(minutes=2)
 """Decisions may be written this long after they were made; the minutes within it are counted again."""
 
 
-class DecidedByMinute:
+class DecisionsByMinute:
     """Counts of decided calls by minute. For any thread."""
 
     def __init__(self, reader: Callable[[], LedgerReader]) -> None:

@@ -20,7 +20,7 @@ from ..authority import shared_folder
 from ..authority.history import Action, HistoryEntry
 from ..desk.desk import Desk
 from ..desk.reports.report_desk import ReportDesk
-from ..desk.reports.report_rules import read_rules
+from ..desk.reports.report_settings import read_report_settings
 from ..evaluation.kept_figures import read_figures
 from .public_figures import MonthFacts, public_figures
 
@@ -51,7 +51,7 @@ def figures_of_month(
         return path.read_bytes()
     stopped = [entry for entry in history if entry.action in _STOPS and begins <= entry.at < ends]
     facts = _facts(desk, month, list(_stops(desk, stopped, suspensions)))
-    made = public_figures(facts, read_rules(desk.folder).statistics.least, secret)
+    made = public_figures(facts, read_report_settings(desk.folder).statistics.least, secret)
     with writing(path, UsageError):
         shared_folder.write(path, made)
     return made

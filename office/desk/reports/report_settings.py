@@ -50,7 +50,7 @@ class Page(Model):
     hourly_each: Annotated[int, Field(ge=1)] = 20
 
 
-class ReportRules(Model):
+class ReportSettings(Model):
     """The content of reports.yaml. `retention` is the time that a report is kept after its close; if it is None,
     reports are kept until `report forget`.
     """
@@ -61,22 +61,22 @@ class ReportRules(Model):
     page: Page = Page()
 
 
-def read_rules(folder: Path) -> ReportRules:
+def read_report_settings(folder: Path) -> ReportSettings:
     """The rules in `reports.yaml` of this folder; the defaults without the file. Raises DocumentError with every
     fault.
     """
     path = folder / FILE
-    return load(path, ReportRules, _faults) if path.exists() else ReportRules()
+    return load(path, ReportSettings, _faults) if path.exists() else ReportSettings()
 
 
-def responsible_body(folder: Path, rules: ReportRules) -> str:
+def responsible_body(folder: Path, rules: ReportSettings) -> str:
     """The body that answers for the reports, with its contact. Raises IdtoneError."""
     if rules.page.responsible:
         return rules.page.responsible
     return association_of(folder)
 
 
-def _faults(rules: ReportRules) -> Iterator[ValidationFault]:
+def _faults(rules: ReportSettings) -> Iterator[ValidationFault]:
     if not _SHORTEST <= rules.traceback.answer_within <= _LONGEST:
         yield ValidationFault(
             ("traceback", "answer_within"),

@@ -10,7 +10,7 @@ from idtone.core.calls import Outcome
 from idtone.core.errors import LedgerError
 from idtone.core.japan_time import JAPAN
 
-from .decided_by_minute import MINUTE, DecidedByMinute
+from .decisions_by_minute import MINUTE, DecisionsByMinute
 from .drawings.stacked_plot import StackedPlot, stacked_plot
 
 EVERY_S: Final = 10.0
@@ -18,7 +18,7 @@ EVERY_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class DecidedPlots:
+class DecisionPlots:
     """The plots of the decisions; None before the first count, or if the ledger cannot be read (`trouble`)."""
 
     hour: StackedPlot | None = None
@@ -28,13 +28,13 @@ class DecidedPlots:
     trouble: LedgerError | None = None
 
 
-def decided_plots(decided: DecidedByMinute) -> DecidedPlots:
+def decision_plots(decided: DecisionsByMinute) -> DecisionPlots:
     now = datetime.now(UTC)
     try:
         counts = decided.counts(now)
     except LedgerError as error:
-        return DecidedPlots(trouble=error)
-    return DecidedPlots(
+        return DecisionPlots(trouble=error)
+    return DecisionPlots(
         plot_of(counts, now - timedelta(hours=1), now, MINUTE),
         plot_of(counts, now - timedelta(days=1), now, 10 * MINUTE),
     )

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from idtone.core.translation import Message, template
 
-from ..access.password_prompt import Refusal
+from ..access.password_proof import Refusal
 from ..access.rights import RIGHTS, Right, Role
 from ..access.shown_sessions import rows_of
-from ..access.sign_in_log import counted
+from ..access.sign_in_log import count_failures
 from ..page import Method, Page, Section, Visit
 
 PATH: Final = "/administration"
@@ -33,7 +33,7 @@ def user_path(name: str) -> str:
     return f"{USERS}/{quote(name, safe='')}"
 
 
-async def visitors(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
+async def show_users(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
     """Show the page. `refusal` is the refusal of the form for a new user."""
     console = visit.console
     users = await visit.in_thread(console.users.all)
@@ -44,7 +44,7 @@ async def visitors(visit: Visit, refusal: Refusal | None = None) -> web.StreamRe
         problem=refusal.problem if refusal else None,
         asks=console.sign_in.proof is not None,
         sessions=rows_of(visit, console.sessions.all()),
-        failures=counted(failures)[:50],
+        failures=count_failures(failures)[:50],
         failed=len(failures),
         users=users,
         rights={role: [IN_WORDS[right] for right in Right if right in rights] for role, rights in RIGHTS.items()},
@@ -67,6 +67,6 @@ async def end(visit: Visit) -> web.StreamResponse:
 
 
 PAGES = (
-    Page(PATH, visitors, Right.ADMINISTER, title=template("Users and sessions"), section=Section.ADMINISTRATION),
+    Page(PATH, show_users, Right.ADMINISTER, title=template("Users and sessions"), section=Section.ADMINISTRATION),
     Page(PATH + "/end", end, Right.ADMINISTER, Method.POST),
 )

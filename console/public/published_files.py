@@ -18,7 +18,7 @@ from idtone.registry.trust import tuf_roles
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedFiles:
     """The files of the association's site: the list, and the files that belong to it, by name."""
 
     listed: Mapping[str, Any]
@@ -33,7 +33,7 @@ class Published:
         return [each for each in self.listed["operators"] if each["member"] not in self.stopped]
 
     @classmethod
-    def read(cls, office: Path) -> Published:
+    def read(cls, office: Path) -> PublishedFiles:
         """The published files. Raises TrustError if nothing was published, or if a file has changed."""
         workspace = Workspace(office)
         octets = workspace.repository.listed()

@@ -7,7 +7,7 @@ import pytest
 from idtone.core.errors import DocumentError
 from idtone.member.reports.report_documents import AnswerResult
 from idtone.office.desk.reports.rate_limit import RateLimit
-from idtone.office.desk.reports.report_rules import FILE, ReportRules, read_rules
+from idtone.office.desk.reports.report_settings import FILE, ReportSettings, read_report_settings
 from idtone.office.desk.reports.small_counts import without_small_counts
 from idtone.office.desk.reports.traceback import Finding, Next, first_request, next_request
 from lab.repository import ROOT
@@ -102,7 +102,7 @@ def test_many_networks_of_one_site_leave_room_and_a_newcomer_has_a_reserve():
 
 def test_the_sample_has_the_defaults(tmp_path):
     (tmp_path / FILE).write_bytes((ROOT / "config" / "reports.yaml").read_bytes())
-    assert read_rules(tmp_path) == read_rules(tmp_path / "nowhere") == ReportRules()
+    assert read_report_settings(tmp_path) == read_report_settings(tmp_path / "nowhere") == ReportSettings()
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_the_sample_has_the_defaults(tmp_path):
 def test_a_wrong_rule_is_named(tmp_path, text, said):
     (tmp_path / FILE).write_text(text)
     with pytest.raises(DocumentError, match=said):
-        read_rules(tmp_path)
+        read_report_settings(tmp_path)

@@ -10,7 +10,7 @@ from idtone.registry.correspondence import own_suspension_report, suspension_con
 
 from ..evaluation.accept_figures import accept_figures
 from ..refused.blind_evaluation import refuse_without_key
-from . import own_suspensions, suspension_confirmations
+from . import member_stops, suspension_confirmations
 from .desk import Rule
 from .reports.report_desk import answer_rule, fetch_rule, report_rule
 
@@ -20,6 +20,6 @@ RULES: Final[Mapping[str, Rule]] = {
     FETCH: fetch_rule,
     ANSWER: answer_rule,
     suspension_confirmation.KIND: suspension_confirmations.accept_confirmation,
-    own_suspension_report.KIND: own_suspensions.accept_own_suspensions,
+    own_suspension_report.KIND: member_stops.accept_own_suspensions,
     REFUSAL_CHECK: refuse_without_key,
 }

@@ -127,7 +127,7 @@ def _calls(figures: Iterable[NodeFigures]) -> tuple[Share, Share]:
     )
 
 
-def lines(evaluation: Evaluation) -> Iterator[Message]:
+def evaluation_lines(evaluation: Evaluation) -> Iterator[Message]:
     """The reason for each point, in words."""
     member, found = evaluation.member, evaluation.score
     yield Message(

@@ -17,8 +17,8 @@ from ..page import Visit
 from .attempts import Attempt, Attempts
 from .cookies import KNOWN_BROWSER
 from .known_browser import browser_of
-from .password_queue import KNOWN, LineFullError, PasswordLine
-from .passwords import PasswordCheck, hashed, is_password
+from .password_queue import KNOWN, PasswordQueue, QueueFullError
+from .passwords import PasswordCheck, hash_password, is_password
 from .users import NAME_LIMIT, User
 
 COMPARED_WITHIN_S: Final = 60.0
@@ -49,10 +49,10 @@ class _Comparing:
     """
 
     def __init__(self, name: str, nice: int) -> None:
-        self._line, self._thread, self._kind, self._nice = PasswordLine(), ThreadPoolExecutor(1, name), name, nice
+        self._line, self._thread, self._kind, self._nice = PasswordQueue(), ThreadPoolExecutor(1, name), name, nice
 
     async def do(self, visit: Visit, rank: int, act: Callable[..., R], *given: str) -> R:
-        """The result of `act` when it is this attempt's turn. Raises LineFullError, LedgerError."""
+        """The result of `act` when it is this attempt's turn. Raises QueueFullError, LedgerError."""
         async with self._line.turn(rank):
             processes = visit.console.threads.processes
             compare = partial(
@@ -83,7 +83,7 @@ class PasswordProof:
             matches = await comparing.do(
                 visit, rank, is_password, as_entered(visit, "password"), self.check.expected(user)
             )
-        except LineFullError:
+        except QueueFullError:
             self._attempts.withdrawn(attempt)
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY)
         except LedgerError as error:
@@ -106,8 +106,8 @@ class PasswordProof:
         errors.note("password", UsageError(_WRONG))
         return Refusal(refusal.status, errors)
 
-    async def hashed(self, visit: Visit, password: str) -> str:
-        return await self._known.do(visit, KNOWN, hashed, password)
+    async def hash_password(self, visit: Visit, password: str) -> str:
+        return await self._known.do(visit, KNOWN, hash_password, password)
 
 
 def as_entered(visit: Visit, field: str) -> str:

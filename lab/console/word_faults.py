@@ -40,7 +40,7 @@ class _Texts(HTMLParser):
             self.found.append(" ".join(data.split()))
 
 
-def odd_words(page: str, language: str) -> Iterator[str]:
+def word_faults(page: str, language: str) -> Iterator[str]:
     """The odd words, with the text around them."""
     parser = _Texts()
     parser.feed(page)

@@ -22,7 +22,7 @@ from idtone.registry.number_notation import read_span
 from ..form_errors import Fields, FormField, at_its_field, errors_of
 from ..japan_time import with_zone
 from ..page import Visit
-from ..uploads import Upload, received
+from ..uploads import Upload, receive_upload
 from .office_files import OfficeFiles
 
 WHY: Final[Fields] = {"why": FormField(template("Reason"))}
@@ -39,7 +39,7 @@ def files_of(visit: Visit) -> OfficeFiles:
     return files
 
 
-def attributed(visit: Visit) -> Attribution:
+def attribution_of(visit: Visit) -> Attribution:
     """The acting user, with the reason from the form. Raises UsageError."""
     return Attribution(str(acting_person()), checked_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
@@ -70,7 +70,7 @@ async def do_act_on_file(
     error if no file was chosen; without it, the file may be missing.
     """
     try:
-        async with received(visit, limit) as upload:
+        async with receive_upload(visit, limit) as upload:
             errors = errors_of(fields or {}, upload.fields)
             if needs and not upload.size:
                 errors.note("file", UsageError(needs))
@@ -110,7 +110,11 @@ async def do_change(
         return not_found_page(visit, Message("There is no such page."))
 
     def act() -> None:
-        do(files.workspace, {field: value.strip() for field, value in (visit.fields or {}).items()}, attributed(visit))
+        do(
+            files.workspace,
+            {field: value.strip() for field, value in (visit.fields or {}).items()},
+            attribution_of(visit),
+        )
 
     return await do_act(visit, act, show, path, (fields or {}).get(name))
 
