@@ -31,7 +31,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.call_search import search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.console.site import Visitor, running
+from lab.console.site import Visitor, running_site
 from lab.ledger.sample_evidence import FORWARDING, NOW, REFUSE, at, decided, fallback
 
 from .bench_output import PROGRESS, options, report
@@ -140,7 +140,7 @@ async def measure(settings: Settings, count: int, rounds: int) -> dict[str, dict
     calls.datetime = at_the_end(now)  # type: ignore[misc, attr-defined]  # a class in place of a class, which the module imports
     number = parse(FORWARDING)
     with LedgerReader.open(settings.ledger.own(), KeyRing.of(settings.ledger, NODE).days) as reader:
-        async with running(settings) as site:
+        async with running_site(settings) as site:
             visitor = await site.visitor(Role.INVESTIGATOR)
             fields = {"form_token": (await visitor.get("/calls")).form_token, "number": FORWARDING, "purpose": "bench"}
             known = f"pbx-1-1793491200.{count // 2}"

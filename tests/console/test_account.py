@@ -18,7 +18,7 @@ from idtone.console.access.rights import Role
 from idtone.console.access.users import read_users
 from idtone.core.settings.console import SignInBy
 from lab.console.openid_provider import openid
-from lab.console.site import HASHED, PASSWORD, Site, Visitor, running, users_file
+from lab.console.site import HASHED, PASSWORD, Site, Visitor, running_site, users_file
 
 NEW = "several words, easy to remember"
 
@@ -190,7 +190,7 @@ async def test_where_a_proxy_knows_the_users_the_page_has_their_sessions_alone(s
     settings = settings.model_copy(
         update={"console": settings.console.model_copy(update={"sign_in": SignInBy.OPENID, "openid": openid(settings)})}
     )
-    async with running(settings) as site:
+    async with running_site(settings) as site:
         visitor = await site.visitor(Role.VIEWER)
         page = await visitor.get("/account")
         assert (page.status, 'type="password"' in page.text) == (200, False)

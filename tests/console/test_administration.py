@@ -14,7 +14,7 @@ from idtone.console.administration import user_rules
 from idtone.core.errors import UsageError
 from idtone.core.settings.console import SignInBy
 from lab.console.openid_provider import openid
-from lab.console.site import HASHED, PASSWORD, running
+from lab.console.site import HASHED, PASSWORD, running_site
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ME = User(name="me", roles=(Role.ADMINISTRATOR,), password="mine", totp="MINE")  # noqa: S106
@@ -163,7 +163,7 @@ async def test_where_a_provider_knows_the_users_an_administrator_gives_roles_alo
     settings = settings.model_copy(
         update={"console": settings.console.model_copy(update={"sign_in": SignInBy.OPENID, "openid": openid(settings)})}
     )
-    async with running(settings) as site:
+    async with running_site(settings) as site:
         administrator = await site.visitor(Role.ADMINISTRATOR)
         fields = {"name": "sato@example.jp", "role-viewer": "yes"}
         added = await administrator.send("/administration", "/administration/users", fields)

@@ -21,7 +21,7 @@ from idtone.core.http import connection_limits
 from idtone.core.http.connection_limits import MOST, ConnectionLimits
 from idtone.core.http.request_limits import STREAMS_OF_SESSION, Rate, RequestLimits
 from lab.console.raw_requests import answered, get, host_of
-from lab.console.site import HASHED, PASSWORD, Site, running
+from lab.console.site import HASHED, PASSWORD, Site, running_site
 from lab.lab import until
 
 CLIENTS = 10_000
@@ -376,7 +376,7 @@ async def test_ten_thousand_connections_do_not_keep_a_visitor_out(settings):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     clients = min(CLIENTS, hard - 2 * MOST - 500)
     assert clients >= 2 * MOST, f"the limit of open files ({hard}) is too low for this test"
-    async with running(settings) as site, asyncio.timeout(120):
+    async with running_site(settings) as site, asyncio.timeout(120):
         visitor = await site.visitor(Role.VIEWER)
         assert (await visitor.get("/now")).status == 200
         writers: list[asyncio.StreamWriter] = []

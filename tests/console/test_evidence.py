@@ -33,7 +33,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.console.site import Site, Visitor, events, name_of, running
+from lab.console.site import Site, Visitor, events, name_of, running_site
 from lab.days import today
 from lab.lab import until
 from lab.ledger import sample_evidence as sample
@@ -61,7 +61,7 @@ async def node(settings) -> AsyncIterator[Site]:
     now = datetime.now(UTC) - timedelta(hours=2) - sample.NOW
     calls = [*sample.heard_call("c-1"), *sample.heard_call("c-2", 5000), sample.decided(call_id="c-3", ms=60_000)]
     enter(settings, *(steps.Step(each.call_id, each.kind, each.at + now, each.details, each.numbers) for each in calls))
-    async with running(settings, BOTH) as site:
+    async with running_site(settings, BOTH) as site:
         yield site
 
 

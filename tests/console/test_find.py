@@ -16,7 +16,7 @@ from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import console_person
 from idtone.core.translation import Message
 from lab.console.past_calls import write_past_calls
-from lab.console.site import running
+from lab.console.site import running_site
 from lab.publication import LAB_REGISTRY
 
 NOW = datetime.now(UTC)
@@ -48,7 +48,7 @@ def test_a_request_waits_for_others_with_the_right_and_not_for_its_own_person():
 async def with_calls(settings):
     shutil.copy(LAB_REGISTRY, settings.registry.source)
     write_past_calls(settings, 5, timedelta(hours=1), NOW)
-    async with running(settings) as site:
+    async with running_site(settings) as site:
         yield site
 
 

@@ -34,7 +34,7 @@ from idtone.service.suspension_confirmations import read_confirmed
 from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
 from idtone.tones.profile_library import load_library
 from lab.confirming_node import Node, with_stops
-from lab.console.site import Site, Visitor, running
+from lab.console.site import Site, Visitor, running_site
 from lab.demo import REGISTRY as LAB_REGISTRY
 from lab.lab import until
 from lab.publication import MEMBER
@@ -250,7 +250,7 @@ async def test_every_page_says_in_time_that_the_registrys_signatures_end(setting
 
     publish("PT47H")
     signed = RegistrySettings(source=machine.source, trust=str(machine.trust), cache=machine.cache)
-    async with running(settings.model_copy(update={"registry": signed})) as site:
+    async with running_site(settings.model_copy(update={"registry": signed})) as site:
         visitor = await site.visitor(Role.VIEWER)
 
         async def is_said() -> bool:

@@ -19,7 +19,7 @@ from idtone.core.translation import Message, speak
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.console.site import running
+from lab.console.site import running_site
 from lab.lab import until
 from lab.ledger import sample_evidence as sample
 from lab.ledger.sample_ledger import write
@@ -126,7 +126,7 @@ async def test_without_a_service_the_page_says_so(site):
 async def test_each_second_the_page_gets_the_state(settings, monkeypatch):
     with LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)):
         pass
-    async with running(settings) as site:
+    async with running_site(settings) as site:
         visitor = await site.visitor(Role.VIEWER)
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
         asked = visitor.http.get(f"{site.address}/now/changes", headers=headers)

@@ -25,7 +25,7 @@ from idtone.core.persons import console_person
 from idtone.core.settings.policy import OwnSuspensions
 from idtone.core.translation import Message
 from idtone.operations import failure_mail
-from lab.console.site import PASSWORD, running
+from lab.console.site import PASSWORD, running_site
 from lab.registry.examples import GOOD
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -146,7 +146,7 @@ async def site(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(pending_tasks, "EVERY_S", 0.2)
     (tmp_path / "registry.yaml").write_text(GOOD)
     policy = settings.policy.model_copy(update={"own_suspensions": OwnSuspensions.TWO_PERSONS})
-    async with running(settings.model_copy(update={"policy": policy}), (Role.DUTY, Role.VIEWER)) as one:
+    async with running_site(settings.model_copy(update={"policy": policy}), (Role.DUTY, Role.VIEWER)) as one:
         yield one
 
 

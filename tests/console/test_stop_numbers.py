@@ -23,7 +23,7 @@ from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
-from lab.console.site import running
+from lab.console.site import running_site
 from lab.registry.examples import GOOD
 
 NUMBER, E164 = "03-1234-5678", "81312345678"
@@ -46,7 +46,7 @@ def settings(settings, tmp_path):
 
 @pytest.fixture
 async def site(settings):
-    async with running(settings, DUTY_TOO) as one:
+    async with running_site(settings, DUTY_TOO) as one:
         yield one
 
 

@@ -20,7 +20,7 @@ from idtone.office.signing.holders_root import KeptRoot
 from idtone.office.signing.signing_server import SigningServer
 from lab.chromium import find_or_get_chromium
 from lab.console.browser.browser import browser
-from lab.console.site import PASSWORD, in_a_thread, users_file
+from lab.console.site import PASSWORD, site_in_thread, users_file
 from lab.terminal import Terminal
 
 from ..year.office_year import passphrase
@@ -57,7 +57,7 @@ class PageOffice(Terminal):
             self._phrase = started.enter_context(passphrase())
             found(self, self.office, self.keys)
             settings = self._settings()
-            self.site = started.enter_context(in_a_thread(settings))
+            self.site = started.enter_context(site_in_thread(settings))
             users_file(settings.console.users, dict.fromkeys((CLERK, OFFICER, SECOND), (Role.OFFICE,)))
             self.browser = started.enter_context(browser(find_or_get_chromium(self.folder), self.folder))
             self.hands = Hands(self.browser, self.folder / "downloads")

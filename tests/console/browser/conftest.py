@@ -15,7 +15,7 @@ from lab.console.browser.browser import Browser
 from lab.console.browser.browser import browser as started
 from lab.console.own_stops import write_own_stops
 from lab.console.past_calls import write_past_calls
-from lab.console.site import Site, in_a_thread
+from lab.console.site import Site, site_in_thread
 from lab.publication import LAB_REGISTRY
 
 CALLS = 300
@@ -40,7 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, year: Path) -> Iterator[Site]
     )  # without them a page has fewer links
     write_own_stops(settings)
     write_holds(settings, "another")  # whose calls have no page here
-    with in_a_thread(settings) as site:
+    with site_in_thread(settings) as site:
         yield site
 
 

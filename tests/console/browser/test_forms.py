@@ -13,7 +13,7 @@ from idtone.core.settings.settings import Settings
 from lab.console.browser.browser import Browser
 from lab.console.browser.visits import Visitor, html_of, visits
 from lab.console.page_forms import PageForm, forms_of, sent_empty
-from lab.console.site import Site, in_a_thread, name_of
+from lab.console.site import Site, name_of, site_in_thread
 from lab.console.word_faults import word_faults
 from lab.publication import LAB_REGISTRY
 
@@ -40,7 +40,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "console": {"users": str(folder / "users.yaml")},
         }
     )
-    with in_a_thread(settings) as site:
+    with site_in_thread(settings) as site:
         yield site
 
 
