@@ -1,4 +1,4 @@
-"""The check of a user's password and one-time code: at the sign-in, and again before acts on the account."""
+"""The check of a user's password and one-time code, at sign-in and again before acts on the account."""
 
 import logging
 from collections.abc import Callable
@@ -44,15 +44,15 @@ class Refusal:
 
 
 class _Comparing:
-    """A queue, and the process that compares its passwords. A thread of low priority would hold Python's lock when it
-    loses the processor.
+    """A queue, and the process that compares its passwords. A thread of low priority would keep Python's global lock
+    while it waits for the processor.
     """
 
     def __init__(self, name: str, nice: int) -> None:
         self._line, self._thread, self._kind, self._nice = PasswordQueue(), ThreadPoolExecutor(1, name), name, nice
 
     async def do(self, visit: Visit, rank: int, act: Callable[..., R], *given: str) -> R:
-        """The result of `act` when it is this attempt's turn. Raises QueueFullError, LedgerError."""
+        """The result of `act`, which runs when it is this attempt's turn. Raises QueueFullError, LedgerError."""
         async with self._line.turn(rank):
             processes = visit.console.threads.processes
             compare = partial(
@@ -62,7 +62,7 @@ class _Comparing:
 
 
 class PasswordProof:
-    """The check of a password and a code. An attempt is counted for an unknown user too."""
+    """Checks a password and a one-time code. Attempts with an unknown user's name are counted too."""
 
     def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
         self.check = check or PasswordCheck()
@@ -71,7 +71,7 @@ class PasswordProof:
         """`_new` is for networks without a failure: they do not wait for those that have failed."""
 
     async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
-        """The refusal of the fields `password` and `code`; None if they are this user's. A failure is recorded."""
+        """The refusal of the form's `password` and `code`; None if both are this user's. A failure is recorded."""
         failed = visit.console.sign_ins.failed
         attempt = Attempt(name[:NAME_LIMIT], visit.address, browser_of(user, KNOWN_BROWSER.of(visit.request)))
         rank = KNOWN if attempt.browser or visit.session else self._attempts.failures_of_network(attempt)
@@ -97,7 +97,9 @@ class PasswordProof:
         return None
 
     async def asked_again(self, visit: Visit) -> Refusal | None:
-        """The refusal of the signed-in user's password, or None. The page shows it at the field of the password."""
+        """The refusal of the signed-in user's password and code; None if they are right. The page shows it at the
+        password field.
+        """
         assert visit.user is not None
         refusal = await self.asked(visit, visit.user.name, visit.user)
         if refusal is None or refusal.status is not HTTPStatus.FORBIDDEN:

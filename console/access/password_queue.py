@@ -1,7 +1,7 @@
-"""The queue for the comparison of passwords: argon2 takes 64 MiB and a processor, so one runs at a time.
+"""The queue of passwords to be compared. argon2 takes 64 MiB and a whole processor, so one comparison runs at a time.
 
-Known browsers come first, then the networks with the fewest failed attempts: many wrong passwords do not delay a right
-one. Before each turn of a network with failures there is a pause, in which pages have the processor.
+Known browsers come first, then the networks with the fewest failed attempts, so many wrong passwords do not delay a
+right one. Before each turn of a network with failures, a pause leaves the processor to the pages.
 """
 
 import asyncio
@@ -37,9 +37,7 @@ class PasswordQueue:
 
     @asynccontextmanager
     async def turn(self, rank: int) -> AsyncIterator[None]:
-        """Context of one turn. Raises QueueFullError, also for an attempt that waits already, but never for a known
-        browser.
-        """
+        """Context of one turn. Raises QueueFullError, even while the attempt waits; never for a known browser."""
         if self._is_taken:
             await self._wait(rank)
         self._is_taken = True
@@ -69,7 +67,7 @@ class PasswordQueue:
             raise
 
     def _next(self) -> None:
-        """Give the turn directly to the best rank, so that no other attempt can take it first."""
+        """Hand the turn directly to the attempt with the lowest rank, so that no new attempt can take it first."""
         if self._waiting and min(self._waiting).rank > 0:
             asyncio.get_running_loop().call_later(REST_S, self._give)
         else:

@@ -1,4 +1,6 @@
-"""Sign-in: the settings choose one of three ways. Each gives a name, and the file of users has its roles."""
+"""The interface of the three ways to sign in; the settings choose one. Each gives a user's name, and the file of users
+has the roles of that name.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,10 +14,11 @@ PATH = "/sign-in"
 
 
 class SignInMethod(Protocol):
-    """One way to sign in. `pages` are its own pages: the form, or the way back from a provider.
+    """One way to sign in. `pages` are its own pages, such as the form, or the page to which a provider sends the
+    browser back.
 
-    `ends_here`: signing out here ends the sign-in. If not, a proxy signs the user in again with the next request.
-    `proof`: the check by which users prove their identity again; None if the console cannot ask them.
+    `ends_here` is True if signing out here ends the sign-in. Otherwise the proxy signs the user in again with the next
+    request. `proof` is the check by which users prove their identity again; None if the console cannot check it.
     """
 
     @property
@@ -28,5 +31,5 @@ class SignInMethod(Protocol):
     def proof(self) -> PasswordProof | None: ...
 
     def name_in(self, request: web.Request) -> str | None:
-        """The user's name in the request itself, as a trusted proxy adds it; None if the session has it."""
+        """The user's name in the request itself, where a trusted proxy puts it; None if the session holds the name."""
         ...

@@ -1,5 +1,5 @@
-"""Administration: add a user, change roles, lock, reset, end all sessions, remove. Where the console has passwords,
-each act asks the administrators for their own password and code again.
+"""Acts of administrators: add a user, change roles, lock, reset, end all sessions, remove. If the console has
+passwords, each act asks for the administrator's own password and code again.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ _ABSENT: Final = Message("There is no such user.")
 
 
 async def show_user(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
-    """Show one user, with the acts."""
+    """Show one user, with the forms of the acts."""
     console, name = visit.console, visit.part("name")
     user = next((each for each in await visit.in_thread(console.users.all) if each.name == name), None)
     if user is None:
@@ -104,8 +104,8 @@ async def _done(
     *,
     ends: bool = True,
 ) -> web.StreamResponse:
-    """Do the act and show the answer. `ends`: the user's sessions end, so that none outlives a lock that is lifted
-    later, or a reset.
+    """Do the act and show the answer. With `ends`, the user's sessions end now, so that none of them is valid again
+    after the user is unlocked or reset.
     """
     name = visit.part("name")
     if refusal := await _changed(visit, name, verb, change):
@@ -140,7 +140,7 @@ async def _password(visit: Visit) -> tuple[str, str]:
 
 
 def _given(visit: Visit, name: str, password: str) -> web.Response:
-    """The page with the new password; no other page shows it."""
+    """The page that shows the new password. No other page shows it."""
     return visit.render(
         "administration_password.html", name=name, password=password, path=user_path(name), days=user_rules.GIVEN.days
     )

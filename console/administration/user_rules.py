@@ -1,7 +1,7 @@
 """Rules for an administrator's acts on the console's users. Pure.
 
-Administrators cannot change their own roles, nor lock or remove their own accounts, and the one who acts must be an
-administrator at that moment. So there is always one left, also when two act against each other.
+Administrators cannot change their own roles, and cannot lock or remove their own accounts. At the moment of the act
+they must still be administrators. So one always remains, even if two act against each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Users = dict[str, User]
 
 
 def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> None:
-    """Make the change, if `by` still is an administrator who may sign in. Raises UsageError."""
+    """Make the change. Raises UsageError if `by` is no longer an administrator who may sign in."""
     me = users.get(by)
     if me is None or me.locked or Role.ADMINISTRATOR not in me.roles:
         raise UsageError("you are no administrator any more")
@@ -69,7 +69,7 @@ def unlock(users: Users, name: str) -> None:
 
 
 def reset_password(users: Users, name: str, password: str, by: str, now: datetime) -> None:
-    """Set another password and remove the second factor, for a user who has lost them. The user has to choose both
+    """Set another password and remove the second factor, for a user who has lost either. The user must choose both
     again.
     """
     _other(name, by)

@@ -34,7 +34,7 @@ def user_path(name: str) -> str:
 
 
 async def show_users(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
-    """Show the page. `refusal` is the refusal of the form for a new user."""
+    """Show the page. `refusal` is the reason why the form for a new user was refused."""
     console = visit.console
     users = await visit.in_thread(console.users.all)
     failures = console.sign_ins.of_last_day()
