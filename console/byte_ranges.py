@@ -1,4 +1,4 @@
-"""Answers with a part of a file, as a browser's player asks for it to seek."""
+"""Answers with a part of a file. A browser's audio player requests such parts to seek."""
 
 from http import HTTPStatus
 

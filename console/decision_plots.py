@@ -1,4 +1,4 @@
-"""The decided calls of the last hour and day, as plots."""
+"""Plots of the decisions of the last hour and the last day."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ EVERY_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DecisionPlots:
-    """The plots of the decisions; None before the first count, or if the ledger cannot be read (`trouble`)."""
+    """The plots of the decisions. Both are None before the first count, or if the ledger cannot be read (`trouble`)."""
 
     hour: StackedPlot | None = None
     """Calls per minute."""
@@ -41,7 +41,7 @@ def decision_plots(decided: DecisionsByMinute) -> DecisionPlots:
 
 
 def plot_of(counts: Mapping[datetime, Counter[str]], first: datetime, last: datetime, step: timedelta) -> StackedPlot:
-    """The calls of each outcome; each point counts the calls from its time to the next point's."""
+    """The plot of the calls of each outcome. A point counts the calls from its time up to that of the next point."""
     first = datetime.fromtimestamp(first.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
     places = int((last - first) / step) + 1
     series = {outcome: [0] * places for outcome in Outcome}

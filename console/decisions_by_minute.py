@@ -1,6 +1,6 @@
-"""The decided calls of the last day by minute and outcome, from the ledger. Each minute is counted about once.
+"""Counts of the ledger's decisions of the last day by minute and outcome. Old minutes are not counted again.
 
-The first count reads the steps of a day: a second or more for each million of calls.
+The first count reads the steps of a whole day. It takes a second or more per million calls.
 """
 
 import threading
@@ -18,7 +18,7 @@ LATE: Final = timedelta(minutes=2)
 
 
 class DecisionsByMinute:
-    """Counts of decided calls by minute. For any thread."""
+    """Counts the decided calls by minute. Any thread may use it."""
 
     def __init__(self, reader: Callable[[], LedgerReader]) -> None:
         self._reader = reader
@@ -27,7 +27,7 @@ class DecisionsByMinute:
         self._counted_until: datetime | None = None
 
     def counts(self, now: datetime) -> dict[datetime, Counter[str]]:
-        """Minute (UTC) → outcome → calls; minutes without a call are missing. Raises LedgerError."""
+        """Minute (UTC) → outcome → number of calls, without empty minutes. Raises LedgerError."""
         with self._lock:
             oldest = now - DAY
             since = max(oldest, self._counted_until - LATE) if self._counted_until else oldest

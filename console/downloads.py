@@ -13,11 +13,11 @@ _BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
 def download(name: str, octets: bytes, kind: str) -> web.Response:
-    """The download. `name` is chosen by us: letters, digits, `-`, `_` and `.`."""
+    """The download. `name` must consist of letters, digits, `-`, `_` and `.`."""
     headers = {"Content-Type": kind, "Content-Disposition": f'attachment; filename="{name}"'}
     return web.Response(body=octets, headers=headers)
 
 
 def download_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> web.Response:
-    """The rows as a CSV file, as `--csv` prints them."""
+    """The rows as a CSV file, in the form that `--csv` prints."""
     return download(name, (_BOM + csv_text(columns, rows)).encode(), f"{CSV}; charset=utf-8")

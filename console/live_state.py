@@ -1,4 +1,4 @@
-"""The state of the running service, requested once a second for all pages together."""
+"""The state of the running service. It is requested once a second, for all pages together."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ class ServiceState:
 
 
 class LiveState:
-    """The newest state, and those of the last seconds. Used by the event loop alone."""
+    """The newest state of the service, and those of the last seconds. Used by the event loop alone."""
 
     def __init__(self, ledger: Path, ask: Callable[[Path], Mapping[str, Any] | None] = status_client.ask) -> None:
         self._ledger = ledger
@@ -46,7 +46,7 @@ class LiveState:
 
     @asynccontextmanager
     async def asked(self) -> AsyncIterator[None]:
-        """Context in which the console asks the service each second."""
+        """Context in which the console requests the state each second."""
         self.states.append(await self._look())
         asking = asyncio.create_task(self._ask_for_ever())
         try:
@@ -60,7 +60,7 @@ class LiveState:
         return self.states[-1]
 
     async def follow(self) -> AsyncIterator[ServiceState]:
-        """Each state from now on; a reader that is late gets the newest. Ends with the console."""
+        """Yields each state from now on, until the console ends. A slow reader gets only the newest."""
         self.readers += 1
         try:
             while True:

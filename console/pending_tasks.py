@@ -1,6 +1,6 @@
 """Tasks that wait for a visitor: their count in the head of each page, and the list on `/waiting`.
 
-The search runs beside the pages, so no page waits for it; each sent form starts it again.
+The search for tasks runs in the background, so no page waits for it. Each form that is sent starts it again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ AT_MOST_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PendingTask:
-    """The number of waiting tasks of one kind, for all users with this right except the person who asked for them."""
+    """The number of pending tasks of one kind. They are for all users with the `right`, except the person `by` whom
+    they were requested.
+    """
 
     count: int
     what: Message
@@ -52,7 +54,7 @@ class PendingTask:
 
 
 class PendingTasks:
-    """The newest list of waiting tasks. Used by the event loop alone."""
+    """The newest list of pending tasks. Used by the event loop alone."""
 
     def __init__(self) -> None:
         self._newest: Sequence[PendingTask] = ()
@@ -62,7 +64,7 @@ class PendingTasks:
         return tasks_of(user, self._newest)
 
     def look_again(self) -> None:
-        """Look again soon, because something was done."""
+        """Search again soon, because a user has done something."""
         self._again.set()
 
     async def follow(
@@ -71,7 +73,7 @@ class PendingTasks:
         is_watched: Callable[[], bool],
         tell: Callable[[], Awaitable[object]],
     ) -> None:
-        """Look repeatedly, while a user is signed in or gets mails. `tell` is called after each look."""
+        """Search repeatedly while `is_watched` (a user is signed in or gets mails). After each search, call `tell`."""
         while True:
             self._again.clear()
             if is_watched():
@@ -93,7 +95,7 @@ def tasks_of(user: User, things: Iterable[PendingTask]) -> list[PendingTask]:
 
 
 def find_tasks(console: Console, now: datetime) -> list[PendingTask]:
-    """All waiting tasks. Parts that cannot be read are left out: their own pages say why."""
+    """All pending tasks. Tasks in files that cannot be read are left out; the pages of these files say why."""
     found: list[PendingTask] = []
     for part in (_stops, _exports, _of_office):
         with contextlib.suppress(IdtoneError):
@@ -102,7 +104,7 @@ def find_tasks(console: Console, now: datetime) -> list[PendingTask]:
 
 
 def _stops(console: Console, now: datetime) -> Iterator[PendingTask]:
-    """The operator's own stops that need a second person's approval."""
+    """The operator's own stops that wait for a second person's approval."""
     for one in read_suspensions(suspensions_path(console.settings)).suspensions:
         if asked := _asked(one):
             yield PendingTask(1, asked, stop_path(one.id), Right.STOP_NUMBERS, by=_asker(one))
@@ -141,7 +143,7 @@ def _of_office(console: Console, now: datetime) -> Iterator[PendingTask]:
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """Show the tasks that wait for the visitor now."""
+    """Show the visitor's pending tasks, by a new search."""
     assert visit.user is not None
     found = await visit.in_thread(find_tasks, visit.console, datetime.now(UTC))
     return visit.render("waiting.html", waiting=tasks_of(visit.user, found))

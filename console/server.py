@@ -130,7 +130,7 @@ def _sign_in(settings: Settings) -> SignInMethod:
 
 
 async def attend(console: Console, ready: Callable[[str], object], over: asyncio.Event) -> None:
-    """Serve until `over`; `ready` gets the address. Raises OSError if the socket cannot be used."""
+    """Serve until `over` is set. `ready` gets the address. Raises OSError if the socket cannot be used."""
     console.threads.processes.begin()
     runner = web.AppRunner(application(console), shutdown_timeout=CLOSE_WITHIN_S)
     async with console.live.asked():
@@ -157,7 +157,7 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
 
 
 class _Protocol(web.RequestHandler):
-    """aiohttp's protocol. Its answer to an invalid HTTP request has the same headers as all others."""
+    """aiohttp's protocol, with our security headers also on the answer to an invalid HTTP request."""
 
     __slots__ = ()
 
@@ -187,7 +187,7 @@ def _protocol(runner: web.AppRunner) -> web.RequestHandler:
 
 @contextmanager
 def _bound(settings: ConsoleSettings) -> Iterator[tuple[socket.socket, str]]:
-    """The socket on which browsers or a proxy connect, and its address. Raises OSError, UsageError."""
+    """The socket for browsers or a proxy, and its address. Raises OSError, UsageError."""
     where = settings.socket()
     if isinstance(where, Path):
         if where.exists() and not where.is_socket():
@@ -226,7 +226,7 @@ async def _look_for_what_waits(console: Console) -> None:
 
 
 def _mailed(console: Console) -> Sequence[User]:
-    """The users who get mails about waiting tasks."""
+    """The users who get mails about pending tasks."""
     try:
         return [each for each in console.users.all() if each.mail]
     except IdtoneError:  # a page says what is wrong

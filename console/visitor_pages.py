@@ -16,7 +16,7 @@ from .page import Method, Page, Visit
 
 
 async def show_first_page(visit: Visit) -> web.StreamResponse:
-    """Lead to the page for which the visitor had to sign in, otherwise to the first page of the menu."""
+    """Redirect to the page that the visitor opened before the sign-in, otherwise to the first page of the menu."""
     if wanted := own_page(unquote(WANTED.of(visit.request))):
         answer = visit.redirect(wanted)
         WANTED.take(answer)

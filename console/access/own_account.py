@@ -91,7 +91,7 @@ class Account:
         return visit.redirect(f"{PATH}?done=sessions")
 
     async def set_mail(self, visit: Visit) -> web.StreamResponse:
-        """Set the address for mails about pending tasks; an empty field removes it. A first mail tests a new address."""
+        """Set the address for mails about pending tasks; an empty field removes it. A mail tests a new address."""
         assert visit.user is not None
         if refusal := await self._asked(visit):  # a guest at the session must not get the user's mails
             return self._page(visit, refusal)

@@ -30,7 +30,7 @@ def _unknown_users_hash() -> str:
 
 
 def hash_password(password: str) -> str:
-    """The argon2id hash of a password. Like `is_password`, this takes some tens of milliseconds and 64 MiB, on purpose."""
+    """The argon2id hash of a password. Like `is_password`, it takes some tens of ms and 64 MiB, on purpose."""
     return _hasher.hash(password)
 
 

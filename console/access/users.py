@@ -89,7 +89,7 @@ class User(Model):
 
     @property
     def is_new(self) -> bool:
-        """True if the user must first choose a password or a second factor. This counts only for sign-in by password."""
+        """True if the user must first choose a password or a second factor. Only for sign-in by password."""
         return self.given_until is not None or (self.code_due and self.totp is None)
 
     @property

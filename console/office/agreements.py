@@ -1,4 +1,4 @@
-"""Agreements of members besides the pledge, members that use the standard form, and the course with its test."""
+"""The members' agreements besides the pledge: use of the standard form, and the course with its test."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -39,7 +39,7 @@ _END: Final[Fields] = {
 async def agreements(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All agreements, or those of one kind."""
+    """Show all agreements, or those of one kind."""
     files, kind = files_of(visit), visit.query("kind")
     found = await visit.in_thread(acceptances, files.folder)
     members = (await visit.in_thread(files.registered)).members

@@ -72,7 +72,7 @@ async def application(
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Receive an application that a member has sent, a YAML file."""
+    """Receive a member's application, a YAML file."""
     workspace = files_of(visit).workspace
 
     def act(upload: Upload) -> str:

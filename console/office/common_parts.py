@@ -1,4 +1,4 @@
-"""Common parts of the office's pages: the folder, the acting user with the reason, and the answer to an act."""
+"""Common parts of the office's pages: the folder's files, the acting user with the reason, and the answer to an act."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -47,7 +47,7 @@ def attribution_of(visit: Visit) -> Attribution:
 async def do_act(
     visit: Visit, act: Callable[[], object], show: Shown, path: str, fields: Fields | None = None
 ) -> web.StreamResponse:
-    """Do the act of a form, and lead to `path`. If its fields or the act refuse it, show the page again with the
+    """Do the act of a form, and redirect to `path`. If a field is wrong or the act fails, show the page again with the
     errors.
     """
     try:
@@ -66,8 +66,8 @@ async def do_act_on_file(
     fields: Fields | None = None,
     needs: Message | None = None,
 ) -> web.StreamResponse:
-    """The same as `do_act`, for a form with a file of at most `limit` octets; `act` returns the path. `needs` is the
-    error if no file was chosen; without it, the file may be missing.
+    """The same as `do_act`, for a form with a file of at most `limit` octets. `act` returns the path. `needs` is the
+    error text if no file was chosen; without it, the file is optional.
     """
     try:
         async with receive_upload(visit, limit) as upload:
@@ -82,17 +82,17 @@ async def do_act_on_file(
 
 
 def entries(text: str, label: str) -> list[str]:
-    """The entries of a field with one number or range a line. Raises UsageError."""
+    """The entries of a field that has one number or range in each line. Raises UsageError."""
     return entries_of(text.splitlines())
 
 
 def japanese_moment(text: str, label: str) -> datetime:
-    """The moment in a field for a day and a time. Raises UsageError."""
+    """The moment in a field for day and time, in Japan. Raises UsageError."""
     return moment(with_zone(text), label)
 
 
 def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, str]]:
-    """The choices of a field for a member: the ids, and the words for a person."""
+    """The choices of a field that selects a member: pairs of the id and the text that the user sees."""
     return [(each.id, f"{getattr(each.name, visit.language)} {each.id}") for each in members]
 
 
@@ -103,7 +103,7 @@ async def do_change(
     path: str,
     fields: Mapping[str, Fields] | None = None,
 ) -> web.StreamResponse:
-    """Do the act that the part `change` of the address names, as `do_act` does, with the fields of that name."""
+    """The same as `do_act`, for the act and the fields that the address names in its part `change`."""
     name = visit.part("change")
     files, do = files_of(visit), changes.get(name)
     if do is None:
@@ -120,12 +120,12 @@ async def do_change(
 
 
 def not_found_page(visit: Visit, what: Message | IdtoneError) -> web.Response:
-    """The page for something that does not exist."""
+    """The page that says that `what` does not exist."""
     return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=what)
 
 
 def spans_of(entries: Iterable[str]) -> list[str]:
-    """Entries of numbers in short: the last four digits of both ends, and the count of numbers."""
+    """The number entries in short: the last four digits of both ends, and the count of numbers."""
     return [span_text(read_span(entry)) for entry in entries]
 
 

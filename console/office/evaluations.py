@@ -70,7 +70,7 @@ async def evaluation(visit: Visit) -> web.StreamResponse:
 
 
 async def badge(visit: Visit) -> web.StreamResponse:
-    """The badge of a member in a period, as a picture."""
+    """Send the picture of a member's badge in a period."""
     files = files_of(visit)
     octets = await visit.in_thread(kept_badge, files.workspace, visit.part("period"), visit.part("member"))
     if octets is None:

@@ -30,7 +30,7 @@ PATH: Final = "/office/today"
 
 @dataclass(frozen=True, slots=True)
 class OpenTask:
-    """The number of waiting tasks of one kind, and the address of their page. `is_late`: their time is over."""
+    """The number of waiting tasks of one kind, and the address of their page. `is_late` is True if they are overdue."""
 
     count: int
     what: Message
@@ -83,7 +83,7 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
 
 
 def _terms(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
-    """Licences and pledges that end soon or have ended."""
+    """Tasks for licences and pledges that end soon or have ended."""
     members = files.registered().document.members
     licences = [
         licence.valid.until
@@ -110,8 +110,8 @@ def _duties(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
 
 
 def _certifications(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
-    """The certifications of members and of links that end soon: one entry of the registry counts once, by its first
-    end.
+    """Tasks for certifications of members and of links that end soon. Each entry of the registry counts once, by its
+    earliest end.
     """
     document, path = files.registered().document, "/office/members?ending=1"
     links = {(link.reseller, link.certification) for chain in document.chains for link in chain.links}

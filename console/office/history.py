@@ -24,7 +24,7 @@ PATH: Final = "/office/history"
 
 @dataclass(frozen=True, slots=True)
 class ActDone:
-    """A change with the keys that signed it (None: not signed yet), or an act of the ledger."""
+    """A change with the keys that signed it (None if it is unsigned), or an act from the ledger."""
 
     at: datetime
     what: str

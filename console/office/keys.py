@@ -1,6 +1,4 @@
-"""The signing keys: their holders, the signatures that a waiting package still needs, and the end of each set's
-signatures.
-"""
+"""The signing keys: their holders, the missing signatures of a waiting package, and the expiry of signatures."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus

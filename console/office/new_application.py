@@ -1,4 +1,4 @@
-"""An application on paper, typed into a form; and the signed pledges, as PDF files."""
+"""An application on paper that the office types into a form, and the signed pledges as PDF files."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -52,7 +52,7 @@ _LABELS: Final = labels_of({**members.PLEDGE, **_FIELDS})
 async def new_application(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the form: empty, or filled from the applicant's submission that the address names."""
+    """Show the form, empty or filled from the applicant's submission in the address."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     registered = await visit.in_thread(files.registered)
     given = [asked.id for asked, _ in await visit.in_thread(files.applications)]
@@ -81,12 +81,12 @@ async def new_application(
 
 
 def _is_long(submission: Submission) -> bool:
-    """True if the form does not show the numbers. Then the submission's count, unless the person writes others."""
+    """True if the submission has too many numbers to show. Its numbers then count, unless the person types others."""
     return sum(len(entry) + 2 for entry in submission.handed.numbers) > _SHOWN
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Receive the application by the same rules as a member's own file."""
+    """Receive the application by the rules for a member's own file."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
@@ -103,7 +103,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
-    """Record a member's pledge by its PDF; the registry gets its SHA-256."""
+    """Record a member's pledge from its PDF. The registry gets the SHA-256 of the file."""
     files, wanted = files_of(visit), visit.part("member")
 
     def act(upload: Upload) -> str:

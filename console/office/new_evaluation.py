@@ -1,4 +1,4 @@
-"""A new evaluation: the office names the period, sees the reason for each point, and enters the result."""
+"""A new evaluation. The office chooses the period, sees the reason for each point, and enters the result."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -35,7 +35,7 @@ async def new_evaluation(
 
 
 def _shown(visit: Visit) -> dict[str, Any]:
-    """The values for `office_evaluated.html`."""
+    """The context of the template `office_evaluated.html`."""
     evaluating = visit.console.evaluating
     return {
         "task": evaluating.work.task,
@@ -47,7 +47,7 @@ def _shown(visit: Visit) -> dict[str, Any]:
 
 
 async def evaluate(visit: Visit) -> web.StreamResponse:
-    """Begin to evaluate all members in a period that has ended. Errors are shown at once."""
+    """Begin to evaluate all members in a past period. Errors are shown at once."""
     workspace, evaluating = files_of(visit).workspace, visit.console.evaluating
     try:
         errors_of(_PERIOD, visit.fields or {}).check()
@@ -74,7 +74,7 @@ async def cancel(visit: Visit) -> web.StreamResponse:
 
 
 async def enter(visit: Visit) -> web.StreamResponse:
-    """Enter the result that the form showed; it waits for its publication."""
+    """Enter the result that the form showed. It then waits for publication."""
     files, evaluating = files_of(visit), visit.console.evaluating
     return await do_act(
         visit,

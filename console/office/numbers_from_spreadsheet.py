@@ -1,4 +1,4 @@
-"""Numbers of a member from a spreadsheet's table: assigned or taken back."""
+"""A member's numbers from the table of a spreadsheet, to be assigned or taken back."""
 
 from collections.abc import Callable, Mapping
 from typing import Final

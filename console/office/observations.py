@@ -1,4 +1,6 @@
-"""The office's observations of members for their evaluation, entered as they happen, and the desk's own counts."""
+"""The office's observations of members for the evaluation, and the desk's own counts. The office enters an observation
+when it makes it.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -72,8 +74,8 @@ _FORGET: Final[Fields] = {"before": FormField(template("Before the day"), day)}
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the observations of a year, the newest first, and the desk's counts of that year, for one member or
-    for all.
+    """Show the observations and the desk's counts of one year, for one member or for all. The newest observation is
+    first.
     """
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     members = (await visit.in_thread(files.registered)).members

@@ -1,4 +1,6 @@
-"""All pages of the association's office, in the order of the menu. If two match an address, the first serves it."""
+"""All pages of the association's office, in the order of the menu. If an address matches two pages, the first serves
+it.
+"""
 
 from typing import Final
 

@@ -38,8 +38,8 @@ FIELDS: Final[Mapping[str, Fields]] = {
 
 @dataclass(frozen=True, slots=True)
 class ShownPorting:
-    """A porting as a row. A form sends its `name`, which has no full number and no longer matches once the list has
-    changed.
+    """A porting as a row. A form sends its `name`, which contains no full number. If the list has changed since, the
+    name matches nothing.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Counts of reports as they may be published: small counts are hidden."""
+"""Counts of reports for publication. Small counts are hidden."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -54,7 +54,7 @@ async def report_statistics(visit: Visit) -> web.StreamResponse:
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """Send the counts of the page as CSV. A hidden count is an empty field."""
+    """Send the counts on the page as CSV. A hidden count is an empty field."""
     by = _by(visit)
     try:
         counted = await visit.in_thread(_counted, visit, by)
@@ -70,7 +70,7 @@ def _by(visit: Visit) -> CountedBy:
 
 
 def _counted(visit: Visit, by: CountedBy) -> PublishableCounts:
-    """The counts of the period in the address, or of a year. Raises UsageError."""
+    """The counts of the period in the address; without one, of a year. Raises UsageError."""
     now, desk = datetime.now(UTC), files_of(visit).reports()
     start, until = visit.query("since"), visit.query("until")
     begins = moment(start, Message("First day")) if start else now - COUNTED_FOR

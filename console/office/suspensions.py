@@ -1,4 +1,6 @@
-"""Suspensions: two persons enter each; the present ones, and the nodes that have not confirmed them."""
+"""The current suspensions, the nodes that have not confirmed them, and the forms in which two persons enter each
+suspension.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +64,7 @@ SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBy:
-    """The number of nodes that have confirmed a reference or its end, and the nodes that have not."""
+    """The number of nodes that have confirmed a suspension (by its reference) or its end, and the other nodes."""
 
     reference: str
     confirmed: int
@@ -110,7 +112,7 @@ async def suspensions(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The content of the page. `trouble`: why the history or the package gives no times."""
+    """The content of the page. `trouble` is the reason for missing times: history or package cannot be read."""
 
     stops: Sequence[OfficeStop[SuspensionEntry]]
     never: Sequence[OfficeStop[NeverOriginatesEntry]]
@@ -153,7 +155,7 @@ def span_of_entry(entry: SuspensionEntry) -> str | None:
 
 
 def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
-    """The references, those with missing confirmations first; ends that all nodes have confirmed are left out."""
+    """The confirmations by reference, incomplete ones first. Ends that all nodes have confirmed are left out."""
     of: dict[str, list[Confirmation]] = {}
     for row in rows:
         of.setdefault(row.reference, []).append(row)
@@ -172,7 +174,7 @@ def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """Enter the order of the police, as the first person."""
+    """Enter the order of the police as the first person."""
     files = files_of(visit)
 
     is_end = visit.field("action") in ENDS
@@ -197,7 +199,7 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter the order again, as the second person."""
+    """Enter the order of the police again as the second person."""
     files = files_of(visit)
 
     def act() -> None:

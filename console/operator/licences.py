@@ -1,4 +1,4 @@
-"""The registry in use: members, licences and wholesale chains; and the present decision for a number, with its
+"""The registry in use: members, licences and wholesale chains. Also the current decision for a number, with its
 reasons.
 """
 
@@ -47,7 +47,7 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The decision that a call of a number would get."""
+    """The decision for a call of a number, if it came now."""
 
     number: str
     """The last four digits of the number."""
@@ -66,8 +66,8 @@ _FIELDS: Final[Fields] = {
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """Show the decision that a call of a number would get. The form sends the number in its body: no address and no log
-    has it.
+    """Show the decision for a call of a number, if it came now. The form sends the number in its body, so no address
+    and no log contains it.
     """
     errors = errors_of(_FIELDS, visit.fields or {})
     if errors:
@@ -86,7 +86,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 def answer_for(number: Number, direction: Direction, read: ReadRegistry, settings: Settings, clock: datetime) -> Answer:
-    """The answer for a number by the decision's own rules."""
+    """The decision for a number, by the rules of the call controller."""
     policy, now = settings.policy.policy(settings.association.member), time_by(read.index, clock)
     call = ForwardedCall("question", direction, number, parse(""), parse(""))
     decision = decide(call, read.index, policy, now)

@@ -1,4 +1,4 @@
-"""The present state: the service, the calls in progress, the calls of the last hour and day."""
+"""The current state: the service, the calls in progress, and the calls of the last hour and day."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ class RunningCall:
 
 
 async def now(visit: Visit) -> web.StreamResponse:
-    """Show the present state. The page does not wait for the first count of a day, which follows as the first
-    change.
+    """Show the current state. The page does not wait for the first count of a day's calls; the event stream sends it
+    later.
     """
     plots = visit.console.plots
     counted = await plots.get() if plots.is_ready else DecisionPlots()
@@ -51,7 +51,7 @@ async def now(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the state each second, and the plots less often."""
+    """Stream the state each second. The plots follow less often."""
     console = visit.console
 
     def counted(plots: DecisionPlots) -> bytes:
@@ -71,7 +71,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 def _state(visit: Visit, state: ServiceState) -> dict[str, Any]:
-    """The values for `now_state.html` and `now_service.html`."""
+    """The context of the templates `now_state.html` and `now_service.html`."""
     feed = state.feed
     return {
         "state": state,
@@ -96,7 +96,7 @@ def running_call(call: Mapping[str, Any], at: datetime) -> RunningCall:
 
 
 def calls_a_second(live: LiveState) -> float | None:
-    """Decided calls per second, over the last seconds; None if the service did not run all that time."""
+    """Decided calls per second, averaged over the last seconds; None if the service did not run during all of them."""
     first, last = live.states[0], live.states[-1]
     if first is last or first.feed is None or last.feed is None:
         return None

@@ -52,7 +52,7 @@ class SuspensionRow:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Effects of suspensions since the running service began."""
+    """The effects of suspensions since the service started."""
 
     since: datetime
     ended: Mapping[str, int]
@@ -64,7 +64,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class OwnRow:
-    """One of this node's own suspensions."""
+    """One of this node's own suspensions, as a row."""
 
     id: str
     stages: Sequence[Stage]
@@ -122,7 +122,7 @@ def _on_disk(settings: Settings) -> tuple[ConfirmedSuspensions, tuple[list[OwnRo
 
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:
-    """The own suspensions, the newest first; and the reason if they cannot be read."""
+    """The own suspensions, the newest first, and the reason if they cannot be read (otherwise empty)."""
     now = datetime.now(UTC)
     try:
         found = read_suspensions(suspensions_path(settings)).suspensions
@@ -144,7 +144,7 @@ def _own(settings: Settings) -> tuple[list[OwnRow], str]:
 
 
 def asked_of(one: OwnSuspension, me: Person) -> tuple[str, bool]:
-    """The act that waits for another person (`stop`, `lift`, or empty), and True if this user has asked for it."""
+    """The act that waits for a second person (`stop`, `lift`, or empty), and True if `me` requested it."""
     if one.state is SuspensionState.ASKED:
         return "stop", not me.is_another_than(one.asked.person)
     if one.lift_asked and one.stops:
@@ -198,7 +198,9 @@ def rows(entries: Iterable[SuspensionEntry], told: ConfirmedSuspensions, now: da
 
 
 def _stages(entry: SuspensionEntry, told: ConfirmedSuspensions, now: datetime) -> tuple[Stage, ...]:
-    """The stages of a suspension. The file of confirmations has no time for each entry."""
+    """The stages of a suspension. They have no times of confirmation, because the file of confirmations has none for
+    single entries.
+    """
     facts = StopFacts({StopState.PUBLISHED: None}, begins=entry.since, until=entry.until)
     found = stages(facts, now)
     if entry.kind is SuspensionKind.STOP and entry.in_force(now) and told.has(entry):

@@ -45,7 +45,7 @@ async def operators(visit: Visit) -> web.StreamResponse:
 
 
 async def table(visit: Visit) -> web.StreamResponse:
-    """Send the list for a spreadsheet, with a byte order mark, by which Excel recognises UTF-8."""
+    """Send the list as CSV for a spreadsheet. Its byte order mark tells Excel that it is UTF-8."""
     rows = table_of((await visit.in_thread(_files(visit).published)).operators)
     headers = {"Content-Disposition": 'attachment; filename="operators.csv"'}
     return web.Response(text="\ufeff" + csv_lines(rows), content_type="text/csv", charset="utf-8", headers=headers)

@@ -1,4 +1,4 @@
-"""Published files for everyone: the signed list of operators, and the files that belong to it."""
+"""The published files for everyone: the signed list of operators, and the files that belong to it."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class PublishedFiles:
         return cls(listed, files, stopped)
 
     def of_badge(self, octets: bytes) -> Mapping[str, Any] | None:
-        """The operator of a valid badge or mark, also if it is stopped; None if the badge is forged, changed or out of
-        date.
+        """The operator of a valid badge or mark, even if the operator is stopped; None if it is forged, changed or
+        expired.
         """
         sha256, now = hashlib.sha256(octets).hexdigest(), datetime.now(UTC)
         for operator in self.listed["operators"]:

@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 async def attend(
     desk: Desk, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event, names: Sequence[str] = ()
 ) -> None:
-    """Serve until `over` is set; `ready` receives the port. `names` are the desk's host names at its proxy.
+    """Serve until `over` is set. `ready` gets the port. `names` are the host names by which the proxy serves the desk.
 
     Raises OSError if the address cannot be used, and LedgerError.
     """
@@ -88,7 +88,9 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
-    """The accepted values of `Host`; None if the desk listens on all addresses, and no name is known."""
+    """The accepted values of the header `Host`. None accepts all: the desk listens on all addresses, and no name is
+    known.
+    """
     if _is_any(host):
         return frozenset(each.lower() for each in names) or None
     own = f"[{host}]" if ":" in host else host
@@ -97,7 +99,7 @@ def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
 
 
 def _is_any(host: str) -> bool:
-    """True if this host means all addresses."""
+    """True if this host stands for all addresses."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:

@@ -1,4 +1,6 @@
-"""Members' own stops, after a direct call of the police: the desk's rule for the reports, and the stops it knows."""
+"""Stops that members made themselves after a direct call of the police: the desk's rule for the reports about them, and
+the reported stops.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from .desk import AHEAD, Accepted, Desk
 
 
 def accept_own_suspensions(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule for reports of own suspensions."""
+    """The desk's rule for a member's report about its own suspensions."""
     content = OwnSuspensionReport.of(document.content)
     if content.in_force > min(document.at, now) + AHEAD:
         raise TrustError("the suspensions are in use from a later time than now; set the clock")
@@ -21,7 +23,7 @@ def accept_own_suspensions(desk: Desk, document: SignedDocument, now: datetime) 
 
 @dataclass(frozen=True, slots=True)
 class MemberStop:
-    """The newest report of a node about one of its own suspensions."""
+    """A node's newest report about one of its own suspensions."""
 
     member: str
     node: str
@@ -29,7 +31,7 @@ class MemberStop:
     report: OwnSuspensionReport
 
     def as_plain(self) -> dict[str, object]:
-        """The stop for JSON."""
+        """The stop in the form for JSON."""
         return {
             "by": "member",
             "member": self.member,
@@ -40,8 +42,8 @@ class MemberStop:
 
 
 def member_stops(desk: Desk, reference: str | None = None) -> Iterator[MemberStop]:
-    """The members' stops under one reference or all, the oldest first. Only documents whose key is still in the
-    registry count.
+    """The members' stops with one reference, or all, the oldest first. Documents signed by a key that is no longer in
+    the registry do not count.
     """
     newest: dict[tuple[str, str], MemberStop] = {}
     for kept in desk.documents.of(KIND):

@@ -1,6 +1,6 @@
-"""Public forms of the desk in Japanese and English: plain HTML without scripts, and the reading of their fields.
+"""The desk's public forms in Japanese and English: writes them as plain HTML without scripts, and reads their fields.
 
-Every value of a visitor is escaped.
+All values from visitors are escaped.
 """
 
 import asyncio
@@ -95,7 +95,7 @@ Problems = Mapping[str, tuple[str, str]]
 
 
 class FormError(Exception):
-    """A refused form. `problem`, of the whole form, is one of its problems; `wrong` has the errors of its fields."""
+    """A form was refused. `problem` is the problem of the form as a whole, and `wrong` has the errors of its fields."""
 
     def __init__(
         self,
@@ -113,9 +113,9 @@ async def read_form(
     files: Mapping[str, int] = MappingProxyType({}),
     long: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, bytes]:
-    """Read the fields into `values`; returns the files that are not empty. `files` are the fields that take a file,
-    `long` those that take a long text, each with its greatest size in bytes. Raises FormError, also for a file in
-    another field.
+    """Read the fields into `values`; returns the files that are not empty. `files` are the fields for a file, and
+    `long` those for a long text, each with its greatest size in bytes. Raises FormError, also if another field has a
+    file.
     """
     if (request.content_length or 0) > _FORM_LIMIT + sum(files.values()) + sum(long.values()):
         raise FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -144,7 +144,7 @@ async def read_form(
 
 
 async def read_texts(request: web.Request, *names: str) -> tuple[str, ...]:
-    """The values of these short fields of a form without files; empty if the body is malformed."""
+    """The values of these short fields of a form without files. They are empty if the body is malformed."""
     try:
         sent = await request.post()
     except _MALFORMED:
@@ -157,7 +157,7 @@ def _text(octets: bytes) -> str:
 
 
 async def _held(part: BodyPartReader, limit: int) -> bytes:
-    """The content of a part, up to `limit` bytes. Raises FormError."""
+    """The content of a part of at most `limit` bytes. Raises FormError."""
     held = bytearray()
     while chunk := await part.read_chunk(_CHUNK):
         held += chunk
@@ -177,7 +177,7 @@ def text_field(
     required: bool = False,
     more: str = "",
 ) -> str:
-    """A field of one line. `value` and `more`, which is HTML for its attributes, are escaped already."""
+    """The HTML of a field with one line. `value` must be escaped already. `more` is HTML for further attributes."""
     return (
         f"<label>{MUST * required}{bilingual(*title)}"
         f'<input type="{kind}" name="{name}" value="{value}" maxlength="200"{more}'
@@ -186,7 +186,7 @@ def text_field(
 
 
 def hidden_trap_field() -> str:
-    """The field that people do not see."""
+    """The HTML of a field that people do not see and robots fill in."""
     return (
         f'<div class="trap" aria-hidden="true"><label>Website<input type="text" name="{TRAP}" tabindex="-1" '
         'autocomplete="off"></label></div>'
@@ -194,7 +194,9 @@ def hidden_trap_field() -> str:
 
 
 def fault_attributes(name: str, wrong: Mapping[str, FieldProblem]) -> str:
-    """HTML attributes of a field with an error; the first one gets the focus."""
+    """The HTML attributes of a field with an error; empty for other fields. The first field with an error gets the
+    focus.
+    """
     if name not in wrong:
         return ""
     focus = " autofocus" * (name == next(iter(wrong)))
@@ -202,14 +204,14 @@ def fault_attributes(name: str, wrong: Mapping[str, FieldProblem]) -> str:
 
 
 def error_at(problems: Problems, name: str, wrong: Mapping[str, FieldProblem]) -> str:
-    """The error of a field, beside it."""
+    """The HTML of a field's error, to be shown beside the field; empty if it has none."""
     if name not in wrong:
         return ""
     return f'<span class="bad" id="error-{name}">{_words(problems, *wrong[name])}</span>'
 
 
 def all_wrong(problems: Problems, wrong: Mapping[str, FieldProblem]) -> str:
-    """All errors of the fields, each with a link to its field."""
+    """The HTML of all errors of fields, each with a link to its field."""
     if not wrong:
         return ""
     each = "".join(
@@ -227,12 +229,12 @@ def _words(problems: Problems, problem: str, character: str = "") -> str:
 
 
 def bilingual(japanese: str, english: str) -> str:
-    """A text in both languages. Both are HTML already."""
+    """The HTML of a text in both languages, which are HTML already."""
     return f'<span lang="ja">{japanese}</span> <span lang="en">{english}</span>'
 
 
 def page(title: tuple[str, str], body: str) -> str:
-    """The complete page. `body` is HTML already."""
+    """The HTML of the complete page. `body` is HTML already."""
     return (
         f'<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>{title[0]} / {title[1]}</title>'
         '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
@@ -242,7 +244,7 @@ def page(title: tuple[str, str], body: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PublicPages:
-    """The head of all forms: the association, and links to the other public pages of the same server."""
+    """The common head of all forms: the association's name, and links to the other public pages of the same server."""
 
     association: str
     """The association's name; empty if the registry cannot be read."""
@@ -258,7 +260,7 @@ class PublicPages:
             return cls("", links)
 
     def html(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-        """The answer with a `page`, with headers that forbid injected content."""
+        """The answer with a page's HTML, with headers that forbid injected content."""
         links = "".join(
             f'<a href="{path}">{bilingual(japanese, english)}</a>' for path, japanese, english in self.links
         )

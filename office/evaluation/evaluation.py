@@ -1,4 +1,4 @@
-"""Evaluates all members of the registry in one period. Pure."""
+"""Evaluates a member in one period. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,9 @@ from .observations import Observed
 
 
 class Exclusion(StrEnum):
-    """Reasons why a member gets no grade, independently of its values. The names are public: results have them."""
+    """The reasons why a member gets no grade, whatever its values are. The names are public, because results contain
+    them.
+    """
 
     NO_LICENCE = "no-valid-licence"
     STOPPED = "stopped"
@@ -34,8 +36,8 @@ EXCLUSION_WORDS: Final = {
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of one member. `missing` are the nodes without figures for each day; `doubts` are questions for
-    the member.
+    """The evaluation of one member. `missing` are the nodes without figures for each day of the period. `doubts` are
+    questions for the member.
     """
 
     member: Member
@@ -47,7 +49,7 @@ class Evaluation:
 
     @property
     def grade(self) -> Grade | None:
-        """The grade; None also if the member is excluded."""
+        """The grade; None if there is none, or if the member is excluded."""
         return None if self.excluded else self.score.grade
 
 
@@ -61,9 +63,9 @@ def evaluate(
     period: Period,
     excluded: Exclusion | None = None,
 ) -> Evaluation:
-    """The evaluation of a member. `figures` are all that the desk has of it, in the order of receipt.
+    """The evaluation of a member. `figures` are all figures that the desk has from it, in the order of receipt.
 
-    `confirmed_stops` are the hours until its nodes confirmed each stop, by reference; they take precedence over the
+    `confirmed_stops` has for each reference the hours until its nodes confirmed the stop. They take precedence over the
     office's observations. `reports` is the desk's count of its answers.
 
     Raises TrustError if a stored document was changed.
@@ -98,10 +100,10 @@ def evaluate(
 
 
 def _tiles(figures: Iterable[NodeFigures], period: Period, criteria: Criteria) -> list[NodeFigures] | None:
-    """The node's figures that cover the period without a gap, the last ones of each part; None if there is a gap.
+    """The node's figures that cover the period without a gap, the newest for each part; None if there is a gap.
 
-    Only those count whose head enough of the named witnesses have cosigned since the end of their part: the list of
-    witnesses may have changed since the desk accepted them.
+    Figures count only if enough of the named witnesses cosigned their tree head after the end of their part. This is
+    checked again because the list of witnesses may have changed since the desk accepted the figures.
     """
     last = {each.span: each for each in figures if period.contains(each.span) and _is_cosigned(each, criteria)}
     parts = [last[span] for span in sorted(last)]
@@ -119,7 +121,9 @@ def _is_cosigned(each: NodeFigures, criteria: Criteria) -> bool:
 
 
 def _calls(figures: Iterable[NodeFigures]) -> tuple[Share, Share]:
-    """Fallback calls out of all calls, and calls with a sent sound out of the connected ones, of all nodes together."""
+    """The share of fallback calls in all calls, and the share of calls with a sent sound in the connected calls, over
+    all nodes.
+    """
     months = [month for each in figures for month in each.figures.months]
     return (
         Share(sum(month.fallback for month in months), sum(month.calls for month in months)),
@@ -128,7 +132,7 @@ def _calls(figures: Iterable[NodeFigures]) -> tuple[Share, Share]:
 
 
 def evaluation_lines(evaluation: Evaluation) -> Iterator[Message]:
-    """The reason for each point, in words."""
+    """The lines that explain each point of an evaluation."""
     member, found = evaluation.member, evaluation.score
     yield Message(
         "{member}  {name}: {grade}, {percent}",

@@ -1,4 +1,4 @@
-"""The office's facts of a month for the public figures, and the file that stores them."""
+"""The public figures of a month, from the office's facts, and the file that stores them."""
 
 import hashlib
 import re
@@ -39,9 +39,9 @@ def figures_of_month(
     secret: bytes,
     now: datetime,
 ) -> bytes:
-    """The figures of a month (`2026-11`) as JSON. They are computed once, and stay: changed figures would reveal more
-    than each of them. `history` has the signed lines about suspensions, because lifted ones are no longer in
-    `suspensions`. Raises UsageError for a month that is not over, and IdtoneError.
+    """The figures of a month (`2026-11`) as JSON. They are computed once and never changed, because two versions
+    together would reveal more than one. `history` has the signed lines about suspensions, because lifted ones are no
+    longer in `suspensions`. Raises UsageError if the month is not over, and IdtoneError.
     """
     begins, ends = _bounds(month)
     if now < ends:
@@ -82,8 +82,8 @@ def _facts(desk: Desk, month: str, stopped: list[tuple[datetime, datetime | None
 def _stops(
     desk: Desk, stopped: Iterable[HistoryEntry], suspensions: SuspensionsDocument
 ) -> Iterator[tuple[datetime, datetime | None]]:
-    """Times at which the stops were entered, and of the first report about the number before. Only a stop in force
-    gives its number: the history does not have it.
+    """Pairs of the time at which a stop was entered, and the time of the first earlier report about its number. The
+    latter is known only for a stop in force, because the history does not contain numbers.
     """
     reports = ReportDesk(desk)
     for entry in stopped:

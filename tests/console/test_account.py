@@ -179,7 +179,7 @@ async def test_a_user_who_was_removed_meanwhile_changes_nothing(site, settings, 
         settings.console.users.write_text(yaml.safe_dump(rows))
         return await hashed(*given)
 
-    monkeypatch.setattr(site.console.sign_in.proof, "hashed", remove_and_hash)
+    monkeypatch.setattr(site.console.sign_in.proof, "hash_password", remove_and_hash)
     fields = {"form_token": form, "password": PASSWORD, "new": NEW, "again": NEW}
     answer = await visitor.post("/account/password", fields)
     assert (answer.status, "there is no user viewer" in answer.text) == (503, True)

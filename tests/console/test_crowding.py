@@ -174,7 +174,7 @@ async def test_strangers_packs_delay_nothing_of_the_office_and_end_when_they_hav
     """Before, two of them did, and the upload that publishes a suspension waited; and a stranger who had left kept the
     place.
     """
-    monkeypatch.setattr(packs, "verified_pack", held_pack)
+    monkeypatch.setattr(packs, "verify_pack", held_pack)
     reads = Held(tmp_path)
     numbers = iter(range(250))  # strangers of as many networks
 

@@ -1,4 +1,4 @@
-"""The public form of an application in Japanese and English, its receipt, and its state. Pure."""
+"""The public pages of an application in Japanese and English: the form, the receipt, and the state. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -85,8 +85,8 @@ def form_page(
     wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
     receipt: tuple[str, str] | None = None,
 ) -> str:
-    """The form, filled in with the applicant's earlier entries. `tones` are ids and titles of the sounds. With
-    `receipt`, number and secret, it corrects a submission.
+    """The page with the form, which is filled with the applicant's earlier entries. `tones` are the ids and titles of
+    the sounds. With a `receipt` (number and secret), the form corrects a submission.
     """
     problem = problem or next((each.problem for name, each in wrong.items() if name not in FIELDS), None)
     return page(
@@ -166,12 +166,12 @@ def _form(
 
 
 def problem_page(problem: str) -> str:
-    """A page instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
+    """The page for a visitor who cannot get the form now. `problem` is one of `PROBLEMS`."""
     return page(_TITLE, problem_box(PROBLEMS, problem))
 
 
 def receipt_page(number: str, secret: str) -> str:
-    """The page with the receipt number and the secret, which no later page shows."""
+    """The page with the receipt number and the secret. No other page shows the secret."""
     return page(
         ("申込みを受け付けました", "Your application was accepted"),
         f'<p>{bilingual("受付番号", "Receipt number")}</p><p class="receipt" id="number">{escape(number)}</p>'
@@ -187,7 +187,7 @@ def corrected_page(number: str) -> str:
 
 
 def status_page(problem: str | None = None) -> str:
-    """The page with the form for receipt number and secret."""
+    """The page that asks for receipt number and secret, to show the state."""
     return page(
         ("申込みの経過", "The state of an application"),
         (problem_box(PROBLEMS, problem) if problem else "")
@@ -199,7 +199,7 @@ def status_page(problem: str | None = None) -> str:
 
 
 def state_page(submission: Submission, secret: str, tones: Sequence[tuple[str, str]]) -> str:
-    """The page with the state of an application; while the application is open, it has the form that corrects it."""
+    """The page with the state of an application. While the application is open, the page has a form to correct it."""
     note = f'<p class="problem">{escape(submission.note)}</p>' if submission.note else ""
     form = _form(values_of(submission.handed), tones, {}, (submission.id, secret)) if submission.is_open else ""
     told = f'<p class="receipt">{submission.id}</p><p>{bilingual(*_STATES[submission.state])}</p>'

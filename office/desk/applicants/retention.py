@@ -1,4 +1,4 @@
-"""Erasure of old submissions by the desk itself."""
+"""Erases old submissions automatically, while the desk runs."""
 
 import asyncio
 import logging

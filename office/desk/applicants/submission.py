@@ -1,6 +1,6 @@
 """An applicant's submission from the public form, and its states. Pure.
 
-Nothing in it is verified: the office examines it, and receives it as a separate application.
+Its content is unverified. The office examines it, and makes an application from it.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ OPEN: Final = (SubmissionState.WAITING, SubmissionState.RETURNED)
 
 
 class SubmittedForm(Model):
-    """The content of a submission. `member` is the applicant's id if it is a member already; `numbers` are entries of
-    numbers.
+    """The content of a submission. `member` is the applicant's id if the applicant is a member already. `numbers` are
+    single numbers or ranges.
     """
 
     member: Id | None = None
@@ -70,9 +70,9 @@ class SubmittedForm(Model):
 
 
 class Submission(Model):
-    """A stored submission. `secret` is the SHA-256 of the secret that the applicant saw once; `pledge` that of the PDF.
+    """A stored submission. `secret` is the SHA-256 of the secret that the applicant saw once, `pledge` that of the PDF.
 
-    `note` is the office's text for the applicant, and `application` the id at the office.
+    `note` is the office's text for the applicant, and `application` is the id of the office's application.
     """
 
     id: Annotated[str, Field(pattern=r"^W-[0-9a-f]{8}$")]
@@ -90,14 +90,14 @@ class Submission(Model):
         return self.state in OPEN
 
     def is_over(self, before: datetime) -> bool:
-        """True if nothing has happened since this moment, and the office has no act to do."""
+        """True if nothing has changed since the moment `before`, and the office has nothing left to do."""
         return self.state is not SubmissionState.WAITING and self.changed < before
 
 
 def submitted_form(
     values: Mapping[str, str], sheet: Iterable[str], tones: Iterable[str], today: date
 ) -> tuple[SubmittedForm | None, dict[str, FieldProblem]]:
-    """The content of the fields, and their errors by name. `sheet` are the entries of a table."""
+    """The content of the fields, and their errors by field. `sheet` has the number entries of an uploaded table."""
     wrong = {
         name: FieldProblem("character", character)
         for name in FIELDS
@@ -142,7 +142,7 @@ def _is_after(text: str, today: date) -> bool:
 
 
 def _entries(text: str, wrong: dict[str, FieldProblem]) -> list[str]:
-    """The typed entries of numbers, one a line."""
+    """The number entries that were typed, one in each line. Errors go into `wrong`."""
     if not text.strip():
         return []
     try:
@@ -163,7 +163,7 @@ def _is_span(entry: str) -> bool:
 
 
 def values_of(handed: SubmittedForm) -> dict[str, str]:
-    """The values of the form's fields for this content; the office's form has fields with the same names."""
+    """The values of the form's fields for this content. The office's form has fields with the same names."""
     found = {
         "member": handed.member, "name_ja": handed.name.ja, "name_en": handed.name.en, "person": handed.person,
         "contact": handed.contact, "signed": handed.signed.isoformat(), "signatory": handed.signatory,

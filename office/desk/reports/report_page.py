@@ -1,6 +1,6 @@
-"""The public page of the report desk in Japanese and English: plain HTML without scripts. Pure.
+"""The report desk's public pages in Japanese and English, as plain HTML without scripts. Pure.
 
-Every value of a visitor is escaped.
+All values from visitors are escaped.
 """
 
 from collections.abc import Mapping
@@ -109,12 +109,13 @@ def form_page(
     *,
     about_service: bool = False,
 ) -> str:
-    """The form, filled in with the visitor's earlier entries. `problem` is one of `PROBLEMS`. `wrong` has the errors of
-    the fields by name: the page shows all at once, and each at its field; an error elsewhere becomes the form's
-    problem, if there is no other. `responsible` is the body that answers for the reports. With `about_service` the form
-    asks for an operator or a service, not for a call.
+    """The page with the form, which is filled with the visitor's earlier entries. `problem` is one of `PROBLEMS`.
+    `wrong` has the errors of the fields by name. The page shows all of them together, and each one at its field. An
+    error of a field that the form does not have becomes the form's problem, if it has no other. `responsible` is the
+    body responsible for the reports. With `about_service`, the form asks for an operator or a service instead of a
+    call.
 
-    Without a key of the report officer the form does not ask for the reporter.
+    Without a key of the report officer, `with_reporter` is False, and the form does not ask who reports.
     """
     problem = problem or next((each.problem for name, each in wrong.items() if name not in FIELDS), None)
     wrong = {name: wrong[name] for name in FIELDS if name in wrong}
@@ -184,12 +185,12 @@ def form_page(
 
 
 def problem_page(problem: str) -> str:
-    """A page instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
+    """The page for a visitor who cannot get the form now. `problem` is one of `PROBLEMS`."""
     return page(("申告窓口", "Report a call"), problem_box(PROBLEMS, problem))
 
 
 def receipt_page(receipt: str) -> str:
-    """The page with the receipt, which no later page shows."""
+    """The page with the receipt. No other page shows the receipt."""
     return page(
         ("申告を受け付けました", "Your report was accepted"),
         f'<p class="receipt">{escape(receipt)}</p>'
@@ -199,7 +200,7 @@ def receipt_page(receipt: str) -> str:
 
 
 def status_page(report: KeptReport | None = None, unknown: bool = False) -> str:
-    """The page with the form for a receipt, and the state of its report, without any member's name."""
+    """The page that asks for a receipt and shows the state of its report, without naming any member."""
     told = ""
     if unknown:
         told = problem_box(PROBLEMS, "receipt")

@@ -1,6 +1,6 @@
 """`reports.yaml` in the authority's folder: deadlines and limits of the report desk. The file is optional.
 
-The association's own rules are not public; the defaults are idtone's.
+The association's own values are not public. The defaults are idtone's.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=365)
 
 
 class Traceback(Model):
-    """Deadline of a member's answer, and the most members that are asked for one report."""
+    """The deadline for a member's answer, and the most members that are asked about one report."""
 
     answer_within: timedelta = timedelta(days=5)
     members: Annotated[int, Field(ge=1, le=100)] = 8
 
 
 class Statistics(Model):
-    """Limit for publication: counts below `least` are not shown."""
+    """The limit for publication: counts below `least` are hidden."""
 
     least: Annotated[int, Field(ge=2, le=1000)] = 5
 
@@ -41,8 +41,9 @@ def _without_number(value: str) -> str:
 
 
 class Page(Model):
-    """Terms of the public page. `responsible` is the body that answers for the reports, with its contact; None: the
-    association, by the name in the registry. `hourly` and `hourly_each`: requests of all visitors, and of one address.
+    """Settings of the public page. `responsible` is the body responsible for the reports, with its contact; None is the
+    association, with its name in the registry. `hourly` and `hourly_each` are the most requests per hour of all
+    visitors and of one address.
     """
 
     responsible: Annotated[Text, AfterValidator(_without_number)] | None = None
@@ -51,8 +52,8 @@ class Page(Model):
 
 
 class ReportSettings(Model):
-    """The content of reports.yaml. `retention` is the time that a report is kept after its close; if it is None,
-    reports are kept until `report forget`.
+    """The content of reports.yaml. `retention` is the time for which a report is kept after it was closed. If it is
+    None, reports are kept until `report forget` erases them.
     """
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
@@ -62,15 +63,15 @@ class ReportSettings(Model):
 
 
 def read_report_settings(folder: Path) -> ReportSettings:
-    """The rules in `reports.yaml` of this folder; the defaults without the file. Raises DocumentError with every
-    fault.
+    """The settings in `reports.yaml` of this folder; without the file, the defaults. Raises DocumentError with all
+    faults.
     """
     path = folder / FILE
     return load(path, ReportSettings, _faults) if path.exists() else ReportSettings()
 
 
 def responsible_body(folder: Path, rules: ReportSettings) -> str:
-    """The body that answers for the reports, with its contact. Raises IdtoneError."""
+    """The body responsible for the reports, with its contact. Raises IdtoneError."""
     if rules.page.responsible:
         return rules.page.responsible
     return association_of(folder)

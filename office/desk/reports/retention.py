@@ -1,4 +1,4 @@
-"""Erasure by the desk itself of reports that were closed longer ago than `retention` in reports.yaml."""
+"""Erases reports automatically, while the desk runs, when their `retention` (reports.yaml) after closing is over."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 async def erase_reports_in_time(desk: Desk, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-    """Erase old reports repeatedly, until cancelled. A change of reports.yaml counts from the next time on."""
+    """Erase old reports repeatedly, until cancelled. A change of reports.yaml counts from the next round on."""
     while True:
         try:
             if count := await asyncio.to_thread(erase_due_reports, desk, now()):
