@@ -143,7 +143,7 @@ async def test_a_user_is_added_chooses_is_locked_and_removed(site, settings, cap
 
 
 async def test_who_was_locked_meanwhile_administers_nothing_more(site, settings, monkeypatch):
-    """One of two administrators is left if they lock each other at once."""
+    """If two administrators lock each other at the same time, one of them remains."""
     administrator = await site.visitor(Role.ADMINISTRATOR)
     form = (await administrator.get("/administration")).form_token
     asked = site.console.sign_in.proof.asked
