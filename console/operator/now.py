@@ -96,7 +96,7 @@ def running_call(call: Mapping[str, Any], at: datetime) -> RunningCall:
 
 
 def calls_a_second(live: LiveState) -> float | None:
-    """Decided calls per second, averaged over the last seconds; None if the service did not run during all of them."""
+    """Decided calls per second, averaged over the last seconds; None if the service was not running all that time."""
     first, last = live.states[0], live.states[-1]
     if first is last or first.feed is None or last.feed is None:
         return None
