@@ -145,8 +145,8 @@ class KeptRequest:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRequest:
-    """A waiting request, its report without the reporter, and `downstream`, the member that named the asked one (None
-    if none did).
+    """A waiting request, and its report without the reporter. `downstream` is the member that passed the question on to
+    this one; None for the first.
     """
 
     request: KeptRequest
