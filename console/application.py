@@ -98,7 +98,7 @@ def _guarded(console: Console) -> Middleware:
             address = _address(console, request)
             key = f"address {network_of(address)}"
             at_a_time = [(key, AT_A_TIME_OF_ADDRESS)] if address else []
-            user = console.sessions.user_of(SESSION.of(request))
+            user = console.sessions.user_of(SESSION.value_in(request))
             if user is None:
                 of_network = [(f"without a session, {key}", WITHOUT_SESSION_OF_NETWORK)] if address else []
                 at_a_time += [*of_network, ("without a session", WITHOUT_SESSION)]
@@ -146,7 +146,7 @@ def protect(answer: web.StreamResponse, policy: str) -> None:
 
 def _served(console: Console, page: Page) -> Served:
     async def serve(request: web.Request) -> web.StreamResponse:
-        chosen = request.query.get("lang", "") or LANGUAGE.of(request)
+        chosen = request.query.get("lang", "") or LANGUAGE.value_in(request)
         language = language_of(chosen, request.headers.get("Accept-Language", ""))
         speak(language)
         set_console_user(None)  # a connection serves several requests
@@ -189,7 +189,7 @@ async def _admitted(visit: Visit) -> web.StreamResponse:
     set_console_user(visit.user.name if visit.user else None)
     answer = await _answered_to_user(visit, page.right)
     if given and not answer.prepared and SESSION.name not in answer.cookies:
-        SESSION.give(answer, given)
+        SESSION.set_on(answer, given)
     return answer
 
 
@@ -214,7 +214,7 @@ async def _answered_if_allowed(visit: Visit, right: Right) -> web.StreamResponse
         return visit.redirect(ACCOUNT)
     answer = await _answered(visit)
     if visit.page.by_second and answer.status == HTTPStatus.SEE_OTHER and visit.user and visit.user.administered:
-        visit.console.sign_ins.second(visit.user.name, visit.user.administered)
+        visit.console.sign_ins.second_approval(visit.user.name, visit.user.administered)
     return answer
 
 
@@ -223,7 +223,7 @@ async def _answered(visit: Visit) -> web.StreamResponse:
         posted = await visit.request.post()
         visit.entered = {name: value for name, value in posted.items() if isinstance(value, str)}
         visit.fields = {name: clean_text(value) for name, value in visit.entered.items()}
-        if visit.session is not None and not visit.session.sent(visit.field("form_token")):
+        if visit.session is not None and not visit.session.has_form_token(visit.field("form_token")):
             _log.warning(
                 "%s: a form without the token of its session: %s, from %s",
                 visit.page.path,
@@ -240,7 +240,7 @@ async def _answered(visit: Visit) -> web.StreamResponse:
 async def _identify(visit: Visit) -> str | None:
     """Find the visitor's session and user. Returns the token of a session that began now."""
     console, request = visit.console, visit.request
-    session, given = console.sessions.find(SESSION.of(request)), None
+    session, given = console.sessions.find(SESSION.value_in(request)), None
     said = console.sign_in.name_in(request)
     if said is not None and (session is None or session.name != said):
         if await console.user(said) is None:
@@ -268,7 +268,7 @@ def _to_sign_in(visit: Visit) -> web.Response:
     """
     answer = visit.redirect(SIGN_IN)
     if "text/html" in visit.request.headers.get("Accept", "") and (wanted := own_page(visit.here)):
-        WANTED.give(answer, quote(wanted, safe=""))
+        WANTED.set_on(answer, quote(wanted, safe=""))
     return answer
 
 

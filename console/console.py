@@ -142,11 +142,11 @@ class Console:
         return answer
 
     def give_session(self, visit: Visit, answer: web.Response, name: str) -> None:
-        SESSION.give(answer, self.signed_in(visit, name))
+        SESSION.set_on(answer, self.signed_in(visit, name))
 
     def signed_in(self, visit: Visit, name: str) -> str:
         """Begin a session; returns its token. The browser's earlier session ends."""
-        before = self.sessions.find(SESSION.of(visit.request))
+        before = self.sessions.find(SESSION.value_in(visit.request))
         if before:
             self.sessions.end(before)
         token, _ = self.sessions.begin(name, visit.address)
@@ -158,7 +158,7 @@ class Console:
         """End all sessions of a user who has proved the identity again, and begin a new one in this browser."""
         self.sessions.end_all_of(name)
         token, _ = self.sessions.begin(name, visit.address)
-        SESSION.give(answer, token)
+        SESSION.set_on(answer, token)
 
     async def still_admits(self, visit: Visit) -> bool:
         """True if the visitor may still see a streaming page: session, user and right are valid."""
@@ -173,6 +173,6 @@ class Console:
         self.sessions.end(session)
         self.sign_ins.signed_out(session.name, visit.address)
         answer = visit.redirect("/")
-        SESSION.take(answer)
+        SESSION.delete_on(answer)
         answer.headers["Clear-Site-Data"] = '"cache"'  # a page of the session, which "back" would show
         return answer

@@ -71,7 +71,7 @@ class ReadEndedError(LedgerError):
     """A read has exceeded its time or its memory."""
 
 
-def no_request(_: float) -> None:
+def ignore_used_time(_: float) -> None:
     """Ignore the processor time of a read."""
 
 
@@ -128,7 +128,7 @@ class ReadProcesses:
         is_gone: Callable[[], bool],
         is_awaited: Callable[[], bool],
         processor_s: float = 0.0,
-        tell_used_s: Callable[[float], object] = no_request,
+        tell_used_s: Callable[[float], object] = ignore_used_time,
     ) -> R:
         """The result of `do`, which the process must be able to import by name. The process gets `given` through a
         pipe. Blocks. All reads of a `kind` must have the same `nice` and the same `mib`, the limit of memory.

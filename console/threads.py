@@ -13,7 +13,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from idtone.core.errors import IdtoneError
 from idtone.core.in_thread import in_thread
 
-from .read_process import ReadProcesses, no_request
+from .read_process import ReadProcesses, ignore_used_time
 from .turns import RecentUse, RequestingParty, Requests, Turns
 
 P = ParamSpec("P")
@@ -196,7 +196,7 @@ class Threads:
         is_gone: Callable[[], bool],
         do: Callable[..., R],
         *given: Any,
-        tell_used_s: Callable[[float], object] = no_request,
+        tell_used_s: Callable[[float], object] = ignore_used_time,
     ) -> R:
         limits, queue = LIMITS[kind], self._reads[kind]
 

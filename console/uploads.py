@@ -32,7 +32,7 @@ _CHUNK: Final = 64 * 1024
 
 
 class UploadRoom:
-    """The room for uploads in progress from visitors without a session. Used by the event loop alone."""
+    """Limits the octets of all uploads in progress from visitors without a session. Used by the event loop alone."""
 
     def __init__(self, octets: int = ROOM) -> None:
         self._left = octets
@@ -94,7 +94,7 @@ async def receive_upload(visit: Visit, limit: int) -> AsyncIterator[Upload]:
 @asynccontextmanager
 async def _received(visit: Visit, limit: int, room: UploadRoom) -> AsyncIterator[Upload]:
     async with _read(visit.request, limit, room) as upload:
-        if visit.session is not None and not visit.session.sent(upload.fields.get("form_token", "")):
+        if visit.session is not None and not visit.session.has_form_token(upload.fields.get("form_token", "")):
             raise UsageError("The form is out of date. Open the page again.")
         visit.fields = upload.fields
         yield upload

@@ -17,9 +17,9 @@ from .page import Method, Page, Visit
 
 async def show_first_page(visit: Visit) -> web.StreamResponse:
     """Redirect to the page that the visitor opened before the sign-in, otherwise to the first page of the menu."""
-    if wanted := own_page(unquote(WANTED.of(visit.request))):
+    if wanted := own_page(unquote(WANTED.value_in(visit.request))):
         answer = visit.redirect(wanted)
-        WANTED.take(answer)
+        WANTED.delete_on(answer)
         return answer
     first = next((entry.path for entries in menu_of(visit).values() for entry in entries), None)
     if first is None:
@@ -33,7 +33,7 @@ async def choose_language(visit: Visit) -> web.StreamResponse:
     """Keep the language in a cookie, and show the same page in it."""
     answer = visit.redirect(own_page(visit.field("to")) or "/")
     if (chosen := visit.field("language")) in LANGUAGES:
-        LANGUAGE.give(answer, chosen)
+        LANGUAGE.set_on(answer, chosen)
     return answer
 
 

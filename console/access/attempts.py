@@ -1,8 +1,8 @@
 """Limits on the attempts to sign in.
 
-An attacker who tries a user's name must not lock out that user. So if the user has signed in with a browser before
-(`known_browser`), its attempts are counted for that browser alone. All other attempts are counted for the name and for
-the network.
+An attacker who tries a user's name must not lock out that user. So attempts from a known browser, in which the user has
+signed in before (`known_browser`), are counted for that browser alone. All other attempts are counted for the name and
+for the network.
 """
 
 import time

@@ -87,7 +87,7 @@ class ByOpenId:
                 **({"acr_values": self._provider.acr} if self._provider.acr else {}),
             )
         )
-        OPENID.give(answer, cookie)
+        OPENID.set_on(answer, cookie)
         return answer
 
     async def _back(self, visit: Visit) -> web.StreamResponse:
@@ -105,12 +105,12 @@ class ByOpenId:
             return self._page(visit, HTTPStatus.FORBIDDEN, unknown)
         answer = visit.render("signed_in.html")
         visit.console.give_session(visit, answer, name)
-        OPENID.take(answer)
+        OPENID.delete_on(answer)
         return answer
 
     async def _name(self, visit: Visit) -> str:
         """The user's name, from the provider's answer. Raises IdtoneError."""
-        begun = self._begun.ended(OPENID.of(visit.request), visit.query("state"))
+        begun = self._begun.ended(OPENID.value_in(visit.request), visit.query("state"))
         metadata = await self._provider.metadata()
         said = visit.request.query.get("iss")  # RFC 9207
         if said is None and metadata.get("authorization_response_iss_parameter_supported"):

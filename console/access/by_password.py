@@ -48,12 +48,12 @@ class ByPassword:
     async def _sign_in(self, visit: Visit) -> web.StreamResponse:
         name = visit.field("name")[:NAME_LIMIT]
         user = await visit.console.user(name)
-        refusal = await self.proof.asked(visit, name, user)
+        refusal = await self.proof.verify(visit, name, user)
         if refusal:
             return self._page(visit, name, refusal)
         assert user is not None
         answer = visit.console.begin_session(visit, user.name)
-        KNOWN_BROWSER.give(answer, mark_for(user))
+        KNOWN_BROWSER.set_on(answer, mark_for(user))
         return answer
 
     async def _by_passkey(self, visit: Visit) -> web.StreamResponse:

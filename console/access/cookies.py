@@ -19,15 +19,15 @@ class Cookie:
     """Lifetime in seconds; None: until the browser is closed."""
     same_site: Literal["Strict", "Lax"] = "Strict"
 
-    def of(self, request: web.Request) -> str:
+    def value_in(self, request: web.Request) -> str:
         return request.cookies.get(self.name, "")
 
-    def give(self, answer: web.StreamResponse, value: str) -> None:
+    def set_on(self, answer: web.StreamResponse, value: str) -> None:
         answer.set_cookie(
             self.name, value, max_age=self.lasts_s, path="/", secure=True, httponly=True, samesite=self.same_site
         )
 
-    def take(self, answer: web.StreamResponse) -> None:
+    def delete_on(self, answer: web.StreamResponse) -> None:
         answer.del_cookie(self.name, path="/", secure=True, httponly=True, samesite=self.same_site)
 
 

@@ -115,7 +115,7 @@ class Account:
         return visit.redirect(f"{PATH}?done={'mail' if to else 'no-mail'}")
 
     async def _asked(self, visit: Visit) -> Refusal | None:
-        return await self._proof.asked_again(visit) if self._proof else None
+        return await self._proof.verify_again(visit) if self._proof else None
 
     async def change_password(self, visit: Visit) -> web.StreamResponse:
         """Change the password. The user's other sessions end, because they began with the old password."""
@@ -225,7 +225,7 @@ class Account:
         answer = visit.redirect(f"{PATH}?done={what}")
         console.renew_session(visit, answer, name)
         if user is not None:
-            KNOWN_BROWSER.give(answer, mark_for(user))
+            KNOWN_BROWSER.set_on(answer, mark_for(user))
         console.sign_ins.changed(name, WHAT[what], visit.address)
         return answer
 

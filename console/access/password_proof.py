@@ -70,10 +70,10 @@ class PasswordProof:
         self._known, self._new, self._failed = (_Comparing(*each) for each in NICE.items())
         """`_new` is for networks without a failure: they do not wait for those that have failed."""
 
-    async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
+    async def verify(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
         """The refusal of the form's `password` and `code`; None if both are this user's. A failure is recorded."""
         failed = visit.console.sign_ins.failed
-        attempt = Attempt(name[:NAME_LIMIT], visit.address, browser_of(user, KNOWN_BROWSER.of(visit.request)))
+        attempt = Attempt(name[:NAME_LIMIT], visit.address, browser_of(user, KNOWN_BROWSER.value_in(visit.request)))
         rank = KNOWN if attempt.browser or visit.session else self._attempts.failures_of_network(attempt)
         if not self._attempts.begins(attempt):
             failed(user.name if user else None, visit.address, "too many attempts")
@@ -96,12 +96,12 @@ class PasswordProof:
         self._attempts.succeeded(attempt)
         return None
 
-    async def asked_again(self, visit: Visit) -> Refusal | None:
+    async def verify_again(self, visit: Visit) -> Refusal | None:
         """The refusal of the signed-in user's password and code; None if they are right. The page shows it at the
         password field.
         """
         assert visit.user is not None
-        refusal = await self.asked(visit, visit.user.name, visit.user)
+        refusal = await self.verify(visit, visit.user.name, visit.user)
         if refusal is None or refusal.status is not HTTPStatus.FORBIDDEN:
             return refusal
         errors = FormErrors()

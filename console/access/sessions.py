@@ -50,7 +50,7 @@ class Session:
             self.proof = now
         return hmac.compare_digest(self.proof, now)
 
-    def sent(self, token: str) -> bool:
+    def has_form_token(self, token: str) -> bool:
         """True if the token belongs to this session's forms."""
         return hmac.compare_digest(token.encode(), self.form_token.encode())
 

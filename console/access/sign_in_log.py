@@ -47,9 +47,9 @@ class SignInLog:
         """Log that an administrator changed a user; `what` is the verb."""
         _log.warning("%s %s the user %s, from %s", by, what, name, address or "an unknown address")
 
-    def second(self, name: str, administered: Administered) -> None:
-        """Log an approval by a second person whose account an administrator created or changed: the two may be one
-        person.
+    def second_approval(self, name: str, administered: Administered) -> None:
+        """Log an approval by a second person whose account an administrator created or changed. The administrator may
+        be that person.
         """
         _log.warning(
             "%s has approved as a second person; %s made or reset the account, or changed its roles, last on %s",

@@ -98,7 +98,7 @@ class User(Model):
 
 
 class UsersFile(Model):
-    """The content of the file."""
+    """The content of the file of users."""
 
     users: tuple[User, ...] = ()
 

@@ -129,7 +129,7 @@ async def _changed(visit: Visit, name: str, verb: str, change: Change) -> Refusa
 
 async def _asked(visit: Visit) -> Refusal | None:
     proof = visit.console.sign_in.proof
-    return await proof.asked_again(visit) if proof else None
+    return await proof.verify_again(visit) if proof else None
 
 
 async def _password(visit: Visit) -> tuple[str, str]:

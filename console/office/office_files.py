@@ -158,7 +158,7 @@ class OfficeFiles:
         return self._submissions.get()
 
     def history(self) -> Sequence[HistoryLine]:
-        """The history, by time."""
+        """The lines of the history with their signatures, by time."""
         return self._history.get()
 
     def acts(self) -> Sequence[OfficeAct]:

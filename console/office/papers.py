@@ -131,7 +131,7 @@ async def _printed(visit: Visit, made: Callable[[], Paper], name: str, fields: F
 
 
 async def pdf(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamResponse:
-    """The answer with the paper that `made` returns, as a PDF. Raises IdtoneError."""
+    """Send the paper that `made` returns, as a PDF. Raises IdtoneError."""
 
     def printed() -> bytes:
         from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need

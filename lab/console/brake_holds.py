@@ -1,4 +1,4 @@
-"""Examples of the brake's holds for pages: one of each step, one of a number, on this node and on another."""
+"""Examples of the brake's holds for pages: one for each step and one for a number, on this node and on another."""
 
 from idtone.call_control.brake.limits import BrakeStep, LineKind, SubjectKind
 from idtone.call_control.brake.shared_stops import Hold, token_of

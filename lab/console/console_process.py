@@ -21,7 +21,7 @@ class ConsoleProcess:
 
 @contextmanager
 def console_process(config: Path) -> Iterator[ConsoleProcess]:
-    """Context with a console of these settings; it logs into a file beside them."""
+    """Context with a console that has these settings. It logs to a file beside them."""
     log = config.with_suffix(".log")
     with (
         log.open("wb") as said,

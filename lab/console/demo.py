@@ -1,9 +1,10 @@
-"""The console on a real Asterisk with five calls a second, and on the association's folder of a year: `make console`.
+"""`make console`: the console beside a real Asterisk with five calls a second, and with the association's folder after
+a year.
 
     python -m lab.console.demo [--seconds N] [--rate R] [--hold S] [--year FOLDER]
 
-The calls of the last day are invented (`past_calls`); those from now on are real, though no person speaks. Everything
-listens on 127.0.0.1 only. Stops everything that it started.
+The calls of the last day are invented (`past_calls`). Those from now on are real, though no person speaks. Everything
+listens on 127.0.0.1 only. At the end, the demo stops everything that it started.
 """
 
 import argparse
@@ -67,8 +68,8 @@ def tell(line: str) -> None:
 def demo(
     folder: Path, seconds: float, rate: float = RATE, hold_s: float = HOLD_S, year: Path | None = None
 ) -> Iterator[Demo]:
-    """Context with the console and calls for `seconds`. `year` is the folder of a finished year; without it a new one
-    is made. Raises AsteriskMissing.
+    """Context with the console, and with calls for `seconds`. `year` is the folder of a finished year; without it, a
+    new one is made. Raises AsteriskMissing.
     """
     installation = find_or_get()
     with ExitStack() as started:
@@ -92,7 +93,7 @@ def demo(
 
 
 def _write_past_calls(pbx: Path) -> None:
-    """Write past calls into the service's ledger, before it starts."""
+    """Write past calls into the service's ledger, before the service starts."""
     ledger = {"url": f"sqlite:///{pbx}/ledger/ledger.sqlite3", "key_file": str(pbx / "ledger" / "ledger.key")}
     settings = Settings.model_validate({"node": "lab", "ledger": ledger, "sounds": {"directory": str(pbx / "sounds")}})
     write_past_calls(settings, PAST_CALLS, PAST, datetime.now(UTC))
@@ -129,7 +130,7 @@ def _configure(service: Service, folder: Path) -> tuple[Path, str]:
 
 
 def _port() -> int:
-    """The console's usual port if it is free."""
+    """The console's usual port if that is free, otherwise any free one."""
     with contextlib.suppress(OSError), socket.socket() as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((LOOPBACK, PORT))

@@ -1,4 +1,4 @@
-"""Reads in separate processes that end when a test says so."""
+"""Long reads in separate processes. A test decides when they end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from idtone.ledger.store.sqlite import path_of
 
 
 class Held:
-    """The held reads of a folder."""
+    """The held reads that a folder controls."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -65,13 +65,15 @@ def held_part(settings: Settings, *_: object) -> CsvPart:
 
 
 def held_pack(file: Path, key: str, limit: int) -> None:
-    """A held verification; the form has the folder in place of the key."""
+    """A held verification of a pack. In place of the key, the form sends the folder."""
     Held(Path(key)).wait()
     raise UsageError("late")
 
 
 def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
-    """A search that looks at only a few steps. It restores the limits: its process also serves later tests."""
+    """A search that looks at only a few steps. Afterwards it restores the limits, because its process also serves later
+    tests.
+    """
     with (
         patch.multiple(call_search, FIRST_STEPS=4, MOST_STEPS=4),
         patch.object(long_reads, "SEARCH_S", 0.0),
@@ -80,7 +82,7 @@ def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bo
 
 
 def held_password(entered: str, expected: str) -> bool:
-    """A held comparison: a password that begins with `hold ` names the folder."""
+    """A held comparison. A password `hold FOLDER` names the folder."""
     if entered.startswith("hold "):
         Held(Path(entered.removeprefix("hold "))).wait()
     return is_password(entered, expected)
@@ -101,7 +103,7 @@ def greedy() -> int:
 
 
 def busy() -> None:
-    """Compute without end, and catch every exception."""
+    """Compute for ever, and catch every exception."""
     while True:
         with suppress(BaseException):
             sum(range(10_000))
@@ -122,5 +124,5 @@ def sockets_of(pid: int) -> frozenset[str]:
 
 
 def priority() -> tuple[int, str]:
-    """Niceness, and the kernel's out-of-memory score."""
+    """The niceness and the kernel's out-of-memory score of this process."""
     return os.nice(0), Path("/proc/self/oom_score_adj").read_text().strip()

@@ -1,4 +1,4 @@
-"""Senders of the forms on the office's pages, their entries, and the results on the pages and in the history."""
+"""Entries for the forms on the office's pages, and the results on the pages and in the history."""
 
 import re
 
@@ -18,7 +18,7 @@ SUSPENSION = {
 
 
 def entry(office: Office) -> dict[str, str]:
-    """The last line of the history."""
+    """The last line of the office's history."""
     return dict(office.told("history show")[-1])
 
 

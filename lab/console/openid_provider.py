@@ -1,4 +1,4 @@
-"""A small provider of OpenID Connect on this machine; `forge` damages its next tokens."""
+"""A small provider of OpenID Connect on this machine. `forge` damages its next tokens."""
 
 import base64
 import hashlib

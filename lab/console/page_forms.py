@@ -1,4 +1,4 @@
-"""The forms of a page by its HTML, and their sending with empty fields."""
+"""Reads the forms in a page's HTML, and sends them with empty fields."""
 
 import http.client
 import secrets
@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 @dataclass
 class PageForm:
-    """A form. `values` are those that a browser sends without typing; `required` are the fields that need a value."""
+    """A form. `values` are those that a browser sends if nothing is typed. `required` are the required fields."""
 
     action: str
     has_file: bool
@@ -53,14 +53,14 @@ class _Forms(HTMLParser):
 
 
 def forms_of(page: str) -> list[PageForm]:
-    """The forms in the page's content that are sent by POST and have a required field."""
+    """The forms in the page that are sent by POST and have a required field."""
     parser = _Forms()
     parser.feed(page)
     return [each for each in parser.found if each.required]
 
 
 def sent_empty(form: PageForm, address: str, cookies: Mapping[str, str]) -> tuple[int, str]:
-    """The status and the page that answer the form without its required values."""
+    """The status and the page of the answer to the form without its required values."""
     values = {name: "" if name in form.required else value for name, value in form.values.items()}
     body, kind = urlencode(values).encode(), "application/x-www-form-urlencoded"
     if form.has_file:

@@ -1,5 +1,5 @@
-"""Calls of the last hours for a ledger, as on a small PBX: most were heard, some refused, some went without the
-service. No phone rang: the decisions are invented, but every step is written as the service writes it.
+"""Calls of the last hours for a ledger, as on a small PBX. In most calls the sound was heard, some were refused, and
+some had the fallback. No phone rang: the decisions are invented, but every step is written as the service writes it.
 """
 
 import random
@@ -25,7 +25,9 @@ KINDS = ((PLAY, 85), (NOTICE, 5), (NOT_DECIDED, 4), (REFUSE, 3), (BYPASS, 1), (N
 def past_calls(
     count: int, period: timedelta, until: datetime, sounds: Mapping[str, Sound], seed: int = 1
 ) -> Iterator[list[Step]]:
-    """The steps of each call, the oldest call first; fewer calls at night. The newest call was heard."""
+    """The steps of each call, the oldest call first. There are fewer calls at night. In the newest call the sound was
+    heard.
+    """
     dice = random.Random(seed)
     starts = sorted(until - timedelta(minutes=3) - period * dice.random() for _ in range(count))
     for number, start in enumerate(starts):
@@ -79,8 +81,8 @@ def _call(
 
 
 def write_past_calls(settings: Settings, count: int, period: timedelta, until: datetime) -> None:
-    """Write past calls into the ledger of the settings, which no service uses now, and create their sounds. Raises
-    LedgerError.
+    """Write past calls into the ledger of the settings, and create their sounds. No service may use the ledger
+    meanwhile. Raises LedgerError.
     """
     sounds = ensure_sounds(settings.sounds.directory, load_library().values())
     with LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)) as writer:

@@ -1,4 +1,4 @@
-"""Requests to the console octet by octet, in forms that no browser sends."""
+"""Requests to the console as raw octets, in forms that no browser sends."""
 
 import asyncio
 from contextlib import suppress
@@ -12,7 +12,9 @@ def host_of(site: Site) -> tuple[str, int]:
 
 
 async def answered(site: Site, octets: bytes) -> bytes:
-    """The console's complete answer, until it closes or is silent for half a second; the first octets may take long."""
+    """The console's complete answer, until it closes the connection or is silent for half a second. The first octets
+    may take long.
+    """
     reader, writer = await asyncio.open_connection(*host_of(site))
     with suppress(ConnectionError):
         writer.write(octets)

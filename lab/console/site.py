@@ -1,4 +1,4 @@
-"""The console on a free port, and visitors of each role: their requests have a browser's form, but no browser sends
+"""The console on a free port, and visitors with each role. Their requests look like a browser's, but no browser sends
 them.
 """
 
@@ -35,14 +35,14 @@ HASHED = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD
 
 
 class SharedReads(ReadProcesses):
-    """One read server for all consoles of the tests, until their end."""
+    """One read server for the consoles of all tests."""
 
     def __init__(self) -> None:
         super().__init__()
         atexit.register(super().end)
 
     def end(self) -> None:
-        """Do nothing: the server does not end with one console."""
+        """Do nothing, because the server must not end with one console."""
 
 
 READS = SharedReads()
@@ -72,7 +72,7 @@ class Answer:
 
 @dataclass
 class Visitor:
-    """One browser: it keeps cookies, names its origin, and follows no redirect."""
+    """A client like a browser. It keeps cookies and sends its origin, but follows no redirect."""
 
     site: Site
     http: aiohttp.ClientSession
@@ -83,16 +83,16 @@ class Visitor:
         return await self._send("GET", path, headers)
 
     async def post(self, path: str, fields: Mapping[str, str] | None = None, **headers: str) -> Answer:
-        """Send a form unchanged, without adding a token."""
+        """Send a form exactly as given, without adding a token."""
         return await self._send("POST", path, {"Origin": self.site.address} | headers, data=dict(fields or {}))
 
     async def send(self, page: str, path: str, fields: Mapping[str, str] | None = None) -> Answer:
-        """Open a page and send one of its forms."""
+        """Open a page, and send one of its forms to `path`."""
         token = (await self.get(page)).form_token
         return await self.post(path, {"form_token": token, **(fields or {})})
 
     async def download(self, path: str, fields: Mapping[str, str]) -> bytes:
-        """The file that a form returns."""
+        """The file that the answer to a form contains."""
         headers = {"Origin": self.site.address, "Cookie": f"{SESSION.name}={self.cookies[SESSION.name]}"}
         async with self.http.post(f"{self.site.address}{path}", headers=headers, data=dict(fields)) as answer:
             assert answer.status == HTTPStatus.OK, await answer.text(errors="replace")
@@ -129,9 +129,9 @@ class Site:
     stack: AsyncExitStack
 
     async def visitor(self, *roles: Role, language: str = "en") -> Visitor:
-        """A browser with a signed-in user of these roles. Without roles, nobody has signed in.
+        """A browser in which a user with these roles is signed in; without roles, nobody is.
 
-        The sign-in itself is left out, because it is slow on purpose; `test_sign_in` tests it.
+        The sign-in form is skipped, because it is slow on purpose. `test_sign_in` tests it.
         """
         http = await self.stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         visitor = Visitor(self, http, language=language)
@@ -147,7 +147,7 @@ def name_of(*roles: Role) -> str:
 
 @asynccontextmanager
 async def running_site(settings: Settings, *combined: tuple[Role, ...]) -> AsyncIterator[Site]:
-    """Context with a console that has a user for each role, and one for each of the `combined` ones."""
+    """Context with a console that has a user for each role, and one for each combination in `combined`."""
     (port,) = free_ports(1)
     users_file(settings.console.users, {name_of(*roles): roles for roles in (*((role,) for role in Role), *combined)})
     console = settings.console.model_copy(update={"listen": f"{LOOPBACK}:{port}"})
@@ -199,7 +199,7 @@ def site_in_thread(settings: Settings) -> Iterator[Site]:
 
 
 async def events(visitor: Visitor, path: str) -> str:
-    """The events of a page's stream, up to the last one."""
+    """All events of a page's stream, up to the last one."""
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
     timeout = aiohttp.ClientTimeout(total=60)
     async with visitor.http.get(f"{visitor.site.address}{path}", headers=headers, timeout=timeout) as answer:

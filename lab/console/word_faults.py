@@ -1,4 +1,6 @@
-"""Finds words for programs in a page (moments, codes), and English sentences in a Japanese page."""
+"""Finds text that a page should not show: moments and codes in the form for programs, and English sentences in a
+Japanese page.
+"""
 
 import re
 from collections.abc import Iterator
@@ -41,7 +43,7 @@ class _Texts(HTMLParser):
 
 
 def word_faults(page: str, language: str) -> Iterator[str]:
-    """The odd words, with the text around them."""
+    """The faulty words, with the text around them."""
     parser = _Texts()
     parser.feed(page)
     for text in parser.found:

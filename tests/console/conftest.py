@@ -14,7 +14,7 @@ __all__ = ["new_office", "office"]
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings of a node that has an empty folder for its ledger."""
+    """The settings of a node with an empty folder for its ledger."""
     return Settings.model_validate(
         {
             "node": "pbx-1",
@@ -34,7 +34,7 @@ async def site(settings: Settings) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def site_of(settings) -> AsyncIterator[object]:
-    """Function that starts a console for the folder of an association."""
+    """A function that starts a console for an association's folder."""
     async with AsyncExitStack() as stack:
 
         async def start(folder: Path) -> Site:

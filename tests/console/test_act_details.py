@@ -1,4 +1,4 @@
-"""The details of an act in words, also where the ledger has a code or a day that does not exist."""
+"""The details of an act in words, even if the ledger has a code or a day that does not exist."""
 
 import pytest
 

@@ -143,16 +143,16 @@ async def test_a_user_is_added_chooses_is_locked_and_removed(site, settings, cap
 
 
 async def test_who_was_locked_meanwhile_administers_nothing_more(site, settings, monkeypatch):
-    """One of two administrators is left if they lock each other at once."""
+    """If two administrators lock each other at the same time, one of them remains."""
     administrator = await site.visitor(Role.ADMINISTRATOR)
     form = (await administrator.get("/administration")).form_token
-    asked = site.console.sign_in.proof.asked
+    asked = site.console.sign_in.proof.verify
 
     async def lock_and_ask(*given):
         change_users(settings.console.users, lambda users: user_rules.lock(users, "administrator", "other"))
         return await asked(*given)
 
-    monkeypatch.setattr(site.console.sign_in.proof, "asked", lock_and_ask)
+    monkeypatch.setattr(site.console.sign_in.proof, "verify", lock_and_ask)
     fields = {"form_token": form, "password": PASSWORD}
     refused = await administrator.post("/administration/users/viewer/lock", fields)
     assert (refused.status, "no administrator any more" in refused.text) == (400, True)

@@ -28,7 +28,7 @@ CLIENTS = 10_000
 
 
 async def raw(site: Site, octets: bytes) -> list[bytes]:
-    """Status lines of the console's answers to these octets."""
+    """The status lines of the console's answers to these octets."""
     return [line for line in (await answered(site, octets)).split(b"\r\n") if line.startswith(b"HTTP/1.")]
 
 
@@ -245,7 +245,7 @@ async def test_a_slow_client_is_cut_off(site, what, monkeypatch):
 
 
 async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch):
-    """A protocol that answers without end, to a client that does not read."""
+    """The protocol answers for ever, and the client does not read."""
     monkeypatch.setattr(connection_limits, "TAKES_WITHIN_S", 0.5)
 
     class Endless(asyncio.Protocol):
@@ -272,7 +272,9 @@ async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch):
 
 
 async def test_a_request_under_way_keeps_its_place(site):
-    """A newcomer is refused if each place has a request; a connection without a request makes room."""
+    """If all connections have a request in progress, a new one is refused. A connection without a request is closed to
+    make room.
+    """
     visitor = await site.visitor(Role.VIEWER)
     all_of_them = site.console.connections
     all_of_them._most = 3
@@ -369,8 +371,8 @@ async def test_a_form_has_a_bounded_body(site):
 @pytest.mark.alone
 @pytest.mark.nightly
 async def test_ten_thousand_connections_do_not_keep_a_visitor_out(settings):
-    """All come from one address, as many as the limit of open files permits; the console never holds more than
-    `MOST`.
+    """All connections come from one address, as many as the limit of open files permits. The console never holds more
+    than `MOST`.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -15,8 +15,8 @@ def begun(folder: Path, name: str) -> Path:
 
 
 def lingering(folder: Path, name: str, *, progress: Progress) -> str:
-    """Work of two processes: the first ends only when the second works, and the second works until the first
-    has ended.
+    """The work of two processes. The first ends only when the second works, and the second works until the first has
+    ended.
     """
     begun(folder, name).write_text(str(os.getpid()))
     if name == "first":

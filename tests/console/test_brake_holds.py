@@ -15,7 +15,7 @@ from lab.console.brake_holds import write_holds
     [("en", ("stopped", "slowed", "marked")), ("ja", ("停止", "制限", "記録"))],
 )
 async def test_what_is_held_the_stops_first_without_a_number(site, settings, language, words):
-    """The call that did it is linked if it is in this node's ledger."""
+    """The page links the call that caused the hold, if this node's ledger has that call."""
     write_holds(settings, settings.node)
     answer = await (await site.visitor(Role.VIEWER, language=language)).get("/brake")
     assert answer.status == 200

@@ -57,7 +57,7 @@ LATER_MS = (START - NOW) / timedelta(milliseconds=1)
 
 
 def told(sha256: str) -> list[Step]:
-    """One call of each kind, a second apart, the newest in progress."""
+    """The steps of one call of each kind, a second apart. The newest call is in progress."""
     hostile = Decision(
         Outcome.PLAY,
         Reason.LICENCE_VALID,
@@ -126,7 +126,7 @@ async def investigator(site: Site) -> Visitor:
 
 
 def shown(answer: Answer) -> list[str]:
-    """Call ids in the list."""
+    """The ids of the calls in the list."""
     return [unescape(each) for each in re.findall(r'<td class="mono long"[^>]*>(.*?)</td>', answer.text)]
 
 

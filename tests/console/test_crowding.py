@@ -34,7 +34,7 @@ from lab.ledger.example_pack import PACK
 
 @asynccontextmanager
 async def asked(visitor: Visitor, *paths: str) -> AsyncIterator[list[asyncio.Task[int]]]:
-    """Context of requests that are under way; yields the tasks of their statuses."""
+    """Context with requests in progress. Yields the tasks that return their statuses."""
 
     async def one(path: str) -> int:
         return (await visitor.get(path)).status
@@ -49,7 +49,9 @@ async def asked(visitor: Visitor, *paths: str) -> AsyncIterator[list[asyncio.Tas
 
 
 async def test_a_viewers_exports_do_not_stop_the_console_and_end_with_the_viewer(site, monkeypatch):
-    """The searches never end. Before, 200 of them held all threads, for minutes after the viewer had left."""
+    """The searches never end. An earlier version let 200 of them hold all threads for minutes after the viewer had
+    left.
+    """
     monkeypatch.setattr(calls, "csv_part", held_part)
     reads = Held.of(site.console.settings)
     viewer, again = await site.visitor(Role.VIEWER), await site.visitor(Role.VIEWER)
@@ -88,7 +90,9 @@ async def test_a_visitor_waits_for_the_own_requests_and_the_others_do_not(site, 
 
 
 async def test_calls_that_the_index_finds_wait_for_no_search(site, monkeypatch):
-    """Before, a user who had looked at a few pages of calls waited with those who search the whole ledger."""
+    """In an earlier version, a user who had looked at a few pages of calls waited with those who search the whole
+    ledger.
+    """
     kinds = list[Reads]()
 
     async def noted(_, kind: Reads, *given) -> ShownCalls:
@@ -103,7 +107,7 @@ async def test_calls_that_the_index_finds_wait_for_no_search(site, monkeypatch):
 
 
 async def test_a_page_does_not_wait_for_all_that_another_has_sent(site, monkeypatch):
-    """Before, it came after all 60."""
+    """In an earlier version, the page came after all 60 requests."""
     render = Visit.render
 
     def slowly(*given, **context) -> web.Response:
@@ -135,7 +139,7 @@ async def test_two_viewers_do_not_take_all_streams(site):
 
 @asynccontextmanager
 async def senders(site: Site, octets: bytes, count: int) -> AsyncIterator[list[asyncio.StreamReader]]:
-    """Context of visitors without a session whose bodies do not end."""
+    """Context with visitors without a session who never finish sending their bodies."""
     writers, readers = [], []
     try:
         for _ in range(count):
@@ -151,7 +155,7 @@ async def senders(site: Site, octets: bytes, count: int) -> AsyncIterator[list[a
 
 
 def begun(site: Site, path: str, kind: str, body: str = "") -> bytes:
-    """Beginning of a form's request."""
+    """The beginning of the request of a form."""
     host = site.address.removeprefix("http://")
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {site.address}\r\nContent-Length: 100000\r\n"
     return f"{head}Content-Type: {kind}\r\n\r\n{body}".encode()
@@ -161,7 +165,7 @@ PART = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n
 
 
 async def test_slow_uploads_hold_no_place_of_the_verification(public: Site):
-    """Before, ten of them did."""
+    """In an earlier version, ten slow uploads were enough."""
     octets = begun(public, "/public/pack", "multipart/form-data; boundary=x", PART)
     async with senders(public, octets, packs.AT_ONCE + packs.WAITING) as slow:
         await wait_until(lambda: public.console.limits.count("without a session") == len(slow), "the uploads to begin")
@@ -171,8 +175,8 @@ async def test_slow_uploads_hold_no_place_of_the_verification(public: Site):
 async def test_strangers_packs_delay_nothing_of_the_office_and_end_when_they_have_left(
     public: Site, monkeypatch, tmp_path
 ):
-    """Before, two of them did, and the upload that publishes a suspension waited; and a stranger who had left kept the
-    place.
+    """In an earlier version, two packs delayed the upload that publishes a suspension, and a stranger who had left kept
+    the place.
     """
     monkeypatch.setattr(packs, "verify_pack", held_pack)
     reads = Held(tmp_path)
@@ -207,7 +211,7 @@ async def test_a_body_has_its_time_however_evenly_it_comes(public: Site, monkeyp
 
 
 async def test_strangers_leave_connections_to_those_who_are_signed_in(site):
-    """Before, two addresses held all 512."""
+    """In an earlier version, two addresses held all 512 connections."""
     octets = begun(site, "/sign-in", "application/x-www-form-urlencoded")
     async with senders(site, octets, WITHOUT_SESSION_OF_NETWORK) as strangers:
         await wait_until(lambda: site.console.limits.count("without a session") == len(strangers), "the strangers")
@@ -223,7 +227,7 @@ def test_an_ipv6_network_has_the_attempts_of_one_visitor():
 
 
 async def test_many_wrong_passwords_do_not_hold_up_a_right_one():
-    """Before, a right one waited 67 s behind 60 wrong ones."""
+    """In an earlier version, a right password waited 67 s behind 60 wrong ones."""
     line, order, first = PasswordQueue(), list[object](), asyncio.Event()
 
     async def compare(who: object, rank: int) -> None:
@@ -246,7 +250,7 @@ async def test_many_wrong_passwords_do_not_hold_up_a_right_one():
 
 
 async def test_a_first_attempt_does_not_wait_for_those_of_a_network_that_has_failed(site, monkeypatch, tmp_path):
-    """Before, it waited for the one that is compared at the moment, at the lowest priority."""
+    """In an earlier version, it waited for the current comparison, which has the lowest priority."""
     monkeypatch.setattr(password_proof, "is_password", held_password)
     held, attacker, other = Held(tmp_path), await site.visitor(), await site.visitor()
     assert (await attacker.sign_in("viewer", "wrong")).status == 403
@@ -295,7 +299,7 @@ def test_no_text_is_a_formula_of_a_spreadsheet(value, written):
 
 
 async def test_a_password_that_could_not_be_compared_is_no_wrong_one(site, monkeypatch):
-    """Before, five such kept the user out for a quarter of an hour."""
+    """In an earlier version, five such attempts locked the user out for a quarter of an hour."""
 
     def killed(*_: object, **named: object) -> None:
         raise LedgerError("The work ended before it was done; the log says why.")

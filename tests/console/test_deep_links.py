@@ -1,4 +1,4 @@
-"""The address of a page survives the sign-in and the change of language, and leads nowhere else."""
+"""The address of a page survives the sign-in and a change of language, and cannot lead to another site."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The figures of drawings: to scale, inside their drawing, and the same as the evidence."""
+"""The figures in drawings: they are to scale, inside the drawing, and equal to the evidence."""
 
 import numpy as np
 import pytest

@@ -57,7 +57,7 @@ def enter(settings: Settings, *told: steps.Step) -> None:
 
 @pytest.fixture
 async def node(settings) -> AsyncIterator[Site]:
-    """A node's console with two calls that are over and one in progress, and users who have two roles."""
+    """A node's console with two finished calls and one in progress, and with users who have two roles."""
     now = datetime.now(UTC) - timedelta(hours=2) - sample.NOW
     calls = [*sample.heard_call("c-1"), *sample.heard_call("c-2", 5000), sample.decided(call_id="c-3", ms=60_000)]
     enter(settings, *(steps.Step(each.call_id, each.kind, each.at + now, each.details, each.numbers) for each in calls))
@@ -125,7 +125,7 @@ async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
 
 
 def _facts(page: str) -> dict[str, str]:
-    """Facts of the log, without their marks."""
+    """The facts about the log on the page, without markup."""
     shown = page.partition("<h2>The log</h2>")[2].partition("</dl>")[0]
     found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", shown)
     return {name: re.sub("<.*?>", "", value) for name, value in found}
@@ -276,7 +276,7 @@ async def test_the_statistics_are_those_of_the_command(node, settings, tmp_path)
 
 
 async def asked(visitor: Visitor, **other: str) -> str:
-    """Request an export. Returns the id of its act."""
+    """Request an export. Returns the id of the request's act."""
     answer = await visitor.send("/evidence/exports/request", "/evidence/exports/request", DEMAND | other)
     assert answer.status == 303, answer.text
     return answer.headers["Location"].rpartition("/")[2]

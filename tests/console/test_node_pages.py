@@ -1,4 +1,4 @@
-"""The pages of a node: its registry, its expiries, suspensions and sounds, the doctor's findings."""
+"""The pages of a node: registry, expiries, suspensions, sounds, and the doctor's findings."""
 
 import asyncio
 import io
@@ -69,7 +69,7 @@ def registry(settings) -> Path:
 
 @pytest.fixture
 def settings(settings, tmp_path):
-    """Settings with sounds, of which one file is missing and one has another content."""
+    """Settings with sounds. One of the files is missing, and one has a wrong content."""
     profiles = tmp_path / "profiles"
     profiles.mkdir()
     own = "{id: own, title: '<script>', level_dbm0: -12, segments: [{frequencies_hz: [700, 1200], on_ms: 300}]}"
@@ -241,7 +241,7 @@ async def test_a_signed_registry_is_that_which_the_service_has_kept(association:
 
 
 async def test_every_page_says_in_time_that_the_registrys_signatures_end(settings, association, machine):
-    """No page of the registry need be opened: before, none said so after a start, and all did a week later."""
+    """No page of the registry need be opened first. In an earlier version, no page said it after a start."""
 
     def publish(lasts: str) -> None:
         (association.folder / "authority.yaml").write_text(f"lasts: {{timestamp: {lasts}}}\n")

@@ -43,7 +43,7 @@ async def test_nodes_of_one_postgresql(settings, replicated):
 
 
 async def test_calls_of_another_node(settings, replicated):
-    """Its numbers stay sealed, and its proofs lead to its own key."""
+    """The numbers of the other node's calls stay sealed, and its proofs need its own key."""
     shared = settings.model_copy(update={"ledger": replicated["tokyo"].settings, "node": "tokyo"})
     async with running_site(shared) as site:
         visitor = await site.visitor(Role.INVESTIGATOR)

@@ -1,4 +1,4 @@
-"""The page of current calls: without a service, beside a running one, each second, and in plots."""
+"""The page of current calls: without a service, with a running one, with updates each second, and with plots."""
 
 import re
 from collections import Counter
@@ -141,7 +141,7 @@ async def test_each_second_the_page_gets_the_state(settings, monkeypatch):
 
 @pytest.mark.parametrize("part", ["now_state", "now_plots", "now_service", "nodes_states", "stop_state", "alerts_now"])
 def test_what_can_have_the_focus_has_an_id_in_a_part_that_replaces_itself_again_and_again(part):
-    """The id lets htmx return the focus."""
+    """htmx needs the id to return the focus."""
     source = files("idtone.console").joinpath("templates", f"{part}.html").read_text("utf-8")
     elements = re.findall(r"<(?:a|button|input|select|textarea|summary)\b[^>]*|{% call table\(.*?%}", source, re.DOTALL)
     assert [each for each in elements if not re.search(r"\bid=", each)] == []

@@ -1,4 +1,4 @@
-"""The association's office: its pages, and its acts, which the commands have too."""
+"""The association's office: its pages, and its acts, which are also commands."""
 
 import asyncio
 import hmac
@@ -229,7 +229,7 @@ async def test_what_member_the_first_has_entered_is_not_shown_to_the_second(at_o
 
 
 async def test_a_request_of_an_earlier_console_is_entered_again(at_office, office):
-    """Its key is gone with the process: beside the digests it would give the numbers away."""
+    """The key of the digests ended with the process. If it were stored beside them, it would reveal the numbers."""
     page = "/office/suspensions"
     first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
     assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
@@ -269,7 +269,7 @@ async def test_a_suspension_ends_by_two_persons_too(at_office, office):
 
 
 async def test_a_second_entry_cannot_be_tried_out(at_office, office, caplog):
-    """Before, 61 were tried in a row."""
+    """In an earlier version, 61 entries could be tried in a row."""
     page, first, second = "/office/suspensions", await at_office.visitor(*ME), await at_office.visitor(*SECOND)
     await first.send(page, f"{page}/request", SUSPENSION)
     again = {"request": request_id((await second.get(page)).text), "entered": OTHER, "why": "yes"}
@@ -282,7 +282,9 @@ async def test_a_second_entry_cannot_be_tried_out(at_office, office, caplog):
 
 @pytest.mark.parametrize("has_desk", [False, True])
 async def test_clerks_act_at_once_and_the_ledger_has_what_was_done(at_office, office, has_desk, monkeypatch):
-    """Before, one of two got 400; a withdrawal beside an approval was in the ledger, and the request still waited."""
+    """In an earlier version, one of two clerks got status 400, and the ledger had a withdrawal although the request
+    still waited.
+    """
     monkeypatch.setattr(
         "idtone.office.authority.workspace.TURN_WITHIN_S", 60.0
     )  # each waits until the desk has recorded
@@ -358,7 +360,7 @@ async def test_a_request_with_a_fault_is_not_entered(at_office, change, told):
 
 
 async def package(visitor: Visitor, folder: Path, keys: str = "") -> Path:
-    """Download the package and unpack it, as a holder does."""
+    """Download the package and unpack it, as a key holder does."""
     async with visitor.http.get(
         f"{visitor.site.address}/office/publication/package.zip?keys={keys}",
         headers={"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())},
@@ -479,7 +481,7 @@ async def test_a_package_that_is_not_the_prepared_one_is_refused(at_office, offi
 
 
 async def test_everybody_sees_in_time_that_a_signature_ends(at_office, office):
-    """Two days before, on each page, whatever one's role is."""
+    """The warning is on each page two days before, whatever the user's role is."""
     told = "The association&#39;s signatures end at "
     visitors = [await at_office.visitor(*roles) for roles in (ME, (Role.VIEWER,))]
     for lasts, is_soon in (("P3D", False), ("PT47H", True)):
@@ -515,7 +517,7 @@ async def test_the_registry_is_extended(at_office, office):
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Members:
-    """An office's folder with one report that waits for m-0001."""
+    """An office's folder with one report. Its request waits for an answer of m-0001."""
     members = Members(authority(tmp_path / "office"))
     members.report()
     return members

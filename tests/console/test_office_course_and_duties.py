@@ -1,4 +1,4 @@
-"""The course with its test and certificates, and the duties with their days: on the pages and by command alike."""
+"""The course with its test and certificates, and the duties with their due days, both on the pages and by command."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

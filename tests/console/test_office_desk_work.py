@@ -1,6 +1,4 @@
-"""Work of the office's people with Excel and the telephone, and with acts that they take back: on the pages and by
-command alike.
-"""
+"""The office's work with Excel and the telephone, and acts that are taken back, both on the pages and by command."""
 
 import io
 import json
@@ -123,7 +121,7 @@ async def test_numbers_are_assigned_and_taken_back_by_a_table_on_the_page_and_by
 
 
 async def undone(visitor: Visitor) -> Answer:
-    """Take back the act that the page shows."""
+    """Undo the act that the page shows."""
     page = "/office/publication"
     return await visitor.send(
         page, f"{page}/undo", {"why": "a slip", "shown": shown_in((await visitor.get(page)).text)}

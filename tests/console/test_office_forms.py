@@ -1,4 +1,6 @@
-"""The office's forms for chains, refused contractors, edits by hand, reports and evaluations: as the commands do it."""
+"""The office's forms for chains, refused contractors, edits by hand, reports and evaluations. They do the same as the
+commands.
+"""
 
 import asyncio
 import json
@@ -226,7 +228,9 @@ OBSERVATIONS, CRITERIA_PAGE = "/office/evaluations/observations", "/office/evalu
 
 
 async def test_observations_and_criteria_are_entered_on_pages(site_of, folder):
-    """The commands do the same. All errors are listed at once, each at its field, and nothing is changed then."""
+    """The pages do the same as the commands. They list all errors at once, each also at its field, and then change
+    nothing.
+    """
     visitor = await (await site_of(folder.folder)).visitor(*ME)
     page = f"{OBSERVATIONS}?year=2025"
     shown = (await visitor.get(page)).text

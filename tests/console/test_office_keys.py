@@ -1,4 +1,4 @@
-"""The holders of each key, and those who still have to sign."""
+"""The holders of the keys, and those of them who must still sign."""
 
 import re
 from datetime import UTC, datetime

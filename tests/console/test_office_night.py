@@ -1,4 +1,4 @@
-"""The night stop by requests as a browser sends them: two officers, their own keys, and states that are true."""
+"""The night stop, by requests like a browser's: two officers with their own keys, and states that are true."""
 
 import html
 import re
@@ -30,7 +30,7 @@ async def at_office(site_of, office: Office) -> Site:
 
 
 async def state(visitor: Visitor) -> str:
-    """Last stage of the stop, as the page says it."""
+    """The last stage of the stop, as the page shows it."""
     shown = re.findall(r'<li><span class="badge \w+">([^<]+)</span>', (await visitor.get(PAGE)).text)
     return html.unescape(shown[0]) if shown else ""
 
@@ -72,7 +72,7 @@ async def test_two_officers_stop_a_number_and_no_state_is_shown_that_is_not_true
 
 @pytest.fixture
 def printed(monkeypatch) -> list[dict[str, str]]:
-    """Steps of each paper that a page has made."""
+    """The steps in each paper that a page has made."""
     made: list[dict[str, str]] = []
 
     def kept(stop: StopProgress, now: datetime) -> Paper:

@@ -1,4 +1,4 @@
-"""Papers that the office prints: they say what is published, and show no number."""
+"""The papers that the office prints. They say what is published, and show no number."""
 
 import hashlib
 import json
@@ -161,7 +161,7 @@ def test_a_certificate_has_the_published_particulars_and_the_end_of_what_ends_fi
 
 
 def workspace_end(workspace: Workspace) -> datetime:
-    """Moment at which the published certification of the member lapses."""
+    """The moment at which the member's published certification lapses."""
     document = parse_registry(workspace.repository.file_octets("registry").decode(), "registry.yaml")
     return document.members[0].certification.lapses
 

@@ -1,4 +1,4 @@
-"""An application that an applicant has handed in, on the office's pages: read, sent back, received with its fields."""
+"""An applicant's submission on the office's pages: it is read, returned, and received with its fields filled in."""
 
 import hashlib
 from datetime import UTC, datetime

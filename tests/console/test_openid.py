@@ -1,4 +1,6 @@
-"""Sign-in by OpenID Connect, at a small real provider: the complete way, and each token that proves nothing."""
+"""Sign-in by OpenID Connect at a small real provider: the complete procedure, and each kind of token that proves
+nothing.
+"""
 
 import logging
 import re
@@ -45,7 +47,7 @@ def with_openid(settings: Settings, folder: Path, **more: str) -> Settings:
 
 
 async def at_provider(visitor: Visitor) -> str:
-    """Begin, and let the provider agree. Returns the path of the way back."""
+    """Begin a sign-in, and let the provider agree. Returns the path to which the provider redirects."""
     begun = await visitor.get("/sign-in/begin")
     assert begun.status == 303, begun.text
     async with visitor.http.get(begun.headers["Location"], allow_redirects=False) as agreed:
@@ -138,7 +140,7 @@ async def test_an_answer_counts_once_and_in_its_browser(site, login):
 
 
 async def test_many_sign_ins_that_others_begin_push_none_out(site, login):
-    """Before, 1,000 of them did. The cookie of each has all that is needed."""
+    """In an earlier version, 1,000 of them did. Now each sign-in is in its cookie."""
     visitor = await site.visitor()
     way_back = await at_provider(visitor)
     begun = site.console.sign_in._begun

@@ -1,4 +1,4 @@
-"""Passkeys: one is made, signs in, and is removed; and the requests that an attacker sends instead."""
+"""Passkeys: one is created, signs in and is removed. Also the requests that an attacker sends instead."""
 
 import hashlib
 import html
@@ -29,7 +29,7 @@ def text(octets: bytes) -> str:
 
 @dataclass
 class Authenticator:
-    """A device with one passkey, which always finds its owner's finger."""
+    """A device with one passkey. It always accepts its owner."""
 
     host: str = "localhost"
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
@@ -98,7 +98,7 @@ def options_of(page: Answer) -> dict[str, Any]:
 
 
 async def with_passkey(site: Site, device: Authenticator) -> ByName:
-    """A viewer who has made a passkey."""
+    """The browser of a viewer who has created a passkey."""
     viewer = ByName(await site.visitor(Role.VIEWER))
     token = (await viewer.get("/account")).form_token
     page = await viewer.post("/account/passkey", form_token=token, password=PASSWORD, name="my key")

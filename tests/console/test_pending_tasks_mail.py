@@ -1,4 +1,4 @@
-"""Mails about pending tasks: to whom they go, when, and what they never say."""
+"""Mails about pending tasks: their recipients, their times, and what they never contain."""
 
 import asyncio
 import email
@@ -41,7 +41,7 @@ KNOWN = {"password": PASSWORD}
 
 @pytest.fixture
 def sent(tmp_path, monkeypatch) -> object:
-    """Mails that a sendmail was given."""
+    """The mails that were given to sendmail."""
     coming = f"f=$(mktemp {tmp_path}/coming-XXXXXX) && cat > $f && mv $f {tmp_path}/mail-${{f##*-}}"  # a whole one
     (tmp_path / "sendmail").write_text(f"#!/bin/sh\n{coming}\n")
     (tmp_path / "sendmail").chmod(0o755)

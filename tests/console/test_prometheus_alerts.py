@@ -1,4 +1,4 @@
-"""The alerts of a real Prometheus on the health page, and other answers that a server may give in its place."""
+"""The alerts of a real Prometheus on the health page, and other answers that a server in its place may give."""
 
 import asyncio
 import json
@@ -28,13 +28,13 @@ NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
 @pytest.fixture
 def refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each page ask anew."""
+    """Make each page request the alerts again."""
     monkeypatch.setattr(prometheus_alerts, "FRESH_S", 0.0)
 
 
 @asynccontextmanager
 async def serving(handler: Callable[[web.Request], Any]) -> AsyncIterator[str]:
-    """Context of a server whose every page is `handler`."""
+    """Context with a server that answers every request by `handler`."""
     (port,) = free_ports(1)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)

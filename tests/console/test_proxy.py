@@ -1,4 +1,6 @@
-"""Sign-in by a proxy: over a Unix socket of its group alone, by one header, which counts anew with each request."""
+"""Sign-in by a proxy, over a Unix socket for the proxy's group alone. One header names the user, and counts for its
+request only.
+"""
 
 import asyncio
 import gc
@@ -176,7 +178,7 @@ async def test_the_report_page_knows_visitors_behind_the_socket(settings, socket
 
 
 async def test_the_garbage_collector_skips_what_the_console_keeps(settings, socket_path, monkeypatch):
-    """A scan of it would hold up all pages."""
+    """Scanning those objects would delay all pages."""
     monkeypatch.setattr("idtone.console.server.LOOK_EVERY_S", 0.05)
     file = settings.registry.file()
     file.write_text(valid_until_2096(), "utf-8")

@@ -67,7 +67,7 @@ async def test_a_read_ends_with_its_time_and_its_memory_and_when_it_dies(tmp_pat
 
 
 def test_a_password_for_which_there_is_no_memory_is_no_wrong_one():
-    """Before, it counted as a failed sign-in."""
+    """In an earlier version, it counted as a failed sign-in."""
     expected = hash_password(PASSWORD)
     with pytest.raises(ReadEndedError, match="more than 96 MiB"):
         read(is_password, PASSWORD, expected, mib=96, kind="little-memory")
@@ -99,7 +99,9 @@ def test_a_read_learns_that_others_wait():
 async def test_neither_a_stop_of_the_machine_nor_a_server_that_hangs_leaves_a_read_without_an_end(
     tmp_path, monkeypatch
 ):
-    """Before, systemd's SIGTERM ended the reads before the console did, and a read waited for a dead server."""
+    """In an earlier version, systemd's SIGTERM ended the reads before the console did, and a read waited for a dead
+    server.
+    """
     processes, raised = ReadProcesses(), list[LedgerError]()
     given = {"nice": 3, "mib": 96, "within_s": 60.0, "is_gone": never, "is_awaited": never}
 
@@ -132,7 +134,7 @@ async def test_neither_a_stop_of_the_machine_nor_a_server_that_hangs_leaves_a_re
 
 
 def test_a_process_that_has_done_one_kind_of_reads_does_no_other():
-    """Before, what a stranger's pack had spoiled could be given a password."""
+    """In an earlier version, a process that a stranger's pack had damaged could get a password."""
     strangers, again, password = (read(os.getpid, kind=kind) for kind in ("public-pack", "public-pack", "password"))
     assert strangers == again
     assert strangers != password

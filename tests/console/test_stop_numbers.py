@@ -1,4 +1,4 @@
-"""A person on duty stops a number in the console, and lifts it: the rules and the record of the commands."""
+"""A person on duty stops a number in the console, and lifts the stop. Rules and record are those of the commands."""
 
 import re
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ ORDER = {"entered": NUMBER, "reference": "R-77", "why": "the police called", "au
 
 @pytest.fixture
 def settings(settings, tmp_path):
-    """Settings with a folder for Asterisk; no service runs."""
+    """Settings with a folder for Asterisk. No service runs."""
     (tmp_path / "sounds").mkdir(exist_ok=True)
     (tmp_path / "registry.yaml").write_text(GOOD)
     registry = settings.registry.model_copy(update={"source": str(tmp_path / "registry.yaml"), "trust": "unsigned"})
@@ -66,7 +66,7 @@ def hidden(text: str, name: str) -> str:
 
 
 async def order(visitor, fields=ORDER):
-    """Look at the order, and confirm it."""
+    """Read the summary of the order, and confirm it."""
     looked = await visitor.send("/suspensions/stop", "/suspensions/stop", fields)
     assert looked.status == 200, looked.text
     return await visitor.send("/suspensions/stop", "/suspensions/stop", fields | {"seen": hidden(looked.text, "seen")})

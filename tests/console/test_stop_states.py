@@ -1,4 +1,6 @@
-"""The state of a stop never claims more than is known: each stage by itself, and a stop on its way through all."""
+"""The state of a stop never claims more than is known. Each stage is tested alone, and a stop that goes through all
+stages.
+"""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -158,7 +160,7 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
     asked = SUSPENSION | {"requested": "2026-11-02T01:10", "until": "2199-03-31"}
 
     async def state() -> list[str]:
-        """Badges of the page's stops: those that wait, those of the file, and the ends."""
+        """The states of the stops on the page: those that wait, those in the file, and the ends."""
         text = (await first.get(page)).text.partition("Confirmations by the nodes")[0]
         stages = re.findall(r'<ol class="stages">.*?</ol>', text, re.DOTALL)
         return [re.findall(r'class="badge \w+">([^<]+)<', each)[-1] for each in stages]

@@ -1,4 +1,4 @@
-"""A party that asks for much waits for itself; nobody else waits for more than one of its turns."""
+"""A party with many requests waits for its own requests. Other parties wait for at most one of its turns."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ USER, OTHER, STRANGER = party_of("sato", "192.0.2.1"), party_of("mori", "192.0.2
 
 @pytest.fixture
 def clock(monkeypatch) -> list[float]:
-    """Seconds that the clock shows. A turn lasts as long as it is put forward."""
+    """The time of the clock in seconds. Putting it forward makes a turn last that long."""
     now = [0.0]
     monkeypatch.setattr(turns, "_clock_s", lambda: now[0])
     return now
@@ -36,7 +36,7 @@ def test_a_party_is_a_user_with_all_sessions_or_a_network():
 
 
 class Order(list[str]):
-    """Records the parties whose turns there were."""
+    """Records the parties in the order of their turns."""
 
     def __init__(self, count: int = 0) -> None:
         self.count_reached, self._count = asyncio.Event(), count
@@ -138,7 +138,7 @@ async def test_an_error_and_a_cancellation_reach_the_work_and_give_the_turn_back
 
 
 async def test_a_turn_of_the_loop_costs_its_processor_time(clock):
-    """A turn can last long and do little on a busy machine."""
+    """On a busy machine, a turn can last long and do little."""
     loop, queue = Threads().loop, Turns(Requests())
     for each in (loop, queue):
         async with each.turn(USER):
@@ -147,7 +147,7 @@ async def test_a_turn_of_the_loop_costs_its_processor_time(clock):
 
 
 async def test_who_has_searched_much_of_late_searches_at_a_low_priority(clock, monkeypatch):
-    """The party may search in a burst, of which one search runs at a time, whatever else it has under way."""
+    """The party may start many searches at once. One runs at a time, whatever else the party has in progress."""
     threads, limited, running = Threads(), dict[Reads, float](), list[RequestingParty]()
 
     def lasts(used_s, party, *, kind, nice, processor_s, tell_used_s, **_):

@@ -1,4 +1,6 @@
-"""The console's unit: its memory, and how the package installs it. `tests/test_units.py` has what units share."""
+"""The console's systemd unit: its memory, and its installation by the package. `tests/test_units.py` tests what all
+units share.
+"""
 
 import re
 from pathlib import Path
@@ -26,7 +28,9 @@ def test_it_starts_the_console_and_needs_no_service():
 
 @pytest.mark.parametrize("name", ["idtone-console.service", "idtone-office-console.service"])
 def test_the_console_and_all_long_reads_at_their_limits_fit_into_its_memory(name):
-    """Before, ten processes had 700 MiB each, of 1 GiB. A console verifies packs of one kind only."""
+    """In an earlier version, ten processes could take 700 MiB each, out of 1 GiB. A console verifies packs of one kind
+    only.
+    """
     reads = sum(limits.count * limits.mib for kind, limits in LIMITS.items() if kind is not Reads.PACK)
     given = unit((ROOT / "config" / name).read_text("utf-8"))["Service"]["MemoryMax"]
     assert CONSOLE_MIB + reads + len(NICE) * MIB <= int(given.removesuffix("M"))

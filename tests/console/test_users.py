@@ -1,4 +1,4 @@
-"""`idtone console user`: the text that it writes, its refusals, and the QR code of a second factor."""
+"""`idtone console user`: the file that it writes, its refusals, and the QR code of a second factor."""
 
 import stat
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +27,7 @@ def config(tmp_path):
 
 @pytest.fixture
 def entered(monkeypatch):
-    """Passwords that the operator types."""
+    """The passwords that the operator will type."""
     typed = ["correct horse battery"]
     monkeypatch.setattr(users, "ask_line", lambda *_, **__: typed[-1])
     return typed

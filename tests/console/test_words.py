@@ -1,4 +1,4 @@
-"""Words instead of codes, the times of Japan, and the history in the visitor's language."""
+"""Words instead of codes, times in Japan, and the history in the visitor's language."""
 
 from collections.abc import Callable
 from contextvars import copy_context
@@ -19,7 +19,9 @@ EVENING = datetime(2026, 11, 1, 16, 30, 5, tzinfo=UTC)
 
 
 def in_japanese(do: Callable[[], object]) -> str:
-    """Text of `do` in Japanese. It runs in a context of its own: the choice of a language outlasts a test."""
+    """The text that `do` returns in Japanese. It runs in its own context, because the choice of a language would
+    outlast the test.
+    """
     context = copy_context()
     context.run(speak, "ja")
     return str(context.run(do))

@@ -74,7 +74,7 @@ class Browser:
     driver: Chrome
 
     def keep(self, address: str, cookies: Mapping[str, str]) -> None:
-        """Delete all cookies, then set these for the address."""
+        """Replace all cookies by these, for the address."""
         self._do("Network.clearBrowserCookies")
         for name, value in cookies.items():
             self._do(
@@ -93,7 +93,7 @@ class Browser:
         return {each["name"]: each["value"] for each in self.driver.get_cookies()}
 
     def link(self, beginning: str) -> str:
-        """The first address in the content with this beginning."""
+        """The first link in the page's content whose address begins like this."""
         found = self.driver.find_element(By.CSS_SELECTOR, f'main a[href^="{beginning}"]')
         return str(found.get_property("href"))
 
@@ -103,14 +103,14 @@ class Browser:
         self._do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def open(self, address: str) -> None:
-        """Open an address, and wait for the parts that the page loads later: otherwise it changes while it is
-        judged.
+        """Open an address, and wait for the parts that the page loads later. Otherwise the page changes while a test
+        judges it.
         """
         self.driver.get(address)
         self.until(IS_SETTLED, f"{address} to settle")
 
     def settle(self) -> None:
-        """Wait until the parts that the page fetches by itself are there."""
+        """Wait until the parts that the page fetches by itself have arrived."""
         self.until("return document.querySelector('.htmx-request') === null", "the parts of the page")
 
     def until(self, script: str, what: str) -> None:
@@ -122,7 +122,7 @@ class Browser:
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Context in which the open page does not change itself, so that several checks see the same page."""
+        """Context in which the open page does not update itself, so that several checks see the same page."""
         self.driver.execute_script("window.still = true")
         yield
         self.driver.execute_script("window.still = false")
@@ -185,7 +185,7 @@ class Browser:
 
     def keyboard(self) -> list[str]:
         """The faults of the page when it is used with the Tab key alone. Parts that are replaced repeatedly need ids,
-        by which htmx returns the focus.
+        because htmx uses them to return the focus.
         """
         with self.still():
             stops: list[str] = self.driver.execute_script(STOPS)
@@ -209,7 +209,7 @@ class Browser:
         ActionChains(self.driver, duration=0).send_keys(keys).perform()
 
     def picture(self, path: Path, whole: bool = True) -> None:
-        """Write a PNG of the page, or of the part in the window."""
+        """Write a PNG of the whole page, or only of the part in the window."""
         path.parent.mkdir(parents=True, exist_ok=True)
         made = self._do("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(b64decode(made["data"]))
@@ -221,7 +221,7 @@ class Browser:
 
 @contextmanager
 def browser(chromium: Chromium, folder: Path) -> Iterator[Browser]:
-    """Context with a browser whose files are in `folder`, with axe in every page."""
+    """Context with a browser that has axe in every page. Its files are in `folder`."""
     options = ChromeOptions()
     options.binary_location = str(chromium.program)
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):

@@ -1,4 +1,4 @@
-"""The faults of a console page in each width and scheme."""
+"""Finds the faults of a console page in each width and colour scheme."""
 
 import os
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ PICTURED = ((390, "light"), (1440, "light"))
 
 
 def faults_here(browser: Browser, name: str, looks: Iterable[tuple[int, str]]) -> list[str]:
-    """The faults of the open page, in each width and scheme."""
+    """The faults of the open page in each of the widths and colour schemes."""
     wrong = []
     for number, (width, scheme) in enumerate(looks):
         look = f"{name}-{width}-{scheme}"

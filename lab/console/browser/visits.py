@@ -1,5 +1,5 @@
-"""The pages of each role: from the table of pages, and along the links between them. A page that looks the same to
-two roles is shown once.
+"""Finds the pages of each role, from the table of pages and by the links between them. A page that looks the same to
+two roles is visited once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from idtone.console.page import Method, Page
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A visitor with these rights and cookies, who knows the table of pages."""
+    """A visitor with rights and cookies, who knows the table of pages."""
 
     name: str
     rights: Set[Right | None]
@@ -25,13 +25,13 @@ class Visitor:
 
     @classmethod
     def of(cls, *roles: Role, cookies: Mapping[str, str]) -> Visitor:
-        """The visitor with these roles, or someone who has not signed in if there are none."""
+        """The visitor with these roles; without roles, one who has not signed in."""
         return cls("-".join(sorted(roles)) or "everyone", rights_of(roles) if roles else {None}, cookies)
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A page in a visitor's view."""
+    """A page as one visitor sees it."""
 
     pattern: str
     """The pattern in the table of pages; for a page outside of the table its address."""
@@ -41,12 +41,12 @@ class Shown:
 
     @property
     def name(self) -> str:
-        """The name for a file."""
+        """The page's name for a file."""
         return f"{re.sub(r'[^a-z0-9]+', '-', self.pattern.lower()).strip('-') or 'first'}-{self.visitor.name}"
 
 
 def visits(pages: Sequence[Page], address: str, visitors: Iterable[Visitor]) -> Iterator[Shown]:
-    """Every page; HTML pages once for each of their appearances."""
+    """Every page. An HTML page comes once for each of its appearances."""
     seen: set[tuple[str, str]] = set()
     for visitor in visitors:
         waiting = {page.path: page.path for page in pages if _begins(page) and page.right in visitor.rights}
@@ -72,12 +72,12 @@ def visits(pages: Sequence[Page], address: str, visitors: Iterable[Visitor]) -> 
 
 
 def _begins(page: Page) -> bool:
-    """True if the table alone gives the address; `/` only redirects."""
+    """True if the table alone gives the page's address. `/` is left out, because it only redirects."""
     return page.method is Method.GET and "{" not in page.path and page.path != "/"
 
 
 def _pattern_of(pages: Sequence[Page], path: str) -> str:
-    """The page of the table that serves an address."""
+    """The path pattern of the page that serves an address."""
     for page in pages:
         if page.method is Method.GET and re.fullmatch(_expression(page), path):
             return page.path
@@ -92,7 +92,9 @@ def _expression(page: Page) -> str:
 
 
 def html_of(address: str, path: str, cookies: Mapping[str, str], is_linked: bool) -> str | None:
-    """The text of a page. None if it redirects, or is no HTML; also if it does not exist, unless `is_linked`."""
+    """The text of a page. None if the page redirects or is not HTML; None also if it does not exist, unless
+    `is_linked`.
+    """
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     try:
         sent = "; ".join(f"{name}={value}" for name, value in cookies.items())
@@ -110,6 +112,6 @@ def html_of(address: str, path: str, cookies: Mapping[str, str], is_linked: bool
 
 
 def _appearance(text: str) -> str:
-    """The part of a page that is the same for two users with the same rights."""
+    """The text of a page without the parts that differ between users with the same rights."""
     content = re.search(r"<main.*</main>", text, re.DOTALL)
     return re.sub(r'value="[^"]*"|\d+', "", content[0] if content else text)

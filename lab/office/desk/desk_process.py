@@ -1,4 +1,4 @@
-"""A running desk, as a separate process or in a thread of this one."""
+"""A running desk, in a separate process or in a thread of this one."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ from lab.asterisk import OFFICE
 
 @contextmanager
 def running_desk(folder: Path, *options: object, log: IO[bytes] | None = None) -> Iterator[str]:
-    """Context with a desk's address. It logs into `log`, or where this process does."""
+    """Context with the address of a desk in a separate process. It logs to `log`, or to where this process does."""
     command = [OFFICE, "desk", "--folder", folder, "--listen", "127.0.0.1:0", *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:

@@ -39,7 +39,7 @@ def add_observation(
 
 @pytest.fixture
 def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
-    """An association with criteria and observations, and a key of the first member's node."""
+    """An association with criteria and observations. Its registry has a key of the first member's node."""
 
     def make() -> None:
         text = office.registry.read_text().replace("version: 42", "version: 43")
@@ -56,7 +56,7 @@ def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 
 def use_own_ledger(office: Office) -> None:
-    """Give a copy of an office its own ledger: the settings of the original have its full path."""
+    """Give a copy of an office its own ledger. The copied settings still have the full path of the original's."""
     OfficeLedger(office.folder).settings_file.unlink()
     with OfficeLedger(office.folder).open():
         pass

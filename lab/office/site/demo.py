@@ -29,7 +29,7 @@ LONGEST_S: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class PublicDemo:
-    """A site that is served, with its number service and the report desk."""
+    """A public site that is being served, with its number service and the report desk."""
 
     address: str
     desk: str
@@ -59,7 +59,7 @@ def demo(folder: Path) -> Iterator[PublicDemo]:
 
 @contextmanager
 def _running(command: Sequence[object]) -> Iterator[None]:
-    """Context with a running command of the office that prints its address."""
+    """Context with a running command of the office, after the command has printed its address."""
     with subprocess.Popen([OFFICE, *map(str, command)], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -70,7 +70,7 @@ def _running(command: Sequence[object]) -> Iterator[None]:
 
 
 def main() -> int:
-    """Serve until the time is over, or until Ctrl-C."""
+    """Serve until the time is over or Ctrl-C is pressed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=LONGEST_S)
     seconds = parser.parse_args().seconds

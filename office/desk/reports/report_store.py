@@ -125,7 +125,7 @@ class KeptReport:
 
 @dataclass(frozen=True, slots=True)
 class KeptRequest:
-    """A request to a member. `hop` is its place in the report's requests, from 1. `found` is JSON from the member."""
+    """A request to a member. `hop` is its place among the report's requests (from 1). `found` is the member's JSON."""
 
     id: str
     report: str
@@ -145,8 +145,8 @@ class KeptRequest:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRequest:
-    """A waiting request, its report without the reporter, and `downstream`, the member that named the asked one (None
-    if none did).
+    """A waiting request, and its report without the reporter. `downstream` is the member that passed the question on to
+    this one; None for the first.
     """
 
     request: KeptRequest

@@ -1,4 +1,6 @@
-"""A browser, and a console with demo data: calls, a registry with suspensions, the association's folder of a year."""
+"""A browser, and a console with demo data: calls, a registry with suspensions, and the association's folder after a
+year.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -31,7 +33,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, year: Path) -> Iterator[Site]:
-    """A console with demo data, in a thread of its own, because the browser's driver waits."""
+    """A console with demo data. It runs in its own thread, because the browser's driver blocks."""
     folder = tmp_path_factory.mktemp("demo")
     settings = demo_settings(folder, year / "office")
     write_past_calls(settings, CALLS, timedelta(hours=24), datetime.now(UTC))

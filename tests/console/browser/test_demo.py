@@ -1,4 +1,4 @@
-"""`make console` prints its address and how to sign in, calls appear by themselves, and nothing of it stays running."""
+"""`make console` prints the address and how to sign in. Calls appear by themselves, and no process remains."""
 
 import itertools
 import os
@@ -19,7 +19,7 @@ APPEAR_WITHIN_S = 8
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Folder with a short path, because sockets have a limit."""
+    """A folder with a short path, because the paths of sockets have a length limit."""
     with tempfile.TemporaryDirectory() as path:
         yield Path(path)
 

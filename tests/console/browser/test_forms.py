@@ -1,6 +1,4 @@
-"""Forms that follow the visitor's choices, in a browser. The tests of the pages themselves send them without a
-browser.
-"""
+"""Forms that change with the visitor's choices, in a browser. The tests of the pages send them without a browser."""
 
 import re
 from collections.abc import Iterator
@@ -66,7 +64,7 @@ def test_the_request_shows_and_requires_what_its_legal_basis_needs(browser: Brow
 
 @pytest.mark.nightly
 def test_each_form_shows_all_that_it_lacks_at_once(demo: Site) -> None:
-    """Each error at its field, the first one with the focus; the list of errors leads to the fields."""
+    """Each error is at its field, and the first field has the focus. The list of errors has links to the fields."""
     cookies = {
         role: {LANGUAGE.name: "en", SESSION.name: demo.console.sessions.begin(name_of(role))[0]} for role in Role
     }
@@ -85,7 +83,7 @@ def test_each_form_shows_all_that_it_lacks_at_once(demo: Site) -> None:
 
 
 def lacking(form: PageForm, status: int, text: str) -> list[str]:
-    """Fields and marks that are missing in the answer to an empty form."""
+    """The fields and marks that the answer to an empty form lacks."""
     wrong = [] if status == 400 else [f"status {status}"]
     named = re.findall(r'href="#field-(\w+)"', text)
     wrong += [f"{each} is not named" for each in form.required if each not in named]

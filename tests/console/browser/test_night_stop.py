@@ -1,5 +1,5 @@
-"""The order comes at night: two officers at home, each with a telephone. Within twelve taps the number is stopped, a
-real node has confirmed it, and the paper for the police is there. No page says more than is true.
+"""A stop at night, by two officers at home, each with a smartphone. Within twelve taps the number is stopped, a real
+node has confirmed it, and the paper for the police is ready. No page says more than is true.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ FIRST, SECOND = "sato", "tanaka"
 
 @pytest.fixture
 def node(office: Office, asterisk: Asterisk) -> Iterator[Service]:
-    """Service of a member, which reads what the office publishes and confirms stops to its desk."""
+    """The service of a member. It reads what the office publishes, and confirms stops to the office's desk."""
     with running_desk(office.folder) as desk:
         member = f"member: m-0001, desk: '{desk}'"
         repository = office.folder / "repository"
@@ -68,19 +68,19 @@ def test_two_officers_at_home_stop_a_number_on_their_telephones(
     tokens = {user: at_night.console.sessions.begin(user)[0] for user in (FIRST, SECOND)}
 
     def at(user: str) -> None:
-        """Open the page by the link of a message, as the officer does."""
+        """Open the page by the link in a message, as the officer does."""
         browser.keep(at_night.address, {LANGUAGE.name: "en", SESSION.name: tokens[user]})
         browser.look(WIDTH, "light", HEIGHT)
         hands.open(f"{at_night.address}{PAGE}")
         assert browser.overflow() is None
 
     def confirmed() -> int:
-        """Number of nodes that have confirmed the stop, by the desk's records."""
+        """Number of nodes that have confirmed the stop to the desk."""
         code, rows, _ = office.run("suspension in-force", "R-7", "--json")
         return sum(bool(each["in_use"]) for each in rows) if code != 2 else 0
 
     def says(state: str) -> None:
-        """Check that the page's newest stop has this state, and that nothing claims more."""
+        """Check that the newest stop on the page has this state, and that nothing on the page claims more."""
         shown = hands.expect().partition("The newest stops")[2]
         claimed = re.search(r"in force on (\d+) of", shown)
         assert int(claimed[1] if claimed else 0) <= confirmed(), shown

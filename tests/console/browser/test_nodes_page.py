@@ -1,4 +1,4 @@
-"""The page of the nodes in a browser, while they report."""
+"""The page of the nodes in a browser, while the nodes report."""
 
 import json
 from contextlib import closing
@@ -23,7 +23,7 @@ RIVAL = "another service reports as this node, too"
 
 @rest_at_night(("language", "looks"), LOOKS.items())
 def test_a_page_that_is_open_follows_the_reports(browser, settings, replicated, language, looks):
-    """It can be read with findings of every node, however narrow the window is."""
+    """The page is readable with findings of every node, even in a narrow window."""
     shared = settings.model_copy(update={"ledger": replicated["tokyo"].settings, "node": "tokyo"})
     apart, rival = [catalogue_text(text) if language == "ja" else text for text in (APART, RIVAL)]
     # Left open by a failure, it would make whichever test fail during which it is collected.

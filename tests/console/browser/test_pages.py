@@ -1,6 +1,6 @@
 """Every page in a browser, as each role sees it: in both languages, light and dark, narrow and wide, by the keyboard
-alone. Nothing is listed here: a page is found by the table of pages and by the links to it. With PICTURES=folder the
-pictures of all of them are written there.
+alone. No page is listed here: the table of pages and the links between the pages lead to them. With PICTURES=folder,
+pictures of all pages are written to that folder.
 """
 
 import hashlib
@@ -36,7 +36,9 @@ def test_axe_is_the_one_that_was_published():
     [("ja", "page", 1), breadth("ja", "page", 2), nightly("ja", "appearance", 2), nightly("en", "appearance", 2)],
 )
 def test_every_page_can_be_seen_read_and_reached_by_everyone(browser, demo, language, each, looks):
-    """Each page as the last of its visitors sees it, who can do more on it; at night as all of them see it."""
+    """By day, only the last of a page's visitors sees it, who can do the most on it. In the nightly tests, all of them
+    do.
+    """
     found = [*visits(demo.console.pages, demo.address, visitors(demo))]
     looked_at = [shown for shown in found if shown.is_html]
     if each == "page":
@@ -70,7 +72,7 @@ def opened_by_viewer(browser: Browser, demo: Site, path: str) -> None:
 
 
 def test_who_reads_by_the_keyboard_stays_in_place_while_the_page_changes(browser, demo):
-    """htmx replaces this part of the page each second, and with it the link that has the focus."""
+    """Each second, htmx replaces a part of the page and in it the link that has the focus."""
     opened_by_viewer(browser, demo, "/now")
     run = browser.driver.execute_script
     with browser.still():
@@ -99,7 +101,7 @@ def test_a_table_that_comes_after_the_page_sorts_by_its_heads(browser, demo):
 
 @pytest.mark.nightly
 def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, tmp_path):
-    """The results of forms, which no link leads to."""
+    """The results of forms, to which no link leads."""
     office = next(each for each in visitors(demo) if each.name == Role.OFFICE)
     browser.keep(demo.address, office.cookies)
     browser.open(f"{demo.address}/office/evaluations")
@@ -132,7 +134,7 @@ def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, 
 
 
 def faults_of(browser: Browser, address: str, shown: Shown, language: str, count: int) -> list[str]:
-    """Faults of a page in the first `count` looks."""
+    """The faults of a page in the first `count` widths and colour schemes."""
     looks = LOOKS[language][:count]
     browser.keep(address, {**shown.visitor.cookies, LANGUAGE.name: language})
     browser.look(*looks[0])

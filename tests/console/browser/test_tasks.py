@@ -1,6 +1,6 @@
-"""Tasks of the first day, by somebody who has read nothing: each is done within three clicks of the first page.
+"""Tasks of the first day, done by somebody who has read nothing. Each takes at most three clicks from the first page.
 
-A click follows a link, unfolds a part, or sends a form; typing is none.
+A click follows a link, unfolds a part, or sends a form. Typing does not count.
 """
 
 from typing import Final

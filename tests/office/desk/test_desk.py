@@ -1,4 +1,6 @@
-"""The desk: documents over HTTP from a member's command line, each kept once, each a leaf of the office's ledger."""
+"""The desk gets documents over HTTP from a member's command line. It stores each one once, as a leaf of the office's
+ledger.
+"""
 
 import asyncio
 import json
@@ -45,7 +47,7 @@ def judged(desk: Desk, document, now) -> Accepted:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An authority's folder; the registry names a key of its first member."""
+    """An authority's folder. The registry has a key of the first member."""
     found = tmp_path / "authority"
     found.mkdir()
     (found / "registry.yaml").write_text(with_keys(GOOD, m1=[SIGNER.key]).partition("suspensions:")[0])
@@ -101,7 +103,9 @@ def test_acts_of_several_threads_are_all_recorded(desk):
 
 
 async def test_an_act_beside_the_desk_is_recorded_while_documents_wait_for_it(desk):
-    """They wait for its turn, and it for the desk. Before, six documents held the threads that record acts."""
+    """The documents wait for the act's turn at the ledger, and the act waits for the desk. In an earlier version, six
+    documents held all threads that record acts.
+    """
     count, arrived, may_record = 32, 0, threading.Event()
 
     @web.middleware
@@ -172,7 +176,7 @@ def test_a_copied_ledger_is_continued_and_its_acts_stay_readable(tmp_path):
 
 
 def test_half_requests_and_other_names_do_not_stop_the_desk(desk, monkeypatch):
-    """Before, 1,100 half requests did, and it answered to any name."""
+    """In an earlier version, 1,100 half requests stopped it, and it answered to any host name."""
     monkeypatch.setattr(desk_server, "ConnectionLimits", lambda: ConnectionLimits(20))
     with desk_in_thread(desk) as address, ExitStack() as opened:
         host, port = urlsplit(address).hostname, urlsplit(address).port

@@ -1,4 +1,4 @@
-"""Confirmations of suspensions at the desk, its refusals, and the list of those who have confirmed."""
+"""Confirmations of suspensions at the desk: accepted and refused ones, and the list of the confirming nodes."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""An evaluation from the desk to the public list and its badges, and attacks on each part of it."""
+"""An evaluation, from the figures at the desk to the public list and its badges, and attacks on each part of it."""
 
 import hashlib
 import json
@@ -65,7 +65,7 @@ def evaluated(office: Office, *more: object) -> Any:
 
 @pytest.fixture
 def site(folder: Office, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files that are published after an evaluation."""
+    """The folder of files that are published after an evaluation."""
 
     def make() -> None:
         hand_in(folder, content_of(LAST_YEAR), content_of(YEAR))
@@ -78,7 +78,7 @@ def site(folder: Office, tmp_path: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def verified_by(office: Office, *arguments: object) -> tuple[int, str]:
-    """Exit code and output of the verifier."""
+    """The exit code and the output of the verifier."""
     return office.run("evaluation", "verify", *arguments, "--trust", office.root)[:2]
 
 
@@ -132,7 +132,7 @@ def test_no_badge_shows_the_address_of_the_sample(folder):
 
 def test_a_stopped_member_leaves_the_public_list(folder, site):
     def listed() -> tuple[bool, bool, bool]:
-        """Presence on the page, in the list for programs, and in the signed list."""
+        """True or False for the member's presence on the page, in the list for programs, and in the signed list."""
         lists = (site / each / "operators.json" for each in (".", "proof"))
         return "最優良" in (site / "index.html").read_text(), *("m-0001" in each.read_text() for each in lists)
 
@@ -201,7 +201,7 @@ def test_forgeries_are_found(folder, site):
 
 
 def test_a_result_that_does_not_follow_is_not_published(folder, site):
-    """The office itself cannot give a grade that the values do not earn: the verifier computes again."""
+    """Even the office cannot give a grade that the values do not earn: the verifier computes the grade again."""
     result = folder.folder / "evaluation" / "2025-01-01_2026-01-01.json"
     text = result.read_text("utf-8")
     assert r"\"points\": 7," in text
@@ -332,7 +332,9 @@ def test_what_is_refused(folder, site):
 
 
 def test_what_the_office_observes(folder):
-    """It is recorded with who entered it, refused with all that is wrong, and stays once an evaluation has it."""
+    """An observation is recorded with its author. A wrong one is refused with all its errors. It cannot be erased once
+    an evaluation has counted it.
+    """
 
     def typed(kind: str, *words: object) -> Any:
         return folder.told("evaluation observe", kind, "m-0001", *words)
@@ -377,7 +379,7 @@ def test_what_the_office_observes(folder):
 
 
 def test_criteria_are_entered_and_raise_their_version(office):
-    """The way goes from the sample to the published file, and nobody writes a file by hand."""
+    """The criteria go from the sample to the published file, and nobody writes a file by hand."""
     path = office.folder / "evaluation.yaml"
     first = ("--list", LIST, "--witness", WITNESS.cosigner)
     assert office.told("evaluation enter-criteria", *first, *WHY)["version"] == 1

@@ -11,7 +11,7 @@ from lab.office.site.published_site import published_site
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders `authority`, `keys` and `site`; no test changes them."""
+    """The folder with `authority`, `keys` and `site`, which no test may change."""
 
     def make(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:

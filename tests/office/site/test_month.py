@@ -1,4 +1,4 @@
-"""The month's figures, from signed figures of members, reports and stops."""
+"""The public figures of a month, from the members' signed figures, reports and stops."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Page 2 as a visitor uses it: the site's scripts look numbers up at the real service, and find the lies of a host."""
+"""Page 2 as a visitor uses it. The site's scripts look up numbers at the real service, and detect a host that lies."""
 
 import asyncio
 import base64
@@ -80,8 +80,8 @@ def question(
     without: str = "",
     seen: str = "",
 ) -> dict[str, Any]:
-    """Question to the site. `altered` are files of the site that its host has changed; if `once`, at the first look
-    only. The browser lacks the algorithm `without`, and has seen an edition that was issued at `seen`.
+    """A question to the site. `altered` are files that the site's host has changed; if `once`, only for the first
+    request. The browser lacks the algorithm `without`, and has already seen an edition issued at `seen`.
     """
     return {
         "once": once, "without": without, "seen": seen,
@@ -171,7 +171,7 @@ const get = async (name) => Buffer.from(await (await fetch(`${process.argv[2]}/$
 
 @pytest.mark.nightly
 async def test_a_foreign_tuf_client_verifies_the_editions_that_the_page_names(visitor, seed, tmp_path):
-    """tuf-js, which has nothing in common with our own scripts or with python-tuf."""
+    """The client is tuf-js, which shares no code with our own scripts or with python-tuf."""
     editions = {name: each["sha256"] for name, each in statement_of(visitor.site)["editions"].items()}
     script = tmp_path / "foreign.cjs"
     package = await asyncio.to_thread(bundle, "tuf-js", "dist/index.js", "foreign", "node")
@@ -188,7 +188,7 @@ def element() -> dict[str, str]:
 
 
 async def test_an_address_that_enumerates_gets_so_many_numbers_and_no_more(seed):
-    """Each element is one number: wide questions do not exist. What is no element costs nothing."""
+    """Each element is one number, so one question cannot be about many. Input that is not an element does not count."""
     async with service(seed, Limits(hourly=100, hourly_each=6)) as address, aiohttp.ClientSession() as session:
 
         async def asks(content: Any, visitor: str = "192.0.2.1") -> int:
@@ -266,7 +266,7 @@ async def test_the_page_verifies_each_kind_of_key_that_the_office_accepts(visito
 
 @pytest.mark.parametrize(("addresses", "tries", "learnt"), [(1, 7, 6), (2, 7, 12), (10_000, 1, 36)])
 def test_a_botnet_learns_no_more_than_all_visitors_may(addresses, tries, learnt):
-    """An hour, a hundredth of the default for all: what counts is the lower of the two limits."""
+    """One hour, with a hundredth of the default limit for all visitors. The lower of the two limits counts."""
     rate = RateLimit(36, 6)
     names = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(addresses)]
     assert sum(rate.admits(name, float(turn)) for turn in range(tries) for name in names) == learnt

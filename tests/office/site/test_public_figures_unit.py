@@ -1,4 +1,4 @@
-"""The unit and the timer of the public site's figures: in the package, started by the office."""
+"""The systemd unit and timer of the public site's figures. The package has them, and the office starts them."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Page 3 joins the detector and its profiles into one plain script; here with a detector that only reports its
+"""Page 3, which joins the detector and its profiles into one plain script. The detector in these tests only reports its
 input.
 """
 

@@ -1,4 +1,4 @@
-"""The site's pages, the readers of each, and its size."""
+"""The pages of the public site, the readers of each page, and the size of the site."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The statement of the public site, signed by holders in different places."""
+"""The statement of the public site, signed by key holders in different places."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ Prepared = tuple[Office, Path]
 
 @pytest.fixture
 def prepared(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepared:
-    """An association whose registry is published, and a package without signatures."""
+    """An association with a published registry, and an unsigned package."""
     monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
     for name in ("authority", "keys"):
         shutil.copytree(built / name, tmp_path / name)

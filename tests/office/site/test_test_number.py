@@ -1,4 +1,4 @@
-"""The test number on a real Asterisk: a caller hears each sound, and guesses."""
+"""The test number on a real Asterisk. A caller hears each sound, and guesses."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -60,7 +60,7 @@ def pbx(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFac
 
 @asynccontextmanager
 async def calling(pbx: Asterisk) -> AsyncIterator[OutgoingCall]:
-    """Context of a caller who is connected and has heard the sign of the menu."""
+    """Context with a caller who is connected and has heard the menu's signal."""
     with Media(pbx.site.host, pbx.site.loss, pbx.has_srtp) as media:
         async with Phone(media, voices.CALLER) as phone:
             call = phone.dial("idtone-test", pbx.sip_address, caller_id="0312345600")
@@ -80,7 +80,7 @@ async def test_a_caller_hears_the_sound_of_the_key(pbx):
 
 
 async def heard_since(call: OutgoingCall, begin: int, *names: str) -> str:
-    """First of these sounds that the caller hears after so many packets."""
+    """The name of the first sound that the caller hears after `begin` packets."""
     found: list[str] = []
 
     def heard() -> bool:

@@ -1,4 +1,6 @@
-"""The public site in a real browser: ten tasks of a citizen, each page by axe, a USB stick, a badge that goes grey."""
+"""The public site in a real browser: ten tasks of a citizen, each page checked by axe, the site on a USB stick, and a
+badge that turns grey.
+"""
 
 import http.server
 import json
@@ -57,7 +59,7 @@ def look_up(browser: Browser, number: str, answer: str) -> None:
 
 
 def test_ten_tasks_of_a_citizen(browser, public):
-    """One after the other, as links lead; each begins on the first page."""
+    """The tasks come one after the other. Each begins on the first page and follows links."""
     browser.look(TELEPHONE, "light")
     browser.driver.implicitly_wait(WITHIN_S)  # for what a form opens
 
@@ -177,7 +179,9 @@ def page_of_an_operator(folder: Path, text: str) -> Iterator[str]:
 
 
 def test_a_badge_on_an_operators_page_goes_grey_by_itself(browser, public, tmp_path):
-    """A page of another origin: valid, without a licence, and with the key of another association."""
+    """The badge is on a page of another origin. It is valid, then without a licence, then signed by another
+    association's key.
+    """
     loaded = f'<script type="module" src="{public.address}/widget.js" data-member="{{}}" {{}}></script>'
     text = "".join(
         loaded.format(*words) for words in (("m-0001", ""), ("m-0002", ""), ("m-0001", f'data-root="{"0" * 64}"'))

@@ -80,17 +80,17 @@ class Members:
         return str(self.desk.accept(octets, NOW)["report"])
 
     def fetch(self, member: str, request: str | None = None) -> list[Request]:
-        """The requests of a member, or one of them."""
+        """The requests to a member, or one of them."""
         key = X25519PrivateKey.generate()
         to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
         answer = self.desk.accept(self.document(FETCH, {"to": to, "request": request}, member), NOW)
         return list(read(Requests, open_box(answer["requests"], key, Purpose.REQUESTS, to)).requests)
 
     def answer(self, member: str, request: str, result: str = "not-ours", **more: Any) -> bytes:
-        """A document that answers a request."""
+        """The member's signed document that answers a request."""
         return self.document(ANSWER, {"request": request, "result": result, "found": {"calls": 0}, **more}, member)
 
     def answered(self, member: str, result: str = "not-ours", **more: Any) -> None:
-        """Answer the only request of a member."""
+        """Answer the only request to a member."""
         [request] = self.fetch(member)
         self.desk.accept(self.answer(member, request.id, result, **more), NOW)

@@ -1,1 +1,1 @@
-"""Applications that applicants hand in themselves."""
+"""Tests of the applications that applicants send in themselves."""

@@ -1,4 +1,4 @@
-"""Submissions of applicants, while the office acts on them, and what remains of them."""
+"""Applicants' submissions while the office acts on them, and after their erasure."""
 
 import hashlib
 import threading
@@ -24,8 +24,8 @@ TAKEN = ("--member", "m-0103", "--document", "登記事項証明書", "--checked
 
 
 def test_the_applicant_cannot_change_what_the_office_is_receiving(office: Office, monkeypatch: pytest.MonkeyPatch):
-    """The application would be in the registry otherwise, and the applicant's still open: it would be received
-    again.
+    """Otherwise the application would be in the registry while the applicant's submission is still open, and the office
+    would receive it again.
     """
     made, kept, refused = hand_in(office.folder, FIELDS, PDF), Submissions(office.folder), list[Exception]()
     apply: Callable[..., object] = change_registry.accept_application

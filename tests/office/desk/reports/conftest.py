@@ -10,7 +10,7 @@ from lab.office.desk.reports.members import Members, authority
 
 @pytest.fixture
 def members(tmp_path: Path) -> Iterator[Members]:
-    """Members at a desk that runs: it holds the office's ledger open."""
+    """Members at a running desk, which keeps the office's ledger open."""
     made = Members(authority(tmp_path / "authority"))
     with made.desk.ledger.open():
         yield made

@@ -1,5 +1,5 @@
-"""The desk over HTTP, killed while it accepts a report and its answer: the state that a reader of the ledger then
-finds.
+"""The desk over HTTP is killed while it accepts a report and the answer. A reader of the ledger then finds a correct
+state.
 """
 
 import os

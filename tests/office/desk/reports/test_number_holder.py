@@ -35,7 +35,9 @@ HELD = [
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Workspace:
-    """A number went from one member to the other in the second edition; a third one changed nothing."""
+    """A repository with three editions. In the second, a number goes from one member to the other; the third changes
+    nothing.
+    """
     association = Association(tmp_path_factory.mktemp("association"))
     association.write(FIRST, SUSPENSIONS)
     association.begin()
@@ -119,7 +121,7 @@ def test_a_number_of_no_member_has_no_holder(workspace):
 
 
 def test_a_call_before_the_member_was_entered_reaches_it(tmp_path):
-    """The association begins with an empty registry, and reports about the time before come as well."""
+    """The association begins with an empty registry, and some reports are about the time before."""
     association = Association(tmp_path / "association")
     association.write(FIRST.partition("members:")[0] + "members: []\n", SUSPENSIONS)
     association.begin()

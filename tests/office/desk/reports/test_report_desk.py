@@ -1,4 +1,4 @@
-"""The report desk with members that sign: the chain of requests, and attempts of attackers."""
+"""The report desk with members that sign: the chain of requests, and attacks."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The public page over HTTP: the input of visitors, and that of attackers."""
+"""The public page over HTTP, with the input of visitors and of attackers."""
 
 import asyncio
 import io
@@ -258,7 +258,9 @@ async def test_what_was_pasted_is_taken_as_it_looks(visitor, members, case):
 
 
 async def test_five_citizens_at_once_all_get_a_receipt(tmp_path, monkeypatch):
-    """Each act in a console opens the ledger, which takes its time. Before, three of five got 503 after ten seconds."""
+    """Each act in a console opens the ledger, which takes a while. In an earlier version, three of five citizens got
+    503 after ten seconds.
+    """
     is_open, real = threading.Lock(), office_ledger.record_act
 
     def slowly(*given):

@@ -1,4 +1,4 @@
-"""The pure rules of the report desk: whom to ask next, which counts may be shown, how many requests are served."""
+"""The pure rules of the report desk: the member to ask next, the counts to publish, and the limit on requests."""
 
 import itertools
 
