@@ -70,8 +70,8 @@ class Workspace:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Context that holds the folder's lock, so that changes are made one at a time. This object may enter it again
-        inside.
+        """Context that holds the folder's lock, so that only one change is made at a time. Nested use of the same
+        object is allowed.
 
         Raises UsageError if another command holds the lock for too long.
         """
@@ -298,7 +298,7 @@ class Workspace:
         """Publish an edition. Returns its roles. Raises TrustError if signatures are missing or the edition breaks a
         rule; then nothing is published.
 
-        `lines` has new history lines by role, which are about signed changes only. A waiting rotation whose keys are
+        `lines` has new history lines by role; they may only be about signed changes. A waiting rotation whose keys are
         now in force gets its history line.
         """
         edition.check_complete()

@@ -40,7 +40,9 @@ def add_link(
     numbers: NumbersOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record that a member hands numbers on to a reseller (卸). The numbers are asked for, or read from a file."""
+    """Record that a member hands numbers on to a reseller (卸). The command asks for the numbers, or reads them from a
+    file.
+    """
     if (checked is None) != (document is None) or (checked is None and by is not None):
         raise UsageError("--checked and --document go together, and --by only with them")
     attribution = attribution_for(why)
