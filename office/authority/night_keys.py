@@ -99,6 +99,6 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
 
 
 def _check_duty(workspace: Workspace, key_id: str) -> None:
-    role = draft_metadata.role_of(tuf_roles.SUSPENSIONS, workspace.repository.all_current_metadata())
+    role = draft_metadata.delegated_role(tuf_roles.SUSPENSIONS, workspace.repository.all_current_metadata())
     if key_id not in role.keyids:
         raise TrustError("this is not a duty key in force")

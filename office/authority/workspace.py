@@ -200,7 +200,7 @@ class Workspace:
         """The delegated roles that at least one of these keys may sign."""
         ids = {signer.public_key.keyid for signer in signers}
         current = self.repository.all_current_metadata()
-        return [name for name in tuf_roles.DELEGATED if ids & set(draft_metadata.role_of(name, current).keyids)]
+        return [name for name in tuf_roles.DELEGATED if ids & set(draft_metadata.delegated_role(name, current).keyids)]
 
     # -- the next edition ---------------------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class Workspace:
         DocumentError for a file with faults, and TrustError.
         """
         before, terms = self.repository.all_current_metadata(), self.terms()
-        roles = {name: draft_metadata.role_of(name, before) for name in tuf_roles.ROLES}
+        roles = {name: draft_metadata.delegated_role(name, before) for name in tuf_roles.ROLES}
         there = {
             name: role.threshold if present is None else len(set(present) & set(role.keyids))
             for name, role in roles.items()

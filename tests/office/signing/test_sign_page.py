@@ -16,7 +16,7 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from idtone.core.signing_keys import load_key, load_public
-from idtone.office.authority.prepared_package import PreparedPackage, take_copy
+from idtone.office.authority.prepared_package import PreparedPackage, accept_copy
 from idtone.office.authority.workspace import Workspace
 from idtone.office.signing.address_guard import PageAddress
 from idtone.office.signing.holder import Holder
@@ -96,7 +96,7 @@ async def test_four_holders_sign_on_their_own_pages_and_the_last_signature_publi
             assert f"Signed with the key {office.key_id(name)[:8]}" in told
             (tmp_path / "signed.zip").write_bytes(await page.octets("signed.zip"))
             assert 'role="alert"' not in await page.send("close"), "the next package can be opened"
-        published = take_copy([prepared], tmp_path / "signed.zip", datetime.now(UTC))
+        published = accept_copy([prepared], tmp_path / "signed.zip", datetime.now(UTC))
         assert bool(published) is (name == "duty-2")
     assert "registry" in published
 
