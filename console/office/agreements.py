@@ -1,4 +1,4 @@
-"""Agreements of members besides the pledge, members that use the standard form, and the course with its test."""
+"""The members' agreements besides the pledge: use of the standard form, and the course with its test."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from idtone.office.authority.typed_dates import in_japan, parse_day
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of, member_choices
+from .common_parts import WHY, do_act, files_of, member_choices
 
 PATH: Final = "/office/agreements"
 SHOWN: Final = 50
@@ -39,7 +39,7 @@ _END: Final[Fields] = {
 async def agreements(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All agreements, or those of one kind."""
+    """Show all agreements, or those of one kind."""
     files, kind = files_of(visit), visit.query("kind")
     found = await visit.in_thread(read_acceptances, files.folder)
     members = (await visit.in_thread(files.registered)).members

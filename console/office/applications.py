@@ -19,7 +19,7 @@ from ..form_errors import Fields, FormField, one_of
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
 from .act_words import words_of
-from .acts import WHY, attributed, do_act, do_act_on_file, files_of, not_found_page, spans_of
+from .common_parts import WHY, attribution_of, do_act, do_act_on_file, files_of, not_found_page, spans_of
 
 PATH: Final = "/office/applications"
 LIMIT: Final = 1_000_000
@@ -72,12 +72,12 @@ async def application(
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Receive an application that a member has sent, a YAML file."""
+    """Receive a member's application, a YAML file."""
     workspace = files_of(visit).workspace
 
     def act(upload: Upload) -> str:
         text, name = read_text(upload.file, size_limit=LIMIT), upload.name or "application.yaml"
-        kept, _ = change_registry.accept_application(workspace, text, name, attributed(visit))
+        kept, _ = change_registry.accept_application(workspace, text, name, attribution_of(visit))
         return f"{PATH}/{kept.id}"
 
     return await do_act_on_file(visit, LIMIT, act, applications, WHY, Message("choose the file of the application"))
@@ -88,7 +88,7 @@ async def review(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         change_registry.review_application(
-            files.workspace, name, ReviewResult(visit.field("result")), attributed(visit)
+            files.workspace, name, ReviewResult(visit.field("result")), attribution_of(visit)
         )
 
     return await do_act(visit, act, application, f"{PATH}/{name}", _REVIEW)
@@ -101,7 +101,7 @@ async def grant(visit: Visit) -> web.StreamResponse:
         given = visit.field("from")
         start = parse_moment(given, Message("Valid from")) if given else in_japan(datetime.now(UTC))
         until = parse_end(visit.field("until"), Message("Valid until"))
-        change_registry.grant_application(files.workspace, name, start, until, attributed(visit))
+        change_registry.grant_application(files.workspace, name, start, until, attribution_of(visit))
 
     return await do_act(visit, act, application, f"{PATH}/{name}", _GRANT)
 

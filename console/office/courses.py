@@ -21,7 +21,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormErrors, FormField, any_text, at_its_field, errors_of, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import do_act, files_of, member_choices
+from .common_parts import do_act, files_of, member_choices
 from .papers import pdf
 
 PATH: Final = "/office/course"

@@ -1,4 +1,4 @@
-"""Members, their licences and numbers: state, history, and the office's changes in the registry."""
+"""Members with their licences and numbers: state, history, and the office's changes in the registry."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION, LICENCE_WORDS, words_of
-from .acts import WHY, attributed, do_act, entries, files_of, not_found_page, spans_of
+from .common_parts import WHY, attribution_of, do_act, entries, files_of, not_found_page, spans_of
 
 PATH: Final = "/office/members"
 NUMBERS_SHOWN: Final = 100
@@ -55,8 +55,8 @@ COLUMNS: Final[Mapping[str, Callable[[Member], object]]] = {
 async def members(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show all members, those whose licence ends soon, or those that match a search. A number comes in a form, never in
-    an address.
+    """Show all members, those with a licence that ends soon, or those that match a search. A number to search for comes
+    in a form, never in an address.
     """
     registered, now = await visit.in_thread(files_of(visit).registered), datetime.now(UTC)
     found = list(registered.members.values())
@@ -87,7 +87,7 @@ async def members(
 
 
 def words_of_member(member: Member) -> str:
-    """The text of a member that a search looks at."""
+    """The text of a member for the search."""
     licences = (licence.id for licence in member.licences)
     return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()
 
@@ -145,12 +145,12 @@ async def member(
 
 
 def _is_held(agreement: Acceptance, member: str) -> bool:
-    """True if the member has agreed and still holds to it."""
+    """True if the member's agreement has begun and has not ended."""
     return agreement.member == member and not agreement.through
 
 
 def _has_paper(folder: Path, member: Member) -> bool:
-    """True if the office keeps the PDF of the pledge."""
+    """True if the office has the PDF of the member's pledge."""
     sha256 = member.pledge and member.pledge.sha256
     return bool(sha256) and read_pledge(folder, str(sha256)) is not None
 
@@ -315,7 +315,7 @@ async def change(visit: Visit) -> web.StreamResponse:
         return not_found_page(visit, Message("There is no such member."))
 
     def act() -> Any:
-        return do(files.workspace, visit.fields or {}, attributed(visit), found)
+        return do(files.workspace, visit.fields or {}, attribution_of(visit), found)
 
     return await do_act(visit, act, member, f"{PATH}/{wanted}", FIELDS[visit.part("change")])
 

@@ -1,4 +1,4 @@
-"""An application on paper, typed into a form; and the signed pledges, as PDF files."""
+"""An application on paper that the office types into a form, and the signed pledges as PDF files."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
 from . import applications, members
-from .acts import WHY, attributed, do_act_on_file, entries, files_of, not_found_page
+from .common_parts import WHY, attribution_of, do_act_on_file, entries, files_of, not_found_page
 from .submissions import seen_submission, stamp_of
 
 PATH: Final = "/office/new-application"
@@ -52,7 +52,7 @@ _LABELS: Final = labels_of({**members.PLEDGE, **_FIELDS})
 async def new_application(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the form: empty, or filled from the applicant's submission that the address names."""
+    """Show the form, empty or filled from the applicant's submission in the address."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     registered = await visit.in_thread(files.registered)
     given = [asked.id for asked, _ in await visit.in_thread(files.applications)]
@@ -81,12 +81,12 @@ async def new_application(
 
 
 def _is_long(submission: Submission) -> bool:
-    """True if the form does not show the numbers. Then the submission's count, unless the person writes others."""
+    """True if the submission has too many numbers to show. Its numbers then count, unless the person types others."""
     return sum(len(entry) + 2 for entry in submission.handed.numbers) > _SHOWN
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Receive the application by the same rules as a member's own file."""
+    """Receive the application by the rules for a member's own file."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
@@ -96,14 +96,14 @@ async def receive(visit: Visit) -> web.StreamResponse:
             if _is_long(submission) and not fields.get("numbers", "").strip():
                 fields["numbers"] = values_of(submission.handed)["numbers"]
         octets = upload.file.read_bytes()
-        made = receive_typed(files.workspace, fields, octets, attributed(visit), _LABELS, submission)
+        made = receive_typed(files.workspace, fields, octets, attribution_of(visit), _LABELS, submission)
         return f"{applications.PATH}/{made.id}"
 
     return await do_act_on_file(visit, LIMIT, act, new_application, _FIELDS)
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
-    """Record a member's pledge by its PDF; the registry gets its SHA-256."""
+    """Record a member's pledge from its PDF. The registry gets the SHA-256 of the file."""
     files, wanted = files_of(visit), visit.part("member")
 
     def act(upload: Upload) -> str:
@@ -112,7 +112,7 @@ async def pledge(visit: Visit) -> web.StreamResponse:
         document, signatory, signed, until = (
             upload.fields[name] for name in ("document", "signatory", "signed", "until")
         )
-        attribution = attributed(visit)
+        attribution = attribution_of(visit)
         with files.workspace.locked(), pledge_kept_on_success(files.folder, upload.file.read_bytes()) as sha256:
             record_pledge(files.workspace, wanted, document, sha256, signatory, signed, until, attribution, _LABELS)
         return f"{members.PATH}/{wanted}"

@@ -1,4 +1,4 @@
-"""A new refusal of a contractor, and the decision that the list of refusals needs first."""
+"""A new refusal of a contractor, and the decision that the list of refusals requires beforehand."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
-from .acts import WHY, do_act, do_act_on_file, files_of
+from .common_parts import WHY, do_act, do_act_on_file, files_of
 from .refusals import PATH as REFUSALS
 from .refusals import refusals
 
@@ -77,7 +77,7 @@ async def decide(visit: Visit) -> web.StreamResponse:
 
 
 async def add(visit: Visit) -> web.StreamResponse:
-    """Refuse a contractor. The key of the refusals comes with the form, and is forgotten afterwards."""
+    """Refuse a contractor. The form brings the key of the refusals, which the console does not keep."""
     folder = files_of(visit).folder
 
     def act(upload: Upload) -> str:
@@ -98,7 +98,7 @@ async def add(visit: Visit) -> web.StreamResponse:
 
 
 def _identity(given: Mapping[str, str]) -> CustomerIdentity:
-    """The identity from the form, read by the same rules as a file. Raises DocumentError."""
+    """The identity in the form, read by the rules for a file. Raises DocumentError."""
     content = {"kind": given.get("kind", ""), **{name: given[name] for name in _IDENTITY if given.get(name)}}
     return parse_customer(yaml.safe_dump({"customer": content}, allow_unicode=True), str(Message("the form")))
 

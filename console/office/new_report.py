@@ -1,4 +1,4 @@
-"""A report by telephone, by letter or in person: the office types it, and tells the reporter the receipt."""
+"""A report by telephone, by letter or in person. The office types it, and tells the reporter the receipt."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -18,7 +18,7 @@ from idtone.office.desk.reports.taken_report import TAKEN_WORDS, TakenBy, take_r
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, errors_of, one_of
 from ..page import Method, Page, Visit
-from .acts import files_of
+from .common_parts import files_of
 from .reports import PATH as REPORTS
 
 PATH: Final = f"{REPORTS}/new"
@@ -31,9 +31,9 @@ async def new_report(
     id_: str = "",
     receipt: str = "",
 ) -> web.StreamResponse:
-    """Show the form, or the receipt of a report that was just entered, which no other page shows.
+    """Show the form, or the receipt of the report just entered. No other page shows the receipt.
 
-    Each form has a receipt of its own, so a form that is sent twice enters the report once.
+    Each form has its own receipt, so a form that is sent twice enters the report only once.
     """
     now = in_japan(datetime.now(UTC))
     within = {minutes: ja if visit.language == "ja" else en for minutes, (ja, en) in WITHIN.items()}
@@ -66,7 +66,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
 
 def _fields(visit: Visit) -> Fields:
-    """The fields of the form; those of a call are needed if no operator or service is named."""
+    """The fields of the form. Those of a call are required if no operator or service is named."""
     is_call = not visit.field("service")
     return {
         "by": FormField(template("How it came"), one_of(set(TakenBy))),

@@ -1,4 +1,4 @@
-"""A stop at night, on a telephone: two officers at home enter it, read it and sign it; and the paper about it."""
+"""A stop at night. Two officers at home enter, read and sign it on a smartphone. A paper for the police confirms it."""
 
 import hashlib
 import hmac
@@ -26,13 +26,13 @@ from idtone.registry.model import SuspensionEntry
 from idtone.registry.trust import tuf_roles
 
 from ..access.attempts import Attempt
-from ..access.password_prompt import OFTEN
+from ..access.password_proof import OFTEN
 from ..access.rights import Right
 from ..form_errors import FormField, labels_of
 from ..japan_time import with_zone
 from ..page import Method, Page, Section, Visit
 from ..stop_states import StopState
-from .acts import attributed, do_act, files_of, not_found_page
+from .common_parts import attribution_of, do_act, files_of, not_found_page
 from .office_files import OfficeFiles
 from .office_stops import OfficeStop, OfficeStops
 from .suspensions import APPROVAL, TERMS, span_of_entry
@@ -46,7 +46,9 @@ _KEY: Final = secrets.token_bytes(32)
 
 @dataclass(frozen=True)
 class _Waiting:
-    """The package that waits for duty keys: its digest, its changes with full numbers, and the missing signatures."""
+    """The package that waits for signatures of duty keys: its digest, its changes with full numbers, and the missing
+    signatures.
+    """
 
     digest: str
     changes: list[str]
@@ -95,7 +97,7 @@ def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
 
 
 def _is_unprepared(files: OfficeFiles) -> bool:
-    """True if approved suspensions are neither published nor in the package."""
+    """True if an approved suspension is neither published nor in the package."""
     octets = files.workspace.file_octets(tuf_roles.SUSPENSIONS_FILE)
     if hashlib.sha256(octets).hexdigest() == files.workspace.repository.file_sha256(tuf_roles.SUSPENSIONS):
         return False
@@ -112,11 +114,11 @@ def _stops(files: OfficeFiles, now: datetime) -> list[OfficeStop[SuspensionEntry
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """Enter the order, as the first officer."""
+    """Enter the order of the police as the first officer."""
     files = files_of(visit)
 
     def act() -> None:
-        attribution = attributed(visit)
+        attribution = attribution_of(visit)
         terms = SuspensionTerms.parse(
             visit.field("reference"),
             with_zone(visit.field("requested")),
@@ -133,13 +135,13 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter the order again, as the second officer; then it waits for two signatures. If it does not get into a
-    package, it stays approved, and the page says so.
+    """Enter the order again as the second officer. It then waits in a package for two signatures. If no package can be
+    made, the order stays approved, and the page says so.
     """
     files = files_of(visit)
 
     def act() -> None:
-        files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
+        files.requests.approve(visit.field("request"), visit.field("entered"), attribution_of(visit))
         try:
             files.duty_package.prepare(datetime.now(UTC))
         except IdtoneError as error:
@@ -158,7 +160,7 @@ async def discard(visit: Visit) -> web.StreamResponse:
 
 
 async def sign(visit: Visit) -> web.StreamResponse:
-    """Sign the shown package with the user's own key; the second signature publishes it. Wrong passphrases are limited
+    """Sign the shown package with the user's own key. The second signature publishes it. Wrong passphrases are limited
     like wrong passwords.
     """
     files, name, console = files_of(visit), acting_person().name, visit.console
@@ -180,7 +182,7 @@ async def sign(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """The paper for the police, with the present state of the stop."""
+    """Send the paper for the police, with the current state of the stop."""
     files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("stop")
     found = next((each for each in await visit.in_thread(_stops, files, now) if _id(each.entry) == wanted), None)
     if found is None:
@@ -196,8 +198,8 @@ async def paper(visit: Visit) -> web.StreamResponse:
 
 
 def _id(entry: SuspensionEntry) -> str:
-    """The name of one entry in an address. It does not tell the number, and several entries may have the same
-    reference.
+    """The name of one entry in an address. It does not reveal the number. It is not the reference, because several
+    entries may share one.
     """
     return hmac.digest(_KEY, entry.model_dump_json().encode(), hashlib.sha256).hex()
 

@@ -1,4 +1,6 @@
-"""The office's observations of members for their evaluation, entered as they happen, and the desk's own counts."""
+"""The office's observations of members for the evaluation, and the desk's own counts. The office enters an observation
+when it makes it.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -33,7 +35,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..japan_time import with_zone
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of, japanese_moment, member_choices, not_found_page
+from .common_parts import WHY, do_act, files_of, japanese_moment, member_choices, not_found_page
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/observations"
@@ -72,8 +74,8 @@ _FORGET: Final[Fields] = {"before": FormField(template("Before the day"), parse_
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the observations of a year, the newest first, and the desk's counts of that year, for one member or
-    for all.
+    """Show the observations and the desk's counts of one year, for one member or for all. The newest observation is
+    first.
     """
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     members = (await visit.in_thread(files.registered)).members

@@ -1,4 +1,4 @@
-"""The office's papers: the account of a period and the annual report, certificates, letters."""
+"""The office's papers: the account of a period, the annual report, certificates and letters."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -24,7 +24,7 @@ from idtone.office.papers.workspace_papers import (
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, at_its_field, errors_of, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import files_of, member_choices, not_found_page
+from .common_parts import files_of, member_choices, not_found_page
 
 PATH: Final = "/office/papers"
 _SENDER: Final[Fields] = {
@@ -44,7 +44,7 @@ _YEARS: Final = 5
 async def papers(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """The page of the papers, with the account of the period in the address."""
+    """Show the papers, with the account of the period in the address."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     account = None
     if visit.query("since"):
@@ -131,7 +131,7 @@ async def _printed(visit: Visit, made: Callable[[], Paper], name: str, fields: F
 
 
 async def pdf(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamResponse:
-    """The answer with a paper as a PDF. Raises IdtoneError."""
+    """The answer with the paper that `made` returns, as a PDF. Raises IdtoneError."""
 
     def printed() -> bytes:
         from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need

@@ -21,7 +21,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..japan_time import shown_to_minute
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, Change, do_change, entries, files_of, member_choices, spans_of
+from .common_parts import WHY, Change, do_change, entries, files_of, member_choices, spans_of
 
 PATH: Final = "/office/portings"
 FIELDS: Final[Mapping[str, Fields]] = {
@@ -38,8 +38,8 @@ FIELDS: Final[Mapping[str, Fields]] = {
 
 @dataclass(frozen=True, slots=True)
 class ShownPorting:
-    """A porting as a row. A form sends its `name`, which has no full number and no longer matches once the list has
-    changed.
+    """A porting as a row. A form sends its `name`, which contains no full number. If the list has changed since, the
+    name matches nothing.
     """
 
     name: str

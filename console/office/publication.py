@@ -1,6 +1,4 @@
-"""The published edition, the waiting changes, and the package that the holders of the keys sign on their own
-machines.
-"""
+"""The published edition, the unpublished changes, and the package that the key holders sign on their own machines."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -23,7 +21,7 @@ from ..form_errors import FormField
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
 from .act_words import words_of
-from .acts import WHY, attributed, do_act, do_act_on_file, files_of, not_found_page
+from .common_parts import WHY, attribution_of, do_act, do_act_on_file, files_of, not_found_page
 from .office_files import OfficeFiles
 
 PATH: Final = "/office/publication"
@@ -84,15 +82,15 @@ def _undoable(files: OfficeFiles) -> HistoryEntry | None:
 
 
 async def take_back(visit: Visit) -> web.StreamResponse:
-    """Take back the last unpublished change of the registry, if it is the one that the page has shown."""
+    """Undo the last unpublished change of the registry, if it is the one that the page showed."""
     workspace = files_of(visit).workspace
     return await do_act(
-        visit, lambda: undo_last_change(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY
+        visit, lambda: undo_last_change(workspace, attribution_of(visit), visit.field("shown")), publication, PATH, WHY
     )
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
-    """Show the public list as the next publication makes it, and its differences."""
+    """Show the public list as the next publication will make it, and the differences."""
     files = files_of(visit)
     coming, present = await visit.in_thread(files.operator_lists)
     rows = [(each, _mark(present.get(member), each)) for member, each in coming.items()]
@@ -105,7 +103,7 @@ def _mark(before: object, after: object) -> str:
 
 
 async def prolong(visit: Visit) -> web.StreamResponse:
-    """Extend the registry; licences keep their own terms."""
+    """Extend the term of the registry. Licences keep their own terms."""
     files = files_of(visit)
 
     def act() -> None:
@@ -114,7 +112,7 @@ async def prolong(visit: Visit) -> web.StreamResponse:
             files.workspace,
             Action.PROLONG,
             tuf_roles.REGISTRY_FILE,
-            attributed(visit),
+            attribution_of(visit),
             lambda text, _: set_registry_end(text, until),
         )
 
@@ -123,11 +121,11 @@ async def prolong(visit: Visit) -> web.StreamResponse:
 
 
 async def note(visit: Visit) -> web.StreamResponse:
-    """Record in the history the edits made by hand."""
+    """Record in the history the edits that were made by hand."""
     workspace = files_of(visit).workspace
 
     def act() -> None:
-        if not record_edits(workspace, attributed(visit), workspace.roles_edited_by_hand()):
+        if not record_edits(workspace, attribution_of(visit), workspace.roles_edited_by_hand()):
             raise UsageError("nothing was edited by hand")
 
     return await do_act(visit, act, publication, PATH, WHY)
@@ -140,7 +138,7 @@ async def prepare(visit: Visit) -> web.StreamResponse:
 
 
 def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
-    """The package that the form or the address names, or the waiting one if there is no name."""
+    """The package named in the form or the address; without a name, the waiting one."""
     files = files_of(visit)
     if wanted == "all" or (wanted != "duty" and files.package.folder.is_dir()):
         return files.package
@@ -158,7 +156,7 @@ async def download(visit: Visit) -> web.StreamResponse:
 
 
 async def take(visit: Visit) -> web.StreamResponse:
-    """Accept a copy that a holder has signed, and publish if no signature is missing."""
+    """Accept a copy of the package that a key holder has signed. Publish it if no signature is missing."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
@@ -169,13 +167,13 @@ async def take(visit: Visit) -> web.StreamResponse:
 
 
 async def publish(visit: Visit) -> web.StreamResponse:
-    """Publish a package that has all signatures, after a failed first try."""
+    """Publish a package that has all signatures, after the first attempt has failed."""
     package = _chosen(visit, visit.field("keys"))
     return await do_act(visit, lambda: package.publish(datetime.now(UTC)), publication, PATH)
 
 
 async def copy(visit: Visit) -> web.StreamResponse:
-    """Copy the published files to the folder that other computers read, if the publication could not."""
+    """Copy the published files to the folder that other computers read, after the publication could not."""
     workspace = files_of(visit).workspace
 
     def act() -> None:

@@ -1,4 +1,4 @@
-"""Refused contractors (事業者渡り): the refusals in force, and the end of one before its day."""
+"""Refused contractors (事業者渡り): the refusals in force, and the early end of a refusal."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from idtone.office.refused.refusal_basis import BASIS_WORDS, read_basis
 from ..access.rights import Right
 from ..form_errors import FormField, any_text
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of
+from .common_parts import WHY, do_act, files_of
 
 PATH: Final = "/office/refusals"
 
@@ -23,7 +23,7 @@ PATH: Final = "/office/refusals"
 async def refusals(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the refusals. Their identities are sealed, and are not shown."""
+    """Show the refusals, without the contractors' identities, which are sealed."""
     folder = files_of(visit).folder
     store = Refusals(folder).store
     found = await visit.in_thread(store.refusals)

@@ -1,4 +1,6 @@
-"""Suspensions: two persons enter each; the present ones, and the nodes that have not confirmed them."""
+"""The current suspensions, the nodes that have not confirmed them, and the forms in which two persons enter each
+suspension.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ from ..japan_time import with_zone
 from ..listing import listing, listing_of_cut
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
-from .acts import WHY, attributed, do_act, files_of, japanese_moment, span_text
+from .common_parts import WHY, attribution_of, do_act, files_of, japanese_moment, span_text
 from .office_files import ENDS_SHOWN, HistoryLine, OfficeFiles
 from .office_stops import OfficeStop, OfficeStops, PublishedEnd
 
@@ -62,7 +64,7 @@ SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBy:
-    """The number of nodes that have confirmed a reference or its end, and the nodes that have not."""
+    """The number of nodes that have confirmed a suspension (by its reference) or its end, and the other nodes."""
 
     reference: str
     confirmed: int
@@ -110,7 +112,7 @@ async def suspensions(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The content of the page. `trouble`: why the history or the package gives no times."""
+    """The content of the page. `trouble` is the reason for missing times: history or package cannot be read."""
 
     stops: Sequence[OfficeStop[SuspensionEntry]]
     never: Sequence[OfficeStop[NeverOriginatesEntry]]
@@ -153,7 +155,7 @@ def span_of_entry(entry: SuspensionEntry) -> str | None:
 
 
 def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
-    """The references, those with missing confirmations first; ends that all nodes have confirmed are left out."""
+    """The confirmations by reference, incomplete ones first. Ends that all nodes have confirmed are left out."""
     of: dict[str, list[Confirmation]] = {}
     for row in rows:
         of.setdefault(row.reference, []).append(row)
@@ -172,13 +174,13 @@ def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """Enter the order of the police, as the first person."""
+    """Enter the order of the police as the first person."""
     files = files_of(visit)
 
     is_end = visit.field("action") in ENDS
 
     def act() -> None:
-        action, attribution = Action(visit.field("action")), attributed(visit)
+        action, attribution = Action(visit.field("action")), attribution_of(visit)
         terms = None
         if not is_end:
             terms = SuspensionTerms.parse(
@@ -197,11 +199,11 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter the order again, as the second person."""
+    """Enter the order of the police again as the second person."""
     files = files_of(visit)
 
     def act() -> None:
-        files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
+        files.requests.approve(visit.field("request"), visit.field("entered"), attribution_of(visit))
 
     return await do_act(visit, act, suspensions, PATH, APPROVAL)
 

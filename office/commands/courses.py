@@ -21,7 +21,7 @@ from ..authority.change_registry import registry_of
 from ..authority.workspace import Workspace
 from ..papers.workspace_papers import office_sender
 from ..training.attendances import attendance_of, attendances, forget_attendees, record_attendance
-from ..training.course import Course, Words, answers_of, course_of, marked, sheet_of
+from ..training.course import Course, Words, answer_sheet, answers_of, course_of, score_of
 from ..training.course_papers import attendance_paper, course_paper
 from .options import FolderOption
 from .papers import NumberOption, OutputOption, PersonOption, render_pdf, write_paper
@@ -67,11 +67,11 @@ def take_test(own: OwnOption = None) -> None:
     """
     course = _own_course(own)
     answers = {each.id: _answer(course, place) for place, each in enumerate(course.questions)}
-    score = marked(course, answers)
+    score = score_of(course, answers)
     for each in score.wrong:
         print(f"{each.id}: {each.right}. {_said(each.why)}")
     command_line.say("{right} of {of} answers are right", right=score.right, of=score.of)
-    command_line.say("answers: {letters}", letters=sheet_of(course, answers))
+    command_line.say("answers: {letters}", letters=answer_sheet(course, answers))
     if not score.passed:
         command_line.exit_negative()
 

@@ -19,7 +19,7 @@ from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 
 from ..desk.desk import Desk
 from ..desk.desk_server import attend
-from ..desk.document_rules import RULES
+from ..desk.document_kinds import RULES
 from ..refused.blind_evaluation import BlindEvaluation
 from ..refused.change_refusals import Refusals
 from ..refused.refusal_key import RefusalKey

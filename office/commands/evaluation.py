@@ -21,7 +21,7 @@ from idtone.registry.commands.check_progress import checking
 from ..authority.workspace import Workspace
 from ..evaluation.enter_criteria import enter_criteria, present_criteria, sample_criteria, tree_of
 from ..evaluation.evaluate_members import evaluate_members, period_over, read_folder
-from ..evaluation.evaluation_rules import Evaluation, lines
+from ..evaluation.evaluation import Evaluation, evaluation_lines
 from ..evaluation.plot import plot
 from ..evaluation.results import enter as enter_results
 from ..evaluation.results import kept_results
@@ -77,7 +77,7 @@ def run_evaluation(
         )
         return
     for evaluation in found.evaluations:
-        print(*map(translated, lines(evaluation)), sep="\n")
+        print(*map(translated, evaluation_lines(evaluation)), sep="\n")
     if entry:
         print(
             *history_lines(entry),

@@ -30,10 +30,10 @@ from ..authority.shared_folder import file_mode
 from ..authority.signed_history import history_with_signatures
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
-from ..desk.reports.report_rules import read_rules, responsible_body
+from ..desk.reports.report_settings import read_report_settings, responsible_body
 from ..signing.package_zip import read_package_zip
 from ..site import number_service
-from ..site.month_facts import figures_of_month, newest
+from ..site.month_figures import figures_of_month, newest
 from ..site.number_answers import answers, changes_at, licensed_holders
 from ..site.number_table import key_pair, table
 from ..site.public_statement import signed_statement, statement
@@ -106,7 +106,7 @@ def build_site(
     workspace, now = Workspace(folder), datetime.now(UTC).replace(microsecond=0)
     with checking():
         terms, published = workspace.terms().public, published_registry(workspace.repository)
-        responsible = responsible_body(folder, read_rules(folder))
+        responsible = responsible_body(folder, read_report_settings(folder))
     if package is None:
         content, files = _stated(workspace, terms, published, month, now)
         signed = signed_statement(content, open_signers(key), published.root)
@@ -297,7 +297,7 @@ def detector() -> Detector | None:
     """The sound detector for the site's page; None without numpy, which is needed to write the profiles."""
     if find_spec("numpy") is None:
         return None
-    from idtone.tones.detector.detector_script import detector_script
+    from idtone.tones.detector.detector_bundle import detector_script
     from idtone.tones.detector.profile_json import profile_json
     from idtone.tones.profile_library import load_library
 

@@ -12,8 +12,8 @@ from idtone.core.translation import translated
 from idtone.registry.commands.check_progress import checking
 
 from ..desk.desk import Desk
-from ..desk.document_rules import RULES
-from ..desk.own_suspensions import member_stops
+from ..desk.document_kinds import RULES
+from ..desk.member_stops import member_stops
 from ..desk.suspension_confirmations import Confirmation, as_plain, is_published
 from ..desk.suspension_confirmations import confirmations as found
 from .options import FolderOption

@@ -1,6 +1,7 @@
 """The badge (標章) that an evaluated member may show: an SVG picture in Japanese and English. Pure.
 
-The registry has its SHA-256, so a badge is genuine if the public list has its digest. It loads nothing.
+The registry has the SHA-256 of the badge, so a badge is genuine if the public list has its digest. The picture loads
+nothing from elsewhere.
 """
 
 from datetime import date

@@ -28,7 +28,7 @@ from idtone.registry.trust import tuf_roles
 from lab.console.office_forms import HOSTILE, ME, OTHER, SECOND, STOPPED, SUSPENSION, entry, request_id
 from lab.console.site import Site, Visitor
 from lab.office.authority.office import APPLICATION, STOP, TWICE, Office
-from lab.office.desk.desk_process import running as running_desk
+from lab.office.desk.desk_process import running_desk as running_desk
 from lab.office.desk.reports.members import NUMBER, RECEIPT, SERVICE, WORDS, Members, authority, service_report
 
 

@@ -17,7 +17,7 @@ from idtone.office.authority.compliance_duties import (
 )
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.office_ledger import OfficeLedger
-from idtone.office.training.course import FILE, answers_of, course_of, marked
+from idtone.office.training.course import FILE, answers_of, course_of, score_of
 from lab.console.office_forms import HOSTILE, ME
 from lab.console.site import Site
 from lab.office.authority.office import Office
@@ -40,7 +40,7 @@ async def at_office(site_of, office: Office) -> Site:
 def test_a_test_is_passed_by_the_share_of_its_course_and_each_question_is_answered():
     for wrong, passed in ((0, True), (2, True), (3, False)):
         letters = "".join("a" if each != "a" else "b" for each in RIGHT[:wrong]) + RIGHT[wrong:]
-        score = marked(COURSE, answers_of(COURSE, f"{COURSE.version}:{letters}"))
+        score = score_of(COURSE, answers_of(COURSE, f"{COURSE.version}:{letters}"))
         assert (score.right, score.of, score.passed, len(score.wrong)) == (10 - wrong, 10, passed, wrong)
     with pytest.raises(UsageError, match="one letter for each of the 10 questions"):
         answers_of(COURSE, f"{COURSE.version}:ab")
@@ -48,7 +48,7 @@ def test_a_test_is_passed_by_the_share_of_its_course_and_each_question_is_answer
         with pytest.raises(UsageError, match="and the present one is"):
             answers_of(COURSE, other)
     with pytest.raises(UsageError, match="question Q1 has no answer"):
-        marked(COURSE, answers_of(COURSE, f"{COURSE.version}:z{RIGHT[1:]}"))
+        score_of(COURSE, answers_of(COURSE, f"{COURSE.version}:z{RIGHT[1:]}"))
 
 
 @pytest.mark.parametrize(

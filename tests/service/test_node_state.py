@@ -9,22 +9,22 @@ from typing import Any
 from pydantic import BaseModel
 
 from idtone.core.errors import AriUnavailable
-from idtone.ledger.replication.replica_connection import Exchange
+from idtone.ledger.replication.replica_connection import ReportResult
 from idtone.operations.fleet.node_states import KNOWN_FORMAT, NodeState
 from idtone.service import loaded_hook_check, node_state
 from idtone.service.loaded_hook_check import LoadedHookCheck
 from idtone.service.metrics import Observed
 from idtone.service.node_state import STATE, NodeStateReport
 from idtone.service.status_feed import snapshot
-from lab.lab import until
+from lab.lab import wait_until
 from lab.ledger.sample_evidence import CALLED, FORWARDING
 
 TOAST_BYTES = 2000
 """Size in bytes from which PostgreSQL puts a value into a table of its own, and an UPDATE costs several rows."""
 
 
-def exchange(before: str | None = "own") -> Exchange:
-    return Exchange(-0.01, 0.002, "own", before)
+def exchange(before: str | None = "own") -> ReportResult:
+    return ReportResult(-0.01, 0.002, "own", before)
 
 
 def paths(model: type[BaseModel], above: str = "") -> Iterator[str]:
@@ -69,7 +69,7 @@ def test_the_rate_the_clock_and_rivals_come_with_the_reports(observed, monkeypat
     monkeypatch.setattr(node_state, "time", SimpleNamespace(monotonic=lambda: next(times)))
     report = NodeStateReport(observed, lambda: False)
 
-    def next_one(of: Exchange | None) -> Any:
+    def next_one(of: ReportResult | None) -> Any:
         return json.loads(report(of))
 
     next_one(None)
@@ -112,12 +112,12 @@ async def test_the_loaded_hook_is_asked_for_on_each_connection_and_again(monkeyp
             ({}, None, None),
         ):
             runner.connection = one = Asterisk(answer)
-            await until(lambda one=one: one.asked > 2, "the third question")
+            await wait_until(lambda one=one: one.asked > 2, "the third question")
             assert (hook.digest, hook.is_current) == (digest, is_current)
         runner.connection = Asterisk({"value": "cd34"})
-        await until(lambda: hook.digest == "cd34", "the answer")
+        await wait_until(lambda: hook.digest == "cd34", "the answer")
         runner.connection = None
-        await until(lambda: hook.digest is None, "the end of the connection")
+        await wait_until(lambda: hook.digest is None, "the end of the connection")
     finally:
         watching.cancel()
     assert LoadedHookCheck(None).is_current is None

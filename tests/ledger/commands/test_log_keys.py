@@ -32,14 +32,14 @@ from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.writing import earlier_log_ends, housekeeping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
+from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.checks import CHECKS, LEDGER
-from idtone.operations.doctor.exam import Exam
 from lab import token
-from lab.ledger.commands.run_ledger import run, told
+from lab.ledger.commands.run_ledger import json_output, run
 from lab.ledger.example_pack import WITNESS
 from lab.ledger.killed_writers import GIVING_UP, MOMENTS, give_up, replace_key, run_until_killed
-from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, put, wait_until
-from lab.ledger.sample_ledger import opened
+from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, wait_until, write_each
+from lab.ledger.sample_ledger import open_reader
 from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
 from lab.operations import ledger_commands
@@ -76,10 +76,10 @@ class Node:
 
     def write(self, *told_steps: Any) -> None:
         with LedgerWriter.open(self.settings.url, "pbx-1", self.ring()) as writer:
-            put(writer, *told_steps)
+            write_each(writer, *told_steps)
 
     def run(self, *words: object) -> Any:
-        return told(*words, "-c", self.config)
+        return json_output(*words, "-c", self.config)
 
     def verify(self, *words: object) -> dict[str, Any]:
         return json.loads(run("verify", "-c", self.config, "--json", *words).stdout)
@@ -117,7 +117,7 @@ def test_a_key_is_replaced(node):
     assert (before["ended"]["next_key"], before["ended"]["why"]) == (made["log"], "every two years")
     assert before["compromised_after"] is None
     # The call in progress goes on in the new tree, with its numbers.
-    with opened(node.settings.url, node.ring().days) as reader:
+    with open_reader(node.settings.url, node.ring().days) as reader:
         assert reader.record("open").numbers
     # The old key seals what is disclosed of the old tree.
     assert node.ring().signer_of(LOG).key == old
@@ -135,7 +135,7 @@ def test_a_replacement_that_was_killed_is_finished_by_the_next_start_or_has_not_
     node.write(*heard_call("c-3", 20_000))
     now = node.verify()
     assert now["good"], now
-    with opened(node.settings.url, node.ring().days) as reader:
+    with open_reader(node.settings.url, node.ring().days) as reader:
         assert reader.record("open").numbers, "the call in progress goes on"
     if moment in list(MOMENTS)[:2]:
         assert (now["log"], now["leaves"]) == (str(old), 3)
@@ -166,7 +166,7 @@ def test_two_replacements_leave_three_keys(node):
     node.run("log replace-key", "--why", "one", "--yes")
     node.run("log replace-key", "--why", "two", "--yes")
     ring = node.ring()
-    keys = [own_key(node.settings, "pbx-1", origin) for origin in ring.continued_trees.origins]
+    keys = [own_key(node.settings, "pbx-1", origin) for origin in ring.successor_trees.origins]
     assert keys[0] == first
     assert len({key.public for key in keys}) == 3
     assert [ring.signer_of(key.name).key for key in keys] == keys
@@ -215,7 +215,7 @@ def test_a_head_of_others_cannot_count(node, tmp_path):
     head = Node(tmp_path / "other").head()
     with pytest.raises(LedgerError, match="is not signed by the key of pbx-1/idtone"):
         node.run("log replace-key", "--why", "x", "--compromised", head, "--yes")
-    assert node.ring().continued_trees.origins == [LOG]
+    assert node.ring().successor_trees.origins == [LOG]
 
 
 def test_a_log_ends(node):
@@ -241,9 +241,9 @@ def with_token(tmp_path: Path) -> Iterator[Node]:
 
 def found_by_doctor(node: Node) -> dict[str, tuple[str, str]]:
     """State and finding of each topic of the ledger."""
-    exam = Exam(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
+    inputs = CheckInputs(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
     [check] = (check for check in CHECKS if check.topics == LEDGER)
-    return {each.topic: (each.state.value, str(each.found)) for each in check.look(exam)}
+    return {each.topic: (each.state.value, str(each.found)) for each in check.look(inputs)}
 
 
 def _goes_away(node: Node, *words: str) -> None:
@@ -345,7 +345,7 @@ def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, mon
     assert before_of(node)["good"] is False
     assert node.run("log give-up", "--why", "x", "--yes") == made, "nothing new is recorded"
     run("log tiles", tmp_path / "tiles", "-c", node.config)
-    tiles = told("verify tiles", tmp_path / "tiles" / f"{LOG}.2", "--log-key", node.key)
+    tiles = json_output("verify tiles", tmp_path / "tiles" / f"{LOG}.2", "--log-key", node.key)
     assert (tiles["good"], tiles["gives_up"]) == (True, now["gives_up"])
 
 
@@ -354,10 +354,10 @@ def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(los
     as_person(monkeypatch, ALICE)
     assert run_until_killed(None, give_up, str(lost.config), moment) == ["giving up"]
     acts = lost.verify()["gives_up"]
-    assert (len(acts), lost.ring().continued_trees.trees[0].given_up) == (moment != "it is allowed", "")
+    assert (len(acts), lost.ring().successor_trees.trees[0].given_up) == (moment != "it is allowed", "")
     assert (before_of(lost)["good"], bool(before_of(lost)["given_up"])) == (False, bool(acts))
     made = lost.run("log give-up", "--why", "burnt", "--yes")
-    assert (made["given_up"], lost.ring().continued_trees.trees[0].given_up) == (True, made["act"])
+    assert (made["given_up"], lost.ring().successor_trees.trees[0].given_up) == (True, made["act"])
     assert [each["act"] for each in lost.verify()["gives_up"]] == [made["act"]]
     assert (before_of(lost)["good"], lost.verify()["good"]) == (False, True)
 
@@ -371,7 +371,7 @@ def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
     _find(lost)
     with pytest.raises(LedgerError, match="its key is here, and has signed it now"):
         lost.run("log give-up", "--why", "burnt", "--yes")
-    assert (before_of(lost)["good"], lost.verify()["gives_up"], lost.ring().continued_trees.unsigned) == (True, [], [])
+    assert (before_of(lost)["good"], lost.verify()["gives_up"], lost.ring().successor_trees.unsigned) == (True, [], [])
     path.write_text(waits)
     _lose(lost)
     with pytest.raises(LedgerError, match="is signed already"):
@@ -379,7 +379,7 @@ def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
     monkeypatch.undo()
     with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()) as writer:
         wait_until(lambda: not writer.unsigned_ends)
-    assert (before_of(lost)["good"], lost.ring().continued_trees.unsigned) == (True, [])
+    assert (before_of(lost)["good"], lost.ring().successor_trees.unsigned) == (True, [])
 
 
 def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path):
@@ -396,7 +396,7 @@ def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path
         ).stdout
         assert re.search("20.* end-given-up .*alice.*burnt", told_by)
     # What its key has not signed is in no pack.
-    with opened(f"sqlite:///{aside}") as reader:
+    with open_reader(f"sqlite:///{aside}") as reader:
         unsigned = reader.log_end()
     with pytest.raises(LedgerError, match=f"leaf 2 of call {unsigned.call_id} is not signed"):
         ledger_commands.run("export", unsigned.call_id, "-o", pack, *case, "--ledger", f"sqlite:///{aside}")
@@ -410,7 +410,7 @@ def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path
     file = tmp_path / "monitor.yaml"
     file.write_text(f"state: {tmp_path}/kept\npage: {tmp_path}/page.html\nlogs:\n{logs}")
     for _ in range(2):  # what was judged is kept
-        first, second = told("monitor", file, "--once")
+        first, second = json_output("monitor", file, "--once")
         assert (first["leaves"], first["gives_up"], second["given_up"]) == (2, [], "")
         assert (second["gives_up"][0]["act"], first["good"], second["good"]) == (act, True, True)
         assert re.search("pbx-1/idtone.2 says: its end was given up on 20.*, by alice: burnt", first["given_up"])
@@ -458,10 +458,10 @@ def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
         patch.setattr(hardware_token_signer, "START_WITHIN_S", 0.0)
         with pytest.raises(LedgerError, match=r"not known: .* has not answered"):
             lost.run(*give_up)
-    [following] = ring.continued_trees.unsigned
+    [following] = ring.successor_trees.unsigned
     with pytest.raises(TokenAwayError, match="no such token"):  # the service remembers it for a while
         ring.signer_of(LOG).sign("x\n")
-    said = earlier_log_ends.signing_objection(following, ring, path_of(lost.settings.own()))
+    said = earlier_log_ends.give_up_objection(following, ring, path_of(lost.settings.own()))
     ring.close()
     assert said == "its key is here, and has signed it now"
 
@@ -472,7 +472,7 @@ def test_what_one_person_gives_up_is_not_recorded_by_a_service_that_takes_two(lo
     monkeypatch.setattr(DisclosureRules, "of", lambda settings: two)
     with pytest.raises(LedgerError, match="takes two persons here"):
         lost.run("log give-up", "--why", "burnt", "--yes")
-    assert lost.ring().continued_trees.unsigned
+    assert lost.ring().successor_trees.unsigned
 
 
 @rest_in_breadth("given_up", ["act-1", ""])
@@ -501,7 +501,7 @@ def test_what_is_given_up_is_what_the_logs_say_and_not_the_file_beside_the_key(l
     made = lost.run("log give-up", LOG, "--why", "burnt", "--yes")
     assert (made["leaves"], made["signed"], made["given_up"]) == (3, 2, True)
     with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()):
-        assert lost.ring().continued_trees.trees[0].unsigned == first["unsigned"], "each start sets it right"
+        assert lost.ring().successor_trees.trees[0].unsigned == first["unsigned"], "each start sets it right"
     before = lost.verify("--ledger", f"sqlite:///{first['file']}")
     assert (before["given_up"]["act"], before["leaves"], len(before["faults"])) == (made["act"], 3, 2)
 
@@ -511,7 +511,7 @@ def test_what_is_given_up_is_what_the_logs_say_and_not_the_file_beside_the_key(l
     [("someone-else/idtone", 3, 2, "does not wait"), (LOG, 3, 1, "others signed"), (LOG, 9, 2, "another end")],
 )
 def test_an_end_that_this_node_does_not_have_is_not_given_up(lost, origin, leaves, signed, said):
-    _, _, root = lost.ring().continued_trees.trees[0].ended
+    _, _, root = lost.ring().successor_trees.trees[0].ended
     with pytest.raises(LedgerError, match=said):
         record_act(
             lost.settings.own(),
@@ -550,7 +550,7 @@ def test_an_end_is_given_up_by_a_log_after_the_next(lost, monkeypatch):
     lost.run("log replace-key", "--why", "x", "--yes")
     made = lost.run("log give-up", LOG, "--why", "burnt", "--yes")
     lost.run("log replace-key", "--why", "x", "--yes")
-    first, second, _ = (Path(each.file) for each in lost.ring().continued_trees.trees)
+    first, second, _ = (Path(each.file) for each in lost.ring().successor_trees.trees)
     second.unlink()  # which has no such act
     with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()) as writer:
         assert (writer.unsigned_ends, writer.ends_given_up) == (0, [LOG])
@@ -563,7 +563,7 @@ def test_an_end_that_nothing_would_sign_the_giving_up_of_is_not_given_up(with_to
     with_token.write(*heard_call("c-3", 20_000))
     with pytest.raises(TokenAwayError):
         with_token.run("log give-up", "--why", "x", "--yes")
-    assert with_token.ring().continued_trees.unsigned
+    assert with_token.ring().successor_trees.unsigned
 
 
 @pytest.mark.parametrize("words", [("log end", "--why", "x"), ("log replace-key", "--why", "x")])
@@ -622,4 +622,4 @@ def test_the_key_moves_into_a_token_and_needs_it(tmp_path):
         with pytest.raises(TokenAwayError, match="PinIncorrect"):
             node.run("log replace-key", "--why", "back to a file", "--yes")
         assert node.verify()["ended"] is None
-        assert len(list(LogKeys(node.settings, node.ring().continued_trees).files())) == 1
+        assert len(list(LogKeys(node.settings, node.ring().successor_trees).files())) == 1

@@ -6,7 +6,7 @@ from typing import Any
 from idtone.core.signed_notes import Signer
 from idtone.registry.parsers import parse_registry
 from lab.office.authority.office import WHY, Office
-from lab.office.authority.sign_package import changed, sign
+from lab.office.authority.sign_package import change_package, sign
 
 LOG, OTHER = (str(Signer(name, b"1" * 32).key) for name in ("pbx-1/idtone", "pbx-9/idtone"))
 FIRST, SECOND = (Signer(f"{name}.example/w", name.encode().ljust(32)) for name in ("first", "second"))
@@ -77,6 +77,6 @@ def test_what_cannot_be_a_log_or_a_witness_is_refused(office):
 def test_a_package_with_other_logs_than_the_file_is_not_signed(office, tmp_path):
     office.told("log add-key", "m-0001", LOG)
     office.told("publication prepare", "--package", tmp_path / "package")
-    changed("registry", lambda signed: signed.targets["registry.yaml"].custom.pop("logs"), tmp_path / "package")
+    change_package("registry", lambda signed: signed.targets["registry.yaml"].custom.pop("logs"), tmp_path / "package")
     code, error = sign(office, tmp_path / "package", "registry-1")
     assert (code, "names other logs and witnesses than registry.yaml" in error) == (2, True), error

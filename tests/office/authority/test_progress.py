@@ -18,7 +18,7 @@ from idtone.core.terminal import command_line
 from idtone.office.commands import COMMANDS
 from idtone.registry import file_kinds, index
 from idtone.registry.commands import app as registry
-from lab.programs import PROGRAMS, program_of
+from lab.idtone_programs import PROGRAMS, program_of
 
 WITHOUT_REGISTRY = {
     "key new", "publication new-registry", "history note", "never-originating list",

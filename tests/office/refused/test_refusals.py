@@ -23,7 +23,7 @@ from idtone.member.customers.refused.refusal_check import KIND, RefusalCheck, el
 from idtone.member.customers.refused.refusal_list import RefusalList
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.desk import Accepted, Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.refused.blind_evaluation import BlindEvaluation
 from idtone.office.refused.change_refusals import Refusals
@@ -33,7 +33,7 @@ from idtone.registry.correspondence.signed_document import SignedDocument, sign_
 from idtone.registry.trust import tuf_roles
 from lab.made_once import made_once
 from lab.office.authority.office import PHRASE, WHY, Office
-from lab.office.desk.desk_process import attended
+from lab.office.desk.desk_process import desk_in_thread
 from lab.office.refused.samples import DAY_AFTER, DECISION, NOW, REFUSED, SOMEONE, SOON, SPELT
 from lab.registry.examples import with_keys
 
@@ -103,7 +103,7 @@ def table(new_office: Office, tmp_path_factory: pytest.TempPathFactory, tmp_path
 @contextmanager
 def running(table: Table) -> Iterator[None]:
     """Context in which the desk runs over HTTP and the member's settings name it."""
-    with attended(table.desk()) as url:
+    with desk_in_thread(table.desk()) as url:
         beside = table.member.parent
         table.member.write_text(
             f"node: pbx-1\nassociation: {{member: m-0001, desk: '{url}'}}\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from idtone.office.signing.unpacked_start import BUILT_FOR, LIBRARIES, unpack_libraries
-from tools.signer import build, locked, needed
+from tools.signer_executable import build, locked, needed
 
 HERE = list(sys.version_info[:2])
 
