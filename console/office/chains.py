@@ -11,10 +11,10 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import template
-from idtone.office.authority.certifications import certification, certify_link
+from idtone.office.authority.certifications import certify_link, parse_certification
 from idtone.office.authority.change_registry import Attribution
 from idtone.office.authority.typed_dates import parse_day
-from idtone.office.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
+from idtone.office.authority.wholesale_links import LinkCheck, add_link, check_link, parse_link_check, remove_link
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import ChainEntry
 
@@ -89,7 +89,7 @@ def _entries(fields: Mapping[str, str]) -> list[str]:
 
 def _check(fields: Mapping[str, str], attribution: Attribution, by: str) -> LinkCheck:
     checked, document = fields.get("checked", ""), fields.get("document", "")
-    return link_check(checked, document, by, attribution.at, labels_of(_CHECK))
+    return parse_link_check(checked, document, by, attribution.at, labels_of(_CHECK))
 
 
 def _add(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
@@ -110,7 +110,7 @@ def _remove(workspace: Workspace, fields: Mapping[str, str], attribution: Attrib
 
 
 def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
-    given = certification(fields, labels_of(CERTIFICATION))
+    given = parse_certification(fields, labels_of(CERTIFICATION))
     certify_link(workspace, fields.get("reseller", ""), _entries(fields), given, attribution)
 
 

@@ -16,7 +16,7 @@ from idtone.core.translation import Message, template
 from idtone.office.authority import registry_edits
 from idtone.office.authority.agreements import AGREEMENT_WORDS, Acceptance, read_acceptances
 from idtone.office.authority.area_code_counts import area_code_of, counts_by_area_code, whole_span
-from idtone.office.authority.certifications import certification, certify_member
+from idtone.office.authority.certifications import certify_member, parse_certification
 from idtone.office.authority.change_registry import (
     Attribution,
     assign_numbers,
@@ -273,7 +273,7 @@ def _remove_key(workspace: Workspace, fields: Mapping[str, str], attribution: At
 
 def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
     given = {name: fields.get(name, "").strip() for name in CERTIFICATION}
-    certify_member(workspace, member.id, certification(given, labels_of(CERTIFICATION)), attribution)
+    certify_member(workspace, member.id, parse_certification(given, labels_of(CERTIFICATION)), attribution)
 
 
 def _describe(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:

@@ -10,7 +10,7 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
 from idtone.office.authority.pledge_store import LIMIT, pledge_kept_on_success, read_pledge
 from idtone.office.authority.record_pledge import record_pledge
-from idtone.office.authority.typed_application import CHECKS, next_id, receive_typed
+from idtone.office.authority.typed_application import CHECKS, next_application_id, receive_typed
 from idtone.office.authority.typed_dates import in_japan, parse_day
 from idtone.office.desk.applicants.submission import Submission, values_of
 from idtone.office.desk.applicants.submissions import Submissions
@@ -69,7 +69,7 @@ async def new_application(
         status,
         problem=problem,
         checks=CHECKS,
-        id=next_id(given, today),
+        id=next_application_id(given, today),
         today=today.isoformat(),
         tones=[(tone.id, tone.id) for tone in registered.document.tones],
         members=list(registered.members.values()),

@@ -10,7 +10,7 @@ from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import change_registry, record_edits
 from idtone.office.authority.history import Action, HistoryEntry
-from idtone.office.authority.prepared_package import LIMIT, PreparedPackage, take_copy
+from idtone.office.authority.prepared_package import LIMIT, PreparedPackage, accept_copy
 from idtone.office.authority.registry_edits import set_registry_end
 from idtone.office.authority.typed_dates import parse_end
 from idtone.office.authority.undo import last_undoable_change, undo_last_change
@@ -160,7 +160,7 @@ async def take(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
-        take_copy((files.package, files.duty_package), upload.file, datetime.now(UTC))
+        accept_copy((files.package, files.duty_package), upload.file, datetime.now(UTC))
         return PATH
 
     return await do_act_on_file(visit, LIMIT, act, publication)

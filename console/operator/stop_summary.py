@@ -11,7 +11,7 @@ from typing import Final
 
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
-from idtone.office.authority.stopped_number_holders import Holder
+from idtone.office.authority.stopped_number_holders import NumberHolder
 from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.model import SuspensionEntry, SuspensionKind
 from idtone.registry.number_notation import read_span, written
@@ -33,7 +33,7 @@ class StopSummary:
     numbers: Sequence[str]
     """Complete numbers: the person has typed them, or asked for the customer's."""
     count: int
-    holders: Sequence[Holder] | None
+    holders: Sequence[NumberHolder] | None
     customers: Sequence[str] | None
     in_registry: Sequence[SuspensionEntry]
     by_node: Sequence[OwnSuspension]
@@ -82,7 +82,7 @@ def stop_summary(
     )
 
 
-def _holders(spans: Sequence[NumberSpan], read: ReadRegistry, now: datetime, language: str) -> list[Holder]:
+def _holders(spans: Sequence[NumberSpan], read: ReadRegistry, now: datetime, language: str) -> list[NumberHolder]:
     if len(spans) == 1 and len(spans[0]) == 1:
         holding = read.index.holding(parse_japanese(f"+{spans[0].first}"), now)
         held = dict.fromkeys(holding.members if holding else (), 1)
@@ -92,7 +92,7 @@ def _holders(spans: Sequence[NumberSpan], read: ReadRegistry, now: datetime, lan
             entries = [read_span(each) for each in member.numbers]
             if count := sum(_common(span, each) for span in spans for each in entries if span.overlaps(each)):
                 held[member.id] = count
-    return [Holder(member, read.names[member][language], count) for member, count in held.items()]
+    return [NumberHolder(member, read.names[member][language], count) for member, count in held.items()]
 
 
 def _common(one: NumberSpan, other: NumberSpan) -> int:
@@ -109,7 +109,7 @@ def _customers(spans: Sequence[NumberSpan], lines: Iterable[Entry], now: datetim
     return sorted(set(found))
 
 
-def _stops(entry: SuspensionEntry, spans: Sequence[NumberSpan], holders: Iterable[Holder], now: datetime) -> bool:
+def _stops(entry: SuspensionEntry, spans: Sequence[NumberSpan], holders: Iterable[NumberHolder], now: datetime) -> bool:
     """True if the suspension refuses calls of some of the numbers, now or later."""
     if entry.kind is not SuspensionKind.STOP or (entry.until is not None and entry.until <= now):
         return False

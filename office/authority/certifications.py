@@ -22,7 +22,7 @@ _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
 }
 
 
-def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
+def parse_certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
     """The certification, parsed from the text of each field. `name` gives a field's name for an error. The two fields
     of the mark are either both present or both missing.
     """

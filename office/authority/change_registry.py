@@ -111,7 +111,7 @@ def _change(
 
 
 def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable[str]) -> list[HistoryEntry]:
-    """Record edits by hand in the history. Raises IdtoneError and then records nothing."""
+    """Write history entries for edits by hand. Raises IdtoneError and then records nothing."""
     with workspace.locked():
         entries = {role: _edited(workspace, role, attribution) for role in roles}
         for role, entry in entries.items():

@@ -31,21 +31,23 @@ ALWAYS: Final = frozenset({"snapshot", "timestamp"})
 """Roles that every edition signs again."""
 
 
-def parent_of(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
+def delegating_metadata(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
     """The metadata that name a role's keys: the targets for delegated roles, the root for all others."""
     parent: Root | Targets = metadata["targets" if name in tuf_roles.DELEGATED else "root"].signed
     return parent
 
 
-def role_of(name: str, metadata: Mapping[str, Metadata[Any]]) -> Any:
+def delegated_role(name: str, metadata: Mapping[str, Metadata[Any]]) -> Any:
     """A role's key ids and threshold."""
-    return parent_of(name, metadata).get_delegated_role(name)
+    return delegating_metadata(name, metadata).get_delegated_role(name)
 
 
 def is_signed(name: str, metadata: Mapping[str, Metadata[Any]]) -> bool:
     """True if enough of a role's own keys have signed its metadata."""
     try:
-        parent_of(name, metadata).verify_delegate(name, metadata[name].signed_bytes, metadata[name].signatures)
+        delegating_metadata(name, metadata).verify_delegate(
+            name, metadata[name].signed_bytes, metadata[name].signatures
+        )
     except UnsignedMetadataError:
         return False
     return True
@@ -76,7 +78,7 @@ def replace_keys(drafts: Drafts, keys: KeySets, terms: AuthoritySettings) -> set
         if role.keys not in keys:
             continue
         affected |= {name, "targets" if name in tuf_roles.DELEGATED else "root"}
-        parent = parent_of(name, drafts)
+        parent = delegating_metadata(name, drafts)
         for keyid in list(parent.get_delegated_role(name).keyids):
             parent.revoke_key(keyid, name)
         _add_keys(drafts, name, keys[role.keys], terms)
@@ -84,7 +86,7 @@ def replace_keys(drafts: Drafts, keys: KeySets, terms: AuthoritySettings) -> set
 
 
 def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: AuthoritySettings) -> None:
-    parent = parent_of(name, drafts)
+    parent = delegating_metadata(name, drafts)
     for key in keys:
         parent.add_key(key, name)
     parent.get_delegated_role(name).threshold = terms.key_set(tuf_roles.ROLES[name].keys).threshold

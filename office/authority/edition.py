@@ -1,7 +1,7 @@
 """The next edition of the registry, and its signatures so far.
 
-Key holders sign an edition together in one place, or the folder goes from holder to holder. It shows each holder what
-the signature covers:
+Key holders sign an edition together in one place, or the folder goes from holder to holder. Its files show each holder
+what the signature covers:
 
     roots/1.root.json                all roots, so that a holder can start from any of them
     before/metadata/registry.json    the published metadata of each role

@@ -73,8 +73,8 @@ def suspend(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Suspend numbers or a member, or forbid a member new numbers. `record` is called before the file is written.
-    Raises IdtoneError and then changes nothing.
+    """Suspend numbers or a member, or forbid that a member gets new numbers. `record` is called before the file is
+    written. Raises IdtoneError and then changes nothing.
     """
     kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
     request = NewSuspension(scope, terms.reference, terms.since, terms.until, terms.authority, kind)

@@ -137,8 +137,8 @@ class History:
         return next((entry.after for entry in reversed(self.entries) if entry.after), None)
 
     def broken_lines(self) -> Iterator[int]:
-        """The line numbers (from 1) at which the chain breaks: `before` differs from the `after` of the previous
-        change.
+        """The line numbers (from 1) of changes that do not follow the previous one: `before` differs from its
+        `after`.
         """
         left: str | None = None
         for number, entry in enumerate(self.entries, 1):

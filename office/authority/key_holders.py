@@ -62,7 +62,7 @@ def _set_state(
     keys: Keys, published: Mapping[str, Metadata[Any]], waiting: Sequence[Edition], names: Mapping[str, str]
 ) -> KeySetState:
     own = [name for name, role in tuf_roles.ROLES.items() if role.keys is keys]
-    role = draft_metadata.role_of(own[0], published)
+    role = draft_metadata.delegated_role(own[0], published)
     signed = [set(edition.signers_by_role()[name]) for edition in waiting for name in own if name in edition.metadata]
     holders = [
         KeyState(key_id, names.get(key_id, ""), all(key_id in each for each in signed) if signed else None)

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 from idtone.core.japan_time import last_day
 
 FOLDER: Final = "licensed"
-"""The folder of the marks, beside the files of the evaluations."""
+"""The folder of the marks, next to the files of the evaluations."""
 
 
 def add_mark_digest(operator: Mapping[str, Any], association: str) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def mark_svg(operator: Mapping[str, Any], association: str) -> bytes:
 
 
 def mark_files(listed: Mapping[str, Any]) -> dict[str, bytes]:
-    """File name → mark, for each operator in a list. The files stand beside those of the evaluations."""
+    """File name → mark, for each operator in a list. The files lie next to those of the evaluations."""
     return {
         f"{FOLDER}/{each['member']}.svg": mark_svg(each, listed["association"])
         for each in listed["operators"]

@@ -1,6 +1,6 @@
 """The encrypted keys of duty officers. They are stored at the office, so that an officer at home can sign at night.
 
-night-keys/DIGEST.pem the key of a user of the console, under the passphrase that this officer alone knows
+night-keys/DIGEST.pem the key of one user of the console, encrypted with the officer's passphrase
 
 DIGEST is the digest of the user's name, so that any name can have a key.
 
@@ -36,8 +36,8 @@ class WrongPassphraseError(TrustError):
 
 
 def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) -> str:
-    """Store a user's duty key in place of an older one. Returns the key id. Raises IdtoneError, for example for a key
-    that is not a duty key.
+    """Store a user's duty key in place of an older one. Returns the key id. Raises IdtoneError, also for a key that is
+    not a duty key.
     """
     user = checked_line(user, Message("User"))
     key_id = str(load_key(key, passphrase).public_key.keyid)
@@ -99,6 +99,6 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
 
 
 def _check_duty(workspace: Workspace, key_id: str) -> None:
-    role = draft_metadata.role_of(tuf_roles.SUSPENSIONS, workspace.repository.all_current_metadata())
+    role = draft_metadata.delegated_role(tuf_roles.SUSPENSIONS, workspace.repository.all_current_metadata())
     if key_id not in role.keyids:
         raise TrustError("this is not a duty key in force")

@@ -1,8 +1,8 @@
 """Makes the public list of licensed operators (安心して利用できる事業者リスト). Pure.
 
 The list is made from the registry and the suspensions, but contains no numbers and no suspensions. It leaves out a
-member whose numbers are all suspended. It does not depend on the present time, so every signer makes the same list. Its
-dates show what has expired.
+member if all its numbers are suspended. It does not depend on the present time, so every signer makes the same list.
+Its dates show what has expired.
 """
 
 import hashlib
@@ -36,8 +36,8 @@ _DIRECTIONS: Final = {
 
 def operator_list_json(document: RegistryDocument, suspensions: SuspensionsDocument | None) -> bytes:
     """The list as JSON. It has each member with a pledge in force and an active licence that had not expired when the
-    registry was issued. A licence ends at the latest with the pledge or the certification. Members whose numbers are
-    all suspended are left out.
+    registry was issued. A licence ends at the latest with the pledge or the certification. A member with only suspended
+    numbers is left out.
     """
     header = document.registry
     titles = {tone.id: tone.title for tone in document.tones}

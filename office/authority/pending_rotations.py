@@ -44,7 +44,7 @@ def describe_rotation(before: Collection[str], after: Sequence[str]) -> tuple[Me
 def keys_in_force(workspace: Workspace, keys: Keys) -> set[str]:
     """The ids of a set's published keys. Raises TrustError."""
     signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys is keys)
-    return set(draft_metadata.role_of(signs, workspace.repository.all_current_metadata()).keyids)
+    return set(draft_metadata.delegated_role(signs, workspace.repository.all_current_metadata()).keyids)
 
 
 def history_role_of(keys: Keys) -> str:

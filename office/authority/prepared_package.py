@@ -62,7 +62,7 @@ class PreparedPackage:
         self._check_unsigned()
         present, by_duty_keys_alone = None, self._by_duty_keys_alone
         if by_duty_keys_alone:
-            present = draft_metadata.role_of(
+            present = draft_metadata.delegated_role(
                 tuf_roles.SUSPENSIONS, self._workspace.repository.all_current_metadata()
             ).keyids
         duty = [tuf_roles.SUSPENSIONS, tuf_roles.NEVER_ORIGINATES]
@@ -199,7 +199,7 @@ class PreparedPackage:
         OfficeLedger(self._workspace.folder).record(act, ", ".join(edition.metadata), **versions)
 
 
-def take_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) -> list[str]:
+def accept_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) -> list[str]:
     """Accept a holder's copy (a ZIP) of one of the packages, as `PreparedPackage.add_signatures` does."""
     with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
         copy = Path(folder) / "package"

@@ -22,7 +22,7 @@ from .workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class NumberHolder:
     """A member, and how many of the numbers it holds."""
 
     member: str
@@ -30,14 +30,14 @@ class Holder:
     numbers: int
 
 
-def holders_of(workspace: Workspace, scope: NumberSpan | str, now: datetime) -> list[Holder] | None:
+def holders_of(workspace: Workspace, scope: NumberSpan | str, now: datetime) -> list[NumberHolder] | None:
     """The members that hold some of the numbers, including resellers of a wholesale chain. None if no registry can be
     read; that does not delay a suspension.
     """
     return _holders(_registry(workspace), scope, now)
 
 
-def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: datetime) -> list[Holder] | None:
+def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: datetime) -> list[NumberHolder] | None:
     if registry is None:
         return None
     if isinstance(scope, str):
@@ -56,15 +56,15 @@ def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: da
             if count := sum(parts):
                 held[member.id] = count
     named = {member.id: member.name.ja for member in registry.members}
-    return [Holder(member, named[member], count) for member, count in held.items() if member in named]
+    return [NumberHolder(member, named[member], count) for member, count in held.items() if member in named]
 
 
-def describe_holders(holders: Sequence[Holder] | None) -> Message:
+def describe_holders(holders: Sequence[NumberHolder] | None) -> Message:
     """A line for the officers that names the holders."""
     return holder_names(holders) if holders == [] else Message("holder: {holders}", holders=holder_names(holders))
 
 
-def holder_names(holders: Sequence[Holder] | None) -> Message:
+def holder_names(holders: Sequence[NumberHolder] | None) -> Message:
     """The holders' names alone, to be shown next to a label."""
     if holders is None:
         return Message("not known, because no registry can be read")
@@ -77,7 +77,7 @@ def holder_names(holders: Sequence[Holder] | None) -> Message:
     return joined(", ", said)
 
 
-def refuse_unheld(holders: list[Holder] | None) -> None:
+def check_held(holders: list[NumberHolder] | None) -> None:
     """Check that the numbers have a holder. Raises UsageError if they have none, because a suspension would have no
     effect.
     """

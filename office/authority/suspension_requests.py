@@ -30,7 +30,7 @@ from .change_registry import Attribution, change_suspensions, registry_of
 from .enter_suspensions import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .history import Action, HistoryEntry
 from .registry_edits import check_member
-from .stopped_number_holders import Holder, holders_of, refuse_unheld
+from .stopped_number_holders import NumberHolder, check_held, holders_of
 from .suspension_edits import delete_suspension
 from .typed_dates import in_japan
 from .workspace import Workspace
@@ -77,7 +77,7 @@ class SuspensionRequest:
     by: Person
     at: datetime
     digest: str
-    holders: tuple[Holder, ...] | None = None
+    holders: tuple[NumberHolder, ...] | None = None
     differing: int = 0
     """Number of second entries that differed so far."""
 
@@ -121,7 +121,7 @@ class SuspensionRequests:
         if action in STOPS:
             holders = holders_of(self._workspace, scope, attribution.at)
             if action is Action.SUSPEND_NUMBER and not is_unheld:
-                refuse_unheld(holders)
+                check_held(holders)
         if action is Action.ADD_NEVER_ORIGINATING and (terms is None or terms.authority is None):
             raise UsageError("name the holder of the numbers")
         made = SuspensionRequest(
@@ -289,6 +289,6 @@ def _read(content: Any) -> SuspensionRequest:
         Person(by["uid"], by["name"], AccountKnownBy(by["known_by"])),
         at(content["at"]),
         content["digest"],
-        None if content["holders"] is None else tuple(Holder(**each) for each in content["holders"]),
+        None if content["holders"] is None else tuple(NumberHolder(**each) for each in content["holders"]),
         content["differing"],
     )

@@ -93,7 +93,7 @@ def receive_typed(
             pledge = pledge or handed.pdf(submission)
         given = {each.id for each, _ in change_registry.accepted_applications(workspace)}
         if asked.id in given:  # another form was open with the same proposal
-            free = next_id(given, in_japan(attribution.at).date())
+            free = next_application_id(given, in_japan(attribution.at).date())
             raise UsageError("there is an application {id} already; {free} is free", id=asked.id, free=free)
         with pledge_kept_on_success(workspace.folder, pledge) if pledge else nullcontext() as sha256:
             text = application_text(fields, sha256, name)
@@ -103,7 +103,7 @@ def receive_typed(
     return made
 
 
-def next_id(given: Iterable[str], today: date) -> str:
+def next_application_id(given: Iterable[str], today: date) -> str:
     """The next id of an application: A-2026-0007 after A-2026-0006."""
     year = f"A-{today.year}-"
     numbers = [int(each[len(year) :]) for each in given if each.startswith(year) and each[len(year) :].isdecimal()]

@@ -19,7 +19,7 @@ LinkCheck = Mapping[str, str | date]
 """The check of a reseller: the fields of `checked` in the registry, with person, day and document."""
 
 
-def link_check(checked: str, document: str, by: str, now: datetime, name: Callable[[str], str]) -> LinkCheck:
+def parse_link_check(checked: str, document: str, by: str, now: datetime, name: Callable[[str], str]) -> LinkCheck:
     """The check of a reseller, parsed from typed texts. `name` gives a field's name for an error."""
     checked_on = parse_day(checked, name("checked"))
     if checked_on > in_japan(now).date():

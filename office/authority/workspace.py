@@ -70,8 +70,8 @@ class Workspace:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Context that holds the folder's lock, so that changes are made one at a time. This object may enter it again
-        inside.
+        """Context that holds the folder's lock, so that only one change is made at a time. Nested use of the same
+        object is allowed.
 
         Raises UsageError if another command holds the lock for too long.
         """
@@ -200,7 +200,7 @@ class Workspace:
         """The delegated roles that at least one of these keys may sign."""
         ids = {signer.public_key.keyid for signer in signers}
         current = self.repository.all_current_metadata()
-        return [name for name in tuf_roles.DELEGATED if ids & set(draft_metadata.role_of(name, current).keyids)]
+        return [name for name in tuf_roles.DELEGATED if ids & set(draft_metadata.delegated_role(name, current).keyids)]
 
     # -- the next edition ---------------------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class Workspace:
         DocumentError for a file with faults, and TrustError.
         """
         before, terms = self.repository.all_current_metadata(), self.terms()
-        roles = {name: draft_metadata.role_of(name, before) for name in tuf_roles.ROLES}
+        roles = {name: draft_metadata.delegated_role(name, before) for name in tuf_roles.ROLES}
         there = {
             name: role.threshold if present is None else len(set(present) & set(role.keyids))
             for name, role in roles.items()
@@ -298,7 +298,7 @@ class Workspace:
         """Publish an edition. Returns its roles. Raises TrustError if signatures are missing or the edition breaks a
         rule; then nothing is published.
 
-        `lines` has new history lines by role, which are about signed changes only. A waiting rotation whose keys are
+        `lines` has new history lines by role; they may only be about signed changes. A waiting rotation whose keys are
         now in force gets its history line.
         """
         edition.check_complete()

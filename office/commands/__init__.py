@@ -86,7 +86,7 @@ COMMANDS: Final = {
     ),
     "member agree": (
         "idtone.office.commands.agreements:enter_agreement",
-        "Record an agreement of a member: standard form, suspension scheme, stopping conditions, training.",
+        "Record that a member agrees to a text: standard form, suspension scheme, stopping conditions, training.",
     ),
     "member end-agreement": (
         "idtone.office.commands.agreements:end_agreement",
@@ -122,11 +122,12 @@ COMMANDS: Final = {
     ),
     "number assign": (
         "idtone.office.commands.licences:assign_number",
-        "Assign more numbers to a member. They are asked for, or read from a file: others can see a command line.",
+        "Assign more numbers to a member. The command asks for them or reads a file, because others can see a command"
+        " line.",
     ),
     "number release": (
         "idtone.office.commands.licences:release_number",
-        "Take numbers back from a member, also from within a range; the rest of the range stays.",
+        "Take numbers back from a member. They may be a part of a range; the rest of the range stays.",
     ),
     "number port": (
         "idtone.office.commands.portings:port_number",
@@ -138,7 +139,8 @@ COMMANDS: Final = {
     ),
     "chain add": (
         "idtone.office.commands.chains:add_link",
-        "Record that a member hands numbers on to a reseller (卸). The numbers are asked for, or read from a file.",
+        "Record that a member hands numbers on to a reseller (卸). The command asks for the numbers, or reads them "
+        "from a file.",
     ),
     "chain check": (
         "idtone.office.commands.chains:check_link",
@@ -166,7 +168,7 @@ COMMANDS: Final = {
     ),
     "course print": (
         "idtone.office.commands.courses:print_course",
-        "Print the course with its test, which is filled in by hand: a PDF in Japanese and English.",
+        "Print the course and its test as a PDF in Japanese and English. The test is filled in by hand.",
     ),
     "course take": (
         "idtone.office.commands.courses:take_test",
@@ -186,7 +188,7 @@ COMMANDS: Final = {
     ),
     "course forget": (
         "idtone.office.commands.courses:forget_attendees_before",
-        "Erase the names of persons whose test was before a day; results stay.",
+        "Erase the names of persons who took the test before a day. The results stay.",
     ),
     "duty enter": (
         "idtone.office.commands.duties:add_duty",
@@ -215,7 +217,7 @@ COMMANDS: Final = {
     ),
     "log add-key": (
         "idtone.office.commands.logs_and_witnesses:add_log_key",
-        "Enter the key of a member's log of evidence: packs then prove whose log it is.",
+        "Enter the key of a member's evidence log. Evidence packs then prove whose log it is.",
     ),
     "log end-key": (
         "idtone.office.commands.logs_and_witnesses:end_log_key",
@@ -267,7 +269,7 @@ COMMANDS: Final = {
     ),
     "refusal add": (
         "idtone.office.commands.refusals:refuse_customer",
-        "Have members recognise a contractor who is refused for a period (事業者渡り).",
+        "Enter a contractor whom members refuse for a period (事業者渡り), so that members recognise the person.",
     ),
     "refusal lift": (
         "idtone.office.commands.refusals:lift_refusal",
@@ -336,12 +338,12 @@ COMMANDS: Final = {
     ),
     "key new": (
         "idtone.office.commands.keys:new_key",
-        "Make your own key and its public half, which the authority needs. For a key in a token: write its "
-        "public half.",
+        "Make your own key, and its public half for the authority. For a key in a token, write only its public half.",
     ),
     "key keep-for-night": (
         "idtone.office.commands.keys:keep_for_night",
-        "Keep an officer's encrypted duty key at the office, so that the officer can sign a stop from home at night.",
+        "Store an officer's encrypted duty key at the office, so that the officer can sign a suspension from home at "
+        "night.",
     ),
     "key rotate": (
         "idtone.office.commands.keys:rotate",
@@ -359,7 +361,7 @@ COMMANDS: Final = {
     ),
     "report take": (
         "idtone.office.commands.reports:enter_report",
-        "Enter a report that came by telephone, by letter or in person. Number, words and name are asked for.",
+        "Enter a report that came by telephone, by letter or in person. The command asks for number, words and name.",
     ),
     "report close": (
         "idtone.office.commands.reports:close_report",

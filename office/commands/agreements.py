@@ -27,7 +27,7 @@ def enter_agreement(
     since: Annotated[str, typer.Option(metavar="DAY", help="The first day.")],
     document: Annotated[str, typer.Option(metavar="TEXT", help="The document of its agreement.")],
 ) -> None:
-    """Record an agreement of a member: standard form, suspension scheme, stopping conditions, training."""
+    """Record that a member agrees to a text: standard form, suspension scheme, stopping conditions, training."""
     now = datetime.now(UTC)
     with checking():
         made = accept_agreement(

@@ -10,7 +10,7 @@ import typer
 from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
 
-from ..authority.certifications import Certified, certification, certify_member
+from ..authority.certifications import Certified, certify_member, parse_certification
 from ..authority.certifications import certify_link as certify_reseller
 from ..authority.workspace import Workspace
 from .history_output import print_change
@@ -79,4 +79,4 @@ def _fields(
         "number": number, "until": until, "document": document, "next_check": next_check, "mark": mark,
         "mark_until": mark_until,
     }  # fmt: skip
-    return certification(given, lambda field: f"--{field.replace('_', '-')}")
+    return parse_certification(given, lambda field: f"--{field.replace('_', '-')}")

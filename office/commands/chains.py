@@ -13,7 +13,7 @@ from idtone.registry.commands.check_progress import checking
 
 from ..authority import wholesale_links
 from ..authority.change_registry import Attribution
-from ..authority.wholesale_links import LinkCheck, link_check
+from ..authority.wholesale_links import LinkCheck, parse_link_check
 from ..authority.workspace import Workspace
 from .history_output import print_change
 from .options import FolderOption, WhyOption, ask_number_entries, attribution_for
@@ -40,7 +40,9 @@ def add_link(
     numbers: NumbersOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record that a member hands numbers on to a reseller (卸). The numbers are asked for, or read from a file."""
+    """Record that a member hands numbers on to a reseller (卸). The command asks for the numbers, or reads them from a
+    file.
+    """
     if (checked is None) != (document is None) or (checked is None and by is not None):
         raise UsageError("--checked and --document go together, and --by only with them")
     attribution = attribution_for(why)
@@ -84,4 +86,4 @@ def remove_link(
 
 
 def _check(checked: str, document: str, by: str, attribution: Attribution) -> LinkCheck:
-    return link_check(checked, document, by, attribution.at, lambda field: f"--{field}")
+    return parse_link_check(checked, document, by, attribution.at, lambda field: f"--{field}")

@@ -55,7 +55,7 @@ def show_course(own: OwnOption = None, as_json: command_line.JsonOption = False)
 
 
 def print_course(output: OutputOption, own: OwnOption = None) -> None:
-    """Print the course with its test, which is filled in by hand: a PDF in Japanese and English."""
+    """Print the course and its test as a PDF in Japanese and English. The test is filled in by hand."""
     write_paper(output, render_pdf(course_paper(_own_course(own), datetime.now(UTC))))
     print(output)
 
@@ -141,7 +141,7 @@ def forget_attendees_before(
     folder: FolderOption,
     before: Annotated[str, typer.Option(metavar="DAY", help="Tests before this day, which has come.")],
 ) -> None:
-    """Erase the names of persons whose test was before a day; results stay."""
+    """Erase the names of persons who took the test before a day. The results stay."""
     count = forget_attendees(Workspace(folder), before, datetime.now(UTC), lambda name: f"--{name}")
     command_line.say("{count} names are erased", count=count)
 

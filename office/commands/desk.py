@@ -20,7 +20,7 @@ from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 from ..desk.desk import Desk
 from ..desk.desk_server import attend
 from ..desk.document_kinds import RULES
-from ..refused.blind_evaluation import Evaluation
+from ..refused.blind_evaluation import BlindEvaluation
 from ..refused.change_refusals import Refusals
 from ..refused.refusal_key import RefusalKey
 from .options import FolderOption
@@ -59,7 +59,7 @@ def run_desk(
     if refusal_key is not None:
         key = RefusalKey.load(refusal_key, ask_passphrase)
         Refusals(folder).check_key(key)
-        rules[REFUSAL_CHECK] = Evaluation(key)
+        rules[REFUSAL_CHECK] = BlindEvaluation(key)
     asyncio.run(_run(Desk(folder, rules), host, port, name or ()))
 
 

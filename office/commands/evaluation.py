@@ -169,8 +169,8 @@ def enter_evaluation_criteria(
 ) -> None:
     """Enter the criteria of the evaluation in place of the older ones. The command raises their version itself.
 
-    Without FILE it begins with the criteria in the folder, or with idtone's sample if there are none. Until a witness
-    is named, the desk accepts no figures.
+    Without FILE, the command starts from the criteria in the folder, or from idtone's sample if the folder has none.
+    Until a witness is named, the desk accepts no figures.
     """
     workspace, attribution = Workspace(folder), attribution_for(why)
     if file is not None:

@@ -56,7 +56,7 @@ def new_key(
     ] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Make your own key and its public half, which the authority needs. For a key in a token: write its public half.
+    """Make your own key, and its public half for the authority. For a key in a token, write only its public half.
 
     Make the key in a folder on your own computer, such as ~/idtone-keys/root-1.pem. The key stays there; hand over only
     the public half. The command creates the folder so that only you can read it. It refuses a folder that contains a
@@ -145,9 +145,9 @@ def rotate(
 ) -> None:
     """Replace keys of one or more sets: a holder leaves, or a key was lost or stolen.
 
-    With --public, name every key that a set is to have, including those that stay. Or let --keys make all keys of a
-    set. Two root keys have to sign, and two keys of every other set whose signatures depend on the change. With
-    --package, the holders sign one after another.
+    With --public, name every key of the new set, also the keys that stay. Or let --keys make all keys of a set. Two
+    root keys have to sign, and two keys of every other set whose signatures depend on the change. With --package, the
+    holders sign one after another.
     """
     workspace, now, attribution = Workspace(folder), datetime.now(UTC), attribution_for(why)
     if public and sets:
@@ -218,8 +218,8 @@ def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: 
 def _new_sets(
     workspace: Workspace, keys: Path | None, public: list[str] | None, sets: Sequence[Keys]
 ) -> tuple[dict[Keys, list[Key]], list[Signer]]:
-    """The public keys by set, and the signers among them. The keys are new ones of `sets` in the folder `keys`, which
-    can sign, or those in the files of `--public`. Raises IdtoneError.
+    """The public keys by set, and the signers among them. The keys are new ones for `sets` in the folder `keys`, or
+    those in the files of `--public`. Only new keys can sign. Raises IdtoneError.
     """
     if (keys is None) == (public is None):
         raise UsageError("either make the keys here with --keys, or name the holders' public halves with --public")
@@ -280,7 +280,8 @@ def keep_for_night(
     user: Annotated[str, typer.Argument(metavar="USER", help="The user of the console who has the key.")],
     key: Annotated[Path, typer.Argument(metavar="KEY", help="The officer's duty key, encrypted.")],
 ) -> None:
-    """Keep an officer's encrypted duty key at the office, so that the officer can sign a stop from home at night.
+    """Store an officer's encrypted duty key at the office, so that the officer can sign a suspension from home at
+    night.
 
     Use this only if the association has decided so. Only the officer knows the passphrase, and types it at each
     signature. To end this, delete the file that the command names.

@@ -150,7 +150,9 @@ def assign_number(
     numbers: NumbersOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Assign more numbers to a member. They are asked for, or read from a file: others can see a command line."""
+    """Assign more numbers to a member. The command asks for them or reads a file, because others can see a command
+    line.
+    """
     entries = ask_number_entries(numbers)
     with checking():
         entry = assign_numbers(Workspace(folder), member, entries, attribution_for(why))
@@ -164,7 +166,7 @@ def release_number(
     numbers: NumbersOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Take numbers back from a member, also from within a range; the rest of the range stays."""
+    """Take numbers back from a member. They may be a part of a range; the rest of the range stays."""
     entries = ask_number_entries(numbers)
     with checking():
         entry = release_numbers(Workspace(folder), member, entries, attribution_for(why))

@@ -41,7 +41,7 @@ def add_log_key(
     why: WhyOption = "key of a log",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Enter the key of a member's log of evidence: packs then prove whose log it is."""
+    """Enter the key of a member's evidence log. Evidence packs then prove whose log it is."""
     with checking():
         entry = logs_and_witnesses.enter_log_key(
             Workspace(folder), member, key, since or "", corporate_number or "", attribution_for(why), _option

@@ -1,7 +1,7 @@
-"""`idtone-office never-originating add | remove-never-originating | never-originating`.
+"""`idtone-office never-originating add`, `remove`, `list`: numbers that never originate calls.
 
-Two people enter the numbers of police stations, banks' inbound lines and government, as the holders ask; the second
-person confirms it by a signature, as with suspensions.
+Their holders, such as police stations, banks and public offices, ask for an entry. Two people enter the numbers, and
+the second person confirms with a signature, as for suspensions.
 """
 
 from __future__ import annotations

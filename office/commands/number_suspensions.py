@@ -22,7 +22,7 @@ from ..authority.change_registry import change_suspensions, registry_of, suspens
 from ..authority.enter_suspensions import SuspensionTerms, suspend
 from ..authority.history import Action
 from ..authority.registry_edits import check_member
-from ..authority.stopped_number_holders import describe_holders, holders_of, refuse_unheld
+from ..authority.stopped_number_holders import check_held, describe_holders, holders_of
 from ..authority.suspension_edits import delete_suspension, remaining_suspensions
 from ..authority.workspace import Workspace
 from .history_output import print_change
@@ -206,7 +206,7 @@ def _suspend(
     with checking():
         holders = holders_of(workspace, scope, attribution.at)
     if needs_holder:
-        refuse_unheld(holders)
+        check_held(holders)
     with checking():
         entry = suspend(workspace, action, scope, terms, attribution)
     plain = None if holders is None else [asdict(each) for each in holders]

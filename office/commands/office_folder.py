@@ -38,7 +38,7 @@ def folder_from_settings() -> Path:
 
 
 def _usable(folder: Path) -> Path:
-    """The folder, after a check that it is missing or that this account may use it. Raises UsageError if not.
+    """The folder itself, if it is missing or if this account may use it. Raises UsageError if not.
 
     Root may not use another user's folder, because the user could not change the files that root writes.
     """
@@ -59,7 +59,7 @@ def _usable(folder: Path) -> Path:
 
 
 def _with_registry(folder: Path) -> Path:
-    """The folder, after a check that it contains registry.yaml or a published registry. Raises UsageError if not.
+    """The folder itself, if it contains registry.yaml or a published registry. Raises UsageError if not.
 
     With only a published registry, numbers can still be suspended.
     """

@@ -34,7 +34,7 @@ def port_number(
 ) -> None:
     """Record that a member's numbers pass to another member at a given time (番号ポータビリティ).
 
-    Until then FROM holds them. The numbers are asked for, or read from a file.
+    Until then FROM holds them. The command asks for the numbers, or reads them from a file.
     """
     attribution, since = attribution_for(why), parse_moment(at, "--at")
     entries = ask_number_entries(numbers)

@@ -67,7 +67,7 @@ def publish(
     """Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.
 
     Suspensions need the two duty keys, and so does the list of refused contractors. The list leaves out contractors
-    whose period is over. A changed registry also needs two registry keys; without any of them, it stays unpublished.
+    whose period is over. A changed registry also needs two registry keys. Without registry keys, it stays unpublished.
     Before the passphrases are asked for, the command shows what has changed: each holder confirms it by signing.
     Without a change it renews the signatures. Do that every five days at the latest: otherwise they expire, and no
     licence is valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a
@@ -116,7 +116,7 @@ def publish(
 def copy_published(folder: FolderOption) -> None:
     """Copy the published repository to the folder that `published` of authority.yaml names.
 
-    Each publication does so. Run it after a publication that could not write the folder.
+    Each publication does this by itself. Run this command if a publication could not write the folder.
     """
     workspace = Workspace(folder)
     if workspace.terms().published is None:

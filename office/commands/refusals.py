@@ -36,7 +36,7 @@ def refuse_customer(
     since: Annotated[str | None, typer.Option(metavar="DAY", help="The first day (default: today).")] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Have members recognise a contractor who is refused for a period (事業者渡り).
+    """Enter a contractor whom members refuse for a period (事業者渡り), so that members recognise the person.
 
     The command reads the identity from a file or asks for it. The identity is stored encrypted with the refusals' key.
     Members get tokens, which reveal nothing without the desk. The refusal takes effect when you publish with the duty

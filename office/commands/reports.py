@@ -273,7 +273,7 @@ def enter_report(
     ] = "",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Enter a report that came by telephone, by letter or in person. Number, words and name are asked for.
+    """Enter a report that came by telephone, by letter or in person. The command asks for number, words and name.
 
     With --service, the report is about an operator or a service: it needs no call, and the command asks for no number.
 

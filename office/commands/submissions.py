@@ -11,7 +11,7 @@ from idtone.core.translation import Message
 from idtone.registry.commands.check_progress import checking
 
 from ..authority.change_registry import accepted_applications
-from ..authority.typed_application import next_id, receive_typed
+from ..authority.typed_application import next_application_id, receive_typed
 from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
 from ..desk.applicants.submission import SubmissionState, values_of
@@ -65,7 +65,8 @@ def take_submission(
     workspace, attribution = Workspace(folder), attribution_for(why)
     found, today = Submissions(folder).named(receipt), in_japan(attribution.at).date()
     fields = {
-        **values_of(found.handed), "id": next_id([each.id for each, _ in accepted_applications(workspace)], today),
+        **values_of(found.handed),
+        "id": next_application_id([each.id for each, _ in accepted_applications(workspace)], today),
         "received": in_japan(found.changed).date().isoformat(), "member": member, "identity_1": document,
         "checked_1": checked, "by_1": by, "until": pledge_until,
     }  # fmt: skip

@@ -16,7 +16,7 @@ from .refusal_key import RefusalKey
 from .refusal_store import RefusalStore
 
 
-class Evaluation:
+class BlindEvaluation:
     """A `Rule` that evaluates checks with the refusals' key. authority.yaml limits the checks of each member in
     a day.
     """

@@ -17,7 +17,7 @@ _SECRET_BYTES: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
-class OwnAddress:
+class PageAddress:
     """The address of the signing page, `http://127.0.0.1:PORT/SECRET/`."""
 
     port: int

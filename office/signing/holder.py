@@ -17,7 +17,7 @@ from idtone.core.translation import Message
 
 from ..authority.edition import Edition
 from ..site.site_package import SitePackage, site_words
-from .holders_root import KeptRoot
+from .holders_root import StoredRoot
 from .package_zip import add_signatures, read_package_zip
 from .signing_summary import summarize_package
 
@@ -63,7 +63,7 @@ class NewKey:
 class Holder:
     """The state of one holder's page. Call one method at a time; the methods block."""
 
-    def __init__(self, root: KeptRoot, key: str = "") -> None:
+    def __init__(self, root: StoredRoot, key: str = "") -> None:
         """`key` is the key file or token (`hsm:…`) from the command line."""
         self.root, self.key = root, key
         self.opened: OpenedPackage | None = None

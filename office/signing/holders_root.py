@@ -19,7 +19,7 @@ def default_folder() -> Path:
     return Path(base, "idtone-sign")
 
 
-class KeptRoot:
+class StoredRoot:
     """The stored root, in one file. The root is not secret, but only the holder may change it."""
 
     def __init__(self, folder: Path) -> None:

@@ -21,7 +21,7 @@ from idtone.core.terminal import command_line
 from idtone.core.translation import translated
 
 from .holder import Holder
-from .holders_root import KeptRoot, default_folder
+from .holders_root import StoredRoot, default_folder
 from .signing_server import SigningServer
 
 LIBRARY: Final = "PYKCS11LIB"
@@ -49,7 +49,7 @@ def sign_page(
     if library is not None:
         os.environ[LIBRARY] = str(library)
     try:
-        asyncio.run(_serve(Holder(KeptRoot(kept or default_folder()), key), port, browser))
+        asyncio.run(_serve(Holder(StoredRoot(kept or default_folder()), key), port, browser))
     except OSError as error:
         raise UsageError(
             "port {port}: {reason}; name another one", port=port, reason=error.strerror or error

@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import JAPANESE, speak
 
-from .address_guard import HOST, OwnAddress
+from .address_guard import HOST, PageAddress
 from .holder import KEY_LIMIT, Holder
 from .package_zip import LIMIT
 from .signing_page import POLICY, ended_page, holder_page
@@ -60,12 +60,12 @@ class SigningServer:
         self.over = asyncio.Event()
 
     @asynccontextmanager
-    async def serve(self, port: int = 0) -> AsyncIterator[OwnAddress]:
+    async def serve(self, port: int = 0) -> AsyncIterator[PageAddress]:
         """Context in which the server listens on `port`, or on a free port if it is 0. Yields the page's address.
         Raises OSError if the port is in use.
         """
         with socket.create_server((HOST, port)) as listening:
-            address = OwnAddress(listening.getsockname()[1])
+            address = PageAddress(listening.getsockname()[1])
             runner = web.AppRunner(self._application(address), access_log=None)  # its lines would have the secret
             await runner.setup()
             try:
@@ -74,7 +74,7 @@ class SigningServer:
             finally:
                 await runner.cleanup()
 
-    def _application(self, address: OwnAddress) -> web.Application:
+    def _application(self, address: PageAddress) -> web.Application:
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
             refusal = address.refusal_status(request.method, request.path, request.headers)

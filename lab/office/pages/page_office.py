@@ -14,9 +14,9 @@ from pathlib import Path
 from idtone.console.access.cookies import LANGUAGE
 from idtone.console.access.rights import Role
 from idtone.core.settings.settings import Settings
-from idtone.office.signing.address_guard import OwnAddress
+from idtone.office.signing.address_guard import PageAddress
 from idtone.office.signing.holder import Holder
-from idtone.office.signing.holders_root import KeptRoot
+from idtone.office.signing.holders_root import StoredRoot
 from idtone.office.signing.signing_server import SigningServer
 from lab.chromium import find_or_get_chromium
 from lab.console.browser.browser import browser
@@ -117,13 +117,13 @@ class PageOffice(Terminal):
 
 
 @contextmanager
-def signing_page(kept: Path) -> Iterator[OwnAddress]:
+def signing_page(kept: Path) -> Iterator[PageAddress]:
     """Context with a holder's `idtone-sign` in a thread, with the root that the holder keeps."""
-    begun: Future[tuple[OwnAddress, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    begun: Future[tuple[PageAddress, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def serve() -> None:
         over = asyncio.Event()
-        async with SigningServer(Holder(KeptRoot(kept), "")).serve() as address:
+        async with SigningServer(Holder(StoredRoot(kept), "")).serve() as address:
             begun.set_result((address, asyncio.get_running_loop(), over))
             await over.wait()
 

@@ -25,7 +25,7 @@ from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.desk import Accepted, Desk
 from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
-from idtone.office.refused.blind_evaluation import Evaluation
+from idtone.office.refused.blind_evaluation import BlindEvaluation
 from idtone.office.refused.change_refusals import Refusals
 from idtone.office.refused.refusal_basis import FILE
 from idtone.office.refused.refusal_key import RefusalKey
@@ -60,7 +60,7 @@ class Table:
         return self.office.told("publication publish", *self.office.duty())
 
     def use(self, key: Path) -> None:
-        self.rules[KIND] = Evaluation(RefusalKey.load(key, lambda _: PHRASE))
+        self.rules[KIND] = BlindEvaluation(RefusalKey.load(key, lambda _: PHRASE))
 
     def desk(self) -> Desk:
         return Desk(self.office.folder, self.rules)

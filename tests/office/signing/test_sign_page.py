@@ -16,11 +16,11 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from idtone.core.signing_keys import load_key, load_public
-from idtone.office.authority.prepared_package import PreparedPackage, take_copy
+from idtone.office.authority.prepared_package import PreparedPackage, accept_copy
 from idtone.office.authority.workspace import Workspace
-from idtone.office.signing.address_guard import OwnAddress
+from idtone.office.signing.address_guard import PageAddress
 from idtone.office.signing.holder import Holder
-from idtone.office.signing.holders_root import KeptRoot
+from idtone.office.signing.holders_root import StoredRoot
 from idtone.office.signing.signing_server import SigningServer
 from lab import token
 from lab.office.authority.office import PHRASE, WHY, Office
@@ -32,7 +32,7 @@ WORDS = "four whole words, unrelated"
 class Page:
     """A holder's browser; it sends the headers that every present browser sends."""
 
-    def __init__(self, address: OwnAddress, session: aiohttp.ClientSession) -> None:
+    def __init__(self, address: PageAddress, session: aiohttp.ClientSession) -> None:
         self.address, self._session = address, session
         self.shown = ""
 
@@ -64,7 +64,7 @@ class Page:
 @asynccontextmanager
 async def opened(folder: Path, key: str = "") -> AsyncIterator[Page]:
     async with (
-        SigningServer(Holder(KeptRoot(folder / "kept"), key)).serve() as address,
+        SigningServer(Holder(StoredRoot(folder / "kept"), key)).serve() as address,
         aiohttp.ClientSession(headers={"Accept-Language": "en"}) as session,
     ):
         yield Page(address, session)
@@ -96,7 +96,7 @@ async def test_four_holders_sign_on_their_own_pages_and_the_last_signature_publi
             assert f"Signed with the key {office.key_id(name)[:8]}" in told
             (tmp_path / "signed.zip").write_bytes(await page.octets("signed.zip"))
             assert 'role="alert"' not in await page.send("close"), "the next package can be opened"
-        published = take_copy([prepared], tmp_path / "signed.zip", datetime.now(UTC))
+        published = accept_copy([prepared], tmp_path / "signed.zip", datetime.now(UTC))
         assert bool(published) is (name == "duty-2")
     assert "registry" in published
 
@@ -256,7 +256,7 @@ OWN = {"Host": "127.0.0.1:7000", "Origin": "http://127.0.0.1:7000", "Sec-Fetch-S
     ],
 )
 def test_who_may_ask(method, path, headers, status):
-    assert OwnAddress(7000, "secret").refusal_status(method, path, headers) == status
+    assert PageAddress(7000, "secret").refusal_status(method, path, headers) == status
 
 
 async def test_each_answer_forbids_scripts_frames_and_caches(tmp_path):
@@ -298,7 +298,7 @@ async def test_the_program_runs_where_windows_does_and_ends_by_its_button(tmp_pa
     found = re.search(r"(http://127\.0\.0\.1:(\d+)/([\w-]{32})/)$", line)
     assert found, line
     async with aiohttp.ClientSession(headers={"Accept-Language": "ja"}) as session:
-        page = Page(OwnAddress(int(found[2]), found[3]), session)
+        page = Page(PageAddress(int(found[2]), found[3]), session)
         assert '<html lang="ja">' in await page.text()
         await page.send("end")
     assert await program.wait() == 0
