@@ -16,7 +16,9 @@ from lab.asterisk import OFFICE
 
 @contextmanager
 def running_desk(folder: Path, *options: object, log: IO[bytes] | None = None) -> Iterator[str]:
-    """Context with a desk's address. It logs into `log`, or where this process does."""
+    """Context with the address of a desk in a separate process. The desk logs into `log`, by default where this process
+    logs.
+    """
     command = [OFFICE, "desk", "--folder", folder, "--listen", "127.0.0.1:0", *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
