@@ -17,7 +17,7 @@ _BUSY: Final = "return document.readyState !== 'complete' || window.left === tru
 
 
 class PageFault(Exception):
-    """A page has not the expected text."""
+    """A page lacks the expected text."""
 
 
 @dataclass
